@@ -1,0 +1,25 @@
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint bench
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+serve: ## Set up, then answer the Bedrock Runtime API on 127.0.0.1:8080 with the demo checkpoints
+	@scripts/setup
+	@.venv/bin/invoke-api serve --demo
+
+test: ## Set up, then run the whole suite
+	@scripts/setup test
+	@.venv/bin/python -m pytest
+
+lint: ## Set up, then ruff, mypy and the checks of the Docker files
+	@scripts/setup test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/hadolint Dockerfile
+
+bench: ## Set up, then measure start-up and memory of the scripted engine
+	@scripts/setup test
+	@.venv/bin/python bench/startup.py

@@ -1,0 +1,37 @@
+"""Everything that can go wrong in an engine, in the engine's own words.
+
+EngineError
+├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
+├── EngineBusy         the queue is full
+├── EngineTimeout      no token came in time
+├── EngineNotReady     the weights are still loading
+└── EngineDead         the engine failed to load, or died
+"""
+
+
+class EngineError(Exception):
+    """Base of all engine errors; the message is for operators, not for clients."""
+
+
+class PromptTooLong(EngineError):
+    """The prompt plus the tokens asked for exceed the context window."""
+
+    def __init__(self, context_length: int) -> None:
+        super().__init__(f"prompt and max_tokens exceed the context of {context_length} tokens")
+        self.context_length = context_length
+
+
+class EngineBusy(EngineError):
+    """The engine's queue is full; the same request may succeed later."""
+
+
+class EngineTimeout(EngineError):
+    """The engine gave no token within its deadline."""
+
+
+class EngineNotReady(EngineError):
+    """The engine is cold or still loading its weights."""
+
+
+class EngineDead(EngineError):
+    """The engine could not be loaded, or its process ended."""

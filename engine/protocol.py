@@ -1,0 +1,87 @@
+"""What an engine takes, what it gives, and what it promises."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from engine.errors import EngineDead, EngineNotReady, PromptTooLong
+from engine.tokenizer import Tokenizer
+
+Finish = Literal["stop", "length"]
+Status = Literal["cold", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy."""
+
+    request_id: str
+    prompt: tuple[int, ...]  # token ids, the BOS included
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the model's own tokenizer counts them: the BOS in, the EOS out."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one token added. Its text is empty while a character or a stop string is incomplete."""
+
+    text: str
+    finish: Finish | None = None
+    usage: Usage | None = None  # on the last delta, and only there
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Where an engine is in its life; `reason` says why it failed."""
+
+    status: Status
+    reason: str | None = None
+
+    def check_ready(self) -> None:
+        """Raise `EngineDead` with the reason, or `EngineNotReady`, unless it is ready."""
+        if self.status == "failed":
+            raise EngineDead(self.reason)
+        if self.status != "ready":
+            raise EngineNotReady(f"the engine is {self.status}")
+
+
+class Engine(Protocol):
+    """Closing the generator early frees the request at once; callers use `aclosing`."""
+
+    async def start(self) -> None:
+        """Load what is needed. Does not raise: `state` tells how it went."""
+        ...
+
+    def state(self) -> EngineState: ...
+
+    def running(self) -> int:
+        """How many requests it is working on now."""
+        ...
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of its weights. Raises what `EngineState.check_ready` raises."""
+        ...
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """One delta per token, the last with `finish` and `usage`. Raises `EngineError`s."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def check_fits(request: GenerationRequest, context_length: int) -> None:
+    """Raise `PromptTooLong` unless the prompt and all tokens asked for fit the window."""
+    if len(request.prompt) + request.max_tokens > context_length:
+        raise PromptTooLong(context_length)

@@ -1,0 +1,75 @@
+"""An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from hashlib import sha256
+
+from engine.protocol import Delta, EngineState, GenerationRequest, check_fits
+from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.transcript import Transcript
+
+SENTENCES = (
+    " Nobody thought about it: no model was asked.",
+    " The same prompt always gets the same words.",
+    " Another prompt gets others, in another order.",
+    " Tokens are counted by Mistral's own tokenizer.",
+    " Accents as in Zürich and emoji 🙂 arrive whole.",
+)
+
+
+class ScriptedEngine:
+    """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
+
+    `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
+    """
+
+    def __init__(self, *, tokenizer: str, context_length: int) -> None:
+        self._tokenizer_name = tokenizer
+        self._tokenizer: Tokenizer | None = None
+        self._context_length = context_length
+        self._running = 0
+        self._state = EngineState("cold")
+
+    async def start(self) -> None:
+        self._state = EngineState("loading")
+        try:
+            self._tokenizer = await asyncio.to_thread(load_tokenizer, self._tokenizer_name)
+        except (KeyError, OSError) as error:
+            self._state = EngineState("failed", f"no tokenizer {self._tokenizer_name!r}: {error}")
+        else:
+            self._state = EngineState("ready")
+
+    def state(self) -> EngineState:
+        return self._state
+
+    def running(self) -> int:
+        return self._running
+
+    def tokenizer(self) -> Tokenizer:
+        self._state.check_ready()
+        assert self._tokenizer is not None
+        return self._tokenizer
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        tokenizer = self.tokenizer()
+        check_fits(request, self._context_length)
+        transcript = Transcript(tokenizer, request)
+        self._running += 1
+        try:
+            for token in [*tokenizer.encode_text(self.answer(request.prompt)), tokenizer.eos]:
+                delta = transcript.push(token)
+                yield delta
+                if delta.finish:
+                    return
+        finally:
+            self._running -= 1
+
+    def answer(self, prompt: tuple[int, ...]) -> str:
+        """What this engine says to a prompt, however it is sampled."""
+        digest = sha256(repr(prompt).encode()).hexdigest()
+        sentences = random.Random(digest).sample(SENTENCES, len(SENTENCES))  # noqa: S311 - not secret
+        return f" Scripted answer {digest[:8]}." + "".join(sentences)
+
+    async def close(self) -> None:
+        self._state = EngineState("cold")

@@ -1,0 +1,52 @@
+"""From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
+
+import codecs
+
+from engine.protocol import Delta, Finish, GenerationRequest, Usage
+from engine.tokenizer import Tokenizer
+
+
+class Transcript:
+    """The text of one completion as its tokens come in. `push` until a delta has `finish`."""
+
+    def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
+        self._pieces = tokenizer.pieces
+        self._eos = tokenizer.eos
+        self._input_tokens = len(request.prompt)
+        self._max_tokens = request.max_tokens
+        self._stop = tuple(filter(None, request.stop))  # an empty string would stop at once
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._held = ""  # whole characters that may be the beginning of a stop string
+        self._output_tokens = 0
+
+    def push(self, token: int) -> Delta:
+        """The delta of the next token; the last one carries `finish` and `usage`."""
+        self._output_tokens += 1
+        if token == self._eos:
+            return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
+        text = self._held + self._decoder.decode(self._pieces[token])
+        cut = find_stop(text, self._stop)
+        if cut is not None:
+            return self._finish("stop", text[:cut])
+        if self._output_tokens == self._max_tokens:
+            return self._finish("length", text + self._decoder.decode(b"", final=True))
+        safe = len(text) - length_of_beginning(text, self._stop)
+        self._held = text[safe:]
+        return Delta(text[:safe])
+
+    def _finish(self, finish: Finish, text: str) -> Delta:
+        return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))
+
+
+def find_stop(text: str, stop: tuple[str, ...]) -> int | None:
+    """Where the first stop string in the text begins."""
+    return min((at for at in map(text.find, stop) if at >= 0), default=None)
+
+
+def length_of_beginning(text: str, stop: tuple[str, ...]) -> int:
+    """How many characters at the end of the text might be the beginning of a stop string."""
+    longest = max(map(len, stop), default=1) - 1
+    for length in range(min(longest, len(text)), 0, -1):
+        if any(string.startswith(text[-length:]) for string in stop):
+            return length
+    return 0

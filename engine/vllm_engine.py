@@ -1,0 +1,181 @@
+"""Text generation by vLLM, in this process: `AsyncLLM` and the engine core it starts.
+
+vLLM is imported inside functions, because that takes many seconds and much memory.
+"""
+
+import ast
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineDead
+from engine.protocol import Delta, EngineState, GenerationRequest, check_fits
+from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.transcript import Transcript
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+# What vLLM reads from the environment; a value that the operator has set wins.
+ENVIRONMENT = {
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
+    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading
+    "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
+}
+
+
+class VllmEngine:
+    """One checkpoint on vLLM.
+
+    `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
+    version of Mistral's, the one the weights were trained with. `options` are vLLM's engine
+    arguments by vLLM's names.
+    """
+
+    def __init__(
+        self,
+        *,
+        weights: Callable[[], str],
+        tokenizer: str,
+        context_length: int,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._weights = weights
+        self._tokenizer_name = tokenizer
+        self._tokenizer: Tokenizer | None = None
+        self._context_length = context_length
+        self._options = options
+        self._llm: AsyncLLM | None = None
+        self._state = EngineState("cold")
+
+    async def start(self) -> None:
+        self._state = EngineState("loading")
+        try:
+            self._llm = await asyncio.to_thread(self._load)
+        except Exception as error:  # noqa: BLE001 - vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not start", exc_info=True)
+            self._state = EngineState("failed", f"{type(error).__name__}: {error}")
+        else:
+            self._state = EngineState("ready")
+
+    def state(self) -> EngineState:
+        if self._llm is not None and self._llm.errored:
+            return EngineState("failed", "vLLM's engine core has died; its log says why")
+        return self._state
+
+    def running(self) -> int:
+        if self._llm is None:
+            return 0
+        return self._llm.output_processor.get_num_unfinished_requests()
+
+    def tokenizer(self) -> Tokenizer:
+        self.state().check_ready()
+        assert self._tokenizer is not None
+        return self._tokenizer
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        transcript = Transcript(self.tokenizer(), request)
+        check_fits(request, self._context_length)
+        assert self._llm is not None
+        prompt = {"prompt_token_ids": list(request.prompt)}
+        params = self._sampling_params(request)
+        try:
+            # Closing vLLM's generator early makes it abort the request in the engine core.
+            async with aclosing(self._llm.generate(prompt, params, request.request_id)) as steps:
+                async for step in steps:
+                    # A step holds several tokens when this process fell behind the engine.
+                    for token in step.outputs[0].token_ids:
+                        delta = transcript.push(token)
+                        yield delta
+                        if delta.finish:
+                            return
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
+
+    async def close(self) -> None:
+        llm, self._llm = self._llm, None
+        self._state = EngineState("cold")
+        if llm is not None:
+            await asyncio.to_thread(llm.shutdown)
+
+    def _load(self) -> "AsyncLLM":
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self._tokenizer = load_tokenizer(self._tokenizer_name)
+        weights = self._weights()
+
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        arguments = {
+            "skip_tokenizer_init": True,
+            "disable_log_stats": True,
+            "max_model_len": self._context_length,
+        }
+        return AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**{**arguments, **self._options, "model": weights})
+        )
+
+    def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
+        return SamplingParams(
+            max_tokens=request.max_tokens,
+            temperature=0.0 if greedy else request.temperature,
+            top_p=1.0 if greedy else request.top_p,
+            top_k=request.top_k,
+            seed=request.seed,
+            # Characters and stop strings are the transcript's work, token by token, and the only
+            # token that ends a text is the tokenizer's EOS, whatever the checkpoint adds to it.
+            detokenize=False,
+            ignore_eos=True,
+            stop_token_ids=[self.tokenizer().eos],
+            output_kind=RequestOutputKind.DELTA,
+        )
+
+
+def is_installed() -> bool:
+    """Whether any build of vLLM is there."""
+    return find_spec("vllm") is not None
+
+
+@cache
+def known_options() -> frozenset[str]:
+    """The engine arguments of the installed vLLM, read from its source: importing it takes long.
+
+    Raises `FileNotFoundError` when vLLM is not installed.
+    """
+    spec = find_spec("vllm")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("vLLM is not installed")
+    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
+    return frozenset(
+        field.target.id
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name in {"EngineArgs", "AsyncEngineArgs"}
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    )
+
+
+def explain_unknown_option(name: str) -> str | None:
+    """A sentence if the installed vLLM has no engine argument of this name."""
+    if name in known_options():
+        return None
+    close = get_close_matches(name, known_options(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"the installed vLLM has no engine argument {name!r}{hint}"

@@ -1,0 +1,83 @@
+"""The Starlette application: routes, the one error handler, and the lifetime of the engines."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from invoke_api.control.health import health, ready
+from invoke_api.engines import Engines
+from invoke_api.operations.client import ClientLeft
+from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
+from invoke_api.operations.replies import Nothing, Reply, error_reply
+from invoke_api.registry import Registry
+from invoke_api.wire.errors import InternalServerException, InvokeError
+
+# What Bedrock answers, with status 200, to a path that it does not know.
+UNKNOWN_OPERATION = (
+    b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
+)
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`."""
+
+    registry: Registry
+    engines: Engines
+
+
+ROUTES = [
+    Route("/model/{model_id:path}/invoke", invoke_model, methods=["POST"]),
+    Route(
+        "/model/{model_id:path}/invoke-with-response-stream",
+        invoke_model_with_response_stream,
+        methods=["POST"],
+    ),
+    Route("/_emulator/health", health),
+    Route("/_emulator/ready", ready),
+]
+
+
+def create_app(registry: Registry, engines: Engines) -> Starlette:
+    """The service on these engines, which it starts and closes."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        engines.start()
+        try:
+            yield State(registry=registry, engines=engines)
+        finally:
+            await engines.close()
+
+    return Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        exception_handlers={
+            InvokeError: _answer_error,
+            ClientLeft: _answer_nobody,
+            404: _answer_unknown,
+            405: _answer_unknown,
+            Exception: _answer_bug,
+        },
+    )
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvokeError)
+    return error_reply(request, error)
+
+
+async def _answer_bug(request: Request, _: Exception) -> Response:
+    return error_reply(request, InternalServerException())
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Nothing()
+
+
+async def _answer_unknown(request: Request, _: Exception) -> Response:
+    return Reply(request, UNKNOWN_OPERATION)

@@ -1,0 +1,80 @@
+"""`invoke-api`: serve, models, check."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from invoke_api import __version__
+from invoke_api.app import create_app
+from invoke_api.engines import EngineChoice, build_engines
+from invoke_api.logs import set_up_logs
+from invoke_api.registry import Model, Registry, RegistryError, load_registry
+from invoke_api.server import open_socket, serve, to_url
+from invoke_api.settings import Settings, registry_option, serve_options
+
+log = logging.getLogger(__name__)
+
+
+@click.group()
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """The Amazon Bedrock Runtime API for Mistral AI models, on your own machine."""
+
+
+@main.command("serve")
+@serve_options
+def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and types them
+    """Answer the Bedrock Runtime API."""
+    settings = Settings(**flags)
+    set_up_logs(settings.log_format)
+    registry = _load(settings.registry, settings.model)
+    choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
+    engines = build_engines(registry.models.values(), choice)
+    try:
+        listener = open_socket(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
+    log.info("Invoke API %s listens on %s", __version__, to_url(listener))
+    asyncio.run(serve(create_app(registry, engines), listener))
+
+
+@main.command()
+@registry_option
+def models(registry: Path) -> None:
+    """What the registry offers: a table of all models."""
+    rows = [("MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")]
+    rows += [_row(model) for model in _load(registry).models.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@main.command()
+@registry_option
+def check(registry: Path) -> None:
+    """Check the registry and its schemas; every mistake with file, line and a sentence."""
+    found = _load(registry)
+    click.echo(f"{registry}: {len(found.models)} models, no mistakes")
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    return (
+        model.id,
+        model.dialect_name,
+        str(model.context_length),
+        model.engine,
+        model.weights,
+        model.stand_in or "the model's own weights",
+    )
+
+
+def _load(path: Path, ids: tuple[str, ...] = ()) -> Registry:
+    try:
+        return load_registry(path).only(ids)
+    except RegistryError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,29 @@
+"""`/_emulator/health` and `/_emulator/ready`: the state of each model's engine."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from invoke_api.engines import Engines
+
+
+async def health(request: Request) -> Response:
+    """200 while this process answers, whatever its models do."""
+    return JSONResponse({"models": _states(request)})
+
+
+async def ready(request: Request) -> Response:
+    """200 once every model is ready, 503 until then."""
+    states = _states(request)
+    waiting = any(state["status"] != "ready" for state in states.values())
+    return JSONResponse({"models": states}, status_code=503 if waiting else 200)
+
+
+def _states(request: Request) -> dict[str, dict[str, object]]:
+    engines: Engines = request.state.engines
+    states: dict[str, dict[str, object]] = {}
+    for model_id, engine in engines.items():
+        state = engine.state()
+        states[model_id] = {"status": state.status, "running": engine.running()}
+        if state.reason:
+            states[model_id]["reason"] = state.reason
+    return states

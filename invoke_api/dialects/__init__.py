@@ -1,0 +1,27 @@
+"""Request languages: a validated body in, a GenerationRequest out; deltas in, Bedrock's JSON out."""
+
+from typing import Protocol
+
+from engine.protocol import Delta, Finish, GenerationRequest
+from engine.tokenizer import Tokenizer
+from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.mistral_text import MistralText
+
+
+class Dialect(Protocol):
+    """Pure; `body` has passed the model's schema, with its defaults filled in."""
+
+    def to_request(
+        self, body: dict[str, object], tokenizer: Tokenizer, request_id: str
+    ) -> GenerationRequest: ...
+
+    def to_reply(self, text: str, finish: Finish) -> bytes:
+        """The whole body of an InvokeModel answer."""
+        ...
+
+    def to_chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        """The JSON of one chunk; the last one carries the metrics."""
+        ...
+
+
+DIALECTS: dict[str, Dialect] = {"mistral-text": MistralText()}

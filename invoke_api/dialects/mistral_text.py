@@ -1,0 +1,33 @@
+"""`prompt` in, `outputs` out: Mistral 7B, Mixtral 8x7B, Small 2402 and Large 2402."""
+
+from typing import Any
+
+import orjson
+
+from engine.protocol import Delta, Finish, GenerationRequest
+from engine.tokenizer import Tokenizer
+from invoke_api.dialects.invocation import Metrics
+
+
+class MistralText:
+    def to_request(
+        self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str
+    ) -> GenerationRequest:
+        return GenerationRequest(
+            request_id=request_id,
+            prompt=tokenizer.encode(body["prompt"]),
+            max_tokens=body["max_tokens"],
+            temperature=body["temperature"],
+            top_p=body["top_p"],
+            top_k=body.get("top_k", 0),  # Small and Large have it off by default
+            stop=tuple(body["stop"]),
+        )
+
+    def to_reply(self, text: str, finish: Finish) -> bytes:
+        return orjson.dumps({"outputs": [{"text": text, "stop_reason": finish}]})
+
+    def to_chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        body: dict[str, object] = {"outputs": [{"text": delta.text, "stop_reason": delta.finish}]}
+        if metrics:
+            body["amazon-bedrock-invocationMetrics"] = metrics.to_json()
+        return orjson.dumps(body)

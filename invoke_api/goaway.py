@@ -1,0 +1,54 @@
+"""HTTP/2 clients that say goodbye before they have read the answer, as the AWS SDK for JS does.
+
+Its default handler sends GOAWAY with code NO_ERROR as soon as the response headers have come.
+RFC 9113, 6.8, lets the streams that are open then finish. But h2 (4.4.1; python-hyper/h2 issue
+1181) marks the connection closed and drops what waits to be sent, and Hypercorn (0.18) hangs up,
+so such a client loses the end of its answer without an error. Here a GOAWAY with NO_ERROR leaves
+the open streams alone, and the connection is closed after the last of them: a Node process would
+otherwise stay until the keep-alive time is over. `tests/test_goaway.py` fails once this is no
+longer needed, or no longer enough.
+"""
+
+from typing import Any
+
+import hypercorn.protocol
+from h2.errors import ErrorCodes
+from hyperframe.frame import GoAwayFrame
+from hypercorn.events import Closed
+from hypercorn.protocol.events import Event, StreamClosed
+from hypercorn.protocol.h2 import H2Protocol
+
+
+class PatientProtocol(H2Protocol):
+    """Hypercorn's HTTP/2, which serves a client that has said goodbye to the end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
+        super().__init__(*args, **kwargs)
+        self._leaving = False
+        self._receive_goaway = self.connection._frame_dispatch_table[GoAwayFrame]  # noqa: SLF001
+        self.connection._frame_dispatch_table[GoAwayFrame] = self._note_goaway  # noqa: SLF001 - h2 has no hook
+
+    async def stream_send(self, event: Event) -> None:
+        await super().stream_send(event)
+        if isinstance(event, StreamClosed):
+            await self._hang_up_after_the_last()
+
+    async def _send_data(self, stream_id: int) -> None:
+        await super()._send_data(stream_id)
+        await self._hang_up_after_the_last()
+
+    async def _hang_up_after_the_last(self) -> None:
+        # A stream is over for the application before its last bytes are out, or after.
+        if self._leaving and not self.streams and not self.stream_buffers:
+            await self.send(Closed())
+
+    def _note_goaway(self, frame: GoAwayFrame) -> Any:  # noqa: ANN401 - h2's frames and events
+        if frame.error_code == ErrorCodes.NO_ERROR and self.connection.open_inbound_streams:
+            self._leaving = True
+            return [], []
+        return self._receive_goaway(frame)
+
+
+def install() -> None:
+    """Make Hypercorn use it for every HTTP/2 connection from now on."""
+    hypercorn.protocol.H2Protocol = PatientProtocol  # type: ignore[misc]  # where Hypercorn looks it up

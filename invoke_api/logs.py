@@ -1,0 +1,33 @@
+"""How the log looks: a line for people, or a JSON object a line for machines."""
+
+import logging
+
+import orjson
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry).decode()
+
+
+FORMATTERS: dict[str, logging.Formatter] = {
+    "text": logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"),
+    "json": JsonFormatter(datefmt="%Y-%m-%dT%H:%M:%S%z"),
+}
+
+
+def set_up_logs(log_format: str) -> None:
+    """Our own lines from INFO on, other people's from WARNING on, all to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FORMATTERS[log_format])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("invoke_api", "engine"):
+        logging.getLogger(name).setLevel(logging.INFO)

@@ -1,0 +1,121 @@
+"""InvokeModel and InvokeModelWithResponseStream."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from random import randint
+from time import monotonic
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.errors import EngineError
+from engine.protocol import Delta, Engine, GenerationRequest, Usage
+from invoke_api.dialects import Dialect
+from invoke_api.dialects.invocation import Metrics
+from invoke_api.engines import Engines
+from invoke_api.operations.client import read_body, unless_client_leaves
+from invoke_api.operations.engine_errors import to_invoke_error
+from invoke_api.operations.replies import EventStream, Reply, request_id
+from invoke_api.registry import Registry
+from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
+from invoke_api.wire.errors import InvokeError
+
+# Bodies above this many bytes are tokenised in a thread: about 1 ms of work.
+LONG_BODY = 8_192
+
+
+async def invoke_model(request: Request) -> Response:
+    invocation = await open_invocation(request)
+    body = await unless_client_leaves(request.receive, complete(invocation))
+    return Reply(request, body, more=invocation.metrics().to_headers())
+
+
+async def invoke_model_with_response_stream(request: Request) -> Response:
+    frames = to_frames(await open_invocation(request))
+    # The first frame is awaited before the status line, so that early failures keep their own.
+    first = await unless_client_leaves(request.receive, anext(frames))
+    return EventStream(request, first, frames)
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One call on its way through the engine, and what is measured of it."""
+
+    engine: Engine
+    dialect: Dialect
+    request: GenerationRequest
+    began: float
+    first_delta: float | None = None
+    usage: Usage = field(default=Usage(0, 0))
+
+    async def deltas(self) -> AsyncGenerator[Delta, None]:
+        """The engine's deltas, its errors in Bedrock's words."""
+        try:
+            async with aclosing(self.engine.generate(self.request)) as deltas:
+                async for delta in deltas:
+                    self.first_delta = self.first_delta or monotonic()
+                    self.usage = delta.usage or self.usage
+                    yield delta
+        except EngineError as error:
+            raise to_invoke_error(error) from error
+
+    def metrics(self) -> Metrics:
+        now = monotonic()
+        return Metrics(
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            latency=round(1000 * (now - self.began)),
+            first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
+        )
+
+
+async def open_invocation(request: Request) -> Invocation:
+    """The model first, then the body, as Bedrock checks them. Raises `InvokeError`s."""
+    began = monotonic()
+    registry: Registry = request.state.registry
+    engines: Engines = request.state.engines
+    model = registry.find(request.path_params["model_id"])
+    raw = await read_body(request)
+    body = model.schema.parse(raw)
+    engine = engines.of(model)
+    try:
+        arguments = (body, engine.tokenizer(), request_id(request))
+    except EngineError as error:
+        raise to_invoke_error(error) from error
+    if len(raw) > LONG_BODY:
+        generation = await asyncio.to_thread(model.dialect.to_request, *arguments)
+    else:
+        generation = model.dialect.to_request(*arguments)
+    return Invocation(engine, model.dialect, generation, began)
+
+
+async def complete(invocation: Invocation) -> bytes:
+    texts = []
+    finish = None
+    async for delta in invocation.deltas():
+        texts.append(delta.text)
+        finish = delta.finish
+    assert finish is not None, "an engine's last delta has a finish"
+    return invocation.dialect.to_reply("".join(texts), finish)
+
+
+async def to_frames(invocation: Invocation) -> AsyncGenerator[bytes, None]:
+    """A chunk for each delta. A failure after the first is a frame too, and the last one."""
+    begun = False
+    try:
+        async with aclosing(invocation.deltas()) as deltas:
+            async for delta in deltas:
+                yield _to_frame(invocation, delta)
+                begun = True
+    except InvokeError as error:
+        if not begun:
+            raise
+        yield error.to_frame()
+
+
+def _to_frame(invocation: Invocation, delta: Delta) -> bytes:
+    metrics = invocation.metrics() if delta.finish else None
+    padding = randint(SHORTEST, LONGEST)  # noqa: S311 - hides nothing that is secret here
+    return encode_chunk(invocation.dialect.to_chunk(delta, metrics), padding)

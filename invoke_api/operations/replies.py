@@ -1,0 +1,90 @@
+"""ASGI responses that carry Bedrock's headers: a whole body, or a stream of frames."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from time import time
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from invoke_api.operations.client import ClientLeft, unless_client_leaves
+from invoke_api.wire.errors import JSON, InvokeError
+from invoke_api.wire.headers import EVENT_STREAM, response_headers
+
+
+class Reply(Response):
+    """One JSON document."""
+
+    def __init__(
+        self,
+        request: Request,
+        body: bytes,
+        *,
+        status: int = 200,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        self.raw_headers = response_headers(
+            now=time(),
+            request_id=request_id(request),
+            content_type=JSON,
+            http_version=request.scope["http_version"],
+            length=len(body),
+            more=more,
+        )
+
+
+class EventStream(Response):
+    """Frames as they come. `rest` has begun already, and is closed even if the client leaves."""
+
+    def __init__(
+        self, request: Request, first: bytes, rest: AsyncGenerator[bytes, None]
+    ) -> None:
+        self._first = first
+        self._rest = rest
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = response_headers(
+            now=time(),
+            request_id=request_id(request),
+            content_type=EVENT_STREAM,
+            http_version=request.scope["http_version"],
+            more={"X-Amzn-Bedrock-Content-Type": JSON},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(ClientLeft):
+            await unless_client_leaves(receive, self._send_all(send))
+
+    async def _send_all(self, send: Send) -> None:
+        async with aclosing(self._rest) as rest:
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            )
+            await send({"type": "http.response.body", "body": self._first, "more_body": True})
+            async for frame in rest:
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def request_id(request: Request) -> str:
+    """The id of this request, made at its first use."""
+    made: str = request.scope.setdefault("request_id", str(uuid4()))
+    return made
+
+
+class Nothing(Response):
+    """The answer to a client that has left."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+
+def error_reply(request: Request, error: InvokeError) -> Reply:
+    return Reply(
+        request, error.to_json(), status=error.status, more={"x-amzn-ErrorType": error.kind}
+    )

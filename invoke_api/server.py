@@ -1,0 +1,64 @@
+"""The application on a socket: Hypercorn, HTTP/1.1 and HTTP/2 on one port, in clear text."""
+
+import asyncio
+import logging
+import signal
+import socket
+
+from hypercorn.asyncio.run import worker_serve
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config, Sockets
+from starlette.applications import Starlette
+
+from invoke_api import goaway
+
+log = logging.getLogger(__name__)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes any free one. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def to_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(app: Starlette, listener: socket.socket) -> None:
+    """Answer on this socket until SIGINT or SIGTERM."""
+    goaway.install()
+    await worker_serve(
+        ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
+        _config(),
+        sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
+        shutdown_trigger=_stop_signal().wait,
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.include_date_header = False  # ours stands first, as on Bedrock
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn")
+    config.loglevel = "WARNING"
+    config.keep_alive_timeout = 75
+    config.h2_max_concurrent_streams = 1_000
+    return config
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,108 @@
+"""Bedrock's exceptions, which render themselves: as an HTTP reply or as a frame in a stream.
+
+InvokeError
+├── AccessDeniedException 403          ├── ModelTimeoutException 408
+├── ResourceNotFoundException 404      ├── ModelErrorException 424
+├── ValidationException 400            ├── ModelStreamErrorException 424
+├── ServiceQuotaExceededException 400  ├── InternalServerException 500
+├── ThrottlingException 429            └── ServiceUnavailableException 503
+└── ModelNotReadyException 429
+"""
+
+from typing import ClassVar
+
+import orjson
+
+from invoke_api.wire.eventstream import encode_frame
+
+JSON = "application/json"
+NAMESPACE = "http://internal.amazon.com/coral/com.amazon.bedrock/"
+
+
+class InvokeError(Exception):
+    """Subclasses bear AWS's own names: the class name is what the client reads.
+
+    `default` is the sentence Bedrock says when the raiser has none of its own.
+    """
+
+    status: ClassVar[int]
+    default: ClassVar[str]
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or self.default
+        super().__init__(self.message)
+
+    @property
+    def kind(self) -> str:
+        """The value of `x-amzn-ErrorType`."""
+        return f"{type(self).__name__}:{NAMESPACE}"
+
+    def to_json(self) -> bytes:
+        return orjson.dumps({"message": self.message})
+
+    def to_frame(self) -> bytes:
+        """The exception frame that ends a stream whose status line is out already."""
+        name = type(self).__name__
+        headers = {
+            ":exception-type": name[0].lower() + name[1:],
+            ":content-type": JSON,
+            ":message-type": "exception",
+        }
+        return encode_frame(headers, self.to_json())
+
+
+class AccessDeniedException(InvokeError):
+    status = 403
+    default = "You don't have access to the model with the specified model ID."
+
+
+class ResourceNotFoundException(InvokeError):
+    status = 404
+    default = "Could not resolve the foundation model from the provided model identifier."
+
+
+class ValidationException(InvokeError):
+    status = 400
+    default = "Validation Error"
+
+
+class ServiceQuotaExceededException(InvokeError):
+    status = 400
+    default = "Your request exceeds the service quota for your account."  # guess
+
+
+class ThrottlingException(InvokeError):
+    status = 429
+    default = "Too many requests, please wait before trying again."
+
+
+class ModelNotReadyException(InvokeError):
+    status = 429
+    default = "The model is not ready for inference"  # guess: only a test was seen to say so
+
+
+class ModelTimeoutException(InvokeError):
+    status = 408
+    default = "Model has timed out in processing the request. Try your request again."
+
+
+class ModelErrorException(InvokeError):
+    status = 424
+    default = (
+        "The system encountered an unexpected error during processing. Try your request again."
+    )
+
+
+class ModelStreamErrorException(InvokeError):
+    status = 424
+    default = ModelErrorException.default
+
+
+class InternalServerException(InvokeError):
+    status = 500
+    default = ModelErrorException.default
+
+
+class ServiceUnavailableException(InvokeError):
+    status = 503
+    default = "Bedrock is unable to process your request."

@@ -1,0 +1,105 @@
+"""AWS's event-stream frames (`application/vnd.amazon.eventstream`), written and read.
+
+A frame is: total length, length of the headers, CRC32 of those two; headers; payload; CRC32 of
+all before it. Lengths and CRCs are unsigned 32-bit big-endian numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from struct import error as StructError
+from struct import pack, unpack
+from zlib import crc32
+
+OVERHEAD = 16  # the prelude's 8 bytes and the two CRCs
+
+HeaderValue = str | bytes | int | bool
+
+
+class FrameError(ValueError):
+    """These bytes are no event-stream frame; the message names the broken rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    headers: Mapping[str, HeaderValue]
+    payload: bytes
+
+
+def encode_frame(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:
+    return encode_payload(encode_headers(headers), payload)
+
+
+def encode_headers(headers: Mapping[str, HeaderValue]) -> bytes:
+    """The block of all headers. Made once where the headers of a stream stay the same."""
+    return b"".join(_encode_header(name, value) for name, value in headers.items())
+
+
+def encode_payload(headers: bytes, payload: bytes) -> bytes:
+    """A frame whose headers are encoded already."""
+    prelude = pack("!II", OVERHEAD + len(headers) + len(payload), len(headers))
+    # The message CRC covers the prelude CRC too, so the order of these lines matters.
+    message = b"".join((prelude, pack("!I", crc32(prelude)), headers, payload))
+    return message + pack("!I", crc32(message))
+
+
+def decode_frame(frame: bytes) -> Frame:
+    """One whole frame. Raises `FrameError`."""
+    if len(frame) < OVERHEAD:
+        raise FrameError(f"a frame has at least {OVERHEAD} bytes, not {len(frame)}")
+    total, size, prelude_crc = unpack("!III", frame[:12])
+    if prelude_crc != crc32(frame[:8]):
+        raise FrameError("the checksum of the prelude does not match")
+    if total != len(frame) or size > total - OVERHEAD:
+        raise FrameError(f"lengths {total} and {size} do not fit {len(frame)} bytes")
+    if unpack("!I", frame[-4:])[0] != crc32(frame[:-4]):
+        raise FrameError("the checksum of the message does not match")
+    return Frame(dict(_decode_headers(frame[12 : 12 + size])), frame[12 + size : -4])
+
+
+def _encode_header(name: str, value: HeaderValue) -> bytes:
+    raw = name.encode()
+    return pack("!B", len(raw)) + raw + _encode_value(value)
+
+
+def _encode_value(value: HeaderValue) -> bytes:
+    match value:
+        case bool():
+            return b"\x00" if value else b"\x01"
+        case int():
+            return pack("!Bi", 4, value)
+        case bytes():
+            return pack("!BH", 6, len(value)) + value
+        case str():
+            raw = value.encode()
+            return pack("!BH", 7, len(raw)) + raw
+
+
+# Type of a number: struct format, size in bytes. 8 is a time in milliseconds, 9 a UUID's bytes.
+FIXED = {2: ("!b", 1), 3: ("!h", 2), 4: ("!i", 4), 5: ("!q", 8), 8: ("!q", 8), 9: ("!16s", 16)}
+
+
+def _decode_headers(block: bytes) -> Iterator[tuple[str, HeaderValue]]:
+    while block:
+        try:
+            length = block[0]
+            name, kind, block = block[1 : 1 + length].decode(), block[1 + length], block[2 + length :]
+            value, block = _decode_value(kind, block)
+        except (IndexError, UnicodeDecodeError, StructError) as error:
+            raise FrameError(f"the headers are cut short or garbled: {error}") from error
+        yield name, value
+
+
+def _decode_value(kind: int, block: bytes) -> tuple[HeaderValue, bytes]:
+    if kind in (0, 1):
+        return kind == 0, block
+    if kind in FIXED:
+        form, size = FIXED[kind]
+        value: HeaderValue = unpack(form, block[:size])[0]
+        return value, block[size:]
+    if kind not in (6, 7):
+        raise FrameError(f"there is no header type {kind}")
+    (size,) = unpack("!H", block[:2])
+    raw = block[2 : 2 + size]
+    if len(raw) < size:
+        raise FrameError("the headers are cut short")
+    return (raw if kind == 6 else raw.decode()), block[2 + size :]
