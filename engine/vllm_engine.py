@@ -6,9 +6,10 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 import ast
 import asyncio
 import logging
+import multiprocessing
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
@@ -29,9 +30,11 @@ log = logging.getLogger(__name__)
 # What vLLM reads from the environment; a value that the operator has set wins.
 ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
-    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading
+    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
+
+SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
 class VllmEngine:
@@ -56,17 +59,12 @@ class VllmEngine:
         self._context_length = context_length
         self._options = options
         self._llm: AsyncLLM | None = None
+        self._abandoned = False
         self._state = EngineState("cold")
 
     async def start(self) -> None:
         self._state = EngineState("loading")
-        try:
-            self._llm = await asyncio.to_thread(self._load)
-        except Exception as error:  # noqa: BLE001 - vLLM raises many kinds, and all are fatal
-            log.debug("vLLM did not start", exc_info=True)
-            self._state = EngineState("failed", f"{type(error).__name__}: {error}")
-        else:
-            self._state = EngineState("ready")
+        await asyncio.to_thread(self._load)
 
     def state(self) -> EngineState:
         if self._llm is not None and self._llm.errored:
@@ -105,12 +103,39 @@ class VllmEngine:
             raise EngineDead(str(error)) from error
 
     async def close(self) -> None:
+        if self._state.status == "loading":
+            self._abandon_load()
         llm, self._llm = self._llm, None
         self._state = EngineState("cold")
-        if llm is not None:
-            await asyncio.to_thread(llm.shutdown)
+        if llm is None:
+            return
+        if llm.output_handler is not None:  # else it takes the end of its engine core for a crash
+            llm.output_handler.cancel()
+        await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)
 
-    def _load(self) -> "AsyncLLM":
+    def _abandon_load(self) -> None:
+        # A thread can't be cancelled, but this one ends with the processes it waits for. Another
+        # engine that is loading at this moment loses its own: vLLM does not tell them apart.
+        import psutil  # vLLM needs it too
+
+        self._abandoned = True
+        for core in multiprocessing.active_children():
+            with suppress(psutil.NoSuchProcess):
+                for process in (*psutil.Process(core.pid).children(recursive=True), core):
+                    process.kill()
+
+    def _load(self) -> None:
+        # Neither the engine nor an error leaves this thread: frames that vLLM's imports leave
+        # behind would hold it to the very end of Python, where AsyncLLM.__del__ fails.
+        try:
+            self._llm = self._open()
+        except Exception as error:  # noqa: BLE001 - vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not start", exc_info=True)
+            self._state = EngineState("failed", f"{type(error).__name__}: {error}")
+        else:
+            self._state = EngineState("ready")
+
+    def _open(self) -> "AsyncLLM":
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._tokenizer = load_tokenizer(self._tokenizer_name)
@@ -119,14 +144,20 @@ class VllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if self._abandoned:
+            raise EngineDead("closed while it was loading")
         arguments = {
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
             "max_model_len": self._context_length,
+            **self._options,
+            "model": weights,
         }
-        return AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**{**arguments, **self._options, "model": weights})
-        )
+        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        if self._abandoned:
+            llm.shutdown()
+            raise EngineDead("closed while it was loading")
+        return llm
 
     def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
         from vllm import SamplingParams

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import click
+from starlette.applications import Starlette
 
 from invoke_api import __version__
 from invoke_api.app import create_app
 from invoke_api.engines import EngineChoice, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.registry import Model, Registry, RegistryError, load_registry
-from invoke_api.server import open_socket, serve, to_url
+from invoke_api.server import open_socket, serve, stop_signal, to_url
 from invoke_api.settings import Settings, registry_option, serve_options
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,11 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         where = f"{settings.host}:{settings.port}"
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
     log.info("Invoke API %s listens on %s", __version__, to_url(listener))
-    asyncio.run(serve(create_app(registry, engines), listener))
+    asyncio.run(_serve(create_app(registry, engines), listener))
+
+
+async def _serve(app: Starlette, listener: socket) -> None:
+    await serve(app, listener, stop_signal())
 
 
 @main.command()

@@ -20,7 +20,11 @@ log = logging.getLogger(__name__)
 STILL_LOADING = 15.0  # seconds between two lines of the log about the same loading engine
 
 # What --demo runs with: small enough for a laptop, and no minutes of compiling for a toy.
-DEMO_OPTIONS: Mapping[str, Any] = {"enforce_eager": True, "kv_cache_memory_bytes": 256 * 1024**2}
+DEMO_OPTIONS: Mapping[str, Any] = {
+    "enforce_eager": True,
+    "kv_cache_memory_bytes": 256 * 1024**2,
+    "use_tqdm_on_load": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,6 @@ from starlette.applications import Starlette
 
 from invoke_api import goaway
 
-log = logging.getLogger(__name__)
-
-
 def open_socket(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes any free one. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -34,14 +31,14 @@ def to_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(app: Starlette, listener: socket.socket) -> None:
-    """Answer on this socket until SIGINT or SIGTERM."""
+async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
     goaway.install()
     await worker_serve(
         ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
         _config(),
         sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
-        shutdown_trigger=_stop_signal().wait,
+        shutdown_trigger=stop.wait,
     )
 
 
@@ -56,7 +53,8 @@ def _config() -> Config:
     return config
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set. For the main thread's loop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
