@@ -74,7 +74,8 @@ class VllmEngine:
     def running(self) -> int:
         if self._llm is None:
             return 0
-        return self._llm.output_processor.get_num_unfinished_requests()
+        count: int = self._llm.output_processor.get_num_unfinished_requests()
+        return count
 
     def tokenizer(self) -> Tokenizer:
         self.state().check_ready()
@@ -121,15 +122,16 @@ class VllmEngine:
         self._abandoned = True
         for core in multiprocessing.active_children():
             with suppress(psutil.NoSuchProcess):
-                for process in (*psutil.Process(core.pid).children(recursive=True), core):
-                    process.kill()
+                for worker in psutil.Process(core.pid).children(recursive=True):
+                    worker.kill()
+            core.kill()
 
     def _load(self) -> None:
         # Neither the engine nor an error leaves this thread: frames that vLLM's imports leave
         # behind would hold it to the very end of Python, where AsyncLLM.__del__ fails.
         try:
             self._llm = self._open()
-        except Exception as error:  # noqa: BLE001 - vLLM raises many kinds, and all are fatal
+        except Exception as error:
             log.debug("vLLM did not start", exc_info=True)
             self._state = EngineState("failed", f"{type(error).__name__}: {error}")
         else:

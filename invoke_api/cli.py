@@ -52,7 +52,9 @@ async def _serve(app: Starlette, listener: socket) -> None:
 @registry_option
 def models(registry: Path) -> None:
     """What the registry offers: a table of all models."""
-    rows = [("MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")]
+    rows: list[tuple[str, ...]] = [
+        ("MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
+    ]
     rows += [_row(model) for model in _load(registry).models.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

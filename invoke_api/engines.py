@@ -29,7 +29,7 @@ DEMO_OPTIONS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """What the command line says about engines: `kind` overrides the registry, `demo` its weights."""
+    """What the operator says: `kind` overrides the registry's engine, `demo` its weights."""
 
     kind: str | None = None
     demo: bool = False
@@ -84,9 +84,11 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
 Plan = tuple[str, Callable[[], Engine]]  # what makes an engine distinct, and how to build it
 
 
-def _plan_scripted(model: Model, choice: EngineChoice) -> Plan:
-    parts = {"tokenizer": model.tokenizer, "context_length": model.context_length}
-    return f"scripted {parts}", partial(ScriptedEngine, **parts)
+def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
+    key = f"scripted {model.tokenizer} {model.context_length}"
+    return key, partial(
+        ScriptedEngine, tokenizer=model.tokenizer, context_length=model.context_length
+    )
 
 
 def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:

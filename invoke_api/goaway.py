@@ -13,10 +13,10 @@ from typing import Any
 
 import hypercorn.protocol
 from h2.errors import ErrorCodes
-from hyperframe.frame import GoAwayFrame
 from hypercorn.events import Closed
 from hypercorn.protocol.events import Event, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
+from hyperframe.frame import GoAwayFrame
 
 
 class PatientProtocol(H2Protocol):
@@ -51,4 +51,4 @@ class PatientProtocol(H2Protocol):
 
 def install() -> None:
     """Make Hypercorn use it for every HTTP/2 connection from now on."""
-    hypercorn.protocol.H2Protocol = PatientProtocol  # type: ignore[misc]  # where Hypercorn looks it up
+    hypercorn.protocol.H2Protocol = PatientProtocol  # type: ignore[attr-defined]  # where Hypercorn looks

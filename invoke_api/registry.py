@@ -152,8 +152,8 @@ def _find_contradictions(document: dict[str, Any], source: _Source) -> Iterator[
         if entry["id"] in seen:
             yield f"{source.where([*steps, 'id'])}: model {entry['id']!r} stands here twice"
         seen.add(entry["id"])
-        for problem in _schema_problems(entry["schema"]):
-            yield f"{source.where([*steps, 'schema'])}: model {entry['id']!r}: {problem}"
+        for wrong in _schema_problems(entry["schema"]):
+            yield f"{source.where([*steps, 'schema'])}: model {entry['id']!r}: {wrong}"
         for option in entry.get("vllm", {}):
             if problem := _option_problem(option):
                 where = source.where([*steps, "vllm", option])

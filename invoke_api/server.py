@@ -5,12 +5,13 @@ import logging
 import signal
 import socket
 
-from hypercorn.asyncio.run import worker_serve
 from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from starlette.applications import Starlette
 
 from invoke_api import goaway
+
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes any free one. Raises `OSError`."""
@@ -22,7 +23,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - the socket module's own signature
     return listener
 
 

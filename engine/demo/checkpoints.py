@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def followers(tokenizer: Tokenizer) -> dict[int, dict[int, float]]:
     for line in TEXT.splitlines():
         tokens = tokenizer.encode_text(line)
         first_words[tokens[0]] += 1
-        for token, after in zip(tokens, tokens[1:], strict=False):
+        for token, after in pairwise(tokens):
             counts.setdefault(token, Counter())[after] += 1
     full_stop = tokenizer.encode_text("hand.")[-1]
     left, right = (tokenizer.encode_text(word)[-1] for word in ENDLESS)
@@ -122,9 +123,7 @@ def _shares(counts: Mapping[int, int]) -> dict[int, float]:
     return {token: count / sum(counts.values()) for token, count in counts.items()}
 
 
-def _table_weights(
-    tokenizer: Tokenizer, generator: "torch.Generator"
-) -> dict[str, "torch.Tensor"]:
+def _table_weights(tokenizer: Tokenizer, generator: "torch.Generator") -> dict[str, "torch.Tensor"]:
     import torch
 
     size = len(tokenizer.pieces)

@@ -1,4 +1,4 @@
-"""Request languages: a validated body in, a GenerationRequest out; deltas in, Bedrock's JSON out."""
+"""Request languages: from a body to a GenerationRequest, and from deltas to Bedrock's JSON."""
 
 from typing import Protocol
 

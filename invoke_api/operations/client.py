@@ -16,7 +16,7 @@ BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
 T = TypeVar("T")
 
 
-class ClientLeft(Exception):  # noqa: N818 - what happened, not an error of ours
+class ClientLeft(Exception):
     """Nobody is left to answer."""
 
 

@@ -41,9 +41,7 @@ class Reply(Response):
 class EventStream(Response):
     """Frames as they come. `rest` has begun already, and is closed even if the client leaves."""
 
-    def __init__(
-        self, request: Request, first: bytes, rest: AsyncGenerator[bytes, None]
-    ) -> None:
+    def __init__(self, request: Request, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
         self._first = first
         self._rest = rest
         self.status_code = 200
@@ -56,15 +54,13 @@ class EventStream(Response):
             more={"X-Amzn-Bedrock-Content-Type": JSON},
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         with suppress(ClientLeft):
             await unless_client_leaves(receive, self._send_all(send))
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._rest) as rest:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": self._first, "more_body": True})
             async for frame in rest:
                 await send({"type": "http.response.body", "body": frame, "more_body": True})

@@ -18,7 +18,7 @@ def is_integer(_: TypeChecker, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-Validator = extend(
+Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer),
 )
@@ -42,10 +42,13 @@ class BodySchema:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
             raise ValidationException(NOT_JSON) from None
-        violations = [text for error in self._validator.iter_errors(value) for text in describe(error)]
+        violations = [
+            text for error in self._validator.iter_errors(value) for text in describe(error)
+        ]
         if violations:
             raise ValidationException(
                 f"Malformed input request: {''.join(violations)},"
                 " please reformat your input and try again."
             )
-        return self._defaults | value
+        filled: dict[str, Any] = self._defaults | value
+        return filled

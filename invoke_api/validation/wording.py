@@ -13,6 +13,14 @@ JAVA_TYPES = {
     "array": "JSONArray",
     "object": "JSONObject",
 }
+FOUND = {
+    type(None): "Null",
+    bool: "Boolean",
+    float: "BigDecimal",
+    str: "String",
+    list: "JSONArray",
+    dict: "JSONObject",
+}
 
 
 def describe(error: ValidationError) -> Iterator[str]:
@@ -24,31 +32,20 @@ def describe(error: ValidationError) -> Iterator[str]:
 
 def java_type(value: object) -> str:
     """What Java calls the class of a JSON value."""
-    match value:
-        case None:
-            return "Null"
-        case bool():
-            return "Boolean"
-        case int():
-            return "Integer" if -(2**31) <= value < 2**31 else "Long"
-        case float():
-            return "BigDecimal"
-        case str():
-            return "String"
-        case list():
-            return "JSONArray"
-    return "JSONObject"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "Integer" if -(2**31) <= value < 2**31 else "Long"
+    return FOUND[type(value)]
 
 
 def _required(error: ValidationError) -> Iterator[str]:
     # jsonschema reports each missing key by itself and names it only in its message.
-    missing = [key for key in _value(error) if key not in error.instance]
+    missing = [key for key in _value(error) if key not in _instance(error)]
     yield from (f"required key [{key}] not found" for key in missing if f"'{key}'" in error.message)
 
 
 def _extraneous(error: ValidationError) -> Iterator[str]:
     known = error.schema["properties"]  # type: ignore[index]  # a schema that is a bool has no keywords
-    for key in error.instance:
+    for key in _instance(error):
         if key not in known:
             yield f"extraneous key [{key}] is not permitted"
 
@@ -59,7 +56,7 @@ def _type(error: ValidationError) -> Iterator[str]:
 
 def _items(error: ValidationError) -> Iterator[str]:
     side = "maximum" if error.validator == "maxItems" else "minimum"
-    yield f"expected {side} item count: {_value(error)}, found: {len(error.instance)}"
+    yield f"expected {side} item count: {_value(error)}, found: {len(_instance(error))}"
 
 
 def _bound(error: ValidationError) -> Iterator[str]:
@@ -73,6 +70,10 @@ def _other(error: ValidationError) -> Iterator[str]:
 
 def _value(error: ValidationError) -> Any:  # noqa: ANN401 - a keyword's value is any JSON
     return error.validator_value
+
+
+def _instance(error: ValidationError) -> Any:  # noqa: ANN401 - any JSON
+    return error.instance
 
 
 WORDS: dict[str, Callable[[ValidationError], Iterator[str]]] = {

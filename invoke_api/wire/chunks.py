@@ -5,9 +5,7 @@ from base64 import b64encode
 from invoke_api.wire.errors import JSON
 from invoke_api.wire.eventstream import encode_headers, encode_payload
 
-HEADERS = encode_headers(
-    {":event-type": "chunk", ":content-type": JSON, ":message-type": "event"}
-)
+HEADERS = encode_headers({":event-type": "chunk", ":content-type": JSON, ":message-type": "event"})
 # Bedrock pads each event with the beginning of this alphabet, of a length drawn evenly from
 # 2 to 61, so that the size of a frame tells nobody the length of a token.
 ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -6,7 +6,7 @@ all before it. Lengths and CRCs are unsigned 32-bit big-endian numbers.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from struct import error as StructError
+from struct import error as struct_error
 from struct import pack, unpack
 from zlib import crc32
 
@@ -82,9 +82,13 @@ def _decode_headers(block: bytes) -> Iterator[tuple[str, HeaderValue]]:
     while block:
         try:
             length = block[0]
-            name, kind, block = block[1 : 1 + length].decode(), block[1 + length], block[2 + length :]
+            name, kind, block = (
+                block[1 : 1 + length].decode(),
+                block[1 + length],
+                block[2 + length :],
+            )
             value, block = _decode_value(kind, block)
-        except (IndexError, UnicodeDecodeError, StructError) as error:
+        except (IndexError, UnicodeDecodeError, struct_error) as error:
             raise FrameError(f"the headers are cut short or garbled: {error}") from error
         yield name, value
 

@@ -23,5 +23,6 @@ def response_headers(
         headers["Connection"] = "keep-alive"
     headers["x-amzn-RequestId"] = request_id
     return [
-        (name.encode(), value.encode("latin-1")) for name, value in (headers | dict(more or {})).items()
+        (name.encode(), value.encode("latin-1"))
+        for name, value in (headers | dict(more or {})).items()
     ]
