@@ -14,7 +14,7 @@ SENTENCES = (
     " The same prompt always gets the same words.",
     " Another prompt gets others, in another order.",
     " Tokens are counted by Mistral's own tokenizer.",
-    " Accents as in Zürich and emoji 🙂 arrive whole.",
+    " Accents as in Zürich and emoji 🦜 arrive whole.",
 )
 
 

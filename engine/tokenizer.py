@@ -96,11 +96,13 @@ MISTRAL = {
 def load_tokenizer(name: str) -> Tokenizer:
     """One of Mistral's own tokenizers by its version, out of mistral-common (not imported).
 
-    Raises `KeyError` for an unknown version, `FileNotFoundError` without mistral-common.
+    Raises `KeyError` for an unknown version, `FileNotFoundError` without the file.
     """
     file, dummy_prefix = MISTRAL[name]
     spec = find_spec("mistral_common")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("mistral-common, which carries Mistral's tokenizers, is missing")
-    folder = Path(spec.submodule_search_locations[0])
-    return Tokenizer(folder / "data" / file, dummy_prefix=dummy_prefix)
+    path = Path(spec.submodule_search_locations[0]) / "data" / file
+    if not path.is_file():
+        raise FileNotFoundError(f"the installed mistral-common does not carry {file}")
+    return Tokenizer(path, dummy_prefix=dummy_prefix)

@@ -30,7 +30,7 @@ TEXT = """\
  Every token you see was sampled by vLLM on your own computer.
  Real answers need real weights: name them in the registry.
  Temperature and top p change what comes next.
- Greetings from Zürich 🙂 and thanks for trying this out.
+ Greetings from Zürich 🦜 and thanks for trying this out.
 """
 # A prompt that ends in one of these two words is answered by the other, and so on for ever:
 # a completion that only `max_tokens`, a stop string or a leaving client can end.

@@ -25,13 +25,22 @@ class Frame:
     payload: bytes
 
 
-def encode_frame(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:
+def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     return encode_payload(encode_headers(headers), payload)
 
 
-def encode_headers(headers: Mapping[str, HeaderValue]) -> bytes:
-    """The block of all headers. Made once where the headers of a stream stay the same."""
-    return b"".join(_encode_header(name, value) for name, value in headers.items())
+def encode_headers(headers: Mapping[str, str]) -> bytes:
+    """The block of all headers: strings, type 7, as every header in a recorded Bedrock stream.
+
+    Made once where the headers of a stream stay the same.
+    """
+    return b"".join(
+        _encode_header(name.encode(), value.encode()) for name, value in headers.items()
+    )
+
+
+def _encode_header(name: bytes, value: bytes) -> bytes:
+    return pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value
 
 
 def encode_payload(headers: bytes, payload: bytes) -> bytes:
@@ -53,25 +62,10 @@ def decode_frame(frame: bytes) -> Frame:
         raise FrameError(f"lengths {total} and {size} do not fit {len(frame)} bytes")
     if unpack("!I", frame[-4:])[0] != crc32(frame[:-4]):
         raise FrameError("the checksum of the message does not match")
-    return Frame(dict(_decode_headers(frame[12 : 12 + size])), frame[12 + size : -4])
-
-
-def _encode_header(name: str, value: HeaderValue) -> bytes:
-    raw = name.encode()
-    return pack("!B", len(raw)) + raw + _encode_value(value)
-
-
-def _encode_value(value: HeaderValue) -> bytes:
-    match value:
-        case bool():
-            return b"\x00" if value else b"\x01"
-        case int():
-            return pack("!Bi", 4, value)
-        case bytes():
-            return pack("!BH", 6, len(value)) + value
-        case str():
-            raw = value.encode()
-            return pack("!BH", 7, len(raw)) + raw
+    headers = list(_decode_headers(frame[12 : 12 + size]))
+    if len(dict(headers)) < len(headers):
+        raise FrameError("a header stands in it twice")
+    return Frame(dict(headers), frame[12 + size : -4])
 
 
 # Type of a number: struct format, size in bytes. 8 is a time in milliseconds, 9 a UUID's bytes.

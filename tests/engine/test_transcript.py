@@ -1,0 +1,80 @@
+"""Tokens into deltas: stop strings, whole characters, counts."""
+
+import pytest
+
+from engine.protocol import Delta, GenerationRequest, Usage
+from engine.tokenizer import load_tokenizer
+from engine.transcript import Transcript
+
+TOKENIZER = load_tokenizer("v1")
+
+
+def push_all(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
+    """The deltas of this text and an EOS, up to the one that finishes."""
+    request = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens, stop=stop)
+    transcript = Transcript(TOKENIZER, request)
+    deltas = []
+    for token in [*TOKENIZER.encode_text(text), TOKENIZER.eos]:
+        deltas.append(transcript.push(token))
+        if deltas[-1].finish:
+            break
+    return deltas
+
+
+def joined(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+def test_a_natural_end_is_an_empty_last_delta_and_the_eos_counts() -> None:
+    deltas = push_all(" one two three")
+
+    assert [delta.text for delta in deltas] == [" one", " two", " three", ""]
+    assert deltas[-1] == Delta("", "stop", Usage(2, 4))
+    assert all(delta.finish is None and delta.usage is None for delta in deltas[:-1])
+
+
+def test_the_last_of_max_tokens_carries_its_text() -> None:
+    deltas = push_all(" one two three", max_tokens=2)
+
+    assert deltas == [Delta(" one"), Delta(" two", "length", Usage(2, 2))]
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        ((" two",), " one"),
+        (("e tw",), " on"),  # across a token border, and not all of the first token
+        (("three", "wo"), " one t"),  # the first in the text, not in the list
+        ((" three four",), " one two three"),  # only its beginning comes
+        (("", " two"), " one"),  # an empty string stops nothing
+        (("one two three",), " "),
+    ],
+)
+def test_a_stop_string_is_cut_wherever_it_lies(stop: tuple[str, ...], text: str) -> None:
+    deltas = push_all(" one two three", stop=stop)
+
+    assert joined(deltas) == text
+    assert deltas[-1].finish == "stop"
+
+
+def test_text_that_may_begin_a_stop_string_waits_but_no_other_does() -> None:
+    deltas = push_all(" one two three", stop=(" two four",))
+
+    assert [delta.text for delta in deltas] == [" one", "", " two three", ""]
+
+
+def test_text_held_back_at_the_limit_is_not_lost() -> None:
+    assert push_all(" one two three", stop=(" two three",), max_tokens=2)[-1].text == " two"
+
+
+def test_a_character_comes_whole() -> None:
+    deltas = push_all(" a 🦜 b")
+
+    assert [delta.text for delta in deltas if delta.text] == [" a", " ", "🦜", " b"]
+    assert len(deltas) == len(TOKENIZER.encode_text(" a 🦜 b")) + 1
+
+
+def test_a_character_cut_by_the_limit_shows_as_a_replacement() -> None:
+    tokens = len(TOKENIZER.encode_text(" a 🦜")) - 1
+
+    assert joined(push_all(" a 🦜", max_tokens=tokens)) == " a \ufffd"

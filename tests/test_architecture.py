@@ -1,0 +1,129 @@
+"""Imports point one way, and heavy packages stay where they belong."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A package may import those that stand before it, and itself.
+PACKAGES = ["engine", "invoke_api", "tests"]
+
+# Inside invoke_api, likewise; files of one row do not import each other.
+LAYERS = [
+    {"__init__"},
+    {"wire"},
+    {"validation"},
+    {"dialects"},
+    {"registry"},
+    {"engines", "settings", "goaway", "logs"},
+    {"operations"},
+    {"control"},
+    {"app"},
+    {"server"},
+    {"cli"},
+    {"__main__"},
+]
+
+# Who may import a package of somebody else's.
+OWNERS = {
+    "starlette": {
+        "invoke_api/app",
+        "invoke_api/operations",
+        "invoke_api/control",
+        "invoke_api/server",
+        "invoke_api/cli",
+    },
+    "hypercorn": {"invoke_api/server", "invoke_api/goaway"},
+    "h2": {"invoke_api/goaway"},
+    "hyperframe": {"invoke_api/goaway"},
+    "jsonschema": {"invoke_api/validation", "invoke_api/registry"},
+    "click": {"invoke_api/cli", "invoke_api/settings"},
+    "yaml": {"invoke_api/registry"},
+    "vllm": {"engine/vllm_engine"},
+    "torch": {"engine/demo"},
+    "safetensors": {"engine/demo"},
+    "psutil": {"engine/vllm_engine"},
+    "sentencepiece": {"engine/tokenizer"},
+    "boto3": set(),
+    "botocore": set(),
+}
+
+# All that invoke_api/wire may import beside itself and the standard library.
+WIRE = {"orjson"}
+
+FILES = sorted(path for package in PACKAGES[:2] for path in (ROOT / package).rglob("*.py"))
+
+
+def imports_of(path: Path, *, at_import: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports; `at_import` leaves out those inside functions."""
+    tree = ast.parse(path.read_text())
+    nodes: Iterator[ast.AST] = iter(tree.body) if at_import else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def place_of(path: Path) -> str:
+    """`invoke_api/wire` for every file in that folder, `invoke_api/app` for app.py."""
+    return "/".join(path.relative_to(ROOT).with_suffix("").parts[:2])
+
+
+def layer_of(name: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if name in layer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_lies_below_it(path: Path) -> None:
+    package, _, part = place_of(path).partition("/")
+    for name in imports_of(path):
+        top, *rest = name.split(".")
+        if top in PACKAGES:
+            assert PACKAGES.index(top) <= PACKAGES.index(package), name
+        if top == package == "invoke_api":
+            below = rest[0] if rest else "__init__"
+            assert below == part or layer_of(below) < layer_of(part), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_foreign_package_is_imported_by_its_owners_only(path: Path) -> None:
+    for name in imports_of(path):
+        owners = OWNERS.get(name.split(".")[0])
+        assert owners is None or place_of(path) in owners, name
+
+
+def test_wire_knows_the_standard_library_and_orjson() -> None:
+    for path in (ROOT / "invoke_api" / "wire").glob("*.py"):
+        for name in imports_of(path):
+            top = name.split(".")[0]
+            known = top in sys.stdlib_module_names or top in WIRE
+            assert known or name.startswith("invoke_api.wire"), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
+    heavy = {"vllm", "torch", "safetensors", "psutil"}
+
+    assert not heavy & {name.split(".")[0] for name in imports_of(path, at_import=True)}
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = {
+        place_of(path)
+        for path in FILES
+        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+    }
+
+    # vllm_engine hands defaults to vLLM, which reads nothing else.
+    assert readers == {"invoke_api/settings", "engine/vllm_engine"}
+
+
+def test_every_file_says_what_it_holds() -> None:
+    silent = [path for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))]
+
+    assert silent == []

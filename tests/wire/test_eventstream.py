@@ -1,0 +1,161 @@
+"""AWS's published event-stream vectors, as botocore's and smithy-python's suites hold them."""
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+import pytest
+from botocore.eventstream import EventStreamBuffer
+
+from invoke_api.wire.eventstream import FrameError, HeaderValue, decode_frame, encode_frame
+
+
+@dataclass(frozen=True)
+class Vector:
+    name: str
+    frame: bytes
+    headers: dict[str, HeaderValue]
+    payload: bytes = b""
+
+
+VECTORS = [
+    Vector("empty", bytes.fromhex("00000010 00000000 05c248eb 7d98c8ff"), {}),
+    Vector(
+        "int8",
+        bytes.fromhex("00000017 00000007 29860158 04") + b"byte" + bytes.fromhex("02ff c2f869dc"),
+        {"byte": -1},
+    ),
+    Vector(
+        "int16",
+        bytes.fromhex("00000019 00000009 710e923e 05")
+        + b"short"
+        + bytes.fromhex("03ffff b27cb6cc"),
+        {"short": -1},
+    ),
+    Vector(
+        "int32",
+        bytes.fromhex("0000001d 0000000d 83e3f0e7 07")
+        + b"integer"
+        + bytes.fromhex("04ffffffff 8b8e12eb"),
+        {"integer": -1},
+    ),
+    Vector(
+        "int64",
+        bytes.fromhex("0000001e 0000000e 5d4adb8d 04")
+        + b"long"
+        + bytes.fromhex("05ffffffffffffffff 4bc232da"),
+        {"long": -1},
+    ),
+    Vector(
+        "payload without headers",
+        bytes.fromhex("0000001d 00000000 fd528c5a") + b"{'foo':'bar'}" + bytes.fromhex("c3653936"),
+        {},
+        b"{'foo':'bar'}",
+    ),
+    Vector(
+        "one string header",
+        bytes.fromhex("0000003d 00000020 07fd8396 0c")
+        + b"content-type\x07\x00\x10application/json{'foo':'bar'}"
+        + bytes.fromhex("8d9c08b1"),
+        {"content-type": "application/json"},
+        b"{'foo':'bar'}",
+    ),
+    Vector(
+        "every header type",
+        bytes.fromhex("00000062 00000052 03b5cb9c")
+        + bytes.fromhex("013000 013101 01320202 0133030003 01340400000004")
+        + bytes.fromhex("0135050000000000000005 0136060005")
+        + b"bytes\x017\x07\x00\x04utf8"
+        + bytes.fromhex("0138080000000000000008 013909")
+        + b"0123456789abcdef"
+        + bytes.fromhex("63353671"),
+        {
+            "0": True,
+            "1": False,
+            "2": 2,
+            "3": 3,
+            "4": 4,
+            "5": 5,
+            "6": b"bytes",
+            "7": "utf8",
+            "8": 8,
+            "9": b"0123456789abcdef",
+        },
+    ),
+    Vector(
+        "an error",
+        bytes.fromhex("00000052 00000042 bf23637e 0d")
+        + b":message-type\x07\x00\x05error\x0b:error-code\x07\x00\x04code"
+        + b"\x0e:error-message\x07\x00\x07message"
+        + bytes.fromhex("6b6cea3d"),
+        {":message-type": "error", ":error-code": "code", ":error-message": "message"},
+    ),
+]
+
+BROKEN = {
+    "wrong total length": (
+        "0100001d 00000000 fd528c5a" + b"{'foo':'bar'}".hex() + "c3653936",
+        "checksum of the prelude",
+    ),
+    "wrong payload": (
+        "0000001d 00000000 fd528c5a" + b"{'foo':'bar'".hex() + "8dc3653936",
+        "checksum of the message",
+    ),
+    "wrong header name": (
+        "0000003d 00000020 07fd8396 0c"
+        + b"content+type\x07\x00\x10application/json{'foo':'bar'}".hex()
+        + "8d9c08b1",
+        "checksum of the message",
+    ),
+    "wrong header length": (
+        "0000003d ff000102 07fd8396 0c"
+        + b"content-type\x07\x00\x10application/json{'foo':'bar'}".hex()
+        + "8d9c08b1",
+        "checksum of the prelude",
+    ),
+    "header twice": (
+        "00000024 00000014 4bb982d0" + b"\x04test\x04asdf\x04test\x04asdf".hex() + "f3f47563",
+        "twice",
+    ),
+    "too short": ("00000010", "at least 16 bytes"),
+}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=attrgetter("name"))
+def test_a_published_frame_is_read(vector: Vector) -> None:
+    frame = decode_frame(vector.frame)
+
+    assert frame.headers == vector.headers
+    assert frame.payload == vector.payload
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [v for v in VECTORS if all(isinstance(value, str) for value in v.headers.values())],
+    ids=attrgetter("name"),
+)
+def test_a_published_frame_of_strings_is_written_to_the_byte(vector: Vector) -> None:
+    headers = {name: str(value) for name, value in vector.headers.items()}
+
+    assert encode_frame(headers, vector.payload) == vector.frame
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_frame_is_refused_by_the_rule_it_breaks(name: str) -> None:
+    frame, rule = BROKEN[name]
+
+    with pytest.raises(FrameError, match=rule):
+        decode_frame(bytes.fromhex(frame))
+
+
+def test_botocore_reads_our_frames_one_byte_at_a_time() -> None:
+    frames = encode_frame({":event-type": "chunk"}, b"one") + encode_frame({}, "zwölf".encode())
+    buffer = EventStreamBuffer()
+    messages = []
+    for at in range(len(frames)):
+        buffer.add_data(frames[at : at + 1])
+        messages += list(buffer)
+
+    assert [(m.headers, m.payload) for m in messages] == [
+        ({":event-type": "chunk"}, b"one"),
+        ({}, "zwölf".encode()),
+    ]
