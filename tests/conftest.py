@@ -1,0 +1,43 @@
+"""Servers that many tests share, each started once."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import COMMAND, command_running, wait_until_ready
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[str]:
+    """The URL of `invoke-api serve --engine scripted`."""
+    with command_running([*COMMAND, "--engine", "scripted"]) as url:
+        wait_until_ready(url, seconds=10)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
+    env = {
+        "INVOKE_API_PORT": "0",
+        "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
+        "PYTHON": sys.executable,
+    }
+    with command_running(["make", "serve"], env, seconds=60) as url:
+        wait_until_ready(url, seconds=280)
+        yield url
+
+
+@pytest.fixture(params=["scripted", "demo"], ids=["scripted", "vllm"])
+def service(request: pytest.FixtureRequest) -> str:
+    """The URL of a service, once on the scripted engine and once on real vLLM."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for the demo checkpoints of engines that a test starts itself."""
+    return tmp_path_factory.mktemp("checkpoints")

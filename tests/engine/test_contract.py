@@ -1,0 +1,214 @@
+"""What every engine promises: the same list, on a script and on three kinds of real vLLM."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from prometheus_client import REGISTRY
+
+from engine.demo.checkpoints import make_demo
+from engine.errors import EngineNotReady, PromptTooLong
+from engine.protocol import Delta, Engine, GenerationRequest
+from engine.scripted import ScriptedEngine
+from engine.vllm_engine import VllmEngine
+from invoke_api.engines import DEMO_OPTIONS
+
+# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+pytestmark = pytest.mark.filterwarnings("default")
+
+CONTEXT = 4_096
+NUMBERS = count()
+
+# Name: demo checkpoint, vLLM options, and which cores the workers run on.
+VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
+    "vllm-dense": ("dense", {}, "auto"),
+    "vllm-moe": ("moe", {}, "auto"),
+    "vllm-tensor-parallel": ("dense", {"tensor_parallel_size": 2}, "0|1"),
+}
+
+
+@pytest_asyncio.fixture(scope="module", params=["scripted", *VLLM])
+async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIterator[Engine]:
+    with build(request.param, checkpoints) as engine:
+        await engine.start()
+        assert engine.state().status == "ready", engine.state()
+        yield engine
+        await engine.close()
+
+
+@contextmanager
+def build(name: str, checkpoints: Path) -> Iterator[Engine]:
+    if name == "scripted":
+        yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
+        return
+    checkpoint, options, cores = VLLM[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "VLLM_CPU_OMP_THREADS_BIND", cores)
+        yield VllmEngine(
+            weights=partial(lambda checkpoint: str(make_demo(checkpoint, checkpoints)), checkpoint),
+            tokenizer="v1",
+            context_length=CONTEXT,
+            # vLLM's own statistics tell what its scheduler is working on.
+            options={**DEMO_OPTIONS, **options, "disable_log_stats": False},
+        )
+
+
+def ask(engine: Engine, prompt: str = "Why?", **more: Any) -> GenerationRequest:
+    arguments = {"max_tokens": 200, "temperature": 0.0, **more}
+    return GenerationRequest(
+        request_id=f"request-{next(NUMBERS)}", prompt=engine.tokenizer().encode(prompt), **arguments
+    )
+
+
+async def run(engine: Engine, request: GenerationRequest) -> list[Delta]:
+    async with aclosing(engine.generate(request)) as deltas:
+        return [delta async for delta in deltas]
+
+
+async def text_of(engine: Engine, prompt: str = "Why?", **more: Any) -> str:
+    return "".join(delta.text for delta in await run(engine, ask(engine, prompt, **more)))
+
+
+async def test_max_tokens_is_exact(engine: Engine) -> None:
+    for max_tokens in (1, 2, 5):
+        deltas = await run(engine, ask(engine, max_tokens=max_tokens))
+
+        assert len(deltas) == max_tokens
+        assert [delta.finish for delta in deltas] == [None] * (max_tokens - 1) + ["length"]
+        assert deltas[-1].usage
+        assert deltas[-1].usage.output_tokens == max_tokens
+
+
+async def test_a_natural_end_is_one_delta_a_token_and_the_eos_counts(engine: Engine) -> None:
+    request = ask(engine)
+    deltas = await run(engine, request)
+    text = "".join(delta.text for delta in deltas)
+
+    assert deltas[-1].finish == "stop"
+    assert deltas[-1].text == ""
+    assert deltas[-1].usage
+    assert deltas[-1].usage.input_tokens == len(request.prompt)
+    assert deltas[-1].usage.output_tokens == len(deltas)
+    assert len(engine.tokenizer().encode_text(text)) == len(deltas) - 1
+
+
+async def test_finish_and_usage_come_with_the_last_delta_only(engine: Engine) -> None:
+    *others, _ = await run(engine, ask(engine))
+
+    assert all(delta.finish is None and delta.usage is None for delta in others)
+
+
+async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
+    whole = await text_of(engine)
+    for start, end in ((0, 3), (5, 6), (3, 12), (len(whole) - 2, len(whole))):
+        stop = whole[start:end]
+        deltas = await run(engine, ask(engine, stop=("never said", stop)))
+
+        assert "".join(delta.text for delta in deltas) == whole[: whole.index(stop)], stop
+        assert deltas[-1].finish == "stop"
+
+
+async def test_temperature_0_and_top_p_0_are_greedy(engine: Engine) -> None:
+    greedy = await text_of(engine, temperature=0.0)
+
+    assert [await text_of(engine, temperature=0.0) for _ in range(3)] == [greedy] * 3
+    assert [await text_of(engine, temperature=1.0, top_p=0.0) for _ in range(3)] == [greedy] * 3
+    assert await text_of(engine, temperature=1.0, top_k=1) == greedy
+
+
+async def test_the_same_seed_gives_the_same_text(engine: Engine) -> None:
+    for seed in (1, 2, 3):
+        first = await text_of(engine, temperature=1.0, seed=seed)
+
+        assert await text_of(engine, temperature=1.0, seed=seed) == first
+
+
+async def test_a_character_of_several_tokens_comes_whole(engine: Engine) -> None:
+    deltas = await run(engine, ask(engine, "Greetings"))
+    text = "".join(delta.text for delta in deltas)
+
+    assert "Zürich" in text
+    assert "🦜" in text
+    assert "\ufffd" not in text
+    assert sum(delta.text == "" for delta in deltas) == 4  # the parrot is four tokens; the EOS
+
+
+async def test_requests_run_side_by_side(engine: Engine) -> None:
+    requests = [ask(engine, max_tokens=number) for number in range(1, 9)]
+    completions = await asyncio.gather(*(run(engine, request) for request in requests))
+
+    assert [len(completion) for completion in completions] == list(range(1, 9))
+
+
+async def test_leaving_early_frees_the_request_at_once(engine: Engine) -> None:
+    # " left" is answered by " right" and so on for ever by the demo checkpoints.
+    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
+        await anext(deltas)
+        assert engine.running() == 1
+
+    assert engine.running() == 0
+
+
+async def test_vllm_s_scheduler_forgets_who_left_within_a_second(engine: Engine) -> None:
+    if not isinstance(engine, VllmEngine):
+        return  # a script has no scheduler
+    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
+        await anext(deltas)
+        await until(lambda: scheduled() == 1)
+    async with asyncio.timeout(1):
+        # The scheduler reports after each step, so it needs a request to report beside.
+        while scheduled() != 0:
+            await run(engine, ask(engine, max_tokens=1))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(1):
+        while not condition():  # noqa: ASYNC110 - vLLM sets no event of ours
+            await asyncio.sleep(0.01)
+
+
+def scheduled() -> float:
+    """How many requests vLLM's scheduler said it was working on, the last time it said so."""
+    [value] = [
+        sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "vllm:num_requests_running"
+    ]
+    return value
+
+
+async def test_a_prompt_that_leaves_no_room_is_refused(engine: Engine) -> None:
+    request = ask(engine, max_tokens=CONTEXT)
+    with pytest.raises(PromptTooLong) as caught:
+        await run(engine, request)
+
+    assert caught.value.context_length == CONTEXT
+    assert engine.running() == 0
+
+
+async def test_a_prompt_that_just_fits_is_answered(engine: Engine) -> None:
+    prompt = " word" * (CONTEXT - 10)
+    request = ask(engine, prompt, max_tokens=1)
+    room = CONTEXT - len(request.prompt)
+
+    assert len(await run(engine, ask(engine, prompt, max_tokens=room))) <= room
+
+
+@pytest.mark.parametrize("name", ["scripted", *VLLM])
+async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoints: Path) -> None:
+    with build(name, checkpoints) as engine:
+        request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
+
+        assert engine.state().status == "cold"
+        assert engine.running() == 0
+        with pytest.raises(EngineNotReady):
+            await run(engine, request)
+        await engine.close()

