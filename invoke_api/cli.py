@@ -40,12 +40,13 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
-    log.info("Invoke API %s listens on %s", __version__, to_url(listener))
     asyncio.run(_serve(create_app(registry, engines), listener))
 
 
 async def _serve(app: Starlette, listener: socket) -> None:
-    await serve(app, listener, stop_signal())
+    stop = stop_signal()
+    log.info("Invoke API %s listens on %s", __version__, to_url(listener))
+    await serve(app, listener, stop)
 
 
 @main.command()

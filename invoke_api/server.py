@@ -12,14 +12,17 @@ from starlette.applications import Starlette
 
 from invoke_api import goaway
 
+BACKLOG = 1_024  # connections that may wait to be accepted
+
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes any free one. Raises `OSError`."""
+    """A socket that listens; port 0 takes any free one. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
@@ -45,6 +48,7 @@ async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event) ->
 
 def _config() -> Config:
     config = Config()
+    config.backlog = BACKLOG
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")

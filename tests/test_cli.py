@@ -1,0 +1,125 @@
+"""The command line: what it prints, what it refuses, and in which words."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import COMMAND, MIXTRAL, call, command_running, wait_until_ready
+
+PROGRAM = COMMAND[0]
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_models_is_a_table_that_says_how_faithful_each_is() -> None:
+    done = run("models")
+    head, *rows = done.stdout.splitlines()
+
+    assert head.split() == ["MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS"]
+    assert len(rows) == 4
+    assert "never published" in rows[-1]
+
+
+def test_check_counts_what_it_found() -> None:
+    done = run("check")
+
+    assert done.returncode == 0
+    assert done.stdout.endswith("4 models, no mistakes\n")
+
+
+@pytest.mark.parametrize("command", ["check", "models", "serve"])
+def test_a_mistake_in_the_registry_stops_everything(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text("models: 7\n")
+    done = run(command, "--registry", str(file))
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {file}:1: 7 is not of type 'array'\n"
+
+
+def test_listening_for_strangers_is_refused_with_the_way_on() -> None:
+    done = run("serve", "--host", "0.0.0.0", "--engine", "scripted")
+
+    assert done.returncode == 2
+    assert "--allow-anonymous" in done.stderr
+
+
+def test_a_port_in_use_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port), "--engine", "scripted")
+
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"Error: can't listen on 127.0.0.1:{port}: Address already in use\n"
+    )
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
+    done = run("serve", "--model", "mistral.none", "--engine", "scripted")
+
+    assert done.returncode == 1
+    assert MIXTRAL in done.stderr
+
+
+def test_every_flag_may_be_a_variable() -> None:
+    env = {"INVOKE_API_ENGINE": "scripted", "INVOKE_API_PORT": "0", "INVOKE_API_MODEL": MIXTRAL}
+    with command_running([PROGRAM, "serve"], env) as url:
+        wait_until_ready(url, seconds=10)
+        _, body = call(url, "GET", "/_emulator/health")
+
+    assert list(json.loads(body)["models"]) == [MIXTRAL]
+
+
+def test_all_interfaces_may_be_asked_for() -> None:
+    more = ("--host", "::1", "--engine", "scripted")
+    with command_running([*COMMAND, *more]) as url:
+        assert url.startswith("http://[::1]:")
+        wait_until_ready(url, seconds=10)
+    with command_running([*COMMAND, "--host", "0.0.0.0", "--allow-anonymous"]) as url:
+        assert (
+            call(url.replace("0.0.0.0", "127.0.0.1"), "GET", "/_emulator/health")[0].status == 200
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_peace(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--engine", "scripted", "--log-format", "json"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    lines = [json.loads(process.stderr.readline())]
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=10)
+    lines += [json.loads(line) for line in rest.splitlines()]
+
+    assert process.returncode == 0
+    assert {line["level"] for line in lines} == {"info"}
+
+
+def test_it_is_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke_api", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "0.1.0\n"

@@ -1,0 +1,155 @@
+"""The registry: what it holds, and every mistake with its line."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from engine import vllm_engine
+from invoke_api.registry import DEFAULT_REGISTRY, SCHEMAS, RegistryError, load_registry
+from invoke_api.wire.errors import ValidationException
+from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+
+GOOD = """\
+models:
+  - id: mistral.one
+    name: One
+    dialect: mistral-text
+    schema: mistral-7b-instruct.json
+    tokenizer: v1
+    context_length: 32768
+    engine: vllm
+    weights: ./weights
+    demo: dense
+    vllm:
+      dtype: bfloat16
+"""
+
+MISTAKES = [
+    ("models: []\n", ":1: [] should be non-empty"),
+    ("", ":1: the file is empty"),
+    ("models: [\n", ":2: expected the node content"),
+    ("other: 1\n", ":1: 'models' is a required property"),
+    (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
+    (GOOD.replace("v1", "v9"), ":6: model 'mistral.one': 'v9' is not one of ['v1', 'v2', 'v3']"),
+    (GOOD.replace("32768", "many"), ":7: model 'mistral.one': 'many' is not of type 'integer'"),
+    (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
+    (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
+    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
+    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
+    (
+        GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
+        ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel_size';",
+    ),
+    (
+        GOOD.replace("dtype: bfloat16", "dtype: float9"),
+        ":12: model 'mistral.one': 'float9' is not one of",
+    ),
+    (
+        GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: 90"),
+        ":12: model 'mistral.one': 90 is greater than the maximum of 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text(text)
+    with pytest.raises(RegistryError) as caught:
+        load_registry(file)
+
+    assert f"{file}{sentence}" in str(caught.value)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text(GOOD.replace("v1", "v9").replace("dense", "sparse"))
+    with pytest.raises(RegistryError) as caught:
+        load_registry(file)
+
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"none\.yaml: No such file or directory"):
+        load_registry(tmp_path / "none.yaml")
+
+
+def test_the_shipped_registry_has_the_four_models() -> None:
+    registry = load_registry(DEFAULT_REGISTRY)
+
+    assert list(registry.models) == [SEVEN_B, MIXTRAL, SMALL, LARGE]
+    assert [model.stand_in is not None for model in registry.models.values()] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_models_are_found_by_id() -> None:
+    registry = load_registry(DEFAULT_REGISTRY).only([MIXTRAL])
+
+    assert registry.find(MIXTRAL).name == "Mixtral 8x7B Instruct"
+    with pytest.raises(ValidationException):
+        registry.find(SEVEN_B)
+    with pytest.raises(RegistryError, match=r"no model 'mistral\.none' in the registry"):
+        registry.only(["mistral.none"])
+
+
+# Amazon Bedrock User Guide, model-parameters-mistral-text-completion: default and top of
+# max_tokens; default temperature, top_p, top_k.
+PARAMETERS = [
+    (SEVEN_B, (512, 8192), 0.5, 0.9, 50),
+    (MIXTRAL, (512, 4096), 0.5, 0.9, 50),
+    (SMALL, (8192, 8192), 0.7, 1, None),
+    (LARGE, (8192, 8192), 0.7, 1, None),
+]
+
+
+@pytest.mark.parametrize(("model", "max_tokens", "temperature", "top_p", "top_k"), PARAMETERS)
+def test_defaults_and_bounds_are_those_of_the_user_guide(
+    model: str, max_tokens: tuple[int, int], temperature: float, top_p: float, top_k: int | None
+) -> None:
+    schema = load_registry(DEFAULT_REGISTRY).find(model).schema
+    default, top = max_tokens
+    expected: dict[str, Any] = {
+        "prompt": "Hi",
+        "max_tokens": default,
+        "stop": [],
+        "temperature": temperature,
+        "top_p": top_p,
+    }
+    if top_k:
+        expected["top_k"] = top_k
+
+    assert schema.parse(b'{"prompt": "Hi"}') == expected
+    for key, low, high in (
+        ("max_tokens", 1, top),
+        ("temperature", 0, 1),
+        ("top_p", 0, 1),
+        ("top_k", 1, 200),
+    ):
+        for legal in (low, high):
+            assert schema.parse(orjson.dumps({"prompt": "Hi", key: legal}))[key] == legal
+        for illegal in (low - 1, high + 1):
+            with pytest.raises(ValidationException):
+                schema.parse(orjson.dumps({"prompt": "Hi", key: illegal}))
+
+
+def test_every_schema_is_used() -> None:
+    files = {path.name for path in SCHEMAS.glob("*.json")} - {"model_registry.json"}
+    text = DEFAULT_REGISTRY.read_text()
+
+    assert [name for name in files if name not in text] == []
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_options_read_from_vllms_source_are_vllms() -> None:
+    from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - it takes seconds
+
+    assert vllm_engine.known_options() == {f.name for f in dataclasses.fields(AsyncEngineArgs)}
