@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
+# The same for a toy on a laptop, where no warning of vLLM's is about anything worth mending.
+QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
 
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
@@ -42,7 +44,7 @@ class VllmEngine:
 
     `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
     version of Mistral's, the one the weights were trained with. `options` are vLLM's engine
-    arguments by vLLM's names.
+    arguments by vLLM's names. `quiet` leaves out vLLM's warnings.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class VllmEngine:
         tokenizer: str,
         context_length: int,
         options: Mapping[str, Any],
+        quiet: bool = False,
     ) -> None:
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
         self._context_length = context_length
         self._options = options
+        self._environment = {**ENVIRONMENT, **(QUIET if quiet else {})}
         self._llm: AsyncLLM | None = None
         self._abandoned = False
         self._state = EngineState("cold")
@@ -127,39 +131,36 @@ class VllmEngine:
             core.kill()
 
     def _load(self) -> None:
-        # Neither the engine nor an error leaves this thread: frames that vLLM's imports leave
-        # behind would hold it to the very end of Python, where AsyncLLM.__del__ fails.
         try:
-            self._llm = self._open()
-        except Exception as error:
+            self._open()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not start", exc_info=True)
             self._state = EngineState("failed", f"{type(error).__name__}: {error}")
         else:
             self._state = EngineState("ready")
 
-    def _open(self) -> "AsyncLLM":
-        for name, value in ENVIRONMENT.items():
+    def _open(self) -> None:
+        for name, value in self._environment.items():
             os.environ.setdefault(name, value)
         self._tokenizer = load_tokenizer(self._tokenizer_name)
-        weights = self._weights()
-
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
-
-        if self._abandoned:
-            raise EngineDead("closed while it was loading")
         arguments = {
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
             "max_model_len": self._context_length,
             **self._options,
-            "model": weights,
+            "model": self._weights(),
         }
-        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
         if self._abandoned:
-            llm.shutdown()
-            raise EngineDead("closed while it was loading")
-        return llm
+            return
+        # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
+        # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
+        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        if self._abandoned:
+            self._llm.shutdown()
 
     def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
         from vllm import SamplingParams

@@ -51,6 +51,7 @@ async def _serve(app: Starlette, listener: socket) -> None:
     stop = stop_signal()
     log.info("Invoke API %s listens on %s", __version__, to_url(listener))
     await serve(app, listener, stop)
+    log.info("stopped")
 
 
 @main.command()

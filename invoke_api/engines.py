@@ -111,6 +111,7 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         tokenizer=tokenizer,
         context_length=model.context_length,
         options=options,
+        quiet=choice.demo,
     )
 
 

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from invoke_api import goaway
 
 BACKLOG = 1_024  # connections that may wait to be accepted
+DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -49,6 +50,7 @@ async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event) ->
 def _config() -> Config:
     config = Config()
     config.backlog = BACKLOG
+    config.graceful_timeout = DRAIN
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
@@ -59,9 +61,14 @@ def _config() -> Config:
 
 
 def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set. For the main thread's loop."""
+    """An event that SIGINT and SIGTERM set; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def set_once(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, set_once, number)
     return stop

@@ -87,11 +87,11 @@ def test_every_flag_may_be_a_variable() -> None:
 
 
 def test_all_interfaces_may_be_asked_for() -> None:
-    more = ("--host", "::1", "--engine", "scripted")
-    with command_running([*COMMAND, *more]) as url:
+    command = [*COMMAND, "--engine", "scripted"]
+    with command_running([*command, "--host", "::1"]) as url:
         assert url.startswith("http://[::1]:")
         wait_until_ready(url, seconds=10)
-    with command_running([*COMMAND, "--host", "0.0.0.0", "--allow-anonymous"]) as url:
+    with command_running([*command, "--host", "0.0.0.0", "--allow-anonymous"]) as url:
         assert (
             call(url.replace("0.0.0.0", "127.0.0.1"), "GET", "/_emulator/health")[0].status == 200
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.http2 import Client
 from tests.servers import SEVEN_B, call, connect, engine_running
 from tests.stubs import StubEngine
 
@@ -25,28 +26,51 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.01)
 
 
-def hang_up_on(url: str, operation: str) -> None:
-    """Begin a generation that would go on for long, and leave while it runs."""
-    body = json.dumps({"prompt": "turn left", "max_tokens": 8192, "temperature": 0})
+BODY = json.dumps({"prompt": "turn left", "max_tokens": 8192, "temperature": 0}).encode()
+
+
+def close_http_1(url: str, path: str) -> None:
     connection = connect(url)
-    connection.request("POST", f"/model/{SEVEN_B}/{operation}", body)
+    connection.request("POST", path, BODY)
     until(lambda: running(url) == 1, seconds=5)
     connection.close()
-    until(lambda: running(url) == 0, seconds=1)
+
+
+def close_http_2(url: str, path: str) -> None:
+    with Client(url) as client:
+        client.request(path, BODY)
+        until(lambda: running(url) == 1, seconds=5)
+
+
+def reset_http_2(url: str, path: str) -> None:
+    with Client(url) as client:
+        client.request(path, BODY)
+        until(lambda: running(url) == 1, seconds=5)
+        client.reset()
+        until(lambda: running(url) == 0, seconds=1)
+
+
+WAYS = [close_http_1, close_http_2, reset_http_2]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_between_two_tokens(operation: str) -> None:
+@pytest.mark.parametrize("leave", WAYS)
+def test_between_two_tokens(leave: Callable[[str, str], None], operation: str) -> None:
     with engine_running(StubEngine([" on"] * 10_000, pause=0.01)) as url:
-        hang_up_on(url, operation)
+        leave(url, f"/model/{SEVEN_B}/{operation}")
+        until(lambda: running(url) == 0, seconds=1)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_before_the_first_token(operation: str) -> None:
+@pytest.mark.parametrize("leave", WAYS)
+def test_before_the_first_token(leave: Callable[[str, str], None], operation: str) -> None:
     with engine_running(StubEngine([" never"], pause=3_600)) as url:
-        hang_up_on(url, operation)
+        leave(url, f"/model/{SEVEN_B}/{operation}")
+        until(lambda: running(url) == 0, seconds=1)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_in_real_vllm(demo: str, operation: str) -> None:
-    hang_up_on(demo, operation)
+@pytest.mark.parametrize("leave", WAYS)
+def test_in_real_vllm(demo: str, leave: Callable[[str, str], None], operation: str) -> None:
+    leave(demo, f"/model/{SEVEN_B}/{operation}")
+    until(lambda: running(demo) == 0, seconds=1)

@@ -1,0 +1,66 @@
+"""An HTTP/2 client with prior knowledge, frame by frame: what no library lets a test do."""
+
+import socket
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import h2.connection
+import h2.events
+from h2.errors import ErrorCodes
+
+
+class Client:
+    """One connection, one request on it: the methods do what a well or badly behaved client may."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=10)
+        self._authority = address.netloc
+        self._h2 = h2.connection.H2Connection()
+        self._h2.initiate_connection()
+        self.closed_by_server = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def request(self, path: str, body: bytes) -> None:
+        self._h2.send_headers(
+            1,
+            [
+                (":method", "POST"),
+                (":path", path),
+                (":scheme", "http"),
+                (":authority", self._authority),
+            ],
+        )
+        self._h2.send_data(1, body, end_stream=True)
+        self._flush()
+
+    def say_goodbye(self, code: ErrorCodes) -> None:
+        # Written by hand: h2 itself would refuse to read on after saying goodbye.
+        self._flush()
+        frame = (8).to_bytes(3) + b"\x07\x00" + bytes(4) + bytes(4) + int(code).to_bytes(4)
+        self._socket.sendall(frame)
+
+    def reset(self) -> None:
+        """Give up the request and keep the connection."""
+        self._h2.reset_stream(1, ErrorCodes.CANCEL)
+        self._flush()
+
+    def read(self, *, until: type[h2.events.Event] | None = None) -> list[Any]:
+        """All events up to one of this kind, or up to the end of the connection."""
+        events: list[Any] = []
+        while not any(until and isinstance(event, until) for event in events):
+            data = self._socket.recv(65_536)
+            if not data:
+                self.closed_by_server = True
+                break
+            events += self._h2.receive_data(data)
+            self._flush()
+        return events
+
+    def _flush(self) -> None:
+        self._socket.sendall(self._h2.data_to_send())
