@@ -1,0 +1,49 @@
+"""Which models share an engine."""
+
+from pathlib import Path
+
+from invoke_api.engines import EngineChoice, Engines, build_engines
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+
+CACHE = Path("never-written")
+
+
+def groups(engines: Engines) -> list[set[str]]:
+    """The models of each engine."""
+    by_engine: dict[int, set[str]] = {}
+    for model_id, engine in engines.items():
+        by_engine.setdefault(id(engine), set()).add(model_id)
+    return list(by_engine.values())
+
+
+def build(*, kind: str | None = None, demo: bool = False) -> Engines:
+    models = load_registry(DEFAULT_REGISTRY).models.values()
+    return build_engines(models, EngineChoice(kind=kind, demo=demo, cache=CACHE))
+
+
+def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
+    assert groups(build()) == [{SEVEN_B}, {MIXTRAL}, {SMALL}, {LARGE}]
+
+
+def test_the_dense_models_share_a_demo_checkpoint() -> None:
+    assert groups(build(demo=True)) == [{SEVEN_B, SMALL, LARGE}, {MIXTRAL}]
+
+
+def test_scripted_models_share_an_engine_if_they_share_a_tokenizer() -> None:
+    assert groups(build(kind="scripted")) == [{SEVEN_B, MIXTRAL}, {SMALL, LARGE}]
+
+
+def test_models_with_the_same_weights_and_other_options_do_not_share(tmp_path: Path) -> None:
+    text = DEFAULT_REGISTRY.read_text().replace(
+        "mistralai/Mixtral-8x7B-Instruct-v0.1", "mistralai/Mistral-7B-Instruct-v0.2"
+    )
+    file = tmp_path / "registry.yaml"
+    choice = EngineChoice(cache=CACHE)
+    file.write_text(text)
+    apart = build_engines(load_registry(file).models.values(), choice)
+    file.write_text(text.replace("tensor_parallel_size: 2", "tensor_parallel_size: 1"))
+    together = build_engines(load_registry(file).models.values(), choice)
+
+    assert {SEVEN_B, MIXTRAL} not in groups(apart)
+    assert {SEVEN_B, MIXTRAL} in groups(together)
