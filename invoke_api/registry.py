@@ -69,17 +69,7 @@ class Registry:
 
 def load_registry(path: Path) -> Registry:
     """Raises `RegistryError` with every mistake in the file."""
-    try:
-        node = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise RegistryError(f"{path}: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RegistryError(f"{path}:{line}: {error.problem}") from error
-    if node is None:
-        raise RegistryError(f"{path}:1: the file is empty")
-    document = yaml.safe_load(path.read_text())
-    source = _Source(path, node)
+    document, source = _read(path)
     if mistakes := list(_find_mistakes(document, source)):
         raise RegistryError("\n".join(mistakes))
     return Registry(
@@ -88,6 +78,23 @@ def load_registry(path: Path) -> Registry:
             for index, entry in enumerate(document["models"])
         }
     )
+
+
+def _read(path: Path) -> tuple[Any, "_Source"]:
+    try:
+        text = path.read_text()
+        document = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise RegistryError(f"{path}: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RegistryError(f"{path}:{line}: {error.problem}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RegistryError(f"{path}: {error}") from error
+    if node is None:
+        raise RegistryError(f"{path}:1: the file is empty")
+    return document, _Source(path, node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from engine.errors import EngineError
 from engine.protocol import Delta, EngineState, GenerationRequest, Usage
 from engine.tokenizer import Tokenizer, load_tokenizer
 
@@ -16,7 +15,7 @@ class StubEngine:
         texts: Sequence[str] = (),
         *,
         pause: float = 0.0,
-        error: EngineError | None = None,
+        error: Exception | None = None,
         state: EngineState = EngineState("ready"),  # noqa: B008 - it is frozen
     ) -> None:
         self._texts = texts

@@ -31,6 +31,9 @@ MISTAKES = [
     ("models: []\n", ":1: [] should be non-empty"),
     ("", ":1: the file is empty"),
     ("models: [\n", ":2: expected the node content"),
+    ("models: !!python/name:os.system\n", ":1: could not determine a constructor for the tag"),
+    ("? [a]\n: 1\n", ":1: found unhashable key"),
+    ("models: [7]\n", ":1: 7 is not of type 'object'"),
     ("other: 1\n", ":1: 'models' is a required property"),
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
     (GOOD.replace("v1", "v9"), ":6: model 'mistral.one': 'v9' is not one of ['v1', 'v2', 'v3']"),
@@ -72,6 +75,14 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         load_registry(file)
 
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    for raw in (b"\xff\xfe\x00", b"models: \x00"):
+        file.write_bytes(raw)
+        with pytest.raises(RegistryError, match=r"registry\.yaml: "):
+            load_registry(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -210,6 +210,17 @@ def test_an_engine_error_after_the_first_byte_is_the_last_frame() -> None:
     assert last.headers[":exception-type"] == "modelTimeoutException"
 
 
+def test_a_bug_in_an_engine_is_an_internal_server_exception_anywhere() -> None:
+    with engine_running(StubEngine(error=ZeroDivisionError())) as url:
+        response, _ = invoke(url, {"prompt": "Hi"})
+    with engine_running(StubEngine([" a"], error=ZeroDivisionError())) as url:
+        _, body = invoke(url, {"prompt": "Hi"}, operation="invoke-with-response-stream")
+
+    assert response.status == 500
+    assert response.headers["x-amzn-ErrorType"].startswith("InternalServerException:")
+    assert split_frames(body)[-1].headers[":exception-type"] == "internalServerException"
+
+
 def test_every_engine_error_has_an_answer() -> None:
     assert set(ANSWERS) == set(EngineError.__subclasses__())
 

@@ -12,7 +12,6 @@ from invoke_api.wire.errors import ValidationException
 
 BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
 
-
 T = TypeVar("T")
 
 
@@ -45,9 +44,10 @@ async def unless_client_leaves(receive: Receive, work: Coroutine[Any, Any, T]) -
     watch = asyncio.ensure_future(_hang_up(receive))
     try:
         await asyncio.wait((job, watch), return_when=asyncio.FIRST_COMPLETED)
-        if job.done():
-            return job.result()
-        raise ClientLeft
+        # Asked first: a server says only once that the client has left, so nobody after us hears.
+        if watch.done():
+            raise ClientLeft
+        return job.result()
     finally:
         for task in (job, watch):
             if task.cancel():

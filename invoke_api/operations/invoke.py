@@ -1,6 +1,7 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.registry import Registry
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
-from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.errors import InternalServerException, InvokeError
+
+log = logging.getLogger(__name__)
 
 # Bodies above this many bytes are tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
@@ -60,6 +63,9 @@ class Invocation:
                     yield delta
         except EngineError as error:
             raise to_invoke_error(error) from error
+        except Exception as error:
+            log.exception("request %s failed", self.request.request_id)
+            raise InternalServerException from error
 
     def metrics(self) -> Metrics:
         now = monotonic()

@@ -28,14 +28,7 @@ class Reply(Response):
         self.status_code = status
         self.body = body
         self.background = None
-        self.raw_headers = response_headers(
-            now=time(),
-            request_id=request_id(request),
-            content_type=JSON,
-            http_version=request.scope["http_version"],
-            length=len(body),
-            more=more,
-        )
+        self.raw_headers = _headers(request, JSON, length=len(body), more=more)
 
 
 class EventStream(Response):
@@ -46,12 +39,8 @@ class EventStream(Response):
         self._rest = rest
         self.status_code = 200
         self.background = None
-        self.raw_headers = response_headers(
-            now=time(),
-            request_id=request_id(request),
-            content_type=EVENT_STREAM,
-            http_version=request.scope["http_version"],
-            more={"X-Amzn-Bedrock-Content-Type": JSON},
+        self.raw_headers = _headers(
+            request, EVENT_STREAM, more={"X-Amzn-Bedrock-Content-Type": JSON}
         )
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
@@ -83,4 +72,21 @@ class Nothing(Response):
 def error_reply(request: Request, error: InvokeError) -> Reply:
     return Reply(
         request, error.to_json(), status=error.status, more={"x-amzn-ErrorType": error.kind}
+    )
+
+
+def _headers(
+    request: Request,
+    content_type: str,
+    *,
+    length: int | None = None,
+    more: Mapping[str, str] | None = None,
+) -> list[tuple[bytes, bytes]]:
+    return response_headers(
+        now=time(),
+        request_id=request_id(request),
+        content_type=content_type,
+        http_version=request.scope["http_version"],
+        length=length,
+        more=more,
     )
