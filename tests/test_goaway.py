@@ -3,9 +3,12 @@
 import json
 
 import h2.events
+import hypercorn.protocol
 import pytest
 from h2.errors import ErrorCodes
+from hypercorn.protocol.h2 import H2Protocol
 
+from invoke_api import goaway
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, engine_running
@@ -65,6 +68,18 @@ def test_after_a_friendly_goodbye_the_stream_ends_and_then_the_connection() -> N
 
     assert any(isinstance(event, h2.events.StreamEnded) for event in events)
     assert client.closed_by_server
+
+
+def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goaway, "install", lambda: None)
+    monkeypatch.setattr(hypercorn.protocol, "H2Protocol", H2Protocol)
+    engine = StubEngine([" a", " b", " c"], pause=0.1)
+    with engine_running(engine) as url, Client(url) as client:
+        open_stream(client)
+        client.say_goodbye(ErrorCodes.NO_ERROR)
+        events = client.read()
+
+    assert not any(isinstance(event, h2.events.StreamEnded) for event in events)
 
 
 @pytest.mark.parametrize("code", [ErrorCodes.NO_ERROR, ErrorCodes.PROTOCOL_ERROR])
