@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
@@ -33,9 +34,6 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
-# The same for a toy on a laptop, where no warning of vLLM's is about anything worth mending.
-QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
-
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -44,7 +42,8 @@ class VllmEngine:
 
     `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
     version of Mistral's, the one the weights were trained with. `options` are vLLM's engine
-    arguments by vLLM's names. `quiet` leaves out vLLM's warnings.
+    arguments by vLLM's names. `environment` is for its processes, over `ENVIRONMENT` above; as
+    all of this process share one, a value that is there already stays.
     """
 
     def __init__(
@@ -54,14 +53,14 @@ class VllmEngine:
         tokenizer: str,
         context_length: int,
         options: Mapping[str, Any],
-        quiet: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
         self._context_length = context_length
         self._options = options
-        self._environment = {**ENVIRONMENT, **(QUIET if quiet else {})}
+        self._environment = {**ENVIRONMENT, **environment}
         self._llm: AsyncLLM | None = None
         self._abandoned = False
         self._state = EngineState("cold")

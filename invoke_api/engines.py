@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
+from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
 from engine.errors import EngineDead
 from engine.protocol import Engine
@@ -19,13 +19,6 @@ from invoke_api.registry import Model
 log = logging.getLogger(__name__)
 
 STILL_LOADING = 15.0  # seconds between two lines of the log about the same loading engine
-
-# What --demo runs with: small enough for a laptop, and no minutes of compiling for a toy.
-DEMO_OPTIONS: Mapping[str, Any] = {
-    "enforce_eager": True,
-    "kv_cache_memory_bytes": 256 * 1024**2,
-    "use_tqdm_on_load": False,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +93,12 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         )
     if choice.demo:
         weights: Callable[[], str] = partial(_demo_weights, model.demo, choice.cache)
-        source, options, tokenizer = model.demo, DEMO_OPTIONS, "v1"
+        source, tokenizer = model.demo, "v1"
+        options, environment = demo.OPTIONS, demo.ENVIRONMENT
     else:
         weights = partial(str, model.weights)
-        source, options, tokenizer = model.weights, model.vllm, model.tokenizer
+        source, tokenizer = model.weights, model.tokenizer
+        options, environment = model.vllm, {}
     key = f"vllm {source} {tokenizer} {model.context_length} {sorted(options.items())}"
     return key, partial(
         VllmEngine,
@@ -111,7 +106,7 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         tokenizer=tokenizer,
         context_length=model.context_length,
         options=options,
-        quiet=choice.demo,
+        environment=environment,
     )
 
 

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
 
+from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong
 from engine.protocol import Delta, Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
-from invoke_api.engines import DEMO_OPTIONS
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -60,7 +60,8 @@ def build(name: str, checkpoints: Path) -> Iterator[Engine]:
             tokenizer="v1",
             context_length=CONTEXT,
             # vLLM's own statistics tell what its scheduler is working on.
-            options={**DEMO_OPTIONS, **options, "disable_log_stats": False},
+            options={**demo.OPTIONS, **options, "disable_log_stats": False},
+            environment=demo.ENVIRONMENT,
         )
 
 

@@ -84,10 +84,12 @@ def test_an_engine_that_dies_on_the_way_is_an_event_stream_error() -> None:
     engine = StubEngine([" one", " two"], error=EngineDead("gone"))
     with engine_running(engine) as url, client(url) as runtime:
         stream = runtime.invoke_model_with_response_stream(modelId=SEVEN_B, body=BODY)
-        events = iter(stream["body"])
-        texts = [json.loads(next(events)["chunk"]["bytes"])["outputs"][0]["text"] for _ in range(2)]
-        with pytest.raises(EventStreamError, match=r"\(serviceUnavailableException\).*unable to"):
-            next(events)
+        with closing(stream["body"]) as body:
+            events = iter(body)
+            chunks = [json.loads(next(events)["chunk"]["bytes"]) for _ in range(2)]
+            with pytest.raises(EventStreamError, match=r"\(serviceUnavailableException\).*unable"):
+                next(events)
+        texts = [chunk["outputs"][0]["text"] for chunk in chunks]
 
     assert texts == [" one", " two"]
 

@@ -1,0 +1,19 @@
+"""What vLLM runs the demo checkpoints with: small enough for a laptop, and nothing to compile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OPTIONS: Mapping[str, Any] = {
+    "enforce_eager": True,
+    "kv_cache_memory_bytes": 256 * 1024**2,
+    "use_tqdm_on_load": False,
+}
+
+ENVIRONMENT: Mapping[str, str] = {
+    # Even an eager vLLM compiles a small function for tensor parallelism, with a C++ compiler
+    # that a fresh machine does not have.
+    "TORCHDYNAMO_DISABLE": "1",
+    # No warning of vLLM's or torch's about a toy is worth mending.
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+}
