@@ -77,7 +77,12 @@ SERVE_OPTIONS = (
         help="Use this engine for every model, whatever the registry says.",
     ),
     _option("--demo", is_flag=True, help="Small demo checkpoints in place of the real weights."),
-    _option("--auth", type=click.Choice(["none"]), default="none", help="Whom to answer."),
+    _option(
+        "--auth",
+        type=click.Choice(["none"]),
+        default="none",
+        help="Whom to answer: so far everybody.",
+    ),
     _option("--allow-anonymous", is_flag=True, help="Listen beyond loopback without --auth."),
     _option(
         "--cache-dir",

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from engine import vllm_engine
+from invoke_api import registry
 from invoke_api.registry import DEFAULT_REGISTRY, SCHEMAS, RegistryError, load_registry
 from invoke_api.wire.errors import ValidationException
 from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
@@ -68,6 +69,20 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: s
     assert f"{file}{sentence}" in str(caught.value)
 
 
+def test_a_schema_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {"json.json": "{", "kind.json": '{"type": 7}'}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "model_registry.json").write_bytes((SCHEMAS / "model_registry.json").read_bytes())
+    monkeypatch.setattr(registry, "SCHEMAS", tmp_path)
+    file = tmp_path / "registry.yaml"
+    for name in ("json.json", "kind.json"):
+        file.write_text(GOOD.replace("mistral-7b-instruct.json", name))
+        with pytest.raises(
+            RegistryError, match=f":5: model 'mistral.one': .*{name} is no JSON Sch"
+        ):
+            load_registry(file)
+
+
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "registry.yaml"
     file.write_text(GOOD.replace("v1", "v9").replace("dense", "sparse"))
@@ -91,10 +106,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_registry_has_the_four_models() -> None:
-    registry = load_registry(DEFAULT_REGISTRY)
+    shipped = load_registry(DEFAULT_REGISTRY)
 
-    assert list(registry.models) == [SEVEN_B, MIXTRAL, SMALL, LARGE]
-    assert [model.stand_in is not None for model in registry.models.values()] == [
+    assert list(shipped.models) == [SEVEN_B, MIXTRAL, SMALL, LARGE]
+    assert [model.stand_in is not None for model in shipped.models.values()] == [
         False,
         False,
         True,
@@ -103,13 +118,13 @@ def test_the_shipped_registry_has_the_four_models() -> None:
 
 
 def test_models_are_found_by_id() -> None:
-    registry = load_registry(DEFAULT_REGISTRY).only([MIXTRAL])
+    only = load_registry(DEFAULT_REGISTRY).only([MIXTRAL])
 
-    assert registry.find(MIXTRAL).name == "Mixtral 8x7B Instruct"
+    assert only.find(MIXTRAL).name == "Mixtral 8x7B Instruct"
     with pytest.raises(ValidationException):
-        registry.find(SEVEN_B)
+        only.find(SEVEN_B)
     with pytest.raises(RegistryError, match=r"no model 'mistral\.none' in the registry"):
-        registry.only(["mistral.none"])
+        only.only(["mistral.none"])
 
 
 # Amazon Bedrock User Guide, model-parameters-mistral-text-completion: default and top of

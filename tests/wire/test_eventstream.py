@@ -6,7 +6,13 @@ from operator import attrgetter
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from invoke_api.wire.eventstream import FrameError, HeaderValue, decode_frame, encode_frame
+from invoke_api.wire.eventstream import (
+    FrameError,
+    HeaderValue,
+    decode_frame,
+    encode_frame,
+    encode_payload,
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,21 @@ def test_a_broken_frame_is_refused_by_the_rule_it_breaks(name: str) -> None:
 
     with pytest.raises(FrameError, match=rule):
         decode_frame(bytes.fromhex(frame))
+
+
+@pytest.mark.parametrize(
+    ("headers", "rule"),
+    [
+        (b"\x01a\x0b", "no header type 11"),
+        (b"\x05a", "cut short"),
+        (b"\x01a\x04\x00\x00", "cut short"),
+        (b"\x01a\x07\x00\x09short", "cut short"),
+        (b"\x01\xff\x00", "garbled"),
+    ],
+)
+def test_broken_headers_inside_a_sound_frame_are_refused(headers: bytes, rule: str) -> None:
+    with pytest.raises(FrameError, match=rule):
+        decode_frame(encode_payload(headers, b""))
 
 
 def test_botocore_reads_our_frames_one_byte_at_a_time() -> None:

@@ -1,0 +1,32 @@
+"""What is the scripted engine's alone: known answers, and a tokenizer that may be missing."""
+
+from contextlib import aclosing
+
+from engine.protocol import GenerationRequest
+from engine.scripted import ScriptedEngine
+
+
+async def answer_to(prompt: str, tokenizer: str = "v1") -> str:
+    engine = ScriptedEngine(tokenizer=tokenizer, context_length=1_024)
+    await engine.start()
+    request = GenerationRequest(
+        request_id="r", prompt=engine.tokenizer().encode(prompt), max_tokens=500
+    )
+    async with aclosing(engine.generate(request)) as deltas:
+        return "".join([delta.text async for delta in deltas])
+
+
+async def test_the_same_prompt_gets_the_same_words_and_another_gets_others() -> None:
+    first = await answer_to("Why?")
+
+    assert await answer_to("Why?") == first
+    assert await answer_to("Why not?") != first
+    assert first.startswith(" Scripted answer ")
+
+
+async def test_an_unknown_tokenizer_is_the_reason_of_its_failure() -> None:
+    engine = ScriptedEngine(tokenizer="v9", context_length=1_024)
+    await engine.start()
+
+    assert engine.state().status == "failed"
+    assert "'v9'" in (engine.state().reason or "")
