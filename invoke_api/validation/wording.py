@@ -5,6 +5,8 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from invoke_api.validation.java import hash_map_order, type_name
+
 JAVA_TYPES = {
     "string": "String",
     "integer": "Integer",
@@ -12,14 +14,6 @@ JAVA_TYPES = {
     "boolean": "Boolean",
     "array": "JSONArray",
     "object": "JSONObject",
-}
-FOUND = {
-    type(None): "Null",
-    bool: "Boolean",
-    float: "BigDecimal",
-    str: "String",
-    list: "JSONArray",
-    dict: "JSONObject",
 }
 
 
@@ -30,13 +24,6 @@ def describe(error: ValidationError) -> Iterator[str]:
         yield f"{pointer}: {sentence}"
 
 
-def java_type(value: object) -> str:
-    """What Java calls the class of a JSON value."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return "Integer" if -(2**31) <= value < 2**31 else "Long"
-    return FOUND[type(value)]
-
-
 def _required(error: ValidationError) -> Iterator[str]:
     # jsonschema reports each missing key by itself and names it only in its message.
     missing = [key for key in _value(error) if key not in _instance(error)]
@@ -45,13 +32,13 @@ def _required(error: ValidationError) -> Iterator[str]:
 
 def _extraneous(error: ValidationError) -> Iterator[str]:
     known = error.schema["properties"]  # type: ignore[index]  # a schema that is a bool has no keywords
-    for key in _instance(error):
+    for key in hash_map_order(_instance(error)):
         if key not in known:
             yield f"extraneous key [{key}] is not permitted"
 
 
 def _type(error: ValidationError) -> Iterator[str]:
-    yield f"expected type: {JAVA_TYPES[_value(error)]}, found: {java_type(error.instance)}"
+    yield f"expected type: {JAVA_TYPES[_value(error)]}, found: {type_name(error.instance)}"
 
 
 def _items(error: ValidationError) -> Iterator[str]:
