@@ -108,7 +108,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         if self._state.status == "loading":
-            self._abandon_load()
+            await self._abandon_load()
         llm, self._llm = self._llm, None
         self._state = EngineState("cold")
         if llm is None:
@@ -117,24 +117,27 @@ class VllmEngine:
             llm.output_handler.cancel()
         await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)
 
-    def _abandon_load(self) -> None:
-        # A thread can't be cancelled, but this one ends with the processes it waits for. Another
-        # engine that is loading at this moment loses its own: vLLM does not tell them apart.
+    async def _abandon_load(self) -> None:
+        # A thread can't be cancelled, but this one ends with the processes it waits for, those
+        # included that it has yet to start. Another engine that is loading at this moment loses
+        # its own: vLLM does not tell them apart.
         import psutil  # vLLM needs it too
 
         self._abandoned = True
-        for core in multiprocessing.active_children():
-            with suppress(psutil.NoSuchProcess):
-                for worker in psutil.Process(core.pid).children(recursive=True):
-                    worker.kill()
-            core.kill()
+        while self._state.status == "loading":
+            for core in multiprocessing.active_children():
+                with suppress(psutil.NoSuchProcess):
+                    for worker in psutil.Process(core.pid).children(recursive=True):
+                        worker.kill()
+                core.kill()
+            await asyncio.sleep(0.1)
 
     def _load(self) -> None:
         try:
             self._open()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not start", exc_info=True)
-            self._state = EngineState("failed", f"{type(error).__name__}: {error}")
+            self._state = EngineState("failed", explain(error))
         else:
             self._state = EngineState("ready")
 
@@ -179,6 +182,14 @@ class VllmEngine:
             stop_token_ids=[self.tokenizer().eos],
             output_kind=RequestOutputKind.DELTA,
         )
+
+
+def explain(error: Exception) -> str:
+    """Why a load failed, in one line for operators."""
+    reason = f"{type(error).__name__}: {error}"
+    if "See root cause above" in reason:  # above is in the log, not where this line is read
+        reason += " (vLLM's engine core did not start; the log of this process says why)"
+    return reason
 
 
 def is_installed() -> bool:

@@ -1,7 +1,7 @@
 """The Starlette application: routes, the one error handler, and the lifetime of the engines."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
 
 from starlette.applications import Starlette
@@ -11,11 +11,11 @@ from starlette.routing import Route
 
 from invoke_api.control.health import health, ready
 from invoke_api.engines import Engines
-from invoke_api.operations.client import ClientLeft
+from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.replies import Nothing, Reply, error_reply
 from invoke_api.registry import Registry
-from invoke_api.wire.errors import InternalServerException, InvokeError
+from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 # What Bedrock answers, with status 200, to a path that it does not know.
 UNKNOWN_OPERATION = (
@@ -28,6 +28,7 @@ class State(TypedDict):
 
     registry: Registry
     engines: Engines
+    calls: Calls
 
 
 ROUTES = [
@@ -42,18 +43,18 @@ ROUTES = [
 ]
 
 
-def create_app(registry: Registry, engines: Engines) -> Starlette:
-    """The service on these engines, which it starts and closes."""
+def create_app(registry: Registry, engines: Engines, calls: Calls) -> Starlette:
+    """The service on these engines, which it starts and closes; `calls` learns of each call."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         try:
-            yield State(registry=registry, engines=engines)
+            yield State(registry=registry, engines=engines, calls=calls)
         finally:
             await engines.close()
 
-    return Starlette(
+    app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers={
@@ -64,6 +65,8 @@ def create_app(registry: Registry, engines: Engines) -> Starlette:
             Exception: _answer_bug,
         },
     )
+    app.router.redirect_slashes = False  # Bedrock knows no redirects
+    return app
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -80,4 +83,6 @@ async def _answer_nobody(_: Request, __: Exception) -> Response:
 
 
 async def _answer_unknown(request: Request, _: Exception) -> Response:
+    with suppress(ValidationException):
+        await read_body(request)  # an answer before its end would cut off who is sending it
     return Reply(request, UNKNOWN_OPERATION)

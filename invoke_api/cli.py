@@ -7,13 +7,13 @@ from socket import socket
 from typing import Any
 
 import click
-from starlette.applications import Starlette
 
 from engine.errors import EngineDead
 from invoke_api import __version__
 from invoke_api.app import create_app
-from invoke_api.engines import EngineChoice, build_engines
+from invoke_api.engines import EngineChoice, Engines, build_engines
 from invoke_api.logs import set_up_logs
+from invoke_api.operations.client import Calls
 from invoke_api.registry import Model, Registry, RegistryError, load_registry
 from invoke_api.server import open_socket, serve, stop_signal, to_url
 from invoke_api.settings import Settings, registry_option, serve_options
@@ -44,13 +44,13 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
-    asyncio.run(_serve(create_app(registry, engines), listener))
+    asyncio.run(_serve(registry, engines, listener))
 
 
-async def _serve(app: Starlette, listener: socket) -> None:
-    stop = stop_signal()
+async def _serve(registry: Registry, engines: Engines, listener: socket) -> None:
+    stop, calls = stop_signal(), Calls()
     log.info("Invoke API %s listens on %s", __version__, to_url(listener))
-    await serve(app, listener, stop)
+    await serve(create_app(registry, engines, calls), listener, stop, calls)
     log.info("stopped")
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import hypercorn.protocol
 from h2.errors import ErrorCodes
-from hypercorn.events import Closed
+from h2.events import DataReceived, StreamReset
+from h2.events import Event as H2Event
+from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import Event, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hyperframe.frame import GoAwayFrame
@@ -27,6 +29,27 @@ class PatientProtocol(H2Protocol):
         self._leaving = False
         self._receive_goaway = self.connection._frame_dispatch_table[GoAwayFrame]  # noqa: SLF001
         self.connection._frame_dispatch_table[GoAwayFrame] = self._note_goaway  # noqa: SLF001 - h2 has no hook
+
+    async def _handle_events(self, events: list[H2Event]) -> None:
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # The rest of a body that was answered before its end; Hypercorn stumbles over it.
+                self.connection.acknowledge_received_data(
+                    event.flow_controlled_length, event.stream_id
+                )
+            else:
+                await super()._handle_events([event])
+            if isinstance(event, StreamReset):
+                await self._forget(event.stream_id)
+
+    async def _forget(self, stream_id: int) -> None:
+        # Hypercorn counts a connection as idle, and closes it in time, only when the application
+        # ends a stream; after a reset it would stay for good.
+        if stream_id in self.stream_buffers:
+            await self.stream_buffers[stream_id].close()
+            await self._window_updated(stream_id)
+        await self.send(Updated(idle=self.idle))
+        await self._hang_up_after_the_last()
 
     async def stream_send(self, event: Event) -> None:
         await super().stream_send(event)

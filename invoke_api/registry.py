@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 import yaml
-from jsonschema import Draft202012Validator, SchemaError
+from jsonschema import SchemaError
 
 from engine import vllm_engine
 from invoke_api.dialects import DIALECTS, Dialect
-from invoke_api.validation.schema import BodySchema
+from invoke_api.validation.schema import BodySchema, Validator
 from invoke_api.wire.errors import ValidationException
 
 ROOT = Path(__file__).parent.parent  # the checkout, or site-packages once installed
@@ -27,7 +27,7 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model as the registry describes it; `where` is its file and line."""
+    """One model as the registry describes it."""
 
     id: str
     name: str
@@ -40,7 +40,6 @@ class Model:
     stand_in: str | None
     demo: str
     vllm: Mapping[str, Any]
-    where: str
 
     @property
     def dialect(self) -> Dialect:
@@ -72,12 +71,7 @@ def load_registry(path: Path) -> Registry:
     document, source = _read(path)
     if mistakes := list(_find_mistakes(document, source)):
         raise RegistryError("\n".join(mistakes))
-    return Registry(
-        {
-            entry["id"]: _to_model(entry, source.where(["models", index]))
-            for index, entry in enumerate(document["models"])
-        }
-    )
+    return Registry({entry["id"]: _to_model(entry) for entry in document["models"]})
 
 
 def _read(path: Path) -> tuple[Any, "_Source"]:
@@ -90,7 +84,7 @@ def _read(path: Path) -> tuple[Any, "_Source"]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RegistryError(f"{path}:{line}: {error.problem}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise RegistryError(f"{path}: {error}") from error
     if node is None:
         raise RegistryError(f"{path}:1: the file is empty")
@@ -116,8 +110,12 @@ class _Source:
     def repeated_keys(self) -> Iterator[str]:
         """YAML forbids a key twice, PyYAML takes the last in silence."""
         todo = [self.root]
+        done: set[int] = set()  # an alias may lead back to where it stands
         while todo:
             node = todo.pop()
+            if id(node) in done:
+                continue
+            done.add(id(node))
             children = node.value if isinstance(node.value, list) else []
             if isinstance(node, yaml.MappingNode):
                 seen: set[str] = set()
@@ -143,7 +141,7 @@ def _find_mistakes(document: Any, source: _Source) -> Iterator[str]:  # noqa: AN
     schema = orjson.loads((SCHEMAS / "model_registry.json").read_bytes())
     wrong = False
     yield from source.repeated_keys()
-    for error in Draft202012Validator(schema).iter_errors(document):
+    for error in Validator(schema).iter_errors(document):
         wrong = True
         steps = list(error.absolute_path)
         yield f"{source.where(steps)}: {_entry(document, steps)}{error.message}"
@@ -194,7 +192,7 @@ def _load_schema(name: str) -> BodySchema:
     return BodySchema(orjson.loads((SCHEMAS / name).read_bytes()))
 
 
-def _to_model(entry: dict[str, Any], where: str) -> Model:
+def _to_model(entry: dict[str, Any]) -> Model:
     return Model(
         id=entry["id"],
         name=entry["name"],
@@ -207,5 +205,4 @@ def _to_model(entry: dict[str, Any], where: str) -> Model:
         stand_in=entry.get("stand_in"),
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
-        where=where,
     )

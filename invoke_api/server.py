@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.run import worker_serve
@@ -11,7 +12,9 @@ from hypercorn.config import Config, Sockets
 from starlette.applications import Starlette
 
 from invoke_api import goaway
+from invoke_api.operations.client import Calls
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
 DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
 
@@ -19,7 +22,9 @@ DRAIN = 10.0  # seconds that calls under way get once the service is told to sto
 def open_socket(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say they are TCP;
+    # without it a token waits up to 40 ms for the acknowledgement of the one before.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -36,21 +41,30 @@ def to_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event) -> None:
+async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event, calls: Calls) -> None:
     """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
     goaway.install()
+    ending = asyncio.create_task(_end_calls(stop, calls))
     await worker_serve(
         ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
         _config(),
         sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
         shutdown_trigger=stop.wait,
     )
+    ending.cancel()
+
+
+async def _end_calls(stop: asyncio.Event, calls: Calls) -> None:
+    await stop.wait()
+    await asyncio.sleep(DRAIN)
+    calls.end()
 
 
 def _config() -> Config:
     config = Config()
     config.backlog = BACKLOG
-    config.graceful_timeout = DRAIN
+    config.graceful_timeout = DRAIN + 2  # by then every call has had its answer
+    config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
@@ -61,14 +75,16 @@ def _config() -> Config:
 
 
 def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set; a second one ends the process at once."""
+    """An event that SIGINT and SIGTERM set; a second of either ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def set_once(number: signal.Signals) -> None:
+    def set_once() -> None:
         stop.set()
-        loop.remove_signal_handler(number)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, set_once, number)
+    for number in SIGNALS:
+        loop.add_signal_handler(number, set_once)
     return stop

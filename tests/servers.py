@@ -17,11 +17,10 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.applications import Starlette
-
 from engine.protocol import Engine
 from invoke_api.app import create_app
 from invoke_api.engines import Engines
+from invoke_api.operations.client import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.server import open_socket, serve, to_url
 
@@ -73,15 +72,18 @@ def wait_until_ready(url: str, seconds: float) -> None:
 
 
 @contextmanager
-def app_running(app: Starlette) -> Iterator[str]:
-    """The URL of an app on Hypercorn, in a thread with a loop of its own."""
+def engine_running(engine: Engine) -> Iterator[str]:
+    """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
+    registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    calls = Calls()
+    app = create_app(registry, Engines({SEVEN_B: engine}), calls)
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve(app, listener, stop))
+        loop.run_until_complete(serve(app, listener, stop, calls))
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
@@ -93,14 +95,6 @@ def app_running(app: Starlette) -> Iterator[str]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=30)
         assert not thread.is_alive()
-
-
-@contextmanager
-def engine_running(engine: Engine) -> Iterator[str]:
-    """The URL of the service with this engine behind Mistral 7B."""
-    registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    with app_running(create_app(registry, Engines({SEVEN_B: engine}))) as url:
-        yield url
 
 
 def connect(url: str) -> HTTPConnection:

@@ -8,7 +8,10 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 
 
 class StubEngine:
-    """Plays these texts, one a delta, with a pause in seconds before each; then raises or ends."""
+    """Plays these texts, one a delta, with a pause in seconds before each; then raises or ends.
+
+    `finish` False ends as an engine must not: without a last delta.
+    """
 
     def __init__(
         self,
@@ -16,11 +19,13 @@ class StubEngine:
         *,
         pause: float = 0.0,
         error: Exception | None = None,
+        finish: bool = True,
         state: EngineState = EngineState("ready"),  # noqa: B008 - it is frozen
     ) -> None:
         self._texts = texts
         self._pause = pause
         self._error = error
+        self._finish = finish
         self._state = state
         self._running = 0
 
@@ -45,7 +50,8 @@ class StubEngine:
                 yield Delta(text)
             if self._error:
                 raise self._error
-            yield Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1))
+            if self._finish:
+                yield Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1))
         finally:
             self._running -= 1
 

@@ -35,7 +35,6 @@ OWNERS = {
         "invoke_api/operations",
         "invoke_api/control",
         "invoke_api/server",
-        "invoke_api/cli",
     },
     "hypercorn": {"invoke_api/server", "invoke_api/goaway"},
     "h2": {"invoke_api/goaway"},
@@ -65,8 +64,20 @@ def imports_of(path: Path, *, at_import: bool = False) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, "a relative import hides where it leads"
+            assert not node.level, "a relative import hides where it leads"
             yield node.module
+            yield from (
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if is_module(f"{node.module}.{alias.name}")
+            )
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def place_of(path: Path) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message
 
-from invoke_api.operations.client import ClientLeft, unless_client_leaves
+from invoke_api.operations.client import Calls, ClientLeft
 
 
 async def never() -> Message:
@@ -22,12 +22,12 @@ async def work() -> str:
 
 
 async def test_a_client_that_stays_gets_the_result() -> None:
-    assert await unless_client_leaves(never, work()) == "done"
+    assert await Calls().unless_client_leaves(never, work()) == "done"
 
 
 async def test_a_client_that_leaves_with_the_result_under_way_has_left() -> None:
     with pytest.raises(ClientLeft):
-        await unless_client_leaves(gone, work())
+        await Calls().unless_client_leaves(gone, work())
 
 
 async def test_work_for_a_client_that_left_is_cancelled_and_waited_for() -> None:
@@ -41,7 +41,7 @@ async def test_work_for_a_client_that_left_is_cancelled_and_waited_for() -> None
             ended.set()
 
     with pytest.raises(ClientLeft):
-        await unless_client_leaves(gone, long_work())
+        await Calls().unless_client_leaves(gone, long_work())
 
     assert ended.is_set()
 
@@ -51,13 +51,13 @@ async def test_an_error_of_the_work_is_raised() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await unless_client_leaves(never, broken())
+        await Calls().unless_client_leaves(never, broken())
 
 
 async def test_a_message_that_nobody_waited_for_is_left_for_the_next() -> None:
     messages: asyncio.Queue[Message] = asyncio.Queue()
-    await unless_client_leaves(messages.get, work())
+    await Calls().unless_client_leaves(messages.get, work())
     messages.put_nowait({"type": "http.disconnect"})
 
     with pytest.raises(ClientLeft):
-        await unless_client_leaves(messages.get, never())
+        await Calls().unless_client_leaves(messages.get, never())

@@ -70,6 +70,35 @@ def test_after_a_friendly_goodbye_the_stream_ends_and_then_the_connection() -> N
     assert client.closed_by_server
 
 
+def test_after_a_goodbye_and_a_reset_the_connection_ends() -> None:
+    engine = StubEngine([" a"] * 1_000, pause=0.01)
+    with engine_running(engine) as url, Client(url) as client:
+        open_stream(client)
+        client.say_goodbye(ErrorCodes.NO_ERROR)
+        client.reset()
+        client.read()
+
+    assert client.closed_by_server
+
+
+def test_a_long_body_that_is_refused_leaves_its_neighbours_alone() -> None:
+    answers = []
+    with engine_running(StubEngine([" a"], pause=0.1)) as url:
+        for model in ("mistral.nope-v9:9", SEVEN_B):
+            answers += call_js(
+                endpoint=url,
+                handler="default",
+                operation="invoke",
+                modelId=model,
+                body={"prompt": "word " * 1_000},
+                pad=20_000_000 if model != SEVEN_B else 0,
+                times=3,
+                atOnce=3,
+            )
+
+    assert [answer.get("error") for answer in answers] == ["ValidationException"] * 3 + [None] * 3
+
+
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(goaway, "install", lambda: None)
     monkeypatch.setattr(hypercorn.protocol, "H2Protocol", H2Protocol)

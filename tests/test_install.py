@@ -59,11 +59,12 @@ def test_asking_for_vllm_without_vllm_is_a_sentence_with_the_way_on(clean: Path)
 def test_an_applications_own_engine_and_schemas_do_not_get_in_the_way(
     clean: Path, tmp_path: Path
 ) -> None:
-    for name in ("engine", "schemas", "invoke_api"):
+    for name in ("engine", "schemas"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('the wrong one')")
-    done = subprocess.run(
-        [clean / "invoke-api", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    for command in ([clean / "invoke-api"], [clean / "python", "-m", "invoke_api"]):
+        done = subprocess.run(
+            [*command, "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
 
-    assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr

@@ -34,6 +34,18 @@ MISTAKES = [
     ("models: [\n", ":2: expected the node content"),
     ("models: !!python/name:os.system\n", ":1: could not determine a constructor for the tag"),
     ("? [a]\n: 1\n", ":1: found unhashable key"),
+    ("models: 2001-99-99\n", ": month must be in 1..12"),
+    ("[" * 3_000, ": maximum recursion depth exceeded"),
+    ("models: &a [*a]\n", ":1: [[...]] is not of type 'object'"),
+    (
+        GOOD.replace("dtype: bfloat16", "1: x"),
+        ":12: model 'mistral.one': 1 is not of type",
+    ),
+    (GOOD.replace("32768", "32768.0"), ":7: model 'mistral.one': 32768.0 is not of type 'integer'"),
+    (
+        GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: .nan"),
+        ":12: model 'mistral.one': nan is not of type 'number'",
+    ),
     ("models: [7]\n", ":1: 7 is not of type 'object'"),
     ("other: 1\n", ":1: 'models' is a required property"),
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),

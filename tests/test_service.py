@@ -1,6 +1,7 @@
 """The two operations over a raw socket: what an SDK would hide."""
 
 import json
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from engine.errors import EngineBusy, EngineDead, EngineError, EngineTimeout, Pr
 from engine.protocol import EngineState
 from invoke_api.operations.engine_errors import ANSWERS
 from invoke_api.wire.eventstream import decode_frame
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, call, engine_running, invoke
+from tests.servers import LARGE, MIXTRAL, SEVEN_B, call, connect, engine_running, invoke
 from tests.stubs import StubEngine
 
 OPERATIONS = ["invoke", "invoke-with-response-stream"]
@@ -169,7 +170,13 @@ def test_the_colon_of_a_model_id_may_be_encoded(scripted: str, colon: str) -> No
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/"), ("GET", "/v1/models"), ("GET", f"/model/{SEVEN_B}/invoke"), ("POST", "/model")],
+    [
+        ("POST", "/"),
+        ("POST", "/model"),
+        ("GET", "/v1/models"),
+        ("GET", f"/model/{SEVEN_B}/invoke"),
+        ("POST", f"/model/{SEVEN_B}/invoke/"),
+    ],
 )
 def test_what_bedrock_does_not_know_is_an_unknown_operation(
     scripted: str, method: str, path: str
@@ -219,6 +226,36 @@ def test_a_bug_in_an_engine_is_an_internal_server_exception_anywhere() -> None:
     assert response.status == 500
     assert response.headers["x-amzn-ErrorType"].startswith("InternalServerException:")
     assert split_frames(body)[-1].headers[":exception-type"] == "internalServerException"
+
+
+def test_an_engine_that_stops_without_a_word_is_not_an_answer() -> None:
+    with engine_running(StubEngine([" a"], finish=False)) as url:
+        response, _ = invoke(url, {"prompt": "Hi"})
+        _, body = invoke(url, {"prompt": "Hi"}, operation="invoke-with-response-stream")
+
+    assert response.status == 500
+    assert split_frames(body)[-1].headers[":exception-type"] == "internalServerException"
+
+
+@pytest.mark.parametrize("path", ["/model/mistral.nope-v9:9/invoke", "/nowhere"])
+def test_an_early_answer_does_not_cut_off_who_is_still_sending(scripted: str, path: str) -> None:
+    connection = connect(scripted)
+    with closing(connection):
+        for _ in range(3):
+            connection.request("POST", path, b" " * 5_000_000)
+            response = connection.getresponse()
+            response.read()
+
+            assert response.status in (200, 400)
+
+
+def test_one_connection_may_ask_for_ever(scripted: str) -> None:
+    connection = connect(scripted)
+    with closing(connection):
+        for _ in range(1_100):
+            connection.request("GET", "/_emulator/health")
+
+            assert connection.getresponse().read()
 
 
 def test_every_engine_error_has_an_answer() -> None:

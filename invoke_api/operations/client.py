@@ -11,6 +11,7 @@ from starlette.types import Receive
 from invoke_api.wire.errors import ValidationException
 
 BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
+DROP_LIMIT = 4 * BODY_LIMIT
 
 T = TypeVar("T")
 
@@ -19,40 +20,63 @@ class ClientLeft(Exception):
     """Nobody is left to answer."""
 
 
+class Calls:
+    """The calls under way, which the end of the service ends with an answer."""
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._jobs: set[asyncio.Task[Any]] = set()
+
+    def end(self) -> None:
+        """Cancel all calls; who is cancelled while `ending` says so to its client."""
+        self.ending = True
+        for job in self._jobs:
+            job.cancel()
+
+    async def unless_client_leaves(self, receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the work, which is cancelled at once if the client hangs up: `ClientLeft`.
+
+        Starlette watches the client for streams only, in a task group of its own for each.
+        """
+        job = asyncio.ensure_future(work)
+        watch = asyncio.ensure_future(_hang_up(receive))
+        self._jobs.add(job)
+        try:
+            await asyncio.wait((job, watch), return_when=asyncio.FIRST_COMPLETED)
+            # Asked first: a server says only once that the client has left, so nobody after us
+            # hears it.
+            if watch.done():
+                raise ClientLeft
+            return job.result()
+        finally:
+            self._jobs.discard(job)
+            for task in (job, watch):
+                if task.cancel():
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+
 async def read_body(request: Request) -> bytes:
-    """The request's body. Raises `ValidationException` over the limit, `ClientLeft`."""
+    """The request's body. Raises `ValidationException` over the limit, `ClientLeft`.
+
+    An answer before the end of the body would cut off a client that is still sending it, so what
+    is too much is read and dropped, up to a second limit.
+    """
     parts = []
     size = 0
     try:
         async for part in request.stream():
-            parts.append(part)
             size += len(part)
-            if size > BODY_LIMIT:
-                # Guess: no recording of Bedrock's words was found.
-                raise ValidationException(f"The request body exceeds {BODY_LIMIT} bytes.")
+            if size <= BODY_LIMIT:
+                parts.append(part)
+            elif size > DROP_LIMIT:
+                break
     except ClientDisconnect:
         raise ClientLeft from None
+    if size > BODY_LIMIT:
+        # Guess: no recording of Bedrock's words was found.
+        raise ValidationException(f"The request body exceeds {BODY_LIMIT} bytes.")
     return b"".join(parts)
-
-
-async def unless_client_leaves(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work, which is cancelled at once if the client hangs up: `ClientLeft`.
-
-    Starlette watches the client for streams only, and only in a task group of its own for each.
-    """
-    job = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_hang_up(receive))
-    try:
-        await asyncio.wait((job, watch), return_when=asyncio.FIRST_COMPLETED)
-        # Asked first: a server says only once that the client has left, so nobody after us hears.
-        if watch.done():
-            raise ClientLeft
-        return job.result()
-    finally:
-        for task in (job, watch):
-            if task.cancel():
-                with suppress(asyncio.CancelledError):
-                    await task
 
 
 async def _hang_up(receive: Receive) -> None:

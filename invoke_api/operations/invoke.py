@@ -16,29 +16,39 @@ from engine.protocol import Delta, Engine, GenerationRequest, Usage
 from invoke_api.dialects import Dialect
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.engines import Engines
-from invoke_api.operations.client import read_body, unless_client_leaves
+from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.registry import Registry
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
-from invoke_api.wire.errors import InternalServerException, InvokeError
+from invoke_api.wire.errors import (
+    InternalServerException,
+    InvokeError,
+    ServiceUnavailableException,
+)
 
 log = logging.getLogger(__name__)
 
-# Bodies above this many bytes are tokenised in a thread: about 1 ms of work.
+# Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
 
 
 async def invoke_model(request: Request) -> Response:
     invocation = await open_invocation(request)
-    body = await unless_client_leaves(request.receive, complete(invocation))
+    calls: Calls = request.state.calls
+    body = await calls.unless_client_leaves(request.receive, complete(invocation))
     return Reply(request, body, more=invocation.metrics().to_headers())
 
 
 async def invoke_model_with_response_stream(request: Request) -> Response:
     frames = to_frames(await open_invocation(request))
-    # The first frame is awaited before the status line, so that early failures keep their own.
-    first = await unless_client_leaves(request.receive, anext(frames))
+    calls: Calls = request.state.calls
+    try:
+        # The first frame is awaited before the status line, so that early failures keep their own.
+        first = await calls.unless_client_leaves(request.receive, anext(frames))
+    except BaseException:
+        await frames.aclose()
+        raise
     return EventStream(request, first, frames)
 
 
@@ -50,6 +60,7 @@ class Invocation:
     dialect: Dialect
     request: GenerationRequest
     began: float
+    calls: Calls
     first_delta: float | None = None
     usage: Usage = field(default=Usage(0, 0))
 
@@ -61,11 +72,21 @@ class Invocation:
                     self.first_delta = self.first_delta or monotonic()
                     self.usage = delta.usage or self.usage
                     yield delta
+                    if delta.finish:
+                        return
+        except asyncio.CancelledError:
+            if self.calls.ending:
+                raise ServiceUnavailableException from None
+            raise
+        except InvokeError:
+            raise
         except EngineError as error:
             raise to_invoke_error(error) from error
         except Exception as error:
             log.exception("request %s failed", self.request.request_id)
             raise InternalServerException from error
+        log.error("request %s ended without a finish", self.request.request_id)
+        raise InternalServerException
 
     def metrics(self) -> Metrics:
         now = monotonic()
@@ -82,19 +103,19 @@ async def open_invocation(request: Request) -> Invocation:
     began = monotonic()
     registry: Registry = request.state.registry
     engines: Engines = request.state.engines
-    model = registry.find(request.path_params["model_id"])
     raw = await read_body(request)
-    body = model.schema.parse(raw)
+    model = registry.find(request.path_params["model_id"])
     engine = engines.of(model)
-    try:
-        arguments = (body, engine.tokenizer(), request_id(request))
-    except EngineError as error:
-        raise to_invoke_error(error) from error
-    if len(raw) > LONG_BODY:
-        generation = await asyncio.to_thread(model.dialect.to_request, *arguments)
-    else:
-        generation = model.dialect.to_request(*arguments)
-    return Invocation(engine, model.dialect, generation, began)
+
+    def prepare() -> GenerationRequest:
+        body = model.schema.parse(raw)
+        try:
+            return model.dialect.to_request(body, engine.tokenizer(), request_id(request))
+        except EngineError as error:
+            raise to_invoke_error(error) from error
+
+    generation = await asyncio.to_thread(prepare) if len(raw) > LONG_BODY else prepare()
+    return Invocation(engine, model.dialect, generation, began, request.state.calls)
 
 
 async def complete(invocation: Invocation) -> bytes:

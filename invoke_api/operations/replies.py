@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from invoke_api.operations.client import ClientLeft, unless_client_leaves
+from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
@@ -35,6 +35,7 @@ class EventStream(Response):
     """Frames as they come. `rest` has begun already, and is closed even if the client leaves."""
 
     def __init__(self, request: Request, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        self._calls: Calls = request.state.calls
         self._first = first
         self._rest = rest
         self.status_code = 200
@@ -45,7 +46,7 @@ class EventStream(Response):
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         with suppress(ClientLeft):
-            await unless_client_leaves(receive, self._send_all(send))
+            await self._calls.unless_client_leaves(receive, self._send_all(send))
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._rest) as rest:

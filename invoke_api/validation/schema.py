@@ -1,6 +1,7 @@
 """A model's JSON Schema, compiled: checks a body, words what is wrong, fills in the defaults."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -18,9 +19,16 @@ def is_integer(_: TypeChecker, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_number(_: TypeChecker, value: object) -> bool:
+    """JSON has no NaN and no infinity; YAML has."""
+    return is_integer(_, value) or (isinstance(value, float) and isfinite(value))
+
+
 Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": is_integer, "number": is_number}
+    ),
 )
 
 

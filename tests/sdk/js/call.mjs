@@ -1,6 +1,7 @@
 // Calls an endpoint with the AWS SDK for JavaScript and prints what came back, as JSON.
 // usage: node call.mjs '{"endpoint", "handler": "default" | "node", "operation": "invoke" | "stream",
-//                        "modelId", "body", "times", "atOnce"}'
+//                        "modelId", "body", "pad", "times", "atOnce"}'
+// "pad" is a number of blanks behind the body.
 import {
   BedrockRuntimeClient,
   InvokeModelCommand,
@@ -8,9 +9,9 @@ import {
 } from "@aws-sdk/client-bedrock-runtime";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
-const { endpoint, handler, operation, modelId, body, times = 1, atOnce = 1 } = JSON.parse(
-  process.argv[2],
-);
+const spec = JSON.parse(process.argv[2]);
+const { endpoint, handler, operation, modelId, pad = 0, times = 1, atOnce = 1 } = spec;
+const body = JSON.stringify(spec.body) + " ".repeat(pad);
 const decoder = new TextDecoder();
 const client = new BedrockRuntimeClient({
   endpoint,
@@ -22,12 +23,12 @@ const client = new BedrockRuntimeClient({
 });
 
 async function invoke() {
-  const answer = await client.send(new InvokeModelCommand({ modelId, body: JSON.stringify(body) }));
+  const answer = await client.send(new InvokeModelCommand({ modelId, body }));
   return { contentType: answer.contentType, body: JSON.parse(decoder.decode(answer.body)) };
 }
 
 async function stream() {
-  const command = new InvokeModelWithResponseStreamCommand({ modelId, body: JSON.stringify(body) });
+  const command = new InvokeModelWithResponseStreamCommand({ modelId, body });
   const answer = await client.send(command);
   const chunks = [];
   for await (const event of answer.body) {

@@ -1,0 +1,27 @@
+"""The listening socket."""
+
+import socket
+
+import pytest
+
+from invoke_api.server import open_socket, to_url
+
+
+def test_it_says_that_it_is_tcp_so_that_asyncio_sends_small_writes_at_once() -> None:
+    with open_socket("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_it_listens_before_anybody_serves_it() -> None:
+    with open_socket("127.0.0.1", 0) as listener:
+        socket.create_connection(listener.getsockname(), timeout=5).close()
+
+
+def test_its_url_has_the_port_it_got() -> None:
+    with open_socket("127.0.0.1", 0) as listener:
+        assert to_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_an_address_of_another_machine_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="assign requested address"):
+        open_socket("192.0.2.1", 0)
