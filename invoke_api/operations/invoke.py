@@ -78,8 +78,6 @@ class Invocation:
             if self.calls.ending:
                 raise ServiceUnavailableException from None
             raise
-        except InvokeError:
-            raise
         except EngineError as error:
             raise to_invoke_error(error) from error
         except Exception as error:
@@ -99,7 +97,7 @@ class Invocation:
 
 
 async def open_invocation(request: Request) -> Invocation:
-    """The model first, then the body, as Bedrock checks them. Raises `InvokeError`s."""
+    """The model is checked first, then the body, as on Bedrock. Raises `InvokeError`s."""
     began = monotonic()
     registry: Registry = request.state.registry
     engines: Engines = request.state.engines
