@@ -37,10 +37,6 @@ class Tokenizer:
         tokens: list[int] = self._processor.encode("\n" + text)
         return tokens[2:]
 
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The text of these tokens; bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(self.pieces[token] for token in tokens).decode(errors="replace")
-
     def _encode_segments(self, text: str) -> Iterable[int]:
         # Hugging Face's tokenizers cut control pieces out of the raw text first and encode what
         # lies between; that `<s>` in a prompt counts as a second BOS shows Bedrock doing the same.

@@ -67,7 +67,9 @@ class VllmEngine:
 
     async def start(self) -> None:
         self._state = EngineState("loading")
-        await asyncio.to_thread(self._load)
+        # Shielded, for `close` waits until the load has ended: one that is still queued for a
+        # thread must not be forgotten with whoever asked for it.
+        await asyncio.shield(asyncio.to_thread(self._load))
 
     def state(self) -> EngineState:
         if self._llm is not None and self._llm.errored:
@@ -134,7 +136,8 @@ class VllmEngine:
 
     def _load(self) -> None:
         try:
-            self._open()
+            if not self._abandoned:
+                self._open()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not start", exc_info=True)
             self._state = EngineState("failed", explain(error))

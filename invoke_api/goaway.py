@@ -41,6 +41,7 @@ class PatientProtocol(H2Protocol):
                 await super()._handle_events([event])
             if isinstance(event, StreamReset):
                 await self._forget(event.stream_id)
+        await self._flush()  # a client that still sends waits for room in its window
 
     async def _forget(self, stream_id: int) -> None:
         # Hypercorn counts a connection as idle, and closes it in time, only when the application

@@ -45,13 +45,15 @@ async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event, ca
     """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
     goaway.install()
     ending = asyncio.create_task(_end_calls(stop, calls))
-    await worker_serve(
-        ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
-        _config(),
-        sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
-        shutdown_trigger=stop.wait,
-    )
-    ending.cancel()
+    try:
+        await worker_serve(
+            ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
+            _config(),
+            sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
+            shutdown_trigger=stop.wait,
+        )
+    finally:
+        ending.cancel()
 
 
 async def _end_calls(stop: asyncio.Event, calls: Calls) -> None:

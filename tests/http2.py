@@ -45,6 +45,24 @@ class Client:
         frame = (8).to_bytes(3) + b"\x07\x00" + bytes(4) + bytes(4) + int(code).to_bytes(4)
         self._socket.sendall(frame)
 
+    def request_and_keep_sending(self, path: str) -> None:
+        """A GET that announces a body and sends it only once it has been answered."""
+        self._h2.send_headers(
+            1,
+            [
+                (":method", "GET"),
+                (":path", path),
+                (":scheme", "http"),
+                (":authority", self._authority),
+            ],
+        )
+        self._flush()
+        self.read(until=h2.events.StreamEnded)
+        while self._h2.local_flow_control_window(1):
+            size = min(self._h2.local_flow_control_window(1), self._h2.max_outbound_frame_size)
+            self._h2.send_data(1, bytes(size))
+        self._flush()
+
     def reset(self) -> None:
         """Give up the request and keep the connection."""
         self._h2.reset_stream(1, ErrorCodes.CANCEL)

@@ -1,6 +1,7 @@
 """Clients that send GOAWAY early still get all of the answer, and then the connection closes."""
 
 import json
+from typing import Any
 
 import h2.events
 import hypercorn.protocol
@@ -14,42 +15,37 @@ from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, engine_running
 from tests.stubs import StubEngine
 
-TIMES = 100
 BODY = {"prompt": "Go on."}
+
+
+def call_100_times(engine: StubEngine, operation: str, at_once: int) -> list[dict[str, Any]]:
+    """What the JavaScript SDK's default handler got."""
+    with engine_running(engine) as url:
+        answers = call_js(
+            endpoint=url,
+            handler="default",
+            operation=operation,
+            modelId=SEVEN_B,
+            body=BODY,
+            times=100,
+            atOnce=at_once,
+        )
+    assert len(answers) == 100
+    return answers
 
 
 def test_a_stream_of_200_slow_tokens_is_whole_100_times() -> None:
     texts = [f" {number}" for number in range(200)]
-    with engine_running(StubEngine(texts, pause=0.005)) as url:
-        answers = call_js(
-            endpoint=url,
-            handler="default",
-            operation="stream",
-            modelId=SEVEN_B,
-            body=BODY,
-            times=TIMES,
-            atOnce=20,
-        )
+    answers = call_100_times(StubEngine(texts, pause=0.005), "stream", at_once=20)
 
-    assert len(answers) == TIMES
     for answer in answers:
         assert [chunk["outputs"][0]["text"] for chunk in answer["chunks"]] == [*texts, ""]
 
 
 def test_a_reply_of_200_kb_is_whole_100_times() -> None:
     text = "0123456789" * 20_000
-    with engine_running(StubEngine([text])) as url:
-        answers = call_js(
-            endpoint=url,
-            handler="default",
-            operation="invoke",
-            modelId=SEVEN_B,
-            body=BODY,
-            times=TIMES,
-            atOnce=10,
-        )
+    answers = call_100_times(StubEngine([text]), "invoke", at_once=10)
 
-    assert len(answers) == TIMES
     assert all(answer["body"]["outputs"][0]["text"] == text for answer in answers)
 
 
@@ -97,6 +93,15 @@ def test_a_long_body_that_is_refused_leaves_its_neighbours_alone() -> None:
             )
 
     assert [answer.get("error") for answer in answers] == ["ValidationException"] * 3 + [None] * 3
+
+
+def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on() -> None:
+    with engine_running(StubEngine()) as url, Client(url) as client:
+        client.request_and_keep_sending("/_emulator/health")
+        events = client.read(until=h2.events.WindowUpdated)
+
+    assert not client.closed_by_server
+    assert any(isinstance(event, h2.events.WindowUpdated) for event in events)
 
 
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,9 @@ class EventStream(Response):
 
 def request_id(request: Request) -> str:
     """The id of this request, made at its first use."""
-    made: str = request.scope.setdefault("request_id", str(uuid4()))
+    if "request_id" not in request.scope:
+        request.scope["request_id"] = str(uuid4())
+    made: str = request.scope["request_id"]
     return made
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.tokenizer import MISTRAL, load_tokenizer
+from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
 # Prompts and `X-Amzn-Bedrock-Input-Token-Count` out of public recordings of the real service.
 RECORDED = [
@@ -18,6 +18,10 @@ RECORDED = [
 ]
 
 
+def text_of(tokenizer: Tokenizer, tokens: list[int]) -> str:
+    return b"".join(tokenizer.pieces[token] for token in tokens).decode()
+
+
 @pytest.mark.parametrize(("name", "prompt", "count"), RECORDED)
 def test_a_prompt_counts_as_bedrock_counted_it(name: str, prompt: str, count: int) -> None:
     assert len(load_tokenizer(name).encode(prompt)) == count
@@ -28,7 +32,7 @@ def test_text_comes_back_from_its_tokens(name: str) -> None:
     tokenizer = load_tokenizer(name)
     text = " Zürich 🦜\n\n  two spaces\tand a tab \u2581 日本語"
 
-    assert tokenizer.decode(tokenizer.encode_text(text)) == text.replace("\u2581", " ")
+    assert text_of(tokenizer, tokenizer.encode_text(text)) == text.replace("\u2581", " ")
 
 
 @pytest.mark.parametrize("name", MISTRAL)
@@ -37,7 +41,7 @@ def test_a_bos_is_added_and_control_pieces_count_as_such(name: str) -> None:
 
     assert tokenizer.encode("") == (tokenizer.bos,)
     assert tokenizer.encode("<s></s>") == (tokenizer.bos, tokenizer.bos, tokenizer.eos)
-    assert tokenizer.decode([tokenizer.bos, tokenizer.eos, 0]) == ""
+    assert text_of(tokenizer, [tokenizer.bos, tokenizer.eos, 0]) == ""
 
 
 def test_instruction_marks_are_control_pieces_from_the_second_tokenizer_on() -> None:

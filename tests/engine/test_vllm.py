@@ -1,5 +1,8 @@
 """What is vLLM's alone: loads that fail, and sampling parameters on its side of the border."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -35,6 +38,26 @@ async def test_an_option_that_vllm_refuses_is_the_reason() -> None:
     await engine.start()
 
     assert "'tensor_size'" in (engine.state().reason or "")
+
+
+def test_closing_an_engine_whose_load_still_waits_for_a_thread_comes_to_an_end() -> None:
+    async def scenario() -> str:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        free = threading.Event()
+        loop.run_in_executor(None, free.wait)
+        engine = engine_with("/nowhere")
+        start = asyncio.create_task(engine.start())
+        await asyncio.sleep(0.01)
+        start.cancel()
+        close = asyncio.create_task(engine.close())
+        await asyncio.sleep(0.01)
+        free.set()
+        await asyncio.wait_for(close, timeout=5)
+        return engine.state().status
+
+    with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
+        assert pool.submit(asyncio.run, scenario()).result(timeout=10) == "cold"
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:
