@@ -17,8 +17,8 @@ class MistralText:
             request_id=request_id,
             prompt=tokenizer.encode(body["prompt"]),
             max_tokens=body["max_tokens"],
-            temperature=body["temperature"],
-            top_p=body["top_p"],
+            temperature=float(body["temperature"]),
+            top_p=float(body["top_p"]),
             top_k=body.get("top_k", 0),  # Small and Large have it off by default
             stop=tuple(body["stop"]),
         )

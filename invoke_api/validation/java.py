@@ -1,30 +1,68 @@
-"""What shows through of Java in Bedrock's sentences: names of types, and the order of keys."""
+"""What shows through of Java in Bedrock's sentences: names of types, texts of values, key order."""
 
 from collections.abc import Iterable
+from decimal import Decimal
+
+import orjson
 
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
+
+
+class BigInteger(Decimal):
+    """A whole number with more digits than Python's int cares to read."""
+
 
 NAMES = {
     type(None): "Null",
     bool: "Boolean",
-    float: "BigDecimal",
+    float: "Double",
+    Decimal: "BigDecimal",
+    BigInteger: "BigInteger",
     str: "String",
     list: "JSONArray",
     dict: "JSONObject",
 }
 
 
+def to_number(literal: str) -> int | float | Decimal:
+    """The number that org.json 20230227 and later makes of a JSON literal.
+
+    Whole numbers stay whole, others keep every digit that was written. BigDecimal knows no
+    negative zero, so that is a Double.
+    """
+    if any(mark in literal for mark in ".eE"):
+        number = Decimal(literal)
+        return -0.0 if number.is_zero() and number.is_signed() else number
+    if literal == "-0":
+        return -0.0
+    try:
+        return int(literal)
+    except ValueError:  # over 4,300 digits
+        return BigInteger(literal)
+
+
 def type_name(value: object) -> str:
     """What everit calls the type of a JSON value: the simple name of its Java class."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return "Integer" if -(2**31) <= value < 2**31 else "Long"
+        if -(2**31) <= value < 2**31:
+            return "Integer"
+        return "Long" if -(2**63) <= value < 2**63 else "BigInteger"
     return NAMES[type(value)]
+
+
+def to_string(value: object) -> str:
+    """`String.valueOf` of a JSON value. Decimal and BigDecimal follow one specification here."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | dict | list | None):
+        return orjson.dumps(value, default=float).decode()
+    return str(value)
 
 
 def hash_map_order(keys: Iterable[str]) -> list[str]:
     """These keys, given as they were put in, in the order in which a `HashMap` goes over them.
 
-    org.json keeps the keys of an object so, and everit names extraneous keys in that order.
+    org.json keeps the keys of an object so, and everit the properties of a schema.
     """
     keys = list(keys)
     table = SMALLEST_TABLE
