@@ -1,6 +1,7 @@
 """Everything that can go wrong in an engine, in the engine's own words.
 
 EngineError
+├── RequestRefused     the request asks for something that no engine does
 ├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
 ├── EngineBusy         the queue is full
 ├── EngineTimeout      no token came in time
@@ -11,6 +12,10 @@ EngineError
 
 class EngineError(Exception):
     """Base of all engine errors; the message is for operators, not for clients."""
+
+
+class RequestRefused(EngineError):
+    """The request can't be carried out as it stands, however often it is sent."""
 
 
 class PromptTooLong(EngineError):

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from engine.errors import EngineDead, EngineNotReady, PromptTooLong
+from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.tokenizer import Tokenizer
 
 Finish = Literal["stop", "length"]
@@ -81,7 +81,13 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
 
-def check_fits(request: GenerationRequest, context_length: int) -> None:
-    """Raise `PromptTooLong` unless the prompt and all tokens asked for fit the window."""
+def check_request(request: GenerationRequest, context_length: int) -> None:
+    """What every engine refuses before it begins.
+
+    Raises `RequestRefused` for an empty stop string, which vLLM refuses too, and `PromptTooLong`
+    unless the prompt and all tokens asked for fit the window.
+    """
+    if "" in request.stop:
+        raise RequestRefused("a stop string is empty")
     if len(request.prompt) + request.max_tokens > context_length:
         raise PromptTooLong(context_length)

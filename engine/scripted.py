@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncGenerator
 from hashlib import sha256
 
-from engine.protocol import Delta, EngineState, GenerationRequest, check_fits
+from engine.protocol import Delta, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -53,7 +53,7 @@ class ScriptedEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         tokenizer = self.tokenizer()
-        check_fits(request, self._context_length)
+        check_request(request, self._context_length)
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:

@@ -14,7 +14,7 @@ class Transcript:
         self._eos = tokenizer.eos
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
-        self._stop = tuple(filter(None, request.stop))  # an empty string would stop at once
+        self._stop = request.stop
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""  # whole characters that may be the beginning of a stop string
         self._output_tokens = 0

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
-from engine.protocol import Delta, EngineState, GenerationRequest, check_fits
+from engine.protocol import Delta, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -91,7 +91,7 @@ class VllmEngine:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         transcript = Transcript(self.tokenizer(), request)
-        check_fits(request, self._context_length)
+        check_request(request, self._context_length)
         assert self._llm is not None
         prompt = {"prompt_token_ids": list(request.prompt)}
         params = self._sampling_params(request)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from invoke_api.authentication.gate import Gate
 from invoke_api.control.health import health, ready
 from invoke_api.engines import Engines
 from invoke_api.operations.client import Calls, ClientLeft, read_body
@@ -29,6 +30,7 @@ class State(TypedDict):
     registry: Registry
     engines: Engines
     calls: Calls
+    gate: Gate
 
 
 ROUTES = [
@@ -43,14 +45,14 @@ ROUTES = [
 ]
 
 
-def create_app(registry: Registry, engines: Engines, calls: Calls) -> Starlette:
+def create_app(registry: Registry, engines: Engines, calls: Calls, gate: Gate) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         try:
-            yield State(registry=registry, engines=engines, calls=calls)
+            yield State(registry=registry, engines=engines, calls=calls, gate=gate)
         finally:
             await engines.close()
 

@@ -11,12 +11,21 @@ import click
 from engine.errors import EngineDead
 from invoke_api import __version__
 from invoke_api.app import create_app
+from invoke_api.authentication.credentials import load_credentials
+from invoke_api.authentication.gate import Gate
+from invoke_api.config_files import ConfigError
 from invoke_api.engines import EngineChoice, Engines, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
-from invoke_api.registry import Model, Registry, RegistryError, load_registry
-from invoke_api.server import open_socket, serve, stop_signal, to_url
-from invoke_api.settings import Settings, registry_option, serve_options
+from invoke_api.registry import Model, Registry, load_registry
+from invoke_api.server import Tls, open_socket, serve, stop_signal, to_url
+from invoke_api.settings import (
+    KEY_VARIABLES,
+    Settings,
+    keys_of_environment,
+    registry_option,
+    serve_options,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +43,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
     registry = _load(settings.registry, settings.model)
+    gate, tls = _build_gate(settings), _build_tls(settings)
     choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
     try:
         engines = build_engines(registry.models.values(), choice)
@@ -44,14 +54,43 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
-    asyncio.run(_serve(registry, engines, listener))
+    asyncio.run(_serve(registry, engines, gate, listener, tls))
 
 
-async def _serve(registry: Registry, engines: Engines, listener: socket) -> None:
+async def _serve(
+    registry: Registry, engines: Engines, gate: Gate, listener: socket, tls: Tls | None
+) -> None:
     stop, calls = stop_signal(), Calls()
-    log.info("Invoke API %s listens on %s", __version__, to_url(listener))
-    await serve(create_app(registry, engines, calls), listener, stop, calls)
+    log.info("Invoke API %s listens on %s", __version__, to_url(listener, tls))
+    await serve(create_app(registry, engines, calls, gate), listener, stop, calls, tls)
     log.info("stopped")
+
+
+def _build_gate(settings: Settings) -> Gate:
+    keys = keys_of_environment()
+    if settings.credentials:
+        try:
+            keys += load_credentials(settings.credentials)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+    if settings.auth != "none" and not keys:
+        raise click.UsageError(
+            f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
+            f" or in {KEY_VARIABLES[0]} and so on."
+        )
+    return Gate(auth=settings.auth, credentials=keys, region=settings.region)
+
+
+def _build_tls(settings: Settings) -> Tls | None:
+    if not settings.tls_cert or not settings.tls_key:
+        return None
+    tls = Tls(settings.tls_cert, settings.tls_key)
+    try:
+        tls.check()
+    except OSError as error:  # ssl.SSLError is one
+        where = f"{tls.certificate} and {tls.key}"
+        raise click.ClickException(f"can't use {where}: {error.strerror}") from error
+    return tls
 
 
 @main.command()
@@ -90,5 +129,5 @@ def _row(model: Model) -> tuple[str, ...]:
 def _load(path: Path, ids: tuple[str, ...] = ()) -> Registry:
     try:
         return load_registry(path).only(ids)
-    except RegistryError as error:
+    except ConfigError as error:
         raise click.ClickException(str(error)) from error

@@ -1,45 +1,69 @@
-"""The model registry: a YAML file into frozen `Model` records, each mistake named by its line."""
+"""The model registry: a YAML file into frozen `Model` records, found by whatever names them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
-import yaml
 from jsonschema import SchemaError
 
 from engine import vllm_engine
+from invoke_api.config_files import ROOT, SCHEMAS, ConfigError, Source, find_mistakes, read_config
 from invoke_api.dialects import DIALECTS, Dialect
-from invoke_api.validation.schema import BodySchema, Validator
-from invoke_api.wire.errors import ValidationException
+from invoke_api.identifiers import Identifier, parse_identifier
+from invoke_api.validation.schema import BodySchema
+from invoke_api.wire.errors import (
+    AccessDeniedException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from invoke_api.wire.front_door_errors import KeyDenied
 
-ROOT = Path(__file__).parent.parent  # the checkout, or site-packages once installed
-SCHEMAS = ROOT / "schemas"
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
 # vLLM's engine arguments that the registry has its own key for.
 OURS = {"model": "weights", "max_model_len": "context_length"}
 
 
-class RegistryError(Exception):
-    """The registry can't be used; a sentence a line, each with file, line and entry."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What Bedrock makes known of a model, whether this service runs it or not.
+
+    `regions` is where it can be had on demand, None for everywhere; `profiles` are the ids of its
+    inference profiles, each with the regions it may be called from.
+    """
+
+    id: str
+    name: str
+    regions: tuple[str, ...] | None
+    profiles: Mapping[str, tuple[str, ...]]
+    end_of_life: date | None
+
+    @property
+    def is_on_demand(self) -> bool:
+        return self.regions is None or bool(self.regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model as the registry describes it."""
+    """One model that this service runs, as the registry describes it."""
 
-    id: str
-    name: str
+    listing: Listing
     dialect_name: str
     schema: BodySchema
     tokenizer: str
     context_length: int
+    service_tiers: tuple[str, ...]
     engine: str
     weights: str
     stand_in: str | None
     demo: str
     vllm: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.listing.id
 
     @property
     def dialect(self) -> Dialect:
@@ -48,121 +72,122 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    models: Mapping[str, Model]
+    """The models that are run, and the listings of these and of all others that Bedrock knows."""
 
-    def find(self, model_id: str) -> Model:
-        """The model that a request names. Raises `ValidationException`, as Bedrock does."""
-        try:
-            return self.models[model_id]
-        except KeyError:
-            raise ValidationException("The provided model identifier is invalid.") from None
+    models: Mapping[str, Model]
+    listings: Mapping[str, Listing]
+
+    def find(self, model_id: str, *, region: str, account: str | None) -> Model:
+        """The model that a call from this region and account names, by id, ARN or profile.
+
+        Raises what Bedrock answers instead: `ValidationException`, `ResourceNotFoundException`,
+        `AccessDeniedException`.
+        """
+        identifier = parse_identifier(model_id)
+        # Guess for foundation-model ARNs; seen for the ARN of an application's own profile.
+        if identifier.region not in (None, region):
+            raise _invalid()
+        if account and identifier.account not in (None, account):
+            raise _not_authorized(account, model_id)
+        listing = self._listing(identifier, region)
+        if listing.end_of_life and listing.end_of_life <= datetime.now(UTC).date():
+            raise ResourceNotFoundException(
+                "This model version has reached the end of its life."
+                " Please upgrade to an active model."
+            )
+        if listing.id not in self.models:
+            raise AccessDeniedException
+        return self.models[listing.id]
+
+    def _listing(self, identifier: Identifier, region: str) -> Listing:
+        if identifier.kind in ("id", "inference-profile"):
+            for listing in self.listings.values():
+                if region in listing.profiles.get(identifier.id, ()):
+                    return listing
+        if identifier.kind not in ("id", "foundation-model") or identifier.id not in self.listings:
+            raise _invalid()
+        listing = self.listings[identifier.id]
+        if not listing.is_on_demand:
+            raise ValidationException(
+                f"Invocation of model ID {identifier.id} with on-demand throughput isn't supported."
+                " Retry your request with the ID or ARN of an inference profile that contains this"
+                " model."
+            )
+        if listing.regions is not None and region not in listing.regions:
+            raise ResourceNotFoundException
+        return listing
 
     def only(self, ids: Sequence[str]) -> "Registry":
-        """The registry cut down to these ids; all of it for none. Raises `RegistryError`."""
+        """The registry with these models run only; all of it for none. Raises `ConfigError`."""
         unknown = [model_id for model_id in ids if model_id not in self.models]
         if unknown:
             known = "\n  ".join(self.models)
-            raise RegistryError(f"no model {unknown[0]!r} in the registry, which has\n  {known}")
-        return Registry({key: self.models[key] for key in ids} if ids else self.models)
+            raise ConfigError(f"no model {unknown[0]!r} in the registry, which has\n  {known}")
+        models = {key: self.models[key] for key in ids} if ids else self.models
+        return Registry(models, self.listings)
+
+
+def _invalid() -> ValidationException:
+    return ValidationException("The provided model identifier is invalid.")
+
+
+def _not_authorized(account: str, model_id: str) -> KeyDenied:
+    return KeyDenied(
+        f"User: arn:aws:iam::{account}:root is not authorized to perform: bedrock:InvokeModel"
+        f" on resource: {model_id} because no resource-based policy allows the bedrock:InvokeModel"
+        " action"
+    )
 
 
 def load_registry(path: Path) -> Registry:
-    """Raises `RegistryError` with every mistake in the file."""
-    document, source = _read(path)
-    if mistakes := list(_find_mistakes(document, source)):
-        raise RegistryError("\n".join(mistakes))
-    return Registry({entry["id"]: _to_model(entry) for entry in document["models"]})
+    """Raises `ConfigError` with every mistake in the file."""
+    document, source = read_config(path)
+    if mistakes := list(find_mistakes(document, source, "model_registry.json", name="id")):
+        raise ConfigError("\n".join(mistakes))
+    if contradictions := list(_find_contradictions(document, source)):
+        raise ConfigError("\n".join(contradictions))
+    models = [_to_model(entry) for entry in document["models"]]
+    others = [_to_listing(entry) for entry in document.get("not_run", [])]
+    return Registry(
+        {model.id: model for model in models},
+        {listing.id: listing for listing in [*(model.listing for model in models), *others]},
+    )
 
 
-def _read(path: Path) -> tuple[Any, "_Source"]:
-    try:
-        text = path.read_text()
-        document = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise RegistryError(f"{path}: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RegistryError(f"{path}:{line}: {error.problem}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RegistryError(f"{path}: {error}") from error
-    if node is None:
-        raise RegistryError(f"{path}:1: the file is empty")
-    return document, _Source(path, node)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where in the file a value stands."""
-
-    path: Path
-    root: yaml.Node
-
-    def where(self, steps: Sequence[str | int]) -> str:
-        node = self.root
-        for step in steps:
-            child = _child(node, step)
-            if child is None:
-                break
-            node = child
-        return f"{self.path}:{node.start_mark.line + 1}"
-
-    def repeated_keys(self) -> Iterator[str]:
-        """YAML forbids a key twice, PyYAML takes the last in silence."""
-        todo = [self.root]
-        done: set[int] = set()  # an alias may lead back to where it stands
-        while todo:
-            node = todo.pop()
-            if id(node) in done:
-                continue
-            done.add(id(node))
-            children = node.value if isinstance(node.value, list) else []
-            if isinstance(node, yaml.MappingNode):
-                seen: set[str] = set()
-                for key, _ in children:
-                    if key.value in seen:
-                        line = key.start_mark.line + 1
-                        yield f"{self.path}:{line}: the key {key.value!r} stands here twice"
-                    seen.add(key.value)
-                children = [value for _, value in children]
-            todo.extend(children)
-
-
-def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        child: yaml.Node = node.value[step]
-        return child
-    return None
-
-
-def _find_mistakes(document: Any, source: _Source) -> Iterator[str]:  # noqa: ANN401 - any YAML
-    schema = orjson.loads((SCHEMAS / "model_registry.json").read_bytes())
-    wrong = False
-    yield from source.repeated_keys()
-    for error in Validator(schema).iter_errors(document):
-        wrong = True
-        steps = list(error.absolute_path)
-        yield f"{source.where(steps)}: {_entry(document, steps)}{error.message}"
-    if not wrong:
-        yield from _find_contradictions(document, source)
-
-
-def _find_contradictions(document: dict[str, Any], source: _Source) -> Iterator[str]:
+def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[str]:
     """What a schema can't say: names that must be unique, exist elsewhere, or be known to vLLM."""
+    for steps, model_id, problem in [*_listing_problems(document), *_model_problems(document)]:
+        yield f"{source.where(steps)}: model {model_id!r}{problem}"
+
+
+Problem = tuple[list[str | int], str, str]  # the way there, the model's id, what is wrong
+
+
+def _listing_problems(document: dict[str, Any]) -> Iterator[Problem]:
     seen: set[str] = set()
+    for group in ("models", "not_run"):
+        for index, entry in enumerate(document.get(group, [])):
+            for step, name in [
+                ("id", entry["id"]),
+                *(("profiles", key) for key in _profiles(entry)),
+            ]:
+                if name in seen:
+                    yield [group, index, step], name, " stands here twice"
+                seen.add(name)
+            try:
+                date.fromisoformat(entry.get("end_of_life", "2000-01-01"))
+            except ValueError:
+                day = entry["end_of_life"]
+                yield [group, index, "end_of_life"], entry["id"], f": there is no day {day}"
+
+
+def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
     for index, entry in enumerate(document["models"]):
-        steps: list[str | int] = ["models", index]
-        if entry["id"] in seen:
-            yield f"{source.where([*steps, 'id'])}: model {entry['id']!r} stands here twice"
-        seen.add(entry["id"])
         for wrong in _schema_problems(entry["schema"]):
-            yield f"{source.where([*steps, 'schema'])}: model {entry['id']!r}: {wrong}"
+            yield ["models", index, "schema"], entry["id"], f": {wrong}"
         for option in entry.get("vllm", {}):
             if problem := _option_problem(option):
-                where = source.where([*steps, "vllm", option])
-                yield f"{where}: model {entry['id']!r}: {problem}"
+                yield ["models", index, "vllm", option], entry["id"], f": {problem}"
 
 
 def _option_problem(option: str) -> str | None:
@@ -171,12 +196,6 @@ def _option_problem(option: str) -> str | None:
     if not vllm_engine.is_installed():
         return None
     return vllm_engine.explain_unknown_option(option)
-
-
-def _entry(document: Any, steps: Sequence[str | int]) -> str:  # noqa: ANN401 - any YAML
-    if len(steps) > 1 and steps[0] == "models" and isinstance(document["models"][steps[1]], dict):
-        return f"model {document['models'][steps[1]].get('id')!r}: "
-    return ""
 
 
 def _schema_problems(name: str) -> Iterator[str]:
@@ -192,14 +211,30 @@ def _load_schema(name: str) -> BodySchema:
     return BodySchema(orjson.loads((SCHEMAS / name).read_bytes()))
 
 
-def _to_model(entry: dict[str, Any]) -> Model:
-    return Model(
+def _profiles(entry: dict[str, Any]) -> dict[str, list[str]]:
+    profiles: dict[str, list[str]] = entry.get("profiles", {})
+    return profiles
+
+
+def _to_listing(entry: dict[str, Any]) -> Listing:
+    regions = entry.get("regions")
+    return Listing(
         id=entry["id"],
         name=entry["name"],
+        regions=None if regions is None else tuple(regions),
+        profiles={key: tuple(value) for key, value in _profiles(entry).items()},
+        end_of_life=entry.get("end_of_life") and date.fromisoformat(entry["end_of_life"]),
+    )
+
+
+def _to_model(entry: dict[str, Any]) -> Model:
+    return Model(
+        listing=_to_listing(entry),
         dialect_name=entry["dialect"],
         schema=_load_schema(entry["schema"]),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
+        service_tiers=tuple(entry.get("service_tiers", ["default"])),
         engine=entry["engine"],
         weights=entry["weights"],
         stand_in=entry.get("stand_in"),

@@ -1,17 +1,20 @@
-"""The application on a socket: Hypercorn, HTTP/1.1 and HTTP/2 on one port, in clear text."""
+"""The application on a socket: Hypercorn, HTTP/1.1 and HTTP/2 on one port, in clear text or TLS."""
 
 import asyncio
 import logging
 import signal
 import socket
+import ssl
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from starlette.applications import Starlette
 
-from invoke_api import goaway
+from invoke_api import goaway, header_order
 from invoke_api.operations.client import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,20 +39,46 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def to_url(listener: socket.socket) -> str:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raises `OSError` unless they can be read and go together."""
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            self.certificate, self.key
+        )
+
+
+def to_url(listener: socket.socket, tls: Tls | None = None) -> str:
+    scheme = "https" if tls else "http"
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(app: Starlette, listener: socket.socket, stop: asyncio.Event, calls: Calls) -> None:
+async def serve(
+    app: Starlette,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    calls: Calls,
+    tls: Tls | None = None,
+) -> None:
     """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
     goaway.install()
+    header_order.install()
     ending = asyncio.create_task(_end_calls(stop, calls))
     try:
         await worker_serve(
             ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
-            _config(),
-            sockets=Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[]),
+            _config(tls),
+            sockets=Sockets(
+                secure_sockets=[listener] if tls else [],
+                insecure_sockets=[] if tls else [listener],
+                quic_sockets=[],
+            ),
             shutdown_trigger=stop.wait,
         )
     finally:
@@ -62,8 +91,11 @@ async def _end_calls(stop: asyncio.Event, calls: Calls) -> None:
     calls.end()
 
 
-def _config() -> Config:
+def _config(tls: Tls | None) -> Config:
     config = Config()
+    if tls:
+        config.certfile = str(tls.certificate)
+        config.keyfile = str(tls.key)
     config.backlog = BACKLOG
     config.graceful_timeout = DRAIN + 2  # by then every call has had its answer
     config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off

@@ -9,7 +9,20 @@ from typing import Any, TypeVar
 
 import click
 
+from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
+from invoke_api.authentication.gate import SCHEMES
+from invoke_api.identifiers import PARTITIONS
 from invoke_api.registry import DEFAULT_REGISTRY
+
+# Secrets have no flags: the list of processes would show them to everybody.
+KEY_VARIABLES = (
+    "INVOKE_API_ACCESS_KEY_ID",
+    "INVOKE_API_SECRET_ACCESS_KEY",
+    "INVOKE_API_SESSION_TOKEN",
+    "INVOKE_API_API_KEY",
+)
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,7 +38,11 @@ class Settings:
     engine: str | None
     demo: bool
     auth: str
+    credentials: Path | None
     allow_anonymous: bool
+    region: str
+    tls_cert: Path | None
+    tls_key: Path | None
     cache_dir: Path
     log_format: str
 
@@ -33,9 +50,13 @@ class Settings:
         if self.auth == "none" and not self.allow_anonymous and not _is_loopback(self.host):
             raise click.UsageError(
                 f"On {self.host} anybody who reaches this machine could use the models."
-                " Say --allow-anonymous if that is what you want,"
-                " or stay on the loopback address 127.0.0.1."
+                " Say --auth sigv4, bearer or any and name the keys with --credentials;"
+                " or --allow-anonymous if that is what you want."
             )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise click.UsageError("--tls-cert and --tls-key go together.")
+        if self.region not in PARTITIONS:
+            raise click.UsageError(f"AWS has no region {self.region!r}.")
 
 
 def _is_loopback(host: str) -> bool:
@@ -43,6 +64,19 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def keys_of_environment() -> Credentials:
+    """The keys in `KEY_VARIABLES`. Raises `click.UsageError` for half a key."""
+    key_id, secret, token, api_key = (os.environ.get(name) or None for name in KEY_VARIABLES)
+    if (key_id is None) != (secret is None):
+        raise click.UsageError(f"{KEY_VARIABLES[0]} and {KEY_VARIABLES[1]} go together.")
+    access_keys = {}
+    if key_id and secret:
+        access_keys[key_id] = AccessKey(
+            access_key_id=key_id, secret_access_key=secret, session_token=token
+        )
+    return Credentials(access_keys, (ApiKey(api_key=api_key),) if api_key else ())
 
 
 def _default_cache() -> Path:
@@ -79,11 +113,23 @@ SERVE_OPTIONS = (
     _option("--demo", is_flag=True, help="Small demo checkpoints in place of the real weights."),
     _option(
         "--auth",
-        type=click.Choice(["none"]),
+        type=click.Choice(list(SCHEMES)),
         default="none",
-        help="Whom to answer: so far everybody.",
+        help="Whom to answer: everybody, who signs with a known key, who sends a known API key,"
+        " or any of the two.",
+    ),
+    _option(
+        "--credentials",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The keys that callers may use, in YAML or JSON; one access key and one API key may"
+        f" stand in {', '.join(KEY_VARIABLES)} instead.",
     ),
     _option("--allow-anonymous", is_flag=True, help="Listen beyond loopback without --auth."),
+    _option(
+        "--region", default="us-east-1", help="Where callers are who do not sign for a region."
+    ),
+    _option("--tls-cert", type=_FILE, help="Answer https with this certificate (PEM)."),
+    _option("--tls-key", type=_FILE, help="The certificate's private key (PEM)."),
     _option(
         "--cache-dir",
         type=click.Path(path_type=Path, file_okay=False),

@@ -9,8 +9,9 @@ import pytest
 
 from engine import vllm_engine
 from invoke_api import registry
-from invoke_api.registry import DEFAULT_REGISTRY, SCHEMAS, RegistryError, load_registry
-from invoke_api.wire.errors import ValidationException
+from invoke_api.config_files import SCHEMAS, ConfigError
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.wire.errors import AccessDeniedException, ValidationException
 from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 GOOD = """\
@@ -54,6 +55,22 @@ MISTAKES = [
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
     (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (
+        GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",
+        ":14: model 'mistral.one' stands here twice",
+    ),
+    (
+        GOOD.replace("    demo", "    profiles: {mistral.one: [us-east-1]}\n    demo"),
+        ":10: model 'mistral.one': 'mistral.one' does not match",
+    ),
+    (
+        GOOD.replace("    demo", "    end_of_life: soon\n    demo"),
+        ":10: model 'mistral.one': 'soon' does",
+    ),
+    (
+        GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
+        ":10: model 'mistral.one': there is no day 2026-02-30",
+    ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
     (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
     (
@@ -75,7 +92,7 @@ MISTAKES = [
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "registry.yaml"
     file.write_text(text)
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_registry(file)
 
     assert f"{file}{sentence}" in str(caught.value)
@@ -89,16 +106,14 @@ def test_a_schema_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     file = tmp_path / "registry.yaml"
     for name in ("json.json", "kind.json"):
         file.write_text(GOOD.replace("mistral-7b-instruct.json", name))
-        with pytest.raises(
-            RegistryError, match=f":5: model 'mistral.one': .*{name} is no JSON Sch"
-        ):
+        with pytest.raises(ConfigError, match=f":5: model 'mistral.one': .*{name} is no JSON Sch"):
             load_registry(file)
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "registry.yaml"
     file.write_text(GOOD.replace("v1", "v9").replace("dense", "sparse"))
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_registry(file)
 
     assert len(str(caught.value).splitlines()) == 2
@@ -108,12 +123,12 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / "registry.yaml"
     for raw in (b"\xff\xfe\x00", b"models: \x00"):
         file.write_bytes(raw)
-        with pytest.raises(RegistryError, match=r"registry\.yaml: "):
+        with pytest.raises(ConfigError, match=r"registry\.yaml: "):
             load_registry(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match=r"none\.yaml: No such file or directory"):
+    with pytest.raises(ConfigError, match=r"none\.yaml: No such file or directory"):
         load_registry(tmp_path / "none.yaml")
 
 
@@ -129,13 +144,13 @@ def test_the_shipped_registry_has_the_four_models() -> None:
     ]
 
 
-def test_models_are_found_by_id() -> None:
+def test_a_model_that_is_left_out_is_one_without_access() -> None:
     only = load_registry(DEFAULT_REGISTRY).only([MIXTRAL])
 
-    assert only.find(MIXTRAL).name == "Mixtral 8x7B Instruct"
-    with pytest.raises(ValidationException):
-        only.find(SEVEN_B)
-    with pytest.raises(RegistryError, match=r"no model 'mistral\.none' in the registry"):
+    assert only.find(MIXTRAL, region="us-east-1", account=None).id == MIXTRAL
+    with pytest.raises(AccessDeniedException):
+        only.find(SEVEN_B, region="us-east-1", account=None)
+    with pytest.raises(ConfigError, match=r"no model 'mistral\.none' in the registry"):
         only.only(["mistral.none"])
 
 
@@ -153,7 +168,7 @@ PARAMETERS = [
 def test_defaults_and_bounds_are_those_of_the_user_guide(
     model: str, max_tokens: tuple[int, int], temperature: float, top_p: float, top_k: int | None
 ) -> None:
-    schema = load_registry(DEFAULT_REGISTRY).find(model).schema
+    schema = load_registry(DEFAULT_REGISTRY).models[model].schema
     default, top = max_tokens
     expected: dict[str, Any] = {
         "prompt": "Hi",
@@ -180,7 +195,10 @@ def test_defaults_and_bounds_are_those_of_the_user_guide(
 
 
 def test_every_schema_is_used() -> None:
-    files = {path.name for path in SCHEMAS.glob("*.json")} - {"model_registry.json"}
+    files = {path.name for path in SCHEMAS.glob("*.json")} - {
+        "model_registry.json",
+        "credentials.json",
+    }
     text = DEFAULT_REGISTRY.read_text()
 
     assert [name for name in files if name not in text] == []

@@ -74,8 +74,10 @@ async def read_body(request: Request) -> bytes:
     except ClientDisconnect:
         raise ClientLeft from None
     if size > BODY_LIMIT:
-        # Guess: no recording of Bedrock's words was found.
-        raise ValidationException(f"The request body exceeds {BODY_LIMIT} bytes.")
+        raise ValidationException(
+            "1 validation error detected: Value at 'body' failed to satisfy constraint:"
+            f" Member must have length less than or equal to {BODY_LIMIT}"
+        )
     return b"".join(parts)
 
 

@@ -9,6 +9,7 @@ from engine.errors import (
     EngineNotReady,
     EngineTimeout,
     PromptTooLong,
+    RequestRefused,
 )
 from invoke_api.wire.errors import (
     InvokeError,
@@ -33,8 +34,15 @@ def _too_long(error: EngineError) -> InvokeError:
     )
 
 
+# What Bedrock's model server refuses after its front door has let the request pass: inside a
+# stream that has begun with status 200. Anything else before the first chunk keeps its own status.
+REFUSALS = (PromptTooLong, RequestRefused)
+
 ANSWERS: dict[type[EngineError], Callable[[EngineError], InvokeError]] = {
     PromptTooLong: _too_long,
+    # The model server's only words to anything it does not take. What Bedrock's own takes offence
+    # at is not known; ours has this one reason.
+    RequestRefused: lambda _: ValidationException("Validation Error"),
     EngineBusy: lambda _: ThrottlingException(),
     EngineTimeout: lambda _: ModelTimeoutException(),
     EngineNotReady: lambda _: ModelNotReadyException(),

@@ -16,10 +16,10 @@ from engine.protocol import Delta, Engine, GenerationRequest, Usage
 from invoke_api.dialects import Dialect
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.engines import Engines
+from invoke_api.operations.call import admit
 from invoke_api.operations.client import Calls, read_body
-from invoke_api.operations.engine_errors import to_invoke_error
+from invoke_api.operations.engine_errors import REFUSALS, to_invoke_error
 from invoke_api.operations.replies import EventStream, Reply, request_id
-from invoke_api.registry import Registry
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 from invoke_api.wire.errors import (
     InternalServerException,
@@ -34,14 +34,16 @@ LONG_BODY = 8_192
 
 
 async def invoke_model(request: Request) -> Response:
-    invocation = await open_invocation(request)
+    invocation = await open_invocation(request, accept="Accept")
     calls: Calls = request.state.calls
     body = await calls.unless_client_leaves(request.receive, complete(invocation))
-    return Reply(request, body, more=invocation.metrics().to_headers())
+    more = invocation.metrics().to_headers() | invocation.repeated
+    return Reply(request, body, more=more)
 
 
 async def invoke_model_with_response_stream(request: Request) -> Response:
-    frames = to_frames(await open_invocation(request))
+    invocation = await open_invocation(request, accept="X-Amzn-Bedrock-Accept")
+    frames = to_frames(invocation)
     calls: Calls = request.state.calls
     try:
         # The first frame is awaited before the status line, so that early failures keep their own.
@@ -49,7 +51,7 @@ async def invoke_model_with_response_stream(request: Request) -> Response:
     except BaseException:
         await frames.aclose()
         raise
-    return EventStream(request, first, frames)
+    return EventStream(request, first, frames, more=invocation.repeated)
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class Invocation:
     engine: Engine
     dialect: Dialect
     request: GenerationRequest
+    repeated: dict[str, str]
     began: float
     calls: Calls
     first_delta: float | None = None
@@ -96,24 +99,25 @@ class Invocation:
         )
 
 
-async def open_invocation(request: Request) -> Invocation:
-    """The model is checked first, then the body, as on Bedrock. Raises `InvokeError`s."""
+async def open_invocation(request: Request, *, accept: str) -> Invocation:
+    """All checks of the front door, the body's last, as on Bedrock. Raises `InvokeError`s."""
     began = monotonic()
-    registry: Registry = request.state.registry
-    engines: Engines = request.state.engines
     raw = await read_body(request)
-    model = registry.find(request.path_params["model_id"])
-    engine = engines.of(model)
 
-    def prepare() -> GenerationRequest:
-        body = model.schema.parse(raw)
+    def prepare() -> Invocation:
+        call = admit(request, raw, accept)
+        engines: Engines = request.state.engines
+        engine = engines.of(call.model)
+        dialect = call.model.dialect
+        body = call.model.schema.parse(raw)
         try:
-            return model.dialect.to_request(body, engine.tokenizer(), request_id(request))
+            generation = dialect.to_request(body, engine.tokenizer(), request_id(request))
         except EngineError as error:
             raise to_invoke_error(error) from error
+        calls: Calls = request.state.calls
+        return Invocation(engine, dialect, generation, call.repeated, began, calls)
 
-    generation = await asyncio.to_thread(prepare) if len(raw) > LONG_BODY else prepare()
-    return Invocation(engine, model.dialect, generation, began, request.state.calls)
+    return await asyncio.to_thread(prepare) if len(raw) > LONG_BODY else prepare()
 
 
 async def complete(invocation: Invocation) -> bytes:
@@ -127,7 +131,10 @@ async def complete(invocation: Invocation) -> bytes:
 
 
 async def to_frames(invocation: Invocation) -> AsyncGenerator[bytes, None]:
-    """A chunk for each delta. A failure after the first is a frame too, and the last one."""
+    """A chunk for each delta. A failure after the first is a frame too, and the last one.
+
+    So is what the model server refuses: Bedrock has said 200 by the time it hears of that.
+    """
     begun = False
     try:
         async with aclosing(invocation.deltas()) as deltas:
@@ -135,7 +142,7 @@ async def to_frames(invocation: Invocation) -> AsyncGenerator[bytes, None]:
                 yield _to_frame(invocation, delta)
                 begun = True
     except InvokeError as error:
-        if not begun:
+        if not begun and not isinstance(error.__cause__, REFUSALS):
             raise
         yield error.to_frame()
 

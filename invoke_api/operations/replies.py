@@ -34,14 +34,21 @@ class Reply(Response):
 class EventStream(Response):
     """Frames as they come. `rest` has begun already, and is closed even if the client leaves."""
 
-    def __init__(self, request: Request, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        *,
+        more: Mapping[str, str],
+    ) -> None:
         self._calls: Calls = request.state.calls
         self._first = first
         self._rest = rest
         self.status_code = 200
         self.background = None
         self.raw_headers = _headers(
-            request, EVENT_STREAM, more={"X-Amzn-Bedrock-Content-Type": JSON}
+            request, EVENT_STREAM, more={"X-Amzn-Bedrock-Content-Type": JSON, **more}
         )
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:

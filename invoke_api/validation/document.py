@@ -48,7 +48,9 @@ def _check_depth(value: object) -> None:
 
 
 def _children(parent: object) -> list[object]:
-    inside = parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+    inside = (
+        parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+    )
     return [child for child in inside if isinstance(child, dict | list)]
 
 

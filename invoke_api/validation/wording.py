@@ -73,7 +73,7 @@ def _kinds(schema: Any) -> int:  # noqa: ANN401 - any JSON Schema
 
 
 def _rank(error: ValidationError) -> int:
-    """everit's order: enum, combinations and so on first, then those of the value's type."""
+    """Everit's order: enum, combinations and so on first, then those of the value's type."""
     return RANKS.get(str(error.validator), len(RANKS))
 
 

@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
-from engine.errors import EngineDead, EngineNotReady, PromptTooLong
+from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.protocol import Delta, Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
@@ -118,6 +118,11 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
 
         assert "".join(delta.text for delta in deltas) == whole[: whole.index(stop)], stop
         assert deltas[-1].finish == "stop"
+
+
+async def test_an_empty_stop_string_is_refused(engine: Engine) -> None:
+    with pytest.raises(RequestRefused):
+        await run(engine, ask(engine, stop=("x", "")))
 
 
 async def test_temperature_0_and_top_p_0_are_greedy(engine: Engine) -> None:

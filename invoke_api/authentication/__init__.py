@@ -1,0 +1,1 @@
+"""Who is calling: signatures, API keys, and the credentials they are held against."""

@@ -1,0 +1,80 @@
+"""The keys that callers may use: from a file that nobody else can read, or from the environment."""
+
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from invoke_api.config_files import ConfigError, Source, find_mistakes, read_config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """A key to sign with. One with a session token is temporary, as those of AWS STS are."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A long-term Bedrock API key, which is sent as it is."""
+
+    api_key: str = field(repr=False)
+    expires: datetime | None = None
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    access_keys: Mapping[str, AccessKey] = field(default_factory=dict)
+    api_keys: tuple[ApiKey, ...] = ()
+
+    def __add__(self, other: "Credentials") -> "Credentials":
+        return Credentials(
+            {**self.access_keys, **other.access_keys}, self.api_keys + other.api_keys
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.access_keys or self.api_keys)
+
+
+def load_credentials(path: Path) -> Credentials:
+    """The keys in a YAML or JSON file, described by schemas/credentials.json.
+
+    Raises `ConfigError` with every mistake; never with a secret.
+    """
+    document, source = read_config(path)
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(
+            f"{path}: others can read or write this file, which holds secrets; chmod 600 {path}"
+        )
+    if mistakes := list(find_mistakes(document, source, "credentials.json", show_values=False)):
+        raise ConfigError("\n".join(mistakes))
+    access_keys: dict[str, AccessKey] = {}
+    for index, entry in enumerate(document.get("access_keys", [])):
+        key = AccessKey(**_dated(entry, source, ["access_keys", index]))
+        if key.access_key_id in access_keys:
+            where = source.where(["access_keys", index, "access_key_id"])
+            raise ConfigError(f"{where}: the key {key.access_key_id!r} stands here twice")
+        access_keys[key.access_key_id] = key
+    api_keys = (
+        ApiKey(**_dated(entry, source, ["api_keys", index]))
+        for index, entry in enumerate(document.get("api_keys", []))
+    )
+    return Credentials(access_keys, tuple(api_keys))
+
+
+def _dated(entry: Mapping[str, Any], source: Source, steps: Sequence[str | int]) -> dict[str, Any]:
+    if "expires" not in entry:
+        return dict(entry)
+    try:
+        return {**entry, "expires": datetime.fromisoformat(entry["expires"])}
+    except ValueError as error:
+        where = source.where([*steps, "expires"])
+        raise ConfigError(f"{where}: {entry['expires']!r} is no moment: {error}") from error

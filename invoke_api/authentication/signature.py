@@ -1,0 +1,155 @@
+"""Signed requests: every check of AWS's front door, in its order and its words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+
+from invoke_api.authentication.credentials import AccessKey
+from invoke_api.identifiers import PARTITIONS
+from invoke_api.wire.front_door_errors import (
+    ExpiredTokenException,
+    IncompleteSignatureException,
+    InvalidSignatureException,
+    KeyDenied,
+    UnrecognizedClientException,
+)
+from invoke_api.wire.sigv4 import (
+    TERMINATOR,
+    UNSIGNED_PAYLOAD,
+    Authorization,
+    Scope,
+    canonical_request,
+    parse_authorization,
+    sign,
+    string_to_sign,
+)
+
+SERVICE = "bedrock"  # botocore's service model: signingName
+SKEW = timedelta(minutes=5)
+BASIC = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request as it came, body and all; `path` with its percent signs, `headers` in order."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    now: datetime
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+def verify(call: Call, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:
+    """The key that signed this call, and for what. Raises `FrontDoorError`s."""
+    header = call.header("authorization")
+    if not header:
+        raise KeyDenied("Authorization header is missing")
+    authorization = parse_authorization(header)
+    timestamp = _read_date(call, header)
+    check_age(timestamp, call.now)
+    if "host" not in authorization.signed_headers:
+        raise InvalidSignatureException(
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+        )
+    scope = authorization.scope
+    check_scope(scope, timestamp)
+    key = keys.get(scope.access_key_id)
+    if key is None:
+        raise UnrecognizedClientException
+    _check_signature(call, authorization, timestamp, key)
+    check_token(key, call.header("x-amz-security-token"), call.now)
+    return key, scope
+
+
+def check_age(timestamp: str, now: datetime) -> None:
+    """Raises `InvalidSignatureException` if it was signed over 5 minutes ago, or hence."""
+    signed = datetime.strptime(timestamp, BASIC).replace(tzinfo=UTC)
+    if signed < now - SKEW:
+        raise InvalidSignatureException(
+            f"Signature expired: {timestamp} is now earlier than {now - SKEW:{BASIC}}"
+            f" ({now:{BASIC}} - 5 min.)"
+        )
+    if signed > now + SKEW:
+        raise InvalidSignatureException(
+            f"Signature not yet current: {timestamp} is still later than {now + SKEW:{BASIC}}"
+            f" ({now:{BASIC}} + 5 min.)"
+        )
+
+
+def check_scope(scope: Scope, timestamp: str) -> None:
+    """Raises `InvalidSignatureException` that names all that is wrong."""
+    if wrong := " ".join(_scope_problems(scope, timestamp)):
+        raise InvalidSignatureException(wrong)
+
+
+def _scope_problems(scope: Scope, timestamp: str) -> Iterator[str]:
+    if scope.region not in PARTITIONS:
+        yield "Credential should be scoped to a valid region."
+    if scope.service != SERVICE:
+        yield f"Credential should be scoped to correct service: '{SERVICE}'."
+    if scope.terminator != TERMINATOR:
+        yield (
+            f"Credential should be scoped with a valid terminator: '{TERMINATOR}',"
+            f" not '{scope.terminator}'."
+        )
+    if scope.date != timestamp[:8]:
+        yield (
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from"
+            f" HTTP: '{scope.date}' != '{timestamp[:8]}', from '{timestamp}'."
+        )
+
+
+def check_token(key: AccessKey, token: str | None, now: datetime) -> None:
+    """Raises `UnrecognizedClientException` for another token, `ExpiredTokenException`."""
+    if not compare_digest((key.session_token or "").encode(), (token or "").encode()):
+        raise UnrecognizedClientException
+    if key.expires and key.expires <= now:
+        raise ExpiredTokenException
+
+
+def _read_date(call: Call, header: str) -> str:
+    date = call.header("x-amz-date") or call.header("date")
+    if not date:
+        raise IncompleteSignatureException(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+            f" Authorization={header}"
+        )
+    try:
+        datetime.strptime(date, BASIC)  # noqa: DTZ007 - Z says it, strptime reads it as a letter
+    except ValueError:
+        raise IncompleteSignatureException(
+            f"Date must be in ISO-8601 'basic format'. Got '{date}'."
+            " See http://en.wikipedia.org/wiki/ISO_8601"
+        ) from None
+    return date
+
+
+def _check_signature(
+    call: Call, authorization: Authorization, timestamp: str, key: AccessKey
+) -> None:
+    actual_hash = sha256(call.body).hexdigest()
+    said_hash = call.header("x-amz-content-sha256")
+    canonical = canonical_request(
+        method=call.method,
+        path=call.path,
+        query=call.query,
+        headers=call.headers,
+        signed_headers=authorization.signed_headers,
+        payload_hash=said_hash if said_hash == UNSIGNED_PAYLOAD else actual_hash,
+    )
+    text = string_to_sign(canonical, timestamp, authorization.scope)
+    expected = sign(key.secret_access_key, authorization.scope, text)
+    is_right = compare_digest(expected.encode(), authorization.signature.encode())
+    if not is_right or said_hash not in (None, UNSIGNED_PAYLOAD, actual_hash):
+        raise InvalidSignatureException(
+            f"{InvalidSignatureException.default}\n\n"
+            f"The Canonical String for this request should have been\n'{canonical}'\n\n"
+            f"The String-to-Sign should have been\n'{text}'\n"
+        )

@@ -1,0 +1,50 @@
+"""What may stand for a model in a request: an id, an ARN, or the id or ARN of a profile."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["id", "foundation-model", "inference-profile", "other"]
+
+ARN = re.compile(
+    r"arn:(?P<partition>aws(?:-[^:]+)?):(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):"
+    r"(?P<account>\d{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
+)
+
+# AWS's regions by partition, of the commercial ones those with Bedrock, as botocore lists them.
+REGIONS = {
+    "aws": """
+        af-south-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
+        ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6
+        ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1
+        eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1
+        sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2
+    """,
+    "aws-cn": "cn-north-1 cn-northwest-1",
+    "aws-us-gov": "us-gov-east-1 us-gov-west-1",
+}
+PARTITIONS = {name: partition for partition, names in REGIONS.items() for name in names.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """What a request calls its model; `region` and `account` are those of an ARN."""
+
+    kind: Kind
+    id: str
+    region: str | None = None
+    account: str | None = None
+
+
+def parse_identifier(text: str) -> Identifier:
+    """`other` is well-formed and nothing that this service has: a custom model, a prompt, ..."""
+    found = ARN.fullmatch(text)
+    if not found:
+        return Identifier("id", text)
+    region, account = found["region"], found["account"]
+    if found["service"] == "bedrock" and PARTITIONS.get(region) == found["partition"]:
+        if found["resource"] == "foundation-model" and account is None:
+            return Identifier("foundation-model", found["id"], region)
+        if found["resource"] == "inference-profile" and account:
+            return Identifier("inference-profile", found["id"], region, account)
+    return Identifier("other", text, region, account)

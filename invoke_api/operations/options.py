@@ -1,0 +1,41 @@
+"""What a request asks for in its headers: guardrail, latency, service tier, metadata."""
+
+from collections.abc import Mapping
+
+from invoke_api.registry import Model
+from invoke_api.validation.request_metadata import check_metadata
+from invoke_api.wire.errors import ValidationException
+
+GUARDRAIL = ("X-Amzn-Bedrock-GuardrailIdentifier", "X-Amzn-Bedrock-GuardrailVersion")
+LATENCY = "X-Amzn-Bedrock-PerformanceConfig-Latency"
+SERVICE_TIER = "X-Amzn-Bedrock-Service-Tier"
+METADATA = "X-Amzn-Bedrock-Request-Metadata"
+TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
+
+
+def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:
+    """The headers that the answer repeats. Raises `ValidationException` for what can't be had."""
+    if any(headers.get(name) for name in GUARDRAIL):  # there is none here that could be named
+        raise ValidationException(
+            "The guardrail identifier or version provided in the request does not exist."
+        )
+    if headers.get(LATENCY) == "optimized":
+        raise ValidationException(
+            f"Latency performance configuration is not supported for {model.id} in {region}"
+        )
+    _check_tier(headers.get(SERVICE_TIER), model)
+    if metadata := headers.get(METADATA):
+        check_metadata(metadata)
+    # Guess: the service model has both in the answer, and no recording shows when.
+    return {name: headers[name] for name in (LATENCY, SERVICE_TIER) if name in headers}
+
+
+def _check_tier(tier: str | None, model: Model) -> None:
+    if tier is None or tier == "default":
+        return
+    if tier not in TIERS:
+        raise ValidationException("service tier provided is invalid")
+    if tier == "reserved":
+        raise ValidationException("Reservation not found.")
+    if tier not in model.service_tiers:
+        raise ValidationException("The provided service tier is not supported for this model.")

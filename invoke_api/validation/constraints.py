@@ -1,0 +1,110 @@
+"""The constraints that the service model puts on members of a request outside its body.
+
+Coral, AWS's service framework, checks them all and says so in one sentence of its own.
+`tests/validation/test_constraints.py` holds this table against botocore's service model.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from invoke_api.wire.errors import ValidationException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of the request; `header` is None for the one that stands in the path."""
+
+    name: str
+    header: str | None = None
+    enum: tuple[str, ...] = ()
+    pattern: str = ""
+    shortest: int = 0
+    longest: int | None = None
+    # Coral does not show what may be secret.
+    is_sensitive: bool = False
+
+    def violations(self, value: str) -> Iterator[str]:
+        """Coral's words, pattern before length as heard."""
+        shown = "" if self.is_sensitive else f" '{value}'"
+        said = f"Value{shown} at '{self.name}' failed to satisfy constraint: Member must"
+        if self.enum and value not in self.enum:
+            yield f"{said} satisfy enum value set: [{', '.join(self.enum)}]"
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            yield f"{said} satisfy regular expression pattern: {self.pattern}"
+        if self.longest is not None and len(value) > self.longest:
+            yield f"{said} have length less than or equal to {self.longest}"
+        if len(value) < self.shortest:
+            yield f"{said} have length greater than or equal to {self.shortest}"
+
+
+ARN = "arn:aws(-[^:]+)?:bedrock:"
+ACCOUNT = "[0-9]{12}"
+MODEL_ID_PATTERN = (
+    f"({ARN}[a-z0-9-]{{1,20}}:(({ACCOUNT}:custom-model/[a-z0-9-]{{1,63}}[.]{{1}}[a-z0-9-]{{1,63}}"
+    "/[a-z0-9]{12})|(:foundation-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))"
+    f"|({ACCOUNT}:imported-model/[a-z0-9]{{12}})|({ACCOUNT}:provisioned-model/[a-z0-9]{{12}})"
+    f"|({ACCOUNT}:custom-model-deployment/[a-z0-9]{{12}})"
+    f"|({ACCOUNT}:(inference-profile|application-inference-profile)/[a-zA-Z0-9-:.]+)))"
+    "|([a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))|(([0-9a-zA-Z][_-]?)+)"
+    "|([a-zA-Z0-9-:.]+)$"
+    f"|(^({ARN}[a-z0-9-]{{1,20}}:{ACCOUNT}:prompt/[0-9a-zA-Z]{{10}}(?::[0-9]{{1,5}})?))$"
+    f"|(^arn:aws:sagemaker:[a-z0-9-]+:{ACCOUNT}:endpoint/[a-zA-Z0-9-]+$)"
+    f"|(^{ARN}([0-9a-z-]{{1,20}}):({ACCOUNT}):(default-)?prompt-router/[a-zA-Z0-9-:.]+$)"
+)
+
+MEMBERS = (
+    Member(name="modelId", pattern=MODEL_ID_PATTERN, shortest=1, longest=2048),
+    Member(
+        name="trace",
+        header="X-Amzn-Bedrock-Trace",
+        enum=("ENABLED", "DISABLED", "ENABLED_FULL"),
+    ),
+    Member(
+        name="guardrailIdentifier",
+        header="X-Amzn-Bedrock-GuardrailIdentifier",
+        pattern=f"(|([a-z0-9]+)|({ARN}[a-z0-9-]{{1,20}}:{ACCOUNT}:guardrail/[a-z0-9]+))",
+        longest=2048,
+    ),
+    Member(
+        name="guardrailVersion",
+        header="X-Amzn-Bedrock-GuardrailVersion",
+        pattern="(|([1-9][0-9]{0,7})|(DRAFT))",
+    ),
+    Member(
+        name="performanceConfigLatency",
+        header="X-Amzn-Bedrock-PerformanceConfig-Latency",
+        enum=("standard", "optimized"),
+    ),
+    Member(
+        name="requestMetadata",
+        header="X-Amzn-Bedrock-Request-Metadata",
+        longest=8500,
+        is_sensitive=True,
+    ),
+)
+
+
+def check_members(model_id: str, headers: Mapping[str, str]) -> None:
+    """Raises `ValidationException` that names all violations."""
+    values = ((member, _value(member, model_id, headers)) for member in MEMBERS)
+    violations = [
+        violation
+        for member, value in values
+        if value is not None
+        for violation in member.violations(value)
+    ]
+    refuse(violations)
+
+
+def refuse(violations: Sequence[str]) -> None:
+    """Raises `ValidationException` that says them all, unless there are none."""
+    if violations:
+        errors = "error" if len(violations) == 1 else "errors"
+        raise ValidationException(
+            f"{len(violations)} validation {errors} detected: {'; '.join(violations)}"
+        )
+
+
+def _value(member: Member, model_id: str, headers: Mapping[str, str]) -> str | None:
+    return headers.get(member.header) if member.header else model_id
