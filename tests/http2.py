@@ -1,12 +1,15 @@
 """An HTTP/2 client with prior knowledge, frame by frame: what no library lets a test do."""
 
 import socket
+from collections.abc import Iterable
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import h2.connection
 import h2.events
 from h2.errors import ErrorCodes
+
+Headers = Iterable[tuple[str, str]]
 
 
 class Client:
@@ -26,14 +29,17 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def request(self, path: str, body: bytes) -> None:
+    def request(
+        self, path: str, body: bytes, *, method: str = "POST", headers: Headers = ()
+    ) -> None:
         self._h2.send_headers(
             1,
             [
-                (":method", "POST"),
+                (":method", method),
                 (":path", path),
                 (":scheme", "http"),
                 (":authority", self._authority),
+                *((name.lower(), value) for name, value in headers),
             ],
         )
         self._h2.send_data(1, body, end_stream=True)

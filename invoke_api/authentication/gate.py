@@ -7,10 +7,8 @@ from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import Call
 from invoke_api.identifiers import PARTITIONS
-from invoke_api.wire.front_door_errors import FrontDoorError
+from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import parse_authorization
-
-BEARER = "Bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,21 @@ class Gate:
 
     def _bearer(self, call: Call) -> Caller:
         header = call.header("authorization")
-        token = header.removeprefix(BEARER) if header and header.startswith(BEARER) else ""
-        if header is None:
-            return self._signed(call)  # which says that there is no header
-        key, region = api_keys.verify(token.strip(), self.credentials, call.now)
+        if not header:
+            raise KeyDenied
+        key, region = api_keys.verify(_token(header) or "", self.credentials, call.now)
         access_key_id = getattr(key, "access_key_id", None)
         return Caller(region or self.region, access_key_id, key.account_id)
 
     def _any(self, call: Call) -> Caller:
-        header = call.header("authorization") or ""
-        return self._bearer(call) if header.startswith(BEARER) else self._signed(call)
+        is_bearer = _token(call.header("authorization") or "") is not None
+        return self._bearer(call) if is_bearer else self._signed(call)
+
+
+def _token(header: str) -> str | None:
+    """What stands behind `Bearer`, a word that may be written in any case (RFC 9110, 11.1)."""
+    scheme, _, token = header.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 SCHEMES: dict[str, Callable[[Gate, Call], Caller]] = {

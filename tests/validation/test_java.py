@@ -1,6 +1,7 @@
 """Java's order of keys and names of types, where Bedrock was heard to use them."""
 
 import random
+from decimal import Decimal
 from itertools import permutations
 
 import pytest
@@ -52,7 +53,9 @@ def test_a_character_beyond_the_first_plane_is_two_units() -> None:
         (2**31 - 1, "Integer"),
         (2**31, "Long"),
         (-(2**31), "Integer"),
-        (1.5, "BigDecimal"),
+        (2**63, "BigInteger"),
+        (-0.0, "Double"),
+        (Decimal("1.5"), "BigDecimal"),
         ("", "String"),
         ([], "JSONArray"),
         ({}, "JSONObject"),

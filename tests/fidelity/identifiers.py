@@ -1,0 +1,188 @@
+"""What may stand for a model, where, and what Bedrock says to anything else."""
+
+from tests.fidelity.case import GUESS, Case, invalid
+from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+
+PIXTRAL = "mistral.pixtral-large-2502-v1:0"
+LARGE_2407 = "mistral.mistral-large-2407-v1:0"
+RETIRED = "mistral.retired-v1:0"
+PROFILED = "mistral.profiled-v1:0"  # run here, and to be had through profiles only
+
+INVALID = "The provided model identifier is invalid."
+UNRESOLVED = "Could not resolve the foundation model from the provided model identifier."
+ACCOUNT = "123456789012"
+HERE = f"arn:aws:bedrock:us-east-1:{ACCOUNT}"
+
+RECORDED = "open-telemetry/opentelemetry-python-contrib's recordings, 2025"
+QUOTED = "several issues of open-source clients, 2024-26"
+
+
+def arn(model: str, region: str = "us-east-1", partition: str = "aws") -> str:
+    return f"arn:{partition}:bedrock:{region}::foundation-model/{model}"
+
+
+def profile(name: str, region: str = "us-east-1", account: str = ACCOUNT) -> str:
+    return f"arn:aws:bedrock:{region}:{account}:inference-profile/{name}"
+
+
+def known(name: str, model: str, region: str = "us-east-1", **more: object) -> Case:
+    return Case(name=name, model=model, region=region, **{"seen": "the User Guide", **more})  # type: ignore[arg-type]  # whatever a case has
+
+
+def encoded(text: str, *characters: str) -> str:
+    for character in characters:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+ANSWERED = [
+    known("7B", SEVEN_B),
+    known("Mixtral", MIXTRAL),
+    known("Small 2402", SMALL),
+    known("Large 2402", LARGE),
+    *(
+        known(f"7B in {region}", SEVEN_B, region)
+        for region in ("us-west-2", "ca-central-1", "eu-west-3", "ap-south-1", "sa-east-1")
+    ),
+    known("an ARN", arn(SEVEN_B)),
+    known("an ARN in its region", arn(LARGE, "eu-west-2"), "eu-west-2"),
+    known("a profile", f"us.{PROFILED}", "us-west-2", remote=False),
+    known("a profile of another geography", f"eu.{PROFILED}", "eu-west-1", remote=False),
+    known("a global profile", f"global.{PROFILED}", "ap-southeast-2", remote=False),
+    known("an apac profile", f"apac.{PROFILED}", "ap-northeast-1", remote=False),
+    known("a profile's ARN", profile(f"us.{PROFILED}"), remote=False),
+    known("in GovCloud", PROFILED.replace("profiled", "gov"), "us-gov-west-1", remote=False),
+    known(
+        "an ARN in GovCloud",
+        arn(PROFILED.replace("profiled", "gov"), "us-gov-west-1", "aws-us-gov"),
+        "us-gov-west-1",
+        remote=False,
+    ),
+    known(
+        "an ARN in China",
+        arn(PROFILED.replace("profiled", "gov"), "cn-north-1", "aws-cn"),
+        "cn-north-1",
+        remote=False,
+    ),
+]
+
+SPELT = [
+    Case(name=f"a path with {name}", seen=seen, operations=(operation,), path=path)
+    for operation in ("invoke", "invoke-with-response-stream")
+    for name, seen, path in (
+        (
+            "an encoded colon",
+            RECORDED,
+            f"/model/{encoded(SEVEN_B, ':')}/{operation}",
+        ),
+        ("a small percent sign", GUESS, f"/model/{SEVEN_B.replace(':', '%3a')}/{operation}"),
+        ("a raw colon", "crmne/ruby_llm's recordings", f"/model/{SEVEN_B}/{operation}"),
+        ("an empty query", "awslabs' CRT client", f"/model/{encoded(SEVEN_B, ':')}/{operation}?"),
+        ("an encoded ARN", "botocore", f"/model/{encoded(arn(SEVEN_B), ':', '/')}/{operation}"),
+        ("a raw ARN", GUESS, f"/model/{arn(SEVEN_B)}/{operation}"),
+    )
+]
+
+REFUSED = [
+    invalid("an unknown model", INVALID, RECORDED, model="mistral.nope-v9:9"),
+    invalid("an unknown model, empty body", INVALID, RECORDED, model="does-not-exist", body=b""),
+    invalid("another vendor's model", INVALID, GUESS, model="amazon.titan-text-express-v1"),
+    invalid("a model's name", INVALID, GUESS, model="Mistral"),
+    invalid("an id without its version", INVALID, GUESS, model="mistral.mistral-7b-instruct-v0"),
+    invalid("an id in capitals", INVALID, GUESS, model=SEVEN_B.upper()),
+    invalid("an unknown profile", INVALID, QUOTED, model=f"us.{SEVEN_B}"),
+    invalid(
+        "a profile of another geography's",
+        INVALID,
+        "danny-avila/LibreChat#5001, zed-industries/zed#27223",
+        model=f"eu.{PROFILED}",
+        remote=False,
+    ),
+    invalid("an unknown model's ARN", INVALID, GUESS, model=arn("mistral.nope-v9:9")),
+    invalid("another region's ARN", INVALID, GUESS, model=arn(SEVEN_B, "us-west-2")),
+    invalid("another partition's ARN", INVALID, GUESS, model=arn(SEVEN_B, partition="aws-cn")),
+    invalid(
+        "another region's profile ARN",
+        INVALID,
+        "earendil-works/pi#5527, of an application's profile",
+        model=profile(f"us.{PROFILED}", "us-west-2"),
+        remote=False,
+    ),
+    *(
+        invalid(f"a {kind} that is not there", INVALID, GUESS, model=model, remote=False)
+        for kind, model in {
+            "provisioned model": f"{HERE}:provisioned-model/abcdefghijkl",
+            "custom model": f"{HERE}:custom-model/mistral.x/abcdefghijkl",
+            "imported model": f"{HERE}:imported-model/abcdefghijkl",
+            "prompt": f"{HERE}:prompt/ABCDEFGHIJ",
+            "prompt router": f"{HERE}:default-prompt-router/x:1",
+            "application's profile": f"{HERE}:application-inference-profile/abcdefghijkl",
+            "SageMaker endpoint": f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/mistral",
+        }.items()
+    ),
+    *(
+        Case(
+            name=f"{name} elsewhere",
+            seen=QUOTED,
+            model=model,
+            region=region,
+            status=404,
+            code="ResourceNotFoundException",
+            message=UNRESOLVED,
+        )
+        for name, model, region in (
+            ("7B", SEVEN_B, "eu-central-1"),
+            ("Mixtral", MIXTRAL, "us-east-2"),
+            ("Small", SMALL, "us-west-2"),
+            ("Large", arn(LARGE, "ap-northeast-1"), "ap-northeast-1"),
+            ("Large 2407", LARGE_2407, "us-east-1"),
+        )
+    ),
+    *(
+        invalid(
+            f"{name} on demand",
+            f"Invocation of model ID {model} with on-demand throughput isn't supported. Retry your"
+            " request with the ID or ARN of an inference profile that contains this model.",
+            "terricain/aioboto3#352",
+            model=called,
+            remote=model == PIXTRAL,
+        )
+        for name, model, called in (
+            ("Pixtral", PIXTRAL, PIXTRAL),
+            ("an ARN of Pixtral", PIXTRAL, arn(PIXTRAL)),
+            ("a model with profiles", PROFILED, PROFILED),
+        )
+    ),
+    Case(
+        name="a model without access, through its profile",
+        seen="Arize-ai/openinference's recording of Pixtral, 2025-07-29",
+        model=f"us.{PIXTRAL}",
+        status=403,
+        code="AccessDeniedException",
+        message="You don't have access to the model with the specified model ID.",
+        remote=False,
+    ),
+    Case(
+        name="a model without access",
+        seen=GUESS,
+        why="recorded for Pixtral only",
+        model=LARGE_2407,
+        region="us-west-2",
+        status=403,
+        code="AccessDeniedException",
+        message="You don't have access to the model with the specified model ID.",
+        remote=False,
+    ),
+    Case(
+        name="a model past the end of its life",
+        seen="a client's test constant",
+        model=RETIRED,
+        status=404,
+        code="ResourceNotFoundException",
+        message="This model version has reached the end of its life."
+        " Please upgrade to an active model.",
+        remote=False,
+    ),
+]
+
+TABLE = [*ANSWERED, *SPELT, *REFUSED]

@@ -1,0 +1,43 @@
+"""Paths and methods that Bedrock Runtime does not know."""
+
+from tests.fidelity.case import GUESS, Case
+from tests.servers import SEVEN_B
+
+UNKNOWN = (
+    b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
+)
+THRICE = "an AWS sample's helper, and two clients' sources"
+ONE = ("invoke",)
+
+TABLE = [
+    *(
+        Case(
+            name=f"{method} {path}",
+            seen=seen,
+            method=method,
+            path=path,
+            operations=ONE,
+            body=b"" if method in ("GET", "OPTIONS") else b"{}",
+            answer=UNKNOWN,
+        )
+        for method, path, seen in (
+            ("POST", "/", THRICE),
+            ("POST", "/v1/messages", THRICE),
+            ("POST", "/v1/chat/completions", THRICE),
+            ("POST", "/nowhere", THRICE),
+            ("POST", "/model", GUESS),
+            ("POST", f"/model/{SEVEN_B}", GUESS),
+            ("POST", f"/model/{SEVEN_B}/invoke/", GUESS),
+            ("POST", f"/model/{SEVEN_B}/INVOKE", GUESS),
+            ("POST", f"/model/{SEVEN_B}/embed", GUESS),
+            ("POST", f"/models/{SEVEN_B}/invoke", GUESS),
+            ("GET", "/", GUESS),
+            ("GET", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("GET", f"/model/{SEVEN_B}/invoke-with-response-stream", GUESS),
+            ("PUT", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("DELETE", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("PATCH", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("OPTIONS", f"/model/{SEVEN_B}/invoke", GUESS),
+        )
+    ),
+]

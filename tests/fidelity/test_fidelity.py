@@ -1,0 +1,220 @@
+"""Every row of every table, put to the service and compared to the byte.
+
+`BEDROCK_REMOTE=1` puts those rows to the real service that it can answer; see docs/fidelity.md.
+"""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.awsrequest import HeadersDict
+from botocore.parsers import EventStreamJSONParser, RestJSONParser
+
+from invoke_api.dialects import DIALECTS
+from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.eventstream import Frame, decode_frame
+from tests.fidelity import (
+    api_keys,
+    chunks,
+    counts,
+    exceptions,
+    headers,
+    identifiers,
+    order,
+    routes,
+    signatures,
+    two_layers,
+    violations,
+)
+from tests.fidelity.case import Case
+from tests.fidelity.wire import REMOTE, Answer, send
+from tests.servers import invoke
+
+TABLES = {
+    "bodies": violations.TABLE,
+    "order": order.TABLE,
+    "identifiers": identifiers.TABLE,
+    "headers": headers.TABLE,
+    "two layers": two_layers.TABLE,
+    "routes": routes.TABLE,
+    "signatures": signatures.TABLE,
+    "API keys": api_keys.TABLE,
+}
+MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
+INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
+BOTH_PROTOCOLS = ("signatures", "API keys")
+ERROR_HEADERS = [
+    "Date",
+    "Content-Type",
+    "Content-Length",
+    "Connection",
+    "x-amzn-RequestId",
+    "x-amzn-ErrorType",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    case: Case
+    operation: str
+    protocol: str
+
+    def __str__(self) -> str:
+        return f"{self.case.name}, {self.operation}, {self.protocol}"
+
+
+def rows(name: str) -> Iterator[Any]:
+    protocols = ("http/1.1", "h2") if name in BOTH_PROTOCOLS else ("http/1.1",)
+    for case in TABLES[name]:
+        for operation in case.operations:
+            for protocol in protocols:
+                row = Row(case, operation, protocol)
+                yield pytest.param(row, id=f"{name}: {row}")
+
+
+ROWS = [row for name in TABLES for row in rows(name)]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_bedrock_says_exactly_this(row: Row, urls: dict[str, str]) -> None:
+    case = row.case
+    if REMOTE and not case.remote:
+        pytest.skip("the real service can't be put into this state")
+
+    answer = send(case, row.operation, urls[case.service], row.protocol)
+
+    if case.in_stream and row.operation != "invoke":
+        check_refusal(case, answer)
+    elif case.status != 200:
+        check_error(case, answer, row.protocol)
+    elif case.answer is not None:
+        assert (answer.status, answer.body) == (200, case.answer)
+    else:
+        check_answer(answer, row.operation)
+    for name, value in case.headers_back.items():
+        assert answer.header(name) == value
+
+
+def check_error(case: Case, answer: Answer, protocol: str) -> None:
+    assert answer.status == case.status, answer.body
+    assert answer.header("x-amzn-ErrorType") == case.code + case.suffix
+    assert answer.header("Content-Type") == "application/json"
+    if case.begins:
+        [(key, message)] = json.loads(answer.body).items()
+        assert key == case.message_key
+        assert message.startswith(case.message)
+    else:
+        assert answer.body == case.error_body()
+    names = [name for name, _ in answer.headers]
+    if protocol == "h2":
+        assert names == [name.lower() for name in ERROR_HEADERS if name != "Connection"]
+    else:
+        assert names == ERROR_HEADERS
+
+
+def check_refusal(case: Case, answer: Answer) -> None:
+    """The error as the only frame of a stream with status 200."""
+    [frame] = split_frames(answer.body)
+    name = case.code[0].lower() + case.code[1:]
+
+    assert answer.status == 200
+    assert list(frame.headers.items()) == [
+        (":exception-type", name),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ]
+    assert frame.payload == case.error_body()
+
+
+def check_answer(answer: Answer, operation: str) -> None:
+    assert answer.status == 200, answer.body
+    assert answer.header("x-amzn-ErrorType") is None
+    if operation == "invoke":
+        [output] = json.loads(answer.body)["outputs"]
+        assert list(output) == ["text", "stop_reason"]
+    else:
+        frames = split_frames(answer.body)
+        assert {frame.headers[":event-type"] for frame in frames} == {"chunk"}
+
+
+def split_frames(body: bytes) -> list[Frame]:
+    frames = []
+    while body:
+        size = int.from_bytes(body[:4])
+        frames.append(decode_frame(body[:size]))
+        body = body[size:]
+    return frames
+
+
+@pytest.mark.skipif(REMOTE, reason="one route to the service is enough for counts")
+@pytest.mark.parametrize("row", counts.TABLE, ids=lambda row: row.name)
+def test_tokens_are_counted_as_bedrock_counts_them(row: counts.Count, scripted: str) -> None:
+    body = {"prompt": row.prompt, "max_tokens": 3}
+    whole, _ = invoke(scripted, body, row.model)
+    _, stream = invoke(scripted, body, row.model, "invoke-with-response-stream")
+    metrics = last_chunk(stream)["amazon-bedrock-invocationMetrics"]
+
+    assert whole.headers["X-Amzn-Bedrock-Input-Token-Count"] == str(row.tokens)
+    assert whole.headers["X-Amzn-Bedrock-Output-Token-Count"] == "3"
+    assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (row.tokens, 3)
+
+
+def last_chunk(stream: bytes) -> dict[str, Any]:
+    payload = json.loads(split_frames(stream)[-1].payload)
+    chunk: dict[str, Any] = json.loads(b64decode(payload["bytes"]))
+    return chunk
+
+
+@pytest.mark.parametrize("row", chunks.TABLE, ids=lambda row: row.name)
+def test_a_chunk_has_bedrocks_bytes(row: chunks.Chunk) -> None:
+    made = DIALECTS["mistral-text"].to_chunk(row.delta, row.to_metrics())
+
+    assert made == row.answer.encode()
+
+
+@pytest.mark.parametrize("row", exceptions.TABLE, ids=lambda row: row.name)
+def test_an_exception_is_what_botocore_reads_it_as(row: exceptions.Thrown) -> None:
+    kind = next(one for one in InvokeError.__subclasses__() if one.__name__ == row.name)
+    error = kind(members=dict(row.members))
+    shape = INVOKE_STREAM.output_shape
+    reply = {
+        "status_code": error.status,
+        "headers": HeadersDict({"x-amzn-ErrorType": error.kind}),
+        "body": error.to_json(),
+    }
+    read = RestJSONParser().parse(reply, shape)
+    [frame] = split_frames(error.to_frame())
+    event = {"status_code": 400, "headers": dict(frame.headers), "body": frame.payload}
+    in_stream = EventStreamJSONParser().parse(event, shape.members["body"])
+
+    assert error.status == row.status
+    assert read["Error"] == {"Code": row.name, "Message": row.message}
+    assert frame.headers[":exception-type"] == row.frame
+    assert row.frame in shape.members["body"].members
+    assert in_stream["Error"] == {"Code": row.frame, "Message": row.message}
+
+
+def test_every_modelled_exception_has_its_row() -> None:
+    shapes = (MODEL.shape_for(name) for name in MODEL.shape_names)
+    modelled = {
+        shape.name: (
+            shape.metadata["error"]["httpStatusCode"],
+            sorted(set(shape.members) - {"message"}),
+        )
+        for shape in shapes
+        if shape.metadata.get("exception")
+    }
+
+    assert modelled == {
+        row.name: (row.status, sorted(name for name, _ in row.members)) for row in exceptions.TABLE
+    }
+
+
+def test_there_are_rows_enough() -> None:
+    assert len(ROWS) > 300
+    assert len({row.id for row in ROWS}) == len(ROWS)
+    assert all(row.values[0].case.seen for row in ROWS)

@@ -1,0 +1,115 @@
+"""A case onto the wire, over HTTP/1.1 or HTTP/2, to a local service or to the real one."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.session
+import h2.events
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests import http2
+from tests.fidelity.case import Case, Signer
+
+REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headers` in the order and spelling in which they came."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
+    """botocore's signer, whose clock may be wrong and whose payload may be left out."""
+
+    def __init__(self, credentials: Any, region: str, signer: Signer) -> None:
+        super().__init__(credentials, signer.service, region)
+        self._signer = signer
+
+    def _modify_request_before_signing(self, request: Any) -> None:
+        moment = datetime.strptime(request.context["timestamp"], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
+        request.context["timestamp"] = f"{moment + self._signer.skew:%Y%m%dT%H%M%SZ}"
+        super()._modify_request_before_signing(request)
+
+    def payload(self, request: Any) -> str:
+        if self._signer.unsigned_payload:
+            return "UNSIGNED-PAYLOAD"
+        payload: str = super().payload(request)
+        return payload
+
+
+def url_of(case: Case, url: str) -> str:
+    return f"https://bedrock-runtime.{case.region}.amazonaws.com" if REMOTE else url
+
+
+def send(case: Case, operation: str, url: str, protocol: str = "http/1.1") -> Answer:
+    url = url_of(case, url)
+    path, body = case.raw_path(operation), case.raw_body()
+    headers = dict(case.headers)
+    if case.signer:
+        headers = signed(case.signer, case, url + path, body)
+        body = body if case.signer.body_after is None else case.signer.body_after
+    if protocol == "h2":
+        return _send_http2(url, case.method, path, headers, body)
+    return _send_http1(url, case.method, path, headers, body)
+
+
+def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
+    """All headers of the request, signed and then tampered with as the case says."""
+    keys = Credentials(signer.access_key_id, signer.secret, signer.token)
+    if REMOTE:
+        keys = botocore.session.get_session().get_credentials()
+    headers = dict(case.headers)
+    if signer.unsigned_payload:
+        headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+    request = AWSRequest(case.method, url, data=body, headers=headers)
+    Auth(keys, case.region, signer).add_auth(request)
+    final = dict(request.headers.items())
+    for name, value in signer.headers_after.items():
+        final.pop(name, None)
+        if value is not None:
+            final[name] = value
+    return final
+
+
+def _send_http1(
+    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Answer:
+    address = urlsplit(url)
+    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    connection = kind(address.netloc, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
+
+
+def _send_http2(
+    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Answer:
+    with http2.Client(url) as client:
+        client.request(path, body, method=method, headers=headers.items())
+        events = client.read(until=h2.events.StreamEnded)
+    [response] = [event for event in events if isinstance(event, h2.events.ResponseReceived)]
+    pairs = [(name.decode(), value.decode()) for name, value in response.headers]
+    parts = [event.data for event in events if isinstance(event, h2.events.DataReceived)]
+    return Answer(int(dict(pairs)[":status"]), pairs[1:], b"".join(parts))
