@@ -82,7 +82,6 @@ def test_a_long_prompt_is_answered_and_counted(scripted: str) -> None:
         (EngineBusy(), 429, "ThrottlingException"),
         (EngineDead(), 503, "ServiceUnavailableException"),
         (EngineTimeout(), 408, "ModelTimeoutException"),
-        (PromptTooLong(1), 400, "ValidationException"),
     ],
     ids=lambda value: type(value).__name__,
 )
