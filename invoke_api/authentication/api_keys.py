@@ -5,7 +5,6 @@ an access key makes one without asking anybody, and it is checked like any signa
 """
 
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -40,7 +39,7 @@ def verify(
         raise KeyDenied("Invalid API Key format: Must start with pre-defined prefix")
     try:
         content = b64decode(token.removeprefix(prefix), validate=True)
-    except Base64Error:
+    except ValueError:
         raise KeyDenied("Invalid API Key format: Base64 decoding failed") from None
     if prefix == LONG_TERM:
         return _find_long_term(token, credentials.api_keys, now), None

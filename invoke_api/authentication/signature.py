@@ -54,7 +54,7 @@ def verify(call: Call, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]
     authorization = parse_authorization(header)
     timestamp = _read_date(call, header)
     check_age(timestamp, call.now)
-    if "host" not in authorization.signed_headers:
+    if not {"host", ":authority"} & set(authorization.signed_headers):
         raise InvalidSignatureException(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )

@@ -39,14 +39,18 @@ def admit(request: Request, body: bytes, accept: str) -> Admitted:
 
 
 def _to_call(request: Request, body: bytes) -> Call:
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in request.scope["headers"]
+    ]
+    if request.scope["http_version"] == "2":
+        # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
+        headers.append((":authority", request.headers.get("Host", "")))
     return Call(
         method=request.method,
         path=request.scope["raw_path"],
         query=request.scope["query_string"],
-        headers=tuple(
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in request.scope["headers"]
-        ),
+        headers=tuple(headers),
         body=body,
         now=datetime.now(UTC),
     )

