@@ -72,7 +72,7 @@ class BodySchema:
         self._defaults = {
             key: schema["default"]
             for key, schema in document["properties"].items()
-            if "default" in schema
+            if isinstance(schema, dict) and "default" in schema
         }
 
     def parse(self, body: bytes) -> dict[str, Any]:

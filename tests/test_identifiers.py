@@ -1,0 +1,44 @@
+"""Ids and ARNs apart, and regions that AWS has."""
+
+import botocore.session
+import pytest
+
+from invoke_api.identifiers import PARTITIONS, Identifier, parse_identifier
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("mistral.x-v0:2", Identifier("id", "mistral.x-v0:2")),
+        ("us.mistral.x-v0:2", Identifier("id", "us.mistral.x-v0:2")),
+        (
+            "arn:aws:bedrock:eu-west-1::foundation-model/mistral.x-v0:2",
+            Identifier("foundation-model", "mistral.x-v0:2", "eu-west-1"),
+        ),
+        (
+            "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.x",
+            Identifier("inference-profile", "us-gov.x", "us-gov-west-1", "123456789012"),
+        ),
+    ],
+)
+def test_an_identifier_is_taken_apart(text: str, identifier: Identifier) -> None:
+    assert parse_identifier(text) == identifier
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:bedrock:us-east-1:123456789012:foundation-model/x",
+        "arn:aws:bedrock:us-east-1::inference-profile/x",
+        "arn:aws-cn:bedrock:us-east-1::foundation-model/x",
+        "arn:aws:sagemaker:us-east-1:123456789012:endpoint/x",
+    ],
+)
+def test_an_arn_of_anything_else_is_other(text: str) -> None:
+    assert parse_identifier(text).kind == "other"
+
+
+def test_the_regions_are_aws_own() -> None:
+    session = botocore.session.get_session()
+    for region, partition in PARTITIONS.items():
+        assert region in session.get_available_regions("ec2", partition_name=partition)
