@@ -60,9 +60,10 @@ class Source:
 def read_config(path: Path) -> tuple[Any, Source]:
     """The document, of which nothing is checked yet, and its lines. Raises `ConfigError`."""
     try:
-        text = path.read_text()
-        document = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        # Not libyaml's loader, which is faster: a file of many brackets overflows its stack.
+        loader = yaml.SafeLoader(path.read_text())
+        node = loader.get_single_node()
+        document = node and loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:

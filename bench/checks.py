@@ -1,0 +1,94 @@
+"""What the checks in front of an engine cost a good request: the body, the signature, both.
+
+usage: python bench/checks.py [--rounds N]
+Fails with status 1 over the budget: 100 microseconds for the body of any model, in the median.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from statistics import median
+from time import perf_counter
+
+import orjson
+
+from invoke_api.authentication.credentials import AccessKey, Credentials
+from invoke_api.authentication.gate import Gate
+from invoke_api.authentication.signature import BASIC, Call
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
+
+BUDGET = 100.0  # microseconds
+PROMPT = "<s>[INST] What is your favourite condiment? [/INST]"
+BODY = {"prompt": PROMPT, "max_tokens": 400, "temperature": 0.7, "top_p": 0.7, "top_k": 50}
+PATH = b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=2_000)
+    rounds = parser.parse_args().rounds
+    bodies = 0.0
+    for name, check in checks():
+        times = sorted(measure(check) for _ in range(rounds))
+        middle, late = median(times), times[int(0.99 * rounds)]
+        print(f"{name:<42} median {middle:6.1f} µs, 99th percentile {late:6.1f} µs")
+        if name.startswith("body"):
+            bodies = max(bodies, middle)
+    print(f"{'the dearest body':<42} median {bodies:6.1f} µs, budget {BUDGET} µs")
+    sys.exit(bodies > BUDGET)
+
+
+def measure(check: Callable[[], object]) -> float:
+    """Microseconds of one call."""
+    began = perf_counter()
+    check()
+    return 1e6 * (perf_counter() - began)
+
+
+def checks() -> Iterator[tuple[str, Callable[[], object]]]:
+    body = orjson.dumps(BODY)
+    for model_id, model in load_registry(DEFAULT_REGISTRY).models.items():
+        yield f"body, {model_id}", lambda model=model: model.schema.parse(body)  # type: ignore[misc]  # mypy knows no type for it
+    gate = Gate(auth="sigv4", credentials=Credentials({"AKID": KEY}))
+    for size in (100, 10_000, 1_000_000):
+        call = signed(body.ljust(size))
+        yield f"signature, body of {size} bytes", lambda call=call: gate.admit(call)  # type: ignore[misc]  # the same
+
+
+KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 - a dummy
+
+
+def signed(body: bytes) -> Call:
+    now = datetime.now(UTC)
+    timestamp = f"{now:{BASIC}}"
+    scope = parse_scope(f"AKID/{timestamp[:8]}/us-east-1/bedrock/aws4_request")
+    headers = [("host", "127.0.0.1:8080"), ("x-amz-date", timestamp)]
+    names = tuple(name for name, _ in headers)
+    canonical = canonical_request(
+        method="POST",
+        path=PATH,
+        query=b"",
+        headers=headers,
+        signed_headers=names,
+        payload_hash=sha256(body).hexdigest(),
+    )
+    signature = sign(KEY.secret_access_key, scope, string_to_sign(canonical, timestamp, scope))
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential=AKID/{scope}, SignedHeaders={';'.join(names)},"
+        f" Signature={signature}"
+    )
+    return Call(
+        method="POST",
+        path=PATH,
+        query=b"",
+        headers=(*headers, ("authorization", authorization)),
+        body=body,
+        now=now,
+    )
+
+
+if __name__ == "__main__":
+    main()
