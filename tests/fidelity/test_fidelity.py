@@ -18,35 +18,24 @@ from invoke_api.dialects import DIALECTS
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.eventstream import Frame, decode_frame
 from tests.fidelity import (
-    api_keys,
     chunks,
     counts,
     exceptions,
-    headers,
-    identifiers,
-    order,
-    routes,
-    signatures,
-    two_layers,
-    violations,
+    report,
+    texts,
 )
 from tests.fidelity.case import Case
 from tests.fidelity.wire import REMOTE, Answer, send
 from tests.servers import invoke
 
 TABLES = {
-    "bodies": violations.TABLE,
-    "order": order.TABLE,
-    "identifiers": identifiers.TABLE,
-    "headers": headers.TABLE,
-    "two layers": two_layers.TABLE,
-    "routes": routes.TABLE,
-    "signatures": signatures.TABLE,
-    "API keys": api_keys.TABLE,
+    title: table.TABLE
+    for title, table in report.TABLES.items()
+    if all(isinstance(row, Case) for row in table.TABLE)
 }
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
-BOTH_PROTOCOLS = ("signatures", "API keys")
+BOTH_PROTOCOLS = ("Signatures", "API keys")
 ERROR_HEADERS = [
     "Date",
     "Content-Type",
@@ -156,17 +145,37 @@ def test_tokens_are_counted_as_bedrock_counts_them(row: counts.Count, scripted: 
     body = {"prompt": row.prompt, "max_tokens": 3}
     whole, _ = invoke(scripted, body, row.model)
     _, stream = invoke(scripted, body, row.model, "invoke-with-response-stream")
-    metrics = last_chunk(stream)["amazon-bedrock-invocationMetrics"]
+    metrics = read_chunks(stream)[-1]["amazon-bedrock-invocationMetrics"]
 
     assert whole.headers["X-Amzn-Bedrock-Input-Token-Count"] == str(row.tokens)
     assert whole.headers["X-Amzn-Bedrock-Output-Token-Count"] == "3"
     assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (row.tokens, 3)
 
 
-def last_chunk(stream: bytes) -> dict[str, Any]:
-    payload = json.loads(split_frames(stream)[-1].payload)
-    chunk: dict[str, Any] = json.loads(b64decode(payload["bytes"]))
-    return chunk
+def read_chunks(stream: bytes) -> list[dict[str, Any]]:
+    payloads = (json.loads(frame.payload) for frame in split_frames(stream))
+    return [json.loads(b64decode(payload["bytes"])) for payload in payloads]
+
+
+@pytest.mark.skipif(REMOTE, reason="the real models say other things")
+@pytest.mark.parametrize("row", texts.TABLE, ids=lambda row: row.name)
+def test_a_text_ends_and_counts_as_on_bedrock(row: texts.Text, scripted: str) -> None:
+    body = {"prompt": "Why?", **row.more}
+    response, raw = invoke(scripted, body)
+    _, stream = invoke(scripted, body, operation="invoke-with-response-stream")
+    [whole] = json.loads(raw)["outputs"]
+    chunks_ = read_chunks(stream)
+    outputs = [chunk["outputs"][0] for chunk in chunks_]
+    counted = chunks_[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"]
+
+    assert "".join(output["text"] for output in outputs) == whole["text"]
+    assert [output["stop_reason"] for output in outputs[:-1]] == [None] * (len(outputs) - 1)
+    assert outputs[-1]["stop_reason"] == whole["stop_reason"] == row.finish
+    assert len(outputs) == counted
+    assert response.headers["X-Amzn-Bedrock-Output-Token-Count"] == str(counted)
+    assert row.tokens in (None, counted)
+    assert row.text in (None, whole["text"])
+    assert row.last in (None, outputs[-1]["text"])
 
 
 @pytest.mark.parametrize("row", chunks.TABLE, ids=lambda row: row.name)
@@ -212,6 +221,10 @@ def test_every_modelled_exception_has_its_row() -> None:
     assert modelled == {
         row.name: (row.status, sorted(name for name, _ in row.members)) for row in exceptions.TABLE
     }
+
+
+def test_the_document_tells_what_the_tables_say() -> None:
+    assert report.FILE.read_text() == report.report(), "run python -m tests.fidelity.report"
 
 
 def test_there_are_rows_enough() -> None:

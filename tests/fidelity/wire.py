@@ -52,7 +52,10 @@ class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
 
 
 def url_of(case: Case, url: str) -> str:
-    return f"https://bedrock-runtime.{case.region}.amazonaws.com" if REMOTE else url
+    if not REMOTE:
+        return url
+    named = os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
+    return named or f"https://bedrock-runtime.{case.region}.amazonaws.com"
 
 
 def send(case: Case, operation: str, url: str, protocol: str = "http/1.1") -> Answer:

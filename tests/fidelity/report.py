@@ -1,0 +1,131 @@
+"""docs/fidelity.md, made from the tables: `python -m tests.fidelity.report` writes it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import botocore.session
+
+from invoke_api.app import ROUTES
+from tests.fidelity import (
+    api_keys,
+    chunks,
+    counts,
+    exceptions,
+    headers,
+    identifiers,
+    order,
+    routes,
+    signatures,
+    texts,
+    two_layers,
+    violations,
+)
+from tests.fidelity.case import GUESS
+
+FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+TABLES = {
+    "Bodies": violations,
+    "Two layers": two_layers,
+    "Order": order,
+    "Identifiers": identifiers,
+    "Headers": headers,
+    "Signatures": signatures,
+    "API keys": api_keys,
+    "Routes": routes,
+    "Exceptions": exceptions,
+    "Chunks": chunks,
+    "Texts": texts,
+    "Counts": counts,
+}
+
+HEAD = """\
+# Fidelity
+
+<!-- Made by `python -m tests.fidelity.report` from the tables in tests/fidelity; a test compares -->
+
+What the service does as Bedrock does it, row by row: {rows} rows. {heard} of them were recorded
+from Bedrock, quoted by somebody who heard it, or are AWS's own documents; the other {guesses} are
+guesses and say what they rest on. Each row is put to the service and compared to the byte.
+
+The same rows can be put to Bedrock itself. That costs money, and nothing here does it by itself:
+
+```sh
+BEDROCK_REMOTE=1 AWS_PROFILE=... .venv/bin/python -m pytest tests/fidelity
+```
+
+It signs with the default credentials and calls each row's region, or what
+`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` names. Rows that need a state which an account can't be put into
+(an expired key, a retired model) are skipped. A row that fails there is wrong here: correct the row,
+say in `seen` when it was heard, and correct the code.
+
+## Not built
+
+- Operations of Bedrock Runtime that are answered as unknown ones: {operations}.
+- Models below `not_run` in [model_registry.yaml](../model_registry.yaml): known by name, and
+  answered as to an account without access.
+- Guardrails: none can be configured, so each that is named does not exist.
+- Latency-optimized inference and reserved tiers: refused, as for a model without them.
+- IAM policies: whoever has a key may call every model. Presigned URLs: only as short-term API keys.
+"""
+
+
+class RowLike(Protocol):
+    """What every table's rows have."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def seen(self) -> str: ...
+
+
+def report() -> str:
+    rows: list[RowLike] = [row for table in TABLES.values() for row in table.TABLE]
+    guesses = [row for row in rows if row.seen == GUESS]
+    head = HEAD.format(
+        rows=len(rows),
+        heard=len(rows) - len(guesses),
+        guesses=len(guesses),
+        operations=", ".join(unbuilt()),
+    )
+    sections = (line for title, table in TABLES.items() for line in section(title, table))
+    return "\n".join([head, *sections])
+
+
+def unbuilt() -> Iterator[str]:
+    """The operations of botocore's service model that have no route."""
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    ours = {route.path.replace("{model_id:path}", "{modelId}") for route in ROUTES}
+    for name in model.operation_names:
+        if model.operation_model(name).http["requestUri"] not in ours:
+            yield name
+
+
+def section(title: str, table: Any) -> Iterator[str]:
+    yield from (f"## {title}", "", table.__doc__.strip(), "")
+    heard = [(row.seen, row.name) for row in table.TABLE if row.seen != GUESS]
+    guesses = [(reason(row), row.name) for row in table.TABLE if row.seen == GUESS]
+    yield from grouped("heard", heard)
+    yield from grouped("guess", guesses)
+
+
+def reason(row: RowLike) -> str:
+    return getattr(row, "why", "") or "nothing was found"
+
+
+def grouped(title: str, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    groups: dict[str, list[str]] = {}
+    for source, name in pairs:
+        groups.setdefault(source, []).append(name.replace("|", "\\|"))
+    if not groups:
+        return
+    yield f"| {title} | {'from' if title == 'heard' else 'because of'} |"
+    yield "| --- | --- |"
+    for source, names in groups.items():
+        yield f"| {'; '.join(names)} | {source} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    FILE.write_text(report())

@@ -1,0 +1,77 @@
+"""What the text is, where it ends, and what the end counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.fidelity.case import GUESS
+
+DATADOG = "DataDog/dd-trace-js's recordings of 7B: 94 chunks for 94 tokens, 129 for 128 of text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """`tokens` is the output count where it is known beforehand, `text` the whole text."""
+
+    name: str
+    seen: str
+    why: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    finish: Literal["stop", "length"] = "stop"
+    tokens: int | None = None
+    text: str | None = None
+    last: str | None = None
+
+
+TABLE = [
+    Text(name="the end of a sequence counts, and is a chunk without text", seen=DATADOG, last=""),
+    Text(
+        name="the last of max_tokens is a chunk with its text",
+        seen="open-telemetry/opentelemetry-js-contrib's recording of Small 2402",
+        more={"max_tokens": 3},
+        finish="length",
+        tokens=3,
+        text=" Scripted answer",
+    ),
+    Text(
+        name="the leading space is kept",
+        seen=DATADOG,
+        more={"max_tokens": 1},
+        finish="length",
+        tokens=1,
+        text=" Script",
+        last=" Script",
+    ),
+    Text(
+        name="a stop sequence ends with stop",
+        seen="the User Guide",
+        more={"stop": ["answer"]},
+    ),
+    Text(
+        name="a stop sequence is cut from the text",
+        seen=GUESS,
+        more={"stop": ["answer"]},
+        text=" Scripted ",
+    ),
+    Text(
+        name="a stop sequence is cut inside a token",
+        seen=GUESS,
+        more={"stop": ["ipt"]},
+        text=" Scr",
+    ),
+    Text(
+        name="the first stop sequence in the text wins",
+        seen=GUESS,
+        more={"stop": ["answer", "Script"]},
+        text=" ",
+    ),
+    Text(
+        name="text that may begin a stop sequence waits, its chunk is empty",
+        seen=GUESS,
+        more={"stop": [" Scripted answer!"], "max_tokens": 3},
+        finish="length",
+        tokens=3,
+        text=" Scripted answer",
+        last=" Scripted answer",
+    ),
+]
