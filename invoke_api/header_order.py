@@ -1,7 +1,7 @@
 """Transfer-Encoding where Bedrock has it: after Content-Type.
 
-h11 (0.16) takes the header out of the response and writes its own at the end, in small letters;
-Hypercorn (0.18) leaves it to h11. No client cares but those that compare bytes.
+h11 (0.16) takes the header out of the response and writes its own at the end; Hypercorn (0.18)
+leaves it to h11. No client cares but those that compare bytes.
 """
 
 from typing import Any
@@ -11,8 +11,7 @@ import hypercorn.protocol
 from hypercorn.events import RawData
 from hypercorn.protocol.h11 import H11Protocol
 
-BEFORE = b"\r\ntransfer-encoding: chunked"
-AFTER = b"\r\nTransfer-Encoding: chunked"
+MOVED = b"\r\nTransfer-Encoding: chunked"
 PLACE = b"\r\nConnection: "
 
 
@@ -34,9 +33,9 @@ class OrderedProtocol(H11Protocol):
 
 def put_in_order(head: bytes) -> bytes:
     """A response's head with Transfer-Encoding, if it has one, in front of Connection."""
-    if BEFORE not in head or PLACE not in head:
+    if MOVED not in head or PLACE not in head:
         return head
-    return head.replace(BEFORE, b"").replace(PLACE, AFTER + PLACE, 1)
+    return head.replace(MOVED, b"").replace(PLACE, MOVED + PLACE, 1)
 
 
 def install() -> None:

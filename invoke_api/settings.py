@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.gate import SCHEMES
 from invoke_api.identifiers import PARTITIONS
@@ -67,10 +68,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def keys_of_environment() -> Credentials:
-    """The keys in `KEY_VARIABLES`. Raises `click.UsageError` for half a key."""
+    """The keys in `KEY_VARIABLES`. Raises `click.UsageError` for what can be no key."""
     key_id, secret, token, api_key = (os.environ.get(name) or None for name in KEY_VARIABLES)
     if (key_id is None) != (secret is None):
         raise click.UsageError(f"{KEY_VARIABLES[0]} and {KEY_VARIABLES[1]} go together.")
+    if api_key and not api_key.startswith(LONG_TERM):
+        raise click.UsageError(f"{KEY_VARIABLES[3]} must start with {LONG_TERM}, as AWS's keys do.")
     access_keys = {}
     if key_id and secret:
         access_keys[key_id] = AccessKey(

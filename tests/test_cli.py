@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import COMMAND, MIXTRAL, call, command_running, wait_until_ready
+from tests.servers import (
+    COMMAND,
+    MIXTRAL,
+    call,
+    command_running,
+    invoke,
+    wait_until_ready,
+)
 
 PROGRAM = COMMAND[0]
 
@@ -57,6 +64,48 @@ def test_listening_for_strangers_is_refused_with_the_way_on() -> None:
 
     assert done.returncode == 2
     assert "--allow-anonymous" in done.stderr
+
+
+CONTRADICTIONS = [
+    (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
+    (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),
+    ([], {"INVOKE_API_ACCESS_KEY_ID": "AKID"}, "INVOKE_API_SECRET_ACCESS_KEY go together."),
+    ([], {"INVOKE_API_API_KEY": "sk-hidden"}, "INVOKE_API_API_KEY must start with ABSK"),
+    (["--tls-cert", "cert.pem"], {}, "--tls-cert and --tls-key go together."),
+    (["--region", "us-nowhere-1"], {}, "AWS has no region 'us-nowhere-1'."),
+    (["--credentials", "none.yaml"], {}, "none.yaml: No such file or directory"),
+    (
+        ["--tls-cert", "none.pem", "--tls-key", "none.pem"],
+        {},
+        "can't use none.pem and none.pem: No such file or directory",
+    ),
+    (
+        ["--tls-cert", "pyproject.toml", "--tls-key", "pyproject.toml"],
+        {},
+        "can't use pyproject.toml and pyproject.toml: ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("flags", "env", "sentence"), CONTRADICTIONS)
+def test_what_can_not_work_is_refused_in_a_sentence(
+    flags: list[str], env: dict[str, str], sentence: str
+) -> None:
+    done = run("serve", "--engine", "scripted", *flags, **env)
+
+    assert done.returncode in (1, 2)
+    assert sentence in done.stderr
+    assert "hidden" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_callers_may_be_taken_to_be_elsewhere() -> None:
+    command = [*COMMAND, "--engine", "scripted", "--region", "eu-central-1"]
+    with command_running(command) as url:
+        wait_until_ready(url, seconds=10)
+        response, _ = invoke(url, {"prompt": "Hi"})
+
+    assert response.headers["x-amzn-ErrorType"].startswith("ResourceNotFoundException:")
 
 
 def test_a_port_in_use_is_a_sentence() -> None:

@@ -44,6 +44,14 @@ def test_a_stream_has_bedrocks_headers_and_no_counts(scripted: str) -> None:
     response, _ = invoke(scripted, {"prompt": "Hi"}, operation="invoke-with-response-stream")
     headers = {name.lower(): value for name, value in response.getheaders()}
 
+    assert [name for name, _ in response.getheaders()] == [
+        "Date",
+        "Content-Type",
+        "Transfer-Encoding",
+        "Connection",
+        "x-amzn-RequestId",
+        "X-Amzn-Bedrock-Content-Type",
+    ]
     assert headers["content-type"] == "application/vnd.amazon.eventstream"
     assert headers["transfer-encoding"] == "chunked"
     assert headers["connection"] == "keep-alive"

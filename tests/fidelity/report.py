@@ -42,7 +42,7 @@ TABLES = {
 HEAD = """\
 # Fidelity
 
-<!-- Made by `python -m tests.fidelity.report` from the tables in tests/fidelity; a test compares -->
+<!-- Made by `python -m tests.fidelity.report` from the tables beside it; a test compares -->
 
 What the service does as Bedrock does it, row by row: {rows} rows. {heard} of them were recorded
 from Bedrock, quoted by somebody who heard it, or are AWS's own documents; the other {guesses} are
@@ -56,8 +56,8 @@ BEDROCK_REMOTE=1 AWS_PROFILE=... .venv/bin/python -m pytest tests/fidelity
 
 It signs with the default credentials and calls each row's region, or what
 `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` names. Rows that need a state which an account can't be put into
-(an expired key, a retired model) are skipped. A row that fails there is wrong here: correct the row,
-say in `seen` when it was heard, and correct the code.
+(an expired key, a retired model) are skipped. A row that fails there is wrong here: correct it, say
+in `seen` when it was heard, and correct the code.
 
 ## Not built
 
@@ -66,7 +66,8 @@ say in `seen` when it was heard, and correct the code.
   answered as to an account without access.
 - Guardrails: none can be configured, so each that is named does not exist.
 - Latency-optimized inference and reserved tiers: refused, as for a model without them.
-- IAM policies: whoever has a key may call every model. Presigned URLs: only as short-term API keys.
+- IAM policies: whoever has a key may call every model.
+- Presigned URLs: only as short-term API keys.
 """
 
 
