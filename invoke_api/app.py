@@ -87,4 +87,5 @@ async def _answer_nobody(_: Request, __: Exception) -> Response:
 async def _answer_unknown(request: Request, _: Exception) -> Response:
     with suppress(ValidationException):
         await read_body(request)  # an answer before its end would cut off who is sending it
-    return Reply(request, UNKNOWN_OPERATION)
+    # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
+    return Reply(request, UNKNOWN_OPERATION, status=400 if request.method == "CONNECT" else 200)

@@ -13,7 +13,7 @@ from typing import Any
 
 import hypercorn.protocol
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, StreamReset
+from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.events import Event as H2Event
 from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import Event, StreamClosed
@@ -37,6 +37,9 @@ class PatientProtocol(H2Protocol):
                 self.connection.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
                 )
+            elif isinstance(event, RequestReceived) and not _is_ascii(event):
+                # RFC 9113, 8.1.1: malformed, which h2 lets pass and Hypercorn stumbles over.
+                self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
             else:
                 await super()._handle_events([event])
             if isinstance(event, StreamReset):
@@ -71,6 +74,10 @@ class PatientProtocol(H2Protocol):
             self._leaving = True
             return [], []
         return self._receive_goaway(frame)
+
+
+def _is_ascii(request: RequestReceived) -> bool:
+    return all(value.isascii() for name, value in request.headers if name == b":path")
 
 
 def install() -> None:

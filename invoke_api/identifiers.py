@@ -30,21 +30,25 @@ PARTITIONS = {name: partition for partition, names in REGIONS.items() for name i
 class Identifier:
     """What a request calls its model; `region` and `account` are those of an ARN."""
 
+    text: str
     kind: Kind
     id: str
     region: str | None = None
     account: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def parse_identifier(text: str) -> Identifier:
     """`other` is well-formed and nothing that this service has: a custom model, a prompt, ..."""
     found = ARN.fullmatch(text)
     if not found:
-        return Identifier("id", text)
+        return Identifier(text, "id", text)
     region, account = found["region"], found["account"]
     if found["service"] == "bedrock" and PARTITIONS.get(region) == found["partition"]:
         if found["resource"] == "foundation-model" and account is None:
-            return Identifier("foundation-model", found["id"], region)
+            return Identifier(text, "foundation-model", found["id"], region)
         if found["resource"] == "inference-profile" and account:
-            return Identifier("inference-profile", found["id"], region, account)
-    return Identifier("other", text, region, account)
+            return Identifier(text, "inference-profile", found["id"], region, account)
+    return Identifier(text, "other", text, region, account)

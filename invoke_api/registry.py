@@ -12,14 +12,13 @@ from jsonschema import SchemaError
 from engine import vllm_engine
 from invoke_api.config_files import ROOT, SCHEMAS, ConfigError, Source, find_mistakes, read_config
 from invoke_api.dialects import DIALECTS, Dialect
-from invoke_api.identifiers import Identifier, parse_identifier
+from invoke_api.identifiers import Identifier
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
     AccessDeniedException,
     ResourceNotFoundException,
     ValidationException,
 )
-from invoke_api.wire.front_door_errors import KeyDenied
 
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
 # vLLM's engine arguments that the registry has its own key for.
@@ -77,18 +76,15 @@ class Registry:
     models: Mapping[str, Model]
     listings: Mapping[str, Listing]
 
-    def find(self, model_id: str, *, region: str, account: str | None) -> Model:
-        """The model that a call from this region and account names, by id, ARN or profile.
+    def find(self, identifier: Identifier, region: str) -> Model:
+        """The model that a call in this region names.
 
         Raises what Bedrock answers instead: `ValidationException`, `ResourceNotFoundException`,
         `AccessDeniedException`.
         """
-        identifier = parse_identifier(model_id)
         # Guess for foundation-model ARNs; seen for the ARN of an application's own profile.
         if identifier.region not in (None, region):
             raise _invalid()
-        if account and identifier.account not in (None, account):
-            raise _not_authorized(account, model_id)
         listing = self._listing(identifier, region)
         if listing.end_of_life and listing.end_of_life <= datetime.now(UTC).date():
             raise ResourceNotFoundException(
@@ -129,14 +125,6 @@ class Registry:
 
 def _invalid() -> ValidationException:
     return ValidationException("The provided model identifier is invalid.")
-
-
-def _not_authorized(account: str, model_id: str) -> KeyDenied:
-    return KeyDenied(
-        f"User: arn:aws:iam::{account}:root is not authorized to perform: bedrock:InvokeModel"
-        f" on resource: {model_id} because no resource-based policy allows the bedrock:InvokeModel"
-        " action"
-    )
 
 
 def load_registry(path: Path) -> Registry:

@@ -3,26 +3,29 @@
 import botocore.session
 import pytest
 
-from invoke_api.identifiers import PARTITIONS, Identifier, parse_identifier
+from invoke_api.identifiers import PARTITIONS, parse_identifier
 
 
 @pytest.mark.parametrize(
-    ("text", "identifier"),
+    ("text", "parts"),
     [
-        ("mistral.x-v0:2", Identifier("id", "mistral.x-v0:2")),
-        ("us.mistral.x-v0:2", Identifier("id", "us.mistral.x-v0:2")),
+        ("mistral.x-v0:2", ("id", "mistral.x-v0:2", None, None)),
+        ("us.mistral.x-v0:2", ("id", "us.mistral.x-v0:2", None, None)),
         (
             "arn:aws:bedrock:eu-west-1::foundation-model/mistral.x-v0:2",
-            Identifier("foundation-model", "mistral.x-v0:2", "eu-west-1"),
+            ("foundation-model", "mistral.x-v0:2", "eu-west-1", None),
         ),
         (
             "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.x",
-            Identifier("inference-profile", "us-gov.x", "us-gov-west-1", "123456789012"),
+            ("inference-profile", "us-gov.x", "us-gov-west-1", "123456789012"),
         ),
     ],
 )
-def test_an_identifier_is_taken_apart(text: str, identifier: Identifier) -> None:
-    assert parse_identifier(text) == identifier
+def test_an_identifier_is_taken_apart(text: str, parts: tuple[str | None, ...]) -> None:
+    found = parse_identifier(text)
+
+    assert (found.kind, found.id, found.region, found.account) == parts
+    assert str(found) == text
 
 
 @pytest.mark.parametrize(

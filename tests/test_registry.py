@@ -10,6 +10,7 @@ import pytest
 from engine import vllm_engine
 from invoke_api import registry
 from invoke_api.config_files import SCHEMAS, ConfigError
+from invoke_api.identifiers import parse_identifier
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import AccessDeniedException, ValidationException
 from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
@@ -147,9 +148,9 @@ def test_the_shipped_registry_has_the_four_models() -> None:
 def test_a_model_that_is_left_out_is_one_without_access() -> None:
     only = load_registry(DEFAULT_REGISTRY).only([MIXTRAL])
 
-    assert only.find(MIXTRAL, region="us-east-1", account=None).id == MIXTRAL
+    assert only.find(parse_identifier(MIXTRAL), "us-east-1").id == MIXTRAL
     with pytest.raises(AccessDeniedException):
-        only.find(SEVEN_B, region="us-east-1", account=None)
+        only.find(parse_identifier(SEVEN_B), "us-east-1")
     with pytest.raises(ConfigError, match=r"no model 'mistral\.none' in the registry"):
         only.only(["mistral.none"])
 

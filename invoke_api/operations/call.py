@@ -7,35 +7,56 @@ from starlette.requests import Request
 
 from invoke_api.authentication.gate import Caller, Gate
 from invoke_api.authentication.signature import Call
+from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.operations.options import grant_options
 from invoke_api.registry import Model, Registry
 from invoke_api.validation.constraints import check_members
 from invoke_api.validation.media_types import check_accept, check_content_type
+from invoke_api.wire.front_door_errors import KeyDenied
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`accept` is the header that says which kind of answer is wanted."""
+
+    name: str
+    accept: str
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who calls which model; `repeated` are headers that the answer repeats."""
+    """The model that is called; `repeated` are headers that the answer repeats."""
 
-    caller: Caller
     model: Model
     repeated: dict[str, str]
 
 
-def admit(request: Request, body: bytes, accept: str) -> Admitted:
-    """`accept` is the operation's header of that name. Raises `InvokeError`s.
+def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
+    """Who calls, what is malformed, which model, content type and accept, options.
 
-    Who calls, what is malformed, which model, content type and accept, options; the body is left.
+    Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
     gate: Gate = request.state.gate
     registry: Registry = request.state.registry
     caller = gate.admit(_to_call(request, body))
     model_id = request.path_params["model_id"]
     check_members(model_id, request.headers)
-    model = registry.find(model_id, region=caller.region, account=caller.account)
+    identifier = parse_identifier(model_id)
+    _check_account(identifier, caller, operation)
+    model = registry.find(identifier, caller.region)
     check_content_type(request.headers.get("Content-Type", ""))
-    check_accept(request.headers.get(accept, ""))
-    return Admitted(caller, model, grant_options(request.headers, model, caller.region))
+    check_accept(request.headers.get(operation.accept, ""))
+    return Admitted(model, grant_options(request.headers, model, caller.region))
+
+
+def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:
+    """What IAM says of another account's profile. Guess: heard of one's own account only."""
+    if caller.account and identifier.account not in (None, caller.account):
+        action = f"bedrock:{operation.name}"
+        raise KeyDenied(
+            f"User: arn:aws:iam::{caller.account}:root is not authorized to perform: {action} on"
+            f" resource: {identifier} because no resource-based policy allows the {action} action"
+        )
 
 
 def _to_call(request: Request, body: bytes) -> Call:

@@ -16,7 +16,7 @@ from engine.protocol import Delta, Engine, GenerationRequest, Usage
 from invoke_api.dialects import Dialect
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.engines import Engines
-from invoke_api.operations.call import admit
+from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import REFUSALS, to_invoke_error
 from invoke_api.operations.replies import EventStream, Reply, request_id
@@ -29,12 +29,17 @@ from invoke_api.wire.errors import (
 
 log = logging.getLogger(__name__)
 
+INVOKE_MODEL = Operation("InvokeModel", accept="Accept")
+INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
+    "InvokeModelWithResponseStream", accept="X-Amzn-Bedrock-Accept"
+)
+
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
 
 
 async def invoke_model(request: Request) -> Response:
-    invocation = await open_invocation(request, accept="Accept")
+    invocation = await open_invocation(request, INVOKE_MODEL)
     calls: Calls = request.state.calls
     body = await calls.unless_client_leaves(request.receive, complete(invocation))
     more = invocation.metrics().to_headers() | invocation.repeated
@@ -42,7 +47,7 @@ async def invoke_model(request: Request) -> Response:
 
 
 async def invoke_model_with_response_stream(request: Request) -> Response:
-    invocation = await open_invocation(request, accept="X-Amzn-Bedrock-Accept")
+    invocation = await open_invocation(request, INVOKE_MODEL_WITH_RESPONSE_STREAM)
     frames = to_frames(invocation)
     calls: Calls = request.state.calls
     try:
@@ -99,13 +104,13 @@ class Invocation:
         )
 
 
-async def open_invocation(request: Request, *, accept: str) -> Invocation:
+async def open_invocation(request: Request, operation: Operation) -> Invocation:
     """All checks of the front door, the body's last, as on Bedrock. Raises `InvokeError`s."""
     began = monotonic()
     raw = await read_body(request)
 
     def prepare() -> Invocation:
-        call = admit(request, raw, accept)
+        call = admit(request, raw, operation)
         engines: Engines = request.state.engines
         engine = engines.of(call.model)
         dialect = call.model.dialect

@@ -9,7 +9,7 @@ import yaml
 
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
-from tests.fidelity.identifiers import PROFILED, RETIRED
+from tests.fidelity.identifiers import ACCOUNT, PROFILED, RETIRED
 from tests.fidelity.wire import REMOTE
 from tests.servers import COMMAND, command_running, wait_until_ready
 
@@ -18,6 +18,7 @@ CREDENTIALS = {
         {
             "access_key_id": "AKIDEXAMPLE",
             "secret_access_key": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+            "account_id": ACCOUNT,
         },
         {
             "access_key_id": "ASIATEMPORARY",

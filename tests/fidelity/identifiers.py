@@ -1,6 +1,6 @@
 """What may stand for a model, where, and what Bedrock says to anything else."""
 
-from tests.fidelity.case import GUESS, Case, invalid
+from tests.fidelity.case import CORAL, GUESS, Case, invalid
 from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
@@ -51,6 +51,7 @@ ANSWERED = [
     known("a global profile", f"global.{PROFILED}", "ap-southeast-2", remote=False),
     known("an apac profile", f"apac.{PROFILED}", "ap-northeast-1", remote=False),
     known("a profile's ARN", profile(f"us.{PROFILED}"), remote=False),
+    known("one's own profile's ARN", profile(f"us.{PROFILED}"), remote=False, service="sigv4"),
     known("in GovCloud", PROFILED.replace("profiled", "gov"), "us-gov-west-1", remote=False),
     known(
         "an ARN in GovCloud",
@@ -172,6 +173,28 @@ REFUSED = [
         code="AccessDeniedException",
         message="You don't have access to the model with the specified model ID.",
         remote=False,
+    ),
+    *(
+        Case(
+            name=f"the profile of another account, {operation}",
+            seen=GUESS,
+            why="IAM's sentence as heard of one's own account",
+            operations=(operation,),
+            service="sigv4",
+            model=profile(f"us.{PROFILED}", account="999999999999"),
+            status=403,
+            code="AccessDeniedException",
+            suffix=CORAL + "#AccessDeniedException",
+            message_key="Message",
+            message=f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: {action} on"
+            f" resource: {profile(f'us.{PROFILED}', account='999999999999')} because no"
+            f" resource-based policy allows the {action} action",
+            remote=False,
+        )
+        for operation, action in (
+            ("invoke", "bedrock:InvokeModel"),
+            ("invoke-with-response-stream", "bedrock:InvokeModelWithResponseStream"),
+        )
     ),
     Case(
         name="a model past the end of its life",

@@ -10,6 +10,17 @@ THRICE = "an AWS sample's helper, and two clients' sources"
 ONE = ("invoke",)
 
 TABLE = [
+    Case(
+        name="an unknown path, and nobody known",
+        seen=GUESS,
+        why="Coral looks for the operation first",
+        service="sigv4",
+        signer=None,
+        path="/nowhere",
+        operations=ONE,
+        answer=UNKNOWN,
+        remote=False,
+    ),
     *(
         Case(
             name=f"{method} {path}",
@@ -17,8 +28,8 @@ TABLE = [
             method=method,
             path=path,
             operations=ONE,
-            body=b"" if method in ("GET", "OPTIONS") else b"{}",
-            answer=UNKNOWN,
+            body=b"" if method in ("GET", "HEAD", "OPTIONS") else b"{}",
+            answer=b"" if method == "HEAD" else UNKNOWN,
         )
         for method, path, seen in (
             ("POST", "/", THRICE),
@@ -37,6 +48,7 @@ TABLE = [
             ("PUT", f"/model/{SEVEN_B}/invoke", GUESS),
             ("DELETE", f"/model/{SEVEN_B}/invoke", GUESS),
             ("PATCH", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("HEAD", f"/model/{SEVEN_B}/invoke", GUESS),
             ("OPTIONS", f"/model/{SEVEN_B}/invoke", GUESS),
         )
     ),

@@ -20,6 +20,7 @@ KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 TOKEN = "a/session+token=="
 API_KEY = "ABSKQmVkcm9ja0FQSUtleS1nb29kLWF0LTEyMzQ1Njc4OTAxMjpzZWNyZXQ="
+OLD_KEY = API_KEY.replace("b29k", "b2xk")
 OTHER_KEY = "ABSKQmVkcm9ja0FQSUtleS1ub25lLWF0LTEyMzQ1Njc4OTAxMjpzZWNyZXQ="
 BODY = {"prompt": "Why?", "max_tokens": 5}
 UNKNOWN = ("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -38,7 +39,7 @@ PROFILE_ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{LARGE}"
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("keys") / "keys.json"
-    old = {"api_key": API_KEY.replace("b29k", "b2xk"), "expires": "2024-01-01T00:00:00Z"}
+    old = {"api_key": OLD_KEY, "expires": "2024-01-01T00:00:00Z"}
     document = {
         "access_keys": [
             {"access_key_id": KEY_ID, "secret_access_key": SECRET},
@@ -153,7 +154,7 @@ def test_boto3s_api_keys_pass(
     ("token", "error"),
     [
         (OTHER_KEY, FAILED),
-        (API_KEY.replace("b29k", "b2xk"), EXPIRED),
+        (OLD_KEY, EXPIRED),
         ("sk-123", FORMAT),
     ],
 )
@@ -192,6 +193,7 @@ def test_the_js_sdk_signs_and_sends_keys(
         "nobody": {"keys": ["AKIDNOBODY", SECRET]},
         "wrong": {"keys": [KEY_ID, "wrong"]},
         "other key": {"token": OTHER_KEY},
+        "old key": {"token": OLD_KEY},
         "no prefix": {"token": "sk-123"},
     }
     for name, more in callers.items():
@@ -207,4 +209,9 @@ def test_the_js_sdk_signs_and_sends_keys(
         "InvalidSignatureException",
         "The request signature we calculated does not m",
     )
-    assert errors == {"nobody": UNKNOWN, "other key": FAILED, "no prefix": FORMAT}
+    assert errors == {
+        "nobody": UNKNOWN,
+        "other key": FAILED,
+        "old key": EXPIRED,
+        "no prefix": FORMAT,
+    }
