@@ -24,11 +24,17 @@ class Tokenizer:
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         self.pieces = _piece_bytes(self._processor)
+        self._longest = max(map(len, self._processor.id_to_piece(list(range(len(self.pieces))))))
         self._controls = _named_controls(self._processor)
         self._split = re.compile("(" + "|".join(map(re.escape, self._controls)) + ")").split
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a prompt: one BOS, then the text, in which control pieces count as such."""
+    def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
+        """Token ids of a prompt: one BOS, then the text, in which control pieces count as such.
+
+        A text that is sure to be more than `enough` tokens is read only until it is.
+        """
+        if enough is not None:
+            text = text[: enough * self._longest]
         return (self.bos, *self._encode_segments(text))
 
     def encode_text(self, text: str) -> list[int]:

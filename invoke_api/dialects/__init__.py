@@ -12,7 +12,7 @@ class Dialect(Protocol):
     """Pure; `body` has passed the model's schema, with its defaults filled in."""
 
     def to_request(
-        self, body: dict[str, object], tokenizer: Tokenizer, request_id: str
+        self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest: ...
 
     def to_reply(self, text: str, finish: Finish) -> bytes:

@@ -11,11 +11,11 @@ from invoke_api.dialects.invocation import Metrics
 
 class MistralText:
     def to_request(
-        self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str
+        self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
         return GenerationRequest(
             request_id=request_id,
-            prompt=tokenizer.encode(body["prompt"]),
+            prompt=tokenizer.encode(body["prompt"], enough=context_length),
             max_tokens=body["max_tokens"],
             temperature=float(body["temperature"]),
             top_p=float(body["top_p"]),

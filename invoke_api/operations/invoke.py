@@ -112,15 +112,16 @@ async def open_invocation(request: Request, operation: Operation) -> Invocation:
     def prepare() -> Invocation:
         call = admit(request, raw, operation)
         engines: Engines = request.state.engines
-        engine = engines.of(call.model)
-        dialect = call.model.dialect
-        body = call.model.schema.parse(raw)
+        model, engine = call.model, engines.of(call.model)
+        body = model.schema.parse(raw)
         try:
-            generation = dialect.to_request(body, engine.tokenizer(), request_id(request))
+            generation = model.dialect.to_request(
+                body, engine.tokenizer(), model.context_length, request_id(request)
+            )
         except EngineError as error:
             raise to_invoke_error(error) from error
         calls: Calls = request.state.calls
-        return Invocation(engine, dialect, generation, call.repeated, began, calls)
+        return Invocation(engine, model.dialect, generation, call.repeated, began, calls)
 
     return await asyncio.to_thread(prepare) if len(raw) > LONG_BODY else prepare()
 

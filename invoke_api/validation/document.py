@@ -1,12 +1,19 @@
 """The bytes of a body into a JSON value, as strictly as RFC 8259 and with Java's numbers."""
 
 import json
+import re
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NoReturn
 
 from invoke_api.validation.java import to_number
 
 DEEPEST = 512  # levels: the limit of org.json since 20231013
+# A body of Mistral's has a dozen values. Millions of them hold up everybody else while they are
+# read, for the JSON decoder lets nothing else run.
+MOST_VALUES = 100_000
+# A string, to the end of the document if it has none itself; or what stands between two values.
+STRING_OR_COMMA = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|,', re.DOTALL)
 
 
 class NotJson(ValueError):
@@ -14,7 +21,12 @@ class NotJson(ValueError):
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value. Raises `NotJson`, also for a key twice, NaN, a lone surrogate, or deep nesting."""
+    """The value.
+
+    Raises `NotJson`, also for a key twice, NaN, a lone surrogate, deep nesting, or too many values.
+    """
+    if body.count(b",") > MOST_VALUES:
+        _check_commas(body)
     try:
         text = body.decode()
         value = _decode(text)
@@ -38,9 +50,15 @@ def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return CAREFUL.decode(text)
 
 
+def _check_commas(body: bytes) -> None:
+    commas = (found for found in STRING_OR_COMMA.finditer(body) if found[0] == b",")
+    if next(islice(commas, MOST_VALUES, None), None):
+        raise NotJson(f"more than {MOST_VALUES} values")
+
+
 def _check_depth(value: object) -> None:
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return

@@ -44,6 +44,16 @@ def test_a_bos_is_added_and_control_pieces_count_as_such(name: str) -> None:
     assert text_of(tokenizer, [tokenizer.bos, tokenizer.eos, 0]) == ""
 
 
+@pytest.mark.parametrize("name", MISTRAL)
+def test_enough_tokens_are_enough(name: str) -> None:
+    tokenizer = load_tokenizer(name)
+    for text in ("word " * 100, "[INST]" * 100, "Становништво" * 100, "🦜" * 100):
+        whole = tokenizer.encode(text)
+
+        assert tokenizer.encode(text, enough=len(whole)) == whole
+        assert len(tokenizer.encode(text * 100, enough=50)) > 50
+
+
 def test_instruction_marks_are_control_pieces_from_the_second_tokenizer_on() -> None:
     assert load_tokenizer("v2").encode("[INST]")[1:] == (3,)
     assert len(load_tokenizer("v1").encode("[INST]")[1:]) == 3

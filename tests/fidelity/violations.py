@@ -276,6 +276,8 @@ NO_JSON = [
             "100,000 levels": b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
             "600 levels": b'{"prompt": ' + b"[" * 600 + b"]" * 600 + b"}",
             "100,000 open brackets": b"[" * 100_000,
+            "a million values": b'{"prompt": "Hi", "stop": [' + b"1," * 1_000_000 + b"1]}",
+            "a million commas behind a string without end": b'{"prompt": "' + b'\\",' * 1_000_000,
         }.items()
     ),
     *(

@@ -190,10 +190,10 @@ def test_a_violation_is_worded_as_everit_does(
     assert told == "".join(violations) + ", please reformat your input and try again."
 
 
-def test_a_body_of_millions_of_violations_is_answered_with_the_first() -> None:
+def test_a_body_of_many_violations_is_answered_with_the_first() -> None:
     schema = BodySchema({"properties": {"x": {"items": {"type": "string"}}}})
     with pytest.raises(ValidationException) as caught:
-        schema.parse(b'{"x":[' + b"1," * 1_000_000 + b"1]}")
+        schema.parse(b'{"x":[' + b"1," * 90_000 + b"1]}")
 
     assert caught.value.message.count("#/x/") == 1_000
 
