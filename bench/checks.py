@@ -16,7 +16,7 @@ import orjson
 
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.authentication.signature import BASIC, Call
+from invoke_api.authentication.signature import BASIC, RawRequest
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
@@ -61,7 +61,7 @@ def checks() -> Iterator[tuple[str, Callable[[], object]]]:
 KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 - a dummy
 
 
-def signed(body: bytes) -> Call:
+def signed(body: bytes) -> RawRequest:
     now = datetime.now(UTC)
     timestamp = f"{now:{BASIC}}"
     scope = parse_scope(f"AKID/{timestamp[:8]}/us-east-1/bedrock/aws4_request")
@@ -80,7 +80,7 @@ def signed(body: bytes) -> Call:
         f"AWS4-HMAC-SHA256 Credential=AKID/{scope}, SignedHeaders={';'.join(names)},"
         f" Signature={signature}"
     )
-    return Call(
+    return RawRequest(
         method="POST",
         path=PATH,
         query=b"",

@@ -10,8 +10,8 @@ import pytest
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineTimeout
 from engine.protocol import EngineState
 from invoke_api.operations.engine_errors import ANSWERS
-from invoke_api.wire.eventstream import decode_frame
 from tests.servers import SEVEN_B, call, connect, engine_running, invoke
+from tests.streams import split_frames
 from tests.stubs import StubEngine
 
 OPERATIONS = ["invoke", "invoke-with-response-stream"]
@@ -187,12 +187,3 @@ def test_a_ready_service_says_so(scripted: str) -> None:
 
     assert response.status == 200
     assert len(json.loads(body)["models"]) == 4
-
-
-def split_frames(body: bytes) -> list[Any]:
-    frames = []
-    while body:
-        size = int.from_bytes(body[:4])
-        frames.append(decode_frame(body[:size]))
-        body = body[size:]
-    return frames

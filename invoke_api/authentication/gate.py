@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
-from invoke_api.authentication.signature import Call
+from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import PARTITIONS
 from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import parse_authorization
@@ -28,33 +28,37 @@ class Gate:
     credentials: Credentials = field(default_factory=Credentials)
     region: str = "us-east-1"
 
-    def admit(self, call: Call) -> Caller:
+    def admit(self, request: RawRequest) -> Caller:
         """Raises a `FrontDoorError` for those who may not pass."""
-        return SCHEMES[self.auth](self, call)
+        return SCHEMES[self.auth](self, request)
 
-    def _anybody(self, call: Call) -> Caller:
-        try:
-            scope = parse_authorization(call.header("authorization") or "").scope
-        except FrontDoorError:
-            return Caller(self.region)
-        region = scope.region if scope.region in PARTITIONS else self.region
-        return Caller(region, scope.access_key_id)
 
-    def _signed(self, call: Call) -> Caller:
-        key, scope = signature.verify(call, self.credentials.access_keys)
-        return Caller(scope.region, key.access_key_id, key.account_id)
+def _anybody(gate: Gate, request: RawRequest) -> Caller:
+    try:
+        scope = parse_authorization(request.header("authorization") or "").scope
+    except FrontDoorError:
+        return Caller(gate.region)
+    region = scope.region if scope.region in PARTITIONS else gate.region
+    return Caller(region, scope.access_key_id)
 
-    def _bearer(self, call: Call) -> Caller:
-        header = call.header("authorization")
-        if not header:
-            raise KeyDenied
-        key, region = api_keys.verify(_token(header) or "", self.credentials, call.now)
-        access_key_id = getattr(key, "access_key_id", None)
-        return Caller(region or self.region, access_key_id, key.account_id)
 
-    def _any(self, call: Call) -> Caller:
-        is_bearer = _token(call.header("authorization") or "") is not None
-        return self._bearer(call) if is_bearer else self._signed(call)
+def _signed(gate: Gate, request: RawRequest) -> Caller:
+    key, scope = signature.verify(request, gate.credentials.access_keys)
+    return Caller(scope.region, key.access_key_id, key.account_id)
+
+
+def _bearer(gate: Gate, request: RawRequest) -> Caller:
+    header = request.header("authorization")
+    if not header:
+        raise KeyDenied
+    key, region = api_keys.verify(_token(header) or "", gate.credentials, request.now)
+    access_key_id = getattr(key, "access_key_id", None)
+    return Caller(region or gate.region, access_key_id, key.account_id)
+
+
+def _either(gate: Gate, request: RawRequest) -> Caller:
+    is_bearer = _token(request.header("authorization") or "") is not None
+    return _bearer(gate, request) if is_bearer else _signed(gate, request)
 
 
 def _token(header: str) -> str | None:
@@ -63,9 +67,9 @@ def _token(header: str) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-SCHEMES: dict[str, Callable[[Gate, Call], Caller]] = {
-    "none": Gate._anybody,  # noqa: SLF001 - its own methods
-    "sigv4": Gate._signed,  # noqa: SLF001
-    "bearer": Gate._bearer,  # noqa: SLF001
-    "any": Gate._any,  # noqa: SLF001
+SCHEMES: dict[str, Callable[[Gate, RawRequest], Caller]] = {
+    "none": _anybody,
+    "sigv4": _signed,
+    "bearer": _bearer,
+    "any": _either,
 }

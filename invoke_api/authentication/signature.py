@@ -32,7 +32,7 @@ BASIC = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class RawRequest:
     """A request as it came, body and all; `path` with its percent signs, `headers` in order."""
 
     method: str
@@ -46,14 +46,14 @@ class Call:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
-def verify(call: Call, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:
-    """The key that signed this call, and for what. Raises `FrontDoorError`s."""
-    header = call.header("authorization")
+def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:
+    """The key that signed this request, and for what. Raises `FrontDoorError`s."""
+    header = request.header("authorization")
     if not header:
         raise KeyDenied
     authorization = parse_authorization(header)
-    timestamp = _read_date(call, header)
-    check_age(timestamp, call.now)
+    timestamp = _read_date(request, header)
+    check_age(timestamp, request.now)
     if not {"host", ":authority"} & set(authorization.signed_headers):
         raise InvalidSignatureException(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
@@ -63,8 +63,8 @@ def verify(call: Call, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]
     key = keys.get(scope.access_key_id)
     if key is None:
         raise UnrecognizedClientException
-    _check_signature(call, authorization, timestamp, key)
-    check_token(key, call.header("x-amz-security-token"), call.now)
+    _check_signature(request, authorization, timestamp, key)
+    check_token(key, request.header("x-amz-security-token"), request.now)
     return key, scope
 
 
@@ -114,8 +114,8 @@ def check_token(key: AccessKey, token: str | None, now: datetime) -> None:
         raise ExpiredTokenException
 
 
-def _read_date(call: Call, header: str) -> str:
-    date = call.header("x-amz-date") or call.header("date")
+def _read_date(request: RawRequest, header: str) -> str:
+    date = request.header("x-amz-date") or request.header("date")
     if not date:
         raise IncompleteSignatureException(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
@@ -132,15 +132,15 @@ def _read_date(call: Call, header: str) -> str:
 
 
 def _check_signature(
-    call: Call, authorization: Authorization, timestamp: str, key: AccessKey
+    request: RawRequest, authorization: Authorization, timestamp: str, key: AccessKey
 ) -> None:
-    actual_hash = sha256(call.body).hexdigest()
-    said_hash = call.header("x-amz-content-sha256")
+    actual_hash = sha256(request.body).hexdigest()
+    said_hash = request.header("x-amz-content-sha256")
     canonical = canonical_request(
-        method=call.method,
-        path=call.path,
-        query=call.query,
-        headers=call.headers,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=request.headers,
         signed_headers=authorization.signed_headers,
         payload_hash=said_hash if said_hash == UNSIGNED_PAYLOAD else actual_hash,
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from invoke_api.authentication.gate import Caller, Gate
-from invoke_api.authentication.signature import Call
+from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.operations.options import grant_options
 from invoke_api.registry import Model, Registry
@@ -38,7 +38,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     """
     gate: Gate = request.state.gate
     registry: Registry = request.state.registry
-    caller = gate.admit(_to_call(request, body))
+    caller = gate.admit(_to_raw(request, body))
     model_id = request.path_params["model_id"]
     check_members(model_id, request.headers)
     identifier = parse_identifier(model_id)
@@ -59,7 +59,7 @@ def _check_account(identifier: Identifier, caller: Caller, operation: Operation)
         )
 
 
-def _to_call(request: Request, body: bytes) -> Call:
+def _to_raw(request: Request, body: bytes) -> RawRequest:
     headers = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in request.scope["headers"]
@@ -67,7 +67,7 @@ def _to_call(request: Request, body: bytes) -> Call:
     if request.scope["http_version"] == "2":
         # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
         headers.append((":authority", request.headers.get("Host", "")))
-    return Call(
+    return RawRequest(
         method=request.method,
         path=request.scope["raw_path"],
         query=request.scope["query_string"],

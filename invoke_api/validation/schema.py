@@ -14,8 +14,6 @@ from invoke_api.validation.wording import in_words
 from invoke_api.wire.errors import ValidationException
 
 NOT_JSON = "Malformed input request, please reformat your input and try again."
-
-
 NUMBERS = (int, Decimal, BigInteger)
 
 

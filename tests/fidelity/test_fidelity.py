@@ -16,7 +16,6 @@ from botocore.parsers import EventStreamJSONParser, RestJSONParser
 
 from invoke_api.dialects import DIALECTS
 from invoke_api.wire.errors import InvokeError
-from invoke_api.wire.eventstream import Frame, decode_frame
 from tests.fidelity import (
     chunks,
     counts,
@@ -27,6 +26,7 @@ from tests.fidelity import (
 from tests.fidelity.case import Case
 from tests.fidelity.wire import REMOTE, Answer, send
 from tests.servers import invoke
+from tests.streams import split_frames
 
 TABLES = {
     title: table.TABLE
@@ -128,15 +128,6 @@ def check_answer(answer: Answer, operation: str) -> None:
     else:
         frames = split_frames(answer.body)
         assert {frame.headers[":event-type"] for frame in frames} == {"chunk"}
-
-
-def split_frames(body: bytes) -> list[Frame]:
-    frames = []
-    while body:
-        size = int.from_bytes(body[:4])
-        frames.append(decode_frame(body[:size]))
-        body = body[size:]
-    return frames
 
 
 @pytest.mark.skipif(REMOTE, reason="one route to the service is enough for counts")
