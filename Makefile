@@ -20,6 +20,7 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	.venv/bin/hadolint Dockerfile
 
-bench: ## Set up, then measure start-up and memory of the scripted engine
+bench: ## Set up, then measure start-up, memory, and what the checks of a request cost
 	@scripts/setup test
 	@.venv/bin/python bench/startup.py
+	@.venv/bin/python bench/checks.py
