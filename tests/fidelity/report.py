@@ -12,6 +12,7 @@ from tests.fidelity import (
     chunks,
     counts,
     exceptions,
+    frames,
     headers,
     identifiers,
     order,
@@ -35,6 +36,7 @@ TABLES = {
     "Routes": routes,
     "Exceptions": exceptions,
     "Chunks": chunks,
+    "Frames": frames,
     "Texts": texts,
     "Counts": counts,
 }

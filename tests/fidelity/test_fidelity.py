@@ -7,6 +7,7 @@ import json
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import botocore.session
@@ -15,11 +16,13 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import EventStreamJSONParser, RestJSONParser
 
 from invoke_api.dialects import DIALECTS
+from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
 from tests.fidelity import (
     chunks,
     counts,
     exceptions,
+    frames,
     report,
     texts,
 )
@@ -174,6 +177,22 @@ def test_a_chunk_has_bedrocks_bytes(row: chunks.Chunk) -> None:
     made = DIALECTS["mistral-text"].to_chunk(row.delta, row.to_metrics())
 
     assert made == row.answer.encode()
+
+
+def encode(row: frames.RecordedFrame) -> bytes:
+    chunk = DIALECTS["mistral-text"].to_chunk(row.delta, row.metrics)
+    return encode_chunk(chunk, row.padding)
+
+
+@pytest.mark.parametrize("row", frames.TABLE, ids=lambda row: row.name)
+def test_a_frame_has_the_recorded_checksum(row: frames.RecordedFrame) -> None:
+    assert encode(row)[-4:].hex() == row.checksum
+
+
+def test_a_whole_stream_has_the_recorded_bytes() -> None:
+    stream = b"".join(map(encode, frames.TABLE))
+
+    assert (len(stream), sha256(stream).hexdigest()) == (4_287, frames.WHOLE)
 
 
 @pytest.mark.parametrize("row", exceptions.TABLE, ids=lambda row: row.name)
