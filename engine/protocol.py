@@ -58,7 +58,12 @@ class EngineState:
 
 
 class Engine(Protocol):
-    """Closing the generator early frees the request at once; callers use `aclosing`."""
+    """Closing the generator early frees the request at once; callers use `aclosing`.
+
+    `name` is what the registry calls its kind.
+    """
+
+    name: str
 
     async def start(self) -> None:
         """Load what is needed. Does not raise: `state` tells how it went."""

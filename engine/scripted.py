@@ -24,6 +24,8 @@ class ScriptedEngine:
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
     """
 
+    name = "scripted"
+
     def __init__(self, *, tokenizer: str, context_length: int) -> None:
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None

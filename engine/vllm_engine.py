@@ -46,6 +46,8 @@ class VllmEngine:
     all of this process share one, a value that is there already stays.
     """
 
+    name = "vllm"
+
     def __init__(
         self,
         *,

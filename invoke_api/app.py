@@ -11,11 +11,14 @@ from starlette.routing import Route
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.control.health import health, ready
+from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
+from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.replies import Nothing, Reply, error_reply
 from invoke_api.registry import Registry
+from invoke_api.rules.book import RuleBook
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 # What Bedrock answers, with status 200, to a path that it does not know.
@@ -31,6 +34,8 @@ class State(TypedDict):
     engines: Engines
     calls: Calls
     gate: Gate
+    rules: RuleBook
+    journal: Journal
 
 
 ROUTES = [
@@ -43,21 +48,46 @@ ROUTES = [
     Route("/_emulator/health", health),
     Route("/_emulator/ready", ready),
 ]
+# What lets a test say what is answered, and see what was asked: not for strangers.
+CONTROL = [
+    Route("/_emulator/rules", rules, methods=["GET", "POST", "DELETE"]),
+    Route("/_emulator/requests", requests, methods=["GET", "DELETE"]),
+    Route("/_emulator/reset", reset, methods=["POST"]),
+]
 
 
-def create_app(registry: Registry, engines: Engines, calls: Calls, gate: Gate) -> Starlette:
-    """The service on these engines, which it starts and closes; `calls` learns of each call."""
+def create_app(
+    registry: Registry,
+    engines: Engines,
+    calls: Calls,
+    *,
+    gate: Gate | None = None,
+    book: RuleBook | None = None,
+    control: bool = True,
+) -> Starlette:
+    """The service on these engines, which it starts and closes; `calls` learns of each call.
+
+    With `control`, tests may give rules and read the journal over HTTP.
+    """
+    state = State(
+        registry=registry,
+        engines=engines,
+        calls=calls,
+        gate=gate or Gate(),
+        rules=RuleBook() if book is None else book,
+        journal=Journal(),
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         try:
-            yield State(registry=registry, engines=engines, calls=calls, gate=gate)
+            yield state
         finally:
             await engines.close()
 
     app = Starlette(
-        routes=ROUTES,
+        routes=ROUTES + CONTROL if control else ROUTES,
         lifespan=lifespan,
         exception_handlers={
             InvokeError: _answer_error,
@@ -73,6 +103,8 @@ def create_app(registry: Registry, engines: Engines, calls: Calls, gate: Gate) -
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvokeError)
+    if "entry" in request.scope:
+        request.scope["entry"].fail(error)
     return error_reply(request, error)
 
 

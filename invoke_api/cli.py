@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from pathlib import Path
 from socket import socket
 from typing import Any
 
 import click
+from starlette.applications import Starlette
 
 from engine.errors import EngineDead
 from invoke_api import __version__
@@ -14,10 +16,14 @@ from invoke_api.app import create_app
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.config_files import ConfigError
-from invoke_api.engines import EngineChoice, Engines, build_engines
+from invoke_api.engines import EngineChoice, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.registry import Model, Registry, load_registry
+from invoke_api.rules.book import RuleBook
+from invoke_api.rules.parsing import RuleError, load_rules
+from invoke_api.rules.rule import Rule
+from invoke_api.rules.watching import follow
 from invoke_api.server import Tls, open_socket, serve, stop_signal, to_url
 from invoke_api.settings import (
     KEY_VARIABLES,
@@ -43,7 +49,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
     registry = _load(settings.registry, settings.model)
-    gate, tls = _build_gate(settings), _build_tls(settings)
+    gate, tls, rules = _build_gate(settings), _build_tls(settings), _load_rules(settings.rules)
     choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
     try:
         engines = build_engines(registry.models.values(), choice)
@@ -54,16 +60,36 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
-    asyncio.run(_serve(registry, engines, gate, listener, tls))
+    calls, book = Calls(), RuleBook(strict=settings.strict)
+    ids = [entry["id"] for entry in book.add(rules)]
+    app = create_app(
+        registry, engines, calls, gate=gate, book=book, control=settings.allows_control
+    )
+    following = follow(settings.rules, book, ids) if settings.rules else None
+    asyncio.run(_serve(app, listener, calls, tls, following))
 
 
 async def _serve(
-    registry: Registry, engines: Engines, gate: Gate, listener: socket, tls: Tls | None
+    app: Starlette,
+    listener: socket,
+    calls: Calls,
+    tls: Tls | None,
+    following: Coroutine[None, None, None] | None,
 ) -> None:
-    stop, calls = stop_signal(), Calls()
+    stop = stop_signal()
     log.info("Invoke API %s listens on %s", __version__, to_url(listener, tls))
-    await serve(create_app(registry, engines, calls, gate), listener, stop, calls, tls)
+    task = asyncio.create_task(following) if following else None
+    await serve(app, listener, stop, calls, tls)
+    if task:
+        task.cancel()
     log.info("stopped")
+
+
+def _load_rules(path: Path | None) -> list[Rule]:
+    try:
+        return load_rules(path) if path else []
+    except (ConfigError, RuleError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _build_gate(settings: Settings) -> Gate:

@@ -76,6 +76,12 @@ def read_config(path: Path) -> tuple[Any, Source]:
     return document, Source(path, node)
 
 
+def load_schema(name: str) -> dict[str, Any]:
+    """A file below schemas/. Raises `FileNotFoundError`, `orjson.JSONDecodeError`."""
+    schema: dict[str, Any] = orjson.loads((SCHEMAS / name).read_bytes())
+    return schema
+
+
 def find_mistakes(
     document: Any,  # noqa: ANN401 - any YAML
     source: Source,
@@ -89,7 +95,7 @@ def find_mistakes(
     Without `show_values` the sentences quote keys only: the values may be secrets.
     """
     yield from source.repeated_keys()
-    for error in Validator(orjson.loads((SCHEMAS / schema).read_bytes())).iter_errors(document):
+    for error in Validator(load_schema(schema)).iter_errors(document):
         steps = list(error.absolute_path)
         shown = "" if name is None else _entry(document, steps, name)
         if show_values or error.validator in NAMES_KEYS:

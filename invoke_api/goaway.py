@@ -9,12 +9,14 @@ otherwise stay until the keep-alive time is over. `tests/test_goaway.py` fails w
 longer enough, and when stock Hypercorn no longer needs it.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import hypercorn.protocol
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.events import Event as H2Event
+from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import Event, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
@@ -56,9 +58,23 @@ class PatientProtocol(H2Protocol):
         await self._hang_up_after_the_last()
 
     async def stream_send(self, event: Event) -> None:
+        if isinstance(event, StreamClosed):
+            await self._reset_unfinished(event.stream_id)
         await super().stream_send(event)
         if isinstance(event, StreamClosed):
             await self._hang_up_after_the_last()
+
+    async def _reset_unfinished(self, stream_id: int) -> None:
+        # The application gave up in the middle; Hypercorn would leave the client waiting.
+        buffer = self.stream_buffers.get(stream_id)
+        if self.closed or buffer is None or buffer._complete:  # noqa: SLF001 - `complete` is another thing
+            return
+        await buffer.drain()
+        with suppress(ProtocolError, KeyError):
+            self.connection.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+            await self._flush()
+            await self.stream_buffers.pop(stream_id).close()
+            self.priority.remove_stream(stream_id)
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)

@@ -10,7 +10,15 @@ import orjson
 from jsonschema import SchemaError
 
 from engine import vllm_engine
-from invoke_api.config_files import ROOT, SCHEMAS, ConfigError, Source, find_mistakes, read_config
+from invoke_api.config_files import (
+    ROOT,
+    SCHEMAS,
+    ConfigError,
+    Source,
+    find_mistakes,
+    load_schema,
+    read_config,
+)
 from invoke_api.dialects import DIALECTS, Dialect
 from invoke_api.identifiers import Identifier
 from invoke_api.validation.schema import BodySchema
@@ -188,15 +196,11 @@ def _option_problem(option: str) -> str | None:
 
 def _schema_problems(name: str) -> Iterator[str]:
     try:
-        _load_schema(name)
+        BodySchema(load_schema(name))
     except FileNotFoundError:
         yield f"there is no schema {SCHEMAS / name}"
     except (orjson.JSONDecodeError, SchemaError) as error:
         yield f"{SCHEMAS / name} is no JSON Schema: {error}"
-
-
-def _load_schema(name: str) -> BodySchema:
-    return BodySchema(orjson.loads((SCHEMAS / name).read_bytes()))
 
 
 def _profiles(entry: dict[str, Any]) -> dict[str, list[str]]:
@@ -219,7 +223,7 @@ def _to_model(entry: dict[str, Any]) -> Model:
     return Model(
         listing=_to_listing(entry),
         dialect_name=entry["dialect"],
-        schema=_load_schema(entry["schema"]),
+        schema=BodySchema(load_schema(entry["schema"])),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
         service_tiers=tuple(entry.get("service_tiers", ["default"])),

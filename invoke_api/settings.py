@@ -42,6 +42,9 @@ class Settings:
     credentials: Path | None
     allow_anonymous: bool
     region: str
+    rules: Path | None
+    strict: bool
+    control: bool | None
     tls_cert: Path | None
     tls_key: Path | None
     cache_dir: Path
@@ -58,6 +61,11 @@ class Settings:
             raise click.UsageError("--tls-cert and --tls-key go together.")
         if self.region not in PARTITIONS:
             raise click.UsageError(f"AWS has no region {self.region!r}.")
+
+    @property
+    def allows_control(self) -> bool:
+        """Whether rules and journal may be reached: where everybody may call, everybody may."""
+        return self.auth == "none" if self.control is None else self.control
 
 
 def _is_loopback(host: str) -> bool:
@@ -130,6 +138,17 @@ SERVE_OPTIONS = (
     _option("--allow-anonymous", is_flag=True, help="Listen beyond loopback without --auth."),
     _option(
         "--region", default="us-east-1", help="Where callers are who do not sign for a region."
+    ),
+    _option(
+        "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
+    ),
+    _option("--strict", is_flag=True, help="Refuse every call that no rule answers."),
+    click.option(
+        "--control/--no-control",
+        default=None,
+        envvar="INVOKE_API_CONTROL",
+        show_envvar=True,
+        help="Rules and journal over HTTP, or not; by default with --auth none only.",
     ),
     _option("--tls-cert", type=_FILE, help="Answer https with this certificate (PEM)."),
     _option("--tls-key", type=_FILE, help="The certificate's private key (PEM)."),

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from engine.protocol import Engine
 from invoke_api.app import create_app
-from invoke_api.authentication.gate import Gate
 from invoke_api.engines import Engines
 from invoke_api.operations.client import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
@@ -77,7 +76,7 @@ def engine_running(engine: Engine) -> Iterator[str]:
     """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     calls = Calls()
-    app = create_app(registry, Engines({SEVEN_B: engine}), calls, Gate())
+    app = create_app(registry, Engines({SEVEN_B: engine}), calls)
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()

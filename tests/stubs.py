@@ -13,6 +13,8 @@ class StubEngine:
     `finish` False ends as an engine must not: without a last delta.
     """
 
+    name = "stub"
+
     def __init__(
         self,
         texts: Sequence[str] = (),

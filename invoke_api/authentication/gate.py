@@ -8,7 +8,7 @@ from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import PARTITIONS
 from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
-from invoke_api.wire.sigv4 import parse_authorization
+from invoke_api.wire.sigv4 import Scope, parse_authorization
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,24 @@ class Gate:
 
 
 def _anybody(gate: Gate, request: RawRequest) -> Caller:
-    try:
-        scope = parse_authorization(request.header("authorization") or "").scope
-    except FrontDoorError:
+    scope = _claimed(request.header("authorization") or "")
+    if scope is None:
         return Caller(gate.region)
     region = scope.region if scope.region in PARTITIONS else gate.region
     return Caller(region, scope.access_key_id)
+
+
+def claimed_key(authorization: str) -> str | None:
+    """The access key id that a signature names, be it right or wrong."""
+    scope = _claimed(authorization)
+    return scope.access_key_id if scope else None
+
+
+def _claimed(authorization: str) -> Scope | None:
+    try:
+        return parse_authorization(authorization).scope
+    except FrontDoorError:
+        return None
 
 
 def _signed(gate: Gate, request: RawRequest) -> Caller:

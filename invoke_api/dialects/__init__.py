@@ -4,12 +4,14 @@ from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
-from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_text import MistralText
 
 
 class Dialect(Protocol):
     """Pure; `body` has passed the model's schema, with its defaults filled in."""
+
+    def to_question(self, body: dict[str, object]) -> Question: ...
 
     def to_request(
         self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str

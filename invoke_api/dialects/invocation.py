@@ -1,6 +1,15 @@
-"""What Bedrock reports of one invocation: token counts and times."""
+"""What is known of one invocation beside its text: what was asked, token counts and times."""
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`last_user_message` ends the conversation, and is the user's `turn`th, counted from 1."""
+
+    prompt: str
+    last_user_message: str
+    turn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,24 @@
 """`prompt` in, `outputs` out: Mistral 7B, Mixtral 8x7B, Small 2402 and Large 2402."""
 
+import re
 from typing import Any
 
 import orjson
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
-from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.invocation import Metrics, Question
+
+# What Mistral's instruction format puts around each message of the user.
+USER_MESSAGE = re.compile(r"\[INST\](.*?)\[/INST\]", re.DOTALL)
 
 
 class MistralText:
+    def to_question(self, body: dict[str, Any]) -> Question:
+        prompt: str = body["prompt"]
+        messages = USER_MESSAGE.findall(prompt) or [prompt]
+        return Question(prompt, messages[-1].strip(), len(messages))
+
     def to_request(
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:

@@ -25,8 +25,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The model that is called; `repeated` are headers that the answer repeats."""
+    """Who calls which model; `repeated` are headers that the answer repeats."""
 
+    caller: Caller
     model: Model
     repeated: dict[str, str]
 
@@ -46,7 +47,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     model = registry.find(identifier, caller.region)
     check_content_type(request.headers.get("Content-Type", ""))
     check_accept(request.headers.get(operation.accept, ""))
-    return Admitted(model, grant_options(request.headers, model, caller.region))
+    return Admitted(caller, model, grant_options(request.headers, model, caller.region))
 
 
 def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:

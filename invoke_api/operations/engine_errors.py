@@ -22,6 +22,10 @@ from invoke_api.wire.errors import (
 
 
 def to_invoke_error(error: EngineError) -> InvokeError:
+    """What the model server refuses comes inside the stream: the front door has said 200 by then.
+
+    Anything else before the first chunk keeps its own status.
+    """
     return ANSWERS[type(error)](error)
 
 
@@ -30,19 +34,16 @@ def _too_long(error: EngineError) -> InvokeError:
     # Mistral Large 2402's sentence, which ends without a full stop.
     return ValidationException(
         f"This model's maximum context length is {error.context_length} tokens."
-        " Please reduce the length of the prompt"
+        " Please reduce the length of the prompt",
+        in_stream=True,
     )
 
-
-# What Bedrock's model server refuses after its front door has let the request pass: inside a
-# stream that has begun with status 200. Anything else before the first chunk keeps its own status.
-REFUSALS = (PromptTooLong, RequestRefused)
 
 ANSWERS: dict[type[EngineError], Callable[[EngineError], InvokeError]] = {
     PromptTooLong: _too_long,
     # The model server's only words to anything it does not take. What Bedrock's own takes offence
     # at is not known; ours has this one reason.
-    RequestRefused: lambda _: ValidationException("Validation Error"),
+    RequestRefused: lambda _: ValidationException("Validation Error", in_stream=True),
     EngineBusy: lambda _: ThrottlingException(),
     EngineTimeout: lambda _: ModelTimeoutException(),
     EngineNotReady: lambda _: ModelNotReadyException(),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.operations.client import Calls, ClientLeft
+from invoke_api.rules.playing import Broken
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
@@ -52,7 +53,8 @@ class EventStream(Response):
         )
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        with suppress(ClientLeft):
+        # A stream that a rule breaks ends without its end, and the server cuts the connection.
+        with suppress(ClientLeft, Broken):
             await self._calls.unless_client_leaves(receive, self._send_all(send))
 
     async def _send_all(self, send: Send) -> None:
@@ -62,6 +64,20 @@ class EventStream(Response):
             async for frame in rest:
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class CutReply(Response):
+    """The beginning of an answer whose rest never comes."""
+
+    def __init__(self, request: Request) -> None:
+        self.status_code = 200
+        self.body = b'{"outputs":[{"te'
+        self.background = None
+        self.raw_headers = _headers(request, JSON, length=2 * len(self.body))
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
 
 
 def request_id(request: Request) -> str:
@@ -80,9 +96,8 @@ class Nothing(Response):
 
 
 def error_reply(request: Request, error: InvokeError) -> Reply:
-    return Reply(
-        request, error.to_json(), status=error.status, more={"x-amzn-ErrorType": error.kind}
-    )
+    more = {"x-amzn-ErrorType": error.kind, **error.headers}
+    return Reply(request, error.to_json(), status=error.status, more=more)
 
 
 def _headers(

@@ -24,7 +24,8 @@ class InvokeError(Exception):
     """Subclasses bear AWS's own names: the class name is what the client reads.
 
     `default` is the sentence Bedrock says when the raiser has none of its own; `members` are what
-    the service model gives this exception beside its message.
+    the service model gives this exception beside its message; `headers` go with an HTTP reply. One
+    that is `in_stream` comes as a frame even where nothing has been streamed yet.
     """
 
     status: ClassVar[int]
@@ -33,10 +34,17 @@ class InvokeError(Exception):
     message_key: ClassVar[str] = "message"
 
     def __init__(
-        self, message: str | None = None, *, members: Mapping[str, int | str] | None = None
+        self,
+        message: str | None = None,
+        *,
+        members: Mapping[str, int | str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        in_stream: bool = False,
     ) -> None:
         self.message = message or self.default
         self.members = members or {}
+        self.headers = headers or {}
+        self.in_stream = in_stream
         super().__init__(self.message)
 
     @property

@@ -51,6 +51,11 @@ def encode_payload(headers: bytes, payload: bytes) -> bytes:
     return message + pack("!I", crc32(message))
 
 
+def tear(frame: bytes) -> bytes:
+    """The frame with a wrong checksum at its end, as if its bytes had been hurt on the way."""
+    return frame[:-1] + bytes([frame[-1] ^ 0xFF])
+
+
 def decode_frame(frame: bytes) -> Frame:
     """One whole frame. Raises `FrameError`."""
     if len(frame) < OVERHEAD:

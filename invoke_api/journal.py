@@ -1,0 +1,120 @@
+"""What came in and what became of it: the last calls, for tests to look at."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+from engine.protocol import Finish
+from invoke_api.wire.errors import InvokeError
+
+LONGEST = 65_536  # bytes kept of a body, and characters of an answer
+MOST = 1_000  # calls kept
+HIDDEN = "[redacted]"
+
+Ended = Literal["stop", "length", "error", "cancelled", "cut"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One call. `ended` is None while it runs; times are in milliseconds."""
+
+    request_id: str
+    operation: str
+    model_id: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    came: datetime = field(default_factory=lambda: datetime.now(UTC))
+    access_key_id: str | None = None
+    region: str | None = None
+    engine: str | None = None
+    rule_id: str | None = None
+    status: int | None = None
+    error: InvokeError | None = None
+    texts: list[str] = field(default_factory=list)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency: int | None = None
+    first_byte_latency: int | None = None
+    ended: Ended | None = None
+
+    def fail(self, error: InvokeError, *, in_stream: bool = False) -> None:
+        if self.ended is None:
+            self.ended, self.error = "error", error
+            self.status = 200 if in_stream else error.status
+
+    def end(self, ended: Finish | Literal["cancelled", "cut"]) -> None:
+        """The first word counts: a stream that has stopped can't be cancelled any more."""
+        if self.ended is None:
+            self.ended = ended
+            self.status = 200 if ended != "cancelled" or self.texts else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "request_id": self.request_id,
+            "time": self.came.isoformat(timespec="milliseconds"),
+            "access_key_id": self.access_key_id,
+            "region": self.region,
+            "operation": self.operation,
+            "model_id": self.model_id,
+            "headers": dict(redacted(self.headers)),
+            "body": _to_value(self.body),
+            "engine": self.engine,
+            "rule_id": self.rule_id,
+            "status": self.status,
+            "error": self.error and {"type": self.error.code, "message": self.error.message},
+            "text": "".join(self.texts)[:LONGEST],
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "latency_ms": self.latency,
+            "first_byte_latency_ms": self.first_byte_latency,
+            "ended": self.ended,
+        }
+
+
+class Journal:
+    """The last calls, oldest first."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._entries: deque[Entry] = deque(maxlen=most)
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def listed(self, **wanted: str) -> list[dict[str, Any]]:
+        """The calls whose fields equal all of these: `access_key_id`, `operation`, `ended`, ..."""
+        return [
+            entry.to_json()
+            for entry in self._entries
+            if all(getattr(entry, name) == value for name, value in wanted.items())
+        ]
+
+    def clear(self, scope: str | None = None) -> None:
+        kept = [entry for entry in self._entries if scope not in (None, entry.access_key_id)]
+        self._entries.clear()
+        self._entries.extend(kept)
+
+
+def redacted(headers: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:
+    """The headers without what would let a reader call in somebody's name."""
+    for name, value in headers:
+        if name.lower() == "authorization":
+            scheme, _, rest = value.partition(" ")
+            kept = rest.rpartition("Signature=")[0] + "Signature=" if "Signature=" in rest else ""
+            yield name, f"{scheme} {kept}{HIDDEN}"
+        elif name.lower() in ("x-amz-security-token", "cookie"):
+            yield name, HIDDEN
+        else:
+            yield name, value
+
+
+def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    if len(body) < LONGEST:
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+    return body[:LONGEST].decode(errors="replace")

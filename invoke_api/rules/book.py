@@ -1,0 +1,104 @@
+"""The rules in force: which one speaks next, and how often it has spoken."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from time import monotonic
+from typing import Any
+
+from invoke_api.rules.rule import Asked, Fault, Pace, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one call gets: a text in place of the engine's, a fault, a pace, or several."""
+
+    rule_id: str
+    text: str | None
+    fault: Fault | None
+    pace: Pace | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    id: str
+    rule: Rule
+    given: float
+    random: Random
+    spoken: int = 0
+
+    def is_over(self) -> bool:
+        rule = self.rule
+        return (rule.times is not None and self.spoken >= rule.times) or (
+            rule.seconds is not None and monotonic() - self.given >= rule.seconds
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, **self.rule.document, "spoken": self.spoken}
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """Rules of one caller come before those of everybody, later ones before earlier ones.
+
+    `strict` refuses what no rule answers. Used from the event loop only.
+    """
+
+    strict: bool = False
+    _entries: list[_Entry] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
+        """The rules as they will be listed."""
+        added = [
+            _Entry(str(next(self._numbers)), rule, monotonic(), Random(rule.seed))  # noqa: S311 - chance, not secrecy
+            for rule in rules
+        ]
+        self._entries += added
+        return [entry.to_json() for entry in added]
+
+    def listed(self, scope: str | None = None) -> list[dict[str, Any]]:
+        return [entry.to_json() for entry in self._entries if scope in (None, entry.rule.scope)]
+
+    def remove(self, *, scope: str | None = None, rule_id: str | None = None) -> int:
+        """How many are gone: all, those of one caller, or one."""
+        kept = [
+            entry
+            for entry in self._entries
+            if scope not in (None, entry.rule.scope) or rule_id not in (None, entry.id)
+        ]
+        gone = len(self._entries) - len(kept)
+        self._entries = kept
+        return gone
+
+    def replace(self, old: Sequence[str], rules: Iterable[Rule]) -> list[str]:
+        """The ids of these rules, which take the place of those."""
+        self._entries = [entry for entry in self._entries if entry.id not in old]
+        return [entry["id"] for entry in self.add(rules)]
+
+    def pick(self, asked: Asked) -> Verdict | None:
+        """What the first rule that matches says; its count goes up."""
+        own = [entry for entry in self._entries if entry.rule.scope == asked.access_key_id]
+        everybodys = [entry for entry in self._entries if entry.rule.scope is None]
+        for entry in [*reversed(own), *reversed(everybodys)]:
+            rule = entry.rule
+            if entry.is_over() or not rule.when.matches(asked):
+                continue
+            if rule.probability < 1 and entry.random.random() >= rule.probability:
+                continue
+            entry.spoken += 1
+            return Verdict(entry.id, _text(entry, asked), rule.fault, rule.pace)
+        return None
+
+
+def _text(entry: _Entry, asked: Asked) -> str | None:
+    reply = entry.rule.reply
+    if reply is None:
+        return None
+    if reply.echo:
+        return asked.prompt
+    return reply.texts[min(entry.spoken, len(reply.texts)) - 1]

@@ -1,0 +1,168 @@
+"""Documents into rules; every mistake is a sentence that says where."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jsonschema import ValidationError
+
+from invoke_api.config_files import Source, find_mistakes, load_schema, read_config
+from invoke_api.rules.rule import Fault, Pace, Reply, Rule, When
+from invoke_api.validation.schema import Validator
+from invoke_api.wire import errors
+from invoke_api.wire.errors import InvokeError
+
+
+class RuleError(ValueError):
+    """No rule: one sentence a mistake."""
+
+
+EXCEPTIONS = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, InvokeError) and kind is not InvokeError
+}
+
+# What a model in this state answers, by the names that people look for.
+STATES: dict[str, tuple[type[InvokeError], str | None]] = {
+    "not-ready": (errors.ModelNotReadyException, None),
+    "access-denied": (errors.AccessDeniedException, None),
+    "end-of-life": (
+        errors.ResourceNotFoundException,
+        "This model version has reached the end of its life. Please upgrade to an active model.",
+    ),
+    "on-demand-not-supported": (
+        errors.ValidationException,
+        (
+            "Invocation of model ID {model_id} with on-demand throughput isn't supported. Retry"
+            " your request with the ID or ARN of an inference profile that contains this model."
+        ),
+    ),
+    "unavailable": (errors.ServiceUnavailableException, None),
+}
+
+
+def load_rules(path: Path) -> list[Rule]:
+    """The rules of a file. Raises `ConfigError` or `RuleError` with every mistake and its line."""
+    document, source = read_config(path)
+    if mistakes := list(find_mistakes(document, source, "rules.json")):
+        raise RuleError("\n".join(mistakes))
+    return parse_rules(document, source)
+
+
+def parse_rules(document: Any, source: Source | None = None) -> list[Rule]:  # noqa: ANN401 - any JSON
+    """One rule, a list of them, or `{"rules": [...]}`. Raises `RuleError`."""
+    if isinstance(document, dict) and "rules" not in document:
+        document = [document]
+    if isinstance(document, list):
+        document = {"rules": document}
+    schema_errors = Validator(load_schema("rules.json")).iter_errors(document)
+    if mistakes := [_sentence(error) for error in schema_errors]:
+        raise RuleError("; ".join(mistakes))
+    entries = document["rules"]
+    problems = [
+        f"{source.where(['rules', index]) if source else f'rule {index + 1}'}: {problem}"
+        for index, entry in enumerate(entries)
+        for problem in _problems(entry)
+    ]
+    if problems:
+        raise RuleError("\n".join(problems))
+    return [_to_rule(entry) for entry in entries]
+
+
+def _sentence(error: ValidationError) -> str:
+    where = " of ".join(
+        f"rule {step + 1}" if isinstance(step, int) else str(step)
+        for step in reversed(error.absolute_path)
+        if step != "rules"
+    )
+    return f"{where or 'the rules'}: {error.message}"
+
+
+def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What the schema can't say."""
+    said = [key for key in ("reply", "fault", "state") if key in entry]
+    if len(said) > 1 and set(said) != {"reply", "fault"}:
+        yield f"{' and '.join(said)} do not go together"
+    if not said and "pace" not in entry:
+        yield "it has neither reply, fault, state nor pace, and so does nothing"
+    fault = entry.get("fault", {})
+    fault = {"exception": fault} if isinstance(fault, str) else fault
+    if "fault" in entry and ("exception" in fault) == ("break" in fault):
+        yield "a fault has either an exception or a break"
+    name = fault.get("exception")
+    if name is not None and name not in EXCEPTIONS:
+        yield f"there is no exception {name!r}; Bedrock's are {', '.join(EXCEPTIONS)}"
+    for key in ("prompt", "last_user_message"):
+        text = entry.get("when", {}).get(key)
+        if isinstance(text, dict):
+            try:
+                re.compile(text["regex"])
+            except re.error as error:
+                yield f"{key} is no regular expression: {error}"
+
+
+def _to_rule(entry: Mapping[str, Any]) -> Rule:
+    when = entry.get("when", {})
+    return Rule(
+        document=entry,
+        when=When(
+            operation=when.get("operation"),
+            model_id=when.get("model_id"),
+            prompt=_to_pattern(when.get("prompt")),
+            last_user_message=_to_pattern(when.get("last_user_message")),
+            turn=when.get("turn"),
+        ),
+        reply=_to_reply(entry.get("reply")),
+        fault=_to_fault(entry),
+        pace=Pace(**entry["pace"]) if "pace" in entry else None,
+        times=entry.get("times"),
+        seconds=entry.get("seconds"),
+        probability=entry.get("probability", 1.0),
+        seed=entry.get("seed"),
+        scope=entry.get("scope"),
+    )
+
+
+def _to_pattern(text: str | dict[str, str] | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    return re.compile(re.escape(text) if isinstance(text, str) else text["regex"], re.DOTALL)
+
+
+def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
+    if reply is None:
+        return None
+    if isinstance(reply, str):
+        return Reply(texts=(reply,))
+    if isinstance(reply, list):
+        return Reply(texts=tuple(reply))
+    texts = reply.get("texts") or [reply[key] for key in ("text",) if key in reply]
+    return Reply(texts=tuple(texts), echo=reply.get("echo", False))
+
+
+def _to_fault(entry: Mapping[str, Any]) -> Fault | None:
+    if "state" in entry:
+        kind, message = STATES[entry["state"]]
+        return Fault(error=lambda model_id: kind(message and message.format(model_id=model_id)))
+    fault = entry.get("fault")
+    if fault is None:
+        return None
+    if isinstance(fault, str):
+        fault = {"exception": fault}
+    after = fault.get("after_tokens")
+    if "break" in fault:
+        return Fault(breakage=fault["break"], after_tokens=after)
+    headers = {}
+    if "retry_after" in fault:
+        headers["x-amz-retry-after"] = str(fault["retry_after"])
+    make = partial(
+        EXCEPTIONS[fault["exception"]],
+        fault.get("message"),
+        members=fault.get("members"),
+        headers=headers,
+        in_stream=after is not None,
+    )
+    return Fault(error=lambda _: make(), after_tokens=after)

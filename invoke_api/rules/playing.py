@@ -1,0 +1,75 @@
+"""A verdict played: deltas from a text, at a pace, that break where they are told."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from random import Random
+
+from engine.protocol import Delta, GenerationRequest, check_request
+from engine.tokenizer import Tokenizer
+from engine.transcript import Transcript
+from invoke_api.rules.rule import Fault, Pace
+
+Deltas = AsyncGenerator[Delta, None]
+
+
+class Broken(Exception):
+    """The connection is to be cut here; `torn` sends a frame with a wrong checksum before."""
+
+    def __init__(self, *, torn: bool = False) -> None:
+        super().__init__("a rule breaks the connection here")
+        self.torn = torn
+
+
+async def speak(
+    text: str, tokenizer: Tokenizer, request: GenerationRequest, context_length: int
+) -> Deltas:
+    """The text as an engine would say it: token by token, `max_tokens` and `stop` in force."""
+    check_request(request, context_length)
+    transcript = Transcript(tokenizer, request)
+    for token in [*tokenizer.encode_text(text), tokenizer.eos]:
+        delta = transcript.push(token)
+        yield delta
+        if delta.finish:
+            return
+
+
+async def silence() -> Deltas:
+    """No deltas at all."""
+    nothing: tuple[Delta, ...] = ()
+    for delta in nothing:
+        yield delta
+
+
+async def paced(deltas: Deltas, pace: Pace) -> Deltas:
+    """The same deltas, none earlier than the pace allows."""
+    random = Random(pace.seed)  # noqa: S311 - chance, not secrecy
+    wait = pace.first_token
+    async with aclosing(deltas):
+        async for delta in deltas:
+            if wait:
+                await asyncio.sleep(wait * (1 + pace.jitter * (2 * random.random() - 1)))
+            yield delta
+            wait = 1 / pace.tokens_per_second if pace.tokens_per_second else 0.0
+
+
+async def faulty(deltas: Deltas, fault: Fault, model_id: str) -> Deltas:
+    """So many of these deltas as the fault lets pass, and then the fault.
+
+    Raises the fault's `InvokeError`, or `Broken`. One that ends before stays whole.
+    """
+    passed = 0
+    async with aclosing(deltas):
+        if fault.after_tokens is not None:
+            async for delta in deltas:
+                if passed == fault.after_tokens:
+                    break
+                yield delta
+                passed += 1
+            else:
+                return
+    if fault.error:
+        raise fault.error(model_id)
+    if fault.breakage == "hang":
+        await asyncio.Event().wait()
+    raise Broken(torn=fault.breakage == "torn_frame")

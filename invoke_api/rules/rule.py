@@ -1,0 +1,96 @@
+"""One rule: when it speaks, and what it says or breaks. Made from a document by `parse_rule`."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from invoke_api.wire.errors import InvokeError
+
+Breakage = Literal["cut", "torn_frame", "hang"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a rule may look at of one call. `last_user_message` is the end of a conversation."""
+
+    operation: str
+    model_id: str
+    prompt: str
+    last_user_message: str
+    turn: int
+    access_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """Every condition that is not None must hold; `model_id` is a glob, texts are patterns."""
+
+    operation: str | None = None
+    model_id: str | None = None
+    prompt: re.Pattern[str] | None = None
+    last_user_message: re.Pattern[str] | None = None
+    turn: int | None = None
+
+    def matches(self, asked: Asked) -> bool:
+        return (
+            self.operation in (None, asked.operation)
+            and (self.model_id is None or fnmatchcase(asked.model_id, self.model_id))
+            and (self.prompt is None or self.prompt.search(asked.prompt) is not None)
+            and (
+                self.last_user_message is None
+                or self.last_user_message.search(asked.last_user_message) is not None
+            )
+            and self.turn in (None, asked.turn)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Texts are taken in turn, the last one again and again; `echo` says the prompt back."""
+
+    texts: tuple[str, ...] = ()
+    echo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Either an exception, made for a model id, or a breakage.
+
+    Without `after_tokens` it comes before the first byte, else after so many tokens: inside the
+    stream where there is one.
+    """
+
+    error: Callable[[str], InvokeError] | None = None
+    breakage: Breakage | None = None
+    after_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """`first_token` in seconds; `jitter` is the share by which each wait may be off."""
+
+    first_token: float = 0.0
+    tokens_per_second: float | None = None
+    jitter: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`scope` is the access key id of those it is for, None for everybody.
+
+    It speaks `times` times, for `seconds` seconds, and then with this `probability`.
+    """
+
+    document: Mapping[str, Any]
+    when: When = field(default_factory=When)
+    reply: Reply | None = None
+    fault: Fault | None = None
+    pace: Pace | None = None
+    times: int | None = None
+    seconds: float | None = None
+    probability: float = 1.0
+    seed: int | None = None
+    scope: str | None = None
