@@ -1,7 +1,8 @@
-"""`invoke-api`: serve, models, check."""
+"""`invoke-api`: serve, exec, models, check."""
 
 import asyncio
 import logging
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from socket import socket
@@ -30,8 +31,10 @@ from invoke_api.settings import (
     Settings,
     keys_of_environment,
     registry_option,
+    run_with,
     serve_options,
 )
+from invoke_api.testing import bedrock_running
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +120,23 @@ def _build_tls(settings: Settings) -> Tls | None:
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error
     return tls
+
+
+@main.command(
+    "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.option("--rules", type=click.Path(path_type=Path, dir_okay=False), help="As for serve.")
+@click.option("--demo", is_flag=True, help="The demo checkpoints in place of the scripted engine.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
+    """Run a command with a fresh server, and the variables by which AWS SDKs find it."""
+    flags = ["--demo"] if demo else ["--engine", "scripted"]
+    flags += ["--rules", str(rules)] if rules else []
+    try:
+        with bedrock_running(*flags) as bedrock:
+            sys.exit(run_with(command, bedrock.environment))
+    except (RuntimeError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

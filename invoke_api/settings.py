@@ -2,7 +2,8 @@
 
 import ipaddress
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,11 @@ def keys_of_environment() -> Credentials:
             access_key_id=key_id, secret_access_key=secret, session_token=token
         )
     return Credentials(access_keys, (ApiKey(api_key=api_key),) if api_key else ())
+
+
+def run_with(command: Sequence[str], more: Mapping[str, str]) -> int:
+    """The exit status of a command with more variables. Raises `OSError` if it can't be run."""
+    return subprocess.run(command, env={**os.environ, **more}, check=False).returncode  # noqa: S603 - what the operator types
 
 
 def _default_cache() -> Path:

@@ -22,6 +22,7 @@ LAYERS = [
     {"engines", "settings", "goaway", "header_order", "logs"},
     {"operations"},
     {"control"},
+    {"testing"},
     {"app"},
     {"server"},
     {"cli"},
@@ -49,7 +50,8 @@ OWNERS = {
     "safetensors": {"engine/demo"},
     "psutil": {"engine/vllm_engine"},
     "sentencepiece": {"engine/tokenizer"},
-    "boto3": set(),
+    "boto3": {"invoke_api/testing"},
+    "pytest": {"invoke_api/testing"},
     "botocore": set(),
 }
 
@@ -132,8 +134,8 @@ def test_only_settings_reads_the_environment() -> None:
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
 
-    # vllm_engine hands defaults to vLLM, which reads nothing else.
-    assert readers == {"invoke_api/settings", "engine/vllm_engine"}
+    # vllm_engine hands defaults to vLLM, which reads nothing else; testing hands on to a server.
+    assert readers == {"invoke_api/settings", "engine/vllm_engine", "invoke_api/testing"}
 
 
 def test_every_file_says_what_it_holds() -> None:

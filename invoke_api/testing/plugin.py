@@ -1,0 +1,80 @@
+"""The pytest plugin: a fixture `bedrock`, and a failed test that shows what was asked of it."""
+
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from invoke_api.testing.bedrock import SEVEN_B, Bedrock
+from invoke_api.testing.server import server_running
+
+# What would speak louder than the fixture's own variables.
+LOUDER = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL")
+FLAGS = {
+    "scripted": ("--engine", "scripted"),
+    "demo": ("--demo",),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "bedrock(model=..., engine='scripted'): what bedrock.model is, and the engine behind it,"
+        " 'demo' for real vLLM on small checkpoints",
+    )
+
+
+@pytest.fixture(scope="session")
+def bedrock_server() -> Iterator[Callable[[str], str]]:
+    """From the name of an engine to the URL of a service on it, started at its first use."""
+    with ExitStack() as stack:
+        urls: dict[str, str] = {}
+
+        def url_of(engine: str) -> str:
+            if engine not in urls:
+                urls[engine] = stack.enter_context(server_running(*FLAGS[engine], seconds=300))
+            return urls[engine]
+
+        yield url_of
+
+
+@pytest.fixture
+def bedrock(
+    request: pytest.FixtureRequest,
+    bedrock_server: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Bedrock]:
+    """Bedrock for this test alone; SDKs that look into the environment find it there."""
+    marker = request.node.get_closest_marker("bedrock")
+    wanted: dict[str, str] = dict(marker.kwargs) if marker else {}
+    engine, model = wanted.pop("engine", "scripted"), wanted.pop("model", SEVEN_B)
+    if wanted or engine not in FLAGS:
+        known = ", ".join(FLAGS)
+        raise pytest.UsageError(f"bedrock marks take model and engine, which is one of {known}")
+    emulated = Bedrock(bedrock_server(engine), model)
+    for name, value in emulated.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in LOUDER:
+        monkeypatch.delenv(name, raising=False)
+    if "boto3" in sys.modules:  # its default session keeps the keys that it found first
+        monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
+    yield emulated
+    emulated.reset()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    emulated = getattr(item, "funcargs", {}).get("bedrock")
+    if report.when == "call" and report.failed and isinstance(emulated, Bedrock):
+        lines = [_line(call) for call in emulated.requests] or ["none"]
+        report.sections.append(("Bedrock requests", "\n".join(lines)))
+    return report
+
+
+def _line(call: dict[str, Any]) -> str:
+    error = call["error"]
+    came = f"{error['type']}: {error['message']}" if error else repr(call["text"])
+    return f"{call['operation']} {call['model_id']} {call['body']} -> {call['ended']}: {came}"

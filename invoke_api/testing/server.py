@@ -1,0 +1,69 @@
+"""The service in a process of its own, as long as a test session lasts."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from invoke_api.testing.bedrock import Bedrock
+
+# `-P`: what lies in the current folder, an `engine` of the program under test say, is not ours.
+COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0")
+
+
+@contextmanager
+def server_running(*flags: str, seconds: float = 60) -> Iterator[str]:
+    """The URL of `invoke-api serve` with these flags, ready. Raises `RuntimeError` if it fails."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith("INVOKE_API_")
+    }
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*COMMAND, *flags], stderr=log, env=env, start_new_session=True
+        )
+        try:
+            yield _wait(process, log.fileno(), time.monotonic() + seconds)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def bedrock_running(*flags: str) -> Iterator[Bedrock]:
+    """A service for one test or test case, on the scripted engine unless flags say otherwise."""
+    with server_running(*(flags or ("--engine", "scripted"))) as url:
+        yield Bedrock(url)
+
+
+def _wait(process: "subprocess.Popen[bytes]", log: int, deadline: float) -> str:
+    url = None
+    while time.monotonic() < deadline and process.poll() is None:
+        text = os.pread(log, 100_000, 0).decode()
+        if found := re.search(r"listens on (https?://\S+)", text):
+            url = found[1]
+            if _is_ready(url):
+                return url
+        time.sleep(0.01)
+    raise RuntimeError(f"invoke-api did not start:\n{os.pread(log, 100_000, 0).decode()}")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/_emulator/ready", timeout=10):  # noqa: S310 - our own
+            return True
+    except HTTPError as error:  # 503: a model is still loading
+        error.close()
+        return False
