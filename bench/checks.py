@@ -84,7 +84,10 @@ def signed(body: bytes) -> RawRequest:
         method="POST",
         path=PATH,
         query=b"",
-        headers=(*headers, ("authorization", authorization)),
+        headers=tuple(
+            (name.encode(), value.encode())
+            for name, value in (*headers, ("authorization", authorization))
+        ),
         body=body,
         now=now,
     )

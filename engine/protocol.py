@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.tokenizer import Tokenizer
@@ -33,8 +33,7 @@ class Usage:
     output_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """What one token added. Its text is empty while a character or a stop string is incomplete."""
 
     text: str

@@ -1,7 +1,6 @@
 """An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator
 from hashlib import sha256
 
@@ -59,19 +58,21 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            for token in [*tokenizer.encode_text(self.answer(request.prompt)), tokenizer.eos]:
-                delta = transcript.push(token)
-                yield delta
-                if delta.finish:
-                    return
+            for sentence in self.answer(request.prompt):
+                for token in tokenizer.encode_text(sentence):
+                    delta = transcript.push(token)
+                    yield delta
+                    if delta.finish:
+                        return
+            yield transcript.push(tokenizer.eos)
         finally:
             self._running -= 1
 
-    def answer(self, prompt: tuple[int, ...]) -> str:
-        """What this engine says to a prompt, however it is sampled."""
+    def answer(self, prompt: tuple[int, ...]) -> list[str]:
+        """The sentences that this engine says to a prompt, however it is sampled."""
         digest = sha256(repr(prompt).encode()).hexdigest()
-        sentences = random.Random(digest).sample(SENTENCES, len(SENTENCES))  # noqa: S311 - not secret
-        return f" Scripted answer {digest[:8]}." + "".join(sentences)
+        order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
+        return [f" Scripted answer {digest[:8]}.", *(SENTENCES[number] for number in order)]
 
     async def close(self) -> None:
         self._state = EngineState("cold")

@@ -25,11 +25,14 @@ class Transcript:
         if token == self._eos:
             return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
         text = self._held + self._decoder.decode(self._pieces[token])
-        cut = find_stop(text, self._stop)
-        if cut is not None:
-            return self._finish("stop", text[:cut])
+        if self._stop:
+            cut = find_stop(text, self._stop)
+            if cut is not None:
+                return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
             return self._finish("length", text + self._decoder.decode(b"", final=True))
+        if not self._stop:
+            return Delta(text)
         safe = len(text) - length_of_beginning(text, self._stop)
         self._held = text[safe:]
         return Delta(text[:safe])

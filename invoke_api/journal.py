@@ -1,7 +1,7 @@
 """What came in and what became of it: the last calls, for tests to look at."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -25,7 +25,7 @@ class Entry:
     request_id: str
     operation: str
     model_id: str
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     came: datetime = field(default_factory=lambda: datetime.now(UTC))
     access_key_id: str | None = None
@@ -98,14 +98,15 @@ class Journal:
         self._entries.extend(kept)
 
 
-def redacted(headers: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:
+def redacted(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
     """The headers without what would let a reader call in somebody's name."""
-    for name, value in headers:
-        if name.lower() == "authorization":
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name == "authorization":
             scheme, _, rest = value.partition(" ")
             kept = rest.rpartition("Signature=")[0] + "Signature=" if "Signature=" in rest else ""
             yield name, f"{scheme} {kept}{HIDDEN}"
-        elif name.lower() in ("x-amz-security-token", "cookie"):
+        elif name in ("x-amz-security-token", "cookie"):
             yield name, HIDDEN
         else:
             yield name, value

@@ -10,6 +10,8 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 class StubEngine:
     """Plays these texts, one a delta, with a pause in seconds before each; then raises or ends.
 
+    Pause 0 lets others run in between, None does not.
+
     `finish` False ends as an engine must not: without a last delta.
     """
 
@@ -19,7 +21,7 @@ class StubEngine:
         self,
         texts: Sequence[str] = (),
         *,
-        pause: float = 0.0,
+        pause: float | None = 0.0,
         error: Exception | None = None,
         finish: bool = True,
         state: EngineState = EngineState("ready"),  # noqa: B008 - it is frozen
@@ -48,7 +50,8 @@ class StubEngine:
         self._running += 1
         try:
             for text in self._texts:
-                await asyncio.sleep(self._pause)
+                if self._pause is not None:
+                    await asyncio.sleep(self._pause)
                 yield Delta(text)
             if self._error:
                 raise self._error

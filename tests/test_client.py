@@ -18,6 +18,7 @@ async def gone() -> Message:
 
 
 async def work() -> str:
+    await asyncio.sleep(0)
     return "done"
 
 

@@ -34,7 +34,7 @@ class Gate:
 
 
 def _anybody(gate: Gate, request: RawRequest) -> Caller:
-    scope = _claimed(request.header("authorization") or "")
+    scope = _claimed(request.header(b"authorization") or "")
     if scope is None:
         return Caller(gate.region)
     region = scope.region if scope.region in PARTITIONS else gate.region
@@ -60,7 +60,7 @@ def _signed(gate: Gate, request: RawRequest) -> Caller:
 
 
 def _bearer(gate: Gate, request: RawRequest) -> Caller:
-    header = request.header("authorization")
+    header = request.header(b"authorization")
     if not header:
         raise KeyDenied
     key, region = api_keys.verify(_token(header) or "", gate.credentials, request.now)
@@ -69,7 +69,7 @@ def _bearer(gate: Gate, request: RawRequest) -> Caller:
 
 
 def _either(gate: Gate, request: RawRequest) -> Caller:
-    is_bearer = _token(request.header("authorization") or "") is not None
+    is_bearer = _token(request.header(b"authorization") or "") is not None
     return _bearer(gate, request) if is_bearer else _signed(gate, request)
 
 

@@ -33,22 +33,29 @@ BASIC = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
-    """A request as it came, body and all; `path` with its percent signs, `headers` in order."""
+    """A request as it came, body and all: the path with its percent signs, headers in order.
+
+    Names of headers are in small letters, as ASGI has them.
+    """
 
     method: str
     path: bytes
     query: bytes
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     now: datetime
 
-    def header(self, name: str) -> str | None:
-        return next((value for key, value in self.headers if key.lower() == name), None)
+    def text_headers(self) -> Iterator[tuple[str, str]]:
+        for name, value in self.headers:
+            yield name.decode("latin-1"), value.decode("latin-1")
+
+    def header(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
 
 
 def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:
     """The key that signed this request, and for what. Raises `FrontDoorError`s."""
-    header = request.header("authorization")
+    header = request.header(b"authorization")
     if not header:
         raise KeyDenied
     authorization = parse_authorization(header)
@@ -64,7 +71,7 @@ def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKe
     if key is None:
         raise UnrecognizedClientException
     _check_signature(request, authorization, timestamp, key)
-    check_token(key, request.header("x-amz-security-token"), request.now)
+    check_token(key, request.header(b"x-amz-security-token"), request.now)
     return key, scope
 
 
@@ -115,7 +122,7 @@ def check_token(key: AccessKey, token: str | None, now: datetime) -> None:
 
 
 def _read_date(request: RawRequest, header: str) -> str:
-    date = request.header("x-amz-date") or request.header("date")
+    date = request.header(b"x-amz-date") or request.header(b"date")
     if not date:
         raise IncompleteSignatureException(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
@@ -135,12 +142,12 @@ def _check_signature(
     request: RawRequest, authorization: Authorization, timestamp: str, key: AccessKey
 ) -> None:
     actual_hash = sha256(request.body).hexdigest()
-    said_hash = request.header("x-amz-content-sha256")
+    said_hash = request.header(b"x-amz-content-sha256")
     canonical = canonical_request(
         method=request.method,
         path=request.path,
         query=request.query,
-        headers=request.headers,
+        headers=request.text_headers(),
         signed_headers=authorization.signed_headers,
         payload_hash=said_hash if said_hash == UNSIGNED_PAYLOAD else actual_hash,
     )

@@ -61,18 +61,15 @@ def _check_account(identifier: Identifier, caller: Caller, operation: Operation)
 
 
 def _to_raw(request: Request, body: bytes) -> RawRequest:
-    headers = [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in request.scope["headers"]
-    ]
+    headers = tuple(request.scope["headers"])
     if request.scope["http_version"] == "2":
         # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
-        headers.append((":authority", request.headers.get("Host", "")))
+        headers += tuple((b":authority", value) for name, value in headers if name == b"host")
     return RawRequest(
         method=request.method,
         path=request.scope["raw_path"],
         query=request.scope["query_string"],
-        headers=tuple(headers),
+        headers=headers,
         body=body,
         now=datetime.now(UTC),
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from invoke_api.operations.stepping import Done, begin
 from invoke_api.wire.errors import ValidationException
 
 BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
@@ -36,24 +37,35 @@ class Calls:
     async def unless_client_leaves(self, receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work, which is cancelled at once if the client hangs up: `ClientLeft`.
 
-        Starlette watches the client for streams only, in a task group of its own for each.
+        Starlette watches the client for streams only, in a task group of its own for each. Work
+        that never waits is not watched at all.
         """
-        job = asyncio.ensure_future(work)
+        begun = begin(work)
+        if isinstance(begun, Done):
+            return begun.value
+        job = asyncio.current_task()
+        assert job is not None, "a request has a task"
         watch = asyncio.ensure_future(_hang_up(receive))
+        is_over = False
+        watch.add_done_callback(lambda _: is_over or job.cancel())
         self._jobs.add(job)
         try:
-            await asyncio.wait((job, watch), return_when=asyncio.FIRST_COMPLETED)
-            # Asked first: a server says only once that the client has left, so nobody after us
-            # hears it.
-            if watch.done():
-                raise ClientLeft
-            return job.result()
+            result = await begun
+        except asyncio.CancelledError:
+            if not watch.done():
+                raise
+            job.uncancel()
+            raise ClientLeft from None
         finally:
+            is_over = True
             self._jobs.discard(job)
-            for task in (job, watch):
-                if task.cancel():
-                    with suppress(asyncio.CancelledError):
-                        await task
+            if watch.cancel():
+                with suppress(asyncio.CancelledError):
+                    await watch
+        # A server says only once that the client has left, so nobody after us hears it.
+        if not watch.cancelled():
+            raise ClientLeft
+        return result
 
 
 async def read_body(request: Request) -> bytes:

@@ -154,7 +154,7 @@ def open_entry(request: Request, raw: bytes, operation: Operation) -> Entry:
         request_id=request_id(request),
         operation=operation.name,
         model_id=request.path_params["model_id"],
-        headers=tuple(request.headers.items()),
+        headers=tuple(request.scope["headers"]),
         body=raw,
         access_key_id=claimed_key(request.headers.get("Authorization", "")),
     )

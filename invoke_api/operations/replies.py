@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.operations.client import Calls, ClientLeft
+from invoke_api.operations.stepping import Pending, begin
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
@@ -60,10 +61,28 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._rest) as rest:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
-            async for frame in rest:
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+            ready = [self._first]
+            try:
+                while True:
+                    step = begin(anext(rest, None))
+                    if isinstance(step, Pending):
+                        # What is there goes out before anything is waited for, in one write.
+                        ready = await _flush(send, ready)
+                        frame = await step
+                    else:
+                        frame = step.value
+                    if frame is None:
+                        break
+                    ready.append(frame)
+            finally:
+                await _flush(send, ready)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _flush(send: Send, ready: list[bytes]) -> list[bytes]:
+    if ready:
+        await send({"type": "http.response.body", "body": b"".join(ready), "more_body": True})
+    return []
 
 
 class CutReply(Response):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
@@ -16,7 +17,7 @@ def response_headers(
     more: Mapping[str, str] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """`now` in seconds since the epoch; `length` of the body in bytes, None for a stream."""
-    headers = {"Date": formatdate(now, usegmt=True), "Content-Type": content_type}
+    headers = {"Date": _date(int(now)), "Content-Type": content_type}
     if length is not None:
         headers["Content-Length"] = str(length)
     if http_version != "2":  # RFC 9113, 8.2.2: no connection-specific headers in HTTP/2
@@ -26,3 +27,8 @@ def response_headers(
         (name.encode(), value.encode("latin-1"))
         for name, value in (headers | dict(more or {})).items()
     ]
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

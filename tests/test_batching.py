@@ -1,0 +1,40 @@
+"""Frames that are ready together leave together; a frame that is alone does not wait."""
+
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.servers import SEVEN_B, engine_running
+from tests.streams import split_frames
+from tests.stubs import StubEngine
+
+BODY = b'{"prompt": "Hi"}'
+
+
+def pieces(url: str) -> list[bytes]:
+    """The chunks of the transfer encoding, as the server wrote them."""
+    address = urlsplit(url)
+    head = (
+        f"POST /model/{SEVEN_B}/invoke-with-response-stream HTTP/1.1\r\nHost: x\r\n"
+        f"Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    )
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(head.encode() + BODY)
+        raw = b"".join(iter(lambda: connection.recv(65_536), b""))
+    found = []
+    rest = raw.partition(b"\r\n\r\n")[2]
+    while size := int(rest.partition(b"\r\n")[0], 16):
+        start = rest.index(b"\r\n") + 2
+        found.append(rest[start : start + size])
+        rest = rest[start + size + 2 :]
+    return found
+
+
+@pytest.mark.parametrize(("pause", "writes"), [(None, 1), (0.01, 21)])
+def test_what_is_ready_together_leaves_together(pause: float | None, writes: int) -> None:
+    with engine_running(StubEngine([" a"] * 20, pause=pause)) as url:
+        found = pieces(url)
+
+    assert len(split_frames(b"".join(found))) == 21
+    assert len(found) <= writes if pause is None else len(found) >= writes - 2
