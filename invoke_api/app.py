@@ -17,6 +17,7 @@ from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.replies import Nothing, Reply, error_reply
+from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
@@ -36,6 +37,7 @@ class State(TypedDict):
     gate: Gate
     rules: RuleBook
     journal: Journal
+    quotas: Quotas
 
 
 ROUTES = [
@@ -63,6 +65,7 @@ def create_app(
     *,
     gate: Gate | None = None,
     book: RuleBook | None = None,
+    quotas: Quotas | None = None,
     control: bool = True,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
@@ -76,6 +79,7 @@ def create_app(
         gate=gate or Gate(),
         rules=RuleBook() if book is None else book,
         journal=Journal(),
+        quotas=quotas or Quotas(),
     )
 
     @asynccontextmanager

@@ -20,6 +20,7 @@ from invoke_api.config_files import ConfigError
 from invoke_api.engines import EngineChoice, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
+from invoke_api.quotas import Quotas
 from invoke_api.registry import Model, Registry, load_registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, load_rules
@@ -66,7 +67,13 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     calls, book = Calls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
     app = create_app(
-        registry, engines, calls, gate=gate, book=book, control=settings.allows_control
+        registry,
+        engines,
+        calls,
+        gate=gate,
+        book=book,
+        quotas=Quotas(enforced=settings.quotas),
+        control=settings.allows_control,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     asyncio.run(_serve(app, listener, calls, tls, following))

@@ -62,6 +62,8 @@ class Model:
     tokenizer: str
     context_length: int
     service_tiers: tuple[str, ...]
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
     engine: str
     weights: str
     stand_in: str | None
@@ -227,6 +229,8 @@ def _to_model(entry: dict[str, Any]) -> Model:
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
         service_tiers=tuple(entry.get("service_tiers", ["default"])),
+        requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
+        tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),
         engine=entry["engine"],
         weights=entry["weights"],
         stand_in=entry.get("stand_in"),

@@ -45,6 +45,7 @@ class Settings:
     region: str
     rules: Path | None
     strict: bool
+    quotas: bool
     control: bool | None
     tls_cert: Path | None
     tls_key: Path | None
@@ -148,6 +149,7 @@ SERVE_OPTIONS = (
     _option(
         "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
     ),
+    _option("--quotas", is_flag=True, help="Throttle by the registry's quotas a minute."),
     _option("--strict", is_flag=True, help="Refuse every call that no rule answers."),
     click.option(
         "--control/--no-control",

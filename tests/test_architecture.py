@@ -19,6 +19,7 @@ LAYERS = [
     {"validation"},
     {"dialects", "identifiers", "config_files"},
     {"registry", "authentication", "journal", "rules"},
+    {"quotas"},
     {"engines", "settings", "goaway", "header_order", "logs"},
     {"operations"},
     {"control"},

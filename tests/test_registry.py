@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from engine import vllm_engine
-from invoke_api import registry
 from invoke_api.config_files import SCHEMAS, ConfigError
 from invoke_api.identifiers import parse_identifier
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
@@ -103,7 +102,7 @@ def test_a_schema_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     for name, text in {"json.json": "{", "kind.json": '{"type": 7}'}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "model_registry.json").write_bytes((SCHEMAS / "model_registry.json").read_bytes())
-    monkeypatch.setattr(registry, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(config_files, "SCHEMAS", tmp_path)
     file = tmp_path / "registry.yaml"
     for name in ("json.json", "kind.json"):
         file.write_text(GOOD.replace("mistral-7b-instruct.json", name))
@@ -199,6 +198,7 @@ def test_every_schema_is_used() -> None:
     files = {path.name for path in SCHEMAS.glob("*.json")} - {
         "model_registry.json",
         "credentials.json",
+        "rules.json",
     }
     text = DEFAULT_REGISTRY.read_text()
 

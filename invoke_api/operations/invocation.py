@@ -21,6 +21,7 @@ from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import request_id
+from invoke_api.quotas import Quotas
 from invoke_api.rules.book import RuleBook, Verdict
 from invoke_api.rules.playing import Broken, Deltas, faulty, paced, silence, speak
 from invoke_api.rules.rule import Asked
@@ -197,12 +198,16 @@ def open_source(
         )
     except EngineError as error:
         raise to_invoke_error(error) from error
-    if verdict is None:
-        return engine.generate(generation)
-    if verdict.text is None:
+    tokens = len(generation.prompt) + generation.max_tokens
+    quotas: Quotas = request.state.quotas
+    caller = call.caller
+    share = quotas.take(model, caller.region, caller.access_key_id, tokens)
+    if verdict is None or verdict.text is None:
         source = engine.generate(generation)
     else:
         source = speak(verdict.text, tokenizer, generation, model.context_length)
-    if verdict.fault:
+    if share:
+        source = share.metered(source, len(generation.prompt))
+    if verdict and verdict.fault:
         source = faulty(source, verdict.fault, model.id)
-    return paced(source, verdict.pace) if verdict.pace else source
+    return paced(source, verdict.pace) if verdict and verdict.pace else source

@@ -1,0 +1,91 @@
+"""Requests and tokens a minute: what is let through, what is throttled, and in which words."""
+
+import dataclasses
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from engine.protocol import Delta, Usage
+from invoke_api.quotas import TOO_MANY_TOKENS, Quotas
+from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
+from invoke_api.wire.errors import ThrottlingException
+from tests.servers import COMMAND, SEVEN_B, command_running, invoke, wait_until_ready
+
+
+def model(requests: int | None = None, tokens: int | None = None) -> Model:
+    shipped = load_registry(DEFAULT_REGISTRY).models[SEVEN_B]
+    return dataclasses.replace(shipped, requests_per_minute=requests, tokens_per_minute=tokens)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_requests_are_throttled_and_come_back_with_time() -> None:
+    clock = Clock()
+    quotas, limited = Quotas(enforced=True, clock=clock), model(requests=2)
+    for _ in range(2):
+        quotas.take(limited, "us-east-1", "A", 1)
+    with pytest.raises(ThrottlingException, match="Too many requests, please wait"):
+        quotas.take(limited, "us-east-1", "A", 1)
+    clock.now = 30.0
+    quotas.take(limited, "us-east-1", "A", 1)
+    with pytest.raises(ThrottlingException):
+        quotas.take(limited, "us-east-1", "A", 1)
+
+
+def test_regions_and_keys_have_their_own() -> None:
+    quotas, limited = Quotas(enforced=True), model(requests=1)
+    for region, key in (("us-east-1", "A"), ("us-east-1", "B"), ("eu-west-1", "A")):
+        quotas.take(limited, region, key, 1)
+    with pytest.raises(ThrottlingException):
+        quotas.take(limited, "us-east-1", "B", 1)
+
+
+async def test_tokens_are_taken_up_front_and_what_was_not_needed_comes_back() -> None:
+    quotas, limited = Quotas(enforced=True), model(tokens=100)
+    share = quotas.take(limited, "us-east-1", "A", 90)
+    with pytest.raises(ThrottlingException, match=TOO_MANY_TOKENS):
+        quotas.take(limited, "us-east-1", "A", 20)
+
+    async def deltas() -> AsyncGenerator[Delta, None]:
+        yield Delta(" a")
+        yield Delta("", "stop", Usage(10, 2))
+
+    assert share
+    assert [delta async for delta in share.metered(deltas(), 10)][-1].finish == "stop"
+    assert quotas.take(limited, "us-east-1", "A", 85)
+    with pytest.raises(ThrottlingException):
+        quotas.take(limited, "us-east-1", "A", 10)
+
+
+def test_nothing_is_throttled_unless_asked_for() -> None:
+    for _ in range(1_000):
+        assert Quotas().take(model(requests=1, tokens=1), "us-east-1", "A", 10_000) is None
+
+
+def test_the_shipped_quotas_are_awss_defaults() -> None:
+    shipped = load_registry(DEFAULT_REGISTRY).models.values()
+
+    assert [m.requests_per_minute for m in shipped] == [800, 400, 400, 400]
+    assert {m.tokens_per_minute for m in shipped} == {300_000}
+
+
+def test_a_service_with_quotas_throttles(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    text = DEFAULT_REGISTRY.read_text()
+    file.write_text(text.replace("requests_per_minute: 800", "requests_per_minute: 2"))
+    command = [*COMMAND, "--engine", "scripted", "--quotas", "--registry", str(file)]
+    with command_running(command) as url:
+        wait_until_ready(url, seconds=10)
+        answers = [invoke(url, {"prompt": "Hi", "max_tokens": 1}) for _ in range(3)]
+
+    assert [response.status for response, _ in answers] == [200, 200, 429]
+    assert json.loads(answers[-1][1]) == {
+        "message": "Too many requests, please wait before trying again."
+    }
