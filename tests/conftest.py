@@ -9,6 +9,8 @@ from hypothesis import settings
 
 from tests.servers import COMMAND, command_running, wait_until_ready
 
+pytest_plugins = ["pytester"]
+
 # The same examples each time, so that what passed here passes there; `deep` is for looking further.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=200)
 settings.register_profile("deep", deadline=None, max_examples=5_000)

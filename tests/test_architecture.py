@@ -53,7 +53,7 @@ OWNERS = {
     "sentencepiece": {"engine/tokenizer"},
     "boto3": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},
-    "botocore": set(),
+    "botocore": {"invoke_api/testing"},
 }
 
 # All that invoke_api/wire may import beside itself and the standard library.

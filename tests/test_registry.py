@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from engine import vllm_engine
+from invoke_api import config_files
 from invoke_api.config_files import SCHEMAS, ConfigError
 from invoke_api.identifiers import parse_identifier
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from secrets import token_hex
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlsplit
+
+from invoke_api.testing.sessions import shared_session
 
 REGION = "us-east-1"
 SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
@@ -95,24 +96,25 @@ class Bedrock:
 
     def client(self, service: str = "bedrock-runtime", **options: Any) -> Any:  # noqa: ANN401 - boto3's
         """A boto3 client that calls here, with this key."""
-        import boto3  # noqa: PLC0415 - a user of other SDKs needs none
-
-        session = boto3.session.Session(
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            region_name=self.region,
-        )
-        return session.client(service, **{"endpoint_url": self.url, **options})
+        keys = {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "region_name": self.region,
+            "endpoint_url": self.url,
+        }
+        return shared_session().client(service, **{**keys, **options})
 
     def _ask(self, method: str, path: str, document: object = None) -> dict[str, Any]:
-        body = None if document is None else json.dumps(document).encode()
-        request = Request(f"{self.url}/_emulator/{path}", body, method=method)  # noqa: S310 - http, ours
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         try:
-            with urlopen(request, timeout=30) as response:  # noqa: S310 - the same
-                answer: dict[str, Any] = json.load(response)
-        except HTTPError as error:
-            with error:
-                raise ValueError(json.load(error)["error"]) from None
+            body = None if document is None else json.dumps(document)
+            connection.request(method, f"/_emulator/{path}", body)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.load(response)
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ValueError(answer["error"])
         return answer
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from invoke_api.testing.bedrock import SEVEN_B, Bedrock
 from invoke_api.testing.server import server_running
+from invoke_api.testing.sessions import new_session
 
 # What would speak louder than the fixture's own variables.
 LOUDER = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL")
@@ -59,7 +60,7 @@ def bedrock(
     for name in LOUDER:
         monkeypatch.delenv(name, raising=False)
     if "boto3" in sys.modules:  # its default session keeps the keys that it found first
-        monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
+        monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", new_session())
     yield emulated
     emulated.reset()
 

@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-pytest_plugins = ["pytester"]
-
 APP = """
     import json
 
@@ -26,6 +24,11 @@ APP = """
 """
 
 
+# Plugins of this suite's own, which take seconds to import.
+OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "cacheprovider")
+QUICK = [flag for name in OTHERS for flag in ("-p", f"no:{name}")]
+
+
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite beside a program with an `engine` of its own, which breaks whoever loads it."""
@@ -38,7 +41,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(suite: pytest.Pytester, *flags: str) -> pytest.RunResult:
-    return suite.runpytest_subprocess("-p", "no:cacheprovider", *flags)
+    return suite.runpytest_subprocess(*QUICK, *flags)
 
 
 def test_a_test_says_what_is_answered_and_sees_what_was_asked(suite: pytest.Pytester) -> None:
