@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 BUDGET = 3.0  # seconds
 # Plugins of our own suite, which an application's has not.
-OTHERS = (
+OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "xdist")
     "schemathesis",
     "hypothesispytest",
     "asyncio",
