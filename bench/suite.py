@@ -16,14 +16,6 @@ from tempfile import TemporaryDirectory
 BUDGET = 3.0  # seconds
 # Plugins of our own suite, which an application's has not.
 OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "xdist")
-    "schemathesis",
-    "hypothesispytest",
-    "asyncio",
-    "anyio",
-    "timeout",
-    "xdist",
-    "xdist.looponfail",
-)
 NO_OTHERS = [flag for name in OTHERS for flag in ("-p", f"no:{name}")]
 TESTS = """
 import json
