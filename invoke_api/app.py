@@ -113,7 +113,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_bug(request: Request, _: Exception) -> Response:
-    return error_reply(request, InternalServerException())
+    return await _answer_error(request, InternalServerException())
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:

@@ -50,6 +50,31 @@ def reset_http_2(url: str, path: str) -> None:
         until(lambda: running(url) == 0, seconds=1)
 
 
+def stop_reading(url: str, path: str) -> None:
+    """The client's window is full, so the server waits for room, and then it closes."""
+    connection = connect(url)
+    connection.request("POST", path, BODY)
+    until(lambda: running(url) == 1, seconds=5)
+    time.sleep(0.5)
+    connection.close()
+
+
+def stop_reading_http_2(url: str, path: str) -> None:
+    with Client(url) as client:
+        client.request(path, BODY)
+        until(lambda: running(url) == 1, seconds=5)
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("leave", [stop_reading, stop_reading_http_2])
+def test_while_the_server_waits_for_room(leave: Callable[[str, str], None]) -> None:
+    with engine_running(StubEngine([" on" * 10_000] * 10_000)) as url:
+        leave(url, f"/model/{SEVEN_B}/invoke-with-response-stream")
+
+        until(lambda: running(url) == 0, seconds=1)
+        assert call(url, "GET", "/_emulator/requests")[1].count(b'"cancelled"') == 1
+
+
 WAYS = [close_http_1, close_http_2, reset_http_2]
 
 

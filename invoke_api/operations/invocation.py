@@ -143,7 +143,8 @@ async def open_invocation(request: Request, operation: Operation) -> Invocation:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")
     engines: Engines = request.state.engines
     entry.rule_id = verdict.rule_id if verdict else None
-    entry.engine = "rule" if verdict and verdict.text else engines.of(call.model).name
+    by_rule = verdict is not None and verdict.text is not None
+    entry.engine = "rule" if by_rule else engines.of(call.model).name
     source = await aside(len(raw), lambda: open_source(request, call, body, verdict))
     calls: Calls = request.state.calls
     return Invocation(source, call.model.dialect, entry, call.repeated, began, calls)

@@ -67,7 +67,11 @@ class EventStream(Response):
                     step = begin(anext(rest, None))
                     if isinstance(step, Pending):
                         # What is there goes out before anything is waited for, in one write.
-                        ready = await _flush(send, ready)
+                        try:
+                            ready = await _flush(send, ready)
+                        except BaseException:
+                            await step.cancel()
+                            raise
                         frame = await step
                     else:
                         frame = step.value

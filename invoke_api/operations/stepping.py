@@ -1,6 +1,8 @@
 """Coroutines driven by hand: what is ready is taken at once, without a task and without waiting."""
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Coroutine, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -20,16 +22,24 @@ class Pending(Awaitable[T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], waits_for: Any) -> None:  # noqa: ANN401 - asyncio's
         self._coroutine = coroutine
         self._waits_for = waits_for
+        self._thrown: BaseException | None = None
+
+    async def cancel(self) -> None:
+        """Have it end, in place of awaiting it."""
+        self._thrown = CancelledError()
+        with suppress(CancelledError, StopAsyncIteration):
+            await self
 
     def __await__(self) -> Generator[Any, Any, T]:
         waits_for = self._waits_for
         while True:
-            thrown: BaseException | None = None
+            thrown, self._thrown = self._thrown, None
             value = None
-            try:
-                value = yield waits_for
-            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's to see
-                thrown = error
+            if thrown is None:
+                try:
+                    value = yield waits_for
+                except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's
+                    thrown = error
             try:
                 if thrown is None:
                     waits_for = self._coroutine.send(value)

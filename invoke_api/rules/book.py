@@ -82,9 +82,9 @@ class RuleBook:
 
     def pick(self, asked: Asked) -> Verdict | None:
         """What the first rule that matches says; its count goes up."""
-        own = [entry for entry in self._entries if entry.rule.scope == asked.access_key_id]
         everybodys = [entry for entry in self._entries if entry.rule.scope is None]
-        for entry in [*reversed(own), *reversed(everybodys)]:
+        own = [entry for entry in self._entries if entry.rule.scope == asked.access_key_id]
+        for entry in [*(reversed(own) if asked.access_key_id else ()), *reversed(everybodys)]:
             rule = entry.rule
             if entry.is_over() or not rule.when.matches(asked):
                 continue
