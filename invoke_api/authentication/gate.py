@@ -48,6 +48,8 @@ def claimed_key(authorization: str) -> str | None:
 
 
 def _claimed(authorization: str) -> Scope | None:
+    if not authorization:
+        return None
     try:
         return parse_authorization(authorization).scope
     except FrontDoorError:

@@ -17,7 +17,7 @@ from invoke_api.wire.front_door_errors import KeyDenied
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`accept` is the header that says which kind of answer is wanted."""
+    """`accept` is the header, in small letters, that says which kind of answer is wanted."""
 
     name: str
     accept: str
@@ -41,13 +41,16 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     registry: Registry = request.state.registry
     caller = gate.admit(_to_raw(request, body))
     model_id = request.path_params["model_id"]
-    check_members(model_id, request.headers)
+    headers = {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
+    }
+    check_members(model_id, headers)
     identifier = parse_identifier(model_id)
     _check_account(identifier, caller, operation)
     model = registry.find(identifier, caller.region)
-    check_content_type(request.headers.get("Content-Type", ""))
-    check_accept(request.headers.get(operation.accept, ""))
-    return Admitted(caller, model, grant_options(request.headers, model, caller.region))
+    check_content_type(headers.get("content-type", ""))
+    check_accept(headers.get(operation.accept, ""))
+    return Admitted(caller, model, grant_options(headers, model, caller.region))
 
 
 def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:

@@ -17,9 +17,9 @@ from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.eventstream import tear
 
-INVOKE_MODEL = Operation("InvokeModel", accept="Accept")
+INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
-    "InvokeModelWithResponseStream", accept="X-Amzn-Bedrock-Accept"
+    "InvokeModelWithResponseStream", accept="x-amzn-bedrock-accept"
 )
 
 

@@ -6,15 +6,23 @@ from invoke_api.registry import Model
 from invoke_api.validation.request_metadata import check_metadata
 from invoke_api.wire.errors import ValidationException
 
-GUARDRAIL = ("X-Amzn-Bedrock-GuardrailIdentifier", "X-Amzn-Bedrock-GuardrailVersion")
-LATENCY = "X-Amzn-Bedrock-PerformanceConfig-Latency"
-SERVICE_TIER = "X-Amzn-Bedrock-Service-Tier"
-METADATA = "X-Amzn-Bedrock-Request-Metadata"
+GUARDRAIL = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion")
+LATENCY = "x-amzn-bedrock-performanceconfig-latency"
+SERVICE_TIER = "x-amzn-bedrock-service-tier"
+METADATA = "x-amzn-bedrock-request-metadata"
+# Guess: the service model has both in the answer, and no recording shows when.
+REPEATED = {
+    LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
+    SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
+}
 TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
 
 
 def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:
-    """The headers that the answer repeats. Raises `ValidationException` for what can't be had."""
+    """The headers that the answer repeats. Raises `ValidationException` for what can't be had.
+
+    Names of headers are in small letters, as ASGI has them.
+    """
     if any(headers.get(name) for name in GUARDRAIL):  # there is none here that could be named
         raise ValidationException(
             "The guardrail identifier or version provided in the request does not exist."
@@ -26,8 +34,7 @@ def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict
     _check_tier(headers.get(SERVICE_TIER), model)
     if metadata := headers.get(METADATA):
         check_metadata(metadata)
-    # Guess: the service model has both in the answer, and no recording shows when.
-    return {name: headers[name] for name in (LATENCY, SERVICE_TIER) if name in headers}
+    return {name: headers[key] for key, name in REPEATED.items() if key in headers}
 
 
 def _check_tier(tier: str | None, model: Model) -> None:

@@ -83,17 +83,19 @@ MEMBERS = (
         is_sensitive=True,
     ),
 )
+KEYS = tuple((member.header and member.header.lower(), member) for member in MEMBERS)
 
 
 def check_members(model_id: str, headers: Mapping[str, str]) -> None:
-    """Raises `ValidationException` that names all violations."""
-    values = ((member, _value(member, model_id, headers)) for member in MEMBERS)
-    violations = [
-        violation
-        for member, value in values
-        if value is not None
-        for violation in member.violations(value)
-    ]
+    """Raises `ValidationException` that names all violations.
+
+    Names of headers are in small letters, as ASGI has them.
+    """
+    violations: list[str] = []
+    for key, member in KEYS:
+        value = headers.get(key) if key else model_id
+        if value is not None:
+            violations += member.violations(value)
     refuse(violations)
 
 
@@ -104,7 +106,3 @@ def refuse(violations: Sequence[str]) -> None:
         raise ValidationException(
             f"{len(violations)} validation {errors} detected: {'; '.join(violations)}"
         )
-
-
-def _value(member: Member, model_id: str, headers: Mapping[str, str]) -> str | None:
-    return headers.get(member.header) if member.header else model_id

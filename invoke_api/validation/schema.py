@@ -10,6 +10,7 @@ from jsonschema.validators import extend
 
 from invoke_api.validation.document import NotJson, parse_json
 from invoke_api.validation.java import BigInteger
+from invoke_api.validation.quick import compile_quick
 from invoke_api.validation.wording import in_words
 from invoke_api.wire.errors import ValidationException
 
@@ -67,6 +68,7 @@ class BodySchema:
         Validator.check_schema(document)
         quick = extend(Validator, {"properties": _Properties().check})  # type: ignore[no-untyped-call]  # as above
         self._validator = quick(document)
+        self._is_right = compile_quick(document)
         self._defaults = {
             key: schema["default"]
             for key, schema in document["properties"].items()
@@ -80,7 +82,8 @@ class BodySchema:
         """
         try:
             value = parse_json(body)
-            violations = in_words(self._validator.iter_errors(value))
+            is_right = self._is_right(value)
+            violations = [] if is_right else in_words(self._validator.iter_errors(value))
         except (NotJson, RecursionError):  # jsonschema shows the value in its message, at any depth
             raise ValidationException(NOT_JSON) from None
         if violations:
