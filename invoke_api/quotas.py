@@ -56,7 +56,7 @@ class Quotas:
                 requests.level -= 1
             if pool:
                 pool.level -= tokens
-        return Share(pool, tokens) if pool else None
+        return Share(pool, tokens, self._lock) if pool else None
 
     def _bucket(
         self, kind: str, model: Model, region: str, key: str | None, rate: int | None
@@ -76,6 +76,7 @@ class Share:
 
     pool: _Bucket
     tokens: int
+    lock: Lock
 
     async def metered(
         self, deltas: AsyncGenerator[Delta, None], input_tokens: int
@@ -88,4 +89,5 @@ class Share:
                     used += 1
                     yield delta
         finally:
-            self.pool.level = min(self.pool.rate, self.pool.level + self.tokens - used)
+            with self.lock:
+                self.pool.level = min(self.pool.rate, self.pool.level + self.tokens - used)
