@@ -21,7 +21,7 @@ settings.load_profile("steady")
 def scripted() -> Iterator[str]:
     """The URL of `invoke-api serve --engine scripted`."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         yield url
 
 

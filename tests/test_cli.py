@@ -102,7 +102,7 @@ def test_what_can_not_work_is_refused_in_a_sentence(
 def test_callers_may_be_taken_to_be_elsewhere() -> None:
     command = [*COMMAND, "--engine", "scripted", "--region", "eu-central-1"]
     with command_running(command) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         response, _ = invoke(url, {"prompt": "Hi"})
 
     assert response.headers["x-amzn-ErrorType"].startswith("ResourceNotFoundException:")
@@ -129,7 +129,7 @@ def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
 def test_every_flag_may_be_a_variable() -> None:
     env = {"INVOKE_API_ENGINE": "scripted", "INVOKE_API_PORT": "0", "INVOKE_API_MODEL": MIXTRAL}
     with command_running([PROGRAM, "serve"], env) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         _, body = call(url, "GET", "/_emulator/health")
 
     assert list(json.loads(body)["models"]) == [MIXTRAL]
@@ -139,7 +139,7 @@ def test_all_interfaces_may_be_asked_for() -> None:
     command = [*COMMAND, "--engine", "scripted"]
     with command_running([*command, "--host", "::1"]) as url:
         assert url.startswith("http://[::1]:")
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
     with command_running([*command, "--host", "0.0.0.0", "--allow-anonymous"]) as url:
         assert (
             call(url.replace("0.0.0.0", "127.0.0.1"), "GET", "/_emulator/health")[0].status == 200

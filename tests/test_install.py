@@ -35,7 +35,7 @@ def test_it_answers_with_neither_torch_nor_vllm(clean: Path) -> None:
     with command_running(
         [str(clean / "invoke-api"), "serve", "--engine", "scripted", "--port", "0"]
     ) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         response, _ = invoke(url, {"prompt": "Hi"})
 
     assert run(clean / "python", "-c", missing) == "[None, None]\n"

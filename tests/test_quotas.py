@@ -83,7 +83,7 @@ def test_a_service_with_quotas_throttles(tmp_path: Path) -> None:
     file.write_text(text.replace("requests_per_minute: 800", "requests_per_minute: 2"))
     command = [*COMMAND, "--engine", "scripted", "--quotas", "--registry", str(file)]
     with command_running(command) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         answers = [invoke(url, {"prompt": "Hi", "max_tokens": 1}) for _ in range(3)]
 
     assert [response.status for response, _ in answers] == [200, 200, 429]

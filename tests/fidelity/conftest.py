@@ -88,5 +88,5 @@ def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
         for service, auth in (("open", "none"), ("sigv4",) * 2, ("bearer",) * 2, ("any",) * 2):
             command = [*COMMAND, "--engine", "scripted", "--auth", auth, *files]
             urls[service] = stack.enter_context(command_running(command))
-            wait_until_ready(urls[service], seconds=10)
+            wait_until_ready(urls[service], seconds=30)
         yield urls

@@ -38,7 +38,7 @@ BODY = json.dumps({"prompt": "Why?", "max_tokens": 50})
 def shared() -> Iterator[str]:
     """A service of our own: rules of others would speak too."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         yield url
 
 
@@ -250,7 +250,7 @@ def test_strict_refuses_what_no_rule_answers(tmp_path: Path) -> None:
     file.write_text('rules:\n  - {when: {prompt: known}, reply: " Yes."}\n')
     command = [*COMMAND, "--engine", "scripted", "--strict", "--rules", str(file)]
     with command_running(command) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         known, body = invoke(url, {"prompt": "known"})
         unknown, refusal = invoke(url, {"prompt": "other"})
 
@@ -264,7 +264,7 @@ def test_a_file_of_rules_is_followed(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text("rules: [{reply: ' one'}]\n")
     with command_running([*COMMAND, "--engine", "scripted", "--rules", str(file)]) as url:
-        wait_until_ready(url, seconds=10)
+        wait_until_ready(url, seconds=30)
         for text in ("rules: [{reply: ' two'}]\n", "rules: [{reply: 7}]\n"):
             file.write_text(text)
             time.sleep(1.2)

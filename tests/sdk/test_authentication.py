@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.sdk.javascript import call_js
-from tests.servers import COMMAND, LARGE, SEVEN_B, command_running
+from tests.servers import COMMAND, LARGE, SEVEN_B, command_running, wait_until_ready
 
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -57,6 +57,7 @@ def guarded(keys: Path) -> Iterator[str]:
     """The URL of a service that wants a signature or an API key."""
     command = [*COMMAND, "--engine", "scripted", "--auth", "any", "--credentials", str(keys)]
     with command_running(command) as url:
+        wait_until_ready(url, seconds=30)
         yield url
 
 
@@ -79,6 +80,7 @@ def tls(keys: Path, authority: Path) -> Iterator[str]:
     command = [*COMMAND, "--engine", "scripted", "--auth", "any", "--credentials", str(keys)]
     with command_running([*command, *files]) as url:
         assert url.startswith("https://127.0.0.1:")
+        wait_until_ready(url, seconds=30)
         yield url
 
 
