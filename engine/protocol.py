@@ -41,6 +41,9 @@ class Delta(NamedTuple):
     usage: Usage | None = None  # on the last delta, and only there
 
 
+Deltas = AsyncGenerator[Delta, None]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """Where an engine is in its life; `reason` says why it failed."""

@@ -78,7 +78,7 @@ def create_app(
         calls=calls,
         gate=gate or Gate(),
         rules=RuleBook() if book is None else book,
-        journal=Journal(),
+        journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
     )
 

@@ -4,17 +4,15 @@ Source: General Reference, Amazon Bedrock quotas; User Guide, quotas-token-burnd
 takes its input tokens and `max_tokens` at once, and what it did not need comes back at its end.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 
-from engine.protocol import Delta
+from engine.protocol import Deltas
 from invoke_api.registry import Model
 from invoke_api.wire.errors import ThrottlingException
-
-Deltas = AsyncGenerator[Delta, None]
 
 TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
 
@@ -78,9 +76,7 @@ class Share:
     tokens: int
     lock: Lock
 
-    async def metered(
-        self, deltas: AsyncGenerator[Delta, None], input_tokens: int
-    ) -> AsyncGenerator[Delta, None]:
+    async def metered(self, deltas: Deltas, input_tokens: int) -> Deltas:
         """The same deltas; the tokens that they did not need go back at their end."""
         used = input_tokens
         try:

@@ -23,6 +23,8 @@ from invoke_api.dialects import DIALECTS, Dialect
 from invoke_api.identifiers import Identifier
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
+    END_OF_LIFE,
+    NOT_ON_DEMAND,
     AccessDeniedException,
     ResourceNotFoundException,
     ValidationException,
@@ -97,10 +99,7 @@ class Registry:
             raise _invalid()
         listing = self._listing(identifier, region)
         if listing.end_of_life and listing.end_of_life <= datetime.now(UTC).date():
-            raise ResourceNotFoundException(
-                "This model version has reached the end of its life."
-                " Please upgrade to an active model."
-            )
+            raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
             raise AccessDeniedException
         return self.models[listing.id]
@@ -114,11 +113,7 @@ class Registry:
             raise _invalid()
         listing = self.listings[identifier.id]
         if not listing.is_on_demand:
-            raise ValidationException(
-                f"Invocation of model ID {identifier.id} with on-demand throughput isn't supported."
-                " Retry your request with the ID or ARN of an inference profile that contains this"
-                " model."
-            )
+            raise ValidationException(NOT_ON_DEMAND.format(model_id=identifier.id))
         if listing.regions is not None and region not in listing.regions:
             raise ResourceNotFoundException
         return listing

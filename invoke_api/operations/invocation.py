@@ -11,19 +11,19 @@ from typing import Any, NoReturn, TypeVar
 from starlette.requests import Request
 
 from engine.errors import EngineError
-from engine.protocol import Delta, Usage
+from engine.protocol import Delta, Deltas, Usage
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects import Dialect
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.engines import Engines
-from invoke_api.journal import Entry, Journal
+from invoke_api.journal import LONGEST, Entry, Journal
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import request_id
 from invoke_api.quotas import Quotas
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import Broken, Deltas, faulty, paced, silence, speak
+from invoke_api.rules.playing import Broken, faulty, paced, silence, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import (
     InternalServerException,
@@ -94,7 +94,7 @@ class Invocation:
             self.entry.end("cancelled")
             return error
         told = _to_invoke_error(error)
-        if isinstance(told, InternalServerException):
+        if isinstance(told, InternalServerException) and told is not error:  # not a rule's
             log.error("request %s failed", self.entry.request_id, exc_info=error)
         self.entry.fail(told, in_stream=told.in_stream or bool(self.entry.texts))
         return told
@@ -157,7 +157,7 @@ def open_entry(request: Request, raw: bytes, operation: Operation) -> Entry:
         operation=operation.name,
         model_id=request.path_params["model_id"],
         headers=tuple(request.scope["headers"]),
-        body=raw,
+        body=raw[:LONGEST],
         access_key_id=claimed_key(request.headers.get("Authorization", "")),
     )
     journal: Journal = request.state.journal

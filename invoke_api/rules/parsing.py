@@ -1,14 +1,14 @@
 """Documents into rules; every mistake is a sentence that says where."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jsonschema import ValidationError
 
-from invoke_api.config_files import Source, find_mistakes, load_schema, read_config
+from invoke_api.config_files import find_mistakes, load_schema, read_config
 from invoke_api.rules.rule import Fault, Pace, Reply, Rule, When
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
@@ -29,17 +29,8 @@ EXCEPTIONS = {
 STATES: dict[str, tuple[type[InvokeError], str | None]] = {
     "not-ready": (errors.ModelNotReadyException, None),
     "access-denied": (errors.AccessDeniedException, None),
-    "end-of-life": (
-        errors.ResourceNotFoundException,
-        "This model version has reached the end of its life. Please upgrade to an active model.",
-    ),
-    "on-demand-not-supported": (
-        errors.ValidationException,
-        (
-            "Invocation of model ID {model_id} with on-demand throughput isn't supported. Retry"
-            " your request with the ID or ARN of an inference profile that contains this model."
-        ),
-    ),
+    "end-of-life": (errors.ResourceNotFoundException, errors.END_OF_LIFE),
+    "on-demand-not-supported": (errors.ValidationException, errors.NOT_ON_DEMAND),
     "unavailable": (errors.ServiceUnavailableException, None),
 }
 
@@ -49,10 +40,10 @@ def load_rules(path: Path) -> list[Rule]:
     document, source = read_config(path)
     if mistakes := list(find_mistakes(document, source, "rules.json")):
         raise RuleError("\n".join(mistakes))
-    return parse_rules(document, source)
+    return _to_rules(document["rules"], lambda index: source.where(["rules", index]))
 
 
-def parse_rules(document: Any, source: Source | None = None) -> list[Rule]:  # noqa: ANN401 - any JSON
+def parse_rules(document: Any) -> list[Rule]:  # noqa: ANN401 - any JSON
     """One rule, a list of them, or `{"rules": [...]}`. Raises `RuleError`."""
     if isinstance(document, dict) and "rules" not in document:
         document = [document]
@@ -61,9 +52,12 @@ def parse_rules(document: Any, source: Source | None = None) -> list[Rule]:  # n
     schema_errors = Validator(load_schema("rules.json")).iter_errors(document)
     if mistakes := [_sentence(error) for error in schema_errors]:
         raise RuleError("; ".join(mistakes))
-    entries = document["rules"]
+    return _to_rules(document["rules"], lambda index: f"rule {index + 1}")
+
+
+def _to_rules(entries: Sequence[Mapping[str, Any]], where: Callable[[int], str]) -> list[Rule]:
     problems = [
-        f"{source.where(['rules', index]) if source else f'rule {index + 1}'}: {problem}"
+        f"{where(index)}: {problem}"
         for index, entry in enumerate(entries)
         for problem in _problems(entry)
     ]
@@ -139,8 +133,9 @@ def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
         return Reply(texts=(reply,))
     if isinstance(reply, list):
         return Reply(texts=tuple(reply))
-    texts = reply.get("texts") or [reply[key] for key in ("text",) if key in reply]
-    return Reply(texts=tuple(texts), echo=reply.get("echo", False))
+    if "echo" in reply:
+        return Reply(echo=True)
+    return _to_reply(reply.get("texts", reply.get("text")))
 
 
 def _to_fault(entry: Mapping[str, Any]) -> Fault | None:

@@ -1,16 +1,13 @@
 """A verdict played: deltas from a text, at a pace, that break where they are told."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from random import Random
 
-from engine.protocol import Delta, GenerationRequest, check_request
+from engine.protocol import Delta, Deltas, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer
 from engine.transcript import Transcript
 from invoke_api.rules.rule import Fault, Pace
-
-Deltas = AsyncGenerator[Delta, None]
 
 
 class Broken(Exception):

@@ -1,4 +1,4 @@
-"""One rule: when it speaks, and what it says or breaks. Made from a document by `parse_rule`."""
+"""One rule: when it speaks, and what it says or breaks. Made from a document by `parse_rules`."""
 
 import re
 from collections.abc import Callable, Mapping

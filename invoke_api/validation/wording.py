@@ -97,7 +97,8 @@ def _required(error: ValidationError) -> Iterator[str]:
 
 
 def _extraneous(error: ValidationError) -> Iterator[str]:
-    known = error.schema["properties"]  # type: ignore[index]  # a schema that is a bool has no keywords
+    assert isinstance(error.schema, dict), "a schema that is a bool has no keywords"
+    known = error.schema.get("properties", {})
     for key in hash_map_order(islice(_instance(error), MOST_VIOLATIONS)):
         if key not in known:
             yield f"extraneous key [{key}] is not permitted"

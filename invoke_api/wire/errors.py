@@ -19,6 +19,15 @@ from invoke_api.wire.eventstream import encode_frame
 
 JSON = "application/json"
 
+# Said of a model both by the registry and by a rule that puts it into that state.
+END_OF_LIFE = (
+    "This model version has reached the end of its life. Please upgrade to an active model."
+)
+NOT_ON_DEMAND = (
+    "Invocation of model ID {model_id} with on-demand throughput isn't supported. Retry your"
+    " request with the ID or ARN of an inference profile that contains this model."
+)
+
 
 class InvokeError(Exception):
     """Subclasses bear AWS's own names: the class name is what the client reads.

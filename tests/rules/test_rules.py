@@ -309,6 +309,12 @@ def test_the_journal_shows_all_but_secrets(url: str) -> None:
     assert requests(url, "?ended=error&operation=InvokeModel") == [bad, bearer]
 
 
+def test_the_journal_keeps_the_beginning_of_a_long_body(url: str) -> None:
+    invoke(url, b'{"prompt": "' + b"x" * 1_000_000 + b'"}')
+
+    assert len(requests(url)[0]["body"]) == 65_536
+
+
 def test_the_journal_is_bounded_and_forgets(url: str) -> None:
     for _ in range(1_010):
         invoke(url, b"{")

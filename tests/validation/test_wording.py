@@ -151,6 +151,11 @@ CASES: list[tuple[str, tuple[dict[str, Any], Any], list[str]]] = [
         ],
     ),
     (
+        "no properties at all",
+        of({"additionalProperties": False}, {"k": 1}),
+        ["#/x: extraneous key [k] is not permitted"],
+    ),
+    (
         "deep down",
         (
             {
