@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ExceptionHandler
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.control.health import health, ready
@@ -93,13 +94,7 @@ def create_app(
     app = Starlette(
         routes=ROUTES + CONTROL if control else ROUTES,
         lifespan=lifespan,
-        exception_handlers={
-            InvokeError: _answer_error,
-            ClientLeft: _answer_nobody,
-            404: _answer_unknown,
-            405: _answer_unknown,
-            Exception: _answer_bug,
-        },
+        exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False  # Bedrock knows no redirects
     return app
@@ -125,3 +120,12 @@ async def _answer_unknown(request: Request, _: Exception) -> Response:
         await read_body(request)  # an answer before its end would cut off who is sending it
     # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
     return Reply(request, UNKNOWN_OPERATION, status=400 if request.method == "CONNECT" else 200)
+
+
+HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
+    InvokeError: _answer_error,
+    ClientLeft: _answer_nobody,
+    404: _answer_unknown,
+    405: _answer_unknown,
+    Exception: _answer_bug,
+}

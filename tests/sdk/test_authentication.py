@@ -128,6 +128,19 @@ def test_boto3s_wrong_signature_does_not(guarded: str, signer: dict[str, Any], c
     assert ask(guarded, **signer)[0] == code
 
 
+def test_keys_of_the_environment_pass() -> None:
+    env = {
+        "INVOKE_API_ACCESS_KEY_ID": KEY_ID,
+        "INVOKE_API_SECRET_ACCESS_KEY": SECRET,
+        "INVOKE_API_SESSION_TOKEN": TOKEN,
+    }
+    with command_running([*COMMAND, "--engine", "scripted", "--auth", "sigv4"], env) as url:
+        wait_until_ready(url, seconds=30)
+
+        assert "outputs" in ask(url, **signing(token=TOKEN))
+        assert ask(url, **signing()) == UNKNOWN
+
+
 def test_a_signature_tells_the_region(guarded: str) -> None:
     code, message = ask(guarded, region_name="eu-central-1", **signing())
 

@@ -44,9 +44,7 @@ def run(suite: pytest.Pytester, *flags: str) -> pytest.RunResult:
     return suite.runpytest_subprocess(*QUICK, *flags)
 
 
-def test_a_test_says_what_is_answered_and_sees_what_was_asked(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
-        """
+TESTS = """
         import os
 
         import pytest
@@ -95,8 +93,11 @@ def test_a_test_says_what_is_answered_and_sees_what_was_asked(suite: pytest.Pyte
             client.close()
 
             assert bedrock.requests[0]["model_id"] == "mistral.mixtral-8x7b-instruct-v0:1"
-        """
-    )
+"""
+
+
+def test_a_test_says_what_is_answered_and_sees_what_was_asked(suite: pytest.Pytester) -> None:
+    suite.makepyfile(TESTS)
     result = run(suite)
 
     result.assert_outcomes(passed=6)
