@@ -11,12 +11,14 @@ from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
 from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.library import Library
 from invoke_api.control.health import health, ready
 from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
+from invoke_api.operations.replay import Replay, replay
 from invoke_api.operations.replies import Nothing, Reply, error_reply
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
@@ -39,8 +41,13 @@ class State(TypedDict):
     rules: RuleBook
     journal: Journal
     quotas: Quotas
+    replay: Replay
 
 
+HEALTH = [
+    Route("/_emulator/health", health),
+    Route("/_emulator/ready", ready),
+]
 ROUTES = [
     Route("/model/{model_id:path}/invoke", invoke_model, methods=["POST"]),
     Route(
@@ -48,8 +55,12 @@ ROUTES = [
         invoke_model_with_response_stream,
         methods=["POST"],
     ),
-    Route("/_emulator/health", health),
-    Route("/_emulator/ready", ready),
+]
+# In place of those: what was recorded is there, of whatever operation.
+METHODS = ["GET", "POST", "PUT", "DELETE"]
+REPLAYED = [
+    Route("/model/{model_id:path}/{action}", replay, methods=METHODS),
+    Route("/{path:path}", replay, methods=METHODS),
 ]
 # What lets a test say what is answered, and see what was asked: not for strangers.
 CONTROL = [
@@ -68,10 +79,12 @@ def create_app(
     book: RuleBook | None = None,
     quotas: Quotas | None = None,
     control: bool = True,
+    recordings: Replay | None = None,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
-    With `control`, tests may give rules and read the journal over HTTP.
+    With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
+    answer, whatever they are of, and the engines are for rules only.
     """
     state = State(
         registry=registry,
@@ -81,6 +94,7 @@ def create_app(
         rules=RuleBook() if book is None else book,
         journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
+        replay=recordings or Replay(Library(())),
     )
 
     @asynccontextmanager
@@ -92,7 +106,7 @@ def create_app(
             await engines.close()
 
     app = Starlette(
-        routes=ROUTES + CONTROL if control else ROUTES,
+        routes=HEALTH + (CONTROL if control else []) + (REPLAYED if recordings else ROUTES),
         lifespan=lifespan,
         exception_handlers=HANDLERS,
     )

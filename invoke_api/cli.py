@@ -1,9 +1,10 @@
-"""`invoke-api`: serve, exec, models, check."""
+"""`invoke-api`: serve, record, exec, models, check."""
 
 import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -16,10 +17,14 @@ from invoke_api import __version__
 from invoke_api.app import create_app
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.files import CassetteWriter, load_recordings
+from invoke_api.cassettes.library import Library, to_cassettes
 from invoke_api.config_files import ConfigError
 from invoke_api.engines import EngineChoice, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
+from invoke_api.operations.replay import Replay
+from invoke_api.operations.stale import explain_stale
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Model, Registry, load_registry
 from invoke_api.rules.book import RuleBook
@@ -29,11 +34,14 @@ from invoke_api.rules.watching import follow
 from invoke_api.server import Tls, open_socket, serve, stop_signal, to_url
 from invoke_api.settings import (
     KEY_VARIABLES,
+    RECORD_OPTIONS,
+    SERVE_OPTIONS,
+    RecordSettings,
     Settings,
     keys_of_environment,
     registry_option,
     run_with,
-    serve_options,
+    with_options,
 )
 from invoke_api.testing import bedrock_running
 
@@ -47,7 +55,7 @@ def main() -> None:
 
 
 @main.command("serve")
-@serve_options
+@with_options(SERVE_OPTIONS)
 def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and types them
     """Answer the Bedrock Runtime API."""
     settings = Settings(**flags)
@@ -59,11 +67,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         engines = build_engines(registry.models.values(), choice)
     except EngineDead as error:
         raise click.ClickException(str(error)) from error
-    try:
-        listener = open_socket(settings.host, settings.port)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
+    recordings = _load_recordings(settings, registry)
+    listener = _listen(settings.host, settings.port)
     calls, book = Calls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
     app = create_app(
@@ -74,6 +79,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         book=book,
         quotas=Quotas(enforced=settings.quotas),
         control=settings.allows_control,
+        recordings=recordings,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     asyncio.run(_serve(app, listener, calls, tls, following))
@@ -93,6 +99,29 @@ async def _serve(
     if task:
         task.cancel()
     log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket:
+    try:
+        return open_socket(host, port)
+    except OSError as error:
+        where = f"{host}:{port}"
+        raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
+
+
+def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
+    if settings.cassettes is None:
+        return None
+    try:
+        recordings = load_recordings(settings.cassettes)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    cassettes = to_cassettes(recordings, partial(explain_stale, registry))
+    for cassette in cassettes:
+        if cassette.stale:
+            log.warning("%s is stale and answers nothing: %s", cassette.where, cassette.stale)
+    library = Library(cassettes, nearest=settings.match == "nearest")
+    return Replay(library, timed=settings.timing == "recorded")
 
 
 def _load_rules(path: Path | None) -> list[Rule]:
@@ -127,6 +156,34 @@ def _build_tls(settings: Settings) -> Tls | None:
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error
     return tls
+
+
+@main.command("record")
+@with_options(RECORD_OPTIONS)
+def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names and types them
+    """Stand between an app and Bedrock, and keep what passes in cassettes.
+
+    Calls are signed anew with your own AWS credentials, found as boto3 finds them.
+    """
+    settings = RecordSettings(**flags)
+    set_up_logs(settings.log_format)
+    try:
+        from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - an extra brings httpx
+        from invoke_api.recording.upstream import open_upstream  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise click.ClickException(f"{error}: install invoke-api[record]") from error
+    try:
+        upstream = open_upstream(
+            url=settings.upstream, region=settings.region, profile=settings.profile
+        )
+        writer = CassetteWriter(settings.to)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
+    listener = _listen(settings.host, settings.port)
+    calls = Calls()
+    asyncio.run(_serve(create_recorder(upstream, writer, calls), listener, calls, None, None))
 
 
 @main.command(

@@ -116,6 +116,7 @@ def _demo_weights(name: str, cache: Path) -> str:
 
 KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
     "scripted": _plan_scripted,
+    "replay": _plan_scripted,  # recordings answer for it; its tokenizer is for rules
     "vllm": _plan_vllm,
 }
 

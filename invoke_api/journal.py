@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -18,9 +18,20 @@ HIDDEN = "[redacted]"
 Ended = Literal["stop", "length", "error", "cancelled", "cut"]
 
 
+class Failure(NamedTuple):
+    """What the client was told."""
+
+    type: str
+    message: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One call. `ended` is None while it runs; times are in milliseconds."""
+    """One call. `ended` is None while it runs; times are in milliseconds.
+
+    `cassette` is where the recording stands that answered, and `differs` how this request is not
+    the recorded one.
+    """
 
     request_id: str
     operation: str
@@ -33,18 +44,23 @@ class Entry:
     engine: str | None = None
     rule_id: str | None = None
     status: int | None = None
-    error: InvokeError | None = None
+    error: Failure | None = None
     texts: list[str] = field(default_factory=list)
     input_tokens: int | None = None
     output_tokens: int | None = None
     latency: int | None = None
     first_byte_latency: int | None = None
     ended: Ended | None = None
+    cassette: str | None = None
+    differs: tuple[str, ...] = ()
 
     def fail(self, error: InvokeError, *, in_stream: bool = False) -> None:
+        failure = Failure(error.code, error.message)
+        self.fail_as(failure, 200 if in_stream else error.status)
+
+    def fail_as(self, failure: Failure, status: int) -> None:
         if self.ended is None:
-            self.ended, self.error = "error", error
-            self.status = 200 if in_stream else error.status
+            self.ended, self.error, self.status = "error", failure, status
 
     def end(self, ended: Finish | Literal["cancelled", "cut"]) -> None:
         """The first word counts: a stream that has stopped can't be cancelled any more."""
@@ -65,13 +81,14 @@ class Entry:
             "engine": self.engine,
             "rule_id": self.rule_id,
             "status": self.status,
-            "error": self.error and {"type": self.error.code, "message": self.error.message},
+            "error": self.error and self.error._asdict(),
             "text": "".join(self.texts)[:LONGEST],
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "latency_ms": self.latency,
             "first_byte_latency_ms": self.first_byte_latency,
             "ended": self.ended,
+            **({"cassette": self.cassette, "differs": self.differs} if self.cassette else {}),
         }
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ KEY_VARIABLES = (
 )
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_PATH = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +40,9 @@ class Settings:
     registry: Path
     model: tuple[str, ...]
     engine: str | None
+    cassettes: Path | None
+    match: str
+    timing: str
     demo: bool
     auth: str
     credentials: Path | None
@@ -59,6 +64,8 @@ class Settings:
                 " Say --auth sigv4, bearer or any and name the keys with --credentials;"
                 " or --allow-anonymous if that is what you want."
             )
+        if (self.engine == "replay") != (self.cassettes is not None):
+            raise click.UsageError("--engine replay and --cassettes go together.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise click.UsageError("--tls-cert and --tls-key go together.")
         if self.region not in PARTITIONS:
@@ -68,6 +75,31 @@ class Settings:
     def allows_control(self) -> bool:
         """Whether rules and journal may be reached: where everybody may call, everybody may."""
         return self.auth == "none" if self.control is None else self.control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSettings:
+    """Everything `invoke-api record` can be told. Raises `click.UsageError` likewise."""
+
+    to: Path
+    upstream: str | None
+    region: str | None
+    profile: str | None
+    host: str
+    port: int
+    allow_anonymous: bool
+    log_format: str
+
+    def __post_init__(self) -> None:
+        if not self.allow_anonymous and not _is_loopback(self.host):
+            raise click.UsageError(
+                f"On {self.host} anybody who reaches this machine could call AWS in your name;"
+                " --allow-anonymous if that is what you want."
+            )
+        if self.upstream and not re.fullmatch(r"https?://[^/?#]+/?", self.upstream):
+            raise click.UsageError("--upstream is a URL without a path: https://HOST[:PORT]")
+        if self.region is not None and self.region not in PARTITIONS:
+            raise click.UsageError(f"AWS has no region {self.region!r}.")
 
 
 def _is_loopback(host: str) -> bool:
@@ -113,20 +145,53 @@ registry_option = _option(
     help="The model registry.",
 )
 
-SERVE_OPTIONS = (
-    _option("--host", default="127.0.0.1", help="Address to listen on."),
-    _option(
-        "--port",
-        type=click.IntRange(0, 65_535),
-        default=8080,
-        help="Port to listen on; 0 picks a free one and prints it.",
+host_option = _option("--host", default="127.0.0.1", help="Address to listen on.")
+port_option = _option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    help="Port to listen on; 0 picks a free one and prints it.",
+)
+log_option = _option("--log-format", type=click.Choice(["text", "json"]), default="text")
+
+RECORD_OPTIONS = (
+    click.option(
+        "--to",
+        required=True,
+        type=_PATH,
+        help="A folder, for a file each call; or a file that ends with .json, for all.",
     ),
+    click.option("--upstream", help="Where calls go on to, in place of AWS: https://HOST[:PORT]"),
+    click.option("--region", help="For every call, in place of the one that it is signed for."),
+    click.option("--profile", help="The profile of AWS's configuration to sign with."),
+    host_option,
+    port_option,
+    click.option("--allow-anonymous", is_flag=True, help="Listen beyond loopback."),
+    log_option,
+)
+
+SERVE_OPTIONS = (
+    host_option,
+    port_option,
     registry_option,
     _option("--model", multiple=True, help="Serve this model id only; may be said repeatedly."),
     _option(
         "--engine",
-        type=click.Choice(["vllm", "scripted"]),
+        type=click.Choice(["vllm", "scripted", "replay"]),
         help="Use this engine for every model, whatever the registry says.",
+    ),
+    _option("--cassettes", type=_PATH, help="What --engine replay answers from: a file, a folder."),
+    _option(
+        "--match",
+        type=click.Choice(["strict", "nearest"]),
+        default="strict",
+        help="Which recording answers: that of the very same request, or else the nearest.",
+    ),
+    _option(
+        "--timing",
+        type=click.Choice(["none", "recorded"]),
+        default="none",
+        help="Whether recordings come at once, or as slowly as they once came.",
     ),
     _option("--demo", is_flag=True, help="Small demo checkpoints in place of the real weights."),
     _option(
@@ -166,12 +231,16 @@ SERVE_OPTIONS = (
         default=_default_cache,
         help="Where the demo checkpoints are kept.",
     ),
-    _option("--log-format", type=click.Choice(["text", "json"]), default="text"),
+    log_option,
 )
 
 
-def serve_options(command: Command) -> Command:
-    """All flags of `invoke-api serve`, in the order above."""
-    for option in reversed(SERVE_OPTIONS):
-        command = option(command)
-    return command
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """All these flags, in their order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add

@@ -34,17 +34,20 @@ class Gate:
 
 
 def _anybody(gate: Gate, request: RawRequest) -> Caller:
-    scope = _claimed(request.header(b"authorization") or "")
-    if scope is None:
-        return Caller(gate.region)
-    region = scope.region if scope.region in PARTITIONS else gate.region
-    return Caller(region, scope.access_key_id)
+    authorization = request.header(b"authorization") or ""
+    return Caller(claimed_region(authorization) or gate.region, claimed_key(authorization))
 
 
 def claimed_key(authorization: str) -> str | None:
     """The access key id that a signature names, be it right or wrong."""
     scope = _claimed(authorization)
     return scope.access_key_id if scope else None
+
+
+def claimed_region(authorization: str) -> str | None:
+    """The region that a signature names, if it is one of AWS's."""
+    scope = _claimed(authorization)
+    return scope.region if scope and scope.region in PARTITIONS else None
 
 
 def _claimed(authorization: str) -> Scope | None:

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from invoke_api.journal import Journal
+from invoke_api.operations.replay import Replay
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, parse_rules
 
@@ -50,12 +51,14 @@ async def requests(request: Request) -> Response:
 
 
 async def reset(request: Request) -> Response:
-    """Rules and journal gone, `?scope=` one caller's."""
+    """Rules and journal gone, recordings anew from their first: `?scope=` for one caller."""
     book: RuleBook = request.state.rules
     journal: Journal = request.state.journal
     scope = request.query_params.get("scope")
     book.remove(scope=scope)
     journal.clear(scope)
+    recordings: Replay = request.state.replay
+    recordings.library.forget_turns(scope)
     return _json({})
 
 

@@ -39,7 +39,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     """
     gate: Gate = request.state.gate
     registry: Registry = request.state.registry
-    caller = gate.admit(_to_raw(request, body))
+    caller = gate.admit(to_raw(request, body))
     model_id = request.path_params["model_id"]
     headers = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
@@ -63,7 +63,7 @@ def _check_account(identifier: Identifier, caller: Caller, operation: Operation)
         )
 
 
-def _to_raw(request: Request, body: bytes) -> RawRequest:
+def to_raw(request: Request, body: bytes) -> RawRequest:
     headers = tuple(request.scope["headers"])
     if request.scope["http_version"] == "2":
         # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.

@@ -1,124 +1,42 @@
-"""One invocation: checked, answered by an engine or a rule, measured, noted in the journal."""
+"""One invocation: checked, and answered by an engine or a rule."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from engine.errors import EngineError
-from engine.protocol import Delta, Deltas, Usage
+from engine.protocol import Deltas
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects import Dialect
-from invoke_api.dialects.invocation import Metrics
 from invoke_api.engines import Engines
 from invoke_api.journal import LONGEST, Entry, Journal
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import to_invoke_error
+from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.quotas import Quotas
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import Broken, faulty, paced, silence, speak
+from invoke_api.rules.playing import faulty, paced, silence, speak
 from invoke_api.rules.rule import Asked
-from invoke_api.wire.errors import (
-    InternalServerException,
-    InvokeError,
-    ServiceUnavailableException,
-    ValidationException,
-)
+from invoke_api.wire.errors import ValidationException
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
 
 
-@dataclass(slots=True)
-class Invocation:
-    """One call on its way through the engine, and what is measured of it."""
+@dataclass(slots=True, kw_only=True)
+class Invocation(Measured):
+    """One call on its way through the engine; `repeated` are headers that the answer repeats."""
 
-    source: Deltas
     dialect: Dialect
-    entry: Entry
     repeated: dict[str, str]
-    began: float
-    calls: Calls
-    first_delta: float | None = None
-    usage: Usage = field(default=Usage(0, 0))
-
-    async def deltas(self) -> Deltas:
-        """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
-        try:
-            async with aclosing(self.source) as deltas:
-                async for delta in deltas:
-                    self.first_delta = self.first_delta or monotonic()
-                    self.entry.texts.append(delta.text)
-                    if delta.finish:
-                        self._end(delta)
-                    yield delta
-                    if delta.finish:
-                        return
-            _miss_the_end()
-        except GeneratorExit:
-            self.entry.end("cancelled")
-            raise
-        except BaseException as error:
-            told = self._tell(error)
-            if told is error:
-                raise
-            raise told from error
-
-    def _end(self, delta: Delta) -> None:
-        assert delta.finish, "the last delta has a finish"
-        self.usage = delta.usage or self.usage
-        metrics = self.metrics()
-        self.entry.input_tokens = metrics.input_tokens
-        self.entry.output_tokens = metrics.output_tokens
-        self.entry.latency = metrics.latency
-        self.entry.first_byte_latency = metrics.first_byte_latency
-        self.entry.end(delta.finish)
-
-    def _tell(self, error: BaseException) -> BaseException:
-        """What to raise for this error: an `InvokeError`, unless nobody is there to read it."""
-        if isinstance(error, Broken):
-            self.entry.end("cut")
-            return error
-        if isinstance(error, asyncio.CancelledError) and not self.calls.ending:
-            self.entry.end("cancelled")
-            return error
-        told = _to_invoke_error(error)
-        if isinstance(told, InternalServerException) and told is not error:  # not a rule's
-            log.error("request %s failed", self.entry.request_id, exc_info=error)
-        self.entry.fail(told, in_stream=told.in_stream or bool(self.entry.texts))
-        return told
-
-    def metrics(self) -> Metrics:
-        now = monotonic()
-        return Metrics(
-            input_tokens=self.usage.input_tokens,
-            output_tokens=self.usage.output_tokens,
-            latency=round(1000 * (now - self.began)),
-            first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
-        )
-
-
-def _miss_the_end() -> NoReturn:
-    raise RuntimeError("the engine stopped without a finish")
-
-
-def _to_invoke_error(error: BaseException) -> InvokeError:
-    if isinstance(error, InvokeError):  # a rule's
-        return error
-    if isinstance(error, asyncio.CancelledError):  # the service ends
-        return ServiceUnavailableException()
-    return to_invoke_error(error) if isinstance(error, EngineError) else InternalServerException()
 
 
 async def open_invocation(request: Request, operation: Operation) -> Invocation:
@@ -128,34 +46,62 @@ async def open_invocation(request: Request, operation: Operation) -> Invocation:
     """
     began = monotonic()
     raw = await read_body(request)
-    entry = open_entry(request, raw, operation)
+    entry = open_entry(request, raw, operation.name, request.path_params["model_id"])
 
     def check() -> tuple[Admitted, dict[str, Any]]:
         call = admit(request, raw, operation)
         return call, call.model.schema.parse(raw)
 
     call, body = await aside(len(raw), check)
-    entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
-    entry.model_id = call.model.id
     rules: RuleBook = request.state.rules
     verdict = rules.pick(to_asked(call, operation, body)) if rules else None
+    refuse_unruled(rules, verdict)
+    return await to_invocation(request, Opened(call, body, entry, began), verdict)
+
+
+def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
+    """Raises `ValidationException` for what no rule matches, if that is how it shall be."""
     if verdict is None and rules.strict:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A call that has passed the front door; `body` has its defaults filled in."""
+
+    call: Admitted
+    body: dict[str, Any]
+    entry: Entry
+    began: float
+
+
+async def to_invocation(request: Request, opened: Opened, verdict: Verdict | None) -> Invocation:
+    """The call with what answers it: an engine, a rule, or both. Raises `InvokeError`s."""
+    call, body, entry = opened.call, opened.body, opened.entry
+    entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
+    entry.model_id = call.model.id
     engines: Engines = request.state.engines
     entry.rule_id = verdict.rule_id if verdict else None
     by_rule = verdict is not None and verdict.text is not None
     entry.engine = "rule" if by_rule else engines.of(call.model).name
-    source = await aside(len(raw), lambda: open_source(request, call, body, verdict))
+    source = await aside(len(entry.body), lambda: open_source(request, call, body, verdict))
     calls: Calls = request.state.calls
-    return Invocation(source, call.model.dialect, entry, call.repeated, began, calls)
+    return Invocation(
+        source=source,
+        dialect=call.model.dialect,
+        entry=entry,
+        repeated=call.repeated,
+        began=opened.began,
+        calls=calls,
+    )
 
 
-def open_entry(request: Request, raw: bytes, operation: Operation) -> Entry:
+def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> Entry:
     """The journal's entry of a call of which nothing is known yet but who says to be calling."""
     entry = Entry(
         request_id=request_id(request),
-        operation=operation.name,
-        model_id=request.path_params["model_id"],
+        operation=operation,
+        model_id=model_id,
         headers=tuple(request.scope["headers"]),
         body=raw[:LONGEST],
         access_key_id=claimed_key(request.headers.get("Authorization", "")),

@@ -1,8 +1,10 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from random import randint
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +19,8 @@ from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.eventstream import tear
 
+T = TypeVar("T")
+
 INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
     "InvokeModelWithResponseStream", accept="x-amzn-bedrock-accept"
@@ -24,7 +28,15 @@ INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
 
 
 async def invoke_model(request: Request) -> Response:
-    invocation = await open_invocation(request, INVOKE_MODEL)
+    return await answer_whole(request, await open_invocation(request, INVOKE_MODEL))
+
+
+async def invoke_model_with_response_stream(request: Request) -> Response:
+    invocation = await open_invocation(request, INVOKE_MODEL_WITH_RESPONSE_STREAM)
+    return await answer_streamed(request, invocation)
+
+
+async def answer_whole(request: Request, invocation: Invocation) -> Response:
     calls: Calls = request.state.calls
     try:
         body = await calls.unless_client_leaves(request.receive, complete(invocation))
@@ -34,17 +46,19 @@ async def invoke_model(request: Request) -> Response:
     return Reply(request, body, more=more)
 
 
-async def invoke_model_with_response_stream(request: Request) -> Response:
-    invocation = await open_invocation(request, INVOKE_MODEL_WITH_RESPONSE_STREAM)
-    frames = to_frames(invocation)
+async def answer_streamed(request: Request, invocation: Invocation) -> Response:
+    frames = to_frames(invocation.deltas(), partial(_to_frame, invocation))
+    return EventStream(request, await first_of(request, frames), frames, more=invocation.repeated)
+
+
+async def first_of(request: Request, frames: AsyncGenerator[bytes, None]) -> bytes:
+    """Awaited before the status line, so that early failures keep their own."""
     calls: Calls = request.state.calls
     try:
-        # The first frame is awaited before the status line, so that early failures keep their own.
-        first = await calls.unless_client_leaves(request.receive, anext(frames))
+        return await calls.unless_client_leaves(request.receive, anext(frames))
     except BaseException:
         await frames.aclose()
         raise
-    return EventStream(request, first, frames, more=invocation.repeated)
 
 
 async def complete(invocation: Invocation) -> bytes:
@@ -57,16 +71,18 @@ async def complete(invocation: Invocation) -> bytes:
     return invocation.dialect.to_reply("".join(texts), finish)
 
 
-async def to_frames(invocation: Invocation) -> AsyncGenerator[bytes, None]:
-    """A chunk for each delta. A failure after the first is a frame too, and the last one.
+async def to_frames(
+    parts: AsyncGenerator[T, None], encode: Callable[[T], bytes]
+) -> AsyncGenerator[bytes, None]:
+    """A frame for each part. A failure after the first is a frame too, and the last one.
 
     So is what the model server refuses: Bedrock has said 200 by the time it hears of that.
     """
     begun = False
     try:
-        async with aclosing(invocation.deltas()) as deltas:
-            async for delta in deltas:
-                yield _to_frame(invocation, delta)
+        async with aclosing(parts):
+            async for part in parts:
+                yield encode(part)
                 begun = True
     except InvokeError as error:
         if not begun and not error.in_stream:

@@ -8,7 +8,8 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from invoke_api.config_files import find_mistakes, load_schema, read_config
+from invoke_api.cassettes.files import load_waits
+from invoke_api.config_files import ConfigError, find_mistakes, load_schema, read_config
 from invoke_api.rules.rule import Fault, Pace, Reply, Rule, When
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
@@ -25,6 +26,8 @@ EXCEPTIONS = {
     if isinstance(kind, type) and issubclass(kind, InvokeError) and kind is not InvokeError
 }
 
+RECORDED = ("first_token", "tokens_per_second")
+
 # What a model in this state answers, by the names that people look for.
 STATES: dict[str, tuple[type[InvokeError], str | None]] = {
     "not-ready": (errors.ModelNotReadyException, None),
@@ -40,7 +43,7 @@ def load_rules(path: Path) -> list[Rule]:
     document, source = read_config(path)
     if mistakes := list(find_mistakes(document, source, "rules.json")):
         raise RuleError("\n".join(mistakes))
-    return _to_rules(document["rules"], lambda index: source.where(["rules", index]))
+    return _to_rules(document["rules"], lambda index: source.where(["rules", index]), path.parent)
 
 
 def parse_rules(document: Any) -> list[Rule]:  # noqa: ANN401 - any JSON
@@ -52,10 +55,13 @@ def parse_rules(document: Any) -> list[Rule]:  # noqa: ANN401 - any JSON
     schema_errors = Validator(load_schema("rules.json")).iter_errors(document)
     if mistakes := [_sentence(error) for error in schema_errors]:
         raise RuleError("; ".join(mistakes))
-    return _to_rules(document["rules"], lambda index: f"rule {index + 1}")
+    return _to_rules(document["rules"], lambda index: f"rule {index + 1}", Path())
 
 
-def _to_rules(entries: Sequence[Mapping[str, Any]], where: Callable[[int], str]) -> list[Rule]:
+def _to_rules(
+    entries: Sequence[Mapping[str, Any]], where: Callable[[int], str], folder: Path
+) -> list[Rule]:
+    """`folder` is where the paths in a rule begin."""
     problems = [
         f"{where(index)}: {problem}"
         for index, entry in enumerate(entries)
@@ -63,7 +69,10 @@ def _to_rules(entries: Sequence[Mapping[str, Any]], where: Callable[[int], str])
     ]
     if problems:
         raise RuleError("\n".join(problems))
-    return [_to_rule(entry) for entry in entries]
+    try:
+        return [_to_rule(entry, folder) for entry in entries]
+    except ConfigError as error:
+        raise RuleError(str(error)) from error
 
 
 def _sentence(error: ValidationError) -> str:
@@ -82,13 +91,9 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"{' and '.join(said)} do not go together"
     if not said and "pace" not in entry:
         yield "it has neither reply, fault, state nor pace, and so does nothing"
-    fault = entry.get("fault", {})
-    fault = {"exception": fault} if isinstance(fault, str) else fault
-    if "fault" in entry and ("exception" in fault) == ("break" in fault):
-        yield "a fault has either an exception or a break"
-    name = fault.get("exception")
-    if name is not None and name not in EXCEPTIONS:
-        yield f"there is no exception {name!r}; Bedrock's are {', '.join(EXCEPTIONS)}"
+    if "recording" in entry.get("pace", {}) and entry["pace"].keys() & RECORDED:
+        yield f"a recorded pace has its own {' and '.join(RECORDED)}"
+    yield from _fault_problems(entry)
     for key in ("prompt", "last_user_message"):
         text = entry.get("when", {}).get(key)
         if isinstance(text, dict):
@@ -98,7 +103,17 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{key} is no regular expression: {error}"
 
 
-def _to_rule(entry: Mapping[str, Any]) -> Rule:
+def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    fault = entry.get("fault", {})
+    fault = {"exception": fault} if isinstance(fault, str) else fault
+    if "fault" in entry and ("exception" in fault) == ("break" in fault):
+        yield "a fault has either an exception or a break"
+    name = fault.get("exception")
+    if name is not None and name not in EXCEPTIONS:
+        yield f"there is no exception {name!r}; Bedrock's are {', '.join(EXCEPTIONS)}"
+
+
+def _to_rule(entry: Mapping[str, Any], folder: Path) -> Rule:
     when = entry.get("when", {})
     return Rule(
         document=entry,
@@ -111,7 +126,7 @@ def _to_rule(entry: Mapping[str, Any]) -> Rule:
         ),
         reply=_to_reply(entry.get("reply")),
         fault=_to_fault(entry),
-        pace=Pace(**entry["pace"]) if "pace" in entry else None,
+        pace=_to_pace(entry["pace"], folder) if "pace" in entry else None,
         times=entry.get("times"),
         seconds=entry.get("seconds"),
         probability=entry.get("probability", 1.0),
@@ -136,6 +151,13 @@ def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
     if "echo" in reply:
         return Reply(echo=True)
     return _to_reply(reply.get("texts", reply.get("text")))
+
+
+def _to_pace(pace: Mapping[str, Any], folder: Path) -> Pace:
+    """Raises `ConfigError` for a recording that is none."""
+    given = dict(pace)
+    recorded = given.pop("recording", None)
+    return Pace(**given, recorded=load_waits(folder / recorded) if recorded else ())
 
 
 def _to_fault(entry: Mapping[str, Any]) -> Fault | None:

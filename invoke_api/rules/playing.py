@@ -1,20 +1,23 @@
 """A verdict played: deltas from a text, at a pace, that break where they are told."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from random import Random
+from typing import TypeVar
 
 from engine.protocol import Delta, Deltas, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer
 from engine.transcript import Transcript
 from invoke_api.rules.rule import Fault, Pace
 
+T = TypeVar("T")
+
 
 class Broken(Exception):
     """The connection is to be cut here; `torn` sends a frame with a wrong checksum before."""
 
     def __init__(self, *, torn: bool = False) -> None:
-        super().__init__("a rule breaks the connection here")
+        super().__init__("the connection breaks here")
         self.torn = torn
 
 
@@ -38,20 +41,20 @@ async def silence() -> Deltas:
         yield delta
 
 
-async def paced(deltas: Deltas, pace: Pace) -> Deltas:
-    """The same deltas, none earlier than the pace allows."""
-    random = Random(pace.seed)  # noqa: S311 - chance, not secrecy
-    wait = pace.first_token
+async def paced(deltas: AsyncGenerator[T, None], pace: Pace) -> AsyncGenerator[T, None]:
+    """The same deltas or frames, none earlier than the pace allows."""
+    waits = pace.waits()
     async with aclosing(deltas):
         async for delta in deltas:
-            if wait:
-                await asyncio.sleep(wait * (1 + pace.jitter * (2 * random.random() - 1)))
+            if wait := next(waits):
+                await asyncio.sleep(wait)
             yield delta
-            wait = 1 / pace.tokens_per_second if pace.tokens_per_second else 0.0
 
 
-async def faulty(deltas: Deltas, fault: Fault, model_id: str) -> Deltas:
-    """So many of these deltas as the fault lets pass, and then the fault.
+async def faulty(
+    deltas: AsyncGenerator[T, None], fault: Fault, model_id: str
+) -> AsyncGenerator[T, None]:
+    """So many of these deltas or frames as the fault lets pass, and then the fault.
 
     Raises the fault's `InvokeError`, or `Broken`. One that ends before stays whole.
     """

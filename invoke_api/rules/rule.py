@@ -1,9 +1,11 @@
 """One rule: when it speaks, and what it says or breaks. Made from a document by `parse_rules`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import chain, cycle
+from random import Random
 from typing import Any, Literal
 
 from invoke_api.wire.errors import InvokeError
@@ -69,12 +71,26 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """`first_token` in seconds; `jitter` is the share by which each wait may be off."""
+    """`first_token` in seconds; `jitter` is the share by which each wait may be off.
+
+    `recorded` are waits in seconds that once were, the first token's at their head.
+    """
 
     first_token: float = 0.0
     tokens_per_second: float | None = None
     jitter: float = 0.0
     seed: int | None = None
+    recorded: tuple[float, ...] = ()
+
+    def waits(self) -> Iterator[float]:
+        """Seconds to wait before each token, without end."""
+        between = 1 / self.tokens_per_second if self.tokens_per_second else 0.0
+        random = Random(self.seed)  # noqa: S311 - chance, not secrecy
+        for wait in chain(self.recorded or [self.first_token], self._later(between)):
+            yield wait * (1 + self.jitter * (2 * random.random() - 1))
+
+    def _later(self, between: float) -> Iterator[float]:
+        return cycle(self.recorded[1:] or [between])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from struct import pack, unpack
 from zlib import crc32
 
 OVERHEAD = 16  # the prelude's 8 bytes and the two CRCs
+LONGEST = 24 * 2**20  # bytes: what the AWS SDKs take
 
 HeaderValue = str | bytes | int | bool
 
@@ -106,3 +107,20 @@ def _decode_value(kind: int, block: bytes) -> tuple[HeaderValue, bytes]:
     if len(raw) < size:
         raise FrameError("the headers are cut short")
     return (raw if kind == 6 else raw.decode()), block[2 + size :]
+
+
+def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole frames at the beginning of a stream's bytes, by their lengths alone; and the rest.
+
+    Raises `FrameError` for a length that no frame has.
+    """
+    frames = []
+    while len(data) >= 4:
+        (total,) = unpack("!I", data[:4])
+        if not OVERHEAD <= total <= LONGEST:
+            raise FrameError(f"no frame is {total} bytes long")
+        if len(data) < total:
+            break
+        frames.append(data[:total])
+        data = data[total:]
+    return frames, data

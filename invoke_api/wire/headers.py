@@ -17,7 +17,7 @@ def response_headers(
     more: Mapping[str, str] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """`now` in seconds since the epoch; `length` of the body in bytes, None for a stream."""
-    headers = {"Date": _date(int(now)), "Content-Type": content_type}
+    headers = {"Date": http_date(int(now)), "Content-Type": content_type}
     if length is not None:
         headers["Content-Length"] = str(length)
     if http_version != "2":  # RFC 9113, 8.2.2: no connection-specific headers in HTTP/2
@@ -30,5 +30,6 @@ def response_headers(
 
 
 @lru_cache(maxsize=1)
-def _date(second: int) -> str:
+def http_date(second: int) -> str:
+    """Seconds since the epoch as a Date header has them."""
     return formatdate(second, usegmt=True)

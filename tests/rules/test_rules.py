@@ -65,11 +65,13 @@ def requests(url: str, query: str = "") -> list[dict[str, Any]]:
 
 
 @contextmanager
-def client(url: str, key: str = "AKIDEXAMPLE", **config: Any) -> Iterator[Any]:
+def client(
+    url: str, key: str = "AKIDEXAMPLE", region: str = "us-east-1", **config: Any
+) -> Iterator[Any]:
     runtime = boto3.client(
         "bedrock-runtime",
         endpoint_url=url,
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id=key,
         aws_secret_access_key="secret",
         config=Config(**{"retries": {"total_max_attempts": 1}, **config}),

@@ -1,0 +1,159 @@
+"""Which recording answers a request: the very same one, or the nearest."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import unquote
+
+from invoke_api.cassettes.recording import Recording
+
+# What else of a request decides its answer: a guardrail's verdict is part of it.
+DECISIVE = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: `body` is the JSON value if it is JSON, else the bytes."""
+
+    method: str
+    path: str  # percent-decoded, without the query
+    query: str
+    decisive: tuple[str, ...]
+    body: Any
+
+
+def to_request(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
+    route, _, query = path.partition("?")
+    named = {name.lower(): value for name, value in headers}
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        value = body
+    return Request(
+        method, unquote(route), query, tuple(named.get(name, "") for name in DECISIVE), value
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """A recording and where it stands; `stale` says why it may not answer any more."""
+
+    where: str
+    request: Request
+    recording: Recording
+    stale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`differences` are JSON pointers into the body, none for the very request."""
+
+    cassette: Cassette
+    differences: tuple[str, ...] = ()
+
+
+class NoMatch(LookupError):
+    """Nothing answers; the message says what comes nearest."""
+
+
+class Library:
+    """Recordings by what they were asked. Used from the event loop only.
+
+    Those of the same request are taken in turn, by each access key anew, and the last one again
+    and again.
+    """
+
+    def __init__(self, cassettes: Iterable[Cassette], *, nearest: bool = False) -> None:
+        self._cassettes = tuple(cassettes)
+        self._nearest = nearest
+        self._taken: Counter[tuple[str | None, str]] = Counter()
+
+    def find(self, request: Request, scope: str | None) -> Found:
+        """Raises `NoMatch`."""
+        same = [cassette for cassette in self._cassettes if cassette.request == request]
+        fresh = [cassette for cassette in same if not cassette.stale]
+        if fresh:
+            return Found(self._turn(fresh, scope))
+        if same:
+            raise NoMatch(f"{same[0].where} is stale: {same[0].stale}")
+        near = self._near(request)
+        if near is None:
+            raise NoMatch(f"nothing was recorded for {request.method} {request.path}")
+        found = Found(near, tuple(differences(near.request.body, request.body)))
+        if not self._nearest:
+            shown = ", ".join(found.differences[:5]) or "its headers or its query"
+            raise NoMatch(f"the nearest is {near.where}, which differs in {shown}")
+        same = [other for other in self._fresh() if other.request == near.request]
+        return Found(self._turn(same, scope), found.differences)
+
+    def forget_turns(self, scope: str | None = None) -> None:
+        """Begin anew with the first: for everybody, or for one access key."""
+        for key in [key for key in self._taken if scope in (None, key[0])]:
+            del self._taken[key]
+
+    def _turn(self, cassettes: list[Cassette], scope: str | None) -> Cassette:
+        key = (scope, cassettes[0].where)
+        self._taken[key] += 1
+        return cassettes[min(self._taken[key], len(cassettes)) - 1]
+
+    def _near(self, request: Request) -> Cassette | None:
+        """A refusal answers the very request only: another may well be taken."""
+        alike = (
+            cassette
+            for cassette in self._fresh()
+            if (cassette.request.method, cassette.request.path) == (request.method, request.path)
+            and cassette.recording.status < 400
+        )
+        return min(
+            alike, key=lambda cassette: distance(cassette.request.body, request.body), default=None
+        )
+
+    def _fresh(self) -> Iterator[Cassette]:
+        return (cassette for cassette in self._cassettes if not cassette.stale)
+
+
+def distance(one: object, other: object) -> float:
+    """How far two JSON values are apart: 1 for each place that differs, less for alike texts."""
+    return sum(apart for _, apart in _compare("#", one, other))
+
+
+def differences(one: object, other: object) -> Iterator[str]:
+    """JSON pointers to the places in which two values differ."""
+    return (pointer for pointer, _ in _compare("#", one, other))
+
+
+def _compare(pointer: str, one: Any, other: Any) -> Iterator[tuple[str, float]]:  # noqa: ANN401 - any JSON
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in {**one, **other}:
+            yield from _compare(f"{pointer}/{name}", one.get(name), other.get(name))
+    elif isinstance(one, list) and isinstance(other, list):
+        for index, (left, right) in enumerate(zip_longest(one, other)):
+            yield from _compare(f"{pointer}/{index}", left, right)
+    elif one != other:
+        yield pointer, _apart(one, other)
+
+
+def _apart(one: object, other: object) -> float:
+    """From the words that two texts share, which is quick at any length."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return 1.0
+    words, others = Counter(one.split()), Counter(other.split())
+    shared = (words & others).total()
+    return 1.0 - shared / max(1, (words | others).total())
+
+
+Check = Callable[[Recording, Request], str | None]
+
+
+def to_cassettes(recordings: Iterable[tuple[str, Recording]], check: Check) -> list[Cassette]:
+    """`check` says why a recording is stale, or None."""
+    cassettes = []
+    for where, recording in recordings:
+        request = to_request(
+            recording.method, recording.path, recording.request_headers, recording.request_body
+        )
+        cassettes.append(Cassette(where, request, recording, check(recording, request)))
+    return cassettes

@@ -1,0 +1,102 @@
+"""An answer on its way: its errors in Bedrock's words, its times and counts, its journal entry."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import NoReturn
+
+from engine.errors import EngineError
+from engine.protocol import Delta, Deltas, Usage
+from invoke_api.dialects.invocation import Metrics
+from invoke_api.journal import Entry
+from invoke_api.operations.client import Calls
+from invoke_api.operations.engine_errors import to_invoke_error
+from invoke_api.rules.playing import Broken
+from invoke_api.wire.errors import (
+    InternalServerException,
+    InvokeError,
+    ServiceUnavailableException,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """`source` is where the deltas come from; `began` when the request had come, in seconds."""
+
+    source: Deltas
+    entry: Entry
+    began: float
+    calls: Calls
+    first_delta: float | None = None
+    usage: Usage = field(default=Usage(0, 0))
+
+    async def deltas(self) -> Deltas:
+        """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
+        try:
+            async with aclosing(self.source) as deltas:
+                async for delta in deltas:
+                    self.first_delta = self.first_delta or monotonic()
+                    self.entry.texts.append(delta.text)
+                    if delta.finish:
+                        self._end(delta)
+                    yield delta
+                    if delta.finish:
+                        return
+            _miss_the_end()
+        except GeneratorExit:
+            self.entry.end("cancelled")
+            raise
+        except BaseException as error:
+            told = self._tell(error)
+            if told is error:
+                raise
+            raise told from error
+
+    def _end(self, delta: Delta) -> None:
+        assert delta.finish, "the last delta has a finish"
+        self.usage = delta.usage or self.usage
+        metrics = self.metrics()
+        self.entry.input_tokens = metrics.input_tokens
+        self.entry.output_tokens = metrics.output_tokens
+        self.entry.latency = metrics.latency
+        self.entry.first_byte_latency = metrics.first_byte_latency
+        self.entry.end(delta.finish)
+
+    def _tell(self, error: BaseException) -> BaseException:
+        """What to raise for this error: an `InvokeError`, unless nobody is there to read it."""
+        if isinstance(error, Broken):
+            self.entry.end("cut")
+            return error
+        if isinstance(error, asyncio.CancelledError) and not self.calls.ending:
+            self.entry.end("cancelled")
+            return error
+        told = _to_invoke_error(error)
+        if isinstance(told, InternalServerException) and told is not error:  # not a rule's
+            log.error("request %s failed", self.entry.request_id, exc_info=error)
+        self.entry.fail(told, in_stream=told.in_stream or bool(self.entry.texts))
+        return told
+
+    def metrics(self) -> Metrics:
+        now = monotonic()
+        return Metrics(
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            latency=round(1000 * (now - self.began)),
+            first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
+        )
+
+
+def _miss_the_end() -> NoReturn:
+    raise RuntimeError("the engine stopped without a finish")
+
+
+def _to_invoke_error(error: BaseException) -> InvokeError:
+    if isinstance(error, InvokeError):  # a rule's
+        return error
+    if isinstance(error, asyncio.CancelledError):  # the service ends
+        return ServiceUnavailableException()
+    return to_invoke_error(error) if isinstance(error, EngineError) else InternalServerException()

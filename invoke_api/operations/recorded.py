@@ -1,0 +1,94 @@
+"""A recording as an answer: what it says for the journal and the rules, and its very bytes."""
+
+import asyncio
+from contextlib import aclosing
+from time import monotonic, time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.protocol import Delta, Deltas
+from invoke_api.cassettes.heard import failure_of, to_deltas
+from invoke_api.cassettes.recording import Recording
+from invoke_api.journal import Entry, Failure
+from invoke_api.operations.client import Calls
+from invoke_api.operations.invoke import first_of, to_frames
+from invoke_api.operations.measured import Measured
+from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
+from invoke_api.operations.replies import CutReply, EventStream
+from invoke_api.rules.book import Verdict
+from invoke_api.rules.playing import Broken, faulty, paced, silence
+from invoke_api.wire.headers import http_date
+
+
+def to_source(
+    request: Request,
+    recording: Recording | None,
+    verdict: Verdict | None,
+    entry: Entry,
+    began: float,
+) -> Deltas:
+    """The recorded deltas, or none of them, and what a rule makes of them."""
+    pace, fault = (verdict.pace, verdict.fault) if verdict else (None, None)
+    timed = request.state.replay.timed and not pace  # a rule's pace goes before the recorded one
+    source = recorded(recording, entry, began if timed else None) if recording else silence()
+    if fault:
+        source = faulty(source, fault, entry.model_id)
+    return paced(source, pace) if pace else source
+
+
+async def recorded(recording: Recording, entry: Entry, began: float | None) -> Deltas:
+    """A delta for each frame, or for each token of a whole body, at their time since `began`.
+
+    Raises `Broken` where the service broke off.
+    """
+    deltas = to_deltas(recording)
+    if not recording.is_stream:  # its tokens did not come one by one, and can still be counted
+        usage = deltas[-1].usage
+        deltas = [Delta("")] * (usage.output_tokens - 1 if usage else 0) + deltas
+    early = len(deltas) - len(recording.parts)
+    for number, delta in enumerate(deltas):
+        if began is not None and recording.parts:
+            at = recording.parts[max(0, number - early)].at / 1000
+            await asyncio.sleep(began + at - monotonic())
+        if delta.finish and (failure := failure_of(recording)):
+            entry.fail_as(Failure(*failure), recording.status)
+        yield delta
+    if not recording.complete:
+        raise Broken
+
+
+async def play(request: Request, recording: Recording | None, measured: Measured) -> Response:
+    """The recorded bytes. Without a recording there is a fault, which comes of itself."""
+    deltas = measured.deltas()
+    if recording.is_stream if recording else measured.entry.operation.endswith("Stream"):
+        parts = iter(recording.parts if recording else ())
+        frames = to_frames(deltas, lambda _: next(parts).raw)
+        first = await first_of(request, frames)
+        if recording is None:
+            return EventStream(request, first, frames, more={})
+        return PassedStream(request, to_headers(request, recording), first, frames)
+    calls: Calls = request.state.calls
+    try:
+        await calls.unless_client_leaves(request.receive, drain(deltas))
+    except Broken:
+        return CutReply(request)
+    assert recording, "a fault without a recording raises"
+    body = b"".join(part.raw for part in recording.parts)
+    return PassedReply(recording.status, to_headers(request, recording), body)
+
+
+async def drain(deltas: Deltas) -> None:
+    async with aclosing(deltas):
+        async for _ in deltas:
+            pass
+
+
+def to_headers(request: Request, recording: Recording) -> Headers:
+    """As they were, but for the date, to which SDKs set their clocks, and the length of a body."""
+    fresh = {"date": http_date(int(time()))}
+    if not recording.is_stream:
+        fresh["content-length"] = str(sum(len(part.raw) for part in recording.parts))
+    return passed_headers(
+        request, [(name, fresh.get(name.lower(), value)) for name, value in recording.headers]
+    )

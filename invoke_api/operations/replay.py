@@ -1,0 +1,167 @@
+"""Any operation of any model, answered from cassettes: `--engine replay`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.library import Library, NoMatch, to_request
+from invoke_api.cassettes.recording import Recording
+from invoke_api.dialects.invocation import Question
+from invoke_api.identifiers import parse_identifier
+from invoke_api.journal import Entry
+from invoke_api.operations.call import Operation, admit, to_raw
+from invoke_api.operations.client import read_body
+from invoke_api.operations.invocation import (
+    Invocation,
+    Opened,
+    aside,
+    open_entry,
+    refuse_unruled,
+    to_invocation,
+)
+from invoke_api.operations.invoke import (
+    INVOKE_MODEL,
+    INVOKE_MODEL_WITH_RESPONSE_STREAM,
+    answer_streamed,
+    answer_whole,
+)
+from invoke_api.operations.measured import Measured
+from invoke_api.operations.passing import raw_path
+from invoke_api.operations.recorded import play, to_source
+from invoke_api.registry import Registry
+from invoke_api.rules.book import RuleBook, Verdict
+from invoke_api.rules.rule import Asked
+from invoke_api.wire.errors import InvokeError, ValidationException
+
+NAMES = {
+    "invoke": "InvokeModel",
+    "invoke-with-response-stream": "InvokeModelWithResponseStream",
+    "converse": "Converse",
+    "converse-stream": "ConverseStream",
+    "count-tokens": "CountTokens",
+}
+Answer = Callable[[Request, Invocation], Awaitable[Response]]
+# What this service can answer itself, where a rule has a text to say.
+ANSWERS: dict[str, tuple[Operation, Answer]] = {
+    "InvokeModel": (INVOKE_MODEL, answer_whole),
+    "InvokeModelWithResponseStream": (INVOKE_MODEL_WITH_RESPONSE_STREAM, answer_streamed),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The recordings, and whether they come as slowly as they once came."""
+
+    library: Library
+    timed: bool = False
+
+
+async def replay(request: Request) -> Response:
+    """Who calls, then the rules, then the recording of this request or, if allowed, the nearest.
+
+    A request that was not recorded is checked as ever, so that a mistake gets Bedrock's own words.
+    """
+    began = monotonic()
+    raw = await read_body(request)
+    entry = open_entry(request, raw, to_name(request), request.path_params.get("model_id", ""))
+    gate: Gate = request.state.gate
+    caller = gate.admit(to_raw(request, raw))
+    entry.access_key_id, entry.region = caller.access_key_id, caller.region
+    opened = await aside(len(raw), lambda: try_to_open(request, raw, entry, began))
+    rules: RuleBook = request.state.rules
+    verdict = rules.pick(to_asked(entry, raw, opened)) if rules else None
+    refuse_unruled(rules, verdict)
+    if verdict and verdict.text is not None:
+        return await say(request, opened, entry, verdict)
+    entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
+    fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
+    recording = None if fails_at_once else find(request, raw, opened, entry)
+    source = to_source(request, recording, verdict, entry, began)
+    measured = Measured(source=source, entry=entry, began=began, calls=request.state.calls)
+    return await play(request, recording, measured)
+
+
+def to_name(request: Request) -> str:
+    """What the service model calls the operation; the request line for one that is not there."""
+    action = request.path_params.get("action", "")
+    return NAMES.get(action, f"{request.method} {request.url.path}")
+
+
+def try_to_open(
+    request: Request, raw: bytes, entry: Entry, began: float
+) -> Opened | InvokeError | None:
+    """The call as this service would take it, or why it would not.
+
+    None for what it has no say in: other operations, models that it does not run.
+    """
+    if entry.operation not in ANSWERS:
+        return None
+    registry: Registry = request.state.registry
+    assert entry.region, "a caller has a region"
+    try:
+        registry.find(parse_identifier(entry.model_id), entry.region)
+    except InvokeError:
+        return None
+    try:
+        call = admit(request, raw, ANSWERS[entry.operation][0])
+        return Opened(call, call.model.schema.parse(raw), entry, began)
+    except InvokeError as error:
+        return error
+
+
+def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
+    """What a rule may look at; of a body in no dialect of ours, its whole text is the prompt."""
+    if isinstance(opened, Opened):
+        question = opened.call.model.dialect.to_question(opened.body)
+    else:
+        text = raw.decode(errors="replace")
+        question = Question(text, text, 1)
+    return Asked(
+        operation=entry.operation,
+        model_id=entry.model_id,
+        prompt=question.prompt,
+        last_user_message=question.last_user_message,
+        turn=question.turn,
+        access_key_id=entry.access_key_id,
+    )
+
+
+async def say(
+    request: Request,
+    opened: Opened | InvokeError | None,
+    entry: Entry,
+    verdict: Verdict,
+) -> Response:
+    """A rule's text, as an engine would say it."""
+    if isinstance(opened, InvokeError):
+        raise opened
+    if opened is None:
+        raise ValidationException(
+            f"Rule {verdict.rule_id} has a reply, but {entry.operation} of {entry.model_id} can be"
+            " replayed only: give it a fault or a pace."
+        )
+    answer = ANSWERS[entry.operation][1]
+    return await answer(request, await to_invocation(request, opened, verdict))
+
+
+def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:
+    """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
+    library: Library = request.state.replay.library
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in entry.headers]
+    asked = to_request(request.method, raw_path(request), headers, raw)
+    try:
+        found = library.find(asked, entry.access_key_id)
+    except NoMatch as error:
+        if isinstance(opened, InvokeError):
+            raise opened from None
+        raise ValidationException(f"No recording answers this request: {error}") from None
+    if found.differences and isinstance(opened, InvokeError):
+        raise opened
+    recording = found.cassette.recording
+    entry.cassette, entry.differs = found.cassette.where, found.differences
+    entry.request_id = recording.header("x-amzn-requestid") or entry.request_id
+    return recording

@@ -1,0 +1,111 @@
+"""One call as it passes the recorder: its bytes go on at once, and into a cassette at the end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+import httpx
+
+from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.rules.playing import Broken
+from invoke_api.wire.eventstream import FrameError, split_frames
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tape:
+    """What a `Recording` keeps; the answer's part is filled in as it comes."""
+
+    writer: CassetteWriter
+    upstream: str
+    method: str
+    path: str
+    request_headers: Headers
+    request_body: bytes
+    came: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began: float = field(default_factory=monotonic)
+    status: int = 0
+    headers: Headers = ()
+    at: int = 0
+    parts: list[Part] = field(default_factory=list)
+
+    def start(self, answer: httpx.Response) -> None:
+        """The head of the answer is there."""
+        self.at = self._now()
+        self.status = answer.status_code
+        self.headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers.raw
+        )
+
+    async def whole(self, answer: httpx.Response) -> bytes:
+        """The body; the recording is written. Raises `httpx.HTTPError` where it breaks off."""
+        raw = b"".join([part async for part in answer.aiter_raw()])
+        self.parts.append(Part(at=self._now(), raw=raw))
+        await self._write(is_stream=False)
+        return raw
+
+    async def stream(
+        self, answer: httpx.Response, connection: AsyncExitStack
+    ) -> AsyncGenerator[bytes, None]:
+        """The body's bytes as they come; at their end the recording is written.
+
+        Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
+        """
+        rest = b""
+        async with connection:
+            try:
+                async for data in answer.aiter_raw():
+                    rest = self._keep(rest + data)
+                    yield data
+            except httpx.HTTPError as error:
+                if not self.parts and not rest:  # nothing has gone on: it can be said
+                    raise
+                await self._write(rest, is_stream=True, complete=False)
+                raise Broken from error
+            except GeneratorExit:
+                log.info("%s %s: not recorded: the client left", self.method, self.path)
+                raise
+        await self._write(rest, is_stream=True)
+
+    def _keep(self, data: bytes) -> bytes:
+        """What is left of it once the whole frames are kept."""
+        try:
+            frames, rest = split_frames(data)
+        except FrameError:  # what follows can't be told apart any more
+            frames, rest = [data], b""
+        at = self._now()
+        self.parts += [Part(at=at, raw=frame) for frame in frames]
+        return rest
+
+    async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
+        if rest:
+            self.parts.append(Part(at=self._now(), raw=rest))
+        recording = Recording(
+            recorded=self.came.isoformat(timespec="milliseconds"),
+            upstream=self.upstream,
+            method=self.method,
+            path=self.path,
+            request_headers=self.request_headers,
+            request_body=self.request_body,
+            status=self.status,
+            headers=tuple(pair for pair in self.headers if pair[0].lower() != "set-cookie"),
+            at=self.at,
+            parts=tuple(self.parts),
+            is_stream=is_stream,
+            complete=complete,
+        )
+        try:
+            path = await asyncio.to_thread(self.writer.write, recording)
+        except OSError as error:
+            log.error("%s %s: not recorded: %s", self.method, self.path, error)  # noqa: TRY400 - a sentence, no traceback
+        else:
+            log.info("%s %s %d: %s", self.method, self.path, self.status, path)
+
+    def _now(self) -> int:
+        return round(1000 * (monotonic() - self.began))
