@@ -43,7 +43,7 @@ from invoke_api.settings import (
     run_with,
     with_options,
 )
-from invoke_api.testing import bedrock_running
+from invoke_api.testing import LOUDER, bedrock_running
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) ->
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_with(command, bedrock.environment))
+            sys.exit(run_with(command, bedrock.environment, without=LOUDER))
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

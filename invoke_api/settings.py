@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,9 +124,13 @@ def keys_of_environment() -> Credentials:
     return Credentials(access_keys, (ApiKey(api_key=api_key),) if api_key else ())
 
 
-def run_with(command: Sequence[str], more: Mapping[str, str]) -> int:
-    """The exit status of a command with more variables. Raises `OSError` if it can't be run."""
-    return subprocess.run(command, env={**os.environ, **more}, check=False).returncode  # noqa: S603 - what the operator types
+def run_with(command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()) -> int:
+    """The exit status of a command with more variables, and without some.
+
+    Raises `OSError` if it can't be run.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in without}
+    return subprocess.run(command, env={**kept, **more}, check=False).returncode  # noqa: S603 - what the operator types
 
 
 def _default_cache() -> Path:

@@ -56,6 +56,12 @@ def test_asking_for_vllm_without_vllm_is_a_sentence_with_the_way_on(clean: Path)
     assert "--engine scripted" in done.stderr
 
 
+def test_it_brings_its_types(clean: Path) -> None:
+    code = "from importlib.resources import files; print(files('invoke_api') / 'py.typed')"
+
+    assert Path(run(clean / "python", "-P", "-c", code).strip()).is_file()
+
+
 def test_an_applications_own_engine_and_schemas_do_not_get_in_the_way(
     clean: Path, tmp_path: Path
 ) -> None:

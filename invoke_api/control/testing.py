@@ -1,5 +1,7 @@
 """`/_emulator/rules`, `/_emulator/requests`, `/_emulator/reset`: what a test says and sees."""
 
+from dataclasses import replace
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +10,7 @@ from invoke_api.journal import Journal
 from invoke_api.operations.replay import Replay
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, parse_rules
+from invoke_api.rules.rule import Rule
 
 # What the journal may be asked for; `scope` is its word for the access key id.
 FILTERS = {
@@ -20,7 +23,10 @@ FILTERS = {
 
 
 async def rules(request: Request) -> Response:
-    """GET lists, POST adds, DELETE removes: all, `?scope=` one caller's, `?id=` one."""
+    """GET lists, POST adds, DELETE removes: all, `?scope=` one caller's, `?id=` one.
+
+    POST with `?scope=` adds for that caller what names no other.
+    """
     book: RuleBook = request.state.rules
     scope = request.query_params.get("scope")
     if request.method == "DELETE":
@@ -28,12 +34,13 @@ async def rules(request: Request) -> Response:
     if request.method == "GET":
         return _json({"rules": book.listed(scope)})
     try:
-        added = book.add(parse_rules(orjson.loads(await request.body())))
+        parsed = parse_rules(orjson.loads(await request.body()))
     except orjson.JSONDecodeError as error:
         return _json({"error": f"not JSON: {error}"}, status=400)
     except RuleError as error:
         return _json({"error": str(error)}, status=400)
-    return _json({"rules": added}, status=201)
+    added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
+    return _json({"rules": book.add(added)}, status=201)
 
 
 async def requests(request: Request) -> Response:
@@ -60,6 +67,12 @@ async def reset(request: Request) -> Response:
     recordings: Replay = request.state.replay
     recordings.library.forget_turns(scope)
     return _json({})
+
+
+def _scoped(rule: Rule, scope: str) -> Rule:
+    if rule.scope:
+        return rule
+    return replace(rule, scope=scope, document={**rule.document, "scope": scope})
 
 
 def _json(document: object, *, status: int = 200) -> Response:

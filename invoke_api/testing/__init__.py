@@ -4,7 +4,7 @@ Nothing here imports the service: it runs in a process of its own, so that a pro
 or `schemas` package is neither shadowed nor picked up.
 """
 
-from invoke_api.testing.bedrock import Bedrock
+from invoke_api.testing.bedrock import LOUDER, Bedrock
 from invoke_api.testing.server import bedrock_running, server_running
 
-__all__ = ["Bedrock", "bedrock_running", "server_running"]
+__all__ = ["LOUDER", "Bedrock", "bedrock_running", "server_running"]

@@ -13,6 +13,15 @@ from invoke_api.testing.sessions import shared_session
 REGION = "us-east-1"
 SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
 
+# What would speak louder than the variables of `Bedrock.environment`.
+LOUDER = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_ENDPOINT_URL",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+
 
 def _fresh_key() -> str:
     return f"AKIA{token_hex(8).upper()}"
@@ -61,14 +70,15 @@ class Bedrock:
         *,
         message: str | None = None,
         after_tokens: int | None = None,
+        reply: str | None = None,
         retry_after: int | None = None,
         times: int | None = None,
         **when: object,
     ) -> None:
         """Fail with this exception, or with the break `cut`, `torn_frame` or `hang`.
 
-        After so many tokens inside a stream, or before the first byte; `retry_after` is in
-        milliseconds.
+        After so many tokens of this reply inside a stream, or before the first byte; `retry_after`
+        is in milliseconds.
         """
         kind = "break" if exception in ("cut", "torn_frame", "hang") else "exception"
         fault = {
@@ -77,7 +87,7 @@ class Bedrock:
             "after_tokens": after_tokens,
             "retry_after": retry_after,
         }
-        self.rule(fault=_given(fault), times=times, when=when)
+        self.rule(reply=reply, fault=_given(fault), times=times, when=when)
 
     def rule(self, **document: object) -> None:
         """Any rule, in the words of docs/testing.md."""

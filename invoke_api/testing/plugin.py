@@ -3,20 +3,24 @@
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from reprlib import Repr
 from typing import Any
 
 import pytest
 
-from invoke_api.testing.bedrock import SEVEN_B, Bedrock
+from invoke_api.testing.bedrock import LOUDER, SEVEN_B, Bedrock
 from invoke_api.testing.server import server_running
 from invoke_api.testing.sessions import new_session
 
-# What would speak louder than the fixture's own variables.
-LOUDER = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL")
 FLAGS = {
     "scripted": ("--engine", "scripted"),
     "demo": ("--demo",),
 }
+
+# A prompt may be a book; its two ends say which one it was.
+SHORT = Repr()
+SHORT.maxstring = 400
+SHORT.maxdict = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,5 +81,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 def _line(call: dict[str, Any]) -> str:
     error = call["error"]
-    came = f"{error['type']}: {error['message']}" if error else repr(call["text"])
-    return f"{call['operation']} {call['model_id']} {call['body']} -> {call['ended']}: {came}"
+    came = f"{error['type']}: {error['message']}" if error else SHORT.repr(call["text"])
+    asked = f"{call['operation']} {call['model_id']} {SHORT.repr(call['body'])}"
+    return f"{asked} -> {call['ended']}: {came}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,13 +10,54 @@ import pytest
 import yaml
 
 from invoke_api.rules.parsing import parse_rules
+from tests.servers import COMMAND, ROOT
 from tests.testing.test_plugin import QUICK
+from tests.vitest import PACKAGES, run_vitest
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)
 RECIPES = [code for language, code in BLOCKS if language == "python"]
 EXEC, CURL = [code for language, code in BLOCKS if language == "sh"]
 [RULES] = [code for language, code in BLOCKS if language == "yaml"]
+HELPER, VITEST = [code for language, code in BLOCKS if language == "js"]
+CONTROL, JUNIT = [code for language, code in BLOCKS if language == "java"]
+
+# Calls Bedrock as an SDK would, with a key in the header and a signature that nobody checks.
+JAVA_TEST = """\
+import java.net.http.*;
+
+class Main {
+    public static void main(String[] arguments) throws Exception {
+        var bedrock = new Bedrock();
+        bedrock.rule("{\\"reply\\": \\" It rains.\\"}");
+        var path = "/model/mistral.mistral-7b-instruct-v0%3A2/invoke";
+        var credential = bedrock.key + "/20260101/us-east-1/bedrock/aws4_request";
+        var request = HttpRequest.newBuilder(Bedrock.URL.resolve(path))
+            .header("Authorization", "AWS4-HMAC-SHA256 Credential=" + credential
+                + ", SignedHeaders=host, Signature=0")
+            .POST(HttpRequest.BodyPublishers.ofString("{\\"prompt\\": \\"Hi\\"}"));
+        HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.discarding());
+        System.out.println(bedrock.requests());
+        System.out.println(new Bedrock().requests());
+        try {
+            bedrock.rule("{}");
+        } catch (IllegalArgumentException error) {
+            System.out.println(error.getMessage());
+        }
+    }
+}
+"""
+# What the recipe for JUnit takes from JUnit and the AWS SDK.
+LIBRARIES = {
+    "class Test",
+    "method assertTrue(boolean)",
+    "variable AwsBasicCredentials",
+    "variable BedrockRuntimeClient",
+    "variable Region",
+    "variable SdkBytes",
+    "variable StaticCredentialsProvider",
+}
+needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine has no JDK")
 
 
 def test_there_are_ten_recipes_and_unittest() -> None:
@@ -52,3 +94,53 @@ def test_the_http_recipe_works(scripted: str) -> None:
     assert added["rules"][0]["reply"] == " It rains."
     assert requests == {"requests": []}
     assert reset == {}
+
+
+def test_the_helper_for_vitest_is_the_examples() -> None:
+    assert (ROOT / "examples" / "javascript" / "bedrock.js").read_text() == HELPER
+
+
+def test_the_recipe_for_vitest_runs_as_it_stands(tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "node_modules").symlink_to(PACKAGES)
+    (suite / "package.json").write_text('{"type": "module"}')
+    (suite / "bedrock.js").write_text(HELPER)
+    (suite / "weather.test.js").write_text(VITEST)
+    report = run_vitest(suite, tmp_path)
+
+    assert report["success"], report
+    assert report["numPassedTests"] == report["numTotalTests"] == 1
+
+
+@needs_java
+def test_the_class_for_junit_gives_rules_and_reads_calls(tmp_path: Path) -> None:
+    (tmp_path / "Bedrock.java").write_text(CONTROL)
+    (tmp_path / "Main.java").write_text(JAVA_TEST)
+    compiled = java("javac", "-Xlint:all", "-Werror", "Bedrock.java", "Main.java", folder=tmp_path)
+    done = java(COMMAND[0], "exec", "--", "java", "-cp", ".", "Main", folder=tmp_path)
+    own, others, mistake = (json.loads(line) for line in done.stdout.split("\n") if line)
+
+    assert compiled.returncode == done.returncode == 0, compiled.stderr + done.stderr
+    assert [call["text"] for call in own["requests"]] == [" It rains."]
+    assert others == {"requests": []}
+    assert mistake["error"].startswith("rule 1:")
+
+
+@needs_java
+def test_the_recipe_for_junit_lacks_but_its_libraries(tmp_path: Path) -> None:
+    """They come from a Maven repository; what else javac has to say is a mistake of ours."""
+    (tmp_path / "Bedrock.java").write_text(CONTROL)
+    (tmp_path / "WeatherTest.java").write_text(JUNIT)
+    done = java("javac", "Bedrock.java", "WeatherTest.java", folder=tmp_path)
+    mistakes = re.findall(r"error: (.*)", done.stderr)
+    symbols = set(re.findall(r"symbol: +(.*)", done.stderr))
+
+    assert set(mistakes) == {"cannot find symbol"}, done.stderr
+    assert symbols == LIBRARIES
+
+
+def java(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke_api.testing import bedrock_running
+import pytest
+
+from invoke_api.testing import LOUDER, bedrock_running
 from tests.servers import COMMAND
 
 PROGRAM = """\
@@ -28,6 +30,17 @@ def test_a_command_finds_bedrock_and_its_status_comes_back(tmp_path: Path) -> No
     done = execute("--rules", str(rules), "--", sys.executable, "-c", PROGRAM)
 
     assert (done.stdout, done.returncode) == (" By rule.\n", 7)
+
+
+def test_what_would_speak_louder_is_kept_from_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    louder = dict.fromkeys(LOUDER, "true")
+    for name, value in louder.items():
+        monkeypatch.setenv(name, value)
+    done = execute("--", sys.executable, "-c", "import os; print(*os.environ)")
+
+    assert done.returncode == 0
+    assert not set(louder) & set(done.stdout.split())
+    assert "AWS_ACCESS_KEY_ID" in done.stdout
 
 
 def test_a_command_that_is_not_there_is_a_sentence() -> None:

@@ -150,6 +150,24 @@ def test_a_failed_test_shows_what_was_asked(suite: pytest.Pytester) -> None:
     )
 
 
+def test_a_failed_test_shows_the_two_ends_of_a_long_prompt(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        def test_it(bedrock):
+            client = bedrock.client()
+            body = '{"prompt": "First%sLast", "max_tokens": 5}' % (5000 * "x")
+            client.invoke_model(modelId=bedrock.model, body=body)["body"].close()
+            client.close()
+            assert False
+        """
+    )
+    result = run(suite)
+    [line] = [line for line in result.outlines if line.startswith("InvokeModel ")]
+
+    assert re.search(r"'max_tokens': 5, 'prompt': 'Firstx+\.\.\.x+Last'", line)
+    assert len(line) < 800
+
+
 def test_a_mark_that_says_nonsense_is_an_error(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

@@ -1,0 +1,83 @@
+// Mistral 7B on Amazon Bedrock: a prompt answered whole, or as the answer comes.
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  BedrockRuntimeServiceException,
+  InvokeModelCommand,
+  InvokeModelWithResponseStreamCommand,
+} from "@aws-sdk/client-bedrock-runtime";
+
+const MODEL = "mistral.mistral-7b-instruct-v0:2";
+const ATTEMPTS = 3; // at one stream; the SDK counts its own attempts to open it
+const BROKE = "The connection broke.";
+
+// Exceptions inside a stream that may be over the next time.
+const PASSING = new Set([
+  "InternalServerException",
+  "ModelStreamErrorException",
+  "ModelTimeoutException",
+  "ServiceUnavailableException",
+  "ThrottlingException",
+]);
+
+/** A stream ended before its answer did, for a reason that may pass. */
+export class Interrupted extends Error {}
+
+export class Mistral {
+  constructor(client, { maxTokens = 400, pause = 1000 } = {}) {
+    Object.assign(this, { client, maxTokens, pause });
+  }
+
+  async answer(prompt) {
+    const { body } = await this.client.send(new InvokeModelCommand(this.#request(prompt)));
+    const [output] = JSON.parse(body.transformToString()).outputs;
+    return { text: output.text.trim(), stopReason: output.stop_reason };
+  }
+
+  /** `show` gets the text as it comes; after `beginAgain` it gets it from the beginning. */
+  async stream(prompt, { show, beginAgain }) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#attempt(prompt, show);
+      } catch (error) {
+        if (!(error instanceof Interrupted) || attempt === ATTEMPTS) throw error;
+        beginAgain(error.message);
+      }
+      await sleep(this.pause * attempt);
+    }
+  }
+
+  async #attempt(prompt, show) {
+    let text = "";
+    let stopReason = null;
+    for await (const output of this.#outputs(prompt)) {
+      const piece = text ? output.text : output.text.trimStart();
+      stopReason = output.stop_reason;
+      text += piece;
+      show(piece);
+    }
+    // Not every connection that is closed too early is an error to the SDK.
+    if (!stopReason) throw new Interrupted(BROKE);
+    return { text: text.trim(), stopReason };
+  }
+
+  async *#outputs(prompt) {
+    const command = new InvokeModelWithResponseStreamCommand(this.#request(prompt));
+    const { body } = await this.client.send(command);
+    try {
+      for await (const { chunk } of body) {
+        yield JSON.parse(new TextDecoder().decode(chunk.bytes)).outputs[0];
+      }
+    } catch (error) {
+      const ofBedrock = error instanceof BedrockRuntimeServiceException;
+      if (ofBedrock && !PASSING.has(error.name)) throw error;
+      throw new Interrupted(ofBedrock ? error.message : BROKE, { cause: error });
+    }
+  }
+
+  #request(prompt) {
+    const body = JSON.stringify({ prompt, max_tokens: this.maxTokens, temperature: 0 });
+    return { modelId: MODEL, body };
+  }
+}
+
+export const toPrompt = (instruction, text) => `<s>[INST] ${instruction}\n\n${text} [/INST]`;

@@ -1,0 +1,33 @@
+// Summarises a text: a long one in parts first, and then the whole.
+import { toPrompt } from "./mistral.js";
+
+const WHOLE = "Summarise the following text in a few sentences.";
+const PART = "Summarise the following part of a longer text in a few sentences.";
+const PARTS =
+  "These are summaries of the parts of one text. Make one summary of a few sentences of them.";
+
+/** `screen` has `show` and `beginAgain`, which get the summary as it comes. */
+export async function summarise(text, mistral, screen, size = 12_000) {
+  const parts = split(text, size);
+  if (parts.length === 1) return mistral.stream(toPrompt(WHOLE, text.trim()), screen);
+  const summaries = [];
+  for (const part of parts) {
+    const { text: summary } = await mistral.answer(toPrompt(PART, part));
+    summaries.push(summary);
+  }
+  return mistral.stream(toPrompt(PARTS, summaries.join("\n\n")), screen);
+}
+
+/** Parts of about so many characters, cut between paragraphs. */
+function split(text, size) {
+  const parts = [];
+  for (const paragraph of text.trim().split(/\n{2,}/)) {
+    const last = parts.at(-1);
+    if (last && last.length + paragraph.length <= size) {
+      parts[parts.length - 1] = `${last}\n\n${paragraph}`;
+    } else {
+      parts.push(paragraph);
+    }
+  }
+  return parts;
+}
