@@ -77,7 +77,9 @@ class Measured:
         told = _to_invoke_error(error)
         if isinstance(told, InternalServerException) and told is not error:  # not a rule's
             log.error("request %s failed", self.entry.request_id, exc_info=error)
-        self.entry.fail(told, in_stream=told.in_stream or bool(self.entry.texts))
+        streams = self.entry.operation.endswith("Stream")
+        begun = told.in_stream or bool(self.entry.texts)
+        self.entry.fail(told, in_stream=streams and begun)
         return told
 
     def metrics(self) -> Metrics:

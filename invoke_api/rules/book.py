@@ -19,6 +19,16 @@ class Verdict:
     fault: Fault | None
     pace: Pace | None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether no other rule can add to it."""
+        fails_at_once = self.fault is not None and self.fault.after_tokens is None
+        return self.text is not None or fails_at_once
+
+    def wants(self, rule: Rule) -> bool:
+        """Whether that rule says anything that is not said yet."""
+        return bool(rule.reply or (rule.fault and not self.fault) or (rule.pace and not self.pace))
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -81,18 +91,41 @@ class RuleBook:
         return [entry["id"] for entry in self.add(rules)]
 
     def pick(self, asked: Asked) -> Verdict | None:
-        """What the first rule that matches says; its count goes up."""
-        everybodys = [entry for entry in self._entries if entry.rule.scope is None]
-        own = [entry for entry in self._entries if entry.rule.scope == asked.access_key_id]
-        for entry in [*(reversed(own) if asked.access_key_id else ()), *reversed(everybodys)]:
+        """What the rules that match say to this call; the counts of those that spoke go up.
+
+        One that has no reply, a pace or a fault after some tokens, leaves that to the next.
+        """
+        verdict = None
+        for entry in self._in_order(asked.access_key_id):
             rule = entry.rule
             if entry.is_over() or not rule.when.matches(asked):
                 continue
             if rule.probability < 1 and entry.random.random() >= rule.probability:
                 continue
+            if verdict and not verdict.wants(rule):
+                continue
             entry.spoken += 1
-            return Verdict(entry.id, _text(entry, asked), rule.fault, rule.pace)
-        return None
+            verdict = _add(verdict, Verdict(entry.id, _text(entry, asked), rule.fault, rule.pace))
+            if verdict.is_complete:
+                break
+        return verdict
+
+    def _in_order(self, access_key_id: str | None) -> Iterator[_Entry]:
+        scopes = [None] if access_key_id is None else [access_key_id, None]
+        for scope in scopes:
+            yield from (entry for entry in reversed(self._entries) if entry.rule.scope == scope)
+
+
+def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
+    """What the upper one leaves open, the one below says."""
+    if verdict is None:
+        return below
+    return Verdict(
+        verdict.rule_id,
+        below.text,
+        verdict.fault or below.fault,
+        verdict.pace or below.pace,
+    )
 
 
 def _text(entry: _Entry, asked: Asked) -> str | None:

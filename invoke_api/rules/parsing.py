@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jsonschema import ValidationError
 
 from invoke_api.cassettes.files import load_waits
 from invoke_api.config_files import ConfigError, find_mistakes, load_schema, read_config
-from invoke_api.rules.rule import Fault, Pace, Reply, Rule, When
+from invoke_api.rules.rule import BREAKS, Fault, Pace, Reply, Rule, When
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
 from invoke_api.wire.errors import InvokeError
@@ -26,6 +27,7 @@ EXCEPTIONS = {
     if isinstance(kind, type) and issubclass(kind, InvokeError) and kind is not InvokeError
 }
 
+OF_EXCEPTIONS = {"message", "members", "retry_after"}
 RECORDED = ("first_token", "tokens_per_second")
 
 # What a model in this state answers, by the names that people look for.
@@ -104,13 +106,27 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
-    fault = entry.get("fault", {})
-    fault = {"exception": fault} if isinstance(fault, str) else fault
-    if "fault" in entry and ("exception" in fault) == ("break" in fault):
+    if "fault" not in entry:
+        return
+    fault = _spell_out(entry["fault"])
+    if ("exception" in fault) == ("break" in fault):
         yield "a fault has either an exception or a break"
-    name = fault.get("exception")
-    if name is not None and name not in EXCEPTIONS:
-        yield f"there is no exception {name!r}; Bedrock's are {', '.join(EXCEPTIONS)}"
+    elif "exception" not in fault:
+        if useless := fault.keys() & OF_EXCEPTIONS:
+            yield f"a break has no {' and no '.join(sorted(useless))}"
+    elif (name := fault["exception"]) not in EXCEPTIONS:
+        close = get_close_matches(name, [*EXCEPTIONS, *BREAKS], n=1)
+        hint = (
+            f"; did you mean {close[0]}?" if close else f"; Bedrock's are {', '.join(EXCEPTIONS)}"
+        )
+        yield f"there is no exception {name!r}{hint}"
+
+
+def _spell_out(fault: str | dict[str, Any]) -> dict[str, Any]:
+    """A fault that is given by its name alone."""
+    if isinstance(fault, dict):
+        return fault
+    return {"break" if fault in BREAKS else "exception": fault}
 
 
 def _to_rule(entry: Mapping[str, Any], folder: Path) -> Rule:
@@ -167,8 +183,7 @@ def _to_fault(entry: Mapping[str, Any]) -> Fault | None:
     fault = entry.get("fault")
     if fault is None:
         return None
-    if isinstance(fault, str):
-        fault = {"exception": fault}
+    fault = _spell_out(fault)
     after = fault.get("after_tokens")
     if "break" in fault:
         return Fault(breakage=fault["break"], after_tokens=after)

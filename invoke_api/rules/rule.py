@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, cycle
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from invoke_api.wire.errors import InvokeError
 
 Breakage = Literal["cut", "torn_frame", "hang"]
+BREAKS: tuple[Breakage, ...] = get_args(Breakage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

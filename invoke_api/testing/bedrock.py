@@ -81,13 +81,8 @@ class Bedrock:
         is in milliseconds.
         """
         kind = "break" if exception in ("cut", "torn_frame", "hang") else "exception"
-        fault = {
-            kind: exception,
-            "message": message,
-            "after_tokens": after_tokens,
-            "retry_after": retry_after,
-        }
-        self.rule(reply=reply, fault=_given(fault), times=times, when=when)
+        more = {"message": message, "after_tokens": after_tokens, "retry_after": retry_after}
+        self.rule(reply=reply, fault={kind: exception, **_given(more)}, times=times, when=when)
 
     def rule(self, **document: object) -> None:
         """Any rule, in the words of docs/testing.md."""

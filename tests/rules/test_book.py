@@ -127,3 +127,35 @@ def test_rules_are_listed_with_their_counts_and_removed() -> None:
     assert [rule["id"] for rule in rules.listed()] == ["1"]
     assert rules.remove() == 1
     assert not rules
+
+
+def test_a_rule_leaves_what_it_does_not_say_to_the_next() -> None:
+    late = {"exception": "ThrottlingException", "after_tokens": 3}
+    rules = book({"reply": "text"}, {"pace": {"first_token": 1}}, {"fault": late, "times": 1})
+    both = rules.pick(asked())
+    then = rules.pick(asked())
+
+    assert both
+    assert both.text == "text"
+    assert both.fault
+    assert both.pace
+    assert both.rule_id == "3"
+    assert then
+    assert (then.text, then.fault) == ("text", None)
+
+
+def test_what_a_rule_says_is_not_said_again_by_the_next() -> None:
+    rules = book(
+        {"reply": ["below", "never"], "pace": {"first_token": 2}},
+        {"pace": {"first_token": 1}},
+        {"fault": "ThrottlingException", "times": 1},
+    )
+    failed, slow = rules.pick(asked()), rules.pick(asked())
+
+    assert failed
+    assert failed.text is None  # a fault at once needs none, and takes no turn
+    assert failed.pace is None
+    assert slow
+    assert slow.text == "below"
+    assert slow.pace
+    assert slow.pace.first_token == 1

@@ -7,7 +7,7 @@ import pytest
 
 from invoke_api.config_files import ConfigError
 from invoke_api.rules.parsing import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
-from invoke_api.rules.rule import Reply
+from invoke_api.rules.rule import BREAKS, Reply
 from invoke_api.wire.errors import InvokeError, ThrottlingException
 from tests.fidelity import exceptions
 
@@ -19,7 +19,11 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"reply": 7}, "reply of rule 1: 7 is not of type 'string', 'array', 'object'"),
     ({"reply": []}, "reply of rule 1: [] should be non-empty"),
     ({"reply": {"text": "a", "echo": True}}, "reply of rule 1: "),
-    ({"fault": "Throttled"}, "rule 1: there is no exception 'Throttled'; Bedrock's are Access"),
+    ({"fault": "Nonsense"}, "rule 1: there is no exception 'Nonsense'; Bedrock's are Access"),
+    ({"fault": "throttlingException"}, "'throttlingException'; did you mean ThrottlingException?"),
+    ({"fault": "tornframe"}, "there is no exception 'tornframe'; did you mean torn_frame?"),
+    ({"fault": {"break": "cut", "retry_after": 1}}, "rule 1: a break has no retry_after"),
+    ({"fault": {"break": "cut", "message": "x", "members": {}}}, "no members and no message"),
     ({"fault": {}}, "rule 1: a fault has either an exception or a break"),
     ({"fault": {"exception": "ThrottlingException", "break": "cut"}}, "either an exception or"),
     ({"fault": {"break": "explode"}}, "break of fault of rule 1: 'explode' is not one of ['cut'"),
@@ -102,3 +106,11 @@ def test_a_mistake_in_a_file_has_its_line(tmp_path: Path) -> None:
     file.write_text("rules:\n  - reply: a\n    times: many\n")
     with pytest.raises(RuleError, match=r"rules\.yaml:3: 'many' is not of type 'integer'"):
         load_rules(file)
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_a_break_goes_by_its_name_alone(fault: str) -> None:
+    [rule] = parse_rules({"fault": fault})
+
+    assert rule.fault
+    assert rule.fault.breakage == fault

@@ -2,22 +2,24 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 import yaml
 
 from invoke_api.rules.parsing import parse_rules
-from tests.servers import COMMAND, ROOT
+from tests.servers import COMMAND, ROOT, command_running, invoke
 from tests.testing.test_plugin import QUICK
 from tests.vitest import PACKAGES, run_vitest
 
 DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)
 RECIPES = [code for language, code in BLOCKS if language == "python"]
-EXEC, CURL = [code for language, code in BLOCKS if language == "sh"]
+EXEC, CURL, RECORD, REPLAY = [code for language, code in BLOCKS if language == "sh"]
 [RULES] = [code for language, code in BLOCKS if language == "yaml"]
 HELPER, VITEST = [code for language, code in BLOCKS if language == "js"]
 CONTROL, JUNIT = [code for language, code in BLOCKS if language == "java"]
@@ -57,6 +59,7 @@ LIBRARIES = {
     "variable SdkBytes",
     "variable StaticCredentialsProvider",
 }
+OPERATIONS = ("invoke", "invoke-with-response-stream")
 needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine has no JDK")
 
 
@@ -94,6 +97,25 @@ def test_the_http_recipe_works(scripted: str) -> None:
     assert added["rules"][0]["reply"] == " It rains."
     assert requests == {"requests": []}
     assert reset == {}
+
+
+def test_what_is_recorded_is_replayed(scripted: str, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
+    record, replay = (
+        [COMMAND[0], *shlex.split(code.splitlines()[0].removesuffix(" &"))[1:-1], str(tmp_path)]
+        for code in (RECORD, REPLAY)
+    )
+    with command_running([*record, "--port", "0", "--upstream", scripted], keys) as url:
+        said = [invoke(url, {"prompt": "Hi"}, operation=operation) for operation in OPERATIONS]
+    with command_running([*replay, "--port", "0"]) as url:
+        again = [invoke(url, {"prompt": "Hi"}, operation=operation) for operation in OPERATIONS]
+
+    assert [body for _, body in again] == [body for _, body in said]
+    assert [strip(response) for response, _ in again] == [strip(response) for response, _ in said]
+
+
+def strip(response: HTTPResponse) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in response.getheaders() if name != "Date"]
 
 
 def test_the_helper_for_vitest_is_the_examples() -> None:
