@@ -2,6 +2,7 @@
 
 EngineError
 ├── RequestRefused     the request asks for something that no engine does
+├── ChatRefused        the messages are no conversation that the model can read
 ├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
 ├── EngineBusy         the queue is full
 ├── EngineTimeout      no token came in time
@@ -16,6 +17,13 @@ class EngineError(Exception):
 
 class RequestRefused(EngineError):
     """The request can't be carried out as it stands, however often it is sent."""
+
+
+class ChatRefused(EngineError):
+    """The messages or tools can't be written as the model reads them; the message says why.
+
+    It is mistral-common's, and of all engine errors' the only one meant for clients.
+    """
 
 
 class PromptTooLong(EngineError):

@@ -1,47 +1,96 @@
-"""Mistral's SentencePiece tokenizers: text to ids, and ids back to the bytes they stand for."""
+"""Mistral's tokenizers: text to ids, and ids back to the bytes they stand for."""
 
 import re
 from collections.abc import Iterable
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from sentencepiece import SentencePieceProcessor
+
+from engine.chat import ChatTemplate, load_template
+from engine.marks import TOOL_MARKS, Marks
+from engine.mistral_files import carried
 
 SPACE = "\u2581"  # SentencePiece writes a space as U+2581
 
 
-class Tokenizer:
-    """One tokenizer file, read whole: building one takes some 50 ms and no later call is slow.
+class Tokenizer(Protocol):
+    """What turns text into one model's token ids, and back.
 
-    `dummy_prefix` says whether text gets a space put in front, as Mistral's first tokenizer was
-    trained. `pieces` holds, by token id, the UTF-8 bytes that a token adds to the text: none for
-    control pieces.
+    `pieces` holds, by token id, the UTF-8 bytes that a token adds to the text: none for control
+    tokens. `spelled` is the same with the names of `TOOL_MARKS` for these. `is_spaced` tells
+    whether the first word of an answer has a space in front.
     """
 
-    def __init__(self, model_file: Path, *, dummy_prefix: bool) -> None:
-        self._processor = SentencePieceProcessor(model_file=str(model_file))
-        self._dummy_prefix = dummy_prefix
-        self.bos: int = self._processor.bos_id()
-        self.eos: int = self._processor.eos_id()
-        self.pieces = _piece_bytes(self._processor)
-        self._longest = max(map(len, self._processor.id_to_piece(list(range(len(self.pieces))))))
-        self._controls = _named_controls(self._processor)
-        self._split = re.compile("(" + "|".join(map(re.escape, self._controls)) + ")").split
+    bos: int
+    eos: int
+    pieces: tuple[bytes, ...]
+    spelled: tuple[bytes, ...]
+    is_spaced: bool
 
     def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
         """Token ids of a prompt: one BOS, then the text, in which control pieces count as such.
 
         A text that is sure to be more than `enough` tokens is read only until it is.
         """
-        if enough is not None:
-            text = text[: enough * self._longest]
-        return (self.bos, *self._encode_segments(text))
+        ...
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of plain text that follows other text: no BOS and no space put in front."""
+        ...
+
+    def encode_spelled(self, text: str) -> list[int]:
+        """The same for a text in which `TOOL_MARKS` are the tokens of these names."""
+        ...
+
+    @property
+    def chat(self) -> ChatTemplate:
+        """How this model's conversations are written. Slow at its first use, some 0.7 s."""
+        ...
+
+
+class SentencePieceTokenizer:
+    """One tokenizer file, read whole: building one takes some 50 ms and no later call is slow.
+
+    `dummy_prefix` says whether text gets a space put in front, as Mistral's first tokenizer was
+    trained. `gap` ids lie between the first three and the others: a text has then the ids of a
+    later version, which put its control tokens there.
+    """
+
+    is_spaced = True
+
+    def __init__(self, model_file: Path, *, dummy_prefix: bool, gap: int = 0) -> None:
+        self._file = model_file
+        self._processor = SentencePieceProcessor(model_file=str(model_file))
+        self._dummy_prefix = dummy_prefix
+        self._gap = gap
+        self.bos: int = self._processor.bos_id()
+        self.eos: int = self._processor.eos_id()
+        pieces = _piece_bytes(self._processor)
+        self.pieces = (*pieces[:3], *(b"" for _ in range(gap)), *pieces[3:])
+        self._longest = max(map(len, self._processor.id_to_piece(list(range(len(pieces))))))
+        self._controls = _named_controls(self._processor)
+        self._split = re.compile("(" + "|".join(map(re.escape, self._controls)) + ")").split
+        marks = {name: self._controls[name] for name in TOOL_MARKS if name in self._controls}
+        self._marks = Marks(marks, self.encode_text)
+        self.spelled = self._marks.spell(self.pieces)
+
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        return load_template(self._file)
+
+    def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
+        if enough is not None:
+            text = text[: enough * self._longest]
+        return (self.bos, *self._shift(self._encode_segments(text)))
+
+    def encode_text(self, text: str) -> list[int]:
         # A newline is a byte piece of its own that never merges, so what follows it is exact.
-        tokens: list[int] = self._processor.encode("\n" + text)
-        return tokens[2:]
+        return self._shift(self._processor.encode("\n" + text)[2:])
+
+    def encode_spelled(self, text: str) -> list[int]:
+        return self._marks.encode(text)
 
     def _encode_segments(self, text: str) -> Iterable[int]:
         # Hugging Face's tokenizers cut control pieces out of the raw text first and encode what
@@ -52,7 +101,12 @@ class Tokenizer:
             elif segment and self._dummy_prefix:
                 yield from self._processor.encode(segment)
             elif segment:
-                yield from self.encode_text(segment)
+                yield from self._processor.encode("\n" + segment)[2:]
+
+    def _shift(self, tokens: Iterable[int]) -> list[int]:
+        if not self._gap:
+            return list(tokens)
+        return [token + self._gap if token > 2 else token for token in tokens]
 
 
 def _piece_bytes(processor: SentencePieceProcessor) -> tuple[bytes, ...]:
@@ -85,26 +139,28 @@ def _named_controls(processor: SentencePieceProcessor) -> dict[str, int]:
     return {piece: token for piece, token in controls.items() if not piece.startswith("[control_")}
 
 
-# Name in the registry: the file inside mistral-common, and whether it puts a space in front.
-# Guess: v2 and later do not. Bedrock's recorded count for Small 2402 fits only so; the counts
+# Name in the registry: the file inside mistral-common, whether it puts a space in front, and a gap.
+# Guess: v2 and later put none. Bedrock's recorded count for Small 2402 fits only so; the counts
 # recorded for 7B (v1) fit either way, and mistral-common's reference puts the space there.
 MISTRAL = {
-    "v1": ("tokenizer.model.v1", True),
-    "v2": ("mistral_instruct_tokenizer_240216.model.v2", False),
-    "v3": ("mistral_instruct_tokenizer_240323.model.v3", False),
+    "v1": ("tokenizer.model.v1", True, 0),
+    "v2": ("mistral_instruct_tokenizer_240216.model.v2", False, 0),
+    "v3": ("mistral_instruct_tokenizer_240323.model.v3", False, 0),
+    "v7": ("mistral_instruct_tokenizer_241114.model.v7m1", False, 0),
+    # The same pieces as v1, where v3 has them: for weights that both kinds of prompts share.
+    "v1-in-v3": ("tokenizer.model.v1", True, 768),
 }
 
 
-def load_tokenizer(name: str) -> Tokenizer:
-    """One of Mistral's own tokenizers by its version, out of mistral-common (not imported).
+def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
+    """One of Mistral's own tokenizers by its version, out of mistral-common.
 
-    Raises `KeyError` for an unknown version, `FileNotFoundError` without the file.
+    `tekken` is read from these weights, a folder or a hub id, or else made of the vocabulary that
+    mistral-common carries. Raises `KeyError` for an unknown version, `OSError` without the file.
     """
-    file, dummy_prefix = MISTRAL[name]
-    spec = find_spec("mistral_common")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("mistral-common, which carries Mistral's tokenizers, is missing")
-    path = Path(spec.submodule_search_locations[0]) / "data" / file
-    if not path.is_file():
-        raise FileNotFoundError(f"the installed mistral-common does not carry {file}")
-    return Tokenizer(path, dummy_prefix=dummy_prefix)
+    if name == "tekken":
+        from engine.tekken import load_tekken  # mistral-common takes 0.7 s to import
+
+        return load_tekken(weights)
+    file, dummy_prefix, gap = MISTRAL[name]
+    return SentencePieceTokenizer(carried(file), dummy_prefix=dummy_prefix, gap=gap)

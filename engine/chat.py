@@ -1,0 +1,55 @@
+"""Conversations as Mistral's models read them: mistral-common, Mistral's own reference.
+
+It is imported inside functions: that takes 0.7 s.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import ChatRefused
+
+if TYPE_CHECKING:
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+
+class ChatTemplate:
+    """`calls_style` says how the model writes calls of tools; see `tool_calls.py`."""
+
+    def __init__(self, tokenizer: "MistralTokenizer", calls_style: str) -> None:
+        self._tokenizer = tokenizer
+        self.calls_style = calls_style
+
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[int, ...]:
+        """The prompt's token ids, the BOS included. Messages and tools are OpenAI-shaped.
+
+        Raises `ChatRefused` with mistral-common's own sentence, which is what Bedrock says, too.
+        """
+        from mistral_common.exceptions import MistralCommonException
+        from mistral_common.protocol.instruct.request import ChatCompletionRequest
+        from pydantic import ValidationError
+
+        try:
+            request = ChatCompletionRequest(
+                messages=list(messages),  # type: ignore[arg-type]  # pydantic makes them of these
+                tools=list(tools) or None,  # type: ignore[arg-type]  # the same
+                model="any",  # its validator wants a name
+            )
+            return tuple(self._tokenizer.encode_chat_completion(request).tokens)
+        except MistralCommonException as error:
+            raise ChatRefused(str(error)) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ChatRefused(f"{where}: {first['msg']}") from error
+
+
+def load_template(file: Path) -> ChatTemplate:
+    """The template of a SentencePiece tokenizer's version, which its name ends with."""
+    from mistral_common.protocol.instruct.validator import ValidationMode
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+    tokenizer = MistralTokenizer.from_file(file, mode=ValidationMode.serving)
+    return ChatTemplate(tokenizer, "list")

@@ -1,0 +1,15 @@
+"""The tokenizer files that mistral-common carries, found without importing it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def carried(file: str) -> Path:
+    """The path of one. Raises `FileNotFoundError`."""
+    spec = find_spec("mistral_common")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("mistral-common, which carries Mistral's tokenizers, is missing")
+    path = Path(spec.submodule_search_locations[0]) / "data" / file
+    if not path.is_file():
+        raise FileNotFoundError(f"the installed mistral-common does not carry {file}")
+    return path
