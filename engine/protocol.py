@@ -13,7 +13,10 @@ Status = Literal["cold", "loading", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy."""
+    """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
+
+    `spelled` has the tokens by which a model calls tools written out in the text.
+    """
 
     request_id: str
     prompt: tuple[int, ...]  # token ids, the BOS included
@@ -23,6 +26,7 @@ class GenerationRequest:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

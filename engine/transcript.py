@@ -10,7 +10,7 @@ class Transcript:
     """The text of one completion as its tokens come in. `push` until a delta has `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
-        self._pieces = tokenizer.pieces
+        self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
         self._eos = tokenizer.eos
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
