@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class ChatTemplate:
     """`calls_style` says how the model writes calls of tools; see `tool_calls.py`."""
 
-    def __init__(self, tokenizer: "MistralTokenizer", calls_style: str) -> None:
+    def __init__(
+        self, tokenizer: "MistralTokenizer[Any, Any, Any, Any, Any]", calls_style: str
+    ) -> None:
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
@@ -32,11 +34,8 @@ class ChatTemplate:
         from pydantic import ValidationError
 
         try:
-            request = ChatCompletionRequest(
-                messages=list(messages),  # type: ignore[arg-type]  # pydantic makes them of these
-                tools=list(tools) or None,  # type: ignore[arg-type]  # the same
-                model="any",  # its validator wants a name
-            )
+            document = {"messages": messages, "tools": tools or None, "model": "any"}
+            request: ChatCompletionRequest[Any] = ChatCompletionRequest.model_validate(document)
             return tuple(self._tokenizer.encode_chat_completion(request).tokens)
         except MistralCommonException as error:
             raise ChatRefused(str(error)) from error

@@ -10,9 +10,7 @@ TOOL_MARKS = ("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]")
 class Marks:
     """`tokens` are those of `TOOL_MARKS` that a tokenizer has; `encode_text` is its own."""
 
-    def __init__(
-        self, tokens: Mapping[str, int], encode_text: Callable[[str], list[int]]
-    ) -> None:
+    def __init__(self, tokens: Mapping[str, int], encode_text: Callable[[str], list[int]]) -> None:
         self._tokens = tokens
         self._encode_text = encode_text
         self._split = re.compile("(" + "|".join(map(re.escape, TOOL_MARKS)) + ")").split

@@ -1,4 +1,4 @@
-"""Mistral's Tekken tokenizers, of the models since 2025: from their weights, or a stand-in for them.
+"""Mistral's Tekken tokenizers, of the models since 2025: from their weights, or a stand-in.
 
 Imports mistral-common, and so is imported inside functions only.
 """
@@ -6,6 +6,7 @@ Imports mistral-common, and so is imported inside functions only.
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
@@ -29,7 +30,9 @@ class TekkenTokenizer:
 
     is_spaced = False
 
-    def __init__(self, tekken: Tekkenizer, tokenizer: MistralTokenizer) -> None:
+    def __init__(
+        self, tekken: Tekkenizer, tokenizer: MistralTokenizer[Any, Any, Any, Any, Any]
+    ) -> None:
         self._tekken = tekken
         self._tokenizer = tokenizer
         self.bos: int = tekken.bos_id
@@ -105,6 +108,6 @@ def _find(weights: str) -> Path:
         if not path.is_file():
             raise FileNotFoundError(f"there is no tekken.json in {folder}")
         return path
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - where vLLM is, and not else
+    from huggingface_hub import hf_hub_download
 
     return Path(hf_hub_download(weights, "tekken.json"))

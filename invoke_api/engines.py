@@ -4,15 +4,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import make_demo
+from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
 from engine.errors import EngineDead
 from engine.protocol import Engine
 from engine.scripted import ScriptedEngine
+from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm_engine import VllmEngine, is_installed
 from invoke_api.registry import Model
 
@@ -31,14 +33,29 @@ class EngineChoice:
 
 
 class Engines:
-    """One engine for each distinct checkpoint; models that share one share its engine."""
+    """One engine for each distinct checkpoint; models that share one share its engine.
 
-    def __init__(self, by_model: Mapping[str, Engine]) -> None:
+    `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
+    checkpoints are asked.
+    """
+
+    def __init__(
+        self, by_model: Mapping[str, Engine], tokenizers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._by_model = by_model
+        self._tokenizers = tokenizers
         self._loading: set[asyncio.Task[None]] = set()
+        # Those that have read a prompt: a model's first may load a tokenizer or a template.
+        self.warm: set[str] = set()
 
     def of(self, model: Model) -> Engine:
         return self._by_model[model.id]
+
+    def tokenizer(self, model: Model) -> Tokenizer:
+        """Of this model's prompts. Raises what `Engine.tokenizer` raises."""
+        own = self.of(model).tokenizer()
+        name = self._tokenizers.get(model.id)
+        return load_once(name) if name else own
 
     def items(self) -> Iterable[tuple[str, Engine]]:
         return self._by_model.items()
@@ -66,23 +83,29 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
+    tokenizers: dict[str, str] = {}
     for model in models:
-        kind = choice.kind or model.engine
-        key, build = KINDS[kind](model, choice)
-        if key not in engines:
-            engines[key] = build()
-        by_model[model.id] = engines[key]
-    return Engines(by_model)
+        plan = KINDS[choice.kind or model.engine](model, choice)
+        if plan.key not in engines:
+            engines[plan.key] = plan.build()
+        by_model[model.id] = engines[plan.key]
+        if plan.tokenizer:
+            tokenizers[model.id] = plan.tokenizer
+    return Engines(by_model, tokenizers)
 
 
-Plan = tuple[str, Callable[[], Engine]]  # what makes an engine distinct, and how to build it
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another."""
+
+    key: str
+    build: Callable[[], Engine]
+    tokenizer: str | None = None
 
 
 def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
-    key = f"scripted {model.tokenizer} {model.context_length}"
-    return key, partial(
-        ScriptedEngine, tokenizer=model.tokenizer, context_length=model.context_length
-    )
+    build = partial(ScriptedEngine, tokenizer=model.tokenizer, context_length=model.context_length)
+    return Plan(f"scripted {model.tokenizer} {model.context_length}", build)
 
 
 def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
@@ -92,26 +115,39 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
             " or choose --engine scripted"
         )
     if choice.demo:
-        weights: Callable[[], str] = partial(_demo_weights, model.demo, choice.cache)
-        source, tokenizer = model.demo, "v1"
-        options, environment = demo.OPTIONS, demo.ENVIRONMENT
-    else:
-        weights = partial(str, model.weights)
-        source, tokenizer = model.weights, model.tokenizer
-        options, environment = model.vllm, {}
-    key = f"vllm {source} {tokenizer} {model.context_length} {sorted(options.items())}"
-    return key, partial(
+        return _plan_demo(model, choice.cache)
+    key = f"{model.weights} {model.tokenizer} {model.context_length} {sorted(model.vllm.items())}"
+    build = partial(
         VllmEngine,
-        weights=weights,
-        tokenizer=tokenizer,
+        weights=partial(str, model.weights),
+        tokenizer=model.tokenizer,
         context_length=model.context_length,
-        options=options,
-        environment=environment,
+        options=model.vllm,
     )
+    return Plan(f"vllm {key}", build)
+
+
+def _plan_demo(model: Model, cache: Path) -> Plan:
+    checkpoint = DEMOS[model.demo]
+    build = partial(
+        VllmEngine,
+        weights=partial(_demo_weights, model.demo, cache),
+        tokenizer=checkpoint.tokenizer,
+        context_length=CONTEXT,
+        options=demo.OPTIONS,
+        environment=demo.ENVIRONMENT,
+    )
+    own = model.tokenizer if model.tokenizer != checkpoint.tokenizer else ""
+    return Plan(f"demo {model.demo}", build, demo.TOKENIZERS.get(own))
 
 
 def _demo_weights(name: str, cache: Path) -> str:
     return str(make_demo(name, cache))
+
+
+@cache
+def load_once(name: str) -> Tokenizer:
+    return load_tokenizer(name)
 
 
 KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {

@@ -50,9 +50,10 @@ NUDGE = 0.1  # scale of what attention and experts add to the residual stream
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo checkpoint; `experts` 0 makes it dense."""
+    """One demo checkpoint; `experts` 0 makes it dense. `tokenizer` is the one of its ids."""
 
     name: str
+    tokenizer: str
     seed: int
     experts: int
     intermediate: int
@@ -61,8 +62,8 @@ class Demo:
 DEMOS = {
     demo.name: demo
     for demo in (
-        Demo("dense", seed=7, experts=0, intermediate=512),
-        Demo("moe", seed=8, experts=8, intermediate=256),
+        Demo("dense", "v3", seed=7, experts=0, intermediate=512),
+        Demo("moe", "v1", seed=8, experts=8, intermediate=256),
     )
 }
 
@@ -90,7 +91,7 @@ def write_checkpoint(demo: Demo, folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    tokenizer = load_tokenizer("v1")
+    tokenizer = load_tokenizer(demo.tokenizer)
     generator = torch.Generator().manual_seed(demo.seed)
     weights = _table_weights(tokenizer, generator) | _layer_weights(demo, generator)
     folder.mkdir(parents=True)

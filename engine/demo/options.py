@@ -9,6 +9,11 @@ OPTIONS: Mapping[str, Any] = {
     "use_tqdm_on_load": False,
 }
 
+# The dense checkpoint has the ids of tokenizer v3. By a registry's tokenizer, what its prompts are
+# read with where that is another: v1 keeps its own pieces, and Tekken, whose vocabulary is four
+# times as large, gives way to v3.
+TOKENIZERS: Mapping[str, str] = {"v1": "v1-in-v3"}
+
 ENVIRONMENT: Mapping[str, str] = {
     # Even an eager vLLM compiles a small function for tensor parallelism, with a C++ compiler
     # that a fresh machine does not have.

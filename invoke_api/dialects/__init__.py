@@ -5,7 +5,20 @@ from typing import Protocol
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.invocation import Metrics, Question
+from invoke_api.dialects.mistral_chat import MistralChat
 from invoke_api.dialects.mistral_text import MistralText
+
+
+class Writer(Protocol):
+    """Writes one answer, whole or chunk by chunk."""
+
+    def reply(self, text: str, finish: Finish) -> bytes:
+        """The whole body of an InvokeModel answer."""
+        ...
+
+    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        """The JSON of one chunk; the last one carries the metrics."""
+        ...
 
 
 class Dialect(Protocol):
@@ -15,15 +28,11 @@ class Dialect(Protocol):
 
     def to_request(
         self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str
-    ) -> GenerationRequest: ...
-
-    def to_reply(self, text: str, finish: Finish) -> bytes:
-        """The whole body of an InvokeModel answer."""
+    ) -> GenerationRequest:
+        """Raises `ChatRefused` for what is no conversation."""
         ...
 
-    def to_chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
-        """The JSON of one chunk; the last one carries the metrics."""
-        ...
+    def writer(self, body: dict[str, object], tokenizer: Tokenizer, request_id: str) -> Writer: ...
 
 
-DIALECTS: dict[str, Dialect] = {"mistral-text": MistralText()}
+DIALECTS: dict[str, Dialect] = {"mistral-text": MistralText(), "mistral-chat": MistralChat()}

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`last_user_message` ends the conversation, and is the user's `turn`th, counted from 1."""
+    """`last_user_message` ends the conversation, and is the user's `turn`th, counted from 1.
+
+    `tools` are the names of those that the model may call.
+    """
 
     prompt: str
     last_user_message: str
     turn: int
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,10 +32,13 @@ class MistralText:
             stop=tuple(body["stop"]),
         )
 
-    def to_reply(self, text: str, finish: Finish) -> bytes:
+    def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "MistralText":  # noqa: ARG002 - a dialect's own
+        return self
+
+    def reply(self, text: str, finish: Finish) -> bytes:
         return orjson.dumps({"outputs": [{"text": text, "stop_reason": finish}]})
 
-    def to_chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         body: dict[str, object] = {"outputs": [{"text": delta.text, "stop_reason": delta.finish}]}
         if metrics:
             body["amazon-bedrock-invocationMetrics"] = metrics.to_json()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from engine.errors import (
+    ChatRefused,
     EngineBusy,
     EngineDead,
     EngineError,
@@ -44,6 +45,8 @@ ANSWERS: dict[type[EngineError], Callable[[EngineError], InvokeError]] = {
     # The model server's only words to anything it does not take. What Bedrock's own takes offence
     # at is not known; ours has this one reason.
     RequestRefused: lambda _: ValidationException("Validation Error", in_stream=True),
+    # Heard of Pixtral and Large 3: mistral-common's own sentence.
+    ChatRefused: lambda error: ValidationException(str(error), in_stream=True),
     EngineBusy: lambda _: ThrottlingException(),
     EngineTimeout: lambda _: ModelTimeoutException(),
     EngineNotReady: lambda _: ModelNotReadyException(),

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from engine.errors import EngineError
 from engine.protocol import Deltas
 from invoke_api.authentication.gate import claimed_key
-from invoke_api.dialects import Dialect
+from invoke_api.dialects import Writer
 from invoke_api.engines import Engines
 from invoke_api.journal import LONGEST, Entry, Journal
 from invoke_api.operations.call import Admitted, Operation, admit
-from invoke_api.operations.client import Calls, read_body
+from invoke_api.operations.client import read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
@@ -33,9 +33,12 @@ LONG_BODY = 8_192
 
 @dataclass(slots=True, kw_only=True)
 class Invocation(Measured):
-    """One call on its way through the engine; `repeated` are headers that the answer repeats."""
+    """One call on its way through the engine; `repeated` are headers that the answer repeats.
 
-    dialect: Dialect
+    There is no `writer` where a fault leaves nothing to write.
+    """
+
+    writer: Writer | None
     repeated: dict[str, str]
 
 
@@ -77,22 +80,27 @@ class Opened:
 
 async def to_invocation(request: Request, opened: Opened, verdict: Verdict | None) -> Invocation:
     """The call with what answers it: an engine, a rule, or both. Raises `InvokeError`s."""
-    call, body, entry = opened.call, opened.body, opened.entry
+    call, entry = opened.call, opened.entry
     entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
     entry.model_id = call.model.id
     engines: Engines = request.state.engines
+    engine = engines.of(call.model)
     entry.rule_id = verdict.rule_id if verdict else None
-    by_rule = verdict is not None and verdict.text is not None
-    entry.engine = "rule" if by_rule else engines.of(call.model).name
-    source = await aside(len(entry.body), lambda: open_source(request, call, body, verdict))
-    calls: Calls = request.state.calls
+    entry.engine = "rule" if verdict and verdict.answers else engine.name
+    if verdict and verdict.fault and verdict.fault.after_tokens is None:
+        # Before the tokenizer is asked for: an engine that is not ready has faults, too.
+        source, writer = faulty(silence(), verdict.fault, call.model.id), None
+    else:
+        # The first prompt of a model may have to wait for its tokenizer to be loaded.
+        size = len(entry.body) if call.model.id in engines.warm else LONG_BODY + 1
+        source, writer = await aside(size, lambda: open_source(request, opened, verdict))
     return Invocation(
         source=source,
-        dialect=call.model.dialect,
+        writer=writer,
         entry=entry,
         repeated=call.repeated,
         began=opened.began,
-        calls=calls,
+        calls=request.state.calls,
     )
 
 
@@ -125,36 +133,37 @@ def to_asked(call: Admitted, operation: Operation, body: dict[str, Any]) -> Aske
         prompt=question.prompt,
         last_user_message=question.last_user_message,
         turn=question.turn,
+        tools=question.tools,
         access_key_id=call.caller.access_key_id,
     )
 
 
-def open_source(
-    request: Request, call: Admitted, body: dict[str, Any], verdict: Verdict | None
-) -> Deltas:
-    """The deltas of one call: the engine's, or what a rule makes of it. Raises `InvokeError`s."""
-    if verdict and verdict.fault and verdict.fault.after_tokens is None:
-        # Before the tokenizer is asked for: an engine that is not ready has faults, too.
-        return faulty(silence(), verdict.fault, call.model.id)
+def open_source(request: Request, opened: Opened, verdict: Verdict | None) -> tuple[Deltas, Writer]:
+    """The deltas of one call, the engine's or what a rule makes of it, and who writes them down.
+
+    Raises `InvokeError`s.
+    """
     engines: Engines = request.state.engines
-    model, engine = call.model, engines.of(call.model)
+    model, engine = opened.call.model, engines.of(opened.call.model)
     try:
-        tokenizer = engine.tokenizer()
+        tokenizer = engines.tokenizer(model)
         generation = model.dialect.to_request(
-            body, tokenizer, model.context_length, request_id(request)
+            opened.body, tokenizer, model.context_length, request_id(request)
         )
     except EngineError as error:
         raise to_invoke_error(error) from error
+    engines.warm.add(model.id)
+    writer = model.dialect.writer(opened.body, tokenizer, request_id(request))
     tokens = len(generation.prompt) + generation.max_tokens
     quotas: Quotas = request.state.quotas
-    caller = call.caller
+    caller = opened.call.caller
     share = quotas.take(model, caller.region, caller.access_key_id, tokens)
-    if verdict is None or verdict.text is None:
-        source = engine.generate(generation)
+    if verdict and verdict.answers:
+        source = speak(verdict, tokenizer, generation, model.context_length)
     else:
-        source = speak(verdict.text, tokenizer, generation, model.context_length)
+        source = engine.generate(generation)
     if share:
         source = share.metered(source, len(generation.prompt))
     if verdict and verdict.fault:
         source = faulty(source, verdict.fault, model.id)
-    return paced(source, verdict.pace) if verdict and verdict.pace else source
+    return paced(source, verdict.pace) if verdict and verdict.pace else source, writer

@@ -68,7 +68,8 @@ async def complete(invocation: Invocation) -> bytes:
         texts.append(delta.text)
         finish = delta.finish
     assert finish is not None, "an engine's last delta has a finish"
-    return invocation.dialect.to_reply("".join(texts), finish)
+    assert invocation.writer, "what has an end is written"
+    return invocation.writer.reply("".join(texts), finish)
 
 
 async def to_frames(
@@ -95,6 +96,7 @@ async def to_frames(
 
 
 def _to_frame(invocation: Invocation, delta: Delta) -> bytes:
+    assert invocation.writer, "a delta is written"
     metrics = invocation.metrics() if delta.finish else None
     padding = randint(SHORTEST, LONGEST)  # noqa: S311 - hides nothing that is secret here
-    return encode_chunk(invocation.dialect.to_chunk(delta, metrics), padding)
+    return encode_chunk(invocation.writer.chunk(delta, metrics), padding)

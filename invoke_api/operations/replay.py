@@ -75,7 +75,7 @@ async def replay(request: Request) -> Response:
     rules: RuleBook = request.state.rules
     verdict = rules.pick(to_asked(entry, raw, opened)) if rules else None
     refuse_unruled(rules, verdict)
-    if verdict and verdict.text is not None:
+    if verdict and verdict.answers:
         return await say(request, opened, entry, verdict)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
     fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
@@ -126,6 +126,7 @@ def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
         prompt=question.prompt,
         last_user_message=question.last_user_message,
         turn=question.turn,
+        tools=question.tools,
         access_key_id=entry.access_key_id,
     )
 

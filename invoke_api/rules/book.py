@@ -7,23 +7,33 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+from engine.tool_calls import ToolCall
 from invoke_api.rules.rule import Asked, Fault, Pace, Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one call gets: a text in place of the engine's, a fault, a pace, or several."""
+    """What one call gets: a text in place of the engine's, a fault, a pace, or several.
+
+    `calls` of tools come behind the text.
+    """
 
     rule_id: str
     text: str | None
+    calls: tuple[ToolCall, ...]
     fault: Fault | None
     pace: Pace | None
+
+    @property
+    def answers(self) -> bool:
+        """Whether this is said in place of the engine."""
+        return self.text is not None
 
     @property
     def is_complete(self) -> bool:
         """Whether no other rule can add to it."""
         fails_at_once = self.fault is not None and self.fault.after_tokens is None
-        return self.text is not None or fails_at_once
+        return self.answers or fails_at_once
 
     def wants(self, rule: Rule) -> bool:
         """Whether that rule says anything that is not said yet."""
@@ -105,7 +115,7 @@ class RuleBook:
             if verdict and not verdict.wants(rule):
                 continue
             entry.spoken += 1
-            verdict = _add(verdict, Verdict(entry.id, _text(entry, asked), rule.fault, rule.pace))
+            verdict = _add(verdict, _to_verdict(entry, asked))
             if verdict.is_complete:
                 break
         return verdict
@@ -123,9 +133,16 @@ def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
     return Verdict(
         verdict.rule_id,
         below.text,
+        below.calls,
         verdict.fault or below.fault,
         verdict.pace or below.pace,
     )
+
+
+def _to_verdict(entry: _Entry, asked: Asked) -> Verdict:
+    rule = entry.rule
+    calls = rule.reply.calls if rule.reply else ()
+    return Verdict(entry.id, _text(entry, asked), calls, rule.fault, rule.pace)
 
 
 def _text(entry: _Entry, asked: Asked) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonschema import ValidationError
 
+from engine.tool_calls import ToolCall
 from invoke_api.cassettes.files import load_waits
 from invoke_api.config_files import ConfigError, find_mistakes, load_schema, read_config
 from invoke_api.rules.rule import BREAKS, Fault, Pace, Reply, Rule, When
@@ -28,6 +29,7 @@ EXCEPTIONS = {
 }
 
 OF_EXCEPTIONS = {"message", "members", "retry_after"}
+TEXTS = ("text", "texts", "echo")
 RECORDED = ("first_token", "tokens_per_second")
 
 # What a model in this state answers, by the names that people look for.
@@ -95,6 +97,8 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
         yield "it has neither reply, fault, state nor pace, and so does nothing"
     if "recording" in entry.get("pace", {}) and entry["pace"].keys() & RECORDED:
         yield f"a recorded pace has its own {' and '.join(RECORDED)}"
+    if isinstance(reply := entry.get("reply"), dict) and len(reply.keys() & TEXTS) > 1:
+        yield f"a reply has one of {', '.join(TEXTS)}"
     yield from _fault_problems(entry)
     for key in ("prompt", "last_user_message"):
         text = entry.get("when", {}).get(key)
@@ -139,6 +143,7 @@ def _to_rule(entry: Mapping[str, Any], folder: Path) -> Rule:
             prompt=_to_pattern(when.get("prompt")),
             last_user_message=_to_pattern(when.get("last_user_message")),
             turn=when.get("turn"),
+            tool=when.get("tool"),
         ),
         reply=_to_reply(entry.get("reply")),
         fault=_to_fault(entry),
@@ -164,9 +169,11 @@ def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
         return Reply(texts=(reply,))
     if isinstance(reply, list):
         return Reply(texts=tuple(reply))
-    if "echo" in reply:
-        return Reply(echo=True)
-    return _to_reply(reply.get("texts", reply.get("text")))
+    calls = tuple(
+        ToolCall(call["name"], call.get("arguments", {})) for call in reply.get("tool_calls", ())
+    )
+    texts = reply.get("texts", [reply.get("text", "")])
+    return Reply(texts=tuple(texts), echo="echo" in reply, calls=calls)
 
 
 def _to_pace(pace: Mapping[str, Any], folder: Path) -> Pace:

@@ -7,8 +7,11 @@ from typing import TypeVar
 
 from engine.protocol import Delta, Deltas, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer
+from engine.tool_calls import write_calls
 from engine.transcript import Transcript
+from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
+from invoke_api.wire.errors import ValidationException
 
 T = TypeVar("T")
 
@@ -22,16 +25,34 @@ class Broken(Exception):
 
 
 async def speak(
-    text: str, tokenizer: Tokenizer, request: GenerationRequest, context_length: int
+    verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest, context_length: int
 ) -> Deltas:
-    """The text as an engine would say it: token by token, `max_tokens` and `stop` in force."""
+    """A rule's answer as an engine would give it: `max_tokens` and `stop` in force, token by token.
+
+    Raises `ValidationException` for calls of tools by a model that knows none.
+    """
     check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
-    for token in [*tokenizer.encode_text(text), tokenizer.eos]:
+    for token in [*_encode(verdict, tokenizer, request), tokenizer.eos]:
         delta = transcript.push(token)
         yield delta
         if delta.finish:
             return
+
+
+def _encode(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> list[int]:
+    text = verdict.text or ""
+    if not request.spelled:
+        if verdict.calls:
+            raise ValidationException(
+                f"Rule {verdict.rule_id} calls tools, which a request of a prompt can't offer."
+            )
+        return tokenizer.encode_text(text)
+    if text and tokenizer.is_spaced and not text.startswith(" "):
+        text = " " + text  # as the model would begin, and as will be taken off again
+    if verdict.calls:
+        text = write_calls(tokenizer.chat.calls_style, text, verdict.calls)
+    return tokenizer.encode_spelled(text)
 
 
 async def silence() -> Deltas:

@@ -8,6 +8,7 @@ from itertools import chain, cycle
 from random import Random
 from typing import Any, Literal, get_args
 
+from engine.tool_calls import ToolCall
 from invoke_api.wire.errors import InvokeError
 
 Breakage = Literal["cut", "torn_frame", "hang"]
@@ -23,18 +24,23 @@ class Asked:
     prompt: str
     last_user_message: str
     turn: int
+    tools: tuple[str, ...] = ()
     access_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Every condition that is not None must hold; `model_id` is a glob, texts are patterns."""
+    """Every condition that is not None must hold; `model_id` is a glob, texts are patterns.
+
+    `tool` is a glob that the name of one of the tools offered must match.
+    """
 
     operation: str | None = None
     model_id: str | None = None
     prompt: re.Pattern[str] | None = None
     last_user_message: re.Pattern[str] | None = None
     turn: int | None = None
+    tool: str | None = None
 
     def matches(self, asked: Asked) -> bool:
         return (
@@ -46,15 +52,20 @@ class When:
                 or self.last_user_message.search(asked.last_user_message) is not None
             )
             and self.turn in (None, asked.turn)
+            and (self.tool is None or any(fnmatchcase(name, self.tool) for name in asked.tools))
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """Texts are taken in turn, the last one again and again; `echo` says the prompt back."""
+    """Texts are taken in turn, the last one again and again; `echo` says the prompt back.
+
+    `calls` of tools follow on each of them.
+    """
 
     texts: tuple[str, ...] = ()
     echo: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

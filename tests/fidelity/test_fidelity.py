@@ -15,7 +15,7 @@ import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.parsers import EventStreamJSONParser, RestJSONParser
 
-from invoke_api.dialects import DIALECTS
+from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
 from tests.fidelity import (
@@ -174,13 +174,13 @@ def test_a_text_ends_and_counts_as_on_bedrock(row: texts.Text, scripted: str) ->
 
 @pytest.mark.parametrize("row", chunks.TABLE, ids=lambda row: row.name)
 def test_a_chunk_has_bedrocks_bytes(row: chunks.Chunk) -> None:
-    made = DIALECTS["mistral-text"].to_chunk(row.delta, row.to_metrics())
+    made = MistralText().chunk(row.delta, row.to_metrics())
 
     assert made == row.answer.encode()
 
 
 def encode(row: frames.RecordedFrame) -> bytes:
-    chunk = DIALECTS["mistral-text"].to_chunk(row.delta, row.metrics)
+    chunk = MistralText().chunk(row.delta, row.metrics)
     return encode_chunk(chunk, row.padding)
 
 

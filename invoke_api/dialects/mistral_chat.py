@@ -1,0 +1,146 @@
+"""`messages` in, `choices` out: Large 2407, Pixtral and the models of 2025."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from engine.errors import ChatRefused
+from engine.protocol import Delta, Finish, GenerationRequest
+from engine.tokenizer import Tokenizer
+from engine.tool_calls import MARK, ToolCall
+from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.invocation import Metrics, Question
+from invoke_api.dialects.tool_ids import make_id, to_models_id
+
+
+class MistralChat:
+    def to_question(self, body: dict[str, Any]) -> Question:
+        messages: list[dict[str, Any]] = body["messages"]
+        users = [_text(message) for message in messages if message["role"] == "user"]
+        tools = tuple(tool["function"]["name"] for tool in body.get("tools", ()))
+        prompt = "\n".join(_text(message) for message in messages)
+        return Question(prompt, users[-1] if users else "", len(users), tools)
+
+    def to_request(
+        self,
+        body: dict[str, Any],
+        tokenizer: Tokenizer,
+        context_length: int,  # noqa: ARG002 - a template can't stop half-way
+        request_id: str,
+    ) -> GenerationRequest:
+        tools = body.get("tools", []) if body["tool_choice"] != "none" else []
+        _refuse_media(body["messages"])
+        prompt = tokenizer.chat.encode(
+            [_to_models(message) for message in to_plain(body["messages"])],
+            [_with_parameters(tool) for tool in to_plain(tools)],
+        )
+        if _is_forced(body):
+            prompt = (*prompt, *tokenizer.encode_spelled(MARK))
+        return GenerationRequest(
+            request_id=request_id,
+            prompt=prompt,
+            max_tokens=body["max_tokens"],
+            temperature=float(body["temperature"]),
+            top_p=float(body["top_p"]),
+            stop=tuple(body["stop"]),
+            spelled=True,
+        )
+
+    def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "ChatWriter":
+        return ChatWriter(CallReader(_is_forced(body), tokenizer.is_spaced), request_id)
+
+
+class ChatWriter:
+    """Guess for the shape of chunks: `message` as in a whole answer, as a client reads them."""
+
+    def __init__(self, reader: CallReader, request_id: str) -> None:
+        self._reader = reader
+        self._request_id = request_id
+
+    def reply(self, text: str, finish: Finish) -> bytes:
+        content = self._reader.take(text)
+        return orjson.dumps({"choices": [self._last_choice(content, finish)]})
+
+    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        content = self._reader.take(delta.text)
+        if delta.finish:
+            choice = self._last_choice(content, delta.finish)
+        else:
+            message = {"role": "assistant", "content": content}
+            choice = {"index": 0, "message": message, "stop_reason": None}
+        body: dict[str, object] = {"choices": [choice]}
+        if metrics:
+            body["amazon-bedrock-invocationMetrics"] = metrics.to_json()
+        return orjson.dumps(body)
+
+    def _last_choice(self, content: str, finish: Finish) -> dict[str, object]:
+        rest, calls = self._reader.finish()
+        message: dict[str, object] = {"role": "assistant", "content": content + rest}
+        if calls:
+            message["tool_calls"] = list(self._to_calls(calls))
+        reason = "tool_calls" if calls and finish == "stop" else finish
+        return {"index": 0, "message": message, "stop_reason": reason}
+
+    def _to_calls(self, calls: Sequence[ToolCall]) -> Iterator[dict[str, object]]:
+        for number, call in enumerate(calls):
+            arguments = orjson.dumps(call.arguments).decode()
+            yield {
+                "id": make_id(self._request_id, number),
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments},
+            }
+
+
+def _is_forced(body: Mapping[str, Any]) -> bool:
+    return body["tool_choice"] == "any" and bool(body.get("tools"))
+
+
+def _refuse_media(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `ChatRefused`: no engine here takes images or sound."""
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and kind != "text":
+                raise ChatRefused(f"The engine behind this model takes text only, and no {kind}.")
+
+
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The same with the numbers that Python's JSON knows, in place of those that keep digits."""
+    if isinstance(value, dict):
+        return {key: to_plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [to_plain(inner) for inner in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message with ids as the model knows them."""
+    known = dict(message)
+    if "tool_call_id" in known:
+        known["tool_call_id"] = to_models_id(known["tool_call_id"])
+    if "tool_calls" in known:
+        known["tool_calls"] = [
+            {**call, "id": to_models_id(call["id"])} if isinstance(call.get("id"), str) else call
+            for call in known["tool_calls"]
+        ]
+    return known
+
+
+def _with_parameters(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters may be left out, on Bedrock; mistral-common wants them."""
+    nothing = {"type": "object", "properties": {}}
+    return {**tool, "function": {"parameters": nothing, **tool["function"]}}
