@@ -32,6 +32,10 @@ SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
 MIXTRAL = "mistral.mixtral-8x7b-instruct-v0:1"
 SMALL = "mistral.mistral-small-2402-v1:0"
 LARGE = "mistral.mistral-large-2402-v1:0"
+LARGE_2407 = "mistral.mistral-large-2407-v1:0"  # in us-west-2 only
+PIXTRAL = "us.mistral.pixtral-large-2502-v1:0"  # its profile
+LARGE_3 = "mistral.mistral-large-3-675b-instruct"
+MINISTRAL_3B = "mistral.ministral-3-3b-instruct"
 
 
 @contextmanager

@@ -51,7 +51,10 @@ MISTAKES = [
     ("models: [7]\n", ":1: 7 is not of type 'object'"),
     ("other: 1\n", ":1: 'models' is a required property"),
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
-    (GOOD.replace("v1", "v9"), ":6: model 'mistral.one': 'v9' is not one of ['v1', 'v2', 'v3']"),
+    (
+        GOOD.replace("v1", "v9"),
+        ":6: model 'mistral.one': 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken']",
+    ),
     (GOOD.replace("32768", "many"), ":7: model 'mistral.one': 'many' is not of type 'integer'"),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
@@ -133,16 +136,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_registry(tmp_path / "none.yaml")
 
 
-def test_the_shipped_registry_has_the_four_models() -> None:
-    shipped = load_registry(DEFAULT_REGISTRY)
+def test_the_shipped_registry_has_the_models_of_both_dialects() -> None:
+    shipped = load_registry(DEFAULT_REGISTRY).models
 
-    assert list(shipped.models) == [SEVEN_B, MIXTRAL, SMALL, LARGE]
-    assert [model.stand_in is not None for model in shipped.models.values()] == [
-        False,
-        False,
-        True,
-        True,
-    ]
+    assert list(shipped)[:4] == [SEVEN_B, MIXTRAL, SMALL, LARGE]
+    assert {shipped[model_id].dialect_name for model_id in list(shipped)[:4]} == {"mistral-text"}
+    assert {shipped[model_id].dialect_name for model_id in list(shipped)[4:]} == {"mistral-chat"}
+    assert [model.id for model in shipped.values() if model.stand_in] == [SMALL, LARGE]
 
 
 def test_a_model_that_is_left_out_is_one_without_access() -> None:
@@ -200,6 +200,7 @@ def test_every_schema_is_used() -> None:
         "model_registry.json",
         "credentials.json",
         "rules.json",
+        "cassette.json",
     }
     text = DEFAULT_REGISTRY.read_text()
 

@@ -43,6 +43,39 @@ ANSWER = {
 }
 
 
+CHOICES = {
+    "type": "object",
+    "required": ["choices"],
+    "additionalProperties": False,
+    "properties": {
+        "choices": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["index", "message", "stop_reason"],
+                "additionalProperties": False,
+                "properties": {
+                    "index": {"const": 0},
+                    "message": {"type": "object", "required": ["role", "content"]},
+                    "stop_reason": {"enum": ["stop", "length", "tool_calls"]},
+                },
+            },
+        }
+    },
+}
+ANSWERS = {"mistral-text": ANSWER, "mistral-chat": CHOICES}
+# One that is not to be had in the region of an unsigned call, and twins of another.
+LEFT_OUT = {
+    "mistral.mistral-large-2407-v1:0",
+    "mistral.ministral-3-8b-instruct",
+    "mistral.ministral-3-14b-instruct",
+    "mistral.magistral-small-2509",
+    "mistral.devstral-2-123b",
+}
+
+
 def body_schema(name: str, operation: str) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads((SCHEMAS / name).read_text())
     if operation == "invoke":
@@ -80,12 +113,14 @@ def operation(schema: dict[str, Any], name: str, answer: dict[str, Any]) -> dict
 
 
 def document() -> dict[str, Any]:
-    models = yaml.safe_load(Path(DEFAULT_REGISTRY).read_text())["models"]
-    whole = {"application/json": {"schema": ANSWER}}
+    everything = yaml.safe_load(Path(DEFAULT_REGISTRY).read_text())["models"]
+    models = [model for model in everything if model["id"] not in LEFT_OUT]
     stream: dict[str, Any] = {"application/vnd.amazon.eventstream": {}}
     paths = {}
     for model in models:
-        base = f"/model/{model['id'].replace(':', '%3A')}"
+        called = next(iter(model.get("profiles", [model["id"]])))
+        base = f"/model/{called.replace(':', '%3A')}"
+        whole = {"application/json": {"schema": ANSWERS[model["dialect"]]}}
         for name, answer in (("invoke", whole), ("invoke-with-response-stream", stream)):
             schema = body_schema(model["schema"], name)
             described = operation(schema, f"{model['name']}, {name}", answer)

@@ -172,7 +172,7 @@ def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
     calls = tuple(
         ToolCall(call["name"], call.get("arguments", {})) for call in reply.get("tool_calls", ())
     )
-    texts = reply.get("texts", [reply.get("text", "")])
+    texts = () if "echo" in reply else reply.get("texts", [reply.get("text", "")])
     return Reply(texts=tuple(texts), echo="echo" in reply, calls=calls)
 
 

@@ -5,6 +5,7 @@ from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2407 = "mistral.mistral-large-2407-v1:0"
+VOXTRAL = "mistral.voxtral-mini-3b-2507"
 RETIRED = "mistral.retired-v1:0"
 PROFILED = "mistral.profiled-v1:0"  # run here, and to be had through profiles only
 
@@ -155,20 +156,10 @@ REFUSED = [
         )
     ),
     Case(
-        name="a model without access, through its profile",
-        seen="Arize-ai/openinference's recording of Pixtral, 2025-07-29",
-        model=f"us.{PIXTRAL}",
-        status=403,
-        code="AccessDeniedException",
-        message="You don't have access to the model with the specified model ID.",
-        remote=False,
-    ),
-    Case(
         name="a model without access",
         seen=GUESS,
-        why="recorded for Pixtral only",
-        model=LARGE_2407,
-        region="us-west-2",
+        why="recorded for Pixtral (Arize-ai/openinference, 2025-07-29), which is run here",
+        model=VOXTRAL,
         status=403,
         code="AccessDeniedException",
         message="You don't have access to the model with the specified model ID.",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.tool_calls import ToolCall
 from invoke_api.config_files import ConfigError
 from invoke_api.rules.parsing import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
 from invoke_api.rules.rule import BREAKS, Reply
@@ -18,7 +19,11 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"when": {}}, "rule 1: it has neither reply, fault, state nor pace, and so does nothing"),
     ({"reply": 7}, "reply of rule 1: 7 is not of type 'string', 'array', 'object'"),
     ({"reply": []}, "reply of rule 1: [] should be non-empty"),
-    ({"reply": {"text": "a", "echo": True}}, "reply of rule 1: "),
+    ({"reply": {"text": "a", "echo": True}}, "rule 1: a reply has one of text, texts, echo"),
+    (
+        {"reply": {"tool_calls": [{"name": "a b"}]}},
+        "name of rule 1 of tool_calls of reply of rule 1: ",
+    ),
     ({"fault": "Nonsense"}, "rule 1: there is no exception 'Nonsense'; Bedrock's are Access"),
     ({"fault": "throttlingException"}, "'throttlingException'; did you mean ThrottlingException?"),
     ({"fault": "tornframe"}, "there is no exception 'tornframe'; did you mean torn_frame?"),
@@ -53,6 +58,14 @@ def test_a_mistake_is_a_sentence(document: Any, sentence: str) -> None:
         ({"text": "a"}, Reply(texts=("a",))),
         ({"texts": ["a", "b"]}, Reply(texts=("a", "b"))),
         ({"echo": True}, Reply(echo=True)),
+        (
+            {"tool_calls": [{"name": "f"}, {"name": "g", "arguments": {"a": 1}}]},
+            Reply(texts=("",), calls=(ToolCall("f", {}), ToolCall("g", {"a": 1}))),
+        ),
+        (
+            {"texts": ["a", "b"], "tool_calls": [{"name": "f"}]},
+            Reply(texts=("a", "b"), calls=(ToolCall("f", {}),)),
+        ),
     ],
 )
 def test_a_reply_may_be_said_in_several_ways(reply: Any, parsed: Reply) -> None:

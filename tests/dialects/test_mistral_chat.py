@@ -1,0 +1,194 @@
+"""`messages` in, `choices` out, through a real service: text, tools, streams, refusals."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from invoke_api.dialects.tool_ids import make_id, to_models_id
+from invoke_api.testing import Bedrock
+from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL
+
+MODELS = [LARGE_2407, PIXTRAL, LARGE_3, MINISTRAL_3B]
+USER = {"role": "user", "content": "How is the weather?"}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "number", "minimum": 0.5}},
+        },
+    },
+}
+CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
+
+
+@pytest.fixture
+def bedrock(scripted: str) -> Iterator[Bedrock]:
+    emulated = Bedrock(scripted, region="us-west-2")
+    yield emulated
+    emulated.reset()
+
+
+@pytest.fixture
+def runtime(bedrock: Bedrock) -> Iterator[Any]:
+    with closing(
+        boto3.client(
+            "bedrock-runtime",
+            endpoint_url=bedrock.url,
+            region_name=bedrock.region,
+            aws_access_key_id=bedrock.access_key_id,
+            aws_secret_access_key="secret",
+        )
+    ) as client:
+        yield client
+
+
+def ask(runtime: Any, model: str, **body: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    asked = json.dumps({"messages": [USER], "max_tokens": 60, **body})
+    answer = runtime.invoke_model(modelId=model, body=asked)
+    with answer["body"] as raw:
+        [choice] = json.load(raw)["choices"]
+    return choice, answer["ResponseMetadata"]["HTTPHeaders"]
+
+
+def stream(runtime: Any, model: str, **body: Any) -> list[dict[str, Any]]:
+    asked = json.dumps({"messages": [USER], "max_tokens": 60, **body})
+    answer = runtime.invoke_model_with_response_stream(modelId=model, body=asked)
+    return [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_text_comes_whole_and_in_chunks(bedrock: Bedrock, runtime: Any, model: str) -> None:
+    bedrock.reply("It rains, and 🦜 sing.")
+    choice, headers = ask(runtime, model)
+    chunks = stream(runtime, model)
+    metrics = chunks[-1]["amazon-bedrock-invocationMetrics"]
+    messages = [chunk["choices"][0]["message"] for chunk in chunks]
+
+    assert choice == {
+        "index": 0,
+        "message": {"role": "assistant", "content": "It rains, and 🦜 sing."},
+        "stop_reason": "stop",
+    }
+    assert "".join(message["content"] for message in messages) == "It rains, and 🦜 sing."
+    assert [chunk["choices"][0]["stop_reason"] for chunk in chunks[-2:]] == [None, "stop"]
+    assert len(chunks) == metrics["outputTokenCount"]
+    assert headers["x-amzn-bedrock-input-token-count"] == str(metrics["inputTokenCount"])
+    assert headers["x-amzn-bedrock-output-token-count"] == str(metrics["outputTokenCount"])
+
+
+def test_max_tokens_and_stop_are_in_force(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.reply("one two three four")
+
+    assert ask(runtime, LARGE_2407, max_tokens=2)[0]["message"]["content"] == "one two"
+    assert ask(runtime, LARGE_2407, max_tokens=2)[0]["stop_reason"] == "length"
+    assert ask(runtime, LARGE_3, stop=[" three"])[0]["message"]["content"] == "one two"
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("choice", ["auto", "any"])
+def test_a_rule_calls_a_tool_that_is_offered(
+    bedrock: Bedrock, runtime: Any, model: str, choice: str
+) -> None:
+    bedrock.rule(reply={"text": "Wait.", "tool_calls": [CALL]}, when={"tool": "get_*"})
+    called, headers = ask(runtime, model, tools=[TOOL], tool_choice=choice)
+    [call] = called["message"]["tool_calls"]
+    chunks = stream(runtime, model, tools=[TOOL], tool_choice=choice)
+    last = chunks[-1]["choices"][0]
+
+    assert called["stop_reason"] == last["stop_reason"] == "tool_calls"
+    assert called["message"]["content"] == "Wait."
+    assert call["type"] == "function"
+    assert call["function"]["name"] == "get_weather"
+    assert json.loads(call["function"]["arguments"]) == CALL["arguments"]
+    assert len(call["id"]) == 22
+    assert last["message"]["tool_calls"][0]["function"] == call["function"]
+    assert len(chunks) == int(headers["x-amzn-bedrock-output-token-count"])
+    assert "Scripted" in ask(runtime, model)[0]["message"]["content"]  # no tool, no call
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_result_goes_back_by_the_id_that_came(bedrock: Bedrock, runtime: Any, model: str) -> None:
+    bedrock.reply("It is 7 degrees.")
+    bedrock.rule(reply={"tool_calls": [CALL]}, times=1)
+    called = ask(runtime, model, tools=[TOOL])[0]["message"]
+    result = {"role": "tool", "tool_call_id": called["tool_calls"][0]["id"], "content": "7"}
+    answer, _ = ask(runtime, model, messages=[USER, called, result], tools=[TOOL])
+
+    assert answer["message"]["content"] == "It is 7 degrees."
+
+
+def test_tools_that_must_not_be_called_are_not_in_the_prompt(runtime: Any) -> None:
+    plain, offered, silent = (
+        ask(runtime, LARGE_3, **body)[1]["x-amzn-bedrock-input-token-count"]
+        for body in ({}, {"tools": [TOOL]}, {"tools": [TOOL], "tool_choice": "none"})
+    )
+
+    assert plain == silent
+    assert int(offered) > int(plain)
+
+
+def test_what_looks_like_a_call_and_is_none_stays_text(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.reply("Wait.[TOOL_CALLS] nothing")
+
+    assert ask(runtime, LARGE_2407)[0]["message"]["content"] == "Wait.[TOOL_CALLS] nothing"
+    assert ask(runtime, LARGE_2407, tools=[TOOL], tool_choice="any")[0]["stop_reason"] == "stop"
+
+
+def test_a_conversation_is_matched_by_its_last_message_and_its_turn(
+    bedrock: Bedrock, runtime: Any
+) -> None:
+    bedrock.reply("Second.", turn=2, last_user_message="then")
+    history = [USER, {"role": "assistant", "content": "It rains."}]
+    parts = {"role": "user", "content": [{"type": "text", "text": "And then?"}]}
+
+    assert (
+        ask(runtime, LARGE_2407, messages=[*history, parts])[0]["message"]["content"] == "Second."
+    )
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"messages": []}, "#/messages: expected minimum item count: 1, found: 0"),
+    ({"messages": [{"role": "bot"}]}, "#/messages/0/role: bot is not a valid enum value"),
+    ({"prompt": "Hi"}, "#: extraneous key [prompt] is not permitted"),
+    ({"max_tokens": 40_000}, "#/max_tokens: 40000 is not less or equal to "),
+    ({"tool_choice": "get_weather"}, "#/tool_choice: get_weather is not a valid enum value"),
+    ({"messages": [{"role": "user", "content": [IMAGE]}]}, "takes text only, and no image_url."),
+    ({"messages": [{"role": "assistant", "content": "a"}]}, "Conversation must start with a user"),
+]
+
+
+@pytest.mark.parametrize("model", [LARGE_2407, LARGE_3])
+@pytest.mark.parametrize(("body", "sentence"), REFUSALS)
+def test_a_mistake_has_a_sentence(
+    runtime: Any, model: str, body: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        ask(runtime, model, **body)
+
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert sentence in caught.value.response["Error"]["Message"]
+
+
+def test_a_rules_calls_are_for_models_that_have_tools(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.rule(reply={"tool_calls": [CALL]})
+    with pytest.raises(ClientError, match="calls tools, which a request of a prompt can't offer"):
+        runtime.invoke_model(modelId="mistral.mistral-7b-instruct-v0:2", body='{"prompt": "Hi"}')
+
+
+def test_ids_are_made_alike_and_told_from_others() -> None:
+    made = make_id("request", 0)
+
+    assert make_id("request", 0) == made
+    assert make_id("request", 1) != made
+    assert len(to_models_id(made)) == len(to_models_id(f"tooluse_{made}")) == 9
+    assert to_models_id("abcd12345") == "abcd12345"
+    assert to_models_id("call_1") == "call_1"

@@ -1,0 +1,84 @@
+"""Conversations as each generation of Mistral's models reads them."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from engine.errors import ChatRefused
+from engine.tokenizer import load_tokenizer
+
+load = cache(load_tokenizer)
+USER = {"role": "user", "content": "Hi"}
+SYSTEM = {"role": "system", "content": "Be brief"}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "description": "d", "parameters": {"type": "object"}},
+}
+
+
+def called(tool_call_id: str) -> list[dict[str, Any]]:
+    call = {"id": tool_call_id, "function": {"name": "f", "arguments": "{}"}}
+    return [
+        USER,
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": tool_call_id, "content": "7"},
+    ]
+
+
+@pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
+def test_a_message_stands_between_its_marks(name: str) -> None:
+    tokenizer = load(name)
+    prompt = tokenizer.chat.encode([USER])
+
+    assert prompt[:2] == (tokenizer.bos, 3)
+    assert prompt[-1] == 4
+    assert len(prompt) == 4
+    assert prompt[2] in tokenizer.encode_text(" Hi") + tokenizer.encode_text("Hi")
+
+
+@pytest.mark.parametrize(("name", "mark"), [("v3", None), ("v7", 16), ("tekken", 17)])
+def test_system_messages_have_marks_of_their_own_since_v7(name: str, mark: int | None) -> None:
+    prompt = load(name).chat.encode([SYSTEM, USER])
+
+    assert prompt[1] == (mark or 3)
+
+
+@pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
+def test_tools_and_their_results_are_part_of_the_prompt(name: str) -> None:
+    chat = load(name).chat
+    plain, offered = chat.encode([USER]), chat.encode([USER], [TOOL])
+    answered = chat.encode(called("abcd12345"), [TOOL])
+
+    assert len(plain) < len(offered) < len(answered)
+
+
+REFUSALS: list[tuple[list[dict[str, Any]], str]] = [
+    ([], "Conversation must have at least one message"),
+    (
+        [USER, {"role": "assistant", "content": "a"}],
+        "Expected last role User or Tool (or Assistant with prefix) for serving but got assistant",
+    ),
+    # The same words were heard of Bedrock.
+    (called("abc"), "Tool call id was abc but must be a-z, A-Z, 0-9, with a length of 9."),
+    (
+        [{"role": "user", "content": 7}],
+        "messages.0.user.content.str: Input should be a valid string",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
+@pytest.mark.parametrize(("messages", "sentence"), REFUSALS)
+def test_what_is_no_conversation_is_refused_in_mistrals_words(
+    name: str, messages: list[dict[str, Any]], sentence: str
+) -> None:
+    with pytest.raises(ChatRefused) as caught:
+        load(name).chat.encode(messages)
+
+    assert str(caught.value) == sentence
+
+
+def test_weights_bring_their_own_tekken(tmp_path: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no tekken\.json in"):
+        load_tokenizer("tekken", str(tmp_path))

@@ -1,0 +1,60 @@
+"""Calls of tools, written as each generation of models writes them, and read again."""
+
+from functools import cache
+
+import pytest
+
+from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tool_calls import STYLES, NotCalls, ToolCall, split_calls, write_calls
+
+load = cache(load_tokenizer)
+CALLS = [ToolCall("get_weather", {"city": "Zürich", "days": [1, 2.5]}), ToolCall("stop", {})]
+WRITTEN = {
+    "list": (
+        'Wait.[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Zürich", "days":'
+        ' [1, 2.5]}}, {"name": "stop", "arguments": {}}]'
+    ),
+    "arguments": (
+        'Wait.[TOOL_CALLS]get_weather[ARGS]{"city": "Zürich", "days": [1, 2.5]}'
+        "[TOOL_CALLS]stop[ARGS]{}"
+    ),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_calls_are_written_and_read(style: str) -> None:
+    written = write_calls(style, "Wait.", CALLS)
+
+    assert written == WRITTEN[style]
+    assert split_calls(written) == ("Wait.", CALLS)
+
+
+def test_text_without_calls_is_text() -> None:
+    assert split_calls(" [] {}") == (" [] {}", [])
+
+
+def test_the_ids_of_v11_are_passed_over() -> None:
+    assert split_calls("[TOOL_CALLS]f[CALL_ID]abc123DEF[ARGS]{}") == ("", [ToolCall("f", {})])
+
+
+@pytest.mark.parametrize(
+    "rest", ["", " 7", " [7]", " [{}]", " [", "f", "f[ARGS]", "f[ARGS]{", "[ARGS]{}", "[" * 9_999]
+)
+def test_what_is_no_call_is_told_apart(rest: str) -> None:
+    with pytest.raises(NotCalls):
+        split_calls(f"text[TOOL_CALLS]{rest}")
+
+
+@pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
+def test_calls_are_tokens_of_their_own(name: str) -> None:
+    tokenizer = load(name)
+    text = write_calls(tokenizer.chat.calls_style, "Wait.", CALLS)
+    tokens = tokenizer.encode_spelled(text)
+
+    assert spell(tokenizer, tokens) == text
+    assert len(tokens) < len(tokenizer.encode_text(text))
+    assert "[TOOL_CALLS]" not in b"".join(tokenizer.pieces[token] for token in tokens).decode()
+
+
+def spell(tokenizer: Tokenizer, tokens: list[int]) -> str:
+    return b"".join(tokenizer.spelled[token] for token in tokens).decode()
