@@ -17,6 +17,7 @@ from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
+from invoke_api.operations.converse import converse, converse_stream
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.replay import Replay, replay
 from invoke_api.operations.replies import Nothing, Reply, error_reply
@@ -55,6 +56,8 @@ ROUTES = [
         invoke_model_with_response_stream,
         methods=["POST"],
     ),
+    Route("/model/{model_id:path}/converse", converse, methods=["POST"]),
+    Route("/model/{model_id:path}/converse-stream", converse_stream, methods=["POST"]),
 ]
 # In place of those: what was recorded is there, of whatever operation.
 METHODS = ["GET", "POST", "PUT", "DELETE"]

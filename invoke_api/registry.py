@@ -20,6 +20,7 @@ from invoke_api.config_files import (
     read_config,
 )
 from invoke_api.dialects import DIALECTS, Dialect
+from invoke_api.dialects.converse import Abilities
 from invoke_api.identifiers import Identifier
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
@@ -63,6 +64,7 @@ class Model:
     schema: BodySchema
     tokenizer: str
     context_length: int
+    abilities: Abilities
     service_tiers: tuple[str, ...]
     requests_per_minute: int | None
     tokens_per_minute: int | None
@@ -223,6 +225,7 @@ def _to_model(entry: dict[str, Any]) -> Model:
         schema=BodySchema(load_schema(entry["schema"])),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
+        abilities=Abilities(**entry.get("converse", {})),
         service_tiers=tuple(entry.get("service_tiers", ["default"])),
         requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),

@@ -45,6 +45,9 @@ OWNERS = {
     "h11": {"invoke_api/header_order"},
     "h2": {"invoke_api/goaway"},
     "hyperframe": {"invoke_api/goaway"},
+    "docx": {"invoke_api/dialects"},
+    "openpyxl": {"invoke_api/dialects"},
+    "pypdf": {"invoke_api/dialects"},
     "httpx": {"invoke_api/recording"},
     "jsonschema": {
         "invoke_api/cassettes",

@@ -18,6 +18,11 @@ class CallReader:
         if self.forced:
             self._held.append(MARK)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether what comes now belongs to a call."""
+        return bool(self._held)
+
     def take(self, text: str) -> str:
         """The part of the next text that is no call, and can go out now."""
         if self._held:

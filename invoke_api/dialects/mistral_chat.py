@@ -17,11 +17,8 @@ from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 class MistralChat:
     def to_question(self, body: dict[str, Any]) -> Question:
-        messages: list[dict[str, Any]] = body["messages"]
-        users = [_text(message) for message in messages if message["role"] == "user"]
-        tools = tuple(tool["function"]["name"] for tool in body.get("tools", ()))
-        prompt = "\n".join(_text(message) for message in messages)
-        return Question(prompt, users[-1] if users else "", len(users), tools)
+        tools = [tool["function"]["name"] for tool in body.get("tools", ())]
+        return to_question(body["messages"], tools)
 
     def to_request(
         self,
@@ -33,7 +30,7 @@ class MistralChat:
         tools = body.get("tools", []) if body["tool_choice"] != "none" else []
         _refuse_media(body["messages"])
         prompt = tokenizer.chat.encode(
-            [_to_models(message) for message in to_plain(body["messages"])],
+            [to_models(message) for message in to_plain(body["messages"])],
             [_with_parameters(tool) for tool in to_plain(tools)],
         )
         if _is_forced(body):
@@ -97,6 +94,13 @@ def _is_forced(body: Mapping[str, Any]) -> bool:
     return body["tool_choice"] == "any" and bool(body.get("tools"))
 
 
+def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:
+    """What rules may look at of a conversation."""
+    users = [_text(message) for message in messages if message["role"] == "user"]
+    prompt = "\n".join(_text(message) for message in messages)
+    return Question(prompt, users[-1] if users else "", len(users), tuple(tools))
+
+
 def _refuse_media(messages: Sequence[Mapping[str, Any]]) -> None:
     """Raises `ChatRefused`: no engine here takes images or sound."""
     for message in messages:
@@ -127,7 +131,7 @@ def _text(message: Mapping[str, Any]) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
+def to_models(message: Mapping[str, Any]) -> dict[str, Any]:
     """The message with ids as the model knows them."""
     known = dict(message)
     if "tool_call_id" in known:

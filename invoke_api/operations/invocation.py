@@ -4,62 +4,78 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
-from engine.errors import EngineError
-from engine.protocol import Deltas
+from engine.errors import ChatRefused, EngineError
+from engine.protocol import Deltas, GenerationRequest
+from engine.tokenizer import Tokenizer
 from invoke_api.authentication.gate import claimed_key
-from invoke_api.dialects import Writer
+from invoke_api.dialects.invocation import Question
 from invoke_api.engines import Engines
 from invoke_api.journal import LONGEST, Entry, Journal
-from invoke_api.operations.call import Admitted, Operation, admit
+from invoke_api.operations.call import Admitted
 from invoke_api.operations.client import read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.quotas import Quotas
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import faulty, paced, silence, speak
+from invoke_api.rules.playing import faulty, paced, refusing, silence, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(Generic[W]):
+    """A call that has passed the front door: who asks what, and how to go on.
+
+    `generation` makes the engine's request, and may raise `ChatRefused`; `writer` makes what writes
+    the answer down. `prefix` stands before what the model server refuses.
+    """
+
+    call: Admitted
+    question: Question
+    generation: Callable[[Tokenizer], GenerationRequest]
+    writer: Callable[[Tokenizer], W]
+    prefix: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
-class Invocation(Measured):
-    """One call on its way through the engine; `repeated` are headers that the answer repeats.
+class Invocation(Measured, Generic[W]):
+    """One call on its way through the engine.
 
     There is no `writer` where a fault leaves nothing to write.
     """
 
-    writer: Writer | None
-    repeated: dict[str, str]
+    writer: W | None
+    call: Admitted
 
 
-async def open_invocation(request: Request, operation: Operation) -> Invocation:
-    """All checks of the front door, the body's last, as on Bedrock; then the rules, if any.
+async def open_invocation(
+    request: Request,
+    operation: str,
+    prepare: Callable[[bytes], Prepared[W]],
+) -> Invocation[W]:
+    """All checks of the front door, which `prepare` makes; then the rules, if any.
 
     Raises `InvokeError`s.
     """
     began = monotonic()
     raw = await read_body(request)
-    entry = open_entry(request, raw, operation.name, request.path_params["model_id"])
-
-    def check() -> tuple[Admitted, dict[str, Any]]:
-        call = admit(request, raw, operation)
-        return call, call.model.schema.parse(raw)
-
-    call, body = await aside(len(raw), check)
+    entry = open_entry(request, raw, operation, request.path_params["model_id"])
+    prepared = await aside(len(raw), lambda: prepare(raw))
     rules: RuleBook = request.state.rules
-    verdict = rules.pick(to_asked(call, operation, body)) if rules else None
+    verdict = rules.pick(to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
-    return await to_invocation(request, Opened(call, body, entry, began), verdict)
+    return await to_invocation(request, prepared, verdict, entry, began)
 
 
 def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
@@ -68,39 +84,32 @@ def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A call that has passed the front door; `body` has its defaults filled in."""
-
-    call: Admitted
-    body: dict[str, Any]
-    entry: Entry
-    began: float
-
-
-async def to_invocation(request: Request, opened: Opened, verdict: Verdict | None) -> Invocation:
+async def to_invocation(
+    request: Request, prepared: Prepared[W], verdict: Verdict | None, entry: Entry, began: float
+) -> Invocation[W]:
     """The call with what answers it: an engine, a rule, or both. Raises `InvokeError`s."""
-    call, entry = opened.call, opened.entry
+    call = prepared.call
     entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
     entry.model_id = call.model.id
     engines: Engines = request.state.engines
-    engine = engines.of(call.model)
     entry.rule_id = verdict.rule_id if verdict else None
-    entry.engine = "rule" if verdict and verdict.answers else engine.name
+    entry.engine = "rule" if verdict and verdict.answers else engines.of(call.model).name
+    writer: W | None = None
     if verdict and verdict.fault and verdict.fault.after_tokens is None:
         # Before the tokenizer is asked for: an engine that is not ready has faults, too.
-        source, writer = faulty(silence(), verdict.fault, call.model.id), None
+        source = faulty(silence(), verdict.fault, call.model.id)
     else:
         # The first prompt of a model may have to wait for its tokenizer to be loaded.
         size = len(entry.body) if call.model.id in engines.warm else LONG_BODY + 1
-        source, writer = await aside(size, lambda: open_source(request, opened, verdict))
+        source, writer = await aside(size, lambda: open_source(request, prepared, verdict))
     return Invocation(
         source=source,
         writer=writer,
+        call=call,
         entry=entry,
-        repeated=call.repeated,
-        began=opened.began,
+        began=began,
         calls=request.state.calls,
+        prefix=prepared.prefix,
     )
 
 
@@ -125,10 +134,10 @@ async def aside(size: int, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if size > LONG_BODY else work()
 
 
-def to_asked(call: Admitted, operation: Operation, body: dict[str, Any]) -> Asked:
-    question = call.model.dialect.to_question(body)
+def to_asked(prepared: Prepared[W], operation: str) -> Asked:
+    question, call = prepared.question, prepared.call
     return Asked(
-        operation=operation.name,
+        operation=operation,
         model_id=call.model.id,
         prompt=question.prompt,
         last_user_message=question.last_user_message,
@@ -138,32 +147,34 @@ def to_asked(call: Admitted, operation: Operation, body: dict[str, Any]) -> Aske
     )
 
 
-def open_source(request: Request, opened: Opened, verdict: Verdict | None) -> tuple[Deltas, Writer]:
+def open_source(
+    request: Request, prepared: Prepared[W], verdict: Verdict | None
+) -> tuple[Deltas, W | None]:
     """The deltas of one call, the engine's or what a rule makes of it, and who writes them down.
 
     Raises `InvokeError`s.
     """
     engines: Engines = request.state.engines
-    model, engine = opened.call.model, engines.of(opened.call.model)
+    model, caller = prepared.call.model, prepared.call.caller
     try:
         tokenizer = engines.tokenizer(model)
-        generation = model.dialect.to_request(
-            opened.body, tokenizer, model.context_length, request_id(request)
-        )
+        generation = prepared.generation(tokenizer)
+    except ChatRefused as error:  # the model server's word, which comes inside a stream
+        return refusing(error), None
     except EngineError as error:
         raise to_invoke_error(error) from error
     engines.warm.add(model.id)
-    writer = model.dialect.writer(opened.body, tokenizer, request_id(request))
     tokens = len(generation.prompt) + generation.max_tokens
     quotas: Quotas = request.state.quotas
-    caller = opened.call.caller
     share = quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict and verdict.answers:
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
-        source = engine.generate(generation)
+        source = engines.of(model).generate(generation)
     if share:
         source = share.metered(source, len(generation.prompt))
     if verdict and verdict.fault:
         source = faulty(source, verdict.fault, model.id)
-    return paced(source, verdict.pace) if verdict and verdict.pace else source, writer
+    if verdict and verdict.pace:
+        source = paced(source, verdict.pace)
+    return source, prepared.writer(tokenizer)

@@ -25,12 +25,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
-    """`source` is where the deltas come from; `began` when the request had come, in seconds."""
+    """`source` is where the deltas come from; `began` when the request had come, in seconds.
+
+    `prefix` stands before what the model server refuses.
+    """
 
     source: Deltas
     entry: Entry
     began: float
     calls: Calls
+    prefix: str = ""
     first_delta: float | None = None
     usage: Usage = field(default=Usage(0, 0))
 
@@ -75,6 +79,8 @@ class Measured:
             self.entry.end("cancelled")
             return error
         told = _to_invoke_error(error)
+        if self.prefix and told.in_stream and isinstance(error, EngineError):
+            told = type(told)(self.prefix + told.message, in_stream=True)
         if isinstance(told, InternalServerException) and told is not error:  # not a rule's
             log.error("request %s failed", self.entry.request_id, exc_info=error)
         streams = self.entry.operation.endswith("Stream")

@@ -11,8 +11,8 @@ from engine.protocol import Delta, Deltas
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Recording
 from invoke_api.journal import Entry, Failure
+from invoke_api.operations.answering import first_of, to_frames
 from invoke_api.operations.client import Calls
-from invoke_api.operations.invoke import first_of, to_frames
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
 from invoke_api.operations.replies import CutReply, EventStream

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,11 +14,18 @@ from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
 from invoke_api.journal import Entry
-from invoke_api.operations.call import Operation, admit, to_raw
+from invoke_api.operations.call import Operation, to_raw
 from invoke_api.operations.client import read_body
+from invoke_api.operations.converse import (
+    CONVERSE,
+    CONVERSE_STREAM,
+    answer_converse,
+    answer_converse_stream,
+    prepare_converse,
+)
 from invoke_api.operations.invocation import (
     Invocation,
-    Opened,
+    Prepared,
     aside,
     open_entry,
     refuse_unruled,
@@ -28,6 +36,7 @@ from invoke_api.operations.invoke import (
     INVOKE_MODEL_WITH_RESPONSE_STREAM,
     answer_streamed,
     answer_whole,
+    prepare,
 )
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import raw_path
@@ -44,11 +53,14 @@ NAMES = {
     "converse-stream": "ConverseStream",
     "count-tokens": "CountTokens",
 }
-Answer = Callable[[Request, Invocation], Awaitable[Response]]
+Prepare = Callable[[Request, Operation, bytes], Prepared[Any]]
+Answer = Callable[[Request, Invocation[Any]], Awaitable[Response]]
 # What this service can answer itself, where a rule has a text to say.
-ANSWERS: dict[str, tuple[Operation, Answer]] = {
-    "InvokeModel": (INVOKE_MODEL, answer_whole),
-    "InvokeModelWithResponseStream": (INVOKE_MODEL_WITH_RESPONSE_STREAM, answer_streamed),
+ANSWERS: dict[str, tuple[Operation, Prepare, Answer]] = {
+    "InvokeModel": (INVOKE_MODEL, prepare, answer_whole),
+    "InvokeModelWithResponseStream": (INVOKE_MODEL_WITH_RESPONSE_STREAM, prepare, answer_streamed),
+    "Converse": (CONVERSE, prepare_converse, answer_converse),
+    "ConverseStream": (CONVERSE_STREAM, prepare_converse, answer_converse_stream),
 }
 
 
@@ -71,12 +83,12 @@ async def replay(request: Request) -> Response:
     gate: Gate = request.state.gate
     caller = gate.admit(to_raw(request, raw))
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
-    opened = await aside(len(raw), lambda: try_to_open(request, raw, entry, began))
+    opened = await aside(len(raw), lambda: try_to_prepare(request, raw, entry))
     rules: RuleBook = request.state.rules
     verdict = rules.pick(to_asked(entry, raw, opened)) if rules else None
     refuse_unruled(rules, verdict)
     if verdict and verdict.answers:
-        return await say(request, opened, entry, verdict)
+        return await say(request, opened, verdict, entry, began)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
     fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
     recording = None if fails_at_once else find(request, raw, opened, entry)
@@ -91,9 +103,9 @@ def to_name(request: Request) -> str:
     return NAMES.get(action, f"{request.method} {request.url.path}")
 
 
-def try_to_open(
-    request: Request, raw: bytes, entry: Entry, began: float
-) -> Opened | InvokeError | None:
+def try_to_prepare(
+    request: Request, raw: bytes, entry: Entry
+) -> Prepared[Any] | InvokeError | None:
     """The call as this service would take it, or why it would not.
 
     None for what it has no say in: other operations, models that it does not run.
@@ -106,17 +118,17 @@ def try_to_open(
         registry.find(parse_identifier(entry.model_id), entry.region)
     except InvokeError:
         return None
+    operation, check, _ = ANSWERS[entry.operation]
     try:
-        call = admit(request, raw, ANSWERS[entry.operation][0])
-        return Opened(call, call.model.schema.parse(raw), entry, began)
+        return check(request, operation, raw)
     except InvokeError as error:
         return error
 
 
 def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
     """What a rule may look at; of a body in no dialect of ours, its whole text is the prompt."""
-    if isinstance(opened, Opened):
-        question = opened.call.model.dialect.to_question(opened.body)
+    if isinstance(opened, Prepared):
+        question = opened.question
     else:
         text = raw.decode(errors="replace")
         question = Question(text, text, 1)
@@ -133,9 +145,10 @@ def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
 
 async def say(
     request: Request,
-    opened: Opened | InvokeError | None,
-    entry: Entry,
+    opened: Prepared[Any] | InvokeError | None,
     verdict: Verdict,
+    entry: Entry,
+    began: float,
 ) -> Response:
     """A rule's text, as an engine would say it."""
     if isinstance(opened, InvokeError):
@@ -145,8 +158,8 @@ async def say(
             f"Rule {verdict.rule_id} has a reply, but {entry.operation} of {entry.model_id} can be"
             " replayed only: give it a fault or a pace."
         )
-    answer = ANSWERS[entry.operation][1]
-    return await answer(request, await to_invocation(request, opened, verdict))
+    _, _, answer = ANSWERS[entry.operation]
+    return await answer(request, await to_invocation(request, opened, verdict, entry, began))
 
 
 def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:

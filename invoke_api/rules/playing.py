@@ -55,6 +55,13 @@ def _encode(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) 
     return tokenizer.encode_spelled(text)
 
 
+async def refusing(error: Exception) -> Deltas:
+    """No deltas, but this error."""
+    async for delta in silence():
+        yield delta
+    raise error
+
+
 async def silence() -> Deltas:
     """No deltas at all."""
     nothing: tuple[Delta, ...] = ()

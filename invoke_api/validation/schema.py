@@ -82,9 +82,16 @@ class BodySchema:
         """
         try:
             value = parse_json(body)
+        except NotJson:
+            raise ValidationException(NOT_JSON) from None
+        return self.fill(value)
+
+    def fill(self, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+        """A body that is read already, with its defaults. Raises `ValidationException` likewise."""
+        try:
             is_right = self._is_right(value)
             violations = [] if is_right else in_words(self._validator.iter_errors(value))
-        except (NotJson, RecursionError):  # jsonschema shows the value in its message, at any depth
+        except RecursionError:  # jsonschema shows the value in its message, at any depth
             raise ValidationException(NOT_JSON) from None
         if violations:
             raise ValidationException(

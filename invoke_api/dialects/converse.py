@@ -1,0 +1,256 @@
+"""Converse's messages as Mistral's models know them; what a model lacks is refused.
+
+Sentences: Amazon Bedrock's own, heard of Mistral's models or of others where not marked as a guess.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from invoke_api.dialects.documents import read_document
+from invoke_api.dialects.mistral_chat import to_plain
+from invoke_api.wire.errors import ValidationException
+
+Block = Mapping[str, Any]
+Message = dict[str, Any]
+
+NOT_FIRST = (
+    "A conversation must start with a user message."
+    " Try again with a conversation that starts with a user message."
+)
+NOT_ALTERNATE = (
+    "A conversation must alternate between user and assistant roles. Make sure the conversation"
+    " alternates between user and assistant roles and try again."
+)
+NOT_LAST = (
+    "The model that you are using requires the last turn in the conversation to be a user message."
+    " Add a user message to the conversation and try again."
+)
+NO_TOOL_CONFIG = (
+    "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+)
+NO_TEXT = (
+    "A text block must be included when using documents. Add a text block and retry your request."
+)
+NO_SYSTEM = (
+    "This model doesn't support system messages. Try again without a system message or use a model"
+    " that supports system messages."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a model can do: User Guide, conversation-inference-supported-models-features.
+
+    `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
+    whether a turn of the assistant may have text beside calls of tools.
+    """
+
+    template: str = "chat"
+    system: bool = True
+    documents: bool = True
+    images: bool = False
+    tools: bool = True
+    streams_tools: bool = False
+    stop_sequences: bool = True
+    mixes: bool = False
+
+
+def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
+    """Raises `ValidationException` for the first thing asked for that the model lacks."""
+    for refused, sentence in _lacks(body, abilities, stream=stream):
+        if refused:
+            raise ValidationException(sentence)
+
+
+def _lacks(
+    body: Mapping[str, Any], abilities: Abilities, *, stream: bool
+) -> Iterator[tuple[bool, str]]:
+    tools = body.get("toolConfig")
+    choice = (tools or {}).get("toolChoice", {})
+    inference = body.get("inferenceConfig", {})
+    yield bool(body.get("system")) and not abilities.system, NO_SYSTEM
+    yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
+    streams = stream and not abilities.streams_tools
+    yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
+    yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
+    stops = bool(inference.get("stopSequences"))
+    yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
+    # Guess, like the sentence before; no engine here can be held to a schema.
+    yield "textFormat" in body.get("outputConfig", {}), _lacking_field("outputConfig.textFormat")
+    yield "effort" in body.get("outputConfig", {}), _lacking_field("outputConfig.effort")
+
+
+def _lacking_field(name: str) -> str:
+    plain = name.rpartition(".")[2] if name == "stopSequences" else name
+    return f"This model doesn't support the {name} field. Remove {plain} and try again."
+
+
+def to_messages(body: Mapping[str, Any], abilities: Abilities) -> list[Message]:
+    """OpenAI-shaped messages. Raises `ValidationException`."""
+    turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
+    _check_turns(turns)
+    messages = [_system(body["system"])] if body.get("system") else []
+    for number, turn in enumerate(turns):
+        where = f"messages.{number}"
+        _check_blocks(turn["content"], where)
+        messages += TURNS[turn["role"]](turn["content"], where, abilities)
+    _check_tools(turns, has_tools="toolConfig" in body)
+    return messages
+
+
+def _check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
+    for number, turn in enumerate(turns):
+        if turn["role"] == "system":  # heard of Mistral's before the service model had it
+            raise ValidationException(
+                "1 validation error detected: Value 'system' at"
+                f" 'messages.{number + 1}.member.role' failed to satisfy constraint:"
+                " Member must satisfy enum value set: [user, assistant]"
+            )
+    roles = [turn["role"] for turn in turns]
+    if not roles or roles[0] != "user":
+        raise ValidationException(NOT_FIRST)
+    if any(role == before for role, before in zip(roles[1:], roles, strict=False)):
+        raise ValidationException(NOT_ALTERNATE)
+    if roles[-1] != "user":
+        raise ValidationException(NOT_LAST)
+
+
+def _check_blocks(blocks: Sequence[Block], where: str) -> None:
+    if not blocks:
+        raise ValidationException(
+            f"The content field in the Message object at {where} is empty."
+            " Add a ContentBlock object to the content field and try again."
+        )
+    for number, block in enumerate(blocks):
+        if "text" in block and not block["text"].strip():
+            raise ValidationException(
+                f"The text field in the ContentBlock object at {where}.content.{number} is blank."
+                " Add text to the text field, and try again."
+            )
+
+
+def _system(blocks: Sequence[Block]) -> Message:
+    return {"role": "system", "content": "\n\n".join(_texts(blocks))}
+
+
+def _user(blocks: Sequence[Block], where: str, abilities: Abilities) -> list[Message]:
+    results = [block["toolResult"] for block in blocks if "toolResult" in block]
+    if results and len(results) < len(blocks):
+        raise ValidationException(
+            f"{where}.content: Conversation blocks and tool result blocks cannot be provided in the"
+            " same turn."
+        )
+    if results:
+        return [_result(result) for result in results]
+    documents = [block for block in blocks if "document" in block]
+    if documents and not abilities.documents:
+        raise ValidationException("This model doesn't support documents.")
+    if documents and not any("text" in block for block in blocks):
+        raise ValidationException(NO_TEXT)
+    return [{"role": "user", "content": "\n\n".join(_texts(blocks))}]
+
+
+def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> list[Message]:
+    uses = [block["toolUse"] for block in blocks if "toolUse" in block]
+    others = [block for block in blocks if "toolUse" not in block]
+    if uses and others and not abilities.mixes:
+        raise ValidationException(
+            f"{where}.content: Conversation blocks and tool use blocks cannot be provided in the"
+            " same turn"
+        )
+    message: Message = {"role": "assistant", "content": "\n\n".join(_texts(others))}
+    if uses:
+        message["tool_calls"] = [_call(use) for use in uses]
+    return [message]
+
+
+TURNS = {"user": _user, "assistant": _assistant}
+
+
+def _texts(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in blocks:
+        if "text" in block:
+            yield block["text"]
+        elif "guardContent" in block and "text" in block["guardContent"]:
+            yield block["guardContent"]["text"]["text"]
+        elif "document" in block:
+            yield read_document(block["document"])
+        else:
+            [kind] = block.keys() & KINDS or {"content"}
+            raise ValidationException(LACKING.get(kind, LACKING_BLOCK.format(kind=kind)))
+
+
+LACKING_BLOCK = (
+    "This model doesn't support the {kind} content block that you provided."
+    " Update the content block and try again."
+)
+# Guess: what Bedrock says of cache points to models that cache nothing, with another status.
+LACKING = {
+    "cachePoint": "You invoked an unsupported model or your request did not allow prompt caching."
+    " See the documentation for more information.",
+}
+KINDS = {
+    *("image", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint"),
+    *("reasoningContent", "citationsContent", "searchResult", "toolAddition", "toolRemoval"),
+}
+
+
+def _result(result: Block) -> Message:
+    texts = [
+        block["text"]
+        if "text" in block
+        else json.dumps(to_plain(block["json"]), ensure_ascii=False)
+        if "json" in block
+        else read_document(block["document"])
+        if "document" in block
+        else _refuse(block)
+        for block in result["content"]
+    ]
+    content = "\n\n".join(texts)
+    return {"role": "tool", "tool_call_id": result["toolUseId"], "content": content}
+
+
+def _refuse(block: Block) -> str:
+    raise ValidationException(LACKING_BLOCK.format(kind=next(iter(block))))
+
+
+def _call(use: Block) -> Message:
+    arguments = json.dumps(to_plain(use["input"]), ensure_ascii=False)
+    return {"id": use["toolUseId"], "function": {"name": use["name"], "arguments": arguments}}
+
+
+def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tools offered, OpenAI-shaped. Raises `ValidationException` for AWS's own."""
+    tools = []
+    for tool in body.get("toolConfig", {}).get("tools", ()):
+        if "toolSpec" not in tool:
+            kind = next(iter(tool))
+            raise ValidationException(LACKING.get(kind, "This model doesn't support system tools."))
+        spec = tool["toolSpec"]
+        function = {
+            "name": spec["name"],
+            "description": spec.get("description", ""),
+            "parameters": spec["inputSchema"].get("json", {}),
+        }
+        tools.append({"type": "function", "function": function})
+    return tools
+
+
+def _check_tools(turns: Sequence[Mapping[str, Any]], *, has_tools: bool) -> None:
+    """Every call has its result in the turn after it, and tools are offered where there are any."""
+    waiting: list[str] = []
+    for number, turn in enumerate(turns):
+        given = [
+            block["toolResult"]["toolUseId"] for block in turn["content"] if "toolResult" in block
+        ]
+        missing = [tool_use_id for tool_use_id in waiting if tool_use_id not in given]
+        if missing:
+            raise ValidationException(
+                f"Expected toolResult blocks at messages.{number}.content for the following Ids:"
+                f" {', '.join(missing)}"
+            )
+        waiting = [block["toolUse"]["toolUseId"] for block in turn["content"] if "toolUse" in block]
+        if (given or waiting) and not has_tools:
+            raise ValidationException(NO_TOOL_CONFIG)

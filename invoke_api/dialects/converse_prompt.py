@@ -1,0 +1,92 @@
+"""From Converse to a model: its own body's parameters, and the prompt by its own template."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.protocol import GenerationRequest
+from engine.tokenizer import Tokenizer
+from engine.tool_calls import MARK
+from invoke_api.dialects.invocation import Question
+from invoke_api.dialects.mistral_chat import to_models, to_question
+from invoke_api.wire.errors import ValidationException
+
+Message = Mapping[str, Any]
+
+# Converse's names, and those of Mistral's bodies.
+PARAMETERS = {
+    "maxTokens": "max_tokens",
+    "temperature": "temperature",
+    "topP": "top_p",
+    "stopSequences": "stop",
+}
+PROMPTS = ("prompt", "messages", "tools", "tool_choice")
+
+
+def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
+    """The body of the model's own dialect, but for its prompt, for its schema to check.
+
+    `additionalModelRequestFields` are merged in. Raises `ValidationException` for a prompt in them.
+    """
+    inference = asked.get("inferenceConfig", {})
+    body = {name: inference[key] for key, name in PARAMETERS.items() if key in inference}
+    more = asked.get("additionalModelRequestFields", {})
+    for name in PROMPTS:  # Converse has its own place for them
+        if name in more:
+            raise ValidationException(
+                f"Malformed input request: #: extraneous key [{name}] is not permitted,"
+                " please reformat your input and try again."
+            )
+    prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
+    return {**prompt, **body, **more}
+
+
+def ask(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Question:
+    """What rules may look at."""
+    return to_question(messages, [tool["function"]["name"] for tool in tools])
+
+
+def to_generation(
+    body: Mapping[str, Any],
+    prompt: tuple[int, ...],
+    request_id: str,
+    *,
+    spelled: bool,
+) -> GenerationRequest:
+    """`body` has passed the model's schema, with its defaults filled in."""
+    return GenerationRequest(
+        request_id=request_id,
+        prompt=prompt,
+        max_tokens=body["max_tokens"],
+        temperature=float(body["temperature"]),
+        top_p=float(body["top_p"]),
+        top_k=body.get("top_k", 0),
+        stop=tuple(body["stop"]),
+        spelled=spelled,
+    )
+
+
+def encode_chat(
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]],
+    *,
+    forced: bool,
+) -> tuple[int, ...]:
+    """Raises `ChatRefused`."""
+    prompt = tokenizer.chat.encode([to_models(message) for message in messages], tools)
+    return (*prompt, *tokenizer.encode_spelled(MARK)) if forced else prompt
+
+
+def render_instruct(messages: Sequence[Message]) -> str:
+    """The text that the first models read.
+
+    Token counts recorded of Bedrock tell that a `<s>` stands in it, beside the BOS that the server
+    adds. Guess for turns after the first.
+    """
+    turns = [
+        f"[INST] {message['content']} [/INST]"
+        if message["role"] == "user"
+        else f" {message['content']}</s>"
+        for message in messages
+    ]
+    return "<s>" + "".join(turns)

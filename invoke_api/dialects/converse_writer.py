@@ -1,0 +1,92 @@
+"""Converse's answers: one document, or the events of a stream."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from engine.protocol import Delta, Finish
+from engine.tool_calls import ToolCall
+from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.tool_ids import make_id
+
+Event = tuple[str, dict[str, Any]]  # its type and its payload, without the padding
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
+
+
+class ConverseWriter:
+    """`asked` are members that the answer has because the request had them."""
+
+    def __init__(self, reader: CallReader, request_id: str, asked: Mapping[str, Any]) -> None:
+        self._reader = reader
+        self._request_id = request_id
+        self._asked = asked
+        self._begun = False
+        self._has_text = False
+
+    def reply(self, text: str, finish: Finish, metrics: Metrics) -> dict[str, Any]:
+        """The whole answer; its keys are sorted where it is written."""
+        content = self._reader.take(text)
+        rest, calls = self._reader.finish()
+        content += rest
+        blocks: list[dict[str, Any]] = [{"text": content}] if content or not calls else []
+        blocks += [{"toolUse": self._use(number, call)} for number, call in enumerate(calls)]
+        return {
+            "output": {"message": {"content": blocks, "role": "assistant"}},
+            "stopReason": _reason(finish, calls),
+            **_measures(metrics),
+            **self._asked,
+        }
+
+    def events(self, delta: Delta, metrics: Metrics | None) -> Iterator[Event]:
+        """What of the next token can be said; with the last one, all that is left."""
+        if not self._begun:
+            self._begun = True
+            yield "messageStart", {"role": "assistant"}
+        text = self._reader.take(delta.text)
+        calls: list[ToolCall] = []
+        if delta.finish:
+            rest, calls = self._reader.finish()
+            text += rest
+        # Also for a token without text, the EOS among them; but not for those of a call.
+        if text or not self._reader.is_holding:
+            self._has_text = True
+            yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}
+        if delta.finish:
+            assert metrics, "the last delta comes with metrics"
+            yield from self._end(delta.finish, calls, metrics)
+
+    def _end(self, finish: Finish, calls: list[ToolCall], metrics: Metrics) -> Iterator[Event]:
+        if self._has_text:
+            yield "contentBlockStop", {"contentBlockIndex": 0}
+        for number, call in enumerate(calls):
+            index = number + self._has_text
+            use = self._use(number, call)
+            arguments = orjson.dumps(use.pop("input")).decode()
+            yield "contentBlockStart", {"contentBlockIndex": index, "start": {"toolUse": use}}
+            yield (
+                "contentBlockDelta",
+                {"contentBlockIndex": index, "delta": {"toolUse": {"input": arguments}}},
+            )
+            yield "contentBlockStop", {"contentBlockIndex": index}
+        yield "messageStop", {"stopReason": _reason(finish, calls)}
+        yield "metadata", {**_measures(metrics), **self._asked}
+
+    def _use(self, number: int, call: ToolCall) -> dict[str, Any]:
+        tool_use_id = f"tooluse_{make_id(self._request_id, number)}"
+        return {"input": call.arguments, "name": call.name, "toolUseId": tool_use_id}
+
+
+def _reason(finish: Finish, calls: list[ToolCall]) -> str:
+    return "tool_use" if calls and finish == "stop" else STOP_REASONS[finish]
+
+
+def _measures(metrics: Metrics) -> dict[str, Any]:
+    usage = {
+        "inputTokens": metrics.input_tokens,
+        "outputTokens": metrics.output_tokens,
+        "serverToolUsage": {},  # since late 2025, of Mistral's models too
+        "totalTokens": metrics.input_tokens + metrics.output_tokens,
+    }
+    return {"metrics": {"latencyMs": metrics.latency}, "usage": usage}

@@ -1,0 +1,141 @@
+"""Converse and ConverseStream."""
+
+from collections.abc import Mapping
+from functools import cache, partial
+from random import randint
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.protocol import Delta
+from engine.tokenizer import Tokenizer
+from invoke_api.config_files import load_schema
+from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.converse import check_abilities, to_messages, to_tools
+from invoke_api.dialects.converse_prompt import (
+    ask,
+    encode_chat,
+    render_instruct,
+    to_body,
+    to_generation,
+)
+from invoke_api.dialects.converse_writer import ConverseWriter
+from invoke_api.operations.answering import collect, first_of, to_frames
+from invoke_api.operations.call import Operation, admit
+from invoke_api.operations.client import Calls
+from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
+from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
+from invoke_api.operations.replies import CutReply, EventStream, Reply, request_id
+from invoke_api.rules.playing import Broken
+from invoke_api.validation.coral import CoralSchema
+from invoke_api.wire.chunks import LONGEST, SHORTEST
+from invoke_api.wire.converse_events import encode_event
+
+CONVERSE = Operation("Converse", accept="")
+CONVERSE_STREAM = Operation("ConverseStream", accept="")
+# Before what the model server has to say to a conversation.
+PREFIX = "The model returned the following errors: "
+# Members of the request that go by headers in the older operations.
+OPTIONS = {
+    GUARDRAIL[0]: ("guardrailConfig", "guardrailIdentifier"),
+    GUARDRAIL[1]: ("guardrailConfig", "guardrailVersion"),
+    LATENCY: ("performanceConfig", "latency"),
+    SERVICE_TIER: ("serviceTier", "type"),
+}
+
+ConverseInvocation = Invocation[ConverseWriter]
+
+
+async def converse(request: Request) -> Response:
+    check = partial(prepare_converse, request, CONVERSE)
+    return await answer_converse(request, await open_invocation(request, CONVERSE.name, check))
+
+
+async def converse_stream(request: Request) -> Response:
+    check = partial(prepare_converse, request, CONVERSE_STREAM)
+    invocation = await open_invocation(request, CONVERSE_STREAM.name, check)
+    return await answer_converse_stream(request, invocation)
+
+
+@cache
+def schema() -> CoralSchema:
+    return CoralSchema(load_schema("converse.json"))
+
+
+def prepare_converse(
+    request: Request, operation: Operation, raw: bytes
+) -> Prepared[ConverseWriter]:
+    """The model, the shape of the body, what the model can do, then the conversation itself.
+
+    Raises `InvokeError`s.
+    """
+    call = admit(request, raw, operation)
+    asked = schema().parse(raw)
+    abilities = call.model.abilities
+    check_abilities(asked, abilities, stream=operation is CONVERSE_STREAM)
+    messages, tools = to_messages(asked, abilities), to_tools(asked)
+    is_text = call.model.dialect_name == "mistral-text"
+    body = call.model.schema.fill(to_body(asked, is_text=is_text))
+    options = {name: _at(asked, path) for name, path in OPTIONS.items()}
+    named = {name: value for name, value in options.items() if value}
+    grant_options(named, call.model, call.caller.region)
+    made = request_id(request)
+    is_chat = abilities.template == "chat"
+    forced = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
+
+    def to_prompt(tokenizer: Tokenizer) -> tuple[int, ...]:
+        if is_chat:
+            return encode_chat(tokenizer, messages, tools, forced=forced)
+        return tokenizer.encode(render_instruct(messages), enough=call.model.context_length)
+
+    return Prepared(
+        call=call,
+        question=ask(messages, tools),
+        generation=lambda tokenizer: to_generation(
+            body, to_prompt(tokenizer), made, spelled=is_chat
+        ),
+        writer=lambda tokenizer: ConverseWriter(
+            CallReader(forced, is_chat and tokenizer.is_spaced), made, _repeated(asked)
+        ),
+        prefix=PREFIX,
+    )
+
+
+def _at(asked: Mapping[str, Any], path: tuple[str, str]) -> str | None:
+    outer, inner = path
+    value: str | None = asked.get(outer, {}).get(inner)
+    return value
+
+
+def _repeated(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Guess: the service model has both in the answer, and no recording shows when."""
+    return {key: asked[key] for key in ("performanceConfig", "serviceTier") if key in asked}
+
+
+async def answer_converse(request: Request, invocation: ConverseInvocation) -> Response:
+    calls: Calls = request.state.calls
+    try:
+        text, finish = await calls.unless_client_leaves(
+            request.receive, collect(invocation.deltas())
+        )
+    except Broken:
+        return CutReply(request)
+    assert invocation.writer, "what has an end is written"
+    document = invocation.writer.reply(text, finish, invocation.metrics())
+    return Reply(request, orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+
+
+async def answer_converse_stream(request: Request, invocation: ConverseInvocation) -> Response:
+    frames = to_frames(invocation.deltas(), partial(_to_events, invocation))
+    return EventStream(request, await first_of(request, frames), frames, more={})
+
+
+def _to_events(invocation: ConverseInvocation, delta: Delta) -> bytes:
+    assert invocation.writer, "a delta is written"
+    metrics = invocation.metrics() if delta.finish else None
+    return b"".join(
+        encode_event(kind, payload, randint(SHORTEST, LONGEST))  # noqa: S311 - hides no secret
+        for kind, payload in invocation.writer.events(delta, metrics)
+    )

@@ -1,0 +1,149 @@
+"""What Coral, AWS's service framework, says to a body that is not as the service model has it.
+
+First what can't be read at all, one mistake at a time; then all constraints in one sentence. A
+union that has not exactly one member is Bedrock's own business, which has words of its own for it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from invoke_api.validation.document import NotJson, parse_json
+from invoke_api.validation.schema import Validator
+from invoke_api.wire.errors import ValidationException
+from invoke_api.wire.front_door_errors import SerializationException
+
+# Java's JSON parser, by the type that stands there. Guess: heard of other services of AWS.
+FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE"}
+WANTED = {
+    "string": "String",
+    "integer": "Integer",
+    "number": "Float",
+    "boolean": "Boolean",
+    "array": "List",
+    "object": "Map",
+}
+STRUCTURE = "Start of structure or map found where not expected."
+LIST = "Start of list found where not expected."
+
+
+class CoralSchema:
+    """The body of one operation, by a JSON Schema made of its input shape."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        lenient = extend(Validator, {"type": _check_type})  # type: ignore[no-untyped-call]  # typeshed lacks it
+        self._schema = document
+        self._validator: Draft202012Validator = lenient(document)
+
+    def parse(self, body: bytes) -> dict[str, Any]:
+        """The body, without members that are null, as Coral reads them.
+
+        Raises `SerializationException`, `ValidationException`.
+        """
+        try:
+            value = without_nulls(parse_json(body or b"{}"), self._schema)
+        except NotJson as error:
+            raise SerializationException from error
+        errors = list(self._validator.iter_errors(value))
+        for misread in errors:
+            if misread.validator == "type":
+                raise SerializationException(_misread(misread))
+        if unions := [error for error in errors if error.validator in UNION]:
+            raise ValidationException(_name_keys(unions[0]))
+        if violations := list(_violations(errors)):
+            many = "error" if len(violations) == 1 else "errors"
+            said = "; ".join(violations)
+            raise ValidationException(f"{len(violations)} validation {many} detected: {said}")
+        read: dict[str, Any] = value
+        return read
+
+
+def without_nulls(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    """The same without the members that are null: to Coral they are not there.
+
+    But for those in a document, which has no schema and may have any value.
+    """
+    if isinstance(value, dict) and "properties" in schema:
+        members = schema["properties"]
+        return {
+            key: without_nulls(inner, members.get(key, {}))
+            for key, inner in value.items()
+            if inner is not None
+        }
+    if isinstance(value, list) and "items" in schema:
+        return [without_nulls(inner, schema["items"]) for inner in value if inner is not None]
+    return value
+
+
+def _check_type(
+    validator: Draft202012Validator,
+    wanted: str,
+    instance: Any,  # noqa: ANN401 - any JSON
+    schema: Mapping[str, Any],  # noqa: ARG001 - jsonschema's signature
+) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, wanted):
+        yield ValidationError("type")
+
+
+def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may lack
+    value = error.instance
+    if isinstance(value, dict):
+        return STRUCTURE
+    if isinstance(value, list):
+        return LIST
+    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=str(value).upper())
+    return f"{found} can not be converted to a {WANTED[error.validator_value]}"
+
+
+UNION = ("minProperties", "maxProperties")
+
+
+def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
+    """Of a union; maps of other kinds have no title. Heard of ContentBlock."""
+    if "title" not in error.schema:
+        return next(iter(_violations([error])))
+    where = ".".join(map(str, error.absolute_path))
+    keys = ", ".join(error.schema["properties"])
+    name = error.schema["title"]
+    return f"{name} object at {where} must set one of the following keys: {keys}."
+
+
+def _violations(errors: Iterable[Any]) -> Iterator[str]:
+    for error in errors:
+        if error.validator == "required":
+            missing = [name for name in error.validator_value if name not in error.instance]
+            path = [*error.absolute_path, missing[0]]
+            yield f"Value null at '{_path(path)}' {FAILED} not be null"
+        elif error.validator in WORDS:
+            shown = "" if error.schema.get("sensitive") else f" '{_shown(error.instance)}'"
+            words = WORDS[error.validator](error.validator_value)
+            yield f"Value{shown} at '{_path(error.absolute_path)}' {FAILED} {words}"
+
+
+FAILED = "failed to satisfy constraint: Member must"
+AT_LEAST = "have length greater than or equal to {}"
+AT_MOST = "have length less than or equal to {}"
+WORDS: dict[str, Callable[[Any], str]] = {
+    "enum": lambda values: f"satisfy enum value set: [{', '.join(values)}]",
+    "pattern": lambda pattern: f"satisfy regular expression pattern: {pattern[2:-2]}",  # ^(...)$
+    "minimum": lambda lowest: f"have value greater than or equal to {lowest}",
+    "maximum": lambda highest: f"have value less than or equal to {highest}",
+    **dict.fromkeys(("minLength", "minItems", "minProperties"), AT_LEAST.format),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties"), AT_MOST.format),
+}
+
+
+def _path(steps: Iterable[str | int]) -> str:
+    """Coral counts from 1, and calls what stands in a list a member."""
+    return ".".join(f"{step + 1}.member" if isinstance(step, int) else step for step in steps)
+
+
+def _shown(value: object) -> str:
+    """As Java shows it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}={_shown(inner)}" for key, inner in value.items()) + "}"
+    return str(value)
