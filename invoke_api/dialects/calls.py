@@ -1,8 +1,12 @@
 """What of an answer is text, and what are calls of tools: as it comes, and once it is whole."""
 
+import re
 from dataclasses import dataclass, field
 
+from engine.marks import TOOL_MARKS
 from engine.tool_calls import MARK, NotCalls, ToolCall, split_calls
+
+MARKS = re.compile("|".join(map(re.escape, TOOL_MARKS)))
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class CallReader:
         return before
 
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """The text that was held and is no call, and the calls."""
+        """The text that was held and is no call, without the names of marks; and the calls."""
         held = "".join(self._held)
         # A rule's calls come with a mark of their own, those of a model that is forced without.
         for text in (held, held.removeprefix(MARK)) if self.forced else (held,):
@@ -47,4 +51,6 @@ class CallReader:
                 before, calls = text, []
             if calls:
                 break
+        if not calls:
+            before = MARKS.sub("", before)
         return before.removeprefix(" ") if self._is_first and self.spaced else before, calls

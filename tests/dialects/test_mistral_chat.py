@@ -138,7 +138,7 @@ def test_tools_that_must_not_be_called_are_not_in_the_prompt(runtime: Any) -> No
 def test_what_looks_like_a_call_and_is_none_stays_text(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.reply("Wait.[TOOL_CALLS] nothing")
 
-    assert ask(runtime, LARGE_2407)[0]["message"]["content"] == "Wait.[TOOL_CALLS] nothing"
+    assert ask(runtime, LARGE_2407)[0]["message"]["content"] == "Wait. nothing"
     assert ask(runtime, LARGE_2407, tools=[TOOL], tool_choice="any")[0]["stop_reason"] == "stop"
 
 
