@@ -18,12 +18,12 @@ from invoke_api.wire.front_door_errors import SerializationException
 # Java's JSON parser, by the type that stands there. Guess: heard of other services of AWS.
 FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE"}
 WANTED = {
-    "string": "String",
-    "integer": "Integer",
-    "number": "Float",
-    "boolean": "Boolean",
-    "array": "List",
-    "object": "Map",
+    "string": "a String",
+    "integer": "an Integer",
+    "number": "a Float",
+    "boolean": "a Boolean",
+    "array": "a List",
+    "object": "a Map",
 }
 STRUCTURE = "Start of structure or map found where not expected."
 LIST = "Start of list found where not expected."
@@ -94,7 +94,7 @@ def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may 
     if isinstance(value, list):
         return LIST
     found = FOUND.get(type(value), "NUMBER_VALUE").format(value=str(value).upper())
-    return f"{found} can not be converted to a {WANTED[error.validator_value]}"
+    return f"{found} can not be converted to {WANTED[error.validator_value]}"
 
 
 UNION = ("minProperties", "maxProperties")

@@ -10,6 +10,7 @@ from invoke_api.app import ROUTES
 from tests.fidelity import (
     api_keys,
     chunks,
+    converse,
     counts,
     exceptions,
     frames,
@@ -34,6 +35,7 @@ TABLES = {
     "Signatures": signatures,
     "API keys": api_keys,
     "Routes": routes,
+    "Converse": converse,
     "Exceptions": exceptions,
     "Chunks": chunks,
     "Frames": frames,

@@ -1,0 +1,343 @@
+"""What Converse and ConverseStream refuse, and in which words."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from tests.fidelity.case import CORAL, GUESS, Case, invalid
+from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+
+BOTH = ("converse", "converse-stream")
+FACTS = "public reports, 2024 to 2026"
+OTHERS = "public reports of other models, 2024 to 2026"
+OF_OTHERS = "heard of other models only"
+
+USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
+ASSISTANT: dict[str, Any] = {"role": "assistant", "content": [{"text": "Yes?"}]}
+TOOLS = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
+PREFIX = "The model returned the following errors: "
+
+
+def use(tool_use_id: str, *more: Mapping[str, Any]) -> dict[str, Any]:
+    block = {"toolUse": {"toolUseId": tool_use_id, "name": "f", "input": {}}}
+    return {"role": "assistant", "content": [*more, block]}
+
+
+def result(tool_use_id: str, *more: Mapping[str, Any]) -> dict[str, Any]:
+    block = {"toolResult": {"toolUseId": tool_use_id, "content": [{"text": "7"}]}}
+    return {"role": "user", "content": [block, *more]}
+
+
+def user(*blocks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": list(blocks)}]
+
+
+def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str, Any]:
+    source = {"bytes": b64encode(raw).decode()}
+    return {"document": {"format": kind, "name": name, "source": source}}
+
+
+def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
+    """The body has one message of the user's unless another is given."""
+    known = {"operations", "why", "in_stream", "region", "code", "suffix", "remote"}
+    case = {key: more.pop(key) for key in known & more.keys()}
+    body = {"messages": [USER], **more}
+    return invalid(
+        name, message, seen, **{"operations": BOTH, "model": model, "body": body, **case}
+    )
+
+
+def misread(name: str, message: str, **body: Any) -> Case:
+    return Case(
+        name=name,
+        seen=GUESS,
+        why="as Coral says it for other services of AWS",
+        operations=BOTH,
+        body={"messages": [USER], **body},
+        status=400,
+        code="SerializationException",
+        suffix=CORAL,
+        message=message,
+    )
+
+
+IMAGE = {"image": {"format": "png", "source": {"bytes": "AAAA"}}}
+VIDEO = {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}}
+NO_BLOCK = (
+    "This model doesn't support the {} content block that you provided."
+    " Update the content block and try again."
+)
+
+TABLE = [
+    *(
+        refused(
+            f"system messages to {name}",
+            "This model doesn't support system messages. Try again without a system message or use"
+            " a model that supports system messages.",
+            f"{FACTS}; Mistral 7B measured 2026-10-01",
+            model=model,
+            system=[{"text": "Be brief"}],
+        )
+        for name, model in (("7B", SEVEN_B), ("Mixtral", MIXTRAL))
+    ),
+    refused("tools to 7B", "This model doesn't support tool use.", FACTS, toolConfig=TOOLS),
+    refused(
+        "tools to Large in a stream",
+        "This model doesn't support tool use in streaming mode.",
+        FACTS,
+        model=LARGE,
+        operations=("converse-stream",),
+        toolConfig=TOOLS,
+    ),
+    refused(
+        "tools to Pixtral in a stream",
+        "This model doesn't support tool use in streaming mode.",
+        GUESS,
+        why="heard of Large; the User Guide's table lists Pixtral alike",
+        model=PIXTRAL,
+        operations=("converse-stream",),
+        toolConfig=TOOLS,
+    ),
+    refused(
+        "one tool that must be called",
+        "This model doesn't support the toolConfig.toolChoice.tool field."
+        " Remove toolConfig.toolChoice.tool and try again.",
+        f"{FACTS}, of Large 2402",
+        model=LARGE,
+        operations=("converse",),
+        toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "f"}}},
+    ),
+    refused(
+        "text beside a call of a tool",
+        "messages.1.content: Conversation blocks and tool use blocks cannot be provided in the same"
+        " turn",
+        "langchain-aws 38c7743e, of Large 2402",
+        model=LARGE,
+        operations=("converse",),
+        messages=[USER, use("abcd12345", {"text": "Wait."}), result("abcd12345")],
+        toolConfig=TOOLS,
+    ),
+    refused(
+        "text beside a tool's result",
+        "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the"
+        " same turn.",
+        "BerriAI/litellm#6053",
+        model=LARGE,
+        operations=("converse",),
+        messages=[USER, use("abcd12345"), result("abcd12345", {"text": "Here."})],
+        toolConfig=TOOLS,
+    ),
+    *(
+        refused(
+            f"an id that {name} does not know",
+            f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
+            "anomalyco/opencode#48843; langchain-aws 1.9.1",
+            model=model,
+            operations=("converse",),
+            messages=[USER, use("abc123"), result("abc123")],
+            toolConfig=TOOLS,
+        )
+        for name, model in (("Pixtral", PIXTRAL), ("Large 3", LARGE_3))
+    ),
+    refused(
+        "an id that Large 3 does not know, in a stream",
+        f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
+        GUESS,
+        why="as what the model server refuses of InvokeModelWithResponseStream",
+        model=LARGE_3,
+        operations=("converse-stream",),
+        in_stream=True,
+        messages=[USER, use("abc123"), result("abc123")],
+        toolConfig=TOOLS,
+    ),
+    refused(
+        "a call without its result",
+        "Expected toolResult blocks at messages.2.content for the following Ids: abcd12345",
+        OTHERS,
+        model=LARGE,
+        operations=("converse",),
+        messages=[USER, use("abcd12345"), USER],
+        toolConfig=TOOLS,
+    ),
+    refused(
+        "calls without tools",
+        "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
+        OTHERS,
+        model=LARGE,
+        messages=[USER, use("abcd12345"), result("abcd12345")],
+    ),
+    refused(
+        "stop sequences to Large 3",
+        "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
+        GUESS,
+        why="langchain-aws 1.9.1 knows that it refuses them; the words are those of other models",
+        model=LARGE_3,
+        inferenceConfig={"stopSequences": ["a"]},
+    ),
+    refused(
+        "a schema for the answer",
+        "This model doesn't support the outputConfig.textFormat field."
+        " Remove outputConfig.textFormat and try again.",
+        GUESS,
+        why="the words are those of other fields",
+        outputConfig={
+            "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
+        },
+    ),
+    refused("an image to 7B", NO_BLOCK.format("image"), OTHERS, messages=user(IMAGE)),
+    refused("a video to 7B", NO_BLOCK.format("video"), OTHERS, messages=user(VIDEO)),
+    refused(
+        "a document to Small 2402",
+        "This model doesn't support documents.",
+        OTHERS,
+        model=SMALL,
+        messages=user(document(), {"text": "Sum it up"}),
+    ),
+    refused(
+        "a document without a text",
+        "A text block must be included when using documents."
+        " Add a text block and retry your request.",
+        OTHERS,
+        messages=user(document()),
+    ),
+    refused(
+        "a document in a bucket",
+        "This model doesn't support the s3Uri field. Remove s3Uri and try again.",
+        "pydantic-ai's recordings of Claude",
+        messages=user(
+            {
+                "document": {
+                    "format": "txt",
+                    "name": "notes",
+                    "source": {"s3Location": {"uri": "s3://bucket/notes"}},
+                }
+            },
+            {"text": "Sum it up"},
+        ),
+    ),
+    refused(
+        "a document with a full stop in its name",
+        "The document file name can only contain alphanumeric characters, whitespace characters,"
+        " hyphens, parentheses, and square brackets. The name can't contain more than one"
+        " consecutive whitespace character.",
+        GUESS,
+        why="the words are quoted often, but where they were heard was not looked up",
+        messages=user(document(name="notes.txt"), {"text": "Sum it up"}),
+    ),
+    refused(
+        "a conversation that the assistant begins",
+        "A conversation must start with a user message."
+        " Try again with a conversation that starts with a user message.",
+        OTHERS,
+        messages=[ASSISTANT, USER],
+    ),
+    refused(
+        "two messages of one role",
+        "A conversation must alternate between user and assistant roles. Make sure the conversation"
+        " alternates between user and assistant roles and try again.",
+        OTHERS,
+        messages=[USER, USER],
+    ),
+    refused(
+        "a conversation that the assistant ends",
+        "The model that you are using requires the last turn in the conversation to be a user"
+        " message. Add a user message to the conversation and try again.",
+        OTHERS,
+        messages=[USER, ASSISTANT],
+    ),
+    refused(
+        "a blank text",
+        "The text field in the ContentBlock object at messages.0.content.0 is blank."
+        " Add text to the text field, and try again.",
+        OTHERS,
+        messages=user({"text": " \n"}),
+    ),
+    refused(
+        "a message without content",
+        "The content field in the Message object at messages.0 is empty."
+        " Add a ContentBlock object to the content field and try again.",
+        "earendil-works/pi#3443, archestra-ai/archestra#4220 (2026-04), of other models",
+        messages=user(),
+    ),
+    refused(
+        "a block of no kind",
+        "ContentBlock object at messages.0.content.0 must set one of the following keys: text,"
+        " image, document, video, audio, toolUse, toolResult, guardContent, cachePoint,"
+        " reasoningContent, citationsContent, searchResult, toolAddition, toolRemoval.",
+        GUESS,
+        why="heard with the keys of an earlier service model, in another order",
+        messages=user({}),
+    ),
+    refused(
+        "a temperature over 1",
+        "1 validation error detected: Value '32424.0' at 'inferenceConfig.temperature' failed to"
+        " satisfy constraint: Member must have value less than or equal to 1",
+        OTHERS,
+        inferenceConfig={"temperature": 32424.0},
+    ),
+    refused(
+        "a message of the role system",
+        "1 validation error detected: Value 'system' at 'messages.2.member.role' failed to satisfy"
+        " constraint: Member must satisfy enum value set: [user, assistant]",
+        "before the service model had that role; of other models",
+        messages=[USER, {"role": "system", "content": [{"text": "Be brief"}]}],
+    ),
+    refused(
+        "max_tokens over the model's",
+        "Malformed input request: #/max_tokens: 10000 is not less or equal to 4096,"
+        " please reformat your input and try again.",
+        FACTS,
+        model=MIXTRAL,
+        inferenceConfig={"maxTokens": 10_000},
+    ),
+    refused(
+        "a field that the model does not know",
+        "Malformed input request: #: extraneous key [frequency_penalty] is not permitted,"
+        " please reformat your input and try again.",
+        "measured 2026-07-31",
+        additionalModelRequestFields={"frequency_penalty": 1},
+    ),
+    refused(
+        "a prompt beside the messages",
+        "Malformed input request: #: extraneous key [prompt] is not permitted,"
+        " please reformat your input and try again.",
+        GUESS,
+        why="as of any other field that the model has no place for",
+        additionalModelRequestFields={"prompt": "Hi"},
+    ),
+    refused(
+        "a conversation that is too long",
+        f"{PREFIX}This model's maximum context length is 32768 tokens."
+        " Please reduce the length of the prompt",
+        GUESS,
+        why="heard of InvokeModel; the prefix is Converse's",
+        in_stream=True,
+        messages=user({"text": "word " * 40_000}),
+    ),
+    refused(
+        "an unknown model",
+        "The provided model identifier is invalid.",
+        "pydantic-ai's recordings",
+        model="mistral.nope-v0:1",
+    ),
+    misread(
+        "messages that are no list", "STRING_VALUE can not be converted to a List", messages="Hi"
+    ),
+    misread(
+        "a number that is none",
+        "STRING_VALUE can not be converted to an Integer",
+        inferenceConfig={"maxTokens": "7"},
+    ),
+    Case(
+        name="a chat model's own words to an unknown role",
+        seen=GUESS,
+        why="everit's words, heard of other models",
+        model=LARGE_2407,
+        region="us-west-2",
+        body={"messages": [{"role": "bot"}]},
+        status=400,
+        code="ValidationException",
+        message="Malformed input request: #/messages/0/role: bot is not a valid enum value,"
+        " please reformat your input and try again.",
+    ),
+]

@@ -1,0 +1,142 @@
+"""Converse's schema against botocore's service model, and Coral's words to what breaks it."""
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+
+from invoke_api.config_files import load_schema
+from invoke_api.validation.coral import CoralSchema
+from invoke_api.wire.errors import InvokeError
+from tests.validation.service_model import to_schema
+
+USER = {"role": "user", "content": [{"text": "Hi"}]}
+KEYS = (
+    "text, image, document, video, audio, toolUse, toolResult, guardContent, cachePoint,"
+    " reasoningContent, citationsContent, searchResult, toolAddition, toolRemoval"
+)
+
+
+@pytest.fixture(scope="module")
+def schema() -> CoralSchema:
+    return CoralSchema(load_schema("converse.json"))
+
+
+def test_the_schema_is_the_service_models() -> None:
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    shape = model.operation_model("Converse").input_shape
+    ours = load_schema("converse.json")
+    for key in ("$schema", "title", "description"):
+        del ours[key]
+
+    assert ours == to_schema(shape, without=frozenset({"modelId"}))
+
+
+def test_both_operations_take_the_same() -> None:
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    one, other = (
+        to_schema(model.operation_model(name).input_shape)
+        for name in ("Converse", "ConverseStream")
+    )
+    # Of guardrails, a stream has one member more.
+    for made in (one, other):
+        del made["properties"]["guardrailConfig"]
+        paths = made["properties"]["additionalModelResponseFieldPaths"]
+        paths.pop("title", None)
+
+    assert one == other
+
+
+def test_members_that_are_null_or_unknown_are_not_there(schema: CoralSchema) -> None:
+    body = {"messages": [USER], "system": None, "inferenceConfig": {"topP": None}, "foo": 1}
+
+    assert schema.parse(json.dumps(body).encode()) == {
+        "messages": [USER],
+        "inferenceConfig": {},
+        "foo": 1,
+    }
+
+
+def test_a_document_keeps_its_nulls(schema: CoralSchema) -> None:
+    use = {"toolUse": {"toolUseId": "a", "name": "f", "input": {"a": None, "b": [None]}}}
+    body = {"messages": [{"role": "assistant", "content": [use]}]}
+
+    assert schema.parse(json.dumps(body).encode()) == body
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"toolSpec": {"name": name, "inputSchema": {"json": {}}}}
+
+
+MUST = "failed to satisfy constraint: Member must"
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"messages": 7}, "NUMBER_VALUE can not be converted to a List"),
+    ({"messages": [{"role": "user", "content": "Hi"}]}, "STRING_VALUE can not be converted to a"),
+    ({"messages": [USER], "system": {"text": "a"}}, "Start of structure or map found where not"),
+    ({"inferenceConfig": {"maxTokens": True}}, "TRUE_VALUE can not be converted to an Integer"),
+    ({"inferenceConfig": {"topP": [1]}}, "Start of list found where not expected."),
+    (
+        {"messages": [{"role": "user", "content": [{}]}]},
+        f"ContentBlock object at messages.0.content.0 must set one of the following keys: {KEYS}.",
+    ),
+    (
+        {"messages": [{"role": "bot", "content": []}]},
+        (
+            f"1 validation error detected: Value 'bot' at 'messages.1.member.role' {MUST} satisfy enum"
+            " value set: [user, assistant, system]"
+        ),
+    ),
+    (
+        {"inferenceConfig": {"temperature": 32424.0}},
+        (
+            "1 validation error detected: Value '32424.0' at 'inferenceConfig.temperature' failed to"
+            " satisfy constraint: Member must have value less than or equal to 1"
+        ),
+    ),
+    (
+        {"inferenceConfig": {"maxTokens": 0}, "messages": [{"role": "user"}]},
+        (
+            f"2 validation errors detected: Value null at 'messages.1.member.content' {MUST} not be"
+            f" null; Value '0' at 'inferenceConfig.maxTokens' {MUST} have value greater than or equal"
+            " to 1"
+        ),
+    ),
+    (
+        {"toolConfig": {"tools": []}},
+        f"Value '[]' at 'toolConfig.tools' {MUST} have length greater than or equal to 1",
+    ),
+    (
+        {"toolConfig": {"tools": [tool("a b")]}},
+        (
+            f"Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name' {MUST} satisfy regular"
+            " expression pattern: [a-zA-Z0-9_-]+"
+        ),
+    ),
+    ({"toolConfig": {"tools": [tool("a" * 65)]}}, "have length less than or equal to 64"),
+    ({"system": [{"text": ""}]}, "Value '' at 'system.1.member.text' failed to satisfy"),
+    ({"requestMetadata": {}}, f"Value at 'requestMetadata' {MUST} have length greater than or"),
+]
+
+
+@pytest.mark.parametrize(("body", "sentence"), MISTAKES)
+def test_a_mistake_has_corals_words(
+    schema: CoralSchema, body: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvokeError) as caught:
+        schema.parse(json.dumps(body).encode())
+
+    assert sentence in caught.value.message
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'{"messages":[],"messages":[]}'])
+def test_what_is_no_json_object_can_not_be_read(schema: CoralSchema, body: bytes) -> None:
+    with pytest.raises(InvokeError) as caught:
+        schema.parse(body)
+
+    assert caught.value.code == "SerializationException"
+
+
+def test_no_body_is_an_empty_one(schema: CoralSchema) -> None:
+    assert schema.parse(b"") == {}
