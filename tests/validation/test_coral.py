@@ -83,23 +83,23 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"messages": [{"role": "bot", "content": []}]},
         (
-            f"1 validation error detected: Value 'bot' at 'messages.1.member.role' {MUST} satisfy enum"
-            " value set: [user, assistant, system]"
+            f"1 validation error detected: Value 'bot' at 'messages.1.member.role' {MUST} satisfy"
+            " enum value set: [user, assistant, system]"
         ),
     ),
     (
         {"inferenceConfig": {"temperature": 32424.0}},
         (
-            "1 validation error detected: Value '32424.0' at 'inferenceConfig.temperature' failed to"
-            " satisfy constraint: Member must have value less than or equal to 1"
+            "1 validation error detected: Value '32424.0' at 'inferenceConfig.temperature'"
+            f" {MUST} have value less than or equal to 1"
         ),
     ),
     (
         {"inferenceConfig": {"maxTokens": 0}, "messages": [{"role": "user"}]},
         (
             f"2 validation errors detected: Value null at 'messages.1.member.content' {MUST} not be"
-            f" null; Value '0' at 'inferenceConfig.maxTokens' {MUST} have value greater than or equal"
-            " to 1"
+            f" null; Value '0' at 'inferenceConfig.maxTokens' {MUST} have value greater than or"
+            " equal to 1"
         ),
     ),
     (
