@@ -1,0 +1,280 @@
+"""Converse and ConverseStream, by boto3 and to the byte, on both engines."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EventStreamError
+
+from invoke_api.testing import Bedrock
+from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL, invoke
+from tests.streams import split_frames
+
+MODELS = [SEVEN_B, MIXTRAL, LARGE, LARGE_2407, PIXTRAL, LARGE_3]
+CALLERS = [LARGE, LARGE_2407, PIXTRAL, LARGE_3]
+USER: dict[str, Any] = {"role": "user", "content": [{"text": "How is the weather?"}]}
+TOOLS = {
+    "tools": [
+        {
+            "toolSpec": {
+                "name": "get_weather",
+                "description": "The weather of a city",
+                "inputSchema": {"json": {"type": "object", "properties": {"city": {}}}},
+            }
+        }
+    ]
+}
+CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
+
+
+@pytest.fixture
+def bedrock(scripted: str) -> Iterator[Bedrock]:
+    emulated = Bedrock(scripted, region="us-west-2")
+    yield emulated
+    emulated.reset()
+
+
+def client(url: str, key: str, region: str = "us-west-2") -> Any:
+    return closing(
+        boto3.client(
+            "bedrock-runtime",
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key="secret",
+        )
+    )
+
+
+@pytest.fixture
+def runtime(bedrock: Bedrock) -> Iterator[Any]:
+    with client(bedrock.url, bedrock.access_key_id) as made:
+        yield made
+
+
+def ask(runtime: Any, model: str, **body: Any) -> dict[str, Any]:
+    limits = {"maxTokens": 60}
+    asked = {"messages": [USER], "inferenceConfig": limits, **body}
+    answer: dict[str, Any] = runtime.converse(modelId=model, **asked)
+    return answer
+
+
+def stream(runtime: Any, model: str, **body: Any) -> list[tuple[str, dict[str, Any]]]:
+    limits = {"maxTokens": 60}
+    asked = {"messages": [USER], "inferenceConfig": limits, **body}
+    events = runtime.converse_stream(modelId=model, **asked)["stream"]
+    return [pair for event in events for pair in event.items()]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_text_comes_whole_and_as_events(bedrock: Bedrock, runtime: Any, model: str) -> None:
+    text = " It rains, and 🦜 sing." if model in (SEVEN_B, MIXTRAL) else "It rains, and 🦜 sing."
+    bedrock.reply(text)
+    whole = ask(runtime, model)
+    events = stream(runtime, model)
+    kinds = [kind for kind, _ in events]
+    deltas = [event for kind, event in events if kind == "contentBlockDelta"]
+    usage = events[-1][1]["usage"]
+
+    assert whole["output"]["message"] == {"role": "assistant", "content": [{"text": text}]}
+    assert whole["stopReason"] == "end_turn"
+    assert whole["usage"] == usage
+    assert kinds == [
+        "messageStart",
+        *["contentBlockDelta"] * usage["outputTokens"],
+        "contentBlockStop",
+        "messageStop",
+        "metadata",
+    ]
+    assert "".join(delta["delta"]["text"] for delta in deltas) == text
+    assert deltas[-1]["delta"]["text"] == ""  # the EOS, as recorded
+    assert events[-2] == ("messageStop", {"stopReason": "end_turn"})
+
+
+def test_the_bytes_are_as_recorded(scripted: str) -> None:
+    """Keys in alphabetical order; padding in each event; the headers of a frame in their order."""
+    body = {"messages": [USER], "inferenceConfig": {"maxTokens": 2}}
+    response, raw = invoke(scripted, body, operation="converse")
+    streamed, frames = invoke(scripted, body, operation="converse-stream")
+    document = json.loads(raw)
+    events = split_frames(frames)
+
+    assert [name for name, _ in response.getheaders()] == [
+        "Date",
+        "Content-Type",
+        "Content-Length",
+        "Connection",
+        "x-amzn-RequestId",
+    ]
+    assert list(document) == ["metrics", "output", "stopReason", "usage"]
+    assert list(document["output"]["message"]) == ["content", "role"]
+    assert list(document["usage"]) == [
+        "inputTokens",
+        "outputTokens",
+        "serverToolUsage",
+        "totalTokens",
+    ]
+    assert b": " not in raw
+    assert streamed.headers["Content-Type"] == "application/vnd.amazon.eventstream"
+    assert list(events[1].headers.items()) == [
+        (":event-type", "contentBlockDelta"),
+        (":content-type", "application/json"),
+        (":message-type", "event"),
+    ]
+    for event in events:
+        payload = json.loads(event.payload)
+        assert list(payload) == sorted(payload)
+        assert 2 <= len(payload["p"]) <= 61
+
+
+def test_the_prompt_of_the_first_models_is_text_with_a_second_bos(scripted: str) -> None:
+    """Recorded of Bedrock: 18 tokens for a text of 16, with one `<s>` written and one added."""
+    _, raw = invoke(scripted, {"messages": [USER]}, operation="converse")
+    prompt = "<s>[INST] How is the weather? [/INST]"
+    response, _ = invoke(scripted, {"prompt": prompt, "max_tokens": 1})
+    counted = response.headers["X-Amzn-Bedrock-Input-Token-Count"]
+
+    assert json.loads(raw)["usage"]["inputTokens"] == int(counted)
+
+
+def test_limits_and_stop_sequences_are_in_force(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.reply(" one two three four")
+    short = ask(runtime, SEVEN_B, inferenceConfig={"maxTokens": 2})
+    stopped = ask(runtime, SEVEN_B, inferenceConfig={"stopSequences": [" three"]})
+
+    assert (short["output"]["message"]["content"], short["stopReason"]) == (
+        [{"text": " one two"}],
+        "max_tokens",
+    )
+    assert (stopped["output"]["message"]["content"], stopped["stopReason"]) == (
+        [{"text": " one two"}],
+        "end_turn",
+    )
+
+
+@pytest.mark.parametrize("model", CALLERS)
+@pytest.mark.parametrize("choice", ["auto", "any"])
+def test_tools_are_called_and_their_results_read(
+    bedrock: Bedrock, runtime: Any, model: str, choice: str
+) -> None:
+    bedrock.reply("It is 7 degrees.")
+    bedrock.rule(reply={"tool_calls": [CALL]}, when={"tool": "get_weather", "turn": 1}, times=1)
+    tools = {**TOOLS, "toolChoice": {choice: {}}}
+    called = ask(runtime, model, toolConfig=tools)
+    message = called["output"]["message"]
+    use = message["content"][0]["toolUse"]
+    result = {"toolUseId": use["toolUseId"], "content": [{"json": {"degrees": 7}}]}
+    answer = ask(
+        runtime,
+        model,
+        messages=[USER, message, {"role": "user", "content": [{"toolResult": result}]}],
+        toolConfig=tools,
+    )
+
+    assert called["stopReason"] == "tool_use"
+    assert (use["name"], use["input"]) == ("get_weather", CALL["arguments"])
+    assert len(use["toolUseId"]) == len("tooluse_") + 22
+    assert answer["output"]["message"]["content"] == [{"text": "It is 7 degrees."}]
+    assert answer["usage"]["inputTokens"] > called["usage"]["inputTokens"]
+
+
+def test_a_tool_is_called_in_a_stream(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.rule(reply={"text": "Wait.", "tool_calls": [CALL, {"name": "stop"}]})
+    events = stream(runtime, LARGE_3, toolConfig=TOOLS)
+    blocks: dict[int, str] = {}
+    for kind, event in events:
+        if kind == "contentBlockDelta":
+            delta = event["delta"]
+            text = delta["text"] if "text" in delta else delta["toolUse"]["input"]
+            index = event["contentBlockIndex"]
+            blocks[index] = blocks.get(index, "") + text
+    starts = [event for kind, event in events if kind == "contentBlockStart"]
+
+    assert blocks[0] == "Wait."
+    assert json.loads(blocks[1]) == CALL["arguments"]
+    assert json.loads(blocks[2]) == {}
+    assert [start["start"]["toolUse"]["name"] for start in starts] == ["get_weather", "stop"]
+    assert [start["contentBlockIndex"] for start in starts] == [1, 2]
+    assert ("messageStop", {"stopReason": "tool_use"}) in events
+
+
+def test_system_messages_and_more_fields_reach_the_model(runtime: Any) -> None:
+    plain = ask(runtime, LARGE)["usage"]["inputTokens"]
+    told = ask(runtime, LARGE, system=[{"text": "Be brief"}, {"text": "Be kind"}])
+    more = ask(runtime, LARGE, additionalModelRequestFields={"top_k": 3, "max_tokens": 2})
+
+    assert told["usage"]["inputTokens"] > plain
+    assert more["usage"]["outputTokens"] == 2
+
+
+DOCUMENTS = {
+    "txt": b"The north is wet.",
+    "md": b"# North\n\nwet",
+    "csv": b"place,weather\nnorth,wet\n",
+    "html": b"<html><script>dry()</script><p>The north is <b>wet</b>.</p></html>",
+}
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_a_document_is_part_of_the_prompt(bedrock: Bedrock, runtime: Any, kind: str) -> None:
+    bedrock.reply(" Read.", prompt={"regex": r"My notes:\n.*wet"})
+    source = {"bytes": DOCUMENTS[kind]}
+    block = {"document": {"format": kind, "name": "My notes", "source": source}}
+    answer = ask(
+        runtime,
+        SEVEN_B,
+        messages=[{"role": "user", "content": [block, {"text": "Sum it up."}]}],
+    )
+
+    assert answer["output"]["message"]["content"] == [{"text": " Read."}]
+
+
+def test_a_broken_document_is_a_sentence(runtime: Any) -> None:
+    block = {"document": {"format": "pdf", "name": "notes", "source": {"bytes": b"no pdf"}}}
+    content = [block, {"text": "Sum it up."}]
+    with pytest.raises(ClientError, match=r"The document notes could not be read\.$"):
+        ask(runtime, SEVEN_B, messages=[{"role": "user", "content": content}])
+
+
+def test_faults_come_before_the_first_event_or_among_them(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.fail("ThrottlingException", after_tokens=2, reply="one two three")
+    bedrock.fail("ModelErrorException", times=1)
+    with pytest.raises(ClientError, match="ModelErrorException"):
+        stream(runtime, LARGE)
+    with pytest.raises(EventStreamError, match="throttlingException"):
+        stream(runtime, LARGE)
+    failed, broken = bedrock.requests
+
+    assert (failed["operation"], failed["status"]) == ("ConverseStream", 424)
+    assert (broken["status"], broken["error"]["type"]) == (200, "ThrottlingException")
+    assert broken["text"].strip() == "one two"
+
+
+def test_rules_tell_the_operations_apart(bedrock: Bedrock, runtime: Any) -> None:
+    bedrock.reply("By Converse.", operation="Converse", last_user_message="weather")
+
+    assert ask(runtime, LARGE)["output"]["message"]["content"] == [{"text": "By Converse."}]
+    assert stream(runtime, LARGE)[1][1]["delta"]["text"] == "Script"
+
+
+def test_what_was_asked_for_is_in_the_answer(runtime: Any) -> None:
+    answer = ask(runtime, LARGE, performanceConfig={"latency": "standard"})
+
+    assert answer["performanceConfig"] == {"latency": "standard"}
+    assert "performanceConfig" not in ask(runtime, LARGE)
+
+
+def test_both_engines_hold_a_conversation(service: str) -> None:
+    with client(service, "AKIDEXAMPLE", "us-east-1") as runtime:
+        for model in (SEVEN_B, MIXTRAL, SMALL, LARGE_3):
+            answer = ask(runtime, model, inferenceConfig={"maxTokens": 7, "temperature": 0})
+            again = stream(runtime, model, inferenceConfig={"maxTokens": 7, "temperature": 0})
+            [block] = answer["output"]["message"]["content"]
+            texts = [event["delta"]["text"] for kind, event in again if kind == "contentBlockDelta"]
+
+            assert "".join(texts) == block["text"]
+            assert 1 <= answer["usage"]["outputTokens"] <= 7
+            assert answer["usage"] == again[-1][1]["usage"]
