@@ -1,6 +1,6 @@
 """Converse's answers: one document, or the events of a stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,14 +12,26 @@ from invoke_api.dialects.invocation import Metrics
 from invoke_api.dialects.tool_ids import make_id
 
 Event = tuple[str, dict[str, Any]]  # its type and its payload, without the padding
+MORE = "additionalModelResponseFields"
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 class ConverseWriter:
-    """`asked` are members that the answer has because the request had them."""
+    """`asked` are members that the answer has because the request had them.
 
-    def __init__(self, reader: CallReader, request_id: str, asked: Mapping[str, Any]) -> None:
+    `fields` picks further ones out of the model's own answer, which has this text and this end.
+    """
+
+    def __init__(
+        self,
+        reader: CallReader,
+        request_id: str,
+        asked: Mapping[str, Any],
+        fields: Callable[[str, Finish], dict[str, Any]] | None = None,
+    ) -> None:
         self._reader = reader
+        self._fields = fields
+        self._texts: list[str] = []
         self._request_id = request_id
         self._asked = asked
         self._begun = False
@@ -30,6 +42,7 @@ class ConverseWriter:
         content = self._reader.take(text)
         rest, calls = self._reader.finish()
         content += rest
+        more = {MORE: self._fields(text, finish)} if self._fields else {}
         blocks: list[dict[str, Any]] = [{"text": content}] if content or not calls else []
         blocks += [{"toolUse": self._use(number, call)} for number, call in enumerate(calls)]
         return {
@@ -37,10 +50,13 @@ class ConverseWriter:
             "stopReason": _reason(finish, calls),
             **_measures(metrics),
             **self._asked,
+            **more,
         }
 
     def events(self, delta: Delta, metrics: Metrics | None) -> Iterator[Event]:
         """What of the next token can be said; with the last one, all that is left."""
+        if self._fields:
+            self._texts.append(delta.text)
         if not self._begun:
             self._begun = True
             yield "messageStart", {"role": "assistant"}
@@ -70,7 +86,8 @@ class ConverseWriter:
                 {"contentBlockIndex": index, "delta": {"toolUse": {"input": arguments}}},
             )
             yield "contentBlockStop", {"contentBlockIndex": index}
-        yield "messageStop", {"stopReason": _reason(finish, calls)}
+        more = {MORE: self._fields("".join(self._texts), finish)} if self._fields else {}
+        yield "messageStop", {"stopReason": _reason(finish, calls), **more}
         yield "metadata", {**_measures(metrics), **self._asked}
 
     def _use(self, number: int, call: ToolCall) -> dict[str, Any]:

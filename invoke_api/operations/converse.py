@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.protocol import Delta
+from engine.protocol import Delta, Finish
 from engine.tokenizer import Tokenizer
 from invoke_api.config_files import load_schema
 from invoke_api.dialects.calls import CallReader
@@ -22,6 +22,7 @@ from invoke_api.dialects.converse_prompt import (
     to_generation,
 )
 from invoke_api.dialects.converse_writer import ConverseWriter
+from invoke_api.dialects.response_fields import check_pointers, select
 from invoke_api.operations.answering import collect, first_of, to_frames
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.client import Calls
@@ -81,6 +82,8 @@ def prepare_converse(
     options = {name: _at(asked, path) for name, path in OPTIONS.items()}
     named = {name: value for name, value in options.items() if value}
     grant_options(named, call.model, call.caller.region)
+    paths = asked.get("additionalModelResponseFieldPaths", ())
+    check_pointers(paths)
     made = request_id(request)
     is_chat = abilities.template == "chat"
     forced = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
@@ -90,6 +93,10 @@ def prepare_converse(
             return encode_chat(tokenizer, messages, tools, forced=forced)
         return tokenizer.encode(render_instruct(messages), enough=call.model.context_length)
 
+    def to_fields(tokenizer: Tokenizer, text: str, finish: Finish) -> dict[str, Any]:
+        native = call.model.dialect.writer(body | {"tool_choice": "auto"}, tokenizer, made)
+        return select(orjson.loads(native.reply(text, finish)), paths)
+
     return Prepared(
         call=call,
         question=ask(messages, tools),
@@ -97,7 +104,10 @@ def prepare_converse(
             body, to_prompt(tokenizer), made, spelled=is_chat
         ),
         writer=lambda tokenizer: ConverseWriter(
-            CallReader(forced, is_chat and tokenizer.is_spaced), made, _repeated(asked)
+            CallReader(forced, is_chat and tokenizer.is_spaced),
+            made,
+            _repeated(asked),
+            partial(to_fields, tokenizer) if paths else None,
         ),
         prefix=PREFIX,
     )

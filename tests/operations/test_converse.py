@@ -267,6 +267,25 @@ def test_what_was_asked_for_is_in_the_answer(runtime: Any) -> None:
     assert "performanceConfig" not in ask(runtime, LARGE)
 
 
+@pytest.mark.parametrize(
+    ("model", "path"), [(SEVEN_B, "/outputs/0/stop_reason"), (LARGE_3, "/choices/0/stop_reason")]
+)
+def test_fields_of_the_models_own_answer_are_there_if_asked_for(
+    runtime: Any, model: str, path: str
+) -> None:
+    paths = [path, "/nothing", "/outputs/x"]
+    limits = {"maxTokens": 1}
+    whole = ask(runtime, model, additionalModelResponseFieldPaths=paths, inferenceConfig=limits)
+    events = dict(
+        stream(runtime, model, additionalModelResponseFieldPaths=paths, inferenceConfig=limits)
+    )
+
+    assert whole["additionalModelResponseFields"] == {"stop_reason": "length"}
+    assert events["messageStop"]["additionalModelResponseFields"] == {"stop_reason": "length"}
+    with pytest.raises(ClientError, match="The value outputs in additionalModelResponse"):
+        ask(runtime, model, additionalModelResponseFieldPaths=["outputs"])
+
+
 def test_both_engines_hold_a_conversation(service: str) -> None:
     with client(service, "AKIDEXAMPLE", "us-east-1") as runtime:
         for model in (SEVEN_B, MIXTRAL, SMALL, LARGE_3):
