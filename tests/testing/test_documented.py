@@ -80,7 +80,7 @@ def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, number: int) -> N
 
 
 def test_the_rules_are_rules() -> None:
-    assert len(parse_rules(yaml.safe_load(RULES))) == 3
+    assert len(parse_rules(yaml.safe_load(RULES))) == 4
 
 
 def test_the_command_is_one() -> None:
