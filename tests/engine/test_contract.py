@@ -15,7 +15,7 @@ import pytest_asyncio
 from prometheus_client import REGISTRY
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import make_demo
+from engine.demo.checkpoints import DEMOS, make_demo
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.protocol import Delta, Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
@@ -57,7 +57,7 @@ def build(name: str, checkpoints: Path) -> Iterator[Engine]:
         patch.setitem(os.environ, "VLLM_CPU_OMP_THREADS_BIND", cores)
         yield VllmEngine(
             weights=partial(lambda checkpoint: str(make_demo(checkpoint, checkpoints)), checkpoint),
-            tokenizer="v1",
+            tokenizer=DEMOS[checkpoint].tokenizer,
             context_length=CONTEXT,
             # vLLM's own statistics tell what its scheduler is working on.
             options={**demo.OPTIONS, **options, "disable_log_stats": False},
@@ -141,7 +141,7 @@ async def test_the_same_seed_gives_the_same_text(engine: Engine) -> None:
 
 
 async def test_a_character_of_several_tokens_comes_whole(engine: Engine) -> None:
-    deltas = await run(engine, ask(engine, "Greetings"))
+    deltas = await run(engine, ask(engine, "Hello! Greetings"))
     text = "".join(delta.text for delta in deltas)
 
     assert "Zürich" in text

@@ -71,7 +71,7 @@ def test_the_2402_pair_and_its_stand_ins_share_their_ids() -> None:
 
 
 def test_a_file_that_mistral_common_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MISTRAL, "v0", ("tokenizer.model.v0", True))
+    monkeypatch.setitem(MISTRAL, "v0", ("tokenizer.model.v0", True, 0))
 
     with pytest.raises(FileNotFoundError, match=r"tokenizer\.model\.v0"):
         load_tokenizer("v0")
