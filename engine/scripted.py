@@ -1,10 +1,10 @@
 """An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Iterator
 from hashlib import sha256
 
-from engine.protocol import Delta, EngineState, GenerationRequest, check_request
+from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -52,21 +52,21 @@ class ScriptedEngine:
         assert self._tokenizer is not None
         return self._tokenizer
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         tokenizer = self.tokenizer()
         check_request(request, self._context_length)
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            for sentence in self.answer(request.prompt):
-                for token in tokenizer.encode_text(sentence):
-                    delta = transcript.push(token)
-                    yield delta
-                    if delta.finish:
-                        return
-            yield transcript.push(tokenizer.eos)
+            yield transcript.push_all(self._tokens(request.prompt))
         finally:
             self._running -= 1
+
+    def _tokens(self, prompt: tuple[int, ...]) -> Iterator[int]:
+        tokenizer = self.tokenizer()
+        for sentence in self.answer(prompt):
+            yield from tokenizer.encode_text(sentence)
+        yield tokenizer.eos
 
     def answer(self, prompt: tuple[int, ...]) -> list[str]:
         """The sentences that this engine says to a prompt, however it is sampled."""

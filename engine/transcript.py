@@ -1,13 +1,14 @@
 """From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
 
 import codecs
+from collections.abc import Iterable
 
 from engine.protocol import Delta, Finish, GenerationRequest, Usage
 from engine.tokenizer import Tokenizer
 
 
 class Transcript:
-    """The text of one completion as its tokens come in. `push` until a delta has `finish`."""
+    """The text of one completion as its tokens come in, until a delta has `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.pieces
@@ -18,6 +19,16 @@ class Transcript:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""  # whole characters that may be the beginning of a stop string
         self._output_tokens = 0
+
+    def push_all(self, tokens: Iterable[int]) -> list[Delta]:
+        """The deltas of these tokens, up to the one that finishes."""
+        deltas = []
+        for token in tokens:
+            delta = self.push(token)
+            deltas.append(delta)
+            if delta.finish:
+                break
+        return deltas
 
     def push(self, token: int) -> Delta:
         """The delta of the next token; the last one carries `finish` and `usage`."""

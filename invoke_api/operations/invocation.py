@@ -23,7 +23,7 @@ from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import request_id
 from invoke_api.quotas import Quotas
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import Broken, faulty, paced, silence, speak
+from invoke_api.rules.playing import Broken, faulty, paced, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import (
     InternalServerException,
@@ -57,13 +57,13 @@ class Invocation:
         """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
         try:
             async with aclosing(self.source) as deltas:
-                async for delta in deltas:
+                async for batch in deltas:
                     self.first_delta = self.first_delta or monotonic()
-                    self.entry.texts.append(delta.text)
-                    if delta.finish:
-                        self._end(delta)
-                    yield delta
-                    if delta.finish:
+                    self.entry.texts += [delta.text for delta in batch]
+                    if batch[-1].finish:
+                        self._end(batch[-1])
+                    yield batch
+                    if batch[-1].finish:
                         return
             _miss_the_end()
         except GeneratorExit:
@@ -207,6 +207,8 @@ def open_source(
         source = engine.generate(generation)
     else:
         source = speak(verdict.text, tokenizer, generation, model.context_length)
+    if verdict and (verdict.fault or verdict.pace):
+        source = singly(source)
     if share:
         source = share.metered(source, len(generation.prompt))
     if verdict and verdict.fault:

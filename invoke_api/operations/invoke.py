@@ -50,23 +50,23 @@ async def invoke_model_with_response_stream(request: Request) -> Response:
 async def complete(invocation: Invocation) -> bytes:
     texts = []
     finish = None
-    async for delta in invocation.deltas():
-        texts.append(delta.text)
-        finish = delta.finish
+    async for batch in invocation.deltas():
+        texts += [delta.text for delta in batch]
+        finish = batch[-1].finish
     assert finish is not None, "an engine's last delta has a finish"
     return invocation.dialect.to_reply("".join(texts), finish)
 
 
 async def to_frames(invocation: Invocation) -> AsyncGenerator[bytes, None]:
-    """A chunk for each delta. A failure after the first is a frame too, and the last one.
+    """A chunk for each delta, those of a batch together. A failure after it is a frame too.
 
     So is what the model server refuses: Bedrock has said 200 by the time it hears of that.
     """
     begun = False
     try:
         async with aclosing(invocation.deltas()) as deltas:
-            async for delta in deltas:
-                yield _to_frame(invocation, delta)
+            async for batch in deltas:
+                yield b"".join([_to_frame(invocation, delta) for delta in batch])
                 begun = True
     except InvokeError as error:
         if not begun and not error.in_stream:

@@ -1,6 +1,7 @@
 """A verdict played: deltas from a text, at a pace, that break where they are told."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -24,44 +25,48 @@ async def speak(
     """The text as an engine would say it: token by token, `max_tokens` and `stop` in force."""
     check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
-    for token in [*tokenizer.encode_text(text), tokenizer.eos]:
-        delta = transcript.push(token)
-        yield delta
-        if delta.finish:
-            return
+    yield transcript.push_all([*tokenizer.encode_text(text), tokenizer.eos])
 
 
 async def silence() -> Deltas:
     """No deltas at all."""
-    nothing: tuple[Delta, ...] = ()
-    for delta in nothing:
-        yield delta
+    nothing: tuple[Sequence[Delta], ...] = ()
+    for batch in nothing:
+        yield batch
+
+
+async def singly(deltas: Deltas) -> Deltas:
+    """The same deltas one by one, for those below, which count and wait between two of them."""
+    async with aclosing(deltas):
+        async for batch in deltas:
+            for delta in batch:
+                yield (delta,)
 
 
 async def paced(deltas: Deltas, pace: Pace) -> Deltas:
-    """The same deltas, none earlier than the pace allows."""
+    """The same single deltas, none earlier than the pace allows."""
     random = Random(pace.seed)  # noqa: S311 - chance, not secrecy
     wait = pace.first_token
     async with aclosing(deltas):
-        async for delta in deltas:
+        async for single in deltas:
             if wait:
                 await asyncio.sleep(wait * (1 + pace.jitter * (2 * random.random() - 1)))
-            yield delta
+            yield single
             wait = 1 / pace.tokens_per_second if pace.tokens_per_second else 0.0
 
 
 async def faulty(deltas: Deltas, fault: Fault, model_id: str) -> Deltas:
-    """So many of these deltas as the fault lets pass, and then the fault.
+    """So many of these single deltas as the fault lets pass, and then the fault.
 
     Raises the fault's `InvokeError`, or `Broken`. One that ends before stays whole.
     """
     passed = 0
     async with aclosing(deltas):
         if fault.after_tokens is not None:
-            async for delta in deltas:
+            async for single in deltas:
                 if passed == fault.after_tokens:
                     break
-                yield delta
+                yield single
                 passed += 1
             else:
                 return
