@@ -1,8 +1,9 @@
 """An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable
 from hashlib import sha256
+from itertools import chain
 
 from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
@@ -29,6 +30,7 @@ class ScriptedEngine:
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
         self._context_length = context_length
+        self._sentences: list[list[int]] = []
         self._running = 0
         self._state = EngineState("cold")
 
@@ -39,6 +41,7 @@ class ScriptedEngine:
         except (KeyError, OSError) as error:
             self._state = EngineState("failed", f"no tokenizer {self._tokenizer_name!r}: {error}")
         else:
+            self._sentences = list(map(self._tokenizer.encode_text, SENTENCES))
             self._state = EngineState("ready")
 
     def state(self) -> EngineState:
@@ -62,17 +65,13 @@ class ScriptedEngine:
         finally:
             self._running -= 1
 
-    def _tokens(self, prompt: tuple[int, ...]) -> Iterator[int]:
+    def _tokens(self, prompt: tuple[int, ...]) -> Iterable[int]:
+        """What this engine says to a prompt, however it is sampled."""
         tokenizer = self.tokenizer()
-        for sentence in self.answer(prompt):
-            yield from tokenizer.encode_text(sentence)
-        yield tokenizer.eos
-
-    def answer(self, prompt: tuple[int, ...]) -> list[str]:
-        """The sentences that this engine says to a prompt, however it is sampled."""
         digest = sha256(repr(prompt).encode()).hexdigest()
+        first = tokenizer.encode_text(f" Scripted answer {digest[:8]}.")
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        return [f" Scripted answer {digest[:8]}.", *(SENTENCES[number] for number in order)]
+        return chain(first, *(self._sentences[number] for number in order), (tokenizer.eos,))
 
     async def close(self) -> None:
         self._state = EngineState("cold")
