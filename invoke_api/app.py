@@ -19,6 +19,7 @@ from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.replies import Nothing, Reply, error_reply
+from invoke_api.operations.services import Services
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -33,13 +34,7 @@ UNKNOWN_OPERATION = (
 class State(TypedDict):
     """What every request finds in `request.state`."""
 
-    registry: Registry
-    engines: Engines
-    calls: Calls
-    gate: Gate
-    rules: RuleBook
-    journal: Journal
-    quotas: Quotas
+    services: Services
 
 
 OPERATIONS = {
@@ -102,7 +97,7 @@ def create_app(
 
     With `control`, tests may give rules and read the journal over HTTP.
     """
-    state = State(
+    services = Services(
         registry=registry,
         engines=engines,
         calls=calls,
@@ -116,7 +111,7 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         try:
-            yield state
+            yield State(services=services)
         finally:
             await engines.close()
 

@@ -4,8 +4,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.journal import Journal
-from invoke_api.rules.book import RuleBook
+from invoke_api.operations.services import services_of
 from invoke_api.rules.parsing import RuleError, parse_rules
 
 # What the journal may be asked for; `scope` is its word for the access key id.
@@ -20,7 +19,7 @@ FILTERS = {
 
 async def rules(request: Request) -> Response:
     """GET lists, POST adds, DELETE removes: all, `?scope=` one caller's, `?id=` one."""
-    book: RuleBook = request.state.rules
+    book = services_of(request).rules
     scope = request.query_params.get("scope")
     if request.method == "DELETE":
         return _json({"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))})
@@ -37,7 +36,7 @@ async def rules(request: Request) -> Response:
 
 async def requests(request: Request) -> Response:
     """GET lists the last calls, oldest first; DELETE forgets them. Both take `?scope=`."""
-    journal: Journal = request.state.journal
+    journal = services_of(request).journal
     if request.method == "DELETE":
         journal.clear(request.query_params.get("scope"))
         return _json({})
@@ -51,8 +50,8 @@ async def requests(request: Request) -> Response:
 
 async def reset(request: Request) -> Response:
     """Rules and journal gone, `?scope=` one caller's."""
-    book: RuleBook = request.state.rules
-    journal: Journal = request.state.journal
+    book = services_of(request).rules
+    journal = services_of(request).journal
     scope = request.query_params.get("scope")
     book.remove(scope=scope)
     journal.clear(scope)

@@ -15,14 +15,13 @@ from engine.protocol import Delta, Deltas, Usage
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects import Dialect
 from invoke_api.dialects.invocation import Metrics
-from invoke_api.engines import Engines
-from invoke_api.journal import LONGEST, Entry, Journal
+from invoke_api.journal import LONGEST, Entry
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.client import Calls, read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.replies import request_id
-from invoke_api.quotas import Quotas
-from invoke_api.rules.book import RuleBook, Verdict
+from invoke_api.operations.services import services_of
+from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken, faulty, paced, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import (
@@ -137,17 +136,16 @@ async def open_invocation(request: Request, operation: Operation) -> Invocation:
     call, body = await aside(len(raw), check)
     entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
     entry.model_id = call.model.id
-    rules: RuleBook = request.state.rules
+    services = services_of(request)
+    rules, engines = services.rules, services.engines
     verdict = rules.pick(to_asked(call, operation, body)) if rules else None
     if verdict is None and rules.strict:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")
-    engines: Engines = request.state.engines
     entry.rule_id = verdict.rule_id if verdict else None
     by_rule = verdict is not None and verdict.text is not None
     entry.engine = "rule" if by_rule else engines.of(call.model).name
     source = await aside(len(raw), lambda: open_source(request, call, body, verdict))
-    calls: Calls = request.state.calls
-    return Invocation(source, call.model.dialect, entry, call.repeated, began, calls)
+    return Invocation(source, call.model.dialect, entry, call.repeated, began, services.calls)
 
 
 def open_entry(request: Request, raw: bytes, operation: Operation) -> Entry:
@@ -160,8 +158,7 @@ def open_entry(request: Request, raw: bytes, operation: Operation) -> Entry:
         body=raw[:LONGEST],
         access_key_id=claimed_key(request.headers.get("Authorization", "")),
     )
-    journal: Journal = request.state.journal
-    journal.add(entry)
+    services_of(request).journal.add(entry)
     request.scope["entry"] = entry
     return entry
 
@@ -190,8 +187,8 @@ def open_source(
     if verdict and verdict.fault and verdict.fault.after_tokens is None:
         # Before the tokenizer is asked for: an engine that is not ready has faults, too.
         return faulty(silence(), verdict.fault, call.model.id)
-    engines: Engines = request.state.engines
-    model, engine = call.model, engines.of(call.model)
+    services = services_of(request)
+    model, engine = call.model, services.engines.of(call.model)
     try:
         tokenizer = engine.tokenizer()
         generation = model.dialect.to_request(
@@ -200,9 +197,8 @@ def open_source(
     except EngineError as error:
         raise to_invoke_error(error) from error
     tokens = len(generation.prompt) + generation.max_tokens
-    quotas: Quotas = request.state.quotas
     caller = call.caller
-    share = quotas.take(model, caller.region, caller.access_key_id, tokens)
+    share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict is None or verdict.text is None:
         source = engine.generate(generation)
     else:

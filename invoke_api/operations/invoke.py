@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from engine.protocol import Delta
 from invoke_api.operations.call import Operation
-from invoke_api.operations.client import Calls
 from invoke_api.operations.invocation import Invocation, open_invocation
 from invoke_api.operations.replies import CutReply, EventStream, Reply
+from invoke_api.operations.services import services_of
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 from invoke_api.wire.errors import InvokeError
@@ -25,7 +25,7 @@ INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
 
 async def invoke_model(request: Request) -> Response:
     invocation = await open_invocation(request, INVOKE_MODEL)
-    calls: Calls = request.state.calls
+    calls = services_of(request).calls
     try:
         body = await calls.unless_client_leaves(request.receive, complete(invocation))
     except Broken:
@@ -37,7 +37,7 @@ async def invoke_model(request: Request) -> Response:
 async def invoke_model_with_response_stream(request: Request) -> Response:
     invocation = await open_invocation(request, INVOKE_MODEL_WITH_RESPONSE_STREAM)
     frames = to_frames(invocation)
-    calls: Calls = request.state.calls
+    calls = services_of(request).calls
     try:
         # The first frame is awaited before the status line, so that early failures keep their own.
         first = await calls.unless_client_leaves(request.receive, anext(frames))
