@@ -1,6 +1,7 @@
 """`invoke-api`: serve, exec, models, check."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Coroutine
@@ -76,6 +77,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         control=settings.allows_control,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
+    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
     asyncio.run(_serve(app, listener, calls, tls, following))
 
 
