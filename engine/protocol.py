@@ -1,6 +1,6 @@
 """What an engine takes, what it gives, and what it promises."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -45,7 +45,9 @@ class Delta(NamedTuple):
     usage: Usage | None = None  # on the last delta, and only there
 
 
-Deltas = AsyncGenerator[Delta, None]
+# What is there at once comes together, at least one delta: for each round, a reader pays as much as
+# for many tokens.
+Deltas = AsyncGenerator[Sequence[Delta], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Engine(Protocol):
         """The tokenizer of its weights. Raises what `EngineState.check_ready` raises."""
         ...
 
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+    def generate(self, request: GenerationRequest) -> Deltas:
         """One delta per token, the last with `finish` and `usage`. Raises `EngineError`s."""
         ...
 

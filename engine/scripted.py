@@ -1,10 +1,11 @@
 """An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Iterable
 from hashlib import sha256
+from itertools import chain
 
-from engine.protocol import Delta, EngineState, GenerationRequest, check_request
+from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -31,6 +32,7 @@ class ScriptedEngine:
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
         self._context_length = context_length
+        self._sentences: list[list[int]] = []
         self._running = 0
         self._state = EngineState("cold")
 
@@ -56,27 +58,26 @@ class ScriptedEngine:
             self._tokenizer = load_tokenizer(self._tokenizer_name)
         return self._tokenizer
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         tokenizer = self.tokenizer()
         check_request(request, self._context_length)
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            for sentence in self.answer(request.prompt):
-                for token in tokenizer.encode_text(sentence):
-                    delta = transcript.push(token)
-                    yield delta
-                    if delta.finish:
-                        return
-            yield transcript.push(tokenizer.eos)
+            yield transcript.push_all(self._tokens(request.prompt))
         finally:
             self._running -= 1
 
-    def answer(self, prompt: tuple[int, ...]) -> list[str]:
-        """The sentences that this engine says to a prompt, however it is sampled."""
+    def _tokens(self, prompt: tuple[int, ...]) -> Iterable[int]:
+        """What this engine says to a prompt, however it is sampled."""
+        tokenizer = self.tokenizer()
+        if not self._sentences:
+            self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         digest = sha256(repr(prompt).encode()).hexdigest()
+        space = " " if tokenizer.is_spaced else ""
+        first = tokenizer.encode_text(f"{space}Scripted answer {digest[:8]}.")
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        return [f" Scripted answer {digest[:8]}.", *(SENTENCES[number] for number in order)]
+        return chain(first, *(self._sentences[number] for number in order), (tokenizer.eos,))
 
     async def close(self) -> None:
         self._state = EngineState("cold")

@@ -1,13 +1,15 @@
 """From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
 
 import codecs
+from collections.abc import Iterable
+from functools import cache
 
 from engine.protocol import Delta, Finish, GenerationRequest, Usage
 from engine.tokenizer import Tokenizer
 
 
 class Transcript:
-    """The text of one completion as its tokens come in. `push` until a delta has `finish`."""
+    """The text of one completion as its tokens come in, until a delta has `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
@@ -16,29 +18,51 @@ class Transcript:
         self._max_tokens = request.max_tokens
         self._stop = request.stop
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._is_inside = False  # of a character that the decoder has the beginning of
         self._held = ""  # whole characters that may be the beginning of a stop string
         self._output_tokens = 0
 
-    def push(self, token: int) -> Delta:
-        """The delta of the next token; the last one carries `finish` and `usage`."""
-        self._output_tokens += 1
+    def push_all(self, tokens: Iterable[int]) -> list[Delta]:
+        """The deltas of these tokens, up to the one that finishes: it has `finish` and `usage`."""
+        deltas = []
+        for token in tokens:
+            self._output_tokens += 1
+            piece = self._pieces[token]
+            delta = None if self._stop or self._is_inside else _to_delta(piece)
+            # The EOS, as any control, has no piece.
+            if delta is None or not piece or self._output_tokens == self._max_tokens:
+                delta = self._push(token)
+            deltas.append(delta)
+            if delta.finish:
+                break
+        return deltas
+
+    def _push(self, token: int) -> Delta:
         if token == self._eos:
             return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
         text = self._held + self._decoder.decode(self._pieces[token])
+        self._is_inside = self._decoder.getstate()[0] != b""
         if self._stop:
             cut = find_stop(text, self._stop)
             if cut is not None:
                 return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
             return self._finish("length", text + self._decoder.decode(b"", final=True))
-        if not self._stop:
-            return Delta(text)
         safe = len(text) - length_of_beginning(text, self._stop)
         self._held = text[safe:]
         return Delta(text[:safe])
 
     def _finish(self, finish: Finish, text: str) -> Delta:
         return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))
+
+
+@cache  # as many as the tokenizers have tokens
+def _to_delta(piece: bytes) -> Delta | None:
+    """The delta of a token that is made of whole characters, as nearly all are."""
+    try:
+        return Delta(piece.decode())
+    except UnicodeDecodeError:
+        return None
 
 
 def find_stop(text: str, stop: tuple[str, ...]) -> int | None:

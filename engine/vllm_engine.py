@@ -8,7 +8,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from difflib import get_close_matches
 from functools import cache
@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
-from engine.protocol import Delta, EngineState, GenerationRequest, check_request
+from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -89,7 +89,7 @@ class VllmEngine:
         assert self._tokenizer is not None
         return self._tokenizer
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         transcript = Transcript(self.tokenizer(), request)
@@ -102,10 +102,9 @@ class VllmEngine:
             async with aclosing(self._llm.generate(prompt, params, request.request_id)) as steps:
                 async for step in steps:
                     # A step holds several tokens when this process fell behind the engine.
-                    for token in step.outputs[0].token_ids:
-                        delta = transcript.push(token)
-                        yield delta
-                        if delta.finish:
+                    if deltas := transcript.push_all(step.outputs[0].token_ids):
+                        yield deltas
+                        if deltas[-1].finish:
                             return
         except EngineDeadError as error:
             raise EngineDead(str(error)) from error

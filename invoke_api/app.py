@@ -1,5 +1,6 @@
 """The Starlette application: routes, the one error handler, and the lifetime of the engines."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
@@ -8,10 +9,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.library import Library
+from invoke_api.cassettes.library import Library, Replay
 from invoke_api.control.health import health, ready
 from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
@@ -19,8 +20,9 @@ from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.converse import converse, converse_stream
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
-from invoke_api.operations.replay import Replay, replay
+from invoke_api.operations.replay import replay
 from invoke_api.operations.replies import Nothing, Reply, error_reply
+from invoke_api.operations.services import Services
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -35,29 +37,25 @@ UNKNOWN_OPERATION = (
 class State(TypedDict):
     """What every request finds in `request.state`."""
 
-    registry: Registry
-    engines: Engines
-    calls: Calls
-    gate: Gate
-    rules: RuleBook
-    journal: Journal
-    quotas: Quotas
-    replay: Replay
+    services: Services
 
 
 HEALTH = [
     Route("/_emulator/health", health),
     Route("/_emulator/ready", ready),
 ]
+OPERATIONS = {
+    "invoke": invoke_model,
+    "invoke-with-response-stream": invoke_model_with_response_stream,
+    "converse": converse,
+    "converse-stream": converse_stream,
+}
+OPERATION = re.compile(f"^/model/(.*)/({'|'.join(OPERATIONS)})$")  # as Starlette's `path`
 ROUTES = [
-    Route("/model/{model_id:path}/invoke", invoke_model, methods=["POST"]),
-    Route(
-        "/model/{model_id:path}/invoke-with-response-stream",
-        invoke_model_with_response_stream,
-        methods=["POST"],
+    *(
+        Route(f"/model/{{model_id:path}}/{name}", operation, methods=["POST"])
+        for name, operation in OPERATIONS.items()
     ),
-    Route("/model/{model_id:path}/converse", converse, methods=["POST"]),
-    Route("/model/{model_id:path}/converse-stream", converse_stream, methods=["POST"]),
 ]
 # In place of those: what was recorded is there, of whatever operation.
 METHODS = ["GET", "POST", "PUT", "DELETE"]
@@ -71,6 +69,31 @@ CONTROL = [
     Route("/_emulator/requests", requests, methods=["GET", "DELETE"]),
     Route("/_emulator/reset", reset, methods=["POST"]),
 ]
+
+
+class Service(Starlette):
+    """Starlette, with a short way to what nearly all requests ask for.
+
+    Its middleware and routing ask twice what kind of error it was and wrap all that is sent three
+    times, which costs as much as all the checks of a request.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = scope["type"] == "http" and OPERATION.match(scope["path"])
+        if not found or scope["method"] != "POST":
+            await super().__call__(scope, receive, send)
+            return
+        scope["path_params"] = {"model_id": found[1]}
+        request = Request(scope, receive, send)
+        try:
+            response = await OPERATIONS[found[2]](request)
+        except (InvokeError, ClientLeft) as error:
+            response = await _answer_expected(request, error)
+        except Exception as error:
+            response = await _answer_bug(request, error)
+            await response(scope, receive, send)
+            raise  # into the log
+        await response(scope, receive, send)
 
 
 def create_app(
@@ -89,7 +112,7 @@ def create_app(
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
     answer, whatever they are of, and the engines are for rules only.
     """
-    state = State(
+    services = Services(
         registry=registry,
         engines=engines,
         calls=calls,
@@ -104,11 +127,11 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         try:
-            yield state
+            yield State(services=services)
         finally:
             await engines.close()
 
-    app = Starlette(
+    app = (Starlette if recordings else Service)(
         routes=HEALTH + (CONTROL if control else []) + (REPLAYED if recordings else ROUTES),
         lifespan=lifespan,
         exception_handlers=HANDLERS,
@@ -117,7 +140,9 @@ def create_app(
     return app
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
+async def _answer_expected(request: Request, error: Exception) -> Response:
+    if isinstance(error, ClientLeft):
+        return Nothing()
     assert isinstance(error, InvokeError)
     if "entry" in request.scope:
         request.scope["entry"].fail(error)
@@ -125,11 +150,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_bug(request: Request, _: Exception) -> Response:
-    return await _answer_error(request, InternalServerException())
-
-
-async def _answer_nobody(_: Request, __: Exception) -> Response:
-    return Nothing()
+    return await _answer_expected(request, InternalServerException())
 
 
 async def _answer_unknown(request: Request, _: Exception) -> Response:
@@ -140,8 +161,8 @@ async def _answer_unknown(request: Request, _: Exception) -> Response:
 
 
 HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
-    InvokeError: _answer_error,
-    ClientLeft: _answer_nobody,
+    InvokeError: _answer_expected,
+    ClientLeft: _answer_expected,
     404: _answer_unknown,
     405: _answer_unknown,
     Exception: _answer_bug,

@@ -1,6 +1,7 @@
 """`invoke-api`: serve, record, exec, models, check."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Coroutine
@@ -18,12 +19,11 @@ from invoke_api.app import create_app
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import CassetteWriter, load_recordings
-from invoke_api.cassettes.library import Library, to_cassettes
+from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
 from invoke_api.engines import EngineChoice, build_engines
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
-from invoke_api.operations.replay import Replay
 from invoke_api.operations.stale import explain_stale
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Model, Registry, load_registry
@@ -82,6 +82,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         recordings=recordings,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
+    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
     asyncio.run(_serve(app, listener, calls, tls, following))
 
 

@@ -8,7 +8,6 @@ and end to the socket one by one, and each costs as much as a small answer does.
 from typing import Any
 
 import h11
-import hypercorn.protocol
 from hypercorn.events import RawData
 from hypercorn.protocol.events import Event, StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
@@ -49,8 +48,3 @@ def put_in_order(head: bytes) -> bytes:
     if MOVED not in head or PLACE not in head:
         return head
     return head.replace(MOVED, b"").replace(PLACE, MOVED + PLACE, 1)
-
-
-def install() -> None:
-    """Make Hypercorn use it for every HTTP/1.1 connection from now on."""
-    hypercorn.protocol.H11Protocol = OrderedProtocol  # type: ignore[attr-defined]  # where Hypercorn looks

@@ -81,9 +81,9 @@ class Share:
         used = input_tokens
         try:
             async with aclosing(deltas):
-                async for delta in deltas:
-                    used += 1
-                    yield delta
+                async for batch in deltas:
+                    used += len(batch)
+                    yield batch
         finally:
             with self.lock:
                 self.pool.level = min(self.pool.rate, self.pool.level + self.tokens - used)

@@ -14,11 +14,12 @@ from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from starlette.applications import Starlette
 
-from invoke_api import goaway, header_order
+from invoke_api import goaway, idling, whole_answers
 from invoke_api.operations.client import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
+KEEP_ALIVE = 75.0  # seconds that a connection may be idle
 DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
 
 
@@ -67,8 +68,8 @@ async def serve(
     tls: Tls | None = None,
 ) -> None:
     """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
-    goaway.install()
-    header_order.install()
+    for module in (goaway, idling, whole_answers):
+        module.install()
     ending = asyncio.create_task(_end_calls(stop, calls))
     try:
         await worker_serve(
@@ -103,7 +104,7 @@ def _config(tls: Tls | None) -> Config:
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
     config.loglevel = "WARNING"
-    config.keep_alive_timeout = 75
+    config.keep_alive_timeout = KEEP_ALIVE
     config.h2_max_concurrent_streams = 1_000
     return config
 

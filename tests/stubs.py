@@ -1,9 +1,9 @@
 """An engine that does exactly what a test says, in the time it says."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-from engine.protocol import Delta, EngineState, GenerationRequest, Usage
+from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Usage
 from engine.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -46,17 +46,17 @@ class StubEngine:
         self._state.check_ready()
         return load_tokenizer("v1")
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         self._running += 1
         try:
             for text in self._texts:
                 if self._pause is not None:
                     await asyncio.sleep(self._pause)
-                yield Delta(text)
+                yield (Delta(text),)
             if self._error:
                 raise self._error
             if self._finish:
-                yield Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1))
+                yield (Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1)),)
         finally:
             self._running -= 1
 

@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-from engine.protocol import Delta, Usage
+from engine.protocol import Delta, Deltas, Usage
 from invoke_api.quotas import TOO_MANY_TOKENS, Quotas
 from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
+from invoke_api.rules.playing import Broken, faulty, singly
+from invoke_api.rules.rule import Fault
 from invoke_api.wire.errors import ThrottlingException
 from tests.servers import COMMAND, PIXTRAL, SEVEN_B, command_running, invoke, wait_until_ready
 
@@ -53,15 +54,35 @@ async def test_tokens_are_taken_up_front_and_what_was_not_needed_comes_back() ->
     with pytest.raises(ThrottlingException, match=TOO_MANY_TOKENS):
         quotas.take(limited, "us-east-1", "A", 20)
 
-    async def deltas() -> AsyncGenerator[Delta, None]:
-        yield Delta(" a")
-        yield Delta("", "stop", Usage(10, 2))
+    async def deltas() -> Deltas:
+        yield (Delta(" a"), Delta(" b"))
+        yield (Delta("", "stop", Usage(10, 3)),)
 
     assert share
-    assert [delta async for delta in share.metered(deltas(), 10)][-1].finish == "stop"
+    assert [batch async for batch in share.metered(deltas(), 10)][-1][-1].finish == "stop"
     assert quotas.take(limited, "us-east-1", "A", 85)
     with pytest.raises(ThrottlingException):
         quotas.take(limited, "us-east-1", "A", 10)
+
+
+async def test_what_a_fault_keeps_back_of_a_batch_comes_back_too() -> None:
+    quotas, limited = Quotas(enforced=True), model(tokens=100)
+    share = quotas.take(limited, "us-east-1", "A", 90)
+
+    async def deltas() -> Deltas:
+        yield [Delta(" a")] * 50
+
+    assert share
+    metered = share.metered(singly(deltas()), 10)
+    broken = faulty(metered, Fault(breakage="cut", after_tokens=2), SEVEN_B)
+    for _ in range(2):
+        assert await anext(broken) == (Delta(" a"),)
+    with pytest.raises(Broken):
+        await anext(broken)
+
+    assert quotas.take(limited, "us-east-1", "A", 87)  # the third was on its way
+    with pytest.raises(ThrottlingException):
+        quotas.take(limited, "us-east-1", "A", 2)
 
 
 def test_nothing_is_throttled_unless_asked_for() -> None:

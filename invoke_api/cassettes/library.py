@@ -115,6 +115,14 @@ class Library:
         return (cassette for cassette in self._cassettes if not cassette.stale)
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The recordings, and whether they come as slowly as they once came."""
+
+    library: Library
+    timed: bool = False
+
+
 def distance(one: object, other: object) -> float:
     """How far two JSON values are apart: 1 for each place that differs, less for alike texts."""
     return sum(apart for _, apart in _compare("#", one, other))

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from invoke_api.engines import Engines
+from invoke_api.operations.services import services_of
 
 
 async def health(request: Request) -> Response:
@@ -19,9 +19,8 @@ async def ready(request: Request) -> Response:
 
 
 def _states(request: Request) -> dict[str, dict[str, object]]:
-    engines: Engines = request.state.engines
     states: dict[str, dict[str, object]] = {}
-    for model_id, engine in engines.items():
+    for model_id, engine in services_of(request).engines.items():
         state = engine.state()
         states[model_id] = {"status": state.status, "running": engine.running()}
         if state.reason:

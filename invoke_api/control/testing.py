@@ -6,9 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.journal import Journal
-from invoke_api.operations.replay import Replay
-from invoke_api.rules.book import RuleBook
+from invoke_api.operations.services import services_of
 from invoke_api.rules.parsing import RuleError, parse_rules
 from invoke_api.rules.rule import Rule
 
@@ -27,7 +25,7 @@ async def rules(request: Request) -> Response:
 
     POST with `?scope=` adds for that caller what names no other.
     """
-    book: RuleBook = request.state.rules
+    book = services_of(request).rules
     scope = request.query_params.get("scope")
     if request.method == "DELETE":
         return _json({"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))})
@@ -45,7 +43,7 @@ async def rules(request: Request) -> Response:
 
 async def requests(request: Request) -> Response:
     """GET lists the last calls, oldest first; DELETE forgets them. Both take `?scope=`."""
-    journal: Journal = request.state.journal
+    journal = services_of(request).journal
     if request.method == "DELETE":
         journal.clear(request.query_params.get("scope"))
         return _json({})
@@ -59,13 +57,11 @@ async def requests(request: Request) -> Response:
 
 async def reset(request: Request) -> Response:
     """Rules and journal gone, recordings anew from their first: `?scope=` for one caller."""
-    book: RuleBook = request.state.rules
-    journal: Journal = request.state.journal
+    services = services_of(request)
     scope = request.query_params.get("scope")
-    book.remove(scope=scope)
-    journal.clear(scope)
-    recordings: Replay = request.state.replay
-    recordings.library.forget_turns(scope)
+    services.rules.remove(scope=scope)
+    services.journal.clear(scope)
+    services.replay.library.forget_turns(scope)
     return _json({})
 
 

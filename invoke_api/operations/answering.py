@@ -2,18 +2,15 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TypeVar
 
 from starlette.requests import Request
 
-from engine.protocol import Deltas, Finish
-from invoke_api.operations.client import Calls
+from engine.protocol import Delta, Deltas, Finish
+from invoke_api.operations.services import services_of
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.chunks import SHORTEST, encode_chunk
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.eventstream import tear
-
-T = TypeVar("T")
 
 
 async def collect(deltas: Deltas) -> tuple[str, Finish]:
@@ -21,25 +18,25 @@ async def collect(deltas: Deltas) -> tuple[str, Finish]:
     texts = []
     finish = None
     async with aclosing(deltas):
-        async for delta in deltas:
-            texts.append(delta.text)
-            finish = delta.finish
+        async for batch in deltas:
+            texts += [delta.text for delta in batch]
+            finish = batch[-1].finish
     assert finish is not None, "an engine's last delta has a finish"
     return "".join(texts), finish
 
 
 async def to_frames(
-    parts: AsyncGenerator[T, None], encode: Callable[[T], bytes]
+    deltas: Deltas, encode: Callable[[Delta], bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """A frame for each part. A failure after the first is a frame too, and the last one.
+    """Frames for each delta, those of a batch together. A failure after them is a frame too.
 
     So is what the model server refuses: Bedrock has said 200 by the time it hears of that.
     """
     begun = False
     try:
-        async with aclosing(parts):
-            async for part in parts:
-                yield encode(part)
+        async with aclosing(deltas):
+            async for batch in deltas:
+                yield b"".join([encode(delta) for delta in batch])
                 begun = True
     except InvokeError as error:
         if not begun and not error.in_stream:
@@ -53,7 +50,7 @@ async def to_frames(
 
 async def first_of(request: Request, frames: AsyncGenerator[bytes, None]) -> bytes:
     """Awaited before the status line, so that early failures keep their own."""
-    calls: Calls = request.state.calls
+    calls = services_of(request).calls
     try:
         return await calls.unless_client_leaves(request.receive, anext(frames))
     except BaseException:

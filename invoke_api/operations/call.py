@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from invoke_api.authentication.gate import Caller, Gate
+from invoke_api.authentication.gate import Caller
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.operations.options import grant_options
-from invoke_api.registry import Model, Registry
+from invoke_api.operations.services import services_of
+from invoke_api.registry import Model
 from invoke_api.validation.constraints import check_members
 from invoke_api.validation.media_types import check_accept, check_content_type
 from invoke_api.wire.front_door_errors import KeyDenied
@@ -37,9 +38,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
 
     Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
-    gate: Gate = request.state.gate
-    registry: Registry = request.state.registry
-    caller = gate.admit(to_raw(request, body))
+    services = services_of(request)
+    caller = services.gate.admit(to_raw(request, body))
     model_id = request.path_params["model_id"]
     headers = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
@@ -47,7 +47,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_members(model_id, headers)
     identifier = parse_identifier(model_id)
     _check_account(identifier, caller, operation)
-    model = registry.find(identifier, caller.region)
+    model = services.registry.find(identifier, caller.region)
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     return Admitted(caller, model, grant_options(headers, model, caller.region))

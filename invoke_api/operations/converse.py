@@ -25,10 +25,10 @@ from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.response_fields import check_pointers, select
 from invoke_api.operations.answering import collect, first_of, to_frames
 from invoke_api.operations.call import Operation, admit
-from invoke_api.operations.client import Calls
 from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
 from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import CutReply, EventStream, Reply, request_id
+from invoke_api.operations.services import services_of
 from invoke_api.rules.playing import Broken
 from invoke_api.validation.coral import CoralSchema
 from invoke_api.wire.chunks import LONGEST, SHORTEST
@@ -125,7 +125,7 @@ def _repeated(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def answer_converse(request: Request, invocation: ConverseInvocation) -> Response:
-    calls: Calls = request.state.calls
+    calls = services_of(request).calls
     try:
         text, finish = await calls.unless_client_leaves(
             request.receive, collect(invocation.deltas())

@@ -13,16 +13,15 @@ from engine.protocol import Deltas, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects.invocation import Question
-from invoke_api.engines import Engines
-from invoke_api.journal import LONGEST, Entry, Journal
+from invoke_api.journal import LONGEST, Entry
 from invoke_api.operations.call import Admitted
 from invoke_api.operations.client import read_body
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
-from invoke_api.quotas import Quotas
+from invoke_api.operations.services import services_of
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import faulty, paced, refusing, silence, speak
+from invoke_api.rules.playing import faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
@@ -72,7 +71,7 @@ async def open_invocation(
     raw = await read_body(request)
     entry = open_entry(request, raw, operation, request.path_params["model_id"])
     prepared = await aside(len(raw), lambda: prepare(raw))
-    rules: RuleBook = request.state.rules
+    rules = services_of(request).rules
     verdict = rules.pick(to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
     return await to_invocation(request, prepared, verdict, entry, began)
@@ -91,7 +90,8 @@ async def to_invocation(
     call = prepared.call
     entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
     entry.model_id = call.model.id
-    engines: Engines = request.state.engines
+    services = services_of(request)
+    engines = services.engines
     entry.rule_id = verdict.rule_id if verdict else None
     entry.engine = "rule" if verdict and verdict.answers else engines.of(call.model).name
     writer: W | None = None
@@ -108,7 +108,7 @@ async def to_invocation(
         call=call,
         entry=entry,
         began=began,
-        calls=request.state.calls,
+        calls=services.calls,
         prefix=prepared.prefix,
     )
 
@@ -123,8 +123,7 @@ def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> E
         body=raw[:LONGEST],
         access_key_id=claimed_key(request.headers.get("Authorization", "")),
     )
-    journal: Journal = request.state.journal
-    journal.add(entry)
+    services_of(request).journal.add(entry)
     request.scope["entry"] = entry
     return entry
 
@@ -154,7 +153,8 @@ def open_source(
 
     Raises `InvokeError`s.
     """
-    engines: Engines = request.state.engines
+    services = services_of(request)
+    engines = services.engines
     model, caller = prepared.call.model, prepared.call.caller
     try:
         tokenizer = engines.tokenizer(model)
@@ -165,12 +165,13 @@ def open_source(
         raise to_invoke_error(error) from error
     engines.warm.add(model.id)
     tokens = len(generation.prompt) + generation.max_tokens
-    quotas: Quotas = request.state.quotas
-    share = quotas.take(model, caller.region, caller.access_key_id, tokens)
+    share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict and verdict.answers:
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
         source = engines.of(model).generate(generation)
+    if verdict and (verdict.fault or verdict.pace):
+        source = singly(source)
     if share:
         source = share.metered(source, len(generation.prompt))
     if verdict and verdict.fault:

@@ -42,13 +42,13 @@ class Measured:
         """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
         try:
             async with aclosing(self.source) as deltas:
-                async for delta in deltas:
+                async for batch in deltas:
                     self.first_delta = self.first_delta or monotonic()
-                    self.entry.texts.append(delta.text)
-                    if delta.finish:
-                        self._end(delta)
-                    yield delta
-                    if delta.finish:
+                    self.entry.texts += [delta.text for delta in batch]
+                    if batch[-1].finish:
+                        self._end(batch[-1])
+                    yield batch
+                    if batch[-1].finish:
                         return
             _miss_the_end()
         except GeneratorExit:

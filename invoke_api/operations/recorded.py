@@ -12,10 +12,10 @@ from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Recording
 from invoke_api.journal import Entry, Failure
 from invoke_api.operations.answering import first_of, to_frames
-from invoke_api.operations.client import Calls
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
 from invoke_api.operations.replies import CutReply, EventStream
+from invoke_api.operations.services import services_of
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken, faulty, paced, silence
 from invoke_api.wire.headers import http_date
@@ -30,7 +30,9 @@ def to_source(
 ) -> Deltas:
     """The recorded deltas, or none of them, and what a rule makes of them."""
     pace, fault = (verdict.pace, verdict.fault) if verdict else (None, None)
-    timed = request.state.replay.timed and not pace  # a rule's pace goes before the recorded one
+    timed = (
+        services_of(request).replay.timed and not pace
+    )  # a rule's pace goes before the recorded one
     source = recorded(recording, entry, began if timed else None) if recording else silence()
     if fault:
         source = faulty(source, fault, entry.model_id)
@@ -53,7 +55,7 @@ async def recorded(recording: Recording, entry: Entry, began: float | None) -> D
             await asyncio.sleep(began + at - monotonic())
         if delta.finish and (failure := failure_of(recording)):
             entry.fail_as(Failure(*failure), recording.status)
-        yield delta
+        yield (delta,)
     if not recording.complete:
         raise Broken
 
@@ -68,7 +70,7 @@ async def play(request: Request, recording: Recording | None, measured: Measured
         if recording is None:
             return EventStream(request, first, frames, more={})
         return PassedStream(request, to_headers(request, recording), first, frames)
-    calls: Calls = request.state.calls
+    calls = services_of(request).calls
     try:
         await calls.unless_client_leaves(request.receive, drain(deltas))
     except Broken:

@@ -1,15 +1,13 @@
 """Any operation of any model, answered from cassettes: `--engine replay`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.library import Library, NoMatch, to_request
+from invoke_api.cassettes.library import NoMatch, to_request
 from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
@@ -41,8 +39,8 @@ from invoke_api.operations.invoke import (
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import raw_path
 from invoke_api.operations.recorded import play, to_source
-from invoke_api.registry import Registry
-from invoke_api.rules.book import RuleBook, Verdict
+from invoke_api.operations.services import services_of
+from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import InvokeError, ValidationException
 
@@ -64,14 +62,6 @@ ANSWERS: dict[str, tuple[Operation, Prepare, Answer]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The recordings, and whether they come as slowly as they once came."""
-
-    library: Library
-    timed: bool = False
-
-
 async def replay(request: Request) -> Response:
     """Who calls, then the rules, then the recording of this request or, if allowed, the nearest.
 
@@ -80,20 +70,19 @@ async def replay(request: Request) -> Response:
     began = monotonic()
     raw = await read_body(request)
     entry = open_entry(request, raw, to_name(request), request.path_params.get("model_id", ""))
-    gate: Gate = request.state.gate
-    caller = gate.admit(to_raw(request, raw))
+    services = services_of(request)
+    caller = services.gate.admit(to_raw(request, raw))
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     opened = await aside(len(raw), lambda: try_to_prepare(request, raw, entry))
-    rules: RuleBook = request.state.rules
-    verdict = rules.pick(to_asked(entry, raw, opened)) if rules else None
-    refuse_unruled(rules, verdict)
+    verdict = services.rules.pick(to_asked(entry, raw, opened)) if services.rules else None
+    refuse_unruled(services.rules, verdict)
     if verdict and verdict.answers:
         return await say(request, opened, verdict, entry, began)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
     fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
     recording = None if fails_at_once else find(request, raw, opened, entry)
     source = to_source(request, recording, verdict, entry, began)
-    measured = Measured(source=source, entry=entry, began=began, calls=request.state.calls)
+    measured = Measured(source=source, entry=entry, began=began, calls=services.calls)
     return await play(request, recording, measured)
 
 
@@ -112,7 +101,7 @@ def try_to_prepare(
     """
     if entry.operation not in ANSWERS:
         return None
-    registry: Registry = request.state.registry
+    registry = services_of(request).registry
     assert entry.region, "a caller has a region"
     try:
         registry.find(parse_identifier(entry.model_id), entry.region)
@@ -164,7 +153,7 @@ async def say(
 
 def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:
     """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
-    library: Library = request.state.replay.library
+    library = services_of(request).replay.library
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in entry.headers]
     asked = to_request(request.method, raw_path(request), headers, raw)
     try:

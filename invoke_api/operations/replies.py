@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from invoke_api.operations.client import Calls, ClientLeft
+from invoke_api.operations.client import ClientLeft
+from invoke_api.operations.services import services_of
 from invoke_api.operations.stepping import Pending, begin
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.errors import JSON, InvokeError
@@ -44,7 +45,7 @@ class EventStream(Response):
         *,
         more: Mapping[str, str],
     ) -> None:
-        self._calls: Calls = request.state.calls
+        self._calls = services_of(request).calls
         self._first = first
         self._rest = rest
         self.status_code = 200

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
@@ -30,12 +31,17 @@ log = logging.getLogger(__name__)
 METHODS = ["GET", "POST", "PUT", "DELETE"]  # those of botocore's models of bedrock
 
 
-class State(TypedDict):
-    """What every request finds in `request.state`."""
-
+@dataclass(frozen=True, slots=True)
+class Recorder:
     upstream: Upstream
     writer: CassetteWriter
     calls: Calls
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`, where `services_of` looks for calls."""
+
+    services: Recorder
 
 
 def create_recorder(upstream: Upstream, writer: CassetteWriter, calls: Calls) -> Starlette:
@@ -44,7 +50,7 @@ def create_recorder(upstream: Upstream, writer: CassetteWriter, calls: Calls) ->
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with upstream.client:
-            yield State(upstream=upstream, writer=writer, calls=calls)
+            yield State(services=Recorder(upstream, writer, calls))
 
     app = Starlette(
         routes=[Route("/{path:path}", record, methods=METHODS)],
@@ -60,11 +66,12 @@ async def record(request: Request) -> Response:
     if "origin" in request.headers:  # a web page that tries what it can reach from a browser
         raise KeyDenied("The recorder signs no calls of web pages.")
     body = await read_body(request)
-    upstream: Upstream = request.state.upstream
+    recorder: Recorder = request.state.services
+    upstream = recorder.upstream
     region = claimed_region(request.headers.get("Authorization", ""))
     path = raw_path(request)
     tape = Tape(
-        writer=request.state.writer,
+        writer=recorder.writer,
         upstream=upstream.base(path, region),
         method=request.method,
         path=path,
@@ -73,7 +80,7 @@ async def record(request: Request) -> Response:
     )
     connection = AsyncExitStack()
     sending = upstream.send(request.method, path, _headers(request), body, region)
-    watched = partial(request.state.calls.unless_client_leaves, request.receive)
+    watched = partial(recorder.calls.unless_client_leaves, request.receive)
     try:
         answer = await watched(connection.enter_async_context(sending))
         tape.start(answer)

@@ -1,9 +1,8 @@
 """A verdict played: deltas from a text, at a pace, that break where they are told."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import TypeVar
 
 from engine.protocol import Delta, Deltas, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer
@@ -12,8 +11,6 @@ from engine.transcript import Transcript
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
 from invoke_api.wire.errors import ValidationException
-
-T = TypeVar("T")
 
 
 class Broken(Exception):
@@ -33,11 +30,7 @@ async def speak(
     """
     check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
-    for token in [*_encode(verdict, tokenizer, request), tokenizer.eos]:
-        delta = transcript.push(token)
-        yield delta
-        if delta.finish:
-            return
+    yield transcript.push_all([*_encode(verdict, tokenizer, request), tokenizer.eos])
 
 
 def _encode(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> list[int]:
@@ -57,42 +50,48 @@ def _encode(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) 
 
 async def refusing(error: Exception) -> Deltas:
     """No deltas, but this error."""
-    async for delta in silence():
-        yield delta
+    async for batch in silence():
+        yield batch
     raise error
 
 
 async def silence() -> Deltas:
     """No deltas at all."""
-    nothing: tuple[Delta, ...] = ()
-    for delta in nothing:
-        yield delta
+    nothing: tuple[Sequence[Delta], ...] = ()
+    for batch in nothing:
+        yield batch
 
 
-async def paced(deltas: AsyncGenerator[T, None], pace: Pace) -> AsyncGenerator[T, None]:
-    """The same deltas or frames, none earlier than the pace allows."""
+async def singly(deltas: Deltas) -> Deltas:
+    """The same deltas one by one, for those below, which count and wait between two of them."""
+    async with aclosing(deltas):
+        async for batch in deltas:
+            for delta in batch:
+                yield (delta,)
+
+
+async def paced(deltas: Deltas, pace: Pace) -> Deltas:
+    """The same single deltas, none earlier than the pace allows."""
     waits = pace.waits()
     async with aclosing(deltas):
-        async for delta in deltas:
+        async for single in deltas:
             if wait := next(waits):
                 await asyncio.sleep(wait)
-            yield delta
+            yield single
 
 
-async def faulty(
-    deltas: AsyncGenerator[T, None], fault: Fault, model_id: str
-) -> AsyncGenerator[T, None]:
-    """So many of these deltas or frames as the fault lets pass, and then the fault.
+async def faulty(deltas: Deltas, fault: Fault, model_id: str) -> Deltas:
+    """So many of these single deltas as the fault lets pass, and then the fault.
 
     Raises the fault's `InvokeError`, or `Broken`. One that ends before stays whole.
     """
     passed = 0
     async with aclosing(deltas):
         if fault.after_tokens is not None:
-            async for delta in deltas:
+            async for single in deltas:
                 if passed == fault.after_tokens:
                     break
-                yield delta
+                yield single
                 passed += 1
             else:
                 return

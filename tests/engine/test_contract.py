@@ -74,7 +74,7 @@ def ask(engine: Engine, prompt: str = "Why?", **more: Any) -> GenerationRequest:
 
 async def run(engine: Engine, request: GenerationRequest) -> list[Delta]:
     async with aclosing(engine.generate(request)) as deltas:
-        return [delta async for delta in deltas]
+        return [delta async for batch in deltas for delta in batch]
 
 
 async def text_of(engine: Engine, prompt: str = "Why?", **more: Any) -> str:

@@ -13,7 +13,7 @@ async def answer_to(prompt: str, tokenizer: str = "v1") -> str:
         request_id="r", prompt=engine.tokenizer().encode(prompt), max_tokens=500
     )
     async with aclosing(engine.generate(request)) as deltas:
-        return "".join([delta.text async for delta in deltas])
+        return "".join([delta.text async for batch in deltas for delta in batch])
 
 
 async def test_the_same_prompt_gets_the_same_words_and_another_gets_others() -> None:

@@ -12,13 +12,7 @@ TOKENIZER = load_tokenizer("v1")
 def push_all(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
     """The deltas of this text and an EOS, up to the one that finishes."""
     request = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens, stop=stop)
-    transcript = Transcript(TOKENIZER, request)
-    deltas = []
-    for token in [*TOKENIZER.encode_text(text), TOKENIZER.eos]:
-        deltas.append(transcript.push(token))
-        if deltas[-1].finish:
-            break
-    return deltas
+    return Transcript(TOKENIZER, request).push_all([*TOKENIZER.encode_text(text), TOKENIZER.eos])
 
 
 def joined(deltas: list[Delta]) -> str:

@@ -1,0 +1,32 @@
+"""What the service is made of, for those who answer its requests."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.library import Replay
+from invoke_api.engines import Engines
+from invoke_api.journal import Journal
+from invoke_api.operations.client import Calls
+from invoke_api.quotas import Quotas
+from invoke_api.registry import Registry
+from invoke_api.rules.book import RuleBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    registry: Registry
+    engines: Engines
+    calls: Calls
+    gate: Gate
+    rules: RuleBook
+    journal: Journal
+    quotas: Quotas
+    replay: Replay
+
+
+def services_of(request: Request) -> Services:
+    """What the lifespan has put into `request.state`, which is slow to ask eight times."""
+    services: Services = request.scope["state"]["services"]
+    return services

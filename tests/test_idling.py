@@ -1,0 +1,90 @@
+"""Connections that nobody uses are closed in time, and those in use are not."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from invoke_api import server
+from tests.http2 import Client
+from tests.servers import SEVEN_B, engine_running
+from tests.stubs import StubEngine
+from tests.test_leaving import running, until
+
+BODY = b'{"prompt": "Hi"}'
+REQUEST = (
+    f"POST /model/{SEVEN_B}/invoke HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
+
+
+@contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        yield connection
+
+
+def seconds_until_closed(connection: socket.socket) -> float:
+    began = time.monotonic()
+    while connection.recv(65_536):
+        pass
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("first", [b"", REQUEST])
+def test_an_idle_connection_is_closed_in_time(
+    first: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE", 0.5)
+    with engine_running(StubEngine([" a"])) as url, connected(url) as connection:
+        connection.sendall(first)
+
+        assert 0.4 < seconds_until_closed(connection) < 5
+
+
+def test_a_slow_answer_outlasts_the_limit_and_the_limit_begins_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE", 0.4)
+    with engine_running(StubEngine([" slow"], pause=1)) as url, connected(url) as connection:
+        connection.sendall(REQUEST)
+
+        assert b" slow" in connection.recv(65_536)
+        assert 0.3 < seconds_until_closed(connection) < 5
+
+
+def test_a_client_that_closes_is_let_go_at_once() -> None:
+    with engine_running(StubEngine([" a"])) as url, connected(url) as connection:
+        connection.sendall(REQUEST)
+        assert b" a" in connection.recv(65_536)
+        connection.shutdown(socket.SHUT_WR)
+
+        assert seconds_until_closed(connection) < 5
+
+
+def test_a_call_over_http_2_holds_up_the_end_of_the_service_as_long_as_it_runs() -> None:
+    with ExitStack() as service:
+        url = service.enter_context(engine_running(StubEngine([" slow"], pause=0.5)))
+        with Client(url) as client:
+            client.request(f"/model/{SEVEN_B}/invoke", BODY)
+            until(lambda: running(url) == 1, seconds=5)
+            began = time.monotonic()
+            service.close()
+
+            assert time.monotonic() - began < 5
+
+
+def test_an_idle_connection_does_not_hold_up_the_end_of_the_service() -> None:
+    with ExitStack() as service, ExitStack() as client:
+        url = service.enter_context(engine_running(StubEngine([" a"])))
+        connection = client.enter_context(connected(url))
+        connection.sendall(REQUEST)
+        assert b" a" in connection.recv(65_536)
+        began = time.monotonic()
+        service.close()
+
+        assert time.monotonic() - began < 5
+        assert seconds_until_closed(connection) < 1
