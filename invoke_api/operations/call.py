@@ -37,9 +37,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
 
     Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
-    gate: Gate = request.state.gate
     registry: Registry = request.state.registry
-    caller = gate.admit(to_raw(request, body))
+    caller = admit_caller(request, body)
     model_id = request.path_params["model_id"]
     headers = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
@@ -51,6 +50,14 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     return Admitted(caller, model, grant_options(headers, model, caller.region))
+
+
+def admit_caller(request: Request, body: bytes) -> Caller:
+    """Who calls; the scope keeps it for the invocation log. Raises `FrontDoorError`s."""
+    gate: Gate = request.state.gate
+    caller = gate.admit(to_raw(request, body))
+    request.scope["caller"] = caller
+    return caller
 
 
 def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:

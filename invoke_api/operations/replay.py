@@ -7,13 +7,12 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Library, NoMatch, to_request
 from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
 from invoke_api.journal import Entry
-from invoke_api.operations.call import Operation, admit, to_raw
+from invoke_api.operations.call import Operation, admit, admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.invocation import (
     Invocation,
@@ -68,8 +67,7 @@ async def replay(request: Request) -> Response:
     began = monotonic()
     raw = await read_body(request)
     entry = open_entry(request, raw, to_name(request), request.path_params.get("model_id", ""))
-    gate: Gate = request.state.gate
-    caller = gate.admit(to_raw(request, raw))
+    caller = admit_caller(request, raw)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     opened = await aside(len(raw), lambda: try_to_open(request, raw, entry, began))
     rules: RuleBook = request.state.rules

@@ -2,8 +2,8 @@
 
 FrontDoorError
 ├── UnrecognizedClientException 403  ├── IncompleteSignatureException 400
-├── ExpiredTokenException 403        └── KeyDenied 403, as AccessDeniedException
-└── InvalidSignatureException 403
+├── ExpiredTokenException 403        ├── SerializationException 400
+└── InvalidSignatureException 403    └── KeyDenied 403, as AccessDeniedException
 """
 
 from invoke_api.wire.errors import InvokeError
@@ -37,6 +37,13 @@ class InvalidSignatureException(FrontDoorError):
 class IncompleteSignatureException(FrontDoorError):
     status = 400  # the User Guide's table of error codes
     default = "The request signature does not conform to AWS standards."  # guess
+
+
+class SerializationException(FrontDoorError):
+    """A body that is no JSON, or has another type where the service model has one."""
+
+    status = 400
+    default = "Unexpected end of input"  # guess
 
 
 class KeyDenied(FrontDoorError):
