@@ -110,6 +110,9 @@ BUILT = [
     ),
 ]
 ROUTES = BUILT + NOT_OFFERED
+for route in ROUTES:
+    assert route.methods, "an operation has a method"
+    route.methods.discard("HEAD")  # Starlette adds it to GET, and Bedrock knows no such operation
 # In place of those: what was recorded is there, of whatever operation.
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 REPLAYED = [

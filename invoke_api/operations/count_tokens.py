@@ -1,5 +1,6 @@
 """CountTokens, which Bedrock offers for no model of Mistral's; with `--extensions` it counts."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -46,7 +47,8 @@ async def count_tokens(request: Request) -> Response:
     if not request.state.extensions or "invokeModel" not in asked:
         raise ValidationException(REFUSAL)
     body: bytes = asked["invokeModel"]["body"]
-    tokens = await aside(len(body), lambda: _count(request, body, caller.region))
+    # In a thread, however short it is: some tokenizers are slow at their first use.
+    tokens = await asyncio.to_thread(_count, request, body, caller.region)
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
 
 

@@ -44,7 +44,9 @@ async def get_inference_profile(request: Request) -> Response:
     identifier = parse_identifier(request.path_params["inferenceProfileIdentifier"])
     registry: Registry = request.state.registry
     listing = registry.find_profile(identifier, caller.region)
-    if listing is None or identifier.account not in (None, caller.account_id):
+    # As on InvokeModel, who is in no known account may name any.
+    is_others = caller.account and identifier.account not in (None, caller.account)
+    if listing is None or is_others:
         # Guess: the words.
         raise ResourceNotFoundException("The provided inference profile identifier is not found.")
     profile = to_profile(listing, identifier.id, caller.region, caller.account_id)

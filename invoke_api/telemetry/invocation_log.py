@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -24,7 +25,8 @@ class InvocationLog:
 
     def add(self, call: Logged) -> None:
         """Returns at once: a thread makes the line and writes it."""
-        self._thread.submit(self._write, call)
+        with suppress(RuntimeError):  # closed: a call that outlives the service has no line
+            self._thread.submit(self._write, call)
 
     async def close(self) -> None:
         """Once every line is written."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from invoke_api.telemetry.invocation_log import FILE, InvocationLog, open_log
 from invoke_api.telemetry.record import LONGEST, Logged, to_record
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
-from tests.servers import SEVEN_B, call
+from tests.servers import SEVEN_B, call, connect
 
 PATH = f"/model/{SEVEN_B}"
 HEAD = [
@@ -146,6 +147,27 @@ def test_a_large_body_is_left_out(ask: Callable[..., dict[str, Any]]) -> None:
     assert record["output"]["outputBodyJson"]
 
 
+def test_a_client_that_leaves_has_what_it_got_logged(extended: str, log_folder: Path) -> None:
+    rule = b'{"reply": "one two three four", "pace": {"tokens_per_second": 1}}'
+    call(extended, "POST", "/_emulator/rules?scope=AKIDLEAVING", rule)
+    connection = connect(extended)
+    with closing(connection):
+        connection.request(
+            "POST",
+            f"{PATH}/invoke-with-response-stream",
+            b'{"prompt": "Hi"}',
+            {"Authorization": signature("AKIDLEAVING")},
+        )
+        response = connection.getresponse()
+        response.read(8)
+    record = line_of(log_folder, response.headers["x-amzn-RequestId"])
+
+    assert record["output"]["outputBodyJson"][0] == {
+        "outputs": [{"text": "one", "stop_reason": None}]
+    }
+    assert "outputTokenCount" not in record["output"]
+
+
 def test_whoever_wants_no_text_delivered_is_not_logged(extended: str, log_folder: Path) -> None:
     headers = {"Authorization": signature("AKIDEXAMPLE", "eu-west-3")}
     body = b'{"prompt": "Hi", "max_tokens": 1}'
@@ -261,6 +283,7 @@ async def test_a_line_that_can_not_be_written_is_told_of(
     log = InvocationLog(tmp_path / "none" / FILE)
     log.add(CALL)
     await log.close()
+    log.add(CALL)  # is not told of: nobody listens any more
 
     assert "the call the-id is missing in the invocation log" in caplog.text
 
