@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,13 +20,29 @@ from invoke_api.engines import Engines
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.converse import converse, converse_stream
+from invoke_api.operations.count_tokens import count_tokens
+from invoke_api.operations.foundation_models import (
+    get_foundation_model,
+    get_foundation_model_availability,
+    list_foundation_models,
+)
+from invoke_api.operations.inference_profiles import get_inference_profile, list_inference_profiles
 from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
+from invoke_api.operations.logged import LoggedCalls
+from invoke_api.operations.logging_configuration import (
+    delete_logging_configuration,
+    get_logging_configuration,
+    put_logging_configuration,
+)
+from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.replies import Nothing, Reply, error_reply
 from invoke_api.operations.services import Services
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
+from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
+from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 # What Bedrock answers, with status 200, to a path that it does not know.
@@ -44,19 +61,59 @@ HEALTH = [
     Route("/_emulator/health", health),
     Route("/_emulator/ready", ready),
 ]
+# Each goes by the name of its operation. The first ones also have a short way, see `Service`.
 OPERATIONS = {
-    "invoke": invoke_model,
-    "invoke-with-response-stream": invoke_model_with_response_stream,
-    "converse": converse,
-    "converse-stream": converse_stream,
+    "invoke": ("InvokeModel", invoke_model),
+    "invoke-with-response-stream": (
+        "InvokeModelWithResponseStream",
+        invoke_model_with_response_stream,
+    ),
+    "converse": ("Converse", converse),
+    "converse-stream": ("ConverseStream", converse_stream),
 }
 OPERATION = re.compile(f"^/model/(.*)/({'|'.join(OPERATIONS)})$")  # as Starlette's `path`
-ROUTES = [
+LOGGING = "/logging/modelinvocations"
+BUILT = [
     *(
-        Route(f"/model/{{model_id:path}}/{name}", operation, methods=["POST"])
-        for name, operation in OPERATIONS.items()
+        Route(f"/model/{{model_id:path}}/{path}", operation, methods=["POST"], name=name)
+        for path, (name, operation) in OPERATIONS.items()
+    ),
+    Route(
+        "/model/{model_id:path}/count-tokens", count_tokens, methods=["POST"], name="CountTokens"
+    ),
+    Route("/foundation-models", list_foundation_models, name="ListFoundationModels"),
+    Route(
+        "/foundation-models/{modelIdentifier:path}", get_foundation_model, name="GetFoundationModel"
+    ),
+    Route(
+        "/foundation-model-availability/{modelId:path}",
+        get_foundation_model_availability,
+        name="GetFoundationModelAvailability",
+    ),
+    Route("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
+    Route(
+        "/inference-profiles/{inferenceProfileIdentifier:path}",
+        get_inference_profile,
+        name="GetInferenceProfile",
+    ),
+    Route(
+        LOGGING,
+        put_logging_configuration,
+        methods=["PUT"],
+        name="PutModelInvocationLoggingConfiguration",
+    ),
+    Route(LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"),
+    Route(
+        LOGGING,
+        delete_logging_configuration,
+        methods=["DELETE"],
+        name="DeleteModelInvocationLoggingConfiguration",
     ),
 ]
+ROUTES = BUILT + NOT_OFFERED
+for route in ROUTES:
+    assert route.methods, "an operation has a method"
+    route.methods.discard("HEAD")  # Starlette adds it to GET, and Bedrock knows no such operation
 # In place of those: what was recorded is there, of whatever operation.
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 REPLAYED = [
@@ -86,7 +143,7 @@ class Service(Starlette):
         scope["path_params"] = {"model_id": found[1]}
         request = Request(scope, receive, send)
         try:
-            response = await OPERATIONS[found[2]](request)
+            response = await OPERATIONS[found[2]][1](request)
         except (InvokeError, ClientLeft) as error:
             response = await _answer_expected(request, error)
         except Exception as error:
@@ -106,12 +163,16 @@ def create_app(
     quotas: Quotas | None = None,
     control: bool = True,
     recordings: Replay | None = None,
+    invocation_log: InvocationLog | None = None,
+    extensions: bool = False,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
-    answer, whatever they are of, and the engines are for rules only.
+    answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
+    what Bedrock would refuse.
     """
+    configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
     services = Services(
         registry=registry,
         engines=engines,
@@ -121,6 +182,8 @@ def create_app(
         journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
         replay=recordings or Replay(Library(())),
+        logging=configurations,
+        extensions=extensions,
     )
 
     @asynccontextmanager
@@ -130,10 +193,21 @@ def create_app(
             yield State(services=services)
         finally:
             await engines.close()
+            if invocation_log:
+                await invocation_log.close()
 
-    app = (Starlette if recordings else Service)(
+    around = []
+    if invocation_log:
+        around.append(
+            Middleware(
+                LoggedCalls, log=invocation_log, configurations=configurations, registry=registry
+            )
+        )
+    # The short way knows neither recordings nor what is around.
+    app = (Starlette if recordings or around else Service)(
         routes=HEALTH + (CONTROL if control else []) + (REPLAYED if recordings else ROUTES),
         lifespan=lifespan,
+        middleware=around,
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False  # Bedrock knows no redirects

@@ -26,6 +26,7 @@ from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
 from invoke_api.quotas import Quotas
+from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model, Registry, load_registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, load_rules
@@ -34,15 +35,14 @@ from invoke_api.rules.watching import follow
 from invoke_api.server import Tls, open_socket, serve, stop_signal, to_url
 from invoke_api.settings import (
     KEY_VARIABLES,
-    RECORD_OPTIONS,
     SERVE_OPTIONS,
-    RecordSettings,
     Settings,
     keys_of_environment,
     registry_option,
     run_with,
     with_options,
 )
+from invoke_api.telemetry.invocation_log import open_log
 from invoke_api.testing import LOUDER, bedrock_running
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
     try:
         engines = build_engines(registry.models.values(), choice)
-    except EngineDead as error:
+        invocation_log = open_log(settings.invocation_log)
+    except (ConfigError, EngineDead) as error:
         raise click.ClickException(str(error)) from error
     recordings = _load_recordings(settings, registry)
     listener = _listen(settings.host, settings.port)
@@ -80,6 +81,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         quotas=Quotas(enforced=settings.quotas),
         control=settings.allows_control,
         recordings=recordings,
+        invocation_log=invocation_log,
+        extensions=settings.extensions,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again

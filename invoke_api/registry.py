@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from invoke_api.config_files import (
 from invoke_api.dialects import DIALECTS, Dialect
 from invoke_api.dialects.converse import Abilities
 from invoke_api.identifiers import Identifier
+from invoke_api.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
     END_OF_LIFE,
@@ -34,25 +35,7 @@ from invoke_api.wire.errors import (
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
 # vLLM's engine arguments that the registry has its own key for.
 OURS = {"model": "weights", "max_model_len": "context_length"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What Bedrock makes known of a model, whether this service runs it or not.
-
-    `regions` is where it can be had on demand, None for everywhere; `profiles` are the ids of its
-    inference profiles, each with the regions it may be called from.
-    """
-
-    id: str
-    name: str
-    regions: tuple[str, ...] | None
-    profiles: Mapping[str, tuple[str, ...]]
-    end_of_life: date | None
-
-    @property
-    def is_on_demand(self) -> bool:
-        return self.regions is None or bool(self.regions)
+BARE = ("id", "foundation-model")  # the kinds of identifier that name a model itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,23 +83,54 @@ class Registry:
         if identifier.region not in (None, region):
             raise _invalid()
         listing = self._listing(identifier, region)
-        if listing.end_of_life and listing.end_of_life <= datetime.now(UTC).date():
+        if listing.is_retired(datetime.now(UTC).date()):
             raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
             raise AccessDeniedException
         return self.models[listing.id]
 
-    def _listing(self, identifier: Identifier, region: str) -> Listing:
-        if identifier.kind in ("id", "inference-profile"):
+    def offered(self, region: str) -> list[Listing]:
+        """All that AWS offers in this region. Guess: a retired model is listed no more."""
+        today = datetime.now(UTC).date()
+        return [
+            listing
+            for listing in self.listings.values()
+            if listing.inference_types(region) and not listing.is_retired(today)
+        ]
+
+    def find_known(self, identifier: Identifier) -> Listing:
+        """What is known of a model by this id or ARN. Raises `ValidationException`."""
+        if identifier.kind not in BARE or identifier.id not in self.listings:
+            raise _invalid()
+        return self.listings[identifier.id]
+
+    def find_listed(self, identifier: Identifier, region: str) -> Listing:
+        """The same of a model that AWS offers in this region, however it is to be called there.
+
+        Raises `ValidationException`, `ResourceNotFoundException`.
+        """
+        if identifier.region not in (None, region):
+            raise _invalid()
+        listing = self.find_known(identifier)
+        if not listing.inference_types(region):
+            raise ResourceNotFoundException
+        return listing
+
+    def find_profile(self, identifier: Identifier, region: str) -> Listing | None:
+        """The model behind an inference profile that may be called from this region."""
+        if identifier.kind in ("id", "inference-profile") and identifier.region in (None, region):
             for listing in self.listings.values():
                 if region in listing.profiles.get(identifier.id, ()):
                     return listing
-        if identifier.kind not in ("id", "foundation-model") or identifier.id not in self.listings:
-            raise _invalid()
-        listing = self.listings[identifier.id]
+        return None
+
+    def _listing(self, identifier: Identifier, region: str) -> Listing:
+        if listing := self.find_profile(identifier, region):
+            return listing
+        listing = self.find_known(identifier)
         if not listing.is_on_demand:
             raise ValidationException(NOT_ON_DEMAND.format(model_id=identifier.id))
-        if listing.regions is not None and region not in listing.regions:
+        if not listing.is_on_demand_in(region):
             raise ResourceNotFoundException
         return listing
 
@@ -142,7 +156,7 @@ def load_registry(path: Path) -> Registry:
     if contradictions := list(_find_contradictions(document, source)):
         raise ConfigError("\n".join(contradictions))
     models = [_to_model(entry) for entry in document["models"]]
-    others = [_to_listing(entry) for entry in document.get("not_run", [])]
+    others = [to_listing(entry) for entry in document.get("not_run", [])]
     return Registry(
         {model.id: model for model in models},
         {listing.id: listing for listing in [*(model.listing for model in models), *others]},
@@ -151,29 +165,8 @@ def load_registry(path: Path) -> Registry:
 
 def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[str]:
     """What a schema can't say: names that must be unique, exist elsewhere, or be known to vLLM."""
-    for steps, model_id, problem in [*_listing_problems(document), *_model_problems(document)]:
+    for steps, model_id, problem in [*listing_problems(document), *_model_problems(document)]:
         yield f"{source.where(steps)}: model {model_id!r}{problem}"
-
-
-Problem = tuple[list[str | int], str, str]  # the way there, the model's id, what is wrong
-
-
-def _listing_problems(document: dict[str, Any]) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for group in ("models", "not_run"):
-        for index, entry in enumerate(document.get(group, [])):
-            for step, name in [
-                ("id", entry["id"]),
-                *(("profiles", key) for key in _profiles(entry)),
-            ]:
-                if name in seen:
-                    yield [group, index, step], name, " stands here twice"
-                seen.add(name)
-            try:
-                date.fromisoformat(entry.get("end_of_life", "2000-01-01"))
-            except ValueError:
-                day = entry["end_of_life"]
-                yield [group, index, "end_of_life"], entry["id"], f": there is no day {day}"
 
 
 def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
@@ -202,25 +195,9 @@ def _schema_problems(name: str) -> Iterator[str]:
         yield f"{SCHEMAS / name} is no JSON Schema: {error}"
 
 
-def _profiles(entry: dict[str, Any]) -> dict[str, list[str]]:
-    profiles: dict[str, list[str]] = entry.get("profiles", {})
-    return profiles
-
-
-def _to_listing(entry: dict[str, Any]) -> Listing:
-    regions = entry.get("regions")
-    return Listing(
-        id=entry["id"],
-        name=entry["name"],
-        regions=None if regions is None else tuple(regions),
-        profiles={key: tuple(value) for key, value in _profiles(entry).items()},
-        end_of_life=entry.get("end_of_life") and date.fromisoformat(entry["end_of_life"]),
-    )
-
-
 def _to_model(entry: dict[str, Any]) -> Model:
     return Model(
-        listing=_to_listing(entry),
+        listing=to_listing(entry),
         dialect_name=entry["dialect"],
         schema=BodySchema(load_schema(entry["schema"])),
         tokenizer=entry["tokenizer"],

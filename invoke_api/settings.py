@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-import re
 import subprocess
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +50,8 @@ class Settings:
     rules: Path | None
     strict: bool
     quotas: bool
+    invocation_log: Path | None
+    extensions: bool
     control: bool | None
     tls_cert: Path | None
     tls_key: Path | None
@@ -58,7 +59,7 @@ class Settings:
     log_format: str
 
     def __post_init__(self) -> None:
-        if self.auth == "none" and not self.allow_anonymous and not _is_loopback(self.host):
+        if self.auth == "none" and not self.allow_anonymous and not is_loopback(self.host):
             raise click.UsageError(
                 f"On {self.host} anybody who reaches this machine could use the models."
                 " Say --auth sigv4, bearer or any and name the keys with --credentials;"
@@ -77,32 +78,7 @@ class Settings:
         return self.auth == "none" if self.control is None else self.control
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordSettings:
-    """Everything `invoke-api record` can be told. Raises `click.UsageError` likewise."""
-
-    to: Path
-    upstream: str | None
-    region: str | None
-    profile: str | None
-    host: str
-    port: int
-    allow_anonymous: bool
-    log_format: str
-
-    def __post_init__(self) -> None:
-        if not self.allow_anonymous and not _is_loopback(self.host):
-            raise click.UsageError(
-                f"On {self.host} anybody who reaches this machine could call AWS in your name;"
-                " --allow-anonymous if that is what you want."
-            )
-        if self.upstream and not re.fullmatch(r"https?://[^/?#]+/?", self.upstream):
-            raise click.UsageError("--upstream is a URL without a path: https://HOST[:PORT]")
-        if self.region is not None and self.region not in PARTITIONS:
-            raise click.UsageError(f"AWS has no region {self.region!r}.")
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -158,22 +134,6 @@ port_option = _option(
 )
 log_option = _option("--log-format", type=click.Choice(["text", "json"]), default="text")
 
-RECORD_OPTIONS = (
-    click.option(
-        "--to",
-        required=True,
-        type=_PATH,
-        help="A folder, for a file each call; or a file that ends with .json, for all.",
-    ),
-    click.option("--upstream", help="Where calls go on to, in place of AWS: https://HOST[:PORT]"),
-    click.option("--region", help="For every call, in place of the one that it is signed for."),
-    click.option("--profile", help="The profile of AWS's configuration to sign with."),
-    host_option,
-    port_option,
-    click.option("--allow-anonymous", is_flag=True, help="Listen beyond loopback."),
-    log_option,
-)
-
 SERVE_OPTIONS = (
     host_option,
     port_option,
@@ -219,6 +179,16 @@ SERVE_OPTIONS = (
         "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
     ),
     _option("--quotas", is_flag=True, help="Throttle by the registry's quotas a minute."),
+    _option(
+        "--invocation-log",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="A folder, for a line about each call as Bedrock logs it.",
+    ),
+    _option(
+        "--extensions",
+        is_flag=True,
+        help="Answer what Bedrock would refuse: CountTokens counts. Such answers say so.",
+    ),
     _option("--strict", is_flag=True, help="Refuse every call that no rule answers."),
     click.option(
         "--control/--no-control",

@@ -75,6 +75,26 @@ MISTAKES = [
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
         ":10: model 'mistral.one': there is no day 2026-02-30",
     ),
+    (
+        GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
+        ":10: model 'mistral.one': 'text' is not one of ['TEXT', 'IMAGE', 'EMBEDDING', 'SPEECH'",
+    ),
+    (
+        GOOD.replace("    demo", "    output_modalities: []\n    demo"),
+        ":10: model 'mistral.one': [] should be non-empty",
+    ),
+    (
+        GOOD.replace("    demo", "    converse: {}\n    demo"),
+        ":10: model 'mistral.one': 'maxTokensMaximum' is a required property",
+    ),
+    (
+        GOOD + "not_run:\n  - id: mistral.two\n    name: Two\n    converse: {maxTokens: 1}\n",
+        ":16: model 'mistral.two': Additional properties are not allowed ('maxTokens' was",
+    ),
+    (
+        GOOD + "not_run:\n  - id: mistral.two\n    name: Two\n    provider: ''\n",
+        ":16: model 'mistral.two': '' should be non-empty",
+    ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
     (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
     (

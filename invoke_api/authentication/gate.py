@@ -10,6 +10,9 @@ from invoke_api.identifiers import PARTITIONS
 from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import Scope, parse_authorization
 
+# Whose an answer says something to be that belongs to nobody here: the account of AWS's examples.
+SOMEBODY = "123456789012"
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -18,6 +21,16 @@ class Caller:
     region: str
     access_key_id: str | None = None
     account: str | None = None
+
+    @property
+    def account_id(self) -> str:
+        return self.account or SOMEBODY
+
+    @property
+    def arn(self) -> str:
+        """Guess: a user who is called as the key; there are no users here, only keys."""
+        who = f"user/{self.access_key_id}" if self.access_key_id else "root"
+        return f"arn:{PARTITIONS[self.region]}:iam::{self.account_id}:{who}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

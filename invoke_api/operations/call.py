@@ -38,8 +38,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
 
     Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
-    services = services_of(request)
-    caller = services.gate.admit(to_raw(request, body))
+    registry = services_of(request).registry
+    caller = admit_caller(request, body)
     model_id = request.path_params["model_id"]
     headers = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
@@ -47,10 +47,17 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_members(model_id, headers)
     identifier = parse_identifier(model_id)
     _check_account(identifier, caller, operation)
-    model = services.registry.find(identifier, caller.region)
+    model = registry.find(identifier, caller.region)
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     return Admitted(caller, model, grant_options(headers, model, caller.region))
+
+
+def admit_caller(request: Request, body: bytes) -> Caller:
+    """Who calls; the scope keeps it for the invocation log. Raises `FrontDoorError`s."""
+    caller = services_of(request).gate.admit(to_raw(request, body))
+    request.scope["caller"] = caller
+    return caller
 
 
 def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:

@@ -12,7 +12,7 @@ from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
 from invoke_api.journal import Entry
-from invoke_api.operations.call import Operation, to_raw
+from invoke_api.operations.call import Operation, admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.converse import (
     CONVERSE,
@@ -71,7 +71,7 @@ async def replay(request: Request) -> Response:
     raw = await read_body(request)
     entry = open_entry(request, raw, to_name(request), request.path_params.get("model_id", ""))
     services = services_of(request)
-    caller = services.gate.admit(to_raw(request, raw))
+    caller = admit_caller(request, raw)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     opened = await aside(len(raw), lambda: try_to_prepare(request, raw, entry))
     verdict = services.rules.pick(to_asked(entry, raw, opened)) if services.rules else None

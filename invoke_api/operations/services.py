@@ -12,6 +12,7 @@ from invoke_api.operations.client import Calls
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
+from invoke_api.telemetry.configurations import LoggingConfigurations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Services:
     journal: Journal
     quotas: Quotas
     replay: Replay
+    logging: LoggingConfigurations
+    extensions: bool
 
 
 def services_of(request: Request) -> Services:

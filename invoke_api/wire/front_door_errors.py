@@ -40,10 +40,10 @@ class IncompleteSignatureException(FrontDoorError):
 
 
 class SerializationException(FrontDoorError):
-    """For a body that can't be read as the service model has it. Guess: not seen of Bedrock."""
+    """A body that is no JSON, or has another type where the service model has one."""
 
     status = 400
-    default = "The request body is not valid JSON."
+    default = "Unexpected end of input"  # guess
 
 
 class KeyDenied(FrontDoorError):

@@ -46,6 +46,7 @@ class Case:
     operations: tuple[str, ...] = BOTH
     model: str = SEVEN_B
     path: str | None = None
+    endpoint: str = "bedrock-runtime"
     method: str = "POST"
     region: str = "us-east-1"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import botocore.session
-
-from invoke_api.app import ROUTES
+from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
 from tests.fidelity import (
     api_keys,
+    catalogue,
     chunks,
     converse,
     counts,
@@ -36,6 +35,7 @@ TABLES = {
     "API keys": api_keys,
     "Routes": routes,
     "Converse": converse,
+    "Catalogue": catalogue,
     "Exceptions": exceptions,
     "Chunks": chunks,
     "Frames": frames,
@@ -59,13 +59,15 @@ BEDROCK_REMOTE=1 AWS_PROFILE=... .venv/bin/python -m pytest tests/fidelity
 ```
 
 It signs with the default credentials and calls each row's region, or what
-`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` names. Rows that need a state which an account can't be put into
-(an expired key, a retired model) are skipped. A row that fails there is wrong here: correct it, say
-in `seen` when it was heard, and correct the code.
+`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and `AWS_ENDPOINT_URL_BEDROCK` name. Rows that need a state which
+an account can't be put into (an expired key, a retired model) are skipped. A row that fails there
+is wrong here: correct it, say in `seen` when it was heard, and correct the code.
 
 ## Not built
 
-- Operations of Bedrock Runtime that are answered as unknown ones: {operations}.
+- Operations of Bedrock Runtime that answer only that they are not offered: {runtime}.
+- {control_plane} operations of the control plane, likewise: all but the catalogue of models and
+  profiles, and the configuration of the invocation log. Their sentences are ours.
 - Models below `not_run` in [model_registry.yaml](../model_registry.yaml): known by name, and
   answered as to an account without access.
 - Guardrails: none can be configured, so each that is named does not exist.
@@ -92,19 +94,11 @@ def report() -> str:
         rows=len(rows),
         heard=len(rows) - len(guesses),
         guesses=len(guesses),
-        operations=", ".join(unbuilt()),
+        runtime=", ".join(sorted(name for name, _, _ in read_table(RUNTIME))),
+        control_plane=len(list(read_table(CONTROL_PLANE))),
     )
     sections = (line for title, table in TABLES.items() for line in section(title, table))
     return "\n".join([head, *sections])
-
-
-def unbuilt() -> Iterator[str]:
-    """The operations of botocore's service model that have no route."""
-    model = botocore.session.get_session().get_service_model("bedrock-runtime")
-    ours = {route.path.replace("{model_id:path}", "{modelId}") for route in ROUTES}
-    for name in model.operation_names:
-        if model.operation_model(name).http["requestUri"] not in ours:
-            yield name
 
 
 def section(title: str, table: Any) -> Iterator[str]:

@@ -50,6 +50,11 @@ TABLE = [
             ("PATCH", f"/model/{SEVEN_B}/invoke", GUESS),
             ("HEAD", f"/model/{SEVEN_B}/invoke", GUESS),
             ("OPTIONS", f"/model/{SEVEN_B}/invoke", GUESS),
+            ("HEAD", "/foundation-models", GUESS),
+            ("HEAD", "/guardrails", GUESS),
+            ("POST", "/foundation-models", GUESS),
+            ("GET", f"/model/{SEVEN_B}/converse", GUESS),
+            ("POST", f"/model/{SEVEN_B}/count-tokens/", GUESS),
         )
     ),
 ]

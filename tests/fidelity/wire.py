@@ -54,8 +54,8 @@ class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
 def url_of(case: Case, url: str) -> str:
     if not REMOTE:
         return url
-    named = os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
-    return named or f"https://bedrock-runtime.{case.region}.amazonaws.com"
+    named = os.environ.get(f"AWS_ENDPOINT_URL_{case.endpoint.replace('-', '_').upper()}")
+    return named or f"https://{case.endpoint}.{case.region}.amazonaws.com"
 
 
 def send(case: Case, operation: str, url: str, protocol: str = "http/1.1") -> Answer:

@@ -1,0 +1,85 @@
+"""What the catalogue says of models and inference profiles: the records of `bedrock`'s operations.
+
+Keys stand in the service model's order, as the recorded summary of Mistral 7B has them.
+"""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from invoke_api.identifiers import PARTITIONS
+from invoke_api.listing import Listing
+
+
+def to_summary(listing: Listing, region: str) -> dict[str, Any]:
+    """One of ListFoundationModels' `modelSummaries`, and GetFoundationModel's `modelDetails`."""
+    return {
+        "modelArn": model_arn(listing.id, region),
+        "modelId": listing.id,
+        "modelName": listing.name,
+        "providerName": listing.provider,
+        "inputModalities": listing.input_modalities,
+        "outputModalities": listing.output_modalities,
+        "responseStreamingSupported": True,
+        "customizationsSupported": [],  # AWS lets no model of Mistral's be customized
+        "inferenceTypesSupported": listing.inference_types(region),
+        "modelLifecycle": _to_lifecycle(listing.end_of_life),
+        # In no service model, and so in no SDK's result. Where it stands is a guess.
+        "converse": listing.converse,
+    }
+
+
+def _to_lifecycle(end_of_life: date | None) -> dict[str, str]:
+    """Guess: whatever has an end ahead is a legacy model."""
+    if end_of_life is None:
+        return {"status": "ACTIVE"}
+    end = datetime.combine(end_of_life, time(tzinfo=UTC))
+    return {"status": "LEGACY", "endOfLifeTime": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def to_profile(listing: Listing, profile_id: str, region: str, account: str) -> dict[str, Any]:
+    """One of ListInferenceProfiles' summaries, and the whole of GetInferenceProfile's answer.
+
+    Bedrock gives the time of its making too, which nobody has told for Mistral's.
+    """
+    regions = listing.profiles[profile_id]
+    model = _spoken(listing)
+    return {
+        "inferenceProfileName": f"{profile_id.partition('.')[0].upper()} {model}",
+        "description": f"Routes requests to {model} in {_enumerated(regions)}.",
+        "inferenceProfileArn": (
+            f"arn:{PARTITIONS[region]}:bedrock:{region}:{account}:inference-profile/{profile_id}"
+        ),
+        "models": [{"modelArn": model_arn(listing.id, each)} for each in regions],
+        "inferenceProfileId": profile_id,
+        "status": "ACTIVE",
+        "type": "SYSTEM_DEFINED",
+    }
+
+
+def to_availability(listing: Listing, region: str, *, is_run: bool) -> dict[str, Any]:
+    """GetFoundationModelAvailability's answer: who has no access has made no agreement."""
+    offered = bool(listing.inference_types(region))
+    return {
+        # Heard so of three models: what stands behind the last colon is not repeated.
+        "modelId": listing.id.partition(":")[0],
+        "agreementAvailability": {"status": "AVAILABLE" if is_run else "NOT_AVAILABLE"},
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE" if offered else "NOT_AVAILABLE",
+    }
+
+
+def model_arn(model_id: str, region: str) -> str:
+    return f"arn:{PARTITIONS[region]}:bedrock:{region}::foundation-model/{model_id}"
+
+
+def _spoken(listing: Listing) -> str:
+    """As the User Guide calls the model of a profile: Mistral Pixtral Large 25.02."""
+    vendor = listing.provider.partition(" ")[0]
+    name = listing.name.replace("(", "").replace(")", "")
+    return name if name.startswith(vendor) else f"{vendor} {name}"
+
+
+def _enumerated(regions: tuple[str, ...]) -> str:
+    *most, last = regions
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,90 @@
+"""The constraints that the service model puts on what a request asks for in its path and query.
+
+`tests/validation/test_constraints.py` holds these tables against botocore's service model.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from invoke_api.validation.constraints import ARN, Member, refuse
+
+FOUNDATION_MODEL_ARN = (
+    f"{ARN}[a-z0-9-]{{1,20}}::foundation-model/[a-z0-9-]{{1,63}}[.]{{1}}([a-z0-9-]{{1,63}}[.])"
+    "{0,2}[a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}"
+)
+PROFILE_ARN = (
+    "arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:(|[0-9a-z-]{0,20}):(|[0-9]{12}):"
+    "(inference-profile|application-inference-profile)/"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number(Member):
+    """A member that is a whole number; `shortest` and `longest` are its bounds."""
+
+    def violations(self, value: str) -> Iterator[str]:
+        said = f"Value '{value}' at '{self.name}' failed to satisfy constraint: Member must"
+        if not re.fullmatch(r"[+-]?[0-9]{1,10}", value):
+            yield f"{said} be an integer"  # guess: no SDK sends anything else
+        elif self.longest is not None and int(value) > self.longest:
+            yield f"{said} have value less than or equal to {self.longest}"
+        elif int(value) < self.shortest:
+            yield f"{said} have value greater than or equal to {self.shortest}"
+
+
+# By what is called; the keys are the names on the wire, `name` the service model's.
+LIST_FOUNDATION_MODELS: Mapping[str, Member] = {
+    "byProvider": Member(name="byProvider", pattern="[A-Za-z0-9- ]{1,63}"),
+    "byCustomizationType": Member(
+        name="byCustomizationType", enum=("FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION")
+    ),
+    "byOutputModality": Member(name="byOutputModality", enum=("TEXT", "IMAGE", "EMBEDDING")),
+    # Guess: INFERENCE_PROFILE, which the service model forgets, may not be asked for.
+    "byInferenceType": Member(name="byInferenceType", enum=("ON_DEMAND", "PROVISIONED")),
+}
+GET_FOUNDATION_MODEL: Mapping[str, Member] = {
+    "modelIdentifier": Member(
+        name="modelIdentifier",
+        pattern=f"({FOUNDATION_MODEL_ARN})|([a-z0-9-]{{1,63}}[.]{{1}}[a-z0-9-]{{1,63}}"
+        "([.]?[a-z0-9-]{1,63})([:][a-z0-9-]{1,63}){0,2})",
+        shortest=1,
+        longest=2048,
+    )
+}
+GET_FOUNDATION_MODEL_AVAILABILITY: Mapping[str, Member] = {
+    "modelId": Member(
+        name="modelId",
+        pattern="[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([a-z0-9-]{1,63}[.]){0,2}[a-z0-9-]{1,63}"
+        "([:][a-z0-9-]{1,63}){0,2}(/[a-z0-9]{12}|)",
+        longest=140,
+    )
+}
+LIST_INFERENCE_PROFILES: Mapping[str, Member] = {
+    "maxResults": Number(name="maxResults", shortest=1, longest=1000),
+    "nextToken": Member(name="nextToken", pattern=r"\S*", shortest=1, longest=2048),
+    "type": Member(name="typeEquals", enum=("SYSTEM_DEFINED", "APPLICATION")),
+}
+GET_INFERENCE_PROFILE: Mapping[str, Member] = {
+    "inferenceProfileIdentifier": Member(
+        name="inferenceProfileIdentifier",
+        pattern=f"({PROFILE_ARN})?[a-zA-Z0-9-:.]+",
+        shortest=1,
+        longest=2048,
+    )
+}
+COUNT_TOKENS: Mapping[str, Member] = {
+    "modelId": Member(name="modelId", pattern=r"[a-zA-Z_\.\-/0-9:]+", shortest=1, longest=256)
+}
+
+
+def check_query(members: Mapping[str, Member], query: Mapping[str, str]) -> None:
+    """Raises `ValidationException` that names all violations; others than these may be there."""
+    refuse(
+        [
+            violation
+            for name, member in members.items()
+            if name in query
+            for violation in member.violations(query[name])
+        ]
+    )

@@ -1,0 +1,94 @@
+"""Every operation answers what botocore's service models say, those not offered with an error."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from invoke_api.app import BUILT
+from invoke_api.operations.not_offered import NOT_OFFERED
+from tests.modelled import OPERATIONS, violations
+from tests.servers import SEVEN_B, call
+
+PROFILE = "us.mistral.pixtral-large-2502-v1:0"
+ARN = "arn:aws:bedrock:us-east-1:123456789012:thing/abcdefghijkl"
+PROMPT = {"prompt": "Hi", "max_tokens": 3}
+COUNTED = {"input": {"invokeModel": {"body": "eyJwcm9tcHQiOiAiSGkifQ=="}}}
+CONFIG = {"loggingConfig": {"s3Config": {"bucketName": "abc"}, "textDataDeliveryEnabled": True}}
+# operation: what stands in its path, and its body
+ASKED: dict[str, tuple[str, Any]] = {
+    "InvokeModel": (SEVEN_B, PROMPT),
+    "InvokeModelWithResponseStream": (SEVEN_B, PROMPT),
+    "CountTokens": (SEVEN_B, COUNTED),
+    "ListFoundationModels": ("", None),
+    "GetFoundationModel": (SEVEN_B, None),
+    "GetFoundationModelAvailability": (SEVEN_B, None),
+    "ListInferenceProfiles": ("", None),
+    "GetInferenceProfile": (PROFILE, None),
+    "PutModelInvocationLoggingConfiguration": ("", CONFIG),
+    "GetModelInvocationLoggingConfiguration": ("", None),
+    "DeleteModelInvocationLoggingConfiguration": ("", None),
+}
+# What Bedrock was heard to say and no service model has.
+HEARD = [
+    r"\.model(Summaries\[\]|Details)\.converse: not modelled",
+    r"\.modelSummaries\[\]\.inferenceTypesSupported\[\]: INFERENCE_PROFILE is not modelled",
+    r"\.modelSummaries\[\]\.inputModalities\[\]: SPEECH is not modelled",
+    # The names of models and profiles that AWS itself lists break its patterns and lengths.
+    r"\.modelSummaries\[\]\.modelName: 2[0-9] long",
+    r"\..*inferenceProfileName: US Mistral Pixtral Large 25\.02 does not match",
+    r"\..*description: Routes requests to .* does not match",
+]
+
+
+def ask(url: str, operation: str, label: str, body: Any = None) -> tuple[Any, bytes]:
+    http = OPERATIONS[operation].http
+    path = re.sub(r"\{\w+\}", quote(label, safe=""), http["requestUri"])
+    raw = None if body is None else json.dumps(body).encode()
+    return call(url, http["method"], path, raw)
+
+
+def test_every_operation_is_built_or_not_offered() -> None:
+    built, not_offered = ([route.name for route in routes] for routes in (BUILT, NOT_OFFERED))
+
+    assert sorted(built + not_offered) == sorted(OPERATIONS)
+    assert set(ASKED) == set(built)
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_an_answer_is_as_modelled(operation: str, extended: str) -> None:
+    response, raw = ask(extended, operation, *ASKED[operation])
+    body = json.loads(raw) if response.headers["Content-Type"] == "application/json" else None
+    wrong = [
+        violation
+        for violation in violations(operation, response.headers, body)
+        if not any(re.fullmatch(heard, violation) for heard in HEARD)
+    ]
+
+    assert response.status == 200, raw
+    assert wrong == []
+
+
+@pytest.mark.parametrize("operation", [route.name for route in NOT_OFFERED])
+@pytest.mark.parametrize("label", ["abcdefghijkl", ARN], ids=["id", "arn"])
+def test_what_is_not_offered_says_so(operation: str, label: str, scripted: str) -> None:
+    response, raw = ask(scripted, operation, label)
+    name, _, suffix = response.headers["x-amzn-ErrorType"].partition(":")
+    [modelled] = [shape for shape in OPERATIONS[operation].error_shapes if shape.name == name]
+
+    assert json.loads(raw) == {"message": f"Invoke API does not offer {operation}."}
+    assert response.status == modelled.metadata["error"]["httpStatusCode"]
+    assert suffix == "http://internal.amazon.com/coral/com.amazon.bedrock/"
+    assert response.headers["x-amzn-RequestId"]
+
+
+def test_it_is_in_the_journal(scripted: str) -> None:
+    _, _ = ask(scripted, "InvokeModelWithBidirectionalStream", SEVEN_B)
+    query = "operation=InvokeModelWithBidirectionalStream&ended=error"
+    _, raw = call(scripted, "GET", f"/_emulator/requests?{query}")
+    entry = json.loads(raw)["requests"][-1]
+
+    assert entry["model_id"] == SEVEN_B
+    assert entry["error"]["type"] == "ValidationException"
