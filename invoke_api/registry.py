@@ -202,7 +202,7 @@ def _to_model(entry: dict[str, Any]) -> Model:
         schema=BodySchema(load_schema(entry["schema"])),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
-        abilities=Abilities(**entry.get("converse", {})),
+        abilities=Abilities(**entry.get("abilities", {})),
         service_tiers=tuple(entry.get("service_tiers", ["default"])),
         requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),

@@ -221,6 +221,9 @@ def test_every_schema_is_used() -> None:
         "credentials.json",
         "rules.json",
         "cassette.json",
+        "converse.json",
+        "count_tokens.json",
+        "logging_configuration.json",
     }
     text = DEFAULT_REGISTRY.read_text()
 

@@ -6,8 +6,7 @@ from typing import Any
 from engine.protocol import GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK
-from invoke_api.dialects.invocation import Question
-from invoke_api.dialects.mistral_chat import to_models, to_question
+from invoke_api.dialects.mistral_chat import to_models
 from invoke_api.wire.errors import ValidationException
 
 Message = Mapping[str, Any]
@@ -38,11 +37,6 @@ def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
             )
     prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
     return {**prompt, **body, **more}
-
-
-def ask(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Question:
-    """What rules may look at."""
-    return to_question(messages, [tool["function"]["name"] for tool in tools])
 
 
 def to_generation(

@@ -9,22 +9,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.protocol import Delta, Finish
-from engine.tokenizer import Tokenizer
+from engine.protocol import Delta
 from invoke_api.config_files import load_schema
-from invoke_api.dialects.calls import CallReader
-from invoke_api.dialects.converse import check_abilities, to_messages, to_tools
-from invoke_api.dialects.converse_prompt import (
-    ask,
-    encode_chat,
-    render_instruct,
-    to_body,
-    to_generation,
-)
 from invoke_api.dialects.converse_writer import ConverseWriter
-from invoke_api.dialects.response_fields import check_pointers, select
 from invoke_api.operations.answering import collect, first_of, to_frames
 from invoke_api.operations.call import Operation, admit
+from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
 from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import CutReply, EventStream, Reply, request_id
@@ -74,41 +64,16 @@ def prepare_converse(
     """
     call = admit(request, raw, operation)
     asked = schema().parse(raw)
-    abilities = call.model.abilities
-    check_abilities(asked, abilities, stream=operation is CONVERSE_STREAM)
-    messages, tools = to_messages(asked, abilities), to_tools(asked)
-    is_text = call.model.dialect_name == "mistral-text"
-    body = call.model.schema.fill(to_body(asked, is_text=is_text))
+    conversation = to_conversation(asked, call.model, stream=operation is CONVERSE_STREAM)
     options = {name: _at(asked, path) for name, path in OPTIONS.items()}
     named = {name: value for name, value in options.items() if value}
     grant_options(named, call.model, call.caller.region)
-    paths = asked.get("additionalModelResponseFieldPaths", ())
-    check_pointers(paths)
     made = request_id(request)
-    is_chat = abilities.template == "chat"
-    forced = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
-
-    def to_prompt(tokenizer: Tokenizer) -> tuple[int, ...]:
-        if is_chat:
-            return encode_chat(tokenizer, messages, tools, forced=forced)
-        return tokenizer.encode(render_instruct(messages), enough=call.model.context_length)
-
-    def to_fields(tokenizer: Tokenizer, text: str, finish: Finish) -> dict[str, Any]:
-        native = call.model.dialect.writer(body | {"tool_choice": "auto"}, tokenizer, made)
-        return select(orjson.loads(native.reply(text, finish)), paths)
-
     return Prepared(
         call=call,
-        question=ask(messages, tools),
-        generation=lambda tokenizer: to_generation(
-            body, to_prompt(tokenizer), made, spelled=is_chat
-        ),
-        writer=lambda tokenizer: ConverseWriter(
-            CallReader(forced, is_chat and tokenizer.is_spaced),
-            made,
-            _repeated(asked),
-            partial(to_fields, tokenizer) if paths else None,
-        ),
+        question=conversation.question,
+        generation=partial(conversation.to_generation, request_id=made),
+        writer=partial(conversation.to_writer, request_id=made),
         prefix=PREFIX,
     )
 
@@ -117,11 +82,6 @@ def _at(asked: Mapping[str, Any], path: tuple[str, str]) -> str | None:
     outer, inner = path
     value: str | None = asked.get(outer, {}).get(inner)
     return value
-
-
-def _repeated(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Guess: the service model has both in the answer, and no recording shows when."""
-    return {key: asked[key] for key in ("performanceConfig", "serviceTier") if key in asked}
 
 
 async def answer_converse(request: Request, invocation: ConverseInvocation) -> Response:

@@ -1,6 +1,8 @@
 """CountTokens, which Bedrock offers for no model of Mistral's; with `--extensions` it counts."""
 
 import asyncio
+from base64 import b64decode
+from functools import cache
 from typing import Any
 
 import orjson
@@ -9,23 +11,21 @@ from starlette.responses import Response
 
 from engine.errors import EngineError
 from invoke_api.authentication.gate import Caller
+from invoke_api.config_files import load_schema
 from invoke_api.identifiers import parse_identifier
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import BODY_LIMIT, read_body
+from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.invocation import aside
 from invoke_api.operations.replies import Reply, request_id
 from invoke_api.operations.services import services_of
-from invoke_api.validation import shapes
+from invoke_api.validation.coral import CoralSchema
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
-from invoke_api.validation.shapes import Anything, Blob, Structure
 from invoke_api.wire.errors import ValidationException
+from invoke_api.wire.front_door_errors import SerializationException
 
 REFUSAL = "The provided model doesn't support counting tokens."
-INPUT = Structure(
-    {"invokeModel": Structure({"body": Blob()}, required=("body",)), "converse": Anything()}
-)
-REQUEST = Structure({"input": INPUT}, required=("input",))
 EXTENSION = {"x-invoke-api-extension": "CountTokens"}  # Bedrock would have refused
 
 
@@ -35,7 +35,7 @@ async def count_tokens(request: Request) -> Response:
     def check() -> tuple[Caller, dict[str, Any]]:
         caller = admit_caller(request, raw)
         check_query(COUNT_TOKENS, {"modelId": request.path_params["model_id"]})
-        asked: dict[str, Any] = shapes.read_body(REQUEST, raw)["input"]
+        asked: dict[str, Any] = schema().parse(raw)["input"]
         return caller, asked
 
     caller, asked = await aside(len(raw), check)
@@ -43,25 +43,37 @@ async def count_tokens(request: Request) -> Response:
     identifier = parse_identifier(request.path_params["model_id"])
     if registry.find_profile(identifier, caller.region) is None:
         registry.find_listed(identifier, caller.region)
-    if not services_of(request).extensions or "invokeModel" not in asked:
+    if not services_of(request).extensions:
         raise ValidationException(REFUSAL)
-    body: bytes = asked["invokeModel"]["body"]
     # In a thread, however short it is: some tokenizers are slow at their first use.
-    tokens = await asyncio.to_thread(_count, request, body, caller.region)
+    tokens = await asyncio.to_thread(_count, request, asked, caller.region)
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
 
 
-def _count(request: Request, body: bytes, region: str) -> int:
-    """How many tokens InvokeModel would count of this body. Raises `InvokeError`s as it does."""
-    registry = services_of(request).registry
-    engines = services_of(request).engines
-    model = registry.find(parse_identifier(request.path_params["model_id"]), region)
-    parsed = model.schema.parse(body)
+@cache
+def schema() -> CoralSchema:
+    return CoralSchema(load_schema("count_tokens.json"))
+
+
+def _read_blob(encoded: str) -> bytes:
     try:
+        return b64decode(encoded, validate=True)
+    except ValueError:
+        raise SerializationException("Blob is no valid base64") from None  # guess
+
+
+def _count(request: Request, asked: dict[str, Any], region: str) -> int:
+    """How many tokens InvokeModel or Converse would count. Raises `InvokeError`s as they do."""
+    services = services_of(request)
+    model = services.registry.find(parse_identifier(request.path_params["model_id"]), region)
+    try:
+        tokenizer = services.engines.tokenizer(model)
+        if "converse" in asked:
+            conversation = to_conversation(asked["converse"], model, stream=False)
+            return len(conversation.to_prompt(tokenizer))
+        body = model.schema.parse(_read_blob(asked["invokeModel"]["body"]))
         # No prompt is so long that counting would stop before its end.
-        generation = model.dialect.to_request(
-            parsed, engines.of(model).tokenizer(), BODY_LIMIT, request_id(request)
-        )
+        generation = model.dialect.to_request(body, tokenizer, BODY_LIMIT, request_id(request))
     except EngineError as error:
         raise to_invoke_error(error) from error
     return len(generation.prompt)

@@ -1,47 +1,29 @@
 """PutModelInvocationLoggingConfiguration, and Get and Delete."""
 
+from functools import cache
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from invoke_api.config_files import load_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import services_of
-from invoke_api.validation import shapes
-from invoke_api.validation.shapes import Flag, Structure, Text
+from invoke_api.validation.coral import CoralSchema
 
-S3_CONFIG = Structure(
-    {"bucketName": Text(shortest=3, longest=63), "keyPrefix": Text(longest=1024)},
-    required=("bucketName",),
-)
-CLOUD_WATCH_CONFIG = Structure(
-    {
-        "logGroupName": Text(shortest=1, longest=512),
-        "roleArn": Text(longest=2048, pattern="arn:aws(-[^:]+)?:iam::([0-9]{12})?:role/.+"),
-        "largeDataDeliveryS3Config": S3_CONFIG,
-    },
-    required=("logGroupName", "roleArn"),
-)
-LOGGING_CONFIG = Structure(
-    {
-        "cloudWatchConfig": CLOUD_WATCH_CONFIG,
-        "s3Config": S3_CONFIG,
-        "textDataDeliveryEnabled": Flag(),
-        "imageDataDeliveryEnabled": Flag(),
-        "embeddingDataDeliveryEnabled": Flag(),
-        "videoDataDeliveryEnabled": Flag(),
-        "audioDataDeliveryEnabled": Flag(),
-    }
-)
-PUT = Structure({"loggingConfig": LOGGING_CONFIG}, required=("loggingConfig",))
+
+@cache
+def schema() -> CoralSchema:
+    return CoralSchema(load_schema("logging_configuration.json"))
 
 
 async def put_logging_configuration(request: Request) -> Response:
     """Bucket, log group and role are kept and given back, and nothing is sent there."""
     body = await read_body(request)
     caller = admit_caller(request, body)
-    configuration = shapes.read_body(PUT, body)["loggingConfig"]
+    configuration = schema().parse(body)["loggingConfig"]
     configurations = services_of(request).logging
     configurations.put(caller.account_id, caller.region, configuration)
     return Reply(request, b"{}")

@@ -16,7 +16,7 @@ from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.front_door_errors import SerializationException
 
 # Java's JSON parser, by the type that stands there. Guess: heard of other services of AWS.
-FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE"}
+FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE", type(None): "NULL_VALUE"}
 WANTED = {
     "string": "a String",
     "integer": "an Integer",
@@ -30,7 +30,10 @@ LIST = "Start of list found where not expected."
 
 
 class CoralSchema:
-    """The body of one operation, by a JSON Schema made of its input shape."""
+    """The body of one operation, by a JSON Schema made of its input shape.
+
+    `tests/validation/test_coral.py` makes them anew of botocore's service models, and compares.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         lenient = extend(Validator, {"type": _check_type})  # type: ignore[no-untyped-call]  # typeshed lacks it
@@ -38,12 +41,12 @@ class CoralSchema:
         self._validator: Draft202012Validator = lenient(document)
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """The body, without members that are null, as Coral reads them.
+        """The body, without members that are null or unknown, as Coral reads them.
 
         Raises `SerializationException`, `ValidationException`.
         """
         try:
-            value = without_nulls(parse_json(body or b"{}"), self._schema)
+            value = known(parse_json(body or b"{}"), self._schema)
         except NotJson as error:
             raise SerializationException from error
         errors = list(self._validator.iter_errors(value))
@@ -60,20 +63,20 @@ class CoralSchema:
         return read
 
 
-def without_nulls(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-    """The same without the members that are null: to Coral they are not there.
+def known(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    """The same without the members that are null or unknown: to Coral they are not there.
 
     But for those in a document, which has no schema and may have any value.
     """
     if isinstance(value, dict) and "properties" in schema:
         members = schema["properties"]
         return {
-            key: without_nulls(inner, members.get(key, {}))
+            key: known(inner, members[key])
             for key, inner in value.items()
-            if inner is not None
+            if inner is not None and key in members
         }
     if isinstance(value, list) and "items" in schema:
-        return [without_nulls(inner, schema["items"]) for inner in value if inner is not None]
+        return [known(inner, schema["items"]) for inner in value if inner is not None]
     return value
 
 

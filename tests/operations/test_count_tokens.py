@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import LARGE, SEVEN_B, call, invoke
+from tests.servers import LARGE, LARGE_3, SEVEN_B, call, invoke
 
 REFUSAL = {"message": "The provided model doesn't support counting tokens."}
 
@@ -43,11 +43,13 @@ def test_what_is_too_long_to_be_invoked_is_counted_to_its_end(extended: str) -> 
     assert answer == {"inputTokens": 50_002}
 
 
-def test_converse_is_refused_even_then(extended: str) -> None:
-    message = {"role": "user", "content": [{"text": "Hi"}]}
-    response, body = count(extended, {"input": {"converse": {"messages": [message]}}})
+@pytest.mark.parametrize("model", [SEVEN_B, LARGE, LARGE_3])
+def test_a_conversation_counts_as_converse_does(extended: str, model: str) -> None:
+    conversation = {"messages": [{"role": "user", "content": [{"text": "Why?"}]}]}
+    _, answer = count(extended, {"input": {"converse": conversation}}, model)
+    _, raw = invoke(extended, conversation, model, "converse")
 
-    assert (response.status, body) == (400, REFUSAL)
+    assert answer == {"inputTokens": json.loads(raw)["usage"]["inputTokens"]}
 
 
 def test_a_body_that_could_not_be_invoked_is_not_counted(extended: str) -> None:

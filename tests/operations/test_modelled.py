@@ -15,12 +15,15 @@ from tests.servers import SEVEN_B, call
 PROFILE = "us.mistral.pixtral-large-2502-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:thing/abcdefghijkl"
 PROMPT = {"prompt": "Hi", "max_tokens": 3}
+CONVERSATION = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 COUNTED = {"input": {"invokeModel": {"body": "eyJwcm9tcHQiOiAiSGkifQ=="}}}
 CONFIG = {"loggingConfig": {"s3Config": {"bucketName": "abc"}, "textDataDeliveryEnabled": True}}
 # operation: what stands in its path, and its body
 ASKED: dict[str, tuple[str, Any]] = {
     "InvokeModel": (SEVEN_B, PROMPT),
     "InvokeModelWithResponseStream": (SEVEN_B, PROMPT),
+    "Converse": (SEVEN_B, CONVERSATION),
+    "ConverseStream": (SEVEN_B, CONVERSATION),
     "CountTokens": (SEVEN_B, COUNTED),
     "ListFoundationModels": ("", None),
     "GetFoundationModel": (SEVEN_B, None),

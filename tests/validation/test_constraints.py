@@ -1,16 +1,11 @@
 """The table of constraints, held against botocore's service model."""
 
-from typing import Any
-
 import botocore.session
 import pytest
 
-from invoke_api.operations.count_tokens import INPUT
-from invoke_api.operations.logging_configuration import PUT
 from invoke_api.operations.options import TIERS
 from invoke_api.validation import queries, request_metadata
 from invoke_api.validation.constraints import MEMBERS, Member
-from invoke_api.validation.shapes import Anything, Blob, Flag, Shape, Structure, Text
 from tests.modelled import OPERATIONS
 
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
@@ -76,34 +71,3 @@ def test_paths_and_queries_are_constrained_as_modelled(
         assert shape.metadata.get("pattern", "") == member.pattern
         assert shape.metadata.get("min", 0) == member.shortest
         assert shape.metadata.get("max") == member.longest
-
-
-KINDS: dict[type, str] = {Text: "string", Flag: "boolean", Blob: "blob", Anything: "structure"}
-
-
-@pytest.mark.parametrize(
-    ("operation", "structure", "member"),
-    [
-        ("PutModelInvocationLoggingConfiguration", PUT, None),
-        ("CountTokens", INPUT, "input"),
-    ],
-)
-def test_bodies_are_constrained_as_modelled(
-    operation: str, structure: Structure, member: str | None
-) -> None:
-    shape = OPERATIONS[operation].input_shape
-    compare(structure, shape.members[member] if member else shape)
-
-
-def compare(ours: Shape, modelled: Any) -> None:
-    if isinstance(ours, Structure):
-        assert list(ours.members) == list(modelled.members)
-        assert list(ours.required) == list(modelled.required_members)
-        for name, inner in ours.members.items():
-            compare(inner, modelled.members[name])
-    else:
-        assert KINDS[type(ours)] == modelled.type_name
-    if isinstance(ours, Text):
-        assert ours.pattern == modelled.metadata.get("pattern", "")
-        assert ours.shortest == modelled.metadata.get("min", 0)
-        assert ours.longest == modelled.metadata.get("max")

@@ -3,15 +3,17 @@
 import json
 from typing import Any
 
-import botocore.session
 import pytest
 
 from invoke_api.config_files import load_schema
 from invoke_api.validation.coral import CoralSchema
+from invoke_api.validation.queries import LIST_INFERENCE_PROFILES, check_query
 from invoke_api.wire.errors import InvokeError
+from tests.modelled import OPERATIONS
 from tests.validation.service_model import to_schema
 
 USER = {"role": "user", "content": [{"text": "Hi"}]}
+MUST = "failed to satisfy constraint: Member must"
 KEYS = (
     "text, image, document, video, audio, toolUse, toolResult, guardContent, cachePoint,"
     " reasoningContent, citationsContent, searchResult, toolAddition, toolRemoval"
@@ -23,10 +25,17 @@ def schema() -> CoralSchema:
     return CoralSchema(load_schema("converse.json"))
 
 
-def test_the_schema_is_the_service_models() -> None:
-    model = botocore.session.get_session().get_service_model("bedrock-runtime")
-    shape = model.operation_model("Converse").input_shape
-    ours = load_schema("converse.json")
+@pytest.mark.parametrize(
+    ("file", "operation"),
+    [
+        ("converse.json", "Converse"),
+        ("count_tokens.json", "CountTokens"),
+        ("logging_configuration.json", "PutModelInvocationLoggingConfiguration"),
+    ],
+)
+def test_a_schema_is_the_service_models(file: str, operation: str) -> None:
+    shape = OPERATIONS[operation].input_shape
+    ours = load_schema(file)
     for key in ("$schema", "title", "description"):
         del ours[key]
 
@@ -34,10 +43,8 @@ def test_the_schema_is_the_service_models() -> None:
 
 
 def test_both_operations_take_the_same() -> None:
-    model = botocore.session.get_session().get_service_model("bedrock-runtime")
     one, other = (
-        to_schema(model.operation_model(name).input_shape)
-        for name in ("Converse", "ConverseStream")
+        to_schema(OPERATIONS[name].input_shape) for name in ("Converse", "ConverseStream")
     )
     # Of guardrails, a stream has one member more.
     for made in (one, other):
@@ -54,8 +61,36 @@ def test_members_that_are_null_or_unknown_are_not_there(schema: CoralSchema) -> 
     assert schema.parse(json.dumps(body).encode()) == {
         "messages": [USER],
         "inferenceConfig": {},
-        "foo": 1,
     }
+
+
+def test_all_violations_of_a_configuration_are_named() -> None:
+    configuration = {"s3Config": {}, "cloudWatchConfig": {"logGroupName": ""}}
+    with pytest.raises(InvokeError) as caught:
+        CoralSchema(load_schema("logging_configuration.json")).parse(
+            json.dumps({"loggingConfig": configuration}).encode()
+        )
+
+    assert caught.value.message == (
+        "3 validation errors detected:"
+        f" Value '' at 'loggingConfig.cloudWatchConfig.logGroupName' {MUST} have length greater"
+        " than or equal to 1;"
+        f" Value null at 'loggingConfig.cloudWatchConfig.roleArn' {MUST} not be null;"
+        f" Value null at 'loggingConfig.s3Config.bucketName' {MUST} not be null"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "constraint"),
+    [
+        ("0", "have value greater than or equal to 1"),
+        ("1001", "have value less than or equal to 1000"),
+        ("many", "be an integer"),
+    ],
+)
+def test_numbers_have_bounds(value: str, constraint: str) -> None:
+    with pytest.raises(InvokeError, match=f"Value '{value}' at 'maxResults' .* {constraint}"):
+        check_query(LIST_INFERENCE_PROFILES, {"maxResults": value})
 
 
 def test_a_document_keeps_its_nulls(schema: CoralSchema) -> None:
@@ -69,7 +104,6 @@ def tool(name: str) -> dict[str, Any]:
     return {"toolSpec": {"name": name, "inputSchema": {"json": {}}}}
 
 
-MUST = "failed to satisfy constraint: Member must"
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"messages": 7}, "NUMBER_VALUE can not be converted to a List"),
     ({"messages": [{"role": "user", "content": "Hi"}]}, "STRING_VALUE can not be converted to a"),

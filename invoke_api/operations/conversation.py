@@ -1,0 +1,89 @@
+"""What is asked by Converse, ready to be put to a model: the prompt, and who writes the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+
+from engine.protocol import Finish, GenerationRequest
+from engine.tokenizer import Tokenizer
+from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.converse import check_abilities, to_messages, to_tools
+from invoke_api.dialects.converse_prompt import encode_chat, render_instruct, to_body, to_generation
+from invoke_api.dialects.converse_writer import ConverseWriter
+from invoke_api.dialects.invocation import Question
+from invoke_api.dialects.mistral_chat import to_question
+from invoke_api.dialects.response_fields import check_pointers, select
+from invoke_api.registry import Model
+
+# Guess: the service model has both in the answer, and no recording shows when.
+REPEATED = ("performanceConfig", "serviceTier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its prompt."""
+
+    model: Model
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    body: dict[str, Any]
+    must_call: bool
+    paths: Sequence[str]
+    repeated: Mapping[str, Any]
+
+    @property
+    def question(self) -> Question:
+        """What rules may look at."""
+        return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
+
+    @property
+    def is_chat(self) -> bool:
+        return self.model.abilities.template == "chat"
+
+    def to_prompt(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+        """Raises `ChatRefused`."""
+        if self.is_chat:
+            return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
+        return tokenizer.encode(render_instruct(self.messages), enough=self.model.context_length)
+
+    def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
+        """Raises `ChatRefused`."""
+        prompt = self.to_prompt(tokenizer)
+        return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+
+    def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
+        reader = CallReader(self.must_call, self.is_chat and tokenizer.is_spaced)
+        fields = partial(self._to_fields, tokenizer, request_id) if self.paths else None
+        return ConverseWriter(reader, request_id, self.repeated, fields)
+
+    def _to_fields(
+        self, tokenizer: Tokenizer, request_id: str, text: str, finish: Finish
+    ) -> dict[str, Any]:
+        """What the answer's own form would have at the paths that were asked for."""
+        native = self.model.dialect.writer(self.body, tokenizer, request_id)
+        return select(orjson.loads(native.reply(text, finish)), self.paths)
+
+
+def to_conversation(asked: Mapping[str, Any], model: Model, *, stream: bool) -> Conversation:
+    """What the model can do, then the conversation itself, then its parameters.
+
+    Raises `ValidationException`.
+    """
+    check_abilities(asked, model.abilities, stream=stream)
+    messages, tools = to_messages(asked, model.abilities), to_tools(asked)
+    is_text = model.dialect_name == "mistral-text"
+    body = model.schema.fill(to_body(asked, is_text=is_text))
+    paths = asked.get("additionalModelResponseFieldPaths", ())
+    check_pointers(paths)
+    return Conversation(
+        model=model,
+        messages=messages,
+        tools=tools,
+        body=body,
+        must_call="any" in asked.get("toolConfig", {}).get("toolChoice", {}),
+        paths=paths,
+        repeated={key: asked[key] for key in REPEATED if key in asked},
+    )
