@@ -36,6 +36,7 @@ ASKED: dict[str, tuple[str, Any]] = {
 }
 # What Bedrock was heard to say and no service model has.
 HEARD = [
+    r"\.usage\.serverToolUsage: not modelled",
     r"\.model(Summaries\[\]|Details)\.converse: not modelled",
     r"\.modelSummaries\[\]\.inferenceTypesSupported\[\]: INFERENCE_PROFILE is not modelled",
     r"\.modelSummaries\[\]\.inputModalities\[\]: SPEECH is not modelled",
