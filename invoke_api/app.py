@@ -36,11 +36,12 @@ from invoke_api.operations.logging_configuration import (
 )
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
-from invoke_api.operations.replies import Nothing, Reply, error_reply
+from invoke_api.operations.replies import CutReply, Nothing, Reply, error_reply
 from invoke_api.operations.services import Services
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
+from invoke_api.rules.playing import Broken
 from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
@@ -144,7 +145,7 @@ class Service(Starlette):
         request = Request(scope, receive, send)
         try:
             response = await OPERATIONS[found[2]][1](request)
-        except (InvokeError, ClientLeft) as error:
+        except (InvokeError, ClientLeft, Broken) as error:
             response = await _answer_expected(request, error)
         except Exception as error:
             response = await _answer_bug(request, error)
@@ -217,6 +218,8 @@ def create_app(
 async def _answer_expected(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientLeft):
         return Nothing()
+    if isinstance(error, Broken):  # of a stream, its own frames have told
+        return CutReply(request)
     assert isinstance(error, InvokeError)
     if "entry" in request.scope:
         request.scope["entry"].fail(error)
@@ -237,6 +240,7 @@ async def _answer_unknown(request: Request, _: Exception) -> Response:
 HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
     InvokeError: _answer_expected,
     ClientLeft: _answer_expected,
+    Broken: _answer_expected,
     404: _answer_unknown,
     405: _answer_unknown,
     Exception: _answer_bug,

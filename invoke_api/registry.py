@@ -20,7 +20,7 @@ from invoke_api.config_files import (
     read_config,
 )
 from invoke_api.dialects import DIALECTS, Dialect
-from invoke_api.dialects.converse import Abilities
+from invoke_api.dialects.abilities import Abilities
 from invoke_api.identifiers import Identifier
 from invoke_api.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.schema import BodySchema

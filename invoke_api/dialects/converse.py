@@ -1,13 +1,13 @@
-"""Converse's messages as Mistral's models know them; what a model lacks is refused.
+"""Converse's messages and tools as Mistral's models know them.
 
 Sentences: Amazon Bedrock's own, heard of Mistral's models or of others where not marked as a guess.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from invoke_api.dialects.abilities import Abilities
 from invoke_api.dialects.documents import read_document
 from invoke_api.dialects.mistral_chat import to_plain
 from invoke_api.wire.errors import ValidationException
@@ -33,58 +33,6 @@ NO_TOOL_CONFIG = (
 NO_TEXT = (
     "A text block must be included when using documents. Add a text block and retry your request."
 )
-NO_SYSTEM = (
-    "This model doesn't support system messages. Try again without a system message or use a model"
-    " that supports system messages."
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What a model can do: User Guide, conversation-inference-supported-models-features.
-
-    `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
-    whether a turn of the assistant may have text beside calls of tools.
-    """
-
-    template: str = "chat"
-    system: bool = True
-    documents: bool = True
-    images: bool = False
-    tools: bool = True
-    streams_tools: bool = False
-    stop_sequences: bool = True
-    mixes: bool = False
-
-
-def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
-    """Raises `ValidationException` for the first thing asked for that the model lacks."""
-    for refused, sentence in _lacks(body, abilities, stream=stream):
-        if refused:
-            raise ValidationException(sentence)
-
-
-def _lacks(
-    body: Mapping[str, Any], abilities: Abilities, *, stream: bool
-) -> Iterator[tuple[bool, str]]:
-    tools = body.get("toolConfig")
-    choice = (tools or {}).get("toolChoice", {})
-    inference = body.get("inferenceConfig", {})
-    yield bool(body.get("system")) and not abilities.system, NO_SYSTEM
-    yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
-    streams = stream and not abilities.streams_tools
-    yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
-    yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
-    stops = bool(inference.get("stopSequences"))
-    yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
-    # Guess, like the sentence before; no engine here can be held to a schema.
-    yield "textFormat" in body.get("outputConfig", {}), _lacking_field("outputConfig.textFormat")
-    yield "effort" in body.get("outputConfig", {}), _lacking_field("outputConfig.effort")
-
-
-def _lacking_field(name: str) -> str:
-    plain = name.rpartition(".")[2] if name == "stopSequences" else name
-    return f"This model doesn't support the {name} field. Remove {plain} and try again."
 
 
 def to_messages(body: Mapping[str, Any], abilities: Abilities) -> list[Message]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.protocol import GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK
 from invoke_api.dialects.mistral_chat import to_models
@@ -37,26 +36,6 @@ def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
             )
     prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
     return {**prompt, **body, **more}
-
-
-def to_generation(
-    body: Mapping[str, Any],
-    prompt: tuple[int, ...],
-    request_id: str,
-    *,
-    spelled: bool,
-) -> GenerationRequest:
-    """`body` has passed the model's schema, with its defaults filled in."""
-    return GenerationRequest(
-        request_id=request_id,
-        prompt=prompt,
-        max_tokens=body["max_tokens"],
-        temperature=float(body["temperature"]),
-        top_p=float(body["top_p"]),
-        top_k=body.get("top_k", 0),
-        stop=tuple(body["stop"]),
-        spelled=spelled,
-    )
 
 
 def encode_chat(

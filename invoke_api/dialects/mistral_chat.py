@@ -11,6 +11,7 @@ from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
 from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
@@ -35,15 +36,7 @@ class MistralChat:
         )
         if _is_forced(body):
             prompt = (*prompt, *tokenizer.encode_spelled(MARK))
-        return GenerationRequest(
-            request_id=request_id,
-            prompt=prompt,
-            max_tokens=body["max_tokens"],
-            temperature=float(body["temperature"]),
-            top_p=float(body["top_p"]),
-            stop=tuple(body["stop"]),
-            spelled=True,
-        )
+        return to_generation(body, prompt, request_id, spelled=True)
 
     def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "ChatWriter":
         return ChatWriter(CallReader(_is_forced(body), tokenizer.is_spaced), request_id)

@@ -7,6 +7,7 @@ import orjson
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 
 # What Mistral's instruction format puts around each message of the user.
@@ -22,15 +23,8 @@ class MistralText:
     def to_request(
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
-        return GenerationRequest(
-            request_id=request_id,
-            prompt=tokenizer.encode(body["prompt"], enough=context_length),
-            max_tokens=body["max_tokens"],
-            temperature=float(body["temperature"]),
-            top_p=float(body["top_p"]),
-            top_k=body.get("top_k", 0),  # Small and Large have it off by default
-            stop=tuple(body["stop"]),
-        )
+        prompt = tokenizer.encode(body["prompt"], enough=context_length)
+        return to_generation(body, prompt, request_id, spelled=False)
 
     def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "MistralText":  # noqa: ARG002 - a dialect's own
         return self

@@ -13,8 +13,13 @@ from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.eventstream import tear
 
 
-async def collect(deltas: Deltas) -> tuple[str, Finish]:
-    """The whole text, and why it ended."""
+async def whole(request: Request, deltas: Deltas) -> tuple[str, Finish]:
+    """The whole text, and why it ended. Raises `ClientLeft`, `Broken` and `InvokeError`s."""
+    calls = services_of(request).calls
+    return await calls.unless_client_leaves(request.receive, _collect(deltas))
+
+
+async def _collect(deltas: Deltas) -> tuple[str, Finish]:
     texts = []
     finish = None
     async with aclosing(deltas):

@@ -9,10 +9,12 @@ import orjson
 
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import CallReader
-from invoke_api.dialects.converse import check_abilities, to_messages, to_tools
-from invoke_api.dialects.converse_prompt import encode_chat, render_instruct, to_body, to_generation
+from invoke_api.dialects.converse import to_messages, to_tools
+from invoke_api.dialects.converse_prompt import encode_chat, render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter
+from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import to_question
 from invoke_api.dialects.response_fields import check_pointers, select

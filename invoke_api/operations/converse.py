@@ -12,14 +12,12 @@ from starlette.responses import Response
 from engine.protocol import Delta
 from invoke_api.config_files import load_schema
 from invoke_api.dialects.converse_writer import ConverseWriter
-from invoke_api.operations.answering import collect, first_of, to_frames
+from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
 from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
-from invoke_api.operations.replies import CutReply, EventStream, Reply, request_id
-from invoke_api.operations.services import services_of
-from invoke_api.rules.playing import Broken
+from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.validation.coral import CoralSchema
 from invoke_api.wire.chunks import LONGEST, SHORTEST
 from invoke_api.wire.converse_events import encode_event
@@ -85,13 +83,7 @@ def _at(asked: Mapping[str, Any], path: tuple[str, str]) -> str | None:
 
 
 async def answer_converse(request: Request, invocation: ConverseInvocation) -> Response:
-    calls = services_of(request).calls
-    try:
-        text, finish = await calls.unless_client_leaves(
-            request.receive, collect(invocation.deltas())
-        )
-    except Broken:
-        return CutReply(request)
+    text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     document = invocation.writer.reply(text, finish, invocation.metrics())
     return Reply(request, orjson.dumps(document, option=orjson.OPT_SORT_KEYS))

@@ -8,12 +8,10 @@ from starlette.responses import Response
 
 from engine.protocol import Delta
 from invoke_api.dialects import Writer
-from invoke_api.operations.answering import collect, first_of, to_frames
+from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
-from invoke_api.operations.replies import CutReply, EventStream, Reply, request_id
-from invoke_api.operations.services import services_of
-from invoke_api.rules.playing import Broken
+from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 
 INVOKE_MODEL = Operation("InvokeModel", accept="accept")
@@ -49,13 +47,7 @@ def prepare(request: Request, operation: Operation, raw: bytes) -> Prepared[Writ
 
 
 async def answer_whole(request: Request, invocation: Invocation[Writer]) -> Response:
-    calls = services_of(request).calls
-    try:
-        text, finish = await calls.unless_client_leaves(
-            request.receive, collect(invocation.deltas())
-        )
-    except Broken:
-        return CutReply(request)
+    text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     more = invocation.metrics().to_headers() | invocation.call.repeated
     return Reply(request, invocation.writer.reply(text, finish), more=more)

@@ -1,7 +1,6 @@
 """A recording as an answer: what it says for the journal and the rules, and its very bytes."""
 
 import asyncio
-from contextlib import aclosing
 from time import monotonic, time
 
 from starlette.requests import Request
@@ -11,10 +10,10 @@ from engine.protocol import Delta, Deltas
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Recording
 from invoke_api.journal import Entry, Failure
-from invoke_api.operations.answering import first_of, to_frames
+from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
-from invoke_api.operations.replies import CutReply, EventStream
+from invoke_api.operations.replies import EventStream
 from invoke_api.operations.services import services_of
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken, faulty, paced, silence
@@ -30,9 +29,8 @@ def to_source(
 ) -> Deltas:
     """The recorded deltas, or none of them, and what a rule makes of them."""
     pace, fault = (verdict.pace, verdict.fault) if verdict else (None, None)
-    timed = (
-        services_of(request).replay.timed and not pace
-    )  # a rule's pace goes before the recorded one
+    # A rule's pace goes before the recorded one.
+    timed = services_of(request).replay.timed and not pace
     source = recorded(recording, entry, began if timed else None) if recording else silence()
     if fault:
         source = faulty(source, fault, entry.model_id)
@@ -70,20 +68,10 @@ async def play(request: Request, recording: Recording | None, measured: Measured
         if recording is None:
             return EventStream(request, first, frames, more={})
         return PassedStream(request, to_headers(request, recording), first, frames)
-    calls = services_of(request).calls
-    try:
-        await calls.unless_client_leaves(request.receive, drain(deltas))
-    except Broken:
-        return CutReply(request)
+    await whole(request, deltas)
     assert recording, "a fault without a recording raises"
     body = b"".join(part.raw for part in recording.parts)
     return PassedReply(recording.status, to_headers(request, recording), body)
-
-
-async def drain(deltas: Deltas) -> None:
-    async with aclosing(deltas):
-        async for _ in deltas:
-            pass
 
 
 def to_headers(request: Request, recording: Recording) -> Headers:
