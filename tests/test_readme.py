@@ -12,7 +12,7 @@ import pytest
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 SH = [code for language, code in BLOCKS if language == "sh"]
-[PYTHON] = [code for language, code in BLOCKS if language == "python"]
+INVOKE, CONVERSE = [code for language, code in BLOCKS if language == "python"]
 [ANSWER] = [code for language, code in BLOCKS if language == "json"]
 START, EXPORTS, CURL, TEST = SH
 
@@ -40,10 +40,17 @@ def test_it_is_started_and_tested_by_the_two_commands() -> None:
 
 
 def test_the_python_block_prints_an_answer_and_a_stream(demo: str) -> None:
-    answer, stream = run_block([sys.executable, "-c"], PYTHON, demo).split("\n", 1)
+    answer, stream = run_block([sys.executable, "-c"], INVOKE, demo).split("\n", 1)
 
     assert answer.endswith((" stop", " length"))
     assert len(stream.split()) > 3
+
+
+def test_the_next_python_block_holds_a_conversation(demo: str) -> None:
+    made = INVOKE[: INVOKE.index("body = ")]
+    printed = run_block([sys.executable, "-c"], made + CONVERSE, demo)
+
+    assert re.search(r"^\S.* \{'inputTokens': \d+, 'outputTokens': \d+, ", printed)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="this machine has no curl")
