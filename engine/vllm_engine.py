@@ -41,7 +41,7 @@ class VllmEngine:
     """One checkpoint on vLLM.
 
     `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
-    version of Mistral's, the one the weights were trained with. `options` are vLLM's engine
+    version of Mistral's, the one the weights were trained with; Tekken comes out of them. `options` are vLLM's engine
     arguments by vLLM's names. `environment` is for its processes, over `ENVIRONMENT` above; as
     all of this process share one, a value that is there already stays.
     """
@@ -148,13 +148,14 @@ class VllmEngine:
     def _open(self) -> None:
         for name, value in self._environment.items():
             os.environ.setdefault(name, value)
-        self._tokenizer = load_tokenizer(self._tokenizer_name)
+        weights = self._weights()
+        self._tokenizer = load_tokenizer(self._tokenizer_name, weights)
         arguments = {
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
             "max_model_len": self._context_length,
             **self._options,
-            "model": self._weights(),
+            "model": weights,
         }
 
         from vllm.engine.arg_utils import AsyncEngineArgs
