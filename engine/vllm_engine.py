@@ -41,9 +41,9 @@ class VllmEngine:
     """One checkpoint on vLLM.
 
     `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
-    version of Mistral's, the one the weights were trained with; Tekken comes out of them. `options` are vLLM's engine
-    arguments by vLLM's names. `environment` is for its processes, over `ENVIRONMENT` above; as
-    all of this process share one, a value that is there already stays.
+    version of Mistral's, the one the weights were trained with; Tekken comes out of them.
+    `options` are vLLM's engine arguments by vLLM's names. `environment` is for its processes, over
+    `ENVIRONMENT` above; as all of this process share one, a value that is there already stays.
     """
 
     name = "vllm"
