@@ -76,12 +76,41 @@ LEFT_OUT = {
 }
 
 
+USER_MESSAGE = {
+    "type": "object",
+    "required": ["role", "content"],
+    "additionalProperties": False,
+    "properties": {"role": {"const": "user"}, "content": {"type": "string"}},
+}
+TOOL = {
+    "type": "object",
+    "required": ["type", "function"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {"const": "function"},
+        "function": {
+            "type": "object",
+            "required": ["name"],
+            "additionalProperties": False,
+            "properties": {
+                "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+                "description": {"type": "string"},
+            },
+        },
+    },
+}
+
+
 def body_schema(name: str, operation: str) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads((SCHEMAS / name).read_text())
     if operation == "invoke":
         # The front door lets an empty stop string pass, the model server does not; in a stream it
         # says so inside the 200.
         schema["properties"]["stop"]["items"]["minLength"] = 1
+    if "messages" in schema["properties"]:
+        # What a conversation must be is the model server's to say; what it says has its own tests.
+        schema["properties"]["messages"] ["items"] = USER_MESSAGE
+        schema["properties"]["tools"]["items"] = TOOL
     return {key: value for key, value in schema.items() if key != "$schema"}
 
 
@@ -122,6 +151,8 @@ def document() -> dict[str, Any]:
         base = f"/model/{called.replace(':', '%3A')}"
         whole = {"application/json": {"schema": ANSWERS[model["dialect"]]}}
         for name, answer in (("invoke", whole), ("invoke-with-response-stream", stream)):
+            if answer is stream and model["dialect"] == "mistral-chat":
+                continue  # what is no conversation is told inside the 200
             schema = body_schema(model["schema"], name)
             described = operation(schema, f"{model['name']}, {name}", answer)
             paths[f"{base}/{name}"] = {"post": described}
