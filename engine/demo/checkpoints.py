@@ -62,7 +62,7 @@ class Demo:
 DEMOS = {
     demo.name: demo
     for demo in (
-        Demo("dense", "v3", seed=1, experts=0, intermediate=512),
+        Demo("dense", "v3", seed=2, experts=0, intermediate=512),
         Demo("moe", "v1", seed=8, experts=8, intermediate=256),
     )
 }
