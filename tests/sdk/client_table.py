@@ -75,7 +75,7 @@ CLIENTS = [
         program="with_llama_index_converse.py",
         environment=AIOBOTO3,
         lacks=("streamed_tool",),
-        remark="offers tools to none of the models that take them in streams",
+        remark="knows Mistral's models of 2024 only, which take no tools in streams",
     ),
     Client(
         name="LlamaIndex, Bedrock",
