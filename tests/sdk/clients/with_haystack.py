@@ -1,0 +1,63 @@
+"""amazon-bedrock-haystack: AmazonBedrockChatGenerator."""
+
+import json
+
+from haystack.dataclasses import ChatMessage
+from haystack.tools import create_tool_from_function
+from haystack_integrations.components.generators.amazon_bedrock import AmazonBedrockChatGenerator
+
+LARGE = "mistral.mistral-large-2402-v1:0"
+LARGE_3 = "mistral.mistral-large-3-675b-instruct"
+
+
+def get_weather(city: str) -> str:
+    """The weather in a city."""
+    return f"7 degrees in {city}"
+
+
+def ask(question, model=LARGE, **more):
+    generator = AmazonBedrockChatGenerator(model=model, **more)
+    [reply] = generator.run(messages=[ChatMessage.from_user(question)])["replies"]
+    return reply
+
+
+def shown(reply):
+    usage = reply.meta["usage"]
+    return {
+        "text": reply.text,
+        "stop": reply.meta["finish_reason"],
+        "tokens": [usage["prompt_tokens"], usage["completion_tokens"]],
+    }
+
+
+def called(reply):
+    [call] = reply.tool_calls
+    return {
+        "name": call.tool_name,
+        "arguments": call.arguments,
+        "stop": reply.meta["finish_reason"],
+    }
+
+
+chunks = []
+tools = [create_tool_from_function(get_weather)]
+streamed = ask("How will the weather be?", streaming_callback=chunks.append)
+assert len(chunks) > 1
+print(
+    json.dumps(
+        {
+            "plain": shown(ask("How is the weather?", generation_kwargs={"maxTokens": 100})),
+            "streamed": shown(streamed),
+            "tool": called(ask("How warm is it in Oslo?", tools=tools)),
+            "streamed_tool": called(
+                ask(
+                    "How cold is it in Oslo?",
+                    LARGE_3,
+                    tools=tools,
+                    streaming_callback=chunks.append,
+                )
+            ),
+            "throttled": shown(ask("Are you there?")),
+        }
+    )
+)
