@@ -109,7 +109,7 @@ def body_schema(name: str, operation: str) -> dict[str, Any]:
         schema["properties"]["stop"]["items"]["minLength"] = 1
     if "messages" in schema["properties"]:
         # What a conversation must be is the model server's to say; what it says has its own tests.
-        schema["properties"]["messages"] ["items"] = USER_MESSAGE
+        schema["properties"]["messages"]["items"] = USER_MESSAGE
         schema["properties"]["tools"]["items"] = TOOL
     return {key: value for key, value in schema.items() if key != "$schema"}
 
