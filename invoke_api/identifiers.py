@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["id", "foundation-model", "inference-profile", "other"]
@@ -40,6 +41,7 @@ class Identifier:
         return self.text
 
 
+@lru_cache(maxsize=256)
 def parse_identifier(text: str) -> Identifier:
     """`other` is well-formed and nothing that this service has: a custom model, a prompt, ..."""
     found = ARN.fullmatch(text)

@@ -1,7 +1,7 @@
 """The model registry: a YAML file into frozen `Model` records, found by whatever names them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,11 @@ class Registry:
 
     models: Mapping[str, Model]
     listings: Mapping[str, Listing]
+    profiles: Mapping[str, Listing] = field(init=False)  # by the ids of their profiles
+
+    def __post_init__(self) -> None:
+        profiles = {name: each for each in self.listings.values() for name in each.profiles}
+        object.__setattr__(self, "profiles", profiles)  # as dataclasses do where they are frozen
 
     def find(self, identifier: Identifier, region: str) -> Model:
         """The model that a call in this region names.
@@ -119,9 +124,9 @@ class Registry:
     def find_profile(self, identifier: Identifier, region: str) -> Listing | None:
         """The model behind an inference profile that may be called from this region."""
         if identifier.kind in ("id", "inference-profile") and identifier.region in (None, region):
-            for listing in self.listings.values():
-                if region in listing.profiles.get(identifier.id, ()):
-                    return listing
+            listing = self.profiles.get(identifier.id)
+            if listing and region in listing.profiles[identifier.id]:
+                return listing
         return None
 
     def _listing(self, identifier: Identifier, region: str) -> Listing:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
@@ -63,6 +64,7 @@ def claimed_region(authorization: str) -> str | None:
     return scope.region if scope and scope.region in PARTITIONS else None
 
 
+@lru_cache(maxsize=16)  # it is asked several times of each call
 def _claimed(authorization: str) -> Scope | None:
     if not authorization:
         return None

@@ -36,8 +36,7 @@ class Conversation:
     paths: Sequence[str]
     repeated: Mapping[str, Any]
 
-    @property
-    def question(self) -> Question:
+    def to_question(self) -> Question:
         """What rules may look at."""
         return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
 

@@ -69,7 +69,7 @@ def prepare_converse(
     made = request_id(request)
     return Prepared(
         call=call,
-        question=conversation.question,
+        question=conversation.to_question,
         generation=partial(conversation.to_generation, request_id=made),
         writer=partial(conversation.to_writer, request_id=made),
         prefix=PREFIX,

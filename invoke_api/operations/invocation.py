@@ -34,14 +34,15 @@ LONG_BODY = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared(Generic[W]):
-    """A call that has passed the front door: who asks what, and how to go on.
+    """A call that has passed the front door: who asks, and how to go on.
 
-    `generation` makes the engine's request, and may raise `ChatRefused`; `writer` makes what writes
-    the answer down. `prefix` stands before what the model server refuses.
+    `question` is for rules, which need not be there. `generation` makes the engine's request, and
+    may raise `ChatRefused`; `writer` makes what writes the answer down. `prefix` stands before what
+    the model server refuses.
     """
 
     call: Admitted
-    question: Question
+    question: Callable[[], Question]
     generation: Callable[[Tokenizer], GenerationRequest]
     writer: Callable[[Tokenizer], W]
     prefix: str = ""
@@ -134,7 +135,7 @@ async def aside(size: int, work: Callable[[], T]) -> T:
 
 
 def to_asked(prepared: Prepared[W], operation: str) -> Asked:
-    question, call = prepared.question, prepared.call
+    question, call = prepared.question(), prepared.call
     return Asked(
         operation=operation,
         model_id=call.model.id,

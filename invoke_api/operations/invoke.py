@@ -38,7 +38,7 @@ def prepare(request: Request, operation: Operation, raw: bytes) -> Prepared[Writ
     made = request_id(request)
     return Prepared(
         call=call,
-        question=dialect.to_question(body),
+        question=lambda: dialect.to_question(body),
         generation=lambda tokenizer: dialect.to_request(
             body, tokenizer, call.model.context_length, made
         ),

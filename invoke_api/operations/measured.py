@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import NoReturn
 
@@ -36,7 +36,7 @@ class Measured:
     calls: Calls
     prefix: str = ""
     first_delta: float | None = None
-    usage: Usage = field(default=Usage(0, 0))
+    ended: Metrics | None = None
 
     async def deltas(self) -> Deltas:
         """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
@@ -62,8 +62,7 @@ class Measured:
 
     def _end(self, delta: Delta) -> None:
         assert delta.finish, "the last delta has a finish"
-        self.usage = delta.usage or self.usage
-        metrics = self.metrics()
+        metrics = self.ended = self._measure(delta.usage or Usage(0, 0))
         self.entry.input_tokens = metrics.input_tokens
         self.entry.output_tokens = metrics.output_tokens
         self.entry.latency = metrics.latency
@@ -89,10 +88,15 @@ class Measured:
         return told
 
     def metrics(self) -> Metrics:
+        """Those of the whole answer, once its last delta has come."""
+        assert self.ended, "the last delta has a finish"
+        return self.ended
+
+    def _measure(self, usage: Usage) -> Metrics:
         now = monotonic()
         return Metrics(
-            input_tokens=self.usage.input_tokens,
-            output_tokens=self.usage.output_tokens,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
             latency=round(1000 * (now - self.began)),
             first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
         )

@@ -117,7 +117,7 @@ def try_to_prepare(
 def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
     """What a rule may look at; of a body in no dialect of ours, its whole text is the prompt."""
     if isinstance(opened, Prepared):
-        question = opened.question
+        question = opened.question()
     else:
         text = raw.decode(errors="replace")
         question = Question(text, text, 1)

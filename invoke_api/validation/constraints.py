@@ -7,6 +7,7 @@ Coral, AWS's service framework, checks them all and says so in one sentence of i
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from invoke_api.wire.errors import ValidationException
 
@@ -83,7 +84,8 @@ MEMBERS = (
         is_sensitive=True,
     ),
 )
-KEYS = tuple((member.header and member.header.lower(), member) for member in MEMBERS)
+MODEL_ID = MEMBERS[0]
+KEYS = tuple((member.header.lower(), member) for member in MEMBERS if member.header)
 
 
 def check_members(model_id: str, headers: Mapping[str, str]) -> None:
@@ -91,12 +93,16 @@ def check_members(model_id: str, headers: Mapping[str, str]) -> None:
 
     Names of headers are in small letters, as ASGI has them.
     """
-    violations: list[str] = []
+    violations = [*_violations_of_id(model_id)]
     for key, member in KEYS:
-        value = headers.get(key) if key else model_id
-        if value is not None:
-            violations += member.violations(value)
+        if key in headers:
+            violations += member.violations(headers[key])
     refuse(violations)
+
+
+@lru_cache(maxsize=256)  # of few models, thousands of times
+def _violations_of_id(model_id: str) -> tuple[str, ...]:
+    return tuple(MODEL_ID.violations(model_id))
 
 
 def refuse(violations: Sequence[str]) -> None:

@@ -17,16 +17,15 @@ def response_headers(
     more: Mapping[str, str] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """`now` in seconds since the epoch; `length` of the body in bytes, None for a stream."""
-    headers = {"Date": http_date(int(now)), "Content-Type": content_type}
+    headers = [(b"Date", http_date(int(now)).encode()), (b"Content-Type", content_type.encode())]
     if length is not None:
-        headers["Content-Length"] = str(length)
+        headers.append((b"Content-Length", b"%d" % length))
     if http_version != "2":  # RFC 9113, 8.2.2: no connection-specific headers in HTTP/2
-        headers["Connection"] = "keep-alive"
-    headers["x-amzn-RequestId"] = request_id
-    return [
-        (name.encode(), value.encode("latin-1"))
-        for name, value in (headers | dict(more or {})).items()
-    ]
+        headers.append((b"Connection", b"keep-alive"))
+    headers.append((b"x-amzn-RequestId", request_id.encode()))
+    if more:
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in more.items()]
+    return headers
 
 
 @lru_cache(maxsize=1)
