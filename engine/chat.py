@@ -43,6 +43,9 @@ class ChatTemplate:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise ChatRefused(f"{where}: {first['msg']}") from error
+        except (ValueError, TypeError, RuntimeError) as error:
+            # What it, or SentencePiece, stumbles over in arguments of tools and their results.
+            raise ChatRefused("Invalid arguments or content of a tool.") from error
 
 
 def load_template(file: Path) -> ChatTemplate:

@@ -4,8 +4,9 @@ Imports mistral-common, and so is imported inside functions only.
 """
 
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from mistral_common.protocol.instruct.normalize import get_normalizer
@@ -63,11 +64,20 @@ class TekkenTokenizer:
         return self._marks.encode(text)
 
 
+LOADING = Lock()  # calls that come at once do not each load what takes a second and 120 MB
+
+
 def load_tekken(weights: str | None) -> TekkenTokenizer:
     """The tokenizer of these weights, a folder or a hub id; without them of the carried words.
 
-    Raises `OSError` if there is none.
+    Loaded once. Raises `OSError` if there is none.
     """
+    with LOADING:
+        return _load(weights)
+
+
+@cache
+def _load(weights: str | None) -> TekkenTokenizer:
     if weights is not None:
         tokenizer = MistralTokenizer.from_file(_find(weights), mode=ValidationMode.serving)
         tekken = tokenizer.instruct_tokenizer.tokenizer

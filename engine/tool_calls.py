@@ -37,10 +37,16 @@ def split_calls(text: str) -> tuple[str, list[ToolCall]]:
         return text, []
     try:
         if "[ARGS]" in rest:
-            return before, [_read_call(part) for part in rest.split(MARK)]
-        return before, [ToolCall(entry["name"], entry["arguments"]) for entry in json.loads(rest)]
+            calls = [_read_call(part) for part in rest.split(MARK)]
+        else:
+            calls = [ToolCall(entry["name"], entry["arguments"]) for entry in json.loads(rest)]
+        for call in calls:
+            if not isinstance(call.name, str) or not isinstance(call.arguments, dict):
+                raise NotCalls(rest)
+            json.dumps(call.arguments, ensure_ascii=False).encode()  # half of a surrogate pair?
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotCalls(rest) from error
+    return before, calls
 
 
 def _read_call(part: str) -> ToolCall:

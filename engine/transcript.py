@@ -13,6 +13,7 @@ class Transcript:
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
+        self._plain = tokenizer.pieces
         self._eos = tokenizer.eos
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
@@ -40,6 +41,9 @@ class Transcript:
     def _push(self, token: int) -> Delta:
         if token == self._eos:
             return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
+        if self._pieces[token] != self._plain[token]:
+            # A control token that is spelled out: no text of the model's, and so no stop string.
+            return self._mark(self._pieces[token].decode())
         text = self._held + self._decoder.decode(self._pieces[token])
         self._is_inside = self._decoder.getstate()[0] != b""
         if self._stop:
@@ -51,6 +55,11 @@ class Transcript:
         safe = len(text) - length_of_beginning(text, self._stop)
         self._held = text[safe:]
         return Delta(text[:safe])
+
+    def _mark(self, name: str) -> Delta:
+        text, self._held = self._held + name, ""
+        is_last = self._output_tokens == self._max_tokens
+        return self._finish("length", text) if is_last else Delta(text)
 
     def _finish(self, finish: Finish, text: str) -> Delta:
         return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))

@@ -187,7 +187,15 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = _listen(settings.host, settings.port)
     calls = Calls()
-    asyncio.run(_serve(create_recorder(upstream, writer, calls), listener, calls, None, None))
+    asyncio.run(
+        _serve(
+            create_recorder(upstream, writer, calls, is_local=not settings.allow_anonymous),
+            listener,
+            calls,
+            None,
+            None,
+        )
+    )
 
 
 @main.command(

@@ -45,8 +45,8 @@ class Engines:
         self._by_model = by_model
         self._tokenizers = tokenizers
         self._loading: set[asyncio.Task[None]] = set()
-        # Those that have read a prompt: a model's first may load a tokenizer or a template.
-        self.warm: set[str] = set()
+        # Those that have read a prompt, by Converse or not: the first may load what takes a second.
+        self.warm: set[tuple[str, bool]] = set()
 
     def of(self, model: Model) -> Engine:
         return self._by_model[model.id]

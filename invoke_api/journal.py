@@ -14,6 +14,7 @@ from invoke_api.wire.errors import InvokeError
 LONGEST = 65_536  # bytes kept of a body, and characters of an answer
 MOST = 1_000  # calls kept
 HIDDEN = "[redacted]"
+SECRET = {"x-amz-security-token", "cookie", "proxy-authorization", "x-api-key"}
 
 Ended = Literal["stop", "length", "error", "cancelled", "cut"]
 
@@ -123,7 +124,7 @@ def redacted(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]
             scheme, _, rest = value.partition(" ")
             kept = rest.rpartition("Signature=")[0] + "Signature=" if "Signature=" in rest else ""
             yield name, f"{scheme} {kept}{HIDDEN}"
-        elif name in ("x-amz-security-token", "cookie"):
+        elif name in SECRET:
             yield name, HIDDEN
         else:
             yield name, value

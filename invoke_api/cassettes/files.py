@@ -85,7 +85,12 @@ def _sentence(error: ValidationError) -> str:
 
 def load_waits(path: Path) -> tuple[float, ...]:
     """Seconds that the parts of a file's first recording let wait. Raises `ConfigError`."""
-    (_, recording), *_ = load_recordings(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    recordings = load_recordings(path)
+    if not recordings:
+        raise ConfigError(f"{path}: there is no recording in it")
+    _, recording = recordings[0]
     moments = [0, *(part.at for part in recording.parts)]
     return tuple((after - before) / 1000 for before, after in pairwise(moments))
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 from urllib.parse import unquote
@@ -16,25 +16,32 @@ DECISIVE = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversi
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for: `body` is the JSON value if it is JSON, else the bytes."""
+    """What is asked for: `body` is the JSON value if it is JSON, else the bytes.
+
+    `canonical` is the same for bodies that say the same, whatever the order of their keys. Requests
+    are equal if that and all before it are.
+    """
 
     method: str
     path: str  # percent-decoded, without the query
     query: str
     decisive: tuple[str, ...]
-    body: Any
+    canonical: str | bytes
+    body: Any = field(compare=False)
 
 
 def to_request(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
     route, _, query = path.partition("?")
     named = {name.lower(): value for name, value in headers}
+    value: Any = body
+    canonical: str | bytes = body
     try:
-        value: Any = json.loads(body)
+        value = json.loads(body)
+        canonical = json.dumps(value, sort_keys=True)
     except (ValueError, RecursionError):
-        value = body
-    return Request(
-        method, unquote(route), query, tuple(named.get(name, "") for name in DECISIVE), value
-    )
+        pass
+    decisive = tuple(named.get(name, "") for name in DECISIVE)
+    return Request(method, unquote(route), query, decisive, canonical, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +74,45 @@ class Library:
     """
 
     def __init__(self, cassettes: Iterable[Cassette], *, nearest: bool = False) -> None:
-        self._cassettes = tuple(cassettes)
         self._nearest = nearest
-        self._taken: Counter[tuple[str | None, str]] = Counter()
+        self._same: dict[Request, list[Cassette]] = {}
+        self._alike: dict[tuple[str, str], list[Cassette]] = {}  # by method and path
+        for cassette in cassettes:
+            request = cassette.request
+            self._same.setdefault(request, []).append(cassette)
+            # A refusal answers the very request only: another may well be taken.
+            if not cassette.stale and cassette.recording.status < 400:
+                self._alike.setdefault((request.method, request.path), []).append(cassette)
+        self._taken: Counter[tuple[str | None, Request]] = Counter()
 
-    def find(self, request: Request, scope: str | None) -> Found:
-        """Raises `NoMatch`."""
-        same = [cassette for cassette in self._cassettes if cassette.request == request]
+    def find(self, request: Request, scope: str | None) -> Cassette | None:
+        """The recording of this very request. Raises `NoMatch` if it is stale."""
+        same = self._same.get(request, [])
         fresh = [cassette for cassette in same if not cassette.stale]
-        if fresh:
-            return Found(self._turn(fresh, scope))
-        if same:
+        if same and not fresh:
             raise NoMatch(f"{same[0].where} is stale: {same[0].stale}")
-        near = self._near(request)
+        return self._turn(fresh, scope) if fresh else None
+
+    def compare(self, request: Request) -> Found:
+        """The nearest to a request of which there is none; slow, and changes nothing.
+
+        Raises `NoMatch`, also for the nearest if only the very same may answer.
+        """
+        alike = self._alike.get((request.method, request.path), [])
+        near = min(
+            alike, key=lambda cassette: distance(cassette.request.body, request.body), default=None
+        )
         if near is None:
             raise NoMatch(f"nothing was recorded for {request.method} {request.path}")
         found = Found(near, tuple(differences(near.request.body, request.body)))
         if not self._nearest:
             shown = ", ".join(found.differences[:5]) or "its headers or its query"
             raise NoMatch(f"the nearest is {near.where}, which differs in {shown}")
-        same = [other for other in self._fresh() if other.request == near.request]
+        return found
+
+    def take(self, found: Found, scope: str | None) -> Found:
+        """The same, or another recording of that request, whose turn it is."""
+        same = [other for other in self._same[found.cassette.request] if not other.stale]
         return Found(self._turn(same, scope), found.differences)
 
     def forget_turns(self, scope: str | None = None) -> None:
@@ -95,24 +121,9 @@ class Library:
             del self._taken[key]
 
     def _turn(self, cassettes: list[Cassette], scope: str | None) -> Cassette:
-        key = (scope, cassettes[0].where)
+        key = (scope, cassettes[0].request)
         self._taken[key] += 1
         return cassettes[min(self._taken[key], len(cassettes)) - 1]
-
-    def _near(self, request: Request) -> Cassette | None:
-        """A refusal answers the very request only: another may well be taken."""
-        alike = (
-            cassette
-            for cassette in self._fresh()
-            if (cassette.request.method, cassette.request.path) == (request.method, request.path)
-            and cassette.recording.status < 400
-        )
-        return min(
-            alike, key=lambda cassette: distance(cassette.request.body, request.body), default=None
-        )
-
-    def _fresh(self) -> Iterator[Cassette]:
-        return (cassette for cassette in self._cassettes if not cassette.stale)
 
 
 @dataclass(frozen=True, slots=True)

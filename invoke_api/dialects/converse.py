@@ -180,7 +180,7 @@ def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         function = {
             "name": spec["name"],
             "description": spec.get("description", ""),
-            "parameters": spec["inputSchema"].get("json", {}),
+            "parameters": to_plain(spec["inputSchema"].get("json", {})),
         }
         tools.append({"type": "function", "function": function})
     return tools

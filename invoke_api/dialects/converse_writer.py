@@ -1,9 +1,8 @@
 """Converse's answers: one document, or the events of a stream."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import orjson
 
 from engine.protocol import Delta, Finish
 from engine.tool_calls import ToolCall
@@ -79,7 +78,7 @@ class ConverseWriter:
         for number, call in enumerate(calls):
             index = number + self._has_text
             use = self._use(number, call)
-            arguments = orjson.dumps(use.pop("input")).decode()
+            arguments = json.dumps(use.pop("input"), ensure_ascii=False, separators=(",", ":"))
             yield "contentBlockStart", {"contentBlockIndex": index, "start": {"toolUse": use}}
             yield (
                 "contentBlockDelta",

@@ -5,15 +5,17 @@ Guess: how Bedrock writes a document into the prompt of a model that reads text 
 
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 from invoke_api.wire.errors import ValidationException
 
 LARGEST = 4_500_000  # bytes: User Guide, conversation-inference-call
+LONGEST = 2_000_000  # characters: no context holds as many
+UNZIPPED = 100_000_000  # bytes: what a file of 4.5 MB may hide
 NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
 BAD_NAME = (
     "The document file name can only contain alphanumeric characters, whitespace characters,"
@@ -41,7 +43,7 @@ def read_document(document: Mapping[str, Any]) -> str:
 def _to_bytes(encoded: str, name: str) -> bytes:
     try:
         raw = b64decode(encoded, validate=True)
-    except Base64Error as error:
+    except ValueError as error:
         raise ValidationException(f"The document {name} is not base64.") from error
     if len(raw) > LARGEST:
         raise ValidationException(f"The document {name} is larger than {LARGEST} bytes.")
@@ -52,13 +54,16 @@ def _to_text(kind: str, raw: bytes, name: str) -> str:
     if kind not in DOCUMENTS:
         raise ValidationException(f"This model doesn't support documents of the format {kind}.")
     try:
-        return DOCUMENTS[kind](raw).strip()
+        text = DOCUMENTS[kind](raw).strip()
     except ImportError as error:
         raise ValidationException(
             f"Documents of the format {kind} need invoke-api[documents]: {error}"
         ) from error
     except Exception as error:  # readers raise whatever a broken file makes them stumble over
         raise ValidationException(f"The document {name} could not be read.") from error
+    if len(text) > LONGEST:
+        raise ValidationException(f"The document {name} has more than {LONGEST} characters.")
+    return text
 
 
 class _Text(HTMLParser):
@@ -99,7 +104,7 @@ def _from_pdf(raw: bytes) -> str:
 def _from_docx(raw: bytes) -> str:
     from docx import Document  # noqa: PLC0415 - the same
 
-    opened = Document(BytesIO(raw))
+    opened = Document(_checked_zip(raw))
     rows = [[cell.text for cell in row.cells] for table in opened.tables for row in table.rows]
     lines = [paragraph.text for paragraph in opened.paragraphs]
     return "\n".join([*lines, *("\t".join(row) for row in rows)])
@@ -108,15 +113,27 @@ def _from_docx(raw: bytes) -> str:
 def _from_xlsx(raw: bytes) -> str:
     from openpyxl import load_workbook  # noqa: PLC0415 - the same
 
-    book = load_workbook(BytesIO(raw), read_only=True, data_only=True)
+    # Not read-only, which fills every gap in front of a cell that stands alone far below.
+    book = load_workbook(_checked_zip(raw), data_only=True)
     lines = []
     for sheet in book.worksheets:
         lines.append(f"{sheet.title}:")
-        lines += [
-            "\t".join("" if cell is None else str(cell) for cell in row)
-            for row in sheet.iter_rows(values_only=True)
-        ]
+        rows: dict[int, list[str]] = {}
+        for (row, _), cell in sorted(sheet._cells.items()):  # noqa: SLF001 - those that there are
+            if cell.value is not None:
+                rows.setdefault(row, []).append(str(cell.value))
+        lines += ["\t".join(cells) for cells in rows.values()]
     return "\n".join(lines)
+
+
+def _checked_zip(raw: bytes) -> BytesIO:
+    """Raises `ValueError` for what would not fit into memory once it is unzipped."""
+    file = BytesIO(raw)
+    with ZipFile(file) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED:
+            raise ValueError("too large once it is unzipped")
+    file.seek(0)
+    return file
 
 
 DOCUMENTS: dict[str, Callable[[bytes], str]] = {

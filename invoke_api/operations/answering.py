@@ -1,5 +1,6 @@
 """What all operations do with deltas: collect them, or make a stream of frames of them."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -9,8 +10,10 @@ from engine.protocol import Delta, Deltas, Finish
 from invoke_api.operations.services import services_of
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.chunks import SHORTEST, encode_chunk
-from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.errors import InternalServerException, InvokeError
 from invoke_api.wire.eventstream import tear
+
+log = logging.getLogger(__name__)
 
 
 async def whole(request: Request, deltas: Deltas) -> tuple[str, Finish]:
@@ -51,6 +54,11 @@ async def to_frames(
         # Something must come first, or there would be no stream to break.
         yield tear(encode_chunk(b"{}", SHORTEST)) if broken.torn else b""
         raise
+    except Exception:  # what could not be written
+        if not begun:
+            raise
+        log.exception("an answer breaks off")
+        yield InternalServerException().to_frame()
 
 
 async def first_of(request: Request, frames: AsyncGenerator[bytes, None]) -> bytes:

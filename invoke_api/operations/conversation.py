@@ -41,6 +41,11 @@ class Conversation:
         return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
 
     @property
+    def size(self) -> int:
+        """Characters to tokenise, about."""
+        return sum(len(message["content"]) for message in self.messages) + 200 * len(self.tools)
+
+    @property
     def is_chat(self) -> bool:
         return self.model.abilities.template == "chat"
 

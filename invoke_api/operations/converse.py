@@ -5,7 +5,6 @@ from functools import cache, partial
 from random import randint
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,12 +14,12 @@ from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
-from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
+from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared, open_invocation
 from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.validation.coral import CoralSchema
 from invoke_api.wire.chunks import LONGEST, SHORTEST
-from invoke_api.wire.converse_events import encode_event
+from invoke_api.wire.converse_events import encode_event, encode_sorted
 
 CONVERSE = Operation("Converse", accept="")
 CONVERSE_STREAM = Operation("ConverseStream", accept="")
@@ -39,13 +38,19 @@ ConverseInvocation = Invocation[ConverseWriter]
 
 async def converse(request: Request) -> Response:
     check = partial(prepare_converse, request, CONVERSE)
-    return await answer_converse(request, await open_invocation(request, CONVERSE.name, check))
+    invocation = await open_invocation(request, CONVERSE.name, check, weigh)
+    return await answer_converse(request, invocation)
 
 
 async def converse_stream(request: Request) -> Response:
     check = partial(prepare_converse, request, CONVERSE_STREAM)
-    invocation = await open_invocation(request, CONVERSE_STREAM.name, check)
+    invocation = await open_invocation(request, CONVERSE_STREAM.name, check, weigh)
     return await answer_converse_stream(request, invocation)
+
+
+def weigh(raw: bytes) -> int:
+    """A document, however short, may hide much, and takes its time to be read."""
+    return LONG_BODY + 1 if b'"document"' in raw else len(raw)
 
 
 @cache
@@ -72,6 +77,7 @@ def prepare_converse(
         question=conversation.to_question,
         generation=partial(conversation.to_generation, request_id=made),
         writer=partial(conversation.to_writer, request_id=made),
+        size=conversation.size,
         prefix=PREFIX,
     )
 
@@ -86,7 +92,7 @@ async def answer_converse(request: Request, invocation: ConverseInvocation) -> R
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     document = invocation.writer.reply(text, finish, invocation.metrics())
-    return Reply(request, orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+    return Reply(request, encode_sorted(document))
 
 
 async def answer_converse_stream(request: Request, invocation: ConverseInvocation) -> Response:

@@ -37,14 +37,15 @@ class Prepared(Generic[W]):
     """A call that has passed the front door: who asks, and how to go on.
 
     `question` is for rules, which need not be there. `generation` makes the engine's request, and
-    may raise `ChatRefused`; `writer` makes what writes the answer down. `prefix` stands before what
-    the model server refuses.
+    may raise `ChatRefused`; `writer` makes what writes the answer down. `size` is how much there is
+    to tokenise, in bytes or characters. `prefix` stands before what the model server refuses.
     """
 
     call: Admitted
     question: Callable[[], Question]
     generation: Callable[[Tokenizer], GenerationRequest]
     writer: Callable[[Tokenizer], W]
+    size: int
     prefix: str = ""
 
 
@@ -63,15 +64,18 @@ async def open_invocation(
     request: Request,
     operation: str,
     prepare: Callable[[bytes], Prepared[W]],
+    weigh: Callable[[bytes], int] = len,
 ) -> Invocation[W]:
     """All checks of the front door, which `prepare` makes; then the rules, if any.
+
+    `weigh` says of a body how many bytes its checks will be as long as.
 
     Raises `InvokeError`s.
     """
     began = monotonic()
     raw = await read_body(request)
     entry = open_entry(request, raw, operation, request.path_params["model_id"])
-    prepared = await aside(len(raw), lambda: prepare(raw))
+    prepared = await aside(weigh(raw), lambda: prepare(raw))
     rules = services_of(request).rules
     verdict = rules.pick(to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
@@ -101,8 +105,11 @@ async def to_invocation(
         source = faulty(silence(), verdict.fault, call.model.id)
     else:
         # The first prompt of a model may have to wait for its tokenizer to be loaded.
-        size = len(entry.body) if call.model.id in engines.warm else LONG_BODY + 1
+        # Converse over a model of prompts has a template, too.
+        warm = (call.model.id, entry.operation.startswith("Converse"))
+        size = prepared.size if warm in engines.warm else LONG_BODY + 1
         source, writer = await aside(size, lambda: open_source(request, prepared, verdict))
+        engines.warm.add(warm)
     return Invocation(
         source=source,
         writer=writer,
@@ -164,7 +171,6 @@ def open_source(
         return refusing(error), None
     except EngineError as error:
         raise to_invoke_error(error) from error
-    engines.warm.add(model.id)
     tokens = len(generation.prompt) + generation.max_tokens
     share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict and verdict.answers:

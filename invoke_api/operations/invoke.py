@@ -43,6 +43,7 @@ def prepare(request: Request, operation: Operation, raw: bytes) -> Prepared[Writ
             body, tokenizer, call.model.context_length, made
         ),
         writer=lambda tokenizer: dialect.writer(body, tokenizer, made),
+        size=len(raw),
     )
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from engine.protocol import Delta, Deltas
 from invoke_api.cassettes.heard import failure_of, to_deltas
-from invoke_api.cassettes.recording import Recording
+from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.journal import Entry, Failure
 from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.measured import Measured
@@ -18,6 +18,8 @@ from invoke_api.operations.services import services_of
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken, faulty, paced, silence
 from invoke_api.wire.headers import http_date
+
+NOTHING = Part(at=0, raw=b"")
 
 
 def to_source(
@@ -63,7 +65,7 @@ async def play(request: Request, recording: Recording | None, measured: Measured
     deltas = measured.deltas()
     if recording.is_stream if recording else measured.entry.operation.endswith("Stream"):
         parts = iter(recording.parts if recording else ())
-        frames = to_frames(deltas, lambda _: next(parts).raw)
+        frames = to_frames(deltas, lambda _: next(parts, NOTHING).raw)
         first = await first_of(request, frames)
         if recording is None:
             return EventStream(request, first, frames, more={})

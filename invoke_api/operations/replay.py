@@ -1,5 +1,6 @@
 """Any operation of any model, answered from cassettes: `--engine replay`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.cassettes.library import NoMatch, to_request
+from invoke_api.cassettes.library import Found, NoMatch, to_request
 from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
@@ -20,6 +21,7 @@ from invoke_api.operations.converse import (
     answer_converse,
     answer_converse_stream,
     prepare_converse,
+    weigh,
 )
 from invoke_api.operations.invocation import (
     Invocation,
@@ -73,14 +75,14 @@ async def replay(request: Request) -> Response:
     services = services_of(request)
     caller = admit_caller(request, raw)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
-    opened = await aside(len(raw), lambda: try_to_prepare(request, raw, entry))
+    opened = await aside(weigh(raw), lambda: try_to_prepare(request, raw, entry))
     verdict = services.rules.pick(to_asked(entry, raw, opened)) if services.rules else None
     refuse_unruled(services.rules, verdict)
     if verdict and verdict.answers:
         return await say(request, opened, verdict, entry, began)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
     fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
-    recording = None if fails_at_once else find(request, raw, opened, entry)
+    recording = None if fails_at_once else await find(request, raw, opened, entry)
     source = to_source(request, recording, verdict, entry, began)
     measured = Measured(source=source, entry=entry, began=began, calls=services.calls)
     return await play(request, recording, measured)
@@ -151,19 +153,21 @@ async def say(
     return await answer(request, await to_invocation(request, opened, verdict, entry, began))
 
 
-def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:
+async def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:
     """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
     library = services_of(request).replay.library
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in entry.headers]
     asked = to_request(request.method, raw_path(request), headers, raw)
+    key = entry.access_key_id
     try:
-        found = library.find(asked, entry.access_key_id)
+        same = library.find(asked, key)
+        if same is None and isinstance(opened, InvokeError):
+            raise opened
+        found = Found(same) if same else await asyncio.to_thread(library.compare, asked)
     except NoMatch as error:
-        if isinstance(opened, InvokeError):
-            raise opened from None
         raise ValidationException(f"No recording answers this request: {error}") from None
-    if found.differences and isinstance(opened, InvokeError):
-        raise opened
+    if same is None:
+        found = library.take(found, key)
     recording = found.cassette.recording
     entry.cassette, entry.differs = found.cassette.where, found.differences
     entry.request_id = recording.header("x-amzn-requestid") or entry.request_id

@@ -28,14 +28,18 @@ from invoke_api.wire.headers import EVENT_STREAM
 
 log = logging.getLogger(__name__)
 
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 METHODS = ["GET", "POST", "PUT", "DELETE"]  # those of botocore's models of bedrock
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
+    """`is_local` if nobody but this machine is to be served."""
+
     upstream: Upstream
     writer: CassetteWriter
     calls: Calls
+    is_local: bool
 
 
 class State(TypedDict):
@@ -44,13 +48,15 @@ class State(TypedDict):
     services: Recorder
 
 
-def create_recorder(upstream: Upstream, writer: CassetteWriter, calls: Calls) -> Starlette:
+def create_recorder(
+    upstream: Upstream, writer: CassetteWriter, calls: Calls, *, is_local: bool
+) -> Starlette:
     """The proxy, which closes the upstream's client; `calls` learns of each call."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with upstream.client:
-            yield State(services=Recorder(upstream, writer, calls))
+            yield State(services=Recorder(upstream, writer, calls, is_local))
 
     app = Starlette(
         routes=[Route("/{path:path}", record, methods=METHODS)],
@@ -63,13 +69,13 @@ def create_recorder(upstream: Upstream, writer: CassetteWriter, calls: Calls) ->
 
 async def record(request: Request) -> Response:
     """Pass one call on, and its answer back as it comes."""
-    if "origin" in request.headers:  # a web page that tries what it can reach from a browser
+    if is_of_a_web_page(request):
         raise KeyDenied("The recorder signs no calls of web pages.")
     body = await read_body(request)
     recorder: Recorder = request.state.services
     upstream = recorder.upstream
     region = claimed_region(request.headers.get("Authorization", ""))
-    path = raw_path(request)
+    path = unsigned(raw_path(request))
     tape = Tape(
         writer=recorder.writer,
         upstream=upstream.base(path, region),
@@ -101,8 +107,28 @@ async def record(request: Request) -> Response:
     return PassedReply(answer.status_code, headers, whole)
 
 
+def is_of_a_web_page(request: Request) -> bool:
+    """Whether a browser sent it, which may have been led here from anywhere.
+
+    A page of a name that now leads to the loopback address looks like a call of one's own, but for
+    the name.
+    """
+    headers = request.headers
+    if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
+        return True
+    recorder: Recorder = request.state.services
+    return recorder.is_local and request.url.hostname not in LOOPBACK
+
+
 def _shown(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def unsigned(path: str) -> str:
+    """Without what a presigned URL has in its query: it is the caller's own signature."""
+    route, _, query = path.partition("?")
+    kept = [part for part in query.split("&") if not part.lower().startswith("x-amz-")]
+    return f"{route}?{'&'.join(kept)}" if any(kept) else route
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:

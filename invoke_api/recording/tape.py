@@ -68,7 +68,7 @@ class Tape:
                     raise
                 await self._write(rest, is_stream=True, complete=False)
                 raise Broken from error
-            except GeneratorExit:
+            except (GeneratorExit, asyncio.CancelledError):
                 log.info("%s %s: not recorded: the client left", self.method, self.path)
                 raise
         await self._write(rest, is_stream=True)

@@ -105,7 +105,7 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(text, dict):
             try:
                 re.compile(text["regex"])
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 yield f"{key} is no regular expression: {error}"
 
 

@@ -32,7 +32,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         value = _decode(text)
         if "\\u" in text:  # half of a pair may have been spelt
             json.dumps(value, ensure_ascii=False, default=str).encode()
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999 is one
         raise NotJson(str(error)) from None
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)

@@ -1,5 +1,6 @@
 """The events of ConverseStream: padded as Bedrock pads them, keys in alphabetical order."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,16 @@ from invoke_api.wire.eventstream import encode_headers, encode_payload
 def encode_event(kind: str, payload: Mapping[str, Any], padding: int) -> bytes:
     """One frame; `padding` in characters, as for a chunk."""
     padded = {**payload, "p": ALPHABET[:padding].decode()}
-    return encode_payload(_headers(kind), orjson.dumps(padded, option=orjson.OPT_SORT_KEYS))
+    return encode_payload(_headers(kind), encode_sorted(padded))
+
+
+def encode_sorted(document: Mapping[str, Any]) -> bytes:
+    """Compact JSON whose keys are in alphabetical order, as Converse has them."""
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits in what a model gives a tool
+        text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode()
 
 
 @lru_cache(maxsize=16)

@@ -186,15 +186,40 @@ def test_any_path_and_query_reach_the_service_as_they_are(upstream: str, tmp_pat
     assert document["request"]["path"] == path
 
 
-def test_a_web_page_gets_nothing_signed(upstream: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Origin": "https://example.com"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "example.com"},  # a name that leads to the loopback address
+    ],
+)
+def test_a_web_page_gets_nothing_signed(
+    upstream: str, tmp_path: Path, header: dict[str, str]
+) -> None:
     with recording(tmp_path, upstream) as url:
-        response, body = call(
-            url, "POST", f"/model/{SEVEN_B}/invoke", b"{}", Origin="https://example.com"
-        )
+        response, body = call(url, "POST", f"/model/{SEVEN_B}/invoke", b"{}", **header)
 
     assert response.status == 403
     assert json.loads(body) == {"Message": "The recorder signs no calls of web pages."}
     assert documents(tmp_path) == []
+
+
+def test_a_presigned_callers_signature_is_neither_sent_nor_kept(
+    upstream: str, tmp_path: Path
+) -> None:
+    query = "X-Amz-Signature=abc&X-Amz-Security-Token=def"
+    secrets = {"X-Api-Key": "ghi", "Proxy-Authorization": "jkl", "Cookie": "mno"}
+    with recording(tmp_path, upstream) as url:
+        response, _ = call(
+            url, "POST", f"/model/{SEVEN_B}/invoke?{query}", BODY.encode(), **secrets
+        )
+    [document] = documents(tmp_path)
+    text = json.dumps(document)
+
+    assert response.status == 200
+    assert document["request"]["path"] == f"/model/{SEVEN_B}/invoke"
+    assert not [secret for secret in ("abc", "def", "ghi", "jkl", "mno") if f"{secret}" in text]
 
 
 def test_a_service_that_is_not_there_is_a_503_and_a_line_in_the_log(tmp_path: Path) -> None:

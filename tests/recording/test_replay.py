@@ -164,6 +164,7 @@ def test_failures_come_back_too(url: str) -> None:
         late = runtime.invoke_model_with_response_stream(modelId=SEVEN_B, body='{"prompt":"late"}')
         with pytest.raises(EventStreamError, match="throttlingException"):
             list(late["body"])
+        late["body"].close()
         cut = runtime.invoke_model_with_response_stream(modelId=SEVEN_B, body='{"prompt":"cut"}')
         with pytest.raises(ProtocolError):
             list(cut["body"])
