@@ -22,7 +22,11 @@ from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_t
 
 BUDGET = 100.0  # microseconds
 PROMPT = "<s>[INST] What is your favourite condiment? [/INST]"
-BODY = {"prompt": PROMPT, "max_tokens": 400, "temperature": 0.7, "top_p": 0.7, "top_k": 50}
+SAMPLING = {"max_tokens": 400, "temperature": 0.7, "top_p": 0.7}
+BODIES = {  # by dialect
+    "mistral-text": {"prompt": PROMPT, **SAMPLING, "top_k": 50},
+    "mistral-chat": {"messages": [{"role": "user", "content": PROMPT}], **SAMPLING},
+}
 PATH = b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 
 
@@ -49,9 +53,9 @@ def measure(check: Callable[[], object]) -> float:
 
 
 def checks() -> Iterator[tuple[str, Callable[[], object]]]:
-    body = orjson.dumps(BODY)
     for model_id, model in load_registry(DEFAULT_REGISTRY).models.items():
-        yield f"body, {model_id}", lambda model=model: model.schema.parse(body)  # type: ignore[misc]  # mypy knows no type for it
+        body = orjson.dumps(BODIES[model.dialect_name])
+        yield f"body, {model_id}", lambda model=model, body=body: model.schema.parse(body)  # type: ignore[misc]  # mypy knows no type for it
     gate = Gate(auth="sigv4", credentials=Credentials({"AKID": KEY}))
     for size in (100, 10_000, 1_000_000):
         call = signed(body.ljust(size))

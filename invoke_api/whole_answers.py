@@ -13,7 +13,7 @@ from typing import Any
 import h11
 import hypercorn.protocol
 from hypercorn.events import Closed, RawData, Updated
-from hypercorn.protocol.events import Request
+from hypercorn.protocol.events import Body, EndBody, Event, Request
 from hypercorn.protocol.h11 import STREAM_ID
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import suppress_body
@@ -75,7 +75,10 @@ class WholeProtocol(OrderedProtocol):
 
 
 class WholeStream(HTTPStream):
-    """Hypercorn's side of one request, which holds the head until the body has begun."""
+    """Hypercorn's side of one request, which holds the head until the body has begun.
+
+    It holds each part of the request's body, too, until the next: the last goes with the end.
+    """
 
     def __init__(self, protocol: WholeProtocol) -> None:
         super().__init__(
@@ -91,6 +94,18 @@ class WholeStream(HTTPStream):
         )
         self._protocol = protocol
         self._start: Any = None
+        self._part = b""
+
+    async def handle(self, event: Event) -> None:
+        if self.closed or not isinstance(event, Body | EndBody):
+            await super().handle(event)
+            return
+        is_over = isinstance(event, EndBody)
+        if is_over or self._part:
+            body, self._part = self._part, b""
+            await self.app_put({"type": "http.request", "body": body, "more_body": not is_over})
+        if isinstance(event, Body):
+            self._part = bytes(event.data)
 
     async def app_send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
         start, self._start = self._start, None

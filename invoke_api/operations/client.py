@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import Receive
 
 from invoke_api.operations.stepping import Done, begin
@@ -76,15 +76,16 @@ async def read_body(request: Request) -> bytes:
     """
     parts = []
     size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size <= BODY_LIMIT:
-                parts.append(part)
-            elif size > DROP_LIMIT:
-                break
-    except ClientDisconnect:
-        raise ClientLeft from None
+    more = True
+    while more and size <= DROP_LIMIT:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= BODY_LIMIT:
+            parts.append(part)
+        more = message.get("more_body", False)
     if size > BODY_LIMIT:
         raise ValidationException(
             "1 validation error detected: Value at 'body' failed to satisfy constraint:"

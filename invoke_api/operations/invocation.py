@@ -123,13 +123,15 @@ async def to_invocation(
 
 def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> Entry:
     """The journal's entry of a call of which nothing is known yet but who says to be calling."""
+    headers = tuple(request.scope["headers"])
+    authorization = next((value for name, value in headers if name == b"authorization"), b"")
     entry = Entry(
         request_id=request_id(request),
         operation=operation,
         model_id=model_id,
-        headers=tuple(request.scope["headers"]),
+        headers=headers,
         body=raw[:LONGEST],
-        access_key_id=claimed_key(request.headers.get("Authorization", "")),
+        access_key_id=claimed_key(authorization.decode("latin-1")),
     )
     services_of(request).journal.add(entry)
     request.scope["entry"] = entry
