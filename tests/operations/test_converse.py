@@ -65,8 +65,9 @@ def ask(runtime: Any, model: str, **body: Any) -> dict[str, Any]:
 def stream(runtime: Any, model: str, **body: Any) -> list[tuple[str, dict[str, Any]]]:
     limits = {"maxTokens": 60}
     asked = {"messages": [USER], "inferenceConfig": limits, **body}
-    events = runtime.converse_stream(modelId=model, **asked)["stream"]
-    return [pair for event in events for pair in event.items()]
+    # A stream that fails leaves its socket to whoever closes it.
+    with closing(runtime.converse_stream(modelId=model, **asked)["stream"]) as events:
+        return [pair for event in events for pair in event.items()]
 
 
 @pytest.mark.parametrize("model", MODELS)
