@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypedDict
 
 from starlette.applications import Starlette
@@ -19,7 +20,6 @@ from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls, ClientLeft, read_body
-from invoke_api.operations.converse import converse, converse_stream
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.foundation_models import (
     get_foundation_model,
@@ -27,13 +27,13 @@ from invoke_api.operations.foundation_models import (
     list_foundation_models,
 )
 from invoke_api.operations.inference_profiles import get_inference_profile, list_inference_profiles
-from invoke_api.operations.invoke import invoke_model, invoke_model_with_response_stream
 from invoke_api.operations.logged import LoggedCalls
 from invoke_api.operations.logging_configuration import (
     delete_logging_configuration,
     get_logging_configuration,
     put_logging_configuration,
 )
+from invoke_api.operations.model_calls import MODEL_CALLS, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.replies import CutReply, Nothing, Reply, error_reply
@@ -62,22 +62,18 @@ HEALTH = [
     Route("/_emulator/health", health),
     Route("/_emulator/ready", ready),
 ]
-# Each goes by the name of its operation. The first ones also have a short way, see `Service`.
-OPERATIONS = {
-    "invoke": ("InvokeModel", invoke_model),
-    "invoke-with-response-stream": (
-        "InvokeModelWithResponseStream",
-        invoke_model_with_response_stream,
-    ),
-    "converse": ("Converse", converse),
-    "converse-stream": ("ConverseStream", converse_stream),
-}
-OPERATION = re.compile(f"^/model/(.*)/({'|'.join(OPERATIONS)})$")  # as Starlette's `path`
+MODEL_CALL = re.compile(f"^/model/(.*)/({'|'.join(MODEL_CALLS)})$")  # as Starlette's `path`
 LOGGING = "/logging/modelinvocations"
+# Each goes by the name of its operation. Calls of models also have a short way, see `Service`.
 BUILT = [
     *(
-        Route(f"/model/{{model_id:path}}/{path}", operation, methods=["POST"], name=name)
-        for path, (name, operation) in OPERATIONS.items()
+        Route(
+            f"/model/{{model_id:path}}/{path}",
+            partial(call_model, call=call),
+            methods=["POST"],
+            name=call.operation.name,
+        )
+        for path, call in MODEL_CALLS.items()
     ),
     Route(
         "/model/{model_id:path}/count-tokens", count_tokens, methods=["POST"], name="CountTokens"
@@ -137,14 +133,14 @@ class Service(Starlette):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope["type"] == "http" and OPERATION.match(scope["path"])
+        found = scope["type"] == "http" and MODEL_CALL.match(scope["path"])
         if not found or scope["method"] != "POST":
             await super().__call__(scope, receive, send)
             return
         scope["path_params"] = {"model_id": found[1]}
         request = Request(scope, receive, send)
         try:
-            response = await OPERATIONS[found[2]][1](request)
+            response = await call_model(request, MODEL_CALLS[found[2]])
         except (InvokeError, ClientLeft, Broken) as error:
             response = await _answer_expected(request, error)
         except Exception as error:
@@ -199,11 +195,8 @@ def create_app(
 
     around = []
     if invocation_log:
-        around.append(
-            Middleware(
-                LoggedCalls, log=invocation_log, configurations=configurations, registry=registry
-            )
-        )
+        logged = partial(LoggedCalls, log=invocation_log, configurations=configurations)
+        around.append(Middleware(logged, registry=registry))
     # The short way knows neither recordings nor what is around.
     app = (Starlette if recordings or around else Service)(
         routes=HEALTH + (CONTROL if control else []) + (REPLAYED if recordings else ROUTES),

@@ -93,8 +93,8 @@ async def _serve(
     app: Starlette,
     listener: socket,
     calls: Calls,
-    tls: Tls | None,
-    following: Coroutine[None, None, None] | None,
+    tls: Tls | None = None,
+    following: Coroutine[None, None, None] | None = None,
 ) -> None:
     stop = stop_signal()
     log.info("Invoke API %s listens on %s", __version__, to_url(listener, tls))
@@ -187,15 +187,8 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = _listen(settings.host, settings.port)
     calls = Calls()
-    asyncio.run(
-        _serve(
-            create_recorder(upstream, writer, calls, is_local=not settings.allow_anonymous),
-            listener,
-            calls,
-            None,
-            None,
-        )
-    )
+    recorder = create_recorder(upstream, writer, calls, is_local=not settings.allow_anonymous)
+    asyncio.run(_serve(recorder, listener, calls))
 
 
 @main.command(

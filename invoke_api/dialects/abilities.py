@@ -23,7 +23,6 @@ class Abilities:
     template: str = "chat"
     system: bool = True
     documents: bool = True
-    images: bool = False
     tools: bool = True
     streams_tools: bool = False
     stop_sequences: bool = True
@@ -56,5 +55,4 @@ def _lacks(
 
 
 def _lacking_field(name: str) -> str:
-    plain = name.rpartition(".")[2] if name == "stopSequences" else name
-    return f"This model doesn't support the {name} field. Remove {plain} and try again."
+    return f"This model doesn't support the {name} field. Remove {name} and try again."

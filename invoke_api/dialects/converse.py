@@ -125,6 +125,8 @@ def _texts(blocks: Sequence[Block]) -> Iterator[str]:
             yield block["guardContent"]["text"]["text"]
         elif "document" in block:
             yield read_document(block["document"])
+        elif "json" in block:  # in results of tools only
+            yield json.dumps(to_plain(block["json"]), ensure_ascii=False)
         else:
             [kind] = block.keys() & KINDS or {"content"}
             raise ValidationException(LACKING.get(kind, LACKING_BLOCK.format(kind=kind)))
@@ -146,22 +148,8 @@ KINDS = {
 
 
 def _result(result: Block) -> Message:
-    texts = [
-        block["text"]
-        if "text" in block
-        else json.dumps(to_plain(block["json"]), ensure_ascii=False)
-        if "json" in block
-        else read_document(block["document"])
-        if "document" in block
-        else _refuse(block)
-        for block in result["content"]
-    ]
-    content = "\n\n".join(texts)
+    content = "\n\n".join(_texts(result["content"]))
     return {"role": "tool", "tool_call_id": result["toolUseId"], "content": content}
-
-
-def _refuse(block: Block) -> str:
-    raise ValidationException(LACKING_BLOCK.format(kind=next(iter(block))))
 
 
 def _call(use: Block) -> Message:

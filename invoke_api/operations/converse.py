@@ -1,7 +1,7 @@
 """Converse and ConverseStream."""
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from random import randint
 from typing import Any
 
@@ -9,15 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.protocol import Delta
-from invoke_api.config_files import load_schema
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.operations.answering import first_of, to_frames, whole
+from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
-from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared, open_invocation
+from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared
 from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import EventStream, Reply, request_id
-from invoke_api.validation.coral import CoralSchema
 from invoke_api.wire.chunks import LONGEST, SHORTEST
 from invoke_api.wire.converse_events import encode_event, encode_sorted
 
@@ -36,26 +35,9 @@ OPTIONS = {
 ConverseInvocation = Invocation[ConverseWriter]
 
 
-async def converse(request: Request) -> Response:
-    check = partial(prepare_converse, request, CONVERSE)
-    invocation = await open_invocation(request, CONVERSE.name, check, weigh)
-    return await answer_converse(request, invocation)
-
-
-async def converse_stream(request: Request) -> Response:
-    check = partial(prepare_converse, request, CONVERSE_STREAM)
-    invocation = await open_invocation(request, CONVERSE_STREAM.name, check, weigh)
-    return await answer_converse_stream(request, invocation)
-
-
-def weigh(raw: bytes) -> int:
+def weigh_converse(raw: bytes) -> int:
     """A document, however short, may hide much, and takes its time to be read."""
     return LONG_BODY + 1 if b'"document"' in raw else len(raw)
-
-
-@cache
-def schema() -> CoralSchema:
-    return CoralSchema(load_schema("converse.json"))
 
 
 def prepare_converse(
@@ -66,7 +48,7 @@ def prepare_converse(
     Raises `InvokeError`s.
     """
     call = admit(request, raw, operation)
-    asked = schema().parse(raw)
+    asked = coral_schema("converse.json").parse(raw)
     conversation = to_conversation(asked, call.model, stream=operation is CONVERSE_STREAM)
     options = {name: _at(asked, path) for name, path in OPTIONS.items()}
     named = {name: value for name, value in options.items() if value}

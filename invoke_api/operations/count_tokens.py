@@ -2,7 +2,6 @@
 
 import asyncio
 from base64 import b64decode
-from functools import cache
 from typing import Any
 
 import orjson
@@ -11,8 +10,8 @@ from starlette.responses import Response
 
 from engine.errors import EngineError
 from invoke_api.authentication.gate import Caller
-from invoke_api.config_files import load_schema
 from invoke_api.identifiers import parse_identifier
+from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import BODY_LIMIT, read_body
 from invoke_api.operations.conversation import to_conversation
@@ -20,7 +19,6 @@ from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.invocation import aside
 from invoke_api.operations.replies import Reply, request_id
 from invoke_api.operations.services import services_of
-from invoke_api.validation.coral import CoralSchema
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.front_door_errors import SerializationException
@@ -35,7 +33,7 @@ async def count_tokens(request: Request) -> Response:
     def check() -> tuple[Caller, dict[str, Any]]:
         caller = admit_caller(request, raw)
         check_query(COUNT_TOKENS, {"modelId": request.path_params["model_id"]})
-        asked: dict[str, Any] = schema().parse(raw)["input"]
+        asked: dict[str, Any] = coral_schema("count_tokens.json").parse(raw)["input"]
         return caller, asked
 
     caller, asked = await aside(len(raw), check)
@@ -48,11 +46,6 @@ async def count_tokens(request: Request) -> Response:
     # In a thread, however short it is: some tokenizers are slow at their first use.
     tokens = await asyncio.to_thread(_count, request, asked, caller.region)
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
-
-
-@cache
-def schema() -> CoralSchema:
-    return CoralSchema(load_schema("count_tokens.json"))
 
 
 def _read_blob(encoded: str) -> bytes:

@@ -64,7 +64,7 @@ async def open_invocation(
     request: Request,
     operation: str,
     prepare: Callable[[bytes], Prepared[W]],
-    weigh: Callable[[bytes], int] = len,
+    weigh: Callable[[bytes], int],
 ) -> Invocation[W]:
     """All checks of the front door, which `prepare` makes; then the rules, if any.
 

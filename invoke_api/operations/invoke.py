@@ -10,7 +10,7 @@ from engine.protocol import Delta
 from invoke_api.dialects import Writer
 from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.call import Operation, admit
-from invoke_api.operations.invocation import Invocation, Prepared, open_invocation
+from invoke_api.operations.invocation import Invocation, Prepared
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
 
@@ -20,18 +20,7 @@ INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
 )
 
 
-async def invoke_model(request: Request) -> Response:
-    check = partial(prepare, request, INVOKE_MODEL)
-    return await answer_whole(request, await open_invocation(request, INVOKE_MODEL.name, check))
-
-
-async def invoke_model_with_response_stream(request: Request) -> Response:
-    operation = INVOKE_MODEL_WITH_RESPONSE_STREAM
-    check = partial(prepare, request, operation)
-    return await answer_streamed(request, await open_invocation(request, operation.name, check))
-
-
-def prepare(request: Request, operation: Operation, raw: bytes) -> Prepared[Writer]:
+def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepared[Writer]:
     """The front door's checks, the body's last, as on Bedrock. Raises `InvokeError`s."""
     call = admit(request, raw, operation)
     body, dialect = call.model.schema.parse(raw), call.model.dialect
@@ -47,14 +36,14 @@ def prepare(request: Request, operation: Operation, raw: bytes) -> Prepared[Writ
     )
 
 
-async def answer_whole(request: Request, invocation: Invocation[Writer]) -> Response:
+async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Response:
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     more = invocation.metrics().to_headers() | invocation.call.repeated
     return Reply(request, invocation.writer.reply(text, finish), more=more)
 
 
-async def answer_streamed(request: Request, invocation: Invocation[Writer]) -> Response:
+async def answer_invoke_stream(request: Request, invocation: Invocation[Writer]) -> Response:
     frames = to_frames(invocation.deltas(), partial(_to_frame, invocation))
     first = await first_of(request, frames)
     return EventStream(request, first, frames, more=invocation.call.repeated)

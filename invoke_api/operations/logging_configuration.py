@@ -1,29 +1,21 @@
 """PutModelInvocationLoggingConfiguration, and Get and Delete."""
 
-from functools import cache
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.config_files import load_schema
+from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import services_of
-from invoke_api.validation.coral import CoralSchema
-
-
-@cache
-def schema() -> CoralSchema:
-    return CoralSchema(load_schema("logging_configuration.json"))
 
 
 async def put_logging_configuration(request: Request) -> Response:
     """Bucket, log group and role are kept and given back, and nothing is sent there."""
     body = await read_body(request)
     caller = admit_caller(request, body)
-    configuration = schema().parse(body)["loggingConfig"]
+    configuration = coral_schema("logging_configuration.json").parse(body)["loggingConfig"]
     configurations = services_of(request).logging
     configurations.put(caller.account_id, caller.region, configuration)
     return Reply(request, b"{}")

@@ -51,6 +51,14 @@ def _kept(headers: Iterable[tuple[str, str]], http_version: str) -> Iterator[tup
             yield name, value
 
 
+def asked_headers(request: Request) -> list[tuple[str, str]]:
+    """The headers of a request as text."""
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in request.scope["headers"]
+    ]
+
+
 def raw_path(request: Request) -> str:
     """The path as it came, with its query."""
     query: bytes = request.scope["query_string"]

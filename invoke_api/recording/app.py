@@ -18,17 +18,23 @@ from invoke_api.authentication.gate import claimed_region
 from invoke_api.cassettes.files import CassetteWriter
 from invoke_api.journal import redacted
 from invoke_api.operations.client import Calls, ClientLeft, read_body
-from invoke_api.operations.passing import PassedReply, PassedStream, passed_headers, raw_path
+from invoke_api.operations.passing import (
+    PassedReply,
+    PassedStream,
+    asked_headers,
+    passed_headers,
+    raw_path,
+)
 from invoke_api.operations.replies import Nothing, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
+from invoke_api.settings import is_loopback
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException
 from invoke_api.wire.front_door_errors import KeyDenied
 from invoke_api.wire.headers import EVENT_STREAM
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 METHODS = ["GET", "POST", "PUT", "DELETE"]  # those of botocore's models of bedrock
 
 
@@ -85,7 +91,7 @@ async def record(request: Request) -> Response:
         request_body=body,
     )
     connection = AsyncExitStack()
-    sending = upstream.send(request.method, path, _headers(request), body, region)
+    sending = upstream.send(request.method, path, asked_headers(request), body, region)
     watched = partial(recorder.calls.unless_client_leaves, request.receive)
     try:
         answer = await watched(connection.enter_async_context(sending))
@@ -117,7 +123,7 @@ def is_of_a_web_page(request: Request) -> bool:
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         return True
     recorder: Recorder = request.state.services
-    return recorder.is_local and request.url.hostname not in LOOPBACK
+    return recorder.is_local and not is_loopback(request.url.hostname or "")
 
 
 def _shown(error: Exception) -> str:
@@ -129,13 +135,6 @@ def unsigned(path: str) -> str:
     route, _, query = path.partition("?")
     kept = [part for part in query.split("&") if not part.lower().startswith("x-amz-")]
     return f"{route}?{'&'.join(kept)}" if any(kept) else route
-
-
-def _headers(request: Request) -> list[tuple[str, str]]:
-    return [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in request.scope["headers"]
-    ]
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

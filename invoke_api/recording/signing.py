@@ -10,11 +10,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ProfileNotFound
 from botocore.tokens import ScopedEnvTokenProvider
 
+from invoke_api.operations.passing import HOP_BY_HOP
+
 # What the caller's own signature was made of, and what belongs to one connection only.
 DROPPED = {
     *("authorization", "host", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"),
-    *("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer"),
-    *("transfer-encoding", "upgrade", "content-length", "expect", "cookie"),
+    *HOP_BY_HOP,
+    *("connection", "proxy-authorization", "content-length", "expect", "cookie"),
 }
 
 Headers = list[tuple[str, str]]

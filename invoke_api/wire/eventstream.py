@@ -7,7 +7,7 @@ all before it. Lengths and CRCs are unsigned 32-bit big-endian numbers.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from struct import error as struct_error
-from struct import pack, unpack
+from struct import pack, unpack, unpack_from
 from zlib import crc32
 
 OVERHEAD = 16  # the prelude's 8 bytes and the two CRCs
@@ -115,12 +115,13 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
     Raises `FrameError` for a length that no frame has.
     """
     frames = []
-    while len(data) >= 4:
-        (total,) = unpack("!I", data[:4])
+    at = 0
+    while len(data) >= at + 4:
+        (total,) = unpack_from("!I", data, at)
         if not OVERHEAD <= total <= LONGEST:
             raise FrameError(f"no frame is {total} bytes long")
-        if len(data) < total:
+        if len(data) < at + total:
             break
-        frames.append(data[:total])
-        data = data[total:]
-    return frames, data
+        frames.append(data[at : at + total])
+        at += total
+    return frames, data[at:]

@@ -186,6 +186,13 @@ def test_any_path_and_query_reach_the_service_as_they_are(upstream: str, tmp_pat
     assert document["request"]["path"] == path
 
 
+def test_every_loopback_address_is_this_machine(upstream: str, tmp_path: Path) -> None:
+    with recording(tmp_path, upstream, "--host", "127.0.0.2") as url:
+        response, _ = call(url, "GET", "/foundation-models")
+
+    assert (url.rpartition(":")[0], response.status) == ("http://127.0.0.2", 200)
+
+
 @pytest.mark.parametrize(
     "header",
     [
