@@ -9,7 +9,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hypercorn.protocol.h2 import H2Protocol
 
-from invoke_api import goaway
+from invoke_api.connections import goaway
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, engine_running

@@ -1,6 +1,6 @@
 """The one header that h11 puts elsewhere."""
 
-from invoke_api.header_order import put_in_order
+from invoke_api.connections.header_order import put_in_order
 
 HEAD = b"HTTP/1.1 200 \r\nDate: now\r\nContent-Type: x\r\nConnection: keep-alive\r\nA: b\r\n"
 

@@ -1,31 +1,69 @@
-"""Whole answers over HTTP/1.1, written without h11, which costs more than all that is sent.
+"""Plain requests and answers over HTTP/1.1 without h11, which costs more than all the rest.
 
-h11 (0.16) checks each header of a response with regular expressions, copies them all, and follows
-head, body and end through its states; Hypercorn (0.18) makes events of them. An answer of a known
-length on a connection that stays open needs none of this: it is written at once, and a new h11
-connection reads the next request. Every other answer goes the usual way.
+h11 (0.16) checks each header with regular expressions, copies them all, and follows head, body and
+end through its states; Hypercorn (0.18) makes events of them. A request that came whole is read at
+once, an answer of a known length on a connection that stays open is written at once, and h11 sees
+neither. Everything else goes the usual way; if only the answer does, h11 is shown the request then.
 """
 
-from collections.abc import Iterable
 from time import time
 from typing import Any
 
 import h11
 import hypercorn.protocol
 from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as HypercornEvent
 from hypercorn.protocol.events import Body, EndBody, Event, Request
 from hypercorn.protocol.h11 import STREAM_ID
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import suppress_body
 
-from invoke_api.header_order import OrderedProtocol
-
-# RFC 9110, 5.5, says of what a field may be made: tab, space, visible characters, obs-text.
-LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
+from invoke_api.connections.header_order import OrderedProtocol
+from invoke_api.connections.whole import WholeRequest, encode_whole, read_whole
 
 
 class WholeProtocol(OrderedProtocol):
-    """Hypercorn's HTTP/1.1, which can be given the bytes of an answer."""
+    """Hypercorn's HTTP/1.1, which asks h11 only about requests and answers that are not plain."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
+        super().__init__(*args, **kwargs)
+        self._unread = b""  # a request that is being answered, and that h11 has not seen
+
+    async def handle(self, event: HypercornEvent) -> None:
+        if isinstance(event, RawData):
+            request = read_whole(event.data) if self._is_between_requests() else None
+            if request:
+                self._unread = event.data
+                await self.send(Updated(idle=False))
+                await self._answer(request)
+                return
+            self._show_h11()
+        await super().handle(event)
+
+    def _is_between_requests(self) -> bool:
+        if self.stream:
+            return False
+        states = (self.connection.our_state, self.connection.their_state)
+        return states == (h11.IDLE, h11.IDLE) and not self.connection.trailing_data[0]
+
+    async def _answer(self, request: WholeRequest) -> None:
+        await self._open_stream("POST", request.target, request.headers)
+        if self.stream:  # or the service does not want the request at all
+            await self.stream.handle(Body(stream_id=STREAM_ID, data=request.body))
+        if self.stream:
+            await self.stream.handle(EndBody(stream_id=STREAM_ID))
+
+    def _show_h11(self) -> None:
+        """Have h11 read what was read without it, for it is to write the answer after all."""
+        data, self._unread = self._unread, b""
+        if data:
+            self.connection.receive_data(data)
+            while not isinstance(self.connection.next_event(), h11.EndOfMessage):
+                pass
+
+    async def _send_h11_event(self, event: Any) -> None:  # noqa: ANN401 - h11's
+        self._show_h11()
+        await super()._send_h11_event(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Nothing, for Hypercorn decodes every header here, and again in what comes next."""
@@ -36,14 +74,24 @@ class WholeProtocol(OrderedProtocol):
             await super()._check_protocol(request)
             await super()._create_stream(request)
             return
+        method = request.method.decode("ascii").upper()
+        await self._open_stream(method, request.target, headers, request.http_version.decode())
+
+    async def _open_stream(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        http_version: str = "1.1",
+    ) -> None:
         self.stream = WholeStream(self)
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
                 headers=headers,
-                http_version=request.http_version.decode(),
-                method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
+                http_version=http_version,
+                method=method,
+                raw_path=target,
                 state=self.connection_state,
             )
         )
@@ -53,7 +101,7 @@ class WholeProtocol(OrderedProtocol):
     def is_waiting(self) -> bool:
         """For an answer to a whole request, after which there may be another over HTTP/1.1."""
         states = (self.connection.our_state, self.connection.their_state)
-        return states == (h11.SEND_RESPONSE, h11.DONE)
+        return bool(self._unread) or states == (h11.SEND_RESPONSE, h11.DONE)
 
     async def answer(self, answer: bytes) -> None:
         """Write it, and do as Hypercorn does after the end of a response."""
@@ -63,6 +111,13 @@ class WholeProtocol(OrderedProtocol):
         if self.context.terminated.is_set() or not self.is_waiting():
             await self.send(Closed())
             return
+        if self._unread:
+            self._unread = b""
+        else:
+            self._start_afresh()
+        await self.send(Updated(idle=True))
+
+    def _start_afresh(self) -> None:
         data, is_closed = self.connection.trailing_data
         self.connection = h11.Connection(
             h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
@@ -71,7 +126,6 @@ class WholeProtocol(OrderedProtocol):
             self.connection.receive_data(data)
         if is_closed:
             self.connection.receive_data(b"")
-        await self.send(Updated(idle=True))
 
 
 class WholeStream(HTTPStream):
@@ -135,23 +189,6 @@ class WholeStream(HTTPStream):
 
 def _is(message: Any, kind: str) -> bool:  # noqa: ANN401 - ASGI's
     return message is not None and message["type"] == kind
-
-
-def encode_whole(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes | None:
-    """The answer, as h11 would write it; None if it has reasons to write another."""
-    lines = [b"%b: %b" % (name, value.strip()) for name, value in headers]
-    fields = {name.lower(): value for name, value in headers}
-    if (
-        fields.get(b"content-length") != b"%d" % len(body)
-        or fields.get(b"connection", b"keep-alive") != b"keep-alive"
-        or b"transfer-encoding" in fields
-        or len(fields) < len(lines)
-    ):
-        return None
-    head = b"\r\n".join([b"HTTP/1.1 %d " % status, *lines])
-    if head.translate(None, LEGAL) != b"\r\n" * len(lines):
-        return None
-    return b"%b\r\n\r\n%b" % (head, body)
 
 
 def install() -> None:

@@ -5,8 +5,8 @@ RFC 9113, 6.8, lets the streams that are open then finish. But h2 (4.4.1; python
 1181) marks the connection closed and drops what waits to be sent, and Hypercorn (0.18) hangs up,
 so such a client loses the end of its answer without an error. Here a GOAWAY with NO_ERROR leaves
 the open streams alone, and the connection is closed after the last of them: a Node process would
-otherwise stay until the keep-alive time is over. `tests/test_goaway.py` fails when this is no
-longer enough, and when stock Hypercorn no longer needs it.
+otherwise stay until the keep-alive time is over. `tests/connections/test_goaway.py` fails when this
+is no longer enough, and when stock Hypercorn no longer needs it.
 """
 
 from contextlib import suppress

@@ -1,0 +1,1 @@
+"""What Hypercorn does with connections, changed where clients or speed need it."""

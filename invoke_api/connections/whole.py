@@ -1,0 +1,63 @@
+"""The bytes of whole requests and answers over HTTP/1.1, as h11 would read and write them.
+
+Only the plainest are known here: a POST with a body of a known length and each header once, which
+is what SDKs send, and an answer likewise. All others are h11's to read, to refuse, and to write.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# RFC 9110, 5.1 and 5.5, and h11's idea of a target.
+FIELD = rb"\r\n[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*"
+HEAD = re.compile(rb"POST ([\x21-\x7e]+) HTTP/1\.1(?:%b)+" % FIELD)
+# Of what an answer's may be made: tab, space, visible characters, obs-text.
+LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
+# What these ask for goes beyond a body and its answer.
+DEMANDING = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRequest:
+    """Names of headers are in small letters."""
+
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def read_whole(data: bytes) -> WholeRequest | None:
+    """The one request that this is; None if it is anything else, or nothing plain."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    found = HEAD.fullmatch(head)
+    if not found:
+        return None
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    headers = [(name.lower(), value.strip()) for name, _, value in lines]
+    fields = dict(headers)
+    if (
+        fields.get(b"content-length") != b"%d" % len(body)
+        or b"host" not in fields
+        or fields.get(b"connection", b"keep-alive") != b"keep-alive"
+        or not DEMANDING.isdisjoint(fields)
+        or len(fields) < len(headers)
+    ):
+        return None
+    return WholeRequest(found[1], headers, body)
+
+
+def encode_whole(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+    """The answer, as h11 would write it; None if it has reasons to write another."""
+    lines = [b"%b: %b" % (name, value.strip()) for name, value in headers]
+    fields = {name.lower(): value for name, value in headers}
+    if (
+        fields.get(b"content-length") != b"%d" % len(body)
+        or fields.get(b"connection", b"keep-alive") != b"keep-alive"
+        or b"transfer-encoding" in fields
+        or len(fields) < len(lines)
+    ):
+        return None
+    head = b"\r\n".join([b"HTTP/1.1 %d " % status, *lines])
+    if head.translate(None, LEGAL) != b"\r\n" * len(lines):
+        return None
+    return b"%b\r\n\r\n%b" % (head, body)
