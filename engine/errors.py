@@ -3,6 +3,7 @@
 EngineError
 ├── RequestRefused     the request asks for something that no engine does
 ├── ChatRefused        the messages are no conversation that the model can read
+├── SchemaRefused      no answer can be held to the JSON schema that is given
 ├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
 ├── EngineBusy         the queue is full
 ├── EngineTimeout      no token came in time
@@ -12,7 +13,7 @@ EngineError
 
 
 class EngineError(Exception):
-    """Base of all engine errors; the message is for operators, not for clients."""
+    """Base of all engine errors; the message is for operators, unless said otherwise."""
 
 
 class RequestRefused(EngineError):
@@ -22,8 +23,12 @@ class RequestRefused(EngineError):
 class ChatRefused(EngineError):
     """The messages or tools can't be written as the model reads them; the message says why.
 
-    It is mistral-common's, and of all engine errors' the only one meant for clients.
+    It is mistral-common's, and meant for clients.
     """
+
+
+class SchemaRefused(EngineError):
+    """The engine can't hold an answer to this JSON schema; the message, for clients, says why."""
 
 
 class PromptTooLong(EngineError):

@@ -15,7 +15,8 @@ Status = Literal["cold", "loading", "ready", "failed"]
 class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
 
-    `spelled` has the tokens by which a model calls tools written out in the text.
+    `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
+    JSON Schema that the answer must be an instance of, written as JSON.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     spelled: bool = False
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
 
 import asyncio
+import json
 from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain
 
+from engine.instances import make_instance
 from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
@@ -22,6 +24,8 @@ SENTENCES = (
 
 class ScriptedEngine:
     """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
+
+    Where a schema is asked for, the answer is an instance of it.
 
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
     """
@@ -64,18 +68,23 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            yield transcript.push_all(self._tokens(request.prompt))
+            yield transcript.push_all(self._tokens(request))
         finally:
             self._running -= 1
 
-    def _tokens(self, prompt: tuple[int, ...]) -> Iterable[int]:
+    def _tokens(self, request: GenerationRequest) -> Iterable[int]:
         """What this engine says to a prompt, however it is sampled."""
         tokenizer = self.tokenizer()
+        digest = sha256(repr(request.prompt).encode()).hexdigest()
+        words = f"Scripted answer {digest[:8]}."
+        if request.schema:
+            instance = make_instance(json.loads(request.schema), words)
+            text = json.dumps(instance, ensure_ascii=False)
+            return chain(tokenizer.encode_text(text), (tokenizer.eos,))
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
-        digest = sha256(repr(prompt).encode()).hexdigest()
         space = " " if tokenizer.is_spaced else ""
-        first = tokenizer.encode_text(f"{space}Scripted answer {digest[:8]}.")
+        first = tokenizer.encode_text(space + words)
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
         return chain(first, *(self._sentences[number] for number in order), (tokenizer.eos,))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sentencepiece import SentencePieceProcessor
 
@@ -139,16 +139,24 @@ def _named_controls(processor: SentencePieceProcessor) -> dict[str, int]:
     return {piece: token for piece, token in controls.items() if not piece.startswith("[control_")}
 
 
-# Name in the registry: the file inside mistral-common, whether it puts a space in front, and a gap.
+class Version(NamedTuple):
+    """`file` is inside mistral-common; the others are `SentencePieceTokenizer`'s."""
+
+    file: str
+    dummy_prefix: bool = False
+    gap: int = 0
+
+
+# By their names in the registry.
 # Guess: v2 and later put none. Bedrock's recorded count for Small 2402 fits only so; the counts
 # recorded for 7B (v1) fit either way, and mistral-common's reference puts the space there.
 MISTRAL = {
-    "v1": ("tokenizer.model.v1", True, 0),
-    "v2": ("mistral_instruct_tokenizer_240216.model.v2", False, 0),
-    "v3": ("mistral_instruct_tokenizer_240323.model.v3", False, 0),
-    "v7": ("mistral_instruct_tokenizer_241114.model.v7m1", False, 0),
+    "v1": Version("tokenizer.model.v1", dummy_prefix=True),
+    "v2": Version("mistral_instruct_tokenizer_240216.model.v2"),
+    "v3": Version("mistral_instruct_tokenizer_240323.model.v3"),
+    "v7": Version("mistral_instruct_tokenizer_241114.model.v7m1"),
     # The same pieces as v1, where v3 has them: for weights that both kinds of prompts share.
-    "v1-in-v3": ("tokenizer.model.v1", True, 768),
+    "v1-in-v3": Version("tokenizer.model.v1", dummy_prefix=True, gap=768),
 }
 
 
@@ -162,5 +170,7 @@ def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
         from engine.tekken import load_tekken  # mistral-common takes 0.7 s to import
 
         return load_tekken(weights)
-    file, dummy_prefix, gap = MISTRAL[name]
-    return SentencePieceTokenizer(carried(file), dummy_prefix=dummy_prefix, gap=gap)
+    version = MISTRAL[name]
+    return SentencePieceTokenizer(
+        carried(version.file), dummy_prefix=version.dummy_prefix, gap=version.gap
+    )

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EngineDead
+from engine.errors import EngineDead, SchemaRefused
 from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
@@ -90,6 +90,7 @@ class VllmEngine:
         return self._tokenizer
 
     async def generate(self, request: GenerationRequest) -> Deltas:
+        from vllm.exceptions import VLLMValidationError
         from vllm.v1.engine.exceptions import EngineDeadError
 
         transcript = Transcript(self.tokenizer(), request)
@@ -108,6 +109,10 @@ class VllmEngine:
                             return
         except EngineDeadError as error:
             raise EngineDead(str(error)) from error
+        except VLLMValidationError as error:
+            if not request.schema:
+                raise
+            raise SchemaRefused(str(error)) from error
 
     async def close(self) -> None:
         if self._state.status == "loading":
@@ -171,7 +176,7 @@ class VllmEngine:
 
     def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
         return SamplingParams(
@@ -186,6 +191,7 @@ class VllmEngine:
             ignore_eos=True,
             stop_token_ids=[self.tokenizer().eos],
             output_kind=RequestOutputKind.DELTA,
+            structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
         )
 
 

@@ -50,6 +50,7 @@ OWNERS = {
     "pypdf": {"invoke_api/dialects"},
     "httpx": {"invoke_api/recording"},
     "jsonschema": {
+        "engine/instances",
         "invoke_api/cassettes",
         "invoke_api/registry",
         "invoke_api/rules",

@@ -18,7 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.mistral_files import carried
+from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +98,7 @@ def write_checkpoint(demo: Demo, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(_config(demo, tokenizer), indent=2))
     (folder / "generation_config.json").write_text("{}")
+    shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
     halves = {key: weight.to(torch.bfloat16).contiguous() for key, weight in weights.items()}
     save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
 

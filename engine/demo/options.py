@@ -7,6 +7,10 @@ OPTIONS: Mapping[str, Any] = {
     "enforce_eager": True,
     "kv_cache_memory_bytes": 256 * 1024**2,
     "use_tqdm_on_load": False,
+    # What holds an answer to a JSON schema needs the tokenizer; a toy would fill it with blanks.
+    "skip_tokenizer_init": False,
+    "tokenizer_mode": "mistral",
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 
 # The dense checkpoint has the ids of tokenizer v3. By a registry's tokenizer, what its prompts are

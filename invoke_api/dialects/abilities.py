@@ -17,7 +17,8 @@ class Abilities:
     """What a model can do: User Guide, conversation-inference-supported-models-features.
 
     `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
-    whether a turn of the assistant may have text beside calls of tools.
+    whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
+    answers can be held to a JSON schema.
     """
 
     template: str = "chat"
@@ -27,6 +28,7 @@ class Abilities:
     streams_tools: bool = False
     stop_sequences: bool = True
     mixes: bool = False
+    schemas: bool = False
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
@@ -49,9 +51,13 @@ def _lacks(
     yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
     stops = bool(inference.get("stopSequences"))
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
-    # Guess, like the sentence before; no engine here can be held to a schema.
-    yield "textFormat" in body.get("outputConfig", {}), _lacking_field("outputConfig.textFormat")
-    yield "effort" in body.get("outputConfig", {}), _lacking_field("outputConfig.effort")
+    output = body.get("outputConfig", {})
+    # Guess, like the sentence before.
+    yield (
+        "textFormat" in output and not abilities.schemas,
+        _lacking_field("outputConfig.textFormat"),
+    )
+    yield "effort" in output, _lacking_field("outputConfig.effort")
 
 
 def _lacking_field(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke_api.dialects.abilities import Abilities
 from invoke_api.dialects.documents import read_document
-from invoke_api.dialects.mistral_chat import to_plain
+from invoke_api.dialects.plain import to_plain
 from invoke_api.wire.errors import ValidationException
 
 Block = Mapping[str, Any]

@@ -1,5 +1,6 @@
 """From Converse to a model: its own body's parameters, and the prompt by its own template."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,8 +37,25 @@ def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
                 f"Malformed input request: #: extraneous key [{name}] is not permitted,"
                 " please reformat your input and try again."
             )
+    if "textFormat" in asked.get("outputConfig", {}):
+        body["response_format"] = _to_format(asked["outputConfig"]["textFormat"])
     prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
     return {**prompt, **body, **more}
+
+
+def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's own `response_format`. Raises `ValidationException`; guess for its words."""
+    definition = text_format["structure"]["jsonSchema"]
+    try:
+        schema = json.loads(definition["schema"])
+    except (ValueError, RecursionError):
+        schema = None
+    if not isinstance(schema, dict):
+        raise ValidationException(
+            "The value at outputConfig.textFormat.structure.jsonSchema.schema must be a JSON object"
+            " that is written as a string."
+        )
+    return {"type": "json_schema", "json_schema": {**definition, "schema": schema}}
 
 
 def encode_chat(

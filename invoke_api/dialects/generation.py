@@ -1,15 +1,21 @@
 """The engine's request, of a body that has passed its model's schema and of its prompt's tokens."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from engine.errors import SchemaRefused
 from engine.protocol import GenerationRequest
+from invoke_api.dialects.plain import to_plain
 
 
 def to_generation(
     body: Mapping[str, Any], prompt: tuple[int, ...], request_id: str, *, spelled: bool
 ) -> GenerationRequest:
-    """All of Mistral's bodies have these parameters by the same names, their defaults filled in."""
+    """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
+
+    Raises `SchemaRefused` for a response format without its schema.
+    """
     return GenerationRequest(
         request_id=request_id,
         prompt=prompt,
@@ -19,4 +25,18 @@ def to_generation(
         top_k=body.get("top_k", 0),  # some models have it off by default, others do not have it
         stop=tuple(body["stop"]),
         spelled=spelled,
+        schema=_to_schema(body.get("response_format", {})),
     )
+
+
+def _to_schema(wanted: Mapping[str, Any]) -> str | None:
+    """OpenAI's `response_format`, which the User Guide names for open-weight models."""
+    match wanted.get("type"):
+        case "json_schema":
+            schema = wanted.get("json_schema", {}).get("schema")
+            if schema is None:
+                raise SchemaRefused("response_format.json_schema.schema: Field required")
+            return json.dumps(to_plain(schema))
+        case "json_object":
+            return '{"type": "object"}'
+    return None

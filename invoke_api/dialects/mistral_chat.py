@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from engine.tool_calls import MARK, ToolCall
 from invoke_api.dialects.calls import CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
+from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 
@@ -104,24 +104,6 @@ def _refuse_media(messages: Sequence[Mapping[str, Any]]) -> None:
             kind = part.get("type") if isinstance(part, dict) else None
             if isinstance(kind, str) and kind != "text":
                 raise ChatRefused(f"The engine behind this model takes text only, and no {kind}.")
-
-
-def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """The same with the numbers that Python's JSON knows, in place of those that keep digits."""
-    # Loops, for a comprehension takes a second frame a level, and bodies may have 512 of them.
-    if isinstance(value, dict):
-        plain: dict[str, Any] = {}
-        for key, inner in value.items():
-            plain[key] = to_plain(inner)
-        return plain
-    if isinstance(value, list):
-        row: list[Any] = []
-        for inner in value:
-            row.append(to_plain(inner))  # noqa: PERF401 - as above
-        return row
-    if isinstance(value, Decimal):
-        return float(value)
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _text(message: Mapping[str, Any]) -> str:

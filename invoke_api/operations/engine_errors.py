@@ -11,6 +11,7 @@ from engine.errors import (
     EngineTimeout,
     PromptTooLong,
     RequestRefused,
+    SchemaRefused,
 )
 from invoke_api.wire.errors import (
     InvokeError,
@@ -47,6 +48,8 @@ ANSWERS: dict[type[EngineError], Callable[[EngineError], InvokeError]] = {
     RequestRefused: lambda _: ValidationException("Validation Error", in_stream=True),
     # Heard of Pixtral and Large 3: mistral-common's own sentence.
     ChatRefused: lambda error: ValidationException(str(error), in_stream=True),
+    # Guess: that a schema is refused by the model server, too.
+    SchemaRefused: lambda error: ValidationException(str(error), in_stream=True),
     EngineBusy: lambda _: ThrottlingException(),
     EngineTimeout: lambda _: ModelTimeoutException(),
     EngineNotReady: lambda _: ModelNotReadyException(),

@@ -50,6 +50,33 @@ def runtime(bedrock: Bedrock) -> Iterator[Any]:
         yield client
 
 
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        (
+            {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "weather",
+                    "schema": {"type": "object", "properties": {"wind": {"enum": [1.5, 2]}}},
+                },
+            },
+            {"wind": 1.5},
+        ),
+        ({"type": "json_object"}, {}),
+    ],
+)
+def test_an_answer_is_held_to_a_format(runtime: Any, wanted: object, answer: object) -> None:
+    choice, _ = ask(runtime, LARGE_3, response_format=wanted)
+
+    assert json.loads(choice["message"]["content"]) == answer
+
+
+def test_a_format_without_its_schema_is_refused(runtime: Any) -> None:
+    with pytest.raises(ClientError, match=r"response_format\.json_schema\.schema: Field required"):
+        ask(runtime, LARGE_3, response_format={"type": "json_schema"})
+
+
 def ask(runtime: Any, model: str, **body: Any) -> tuple[dict[str, Any], dict[str, str]]:
     asked = json.dumps({"messages": [USER], "max_tokens": 60, **body})
     answer = runtime.invoke_model(modelId=model, body=asked)

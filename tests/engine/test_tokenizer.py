@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
+from engine.tokenizer import MISTRAL, Tokenizer, Version, load_tokenizer
 
 # Prompts and `X-Amzn-Bedrock-Input-Token-Count` out of public recordings of the real service.
 RECORDED = [
@@ -71,7 +71,7 @@ def test_the_2402_pair_and_its_stand_ins_share_their_ids() -> None:
 
 
 def test_a_file_that_mistral_common_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MISTRAL, "v0", ("tokenizer.model.v0", True, 0))
+    monkeypatch.setitem(MISTRAL, "v0", Version("tokenizer.model.v0"))
 
     with pytest.raises(FileNotFoundError, match=r"tokenizer\.model\.v0"):
         load_tokenizer("v0")

@@ -184,6 +184,17 @@ TABLE = [
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
         },
     ),
+    refused(
+        "a schema that is no JSON",
+        "The value at outputConfig.textFormat.structure.jsonSchema.schema must be a JSON object"
+        " that is written as a string.",
+        GUESS,
+        why="nobody has been heard to send one",
+        model=LARGE_3,
+        outputConfig={
+            "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{"}}}
+        },
+    ),
     refused("an image to 7B", NO_BLOCK.format("image"), OTHERS, messages=user(IMAGE)),
     refused("a video to 7B", NO_BLOCK.format("video"), OTHERS, messages=user(VIDEO)),
     refused(

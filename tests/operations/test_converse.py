@@ -70,6 +70,37 @@ def stream(runtime: Any, model: str, **body: Any) -> list[tuple[str, dict[str, A
         return [pair for event in events for pair in event.items()]
 
 
+def schema_of(properties: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": [*properties]}
+    text = json.dumps({**schema, "additionalProperties": False})
+    structure = {"jsonSchema": {"schema": text, "name": "weather"}}
+    return {"textFormat": {"type": "json_schema", "structure": structure}}
+
+
+def test_an_answer_is_held_to_a_schema(service: str) -> None:
+    asked = schema_of({"rains": {"type": "boolean"}, "wind": {"enum": ["none", "strong"]}})
+    with client(service, "AKIATEST", "us-east-1") as runtime:
+        whole = ask(runtime, LARGE_3, outputConfig=asked)
+        events = stream(runtime, LARGE_3, outputConfig=asked)
+    [block] = whole["output"]["message"]["content"]
+    deltas = [event for kind, event in events if kind == "contentBlockDelta"]
+    texts = [block["text"], "".join(delta["delta"]["text"] for delta in deltas)]
+    for text in texts:
+        answer = json.loads(text)
+
+        assert answer["rains"] in (True, False)
+        assert answer["wind"] in ("none", "strong")
+
+
+def test_a_schema_that_the_engine_can_not_follow_is_named(service: str) -> None:
+    asked = schema_of({"rains": {"type": "sometimes"}})
+    with (
+        client(service, "AKIATEST", "us-east-1") as runtime,
+        pytest.raises(ClientError, match=r"The model returned the following errors: .*sometimes"),
+    ):
+        ask(runtime, LARGE_3, outputConfig=asked)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_text_comes_whole_and_as_events(bedrock: Bedrock, runtime: Any, model: str) -> None:
     text = " It rains, and 🦜 sing." if model in (SEVEN_B, MIXTRAL) else "It rains, and 🦜 sing."

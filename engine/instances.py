@@ -1,0 +1,160 @@
+"""An instance of a JSON Schema, made without a model: what the scripted engine answers with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
+from referencing.exceptions import Unresolvable
+
+from engine.errors import SchemaRefused
+
+# By their formats (JSON Schema, draft 2020-12, validation 7.3); other strings are the given words.
+FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "time": "12:00:00Z",
+    "duration": "PT1H",
+    "email": "nobody@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+DEEP = 24  # levels below which nothing is made that need not be there
+MANY = 1_000  # values after which likewise
+LONG = 10_000  # no longer string and list is made
+HARD = "No instance of the JSON schema can be made without a model"
+
+
+def _refuse_pattern(*_: object) -> Iterator[ValidationError]:
+    """Nothing that matches is looked for, and a client's pattern could take for ever to match."""
+    yield ValidationError("it has a pattern")
+
+
+Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
+    Draft202012Validator, {"pattern": _refuse_pattern, "patternProperties": _refuse_pattern}
+)
+
+
+def make_instance(schema: Any, words: str) -> Any:  # noqa: ANN401 - any JSON
+    """One with every property that it names, and these words in its strings.
+
+    Raises `SchemaRefused` for what is no schema, and for one whose instances are not easy to find.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+        instance = _Maker(schema, words).make(schema, 0)
+        error = best_match(Validator(schema).iter_errors(instance))
+    except SchemaError as wrong:
+        raise SchemaRefused(f"Invalid JSON schema: {wrong.message}") from wrong
+    except (RecursionError, Unresolvable, LookupError, TypeError, ValueError) as wrong:
+        raise SchemaRefused(f"{HARD}.") from wrong
+    if error:
+        raise SchemaRefused(f"{HARD}: {error.message}")
+    return instance
+
+
+class _Maker:
+    def __init__(self, root: Any, words: str) -> None:  # noqa: ANN401 - any JSON
+        self._root = root
+        self._words = words
+        self._made = 0
+        self._makers = {
+            "object": self._object,
+            "array": self._array,
+            "string": self._string,
+            "integer": _integer,
+            "number": _integer,
+            "boolean": lambda *_: True,
+            "null": lambda *_: None,
+        }
+
+    def make(self, schema: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
+        self._made += 1
+        if not isinstance(schema, dict):
+            return self._words
+        if given := [schema["const"]] if "const" in schema else schema.get("enum"):
+            return given[0]
+        nearer = self._simplify(schema, depth)
+        if nearer is not None:
+            return self.make(nearer, depth + 1)
+        return self._makers[_kind(schema)](schema, depth)
+
+    def _simplify(self, schema: dict[str, Any], depth: int) -> dict[str, Any] | None:
+        """The same without its first detour, if it has one."""
+        if "$ref" in schema:
+            return {**self._resolve(schema["$ref"]), **_without(schema, "$ref")}
+        if "allOf" in schema:
+            return _merge([_without(schema, "allOf"), *schema["allOf"]])
+        for choice in ("anyOf", "oneOf"):
+            if choice in schema:
+                # The last where enough is there: `null` is written there, and ends a list.
+                picked = schema[choice][-1 if self._is_enough(depth) else 0]
+                return {**_without(schema, choice), **picked}
+        return None
+
+    def _is_enough(self, depth: int) -> bool:
+        return depth > DEEP or self._made > MANY
+
+    def _resolve(self, reference: str) -> Any:  # noqa: ANN401 - any JSON
+        """What a reference into the schema itself points at (RFC 6901)."""
+        steps = reference.removeprefix("#").split("/")[1:]
+        found = self._root
+        for step in steps:
+            found = found[step.replace("~1", "/").replace("~0", "~")]
+        return found
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        required = schema.get("required", [])
+        properties = schema.get("properties", {})
+        names = required if self._is_enough(depth) else [*properties, *required]
+        return {name: self.make(properties.get(name, True), depth + 1) for name in names}
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        first = schema.get("prefixItems", [])
+        least = max(len(first), schema.get("minItems", 0 if self._is_enough(depth) else 1))
+        wanted = min(least, schema.get("maxItems", least), LONG)
+        rest = schema.get("items", True)
+        return [
+            self.make(first[place] if place < len(first) else rest, depth + 1)
+            for place in range(wanted)
+        ]
+
+    def _string(self, schema: Mapping[str, Any], _: int) -> str:
+        text = FORMATS.get(schema.get("format", ""), self._words)
+        text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
+        return text[: schema.get("maxLength", len(text))]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    return kind if isinstance(kind, str) else str(kind[0])
+
+
+def _integer(schema: Mapping[str, Any], _: int) -> float:
+    """The least that is allowed, from 1 up, or the largest below."""
+    step = schema.get("multipleOf", 1)
+    least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
+    most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
+    number: float = -(-min(least, most) // step) * step
+    return number
+
+
+def _merge(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for schema in schemas:
+        for key, value in schema.items():
+            if key == "properties":
+                merged[key] = {**merged.get(key, {}), **value}
+            elif key == "required":
+                merged[key] = [*merged.get(key, []), *value]
+            else:
+                merged[key] = value
+    return merged
+
+
+def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != key}

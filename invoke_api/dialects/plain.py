@@ -1,0 +1,22 @@
+"""Values of a body as the rest of Python knows them."""
+
+from decimal import Decimal
+from typing import Any
+
+
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The same with the numbers that Python's JSON knows, in place of those that keep digits."""
+    # Loops, for a comprehension takes a second frame a level, and bodies may have 512 of them.
+    if isinstance(value, dict):
+        plain: dict[str, Any] = {}
+        for key, inner in value.items():
+            plain[key] = to_plain(inner)
+        return plain
+    if isinstance(value, list):
+        row: list[Any] = []
+        for inner in value:
+            row.append(to_plain(inner))  # noqa: PERF401 - as above
+        return row
+    if isinstance(value, Decimal):
+        return float(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,92 @@
+"""Instances of schemas: valid, and refused with a sentence where none is found."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from engine.errors import SchemaRefused
+from engine.instances import make_instance
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+TREE = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "left": {"$ref": "#/$defs/node"},
+                "right": {"$ref": "#/$defs/node"},
+                "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                "all": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+            },
+            "required": ["next"],
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "instance"),
+    [
+        (PERSON, {"name": "Hi.", "age": 1}),
+        ({}, "Hi."),
+        (True, "Hi."),
+        ({"const": None}, None),
+        ({"enum": ["a", "b"]}, "a"),
+        ({"type": ["null", "string"]}, None),
+        ({"type": "boolean"}, True),
+        ({"type": "array", "items": {"type": "number"}}, [1]),
+        ({"type": "array", "items": {"const": 2}, "minItems": 3}, [2, 2, 2]),
+        ({"type": "array", "maxItems": 0}, []),
+        ({"type": "array", "prefixItems": [{"const": 1}, {"const": 2}], "items": False}, [1, 2]),
+        ({"type": "string", "minLength": 6, "maxLength": 8}, "Hi...."),
+        ({"type": "string", "maxLength": 1}, "H"),
+        ({"type": "string", "format": "email"}, "nobody@example.com"),
+        ({"type": "integer", "minimum": 5, "multipleOf": 3}, 6),
+        ({"type": "integer", "maximum": -2}, -2),
+        ({"type": "number", "exclusiveMinimum": 3}, 4),
+        ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, 1),
+        (
+            {"allOf": [PERSON, {"properties": {"age": {"const": 3}}}], "required": ["name"]},
+            {"name": "Hi.", "age": 3},
+        ),
+        ({"required": ["x"], "type": "object"}, {"x": "Hi."}),
+    ],
+)
+def test_an_instance_has_all_that_the_schema_names(schema: Any, instance: object) -> None:
+    assert make_instance(schema, "Hi.") == instance
+    Draft202012Validator(schema).validate(instance)
+
+
+def test_a_schema_that_names_itself_comes_to_an_end() -> None:
+    made = make_instance(TREE, "Hi.")
+
+    Draft202012Validator(TREE).validate(made)
+    assert len(json.dumps(made)) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("schema", "sentence"),
+    [
+        ({"type": "nope"}, "Invalid JSON schema: 'nope' is not valid under any"),
+        ({"type": "string", "pattern": "(a+)+$"}, "it has a pattern"),
+        ({"not": {}}, "should not be valid under {}"),
+        (False, "False schema does not allow 'Hi.'"),
+        ({"type": "string", "minLength": 10**12}, "is too short"),
+        ({"$ref": "https://example.com/schema"}, "without a model."),
+        ({"$ref": "#/nowhere"}, "without a model."),
+        ({"$ref": "#"}, "without a model."),
+        ({"anyOf": []}, "Invalid JSON schema"),
+    ],
+)
+def test_what_has_no_easy_instance_is_refused(schema: Any, sentence: str) -> None:
+    with pytest.raises(SchemaRefused, match=re.escape(sentence)):
+        make_instance(schema, "Hi.")
