@@ -18,7 +18,9 @@ from invoke_api.cassettes.library import Library, Replay
 from invoke_api.control.health import health, ready
 from invoke_api.control.testing import requests, reset, rules
 from invoke_api.engines import Engines
+from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
+from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.foundation_models import (
@@ -77,6 +79,12 @@ BUILT = [
     ),
     Route(
         "/model/{model_id:path}/count-tokens", count_tokens, methods=["POST"], name="CountTokens"
+    ),
+    Route(
+        "/guardrail/{guardrailIdentifier:path}/version/{guardrailVersion}/apply",
+        apply_guardrail,
+        methods=["POST"],
+        name="ApplyGuardrail",
     ),
     Route("/foundation-models", list_foundation_models, name="ListFoundationModels"),
     Route(
@@ -162,6 +170,7 @@ def create_app(
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
     extensions: bool = False,
+    guardrails: Shelf | None = None,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
@@ -178,6 +187,7 @@ def create_app(
         rules=RuleBook() if book is None else book,
         journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
+        guardrails=guardrails or Shelf(),
         replay=recordings or Replay(Library(())),
         logging=configurations,
         extensions=extensions,

@@ -22,6 +22,8 @@ from invoke_api.cassettes.files import CassetteWriter, load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
 from invoke_api.engines import EngineChoice, build_engines
+from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.shelf import Shelf
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
@@ -62,6 +64,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     set_up_logs(settings.log_format)
     registry = _load(settings.registry, settings.model)
     gate, tls, rules = _build_gate(settings), _build_tls(settings), _load_rules(settings.rules)
+    shelf = _load_shelf(settings.guardrails)
     choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
     try:
         engines = build_engines(registry.models.values(), choice)
@@ -83,6 +86,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         recordings=recordings,
         invocation_log=invocation_log,
         extensions=settings.extensions,
+        guardrails=shelf,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
@@ -103,6 +107,18 @@ async def _serve(
     if task:
         task.cancel()
     log.info("stopped")
+
+
+def _load_shelf(path: Path | None) -> Shelf:
+    if path is None:
+        return Shelf()
+    try:
+        guardrails, remarks = load_guardrails(path)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    for remark in remarks:
+        log.warning(remark)
+    return Shelf(guardrails)
 
 
 def _listen(host: str, port: int) -> socket:

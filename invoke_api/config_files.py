@@ -88,16 +88,17 @@ def find_mistakes(
     schema: str,
     *,
     name: str | None = None,
+    kind: str = "model",
     show_values: bool = True,
 ) -> Iterator[str]:
-    """What breaks this schema below schemas/. `name` is the key that entries of lists go by.
+    """What breaks this schema below schemas/. `name` is the key that entries, each a `kind`, go by.
 
     Without `show_values` the sentences quote keys only: the values may be secrets.
     """
     yield from source.repeated_keys()
     for error in Validator(load_schema(schema)).iter_errors(document):
         steps = list(error.absolute_path)
-        shown = "" if name is None else _entry(document, steps, name)
+        shown = "" if name is None else _entry(document, steps, name, kind)
         if show_values or error.validator in NAMES_KEYS:
             yield f"{source.where(steps)}: {shown}{error.message}"
         else:
@@ -105,9 +106,9 @@ def find_mistakes(
             yield f"{source.where(steps)}: {steps[-1] if steps else 'the file'} breaks {rule}"
 
 
-def _entry(document: Any, steps: Sequence[str | int], name: str) -> str:  # noqa: ANN401 - any YAML
+def _entry(document: Any, steps: Sequence[str | int], name: str, kind: str) -> str:  # noqa: ANN401 - any YAML
     if len(steps) > 1 and isinstance(document[steps[0]][steps[1]], dict):
-        return f"model {document[steps[0]][steps[1]].get(name)!r}: "
+        return f"{kind} {document[steps[0]][steps[1]].get(name)!r}: "
     return ""
 
 

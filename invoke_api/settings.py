@@ -50,6 +50,7 @@ class Settings:
     rules: Path | None
     strict: bool
     quotas: bool
+    guardrails: Path | None
     invocation_log: Path | None
     extensions: bool
     control: bool | None
@@ -177,6 +178,11 @@ SERVE_OPTIONS = (
     ),
     _option(
         "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
+    ),
+    _option(
+        "--guardrails",
+        type=_FILE,
+        help="The guardrails that calls may name, each as CreateGuardrail takes it, in YAML.",
     ),
     _option("--quotas", is_flag=True, help="Throttle by the registry's quotas a minute."),
     _option(

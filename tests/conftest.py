@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import COMMAND, command_running, wait_until_ready
+from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 pytest_plugins = ["pytester"]
 
@@ -19,8 +19,9 @@ settings.load_profile("steady")
 
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[str]:
-    """The URL of `invoke-api serve --engine scripted`."""
-    with command_running([*COMMAND, "--engine", "scripted"]) as url:
+    """The URL of `invoke-api serve --engine scripted`, which knows the tests' guardrails."""
+    options = ["--engine", "scripted", "--guardrails", str(GUARDRAILS)]
+    with command_running([*COMMAND, *options]) as url:
         wait_until_ready(url, seconds=30)
         yield url
 

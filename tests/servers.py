@@ -27,6 +27,7 @@ from invoke_api.server import open_socket, serve, to_url
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0")
+GUARDRAILS = ROOT / "tests" / "guardrails" / "guardrails.yaml"
 
 SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
 MIXTRAL = "mistral.mixtral-8x7b-instruct-v0:1"

@@ -18,7 +18,7 @@ LAYERS = [
     {"wire"},
     {"validation"},
     {"dialects", "identifiers", "config_files", "listing"},
-    {"cassettes"},
+    {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry"},
     {"engines", "settings", "connections", "logs"},

@@ -1,6 +1,6 @@
 """Request languages: from a body to a GenerationRequest, and from deltas to Bedrock's JSON."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
@@ -25,6 +25,10 @@ class Dialect(Protocol):
     """Pure; `body` has passed the model's schema, with its defaults filled in."""
 
     def to_question(self, body: dict[str, object]) -> Question: ...
+
+    def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+        """Where the texts that a guardrail looks at stand: what holds each, by which key."""
+        ...
 
     def to_request(
         self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str

@@ -1,13 +1,16 @@
 """Converse's answers: one document, or the events of a stream."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
 
 from engine.protocol import Delta, Finish
 from engine.tool_calls import ToolCall
 from invoke_api.dialects.calls import CallReader
 from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.response_fields import select
 from invoke_api.dialects.tool_ids import make_id
 
 Event = tuple[str, dict[str, Any]]  # its type and its payload, without the padding
@@ -15,10 +18,20 @@ MORE = "additionalModelResponseFields"
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
+class Watch(Protocol):
+    """The guardrail of a call: whether it has had its say, and the member that tells of it."""
+
+    @property
+    def intervened(self) -> bool: ...
+
+    def to_converse(self) -> dict[str, Any]: ...
+
+
 class ConverseWriter:
     """`asked` are members that the answer has because the request had them.
 
-    `fields` picks further ones out of the model's own answer, which has this text and this end.
+    `native` writes the model's own answer of this text and this end; `paths` point to what of that
+    is asked for, too.
     """
 
     def __init__(
@@ -26,10 +39,15 @@ class ConverseWriter:
         reader: CallReader,
         request_id: str,
         asked: Mapping[str, Any],
-        fields: Callable[[str, Finish], dict[str, Any]] | None = None,
+        native: Callable[[str, Finish], bytes],
+        *,
+        paths: Sequence[str] = (),
+        watch: Watch | None = None,
     ) -> None:
         self._reader = reader
-        self._fields = fields
+        self.native = native
+        self._paths = paths
+        self._watch = watch
         self._texts: list[str] = []
         self._request_id = request_id
         self._asked = asked
@@ -41,20 +59,20 @@ class ConverseWriter:
         content = self._reader.take(text)
         rest, calls = self._reader.finish()
         content += rest
-        more = {MORE: self._fields(text, finish)} if self._fields else {}
         blocks: list[dict[str, Any]] = [{"text": content}] if content or not calls else []
         blocks += [{"toolUse": self._use(number, call)} for number, call in enumerate(calls)]
         return {
             "output": {"message": {"content": blocks, "role": "assistant"}},
-            "stopReason": _reason(finish, calls),
+            "stopReason": self._reason(finish, calls),
             **_measures(metrics),
             **self._asked,
-            **more,
+            **self._trace(),
+            **self._more(text, finish),
         }
 
     def events(self, delta: Delta, metrics: Metrics | None) -> Iterator[Event]:
         """What of the next token can be said; with the last one, all that is left."""
-        if self._fields:
+        if self._paths:
             self._texts.append(delta.text)
         if not self._begun:
             self._begun = True
@@ -85,17 +103,26 @@ class ConverseWriter:
                 {"contentBlockIndex": index, "delta": {"toolUse": {"input": arguments}}},
             )
             yield "contentBlockStop", {"contentBlockIndex": index}
-        more = {MORE: self._fields("".join(self._texts), finish)} if self._fields else {}
-        yield "messageStop", {"stopReason": _reason(finish, calls), **more}
-        yield "metadata", {**_measures(metrics), **self._asked}
+        more = self._more("".join(self._texts), finish)
+        yield "messageStop", {"stopReason": self._reason(finish, calls), **more}
+        yield "metadata", {**_measures(metrics), **self._asked, **self._trace()}
+
+    def _reason(self, finish: Finish, calls: list[ToolCall]) -> str:
+        if self._watch and self._watch.intervened:
+            return "guardrail_intervened"
+        return "tool_use" if calls and finish == "stop" else STOP_REASONS[finish]
+
+    def _trace(self) -> dict[str, Any]:
+        return self._watch.to_converse() if self._watch else {}
+
+    def _more(self, text: str, finish: Finish) -> dict[str, Any]:
+        if not self._paths:
+            return {}
+        return {MORE: select(orjson.loads(self.native(text, finish)), self._paths)}
 
     def _use(self, number: int, call: ToolCall) -> dict[str, Any]:
         tool_use_id = f"tooluse_{make_id(self._request_id, number)}"
         return {"input": call.arguments, "name": call.name, "toolUseId": tool_use_id}
-
-
-def _reason(finish: Finish, calls: list[ToolCall]) -> str:
-    return "tool_use" if calls and finish == "stop" else STOP_REASONS[finish]
 
 
 def _measures(metrics: Metrics) -> dict[str, Any]:

@@ -22,6 +22,17 @@ class MistralChat:
         tools = [tool["function"]["name"] for tool in body.get("tools", ())]
         return to_question(body["messages"], tools)
 
+    def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+        """Not those of tools: User Guide, guardrails-use-converse-api."""
+        holders: list[tuple[dict[str, Any], str]] = []
+        for message in body["messages"]:
+            content = message.get("content") if message["role"] != "tool" else None
+            holders += [(message, "content")] if isinstance(content, str) else []
+            for part in content if isinstance(content, list) else ():
+                if isinstance(part, dict) and isinstance(part.get("text"), str):
+                    holders.append((part, "text"))
+        return holders
+
     def to_request(
         self,
         body: dict[str, Any],

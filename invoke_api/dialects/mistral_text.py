@@ -20,6 +20,9 @@ class MistralText:
         messages = USER_MESSAGE.findall(prompt) or [prompt]
         return Question(prompt, messages[-1].strip(), len(messages))
 
+    def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+        return [(body, "prompt")]
+
     def to_request(
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:

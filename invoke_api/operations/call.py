@@ -7,7 +7,9 @@ from starlette.requests import Request
 
 from invoke_api.authentication.gate import Caller
 from invoke_api.authentication.signature import RawRequest
+from invoke_api.guardrails.guarding import Guarding
 from invoke_api.identifiers import Identifier, parse_identifier
+from invoke_api.operations.guarded import named_in_headers, open_guarding
 from invoke_api.operations.options import grant_options
 from invoke_api.operations.services import services_of
 from invoke_api.registry import Model
@@ -26,11 +28,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who calls which model; `repeated` are headers that the answer repeats."""
+    """Who calls which model; `repeated` are headers that the answer repeats.
+
+    `guarding` is the guardrail that the headers name.
+    """
 
     caller: Caller
     model: Model
     repeated: dict[str, str]
+    guarding: Guarding | None = None
 
 
 def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
@@ -50,7 +56,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     model = registry.find(identifier, caller.region)
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
-    return Admitted(caller, model, grant_options(headers, model, caller.region))
+    guarding = open_guarding(request, caller, named_in_headers(headers))
+    return Admitted(caller, model, grant_options(headers, model, caller.region), guarding)
 
 
 def admit_caller(request: Request, body: bytes) -> Caller:

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-import orjson
 
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
@@ -17,7 +14,8 @@ from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import to_question
-from invoke_api.dialects.response_fields import check_pointers, select
+from invoke_api.dialects.response_fields import check_pointers
+from invoke_api.guardrails.guarding import Guarding
 from invoke_api.registry import Model
 
 # Guess: the service model has both in the answer, and no recording shows when.
@@ -35,6 +33,7 @@ class Conversation:
     must_call: bool
     paths: Sequence[str]
     repeated: Mapping[str, Any]
+    guarding: Guarding | None = None
 
     def to_question(self) -> Question:
         """What rules may look at."""
@@ -62,18 +61,18 @@ class Conversation:
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         reader = CallReader(self.must_call, self.is_chat and tokenizer.is_spaced)
-        fields = partial(self._to_fields, tokenizer, request_id) if self.paths else None
-        return ConverseWriter(reader, request_id, self.repeated, fields)
 
-    def _to_fields(
-        self, tokenizer: Tokenizer, request_id: str, text: str, finish: Finish
-    ) -> dict[str, Any]:
-        """What the answer's own form would have at the paths that were asked for."""
-        native = self.model.dialect.writer(self.body, tokenizer, request_id)
-        return select(orjson.loads(native.reply(text, finish)), self.paths)
+        def native(text: str, finish: Finish) -> bytes:
+            return self.model.dialect.writer(self.body, tokenizer, request_id).reply(text, finish)
+
+        return ConverseWriter(
+            reader, request_id, self.repeated, native, paths=self.paths, watch=self.guarding
+        )
 
 
-def to_conversation(asked: Mapping[str, Any], model: Model, *, stream: bool) -> Conversation:
+def to_conversation(
+    asked: Mapping[str, Any], model: Model, *, stream: bool, guarding: Guarding | None = None
+) -> Conversation:
     """What the model can do, then the conversation itself, then its parameters.
 
     Raises `ValidationException`.
@@ -84,12 +83,16 @@ def to_conversation(asked: Mapping[str, Any], model: Model, *, stream: bool) -> 
     body = model.schema.fill(to_body(asked, is_text=is_text))
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
+    must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
+    if guarding:
+        guarding.calls_only = must_call
     return Conversation(
         model=model,
         messages=messages,
         tools=tools,
         body=body,
-        must_call="any" in asked.get("toolConfig", {}).get("toolChoice", {}),
+        must_call=must_call,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
+        guarding=guarding,
     )

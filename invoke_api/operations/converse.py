@@ -14,8 +14,9 @@ from invoke_api.operations.answering import first_of, to_frames, whole
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
+from invoke_api.operations.guarded import guard_converse, named_in_converse, open_guarding
 from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared
-from invoke_api.operations.options import GUARDRAIL, LATENCY, SERVICE_TIER, grant_options
+from invoke_api.operations.options import LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import LONGEST, SHORTEST
 from invoke_api.wire.converse_events import encode_event, encode_sorted
@@ -26,8 +27,6 @@ CONVERSE_STREAM = Operation("ConverseStream", accept="")
 PREFIX = "The model returned the following errors: "
 # Members of the request that go by headers in the older operations.
 OPTIONS = {
-    GUARDRAIL[0]: ("guardrailConfig", "guardrailIdentifier"),
-    GUARDRAIL[1]: ("guardrailConfig", "guardrailVersion"),
     LATENCY: ("performanceConfig", "latency"),
     SERVICE_TIER: ("serviceTier", "type"),
 }
@@ -49,7 +48,11 @@ def prepare_converse(
     """
     call = admit(request, raw, operation)
     asked = coral_schema("converse.json").parse(raw)
-    conversation = to_conversation(asked, call.model, stream=operation is CONVERSE_STREAM)
+    guarding = open_guarding(request, call.caller, named_in_converse(asked))
+    if guarding:
+        guard_converse(guarding, asked)
+    is_stream = operation is CONVERSE_STREAM
+    conversation = to_conversation(asked, call.model, stream=is_stream, guarding=guarding)
     options = {name: _at(asked, path) for name, path in OPTIONS.items()}
     named = {name: value for name, value in options.items() if value}
     grant_options(named, call.model, call.caller.region)
@@ -61,6 +64,7 @@ def prepare_converse(
         writer=partial(conversation.to_writer, request_id=made),
         size=conversation.size,
         prefix=PREFIX,
+        guarding=guarding,
     )
 
 
@@ -73,12 +77,14 @@ def _at(asked: Mapping[str, Any], path: tuple[str, str]) -> str | None:
 async def answer_converse(request: Request, invocation: ConverseInvocation) -> Response:
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
+    if invocation.guarding:
+        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
     document = invocation.writer.reply(text, finish, invocation.metrics())
     return Reply(request, encode_sorted(document))
 
 
 async def answer_converse_stream(request: Request, invocation: ConverseInvocation) -> Response:
-    frames = to_frames(invocation.deltas(), partial(_to_events, invocation))
+    frames = to_frames(invocation.guarded_deltas(), partial(_to_events, invocation))
     return EventStream(request, await first_of(request, frames), frames, more={})
 
 

@@ -13,6 +13,7 @@ from engine.protocol import Deltas, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects.invocation import Question
+from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
 from invoke_api.operations.call import Admitted
 from invoke_api.operations.client import read_body
@@ -39,6 +40,7 @@ class Prepared(Generic[W]):
     `question` is for rules, which need not be there. `generation` makes the engine's request, and
     may raise `ChatRefused`; `writer` makes what writes the answer down. `size` is how much there is
     to tokenise, in bytes or characters. `prefix` stands before what the model server refuses.
+    `guarding` has looked at what is asked, and is to look at the answer.
     """
 
     call: Admitted
@@ -47,6 +49,7 @@ class Prepared(Generic[W]):
     writer: Callable[[Tokenizer], W]
     size: int
     prefix: str = ""
+    guarding: Guarding | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +61,11 @@ class Invocation(Measured, Generic[W]):
 
     writer: W | None
     call: Admitted
+    guarding: Guarding | None = None
+
+    def guarded_deltas(self) -> Deltas:
+        """The deltas as a stream may send them."""
+        return self.guarding.stream(self.deltas()) if self.guarding else self.deltas()
 
 
 async def open_invocation(
@@ -118,6 +126,7 @@ async def to_invocation(
         began=began,
         calls=services.calls,
         prefix=prepared.prefix,
+        guarding=prepared.guarding,
     )
 
 
@@ -168,6 +177,8 @@ def open_source(
     model, caller = prepared.call.model, prepared.call.caller
     try:
         tokenizer = engines.tokenizer(model)
+        if prepared.guarding and prepared.guarding.is_refused:
+            return prepared.guarding.refuse(), prepared.writer(tokenizer)
         generation = prepared.generation(tokenizer)
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
@@ -179,12 +190,17 @@ def open_source(
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
         source = engines.of(model).generate(generation)
-    if verdict and (verdict.fault or verdict.pace):
-        source = singly(source)
     if share:
         source = share.metered(source, len(generation.prompt))
+    return _play(source, verdict, model.id), prepared.writer(tokenizer)
+
+
+def _play(source: Deltas, verdict: Verdict | None, model_id: str) -> Deltas:
+    """The deltas with the faults and at the pace of a rule."""
+    if verdict and (verdict.fault or verdict.pace):
+        source = singly(source)
     if verdict and verdict.fault:
-        source = faulty(source, verdict.fault, model.id)
+        source = faulty(source, verdict.fault, model_id)
     if verdict and verdict.pace:
         source = paced(source, verdict.pace)
-    return source, prepared.writer(tokenizer)
+    return source

@@ -2,14 +2,18 @@
 
 from functools import partial
 from random import randint
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.protocol import Delta
+from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
+from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.answering import first_of, to_frames, whole
-from invoke_api.operations.call import Operation, admit
+from invoke_api.operations.call import Admitted, Operation, admit
+from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
@@ -23,28 +27,49 @@ INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
 def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepared[Writer]:
     """The front door's checks, the body's last, as on Bedrock. Raises `InvokeError`s."""
     call = admit(request, raw, operation)
-    body, dialect = call.model.schema.parse(raw), call.model.dialect
+    dialect, guarding = call.model.dialect, call.guarding
+    body = _read_guarded(call, guarding, raw) if guarding else call.model.schema.parse(raw)
     made = request_id(request)
+
+    def to_writer(tokenizer: Tokenizer) -> Writer:
+        writer = dialect.writer(body, tokenizer, made)
+        if guarding is None:
+            return writer
+        return GuardedWriter(writer, dialect.writer(body, tokenizer, made).reply, guarding)
+
     return Prepared(
         call=call,
         question=lambda: dialect.to_question(body),
         generation=lambda tokenizer: dialect.to_request(
             body, tokenizer, call.model.context_length, made
         ),
-        writer=lambda tokenizer: dialect.writer(body, tokenizer, made),
+        writer=to_writer,
         size=len(raw),
+        guarding=guarding,
     )
+
+
+def _read_guarded(call: Admitted, guarding: Guarding, raw: bytes) -> dict[str, Any]:
+    """The body as the guardrail leaves it. Raises `ValidationException`."""
+    schema = call.model.schema
+    value = schema.read(raw)
+    config = value.pop(CONFIG, None) if isinstance(value, dict) else None
+    body = schema.fill(value)
+    guard_invoke(guarding, call.model.dialect, body, config)
+    return body
 
 
 async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Response:
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
+    if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
+        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
     more = invocation.metrics().to_headers() | invocation.call.repeated
     return Reply(request, invocation.writer.reply(text, finish), more=more)
 
 
 async def answer_invoke_stream(request: Request, invocation: Invocation[Writer]) -> Response:
-    frames = to_frames(invocation.deltas(), partial(_to_frame, invocation))
+    frames = to_frames(invocation.guarded_deltas(), partial(_to_frame, invocation))
     first = await first_of(request, frames)
     return EventStream(request, first, frames, more=invocation.call.repeated)
 

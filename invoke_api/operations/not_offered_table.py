@@ -14,8 +14,6 @@ RUNTIME = """
   GET GetAsyncInvoke
 /guardrail-checks/invoke
   POST InvokeGuardrailChecks
-/guardrail/*/version/*/apply
-  POST ApplyGuardrail
 /model/*/invoke-with-bidirectional-stream
   POST InvokeModelWithBidirectionalStream
 """

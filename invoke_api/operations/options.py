@@ -1,4 +1,4 @@
-"""What a request asks for in its headers: guardrail, latency, service tier, metadata."""
+"""What a request asks for in its headers: latency, service tier, metadata."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,6 @@ from invoke_api.registry import Model
 from invoke_api.validation.request_metadata import check_metadata
 from invoke_api.wire.errors import ValidationException
 
-GUARDRAIL = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion")
 LATENCY = "x-amzn-bedrock-performanceconfig-latency"
 SERVICE_TIER = "x-amzn-bedrock-service-tier"
 METADATA = "x-amzn-bedrock-request-metadata"
@@ -23,10 +22,6 @@ def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict
 
     Names of headers are in small letters, as ASGI has them.
     """
-    if any(headers.get(name) for name in GUARDRAIL):  # there is none here that could be named
-        raise ValidationException(
-            "The guardrail identifier or version provided in the request does not exist."
-        )
     if headers.get(LATENCY) == "optimized":
         raise ValidationException(
             f"Latency performance configuration is not supported for {model.id} in {region}"

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Replay
 from invoke_api.engines import Engines
+from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls
 from invoke_api.quotas import Quotas
@@ -24,6 +25,7 @@ class Services:
     rules: RuleBook
     journal: Journal
     quotas: Quotas
+    guardrails: Shelf
     replay: Replay
     logging: LoggingConfigurations
     extensions: bool

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
@@ -26,21 +27,21 @@ SHORT.maxdict = 20
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "bedrock(model=..., engine='scripted'): what bedrock.model is, and the engine behind it,"
-        " 'demo' for real vLLM on small checkpoints",
+        "bedrock(model=..., engine='scripted', guardrails=None): what bedrock.model is, the engine"
+        " behind it, 'demo' for real vLLM on small checkpoints, and a file of guardrails",
     )
 
 
 @pytest.fixture(scope="session")
-def bedrock_server() -> Iterator[Callable[[str], str]]:
-    """From the name of an engine to the URL of a service on it, started at its first use."""
+def bedrock_server() -> Iterator[Callable[..., str]]:
+    """From flags to the URL of a service with these, started at its first use."""
     with ExitStack() as stack:
-        urls: dict[str, str] = {}
+        urls: dict[tuple[str, ...], str] = {}
 
-        def url_of(engine: str) -> str:
-            if engine not in urls:
-                urls[engine] = stack.enter_context(server_running(*FLAGS[engine], seconds=300))
-            return urls[engine]
+        def url_of(*flags: str) -> str:
+            if flags not in urls:
+                urls[flags] = stack.enter_context(server_running(*flags, seconds=300))
+            return urls[flags]
 
         yield url_of
 
@@ -48,17 +49,21 @@ def bedrock_server() -> Iterator[Callable[[str], str]]:
 @pytest.fixture
 def bedrock(
     request: pytest.FixtureRequest,
-    bedrock_server: Callable[[str], str],
+    bedrock_server: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bedrock]:
     """Bedrock for this test alone; SDKs that look into the environment find it there."""
     marker = request.node.get_closest_marker("bedrock")
     wanted: dict[str, str] = dict(marker.kwargs) if marker else {}
     engine, model = wanted.pop("engine", "scripted"), wanted.pop("model", SEVEN_B)
+    guardrails = wanted.pop("guardrails", None)
     if wanted or engine not in FLAGS:
         known = ", ".join(FLAGS)
-        raise pytest.UsageError(f"bedrock marks take model and engine, which is one of {known}")
-    emulated = Bedrock(bedrock_server(engine), model)
+        raise pytest.UsageError(
+            f"bedrock marks take model, guardrails, and engine, which is one of {known}"
+        )
+    flags = ("--guardrails", str(Path(guardrails).resolve())) if guardrails else ()
+    emulated = Bedrock(bedrock_server(*FLAGS[engine], *flags), model)
     for name, value in emulated.environment.items():
         monkeypatch.setenv(name, value)
     for name in LOUDER:

@@ -80,11 +80,14 @@ class BodySchema:
 
         Numbers that are written with a point or an exponent are `Decimal`s.
         """
+        return self.fill(self.read(body))
+
+    def read(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
+        """The body, of which nothing is checked yet. Raises `ValidationException` for no JSON."""
         try:
-            value = parse_json(body)
+            return parse_json(body)
         except NotJson:
             raise ValidationException(NOT_JSON) from None
-        return self.fill(value)
 
     def fill(self, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
         """A body that is read already, with its defaults. Raises `ValidationException` likewise."""

@@ -157,7 +157,7 @@ async def test_temperature_0_and_top_p_0_are_greedy(engine: Engine) -> None:
     assert [await text_of(engine, temperature=0.0) for _ in range(3)] == [greedy] * 3
     assert [await text_of(engine, temperature=1.0, top_p=0.0) for _ in range(3)] == [greedy] * 3
     # Inside a sentence: where one begins, two words may be equally likely, and both are the first.
-    inside = {"prompt": " Nobody trained", "max_tokens": 5}
+    inside: dict[str, Any] = {"prompt": " Nobody trained", "max_tokens": 5}
     assert await text_of(engine, **inside, temperature=1.0, top_k=1) == await text_of(
         engine, **inside, temperature=0.0
     )

@@ -97,6 +97,7 @@ TRACE = [
 ]
 
 NO_GUARDRAIL = "The guardrail identifier or version provided in the request does not exist."
+MALFORMED_GUARDRAIL = "Guardrail was enabled but input is in incorrect format."
 GUARDRAILS = [
     invalid(
         "an unknown guardrail",
@@ -119,39 +120,42 @@ GUARDRAILS = [
             GUARDRAIL_VERSION: "1",
         },
     ),
-    invalid("a guardrail without version", NO_GUARDRAIL, GUESS, headers={GUARDRAIL: "abc"}),
-    invalid("a version without guardrail", NO_GUARDRAIL, GUESS, headers={GUARDRAIL_VERSION: "1"}),
+    *(
+        invalid(
+            f"{name} alone",
+            MALFORMED_GUARDRAIL,
+            GUESS,
+            why="Bedrock's words to identifiers and versions that are malformed",
+            headers=headers,
+        )
+        for name, headers in (
+            ("a guardrail's id", {GUARDRAIL: "abcdefghijkl"}),
+            ("a guardrail's version", {GUARDRAIL_VERSION: "1"}),
+        )
+    ),
+    invalid(
+        "a guardrail id that is too short",
+        "The provided guardrail identifier is invalid.",
+        "captured from real calls by open-source clients",
+        headers={GUARDRAIL: "1", GUARDRAIL_VERSION: "1"},
+    ),
     Case(
         name="empty guardrail headers",
         seen=GUESS,
         why="botocore's pattern has the empty string",
         headers={GUARDRAIL: "", GUARDRAIL_VERSION: ""},
     ),
-    invalid(
-        "a malformed guardrail id",
-        detected(
-            failed(
-                "ABC!",
-                "guardrailIdentifier",
-                "satisfy regular expression pattern:"
-                " (|([a-z0-9]+)|(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail"
-                "/[a-z0-9]+))",
-            )
-        ),
-        GUESS,
-        headers={GUARDRAIL: "ABC!"},
-    ),
-    invalid(
-        "a malformed guardrail version",
-        detected(
-            failed(
-                "v1",
-                "guardrailVersion",
-                "satisfy regular expression pattern: (|([1-9][0-9]{0,7})|(DRAFT))",
-            )
-        ),
-        GUESS,
-        headers={GUARDRAIL_VERSION: "v1"},
+    *(
+        invalid(
+            f"a malformed guardrail {name}",
+            MALFORMED_GUARDRAIL,
+            "aws-sdk-js-v3 #6482 and three other clients, of Converse and ApplyGuardrail",
+            headers={GUARDRAIL: identifier, GUARDRAIL_VERSION: version},
+        )
+        for name, identifier, version in (
+            ("id", "ABC!", "1"),
+            ("version", "abcdefghijkl", "v1"),
+        )
     ),
 ]
 

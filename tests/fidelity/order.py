@@ -73,7 +73,10 @@ TABLE = [
         "the guardrail before the body",
         NO_GUARDRAIL,
         GUESS,
-        headers={"X-Amzn-Bedrock-GuardrailIdentifier": "abc"},
+        headers={
+            "X-Amzn-Bedrock-GuardrailIdentifier": "abcdefghijkl",
+            "X-Amzn-Bedrock-GuardrailVersion": "1",
+        },
         body=b"{",
     ),
     invalid(

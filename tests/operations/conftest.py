@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import COMMAND, command_running, wait_until_ready
+from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,7 @@ def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def extended(log_folder: Path) -> Iterator[str]:
     """The URL of a service with `--extensions` and `--invocation-log`."""
     flags = ["--engine", "scripted", "--extensions", "--invocation-log", str(log_folder)]
+    flags += ["--guardrails", str(GUARDRAILS)]
     with command_running([*COMMAND, *flags]) as url:
         wait_until_ready(url, seconds=30)
         yield url

@@ -1,4 +1,4 @@
-"""docs/testing.md, every block of it: the recipes as tests, the commands against a service."""
+"""docs/testing.md and docs/guardrails.md, every block: recipes as tests, commands as commands."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from http.client import HTTPResponse
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 import yaml
@@ -77,6 +78,25 @@ def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, number: int) -> N
 
     assert result.ret == 0
     assert "passed" in result.stdout.str()
+
+
+def test_the_guardrail_does_what_is_said_of_it(pytester: pytest.Pytester) -> None:
+    document = (ROOT / "docs" / "guardrails.md").read_text()
+    [(_, guardrails), (_, code)] = re.findall(r"```(\w+)\n(.*?)```", document, re.DOTALL)
+    pytester.makefile(".yaml", guardrails=guardrails)
+    pytester.makepyfile(
+        "import boto3, pytest\n"
+        '@pytest.mark.bedrock(guardrails="guardrails.yaml")\n'
+        "def test_it(bedrock):\n"
+        + indent(code, "    ")
+        + '    assert answer["stopReason"] == "guardrail_intervened"\n'
+        "    [block] = answer['output']['message']['content']\n"
+        '    assert block["text"] == "I can\'t talk about this."\n'
+        '    assert answer["trace"]["guardrail"]["actionReason"] == "Guardrail blocked."\n'
+    )
+    result = pytester.runpytest_subprocess(*QUICK)
+
+    assert result.ret == 0, result.stdout.str()
 
 
 def test_the_rules_are_rules() -> None:

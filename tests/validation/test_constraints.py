@@ -8,6 +8,8 @@ from invoke_api.validation import queries, request_metadata
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.modelled import OPERATIONS
 
+# What breaks their patterns is not Coral's to refuse.
+OWN_WORDS = {"guardrailIdentifier", "guardrailVersion"}
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 
 
@@ -18,7 +20,8 @@ def test_a_member_is_constrained_as_modelled(operation: str, member: Member) -> 
 
     assert shape.serialization["name"] == (member.header or member.name)
     assert (shape.enum or []) == list(member.enum)
-    assert shape.metadata.get("pattern", "") == member.pattern
+    if member.name not in OWN_WORDS:
+        assert shape.metadata.get("pattern", "") == member.pattern
     assert shape.metadata.get("min", 0) == member.shortest
     assert shape.metadata.get("max") == member.longest
     assert shape.metadata.get("sensitive", False) == member.is_sensitive

@@ -13,6 +13,7 @@ from tests.modelled import OPERATIONS
 from tests.validation.service_model import to_schema
 
 USER = {"role": "user", "content": [{"text": "Hi"}]}
+IN_THE_PATH = frozenset({"modelId", "guardrailIdentifier", "guardrailVersion"})
 MUST = "failed to satisfy constraint: Member must"
 KEYS = (
     "text, image, document, video, audio, toolUse, toolResult, guardContent, cachePoint,"
@@ -28,7 +29,8 @@ def schema() -> CoralSchema:
 @pytest.mark.parametrize(
     ("file", "operation"),
     [
-        ("converse.json", "Converse"),
+        ("apply_guardrail.json", "ApplyGuardrail"),
+        ("converse.json", "ConverseStream"),
         ("count_tokens.json", "CountTokens"),
         ("logging_configuration.json", "PutModelInvocationLoggingConfiguration"),
     ],
@@ -39,7 +41,13 @@ def test_a_schema_is_the_service_models(file: str, operation: str) -> None:
     for key in ("$schema", "title", "description"):
         del ours[key]
 
-    assert ours == to_schema(shape, without=frozenset({"modelId"}))
+    theirs = to_schema(shape, without=IN_THE_PATH)
+    for member in ("guardrailIdentifier", "guardrailVersion"):  # what breaks these is not Coral's
+        theirs["properties"].get("guardrailConfig", {}).get("properties", {}).get(member, {}).pop(
+            "pattern", None
+        )
+
+    assert ours == theirs
 
 
 def test_both_operations_take_the_same() -> None:

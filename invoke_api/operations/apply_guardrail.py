@@ -1,0 +1,79 @@
+"""ApplyGuardrail: a guardrail asked by itself."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from invoke_api.authentication.gate import Caller
+from invoke_api.guardrails.assessing import UNIT, Assessment, Part
+from invoke_api.guardrails.guarding import Guarding
+from invoke_api.guardrails.reports import to_coverage, to_usage
+from invoke_api.operations.bodies import coral_schema
+from invoke_api.operations.call import admit_caller
+from invoke_api.operations.client import read_body
+from invoke_api.operations.guarded import GUARDED
+from invoke_api.operations.invocation import aside
+from invoke_api.operations.replies import Reply
+from invoke_api.operations.services import services_of
+from invoke_api.wire.converse_events import encode_sorted
+from invoke_api.wire.errors import ThrottlingException, ValidationException
+
+MOST_UNITS = 1_000
+TOO_LONG = (
+    "Input text size ({units} text units) exceeds the maximum allowed (1000 text units)"
+    " for the content filter policy (Classic tier)."
+)
+NO_IMAGES = "This guardrail has no policy that looks at images."  # guess
+
+
+async def apply_guardrail(request: Request) -> Response:
+    raw = await read_body(request)
+    return Reply(request, await aside(len(raw), lambda: _apply(request, raw)))
+
+
+def _apply(request: Request, raw: bytes) -> bytes:
+    """Raises `InvokeError`s."""
+    caller = admit_caller(request, raw)
+    guarding = _open(request, caller)
+    asked = coral_schema("apply_guardrail.json").parse(raw)
+    parts = [_to_part(block) for block in asked["content"]]
+    if not parts:  # heard: that it is refused, not in which words
+        raise ValidationException("The content field is empty. Add a content block to it.")
+    if asked.get("outputScope") == "FULL":
+        guarding.trace = "enabled_full"
+    assessment = guarding.assess(asked["source"], parts)
+    _check_size(assessment)
+    return encode_sorted(_to_answer(guarding, assessment))
+
+
+def _open(request: Request, caller: Caller) -> Guarding:
+    path = request.path_params
+    guardrail = services_of(request).guardrails.find(
+        path["guardrailIdentifier"], path["guardrailVersion"], caller.region
+    )
+    return Guarding(guardrail=guardrail, region=caller.region, account=caller.account_id)
+
+
+def _to_part(block: dict[str, Any]) -> Part:
+    if "text" not in block:
+        raise ValidationException(NO_IMAGES)
+    qualifiers = block["text"].get("qualifiers", ())
+    return Part(block["text"]["text"], not qualifiers or not GUARDED.isdisjoint(qualifiers))
+
+
+def _check_size(assessment: Assessment) -> None:
+    units = -(-assessment.guarded // UNIT)
+    if assessment.guardrail.content_filters and units > MOST_UNITS:
+        raise ThrottlingException(TOO_LONG.format(units=units))
+
+
+def _to_answer(guarding: Guarding, assessment: Assessment) -> dict[str, Any]:
+    return {
+        "usage": to_usage(assessment),
+        "action": "GUARDRAIL_INTERVENED" if assessment.intervened else "NONE",
+        "actionReason": assessment.reason,
+        "outputs": [{"text": text} for text in assessment.outputs],
+        "assessments": [guarding.report(assessment)],
+        "guardrailCoverage": to_coverage(assessment),
+    }
