@@ -5,12 +5,23 @@ It is imported inside functions: that takes 0.7 s.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import ChatRefused
 
 if TYPE_CHECKING:
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+    from PIL.Image import Image
+
+
+TEXT_ONLY = "This model takes text only."
+
+
+class ChatPrompt(NamedTuple):
+    """`tokens` begin with the BOS, and have a place for every part of each of the `images`."""
+
+    tokens: tuple[int, ...]
+    images: tuple["Image", ...] = ()
 
 
 class ChatTemplate:
@@ -19,13 +30,20 @@ class ChatTemplate:
     def __init__(
         self, tokenizer: "MistralTokenizer[Any, Any, Any, Any, Any]", calls_style: str
     ) -> None:
+        inner = tokenizer.instruct_tokenizer
+        if inner.image_encoder is not None:
+            from engine.images import CountingEncoder
+
+            known = inner.image_encoder
+            inner.image_encoder = CountingEncoder(known.image_config, known.special_ids)
+        self._sees = inner.image_encoder is not None
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
     def encode(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
-    ) -> tuple[int, ...]:
-        """The prompt's token ids, the BOS included. Messages and tools are OpenAI-shaped.
+    ) -> ChatPrompt:
+        """Messages and tools are OpenAI-shaped, images in data URLs.
 
         Raises `ChatRefused` with mistral-common's own sentence, which is what Bedrock says, too.
         """
@@ -33,10 +51,20 @@ class ChatTemplate:
         from mistral_common.protocol.instruct.request import ChatCompletionRequest
         from pydantic import ValidationError
 
+        from engine.images import with_images
+
+        images: list[Image] = []
+        opened = [
+            {**message, "content": with_images(message["content"], images, sees=self._sees)}
+            if "content" in message
+            else message
+            for message in messages
+        ]
         try:
-            document = {"messages": messages, "tools": tools or None, "model": "any"}
+            document = {"messages": opened, "tools": tools or None, "model": "any"}
             request: ChatCompletionRequest[Any] = ChatCompletionRequest.model_validate(document)
-            return tuple(self._tokenizer.encode_chat_completion(request).tokens)
+            tokens = self._tokenizer.encode_chat_completion(request).tokens
+            return ChatPrompt(tuple(tokens), tuple(images))
         except MistralCommonException as error:
             raise ChatRefused(str(error)) from error
         except ValidationError as error:

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "failed"]
@@ -16,7 +19,8 @@ class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
 
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
-    JSON Schema that the answer must be an instance of, written as JSON.
+    JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
+    every part of each of the `images`.
     """
 
     request_id: str
@@ -29,6 +33,7 @@ class GenerationRequest:
     seed: int | None = None
     spelled: bool = False
     schema: str | None = None
+    images: tuple["Image", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

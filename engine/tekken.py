@@ -12,6 +12,7 @@ from typing import Any
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
 from mistral_common.tokens.tokenizers.base import TokenizerVersion
+from mistral_common.tokens.tokenizers.image import ImageConfig, ImageEncoder, SpecialImageIDs
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV11
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from mistral_common.tokens.tokenizers.tekken import SpecialTokenInfo, Tekkenizer
@@ -24,6 +25,9 @@ CARRIED = "tekken_240911.json"
 # What the files of 2025 have beyond the control tokens of the carried one, at these ids. Guess:
 # Mistral's own are gated; these are the ids that its published Devstral has.
 LATER = {32: "[ARGS]", 33: "[CALL_ID]", 34: "[THINK]", 35: "[/THINK]"}
+# How they count images. Guess, likewise: as the published Mistral Small 3.1 does.
+IMAGES = ImageConfig(image_patch_size=14, max_image_size=1540, spatial_merge_size=2)
+IMAGE_MARKS = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")
 
 
 class TekkenTokenizer:
@@ -103,8 +107,9 @@ def _load(weights: str | None) -> TekkenTokenizer:
         num_special_tokens=config["default_num_special_tokens"],
         version=TokenizerVersion.v11,
     )
+    marks = SpecialImageIDs(*(tekken.get_special_token(name) for name in IMAGE_MARKS))
     tokenizer = MistralTokenizer(
-        InstructTokenizerV11(tekken),
+        InstructTokenizerV11(tekken, image_encoder=ImageEncoder(IMAGES, marks)),
         validator=get_validator(TokenizerVersion.v11, mode=ValidationMode.serving),
         request_normalizer=get_normalizer(TokenizerVersion.v11, None),
     )

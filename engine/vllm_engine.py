@@ -17,7 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EngineDead, SchemaRefused
+from engine.errors import (
+    ChatRefused,
+    EngineDead,
+    EngineError,
+    RequestRefused,
+    SchemaRefused,
+)
 from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
@@ -91,12 +97,14 @@ class VllmEngine:
 
     async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.exceptions import VLLMValidationError
-        from vllm.v1.engine.exceptions import EngineDeadError
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         transcript = Transcript(self.tokenizer(), request)
         check_request(request, self._context_length)
         assert self._llm is not None
-        prompt = {"prompt_token_ids": list(request.prompt)}
+        prompt: dict[str, Any] = {"prompt_token_ids": list(request.prompt)}
+        if request.images:  # a model that takes text only refuses the key itself
+            prompt["multi_modal_data"] = {"image": list(request.images)}
         params = self._sampling_params(request)
         try:
             # Closing vLLM's generator early makes it abort the request in the engine core.
@@ -107,12 +115,8 @@ class VllmEngine:
                         yield deltas
                         if deltas[-1].finish:
                             return
-        except EngineDeadError as error:
-            raise EngineDead(str(error)) from error
-        except VLLMValidationError as error:
-            if not request.schema:
-                raise
-            raise SchemaRefused(str(error)) from error
+        except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
+            raise _to_engine_error(error, request) from error
 
     async def close(self) -> None:
         if self._state.status == "loading":
@@ -193,6 +197,17 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,
             structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
         )
+
+
+def _to_engine_error(error: Exception, request: GenerationRequest) -> EngineError:
+    """VLLM's errors as ours: the core's death, or a word about what the request asks for."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    if isinstance(error, EngineDeadError):
+        return EngineDead(str(error))
+    if request.images:
+        return ChatRefused(str(error) or "The model can't read an image.")
+    return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))
 
 
 def explain(error: Exception) -> str:

@@ -41,6 +41,11 @@ class Listing:
     converse: Mapping[str, Any]
 
     @property
+    def sees(self) -> bool:
+        """Whether it takes images."""
+        return "IMAGE" in self.input_modalities
+
+    @property
     def is_on_demand(self) -> bool:
         return self.regions is None or bool(self.regions)
 

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.demo import vision
 from engine.mistral_files import carried
 from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
@@ -46,18 +47,23 @@ CONTEXT = 32_768
 
 SURE = 30.0  # the logit of a follower that is certain
 END_OF_TEXT = 0.5  # how likely a sentence is the last one
-NUDGE = 0.1  # scale of what attention and experts add to the residual stream
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo checkpoint; `experts` 0 makes it dense. `tokenizer` is the one of its ids."""
+    """One demo checkpoint; `experts` 0 makes it dense. `tokenizer` is the one of its ids.
+
+    One that `sees` takes images, too, and is written in Mistral's own layout. `nudge` is the scale
+    of what attention and experts add to the residual stream.
+    """
 
     name: str
     tokenizer: str
     seed: int
     experts: int
     intermediate: int
+    sees: bool = False
+    nudge: float = 0.1
 
 
 DEMOS = {
@@ -65,6 +71,7 @@ DEMOS = {
     for demo in (
         Demo("dense", "v3", seed=2, experts=0, intermediate=512),
         Demo("moe", "v1", seed=8, experts=8, intermediate=256),
+        Demo("vision", "v7", seed=2, experts=0, intermediate=512, sees=True, nudge=0.3),
     )
 }
 
@@ -72,10 +79,11 @@ DEMOS = {
 def make_demo(name: str, cache: Path) -> Path:
     """The folder of a demo checkpoint below `cache`; made now unless it is there.
 
-    Its name carries a digest of this file, so a newer version never meets an older checkpoint.
+    Its name carries a digest of its program, so a newer version never meets an older checkpoint.
     Raises `OSError` when the folder cannot be written.
     """
-    digest = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    program = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    digest = sha256(program).hexdigest()[:12]
     folder = cache / "demo" / f"{name}-{digest}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +96,7 @@ def make_demo(name: str, cache: Path) -> Path:
 
 
 def write_checkpoint(demo: Demo, folder: Path) -> None:
-    """Write config.json and model.safetensors, in Hugging Face's layout."""
+    """Write configuration, weights and tokenizer, as vLLM looks for them."""
     import torch
     from safetensors.torch import save_file
 
@@ -96,11 +104,17 @@ def write_checkpoint(demo: Demo, folder: Path) -> None:
     generator = torch.Generator().manual_seed(demo.seed)
     weights = _table_weights(tokenizer, generator) | _layer_weights(demo, generator)
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(_config(demo, tokenizer), indent=2))
-    (folder / "generation_config.json").write_text("{}")
+    if demo.sees:
+        weights = vision.with_eyes(weights, HIDDEN, generator)
+        config = vision.params(_config(demo, tokenizer))
+        (folder / "params.json").write_text(json.dumps(config, indent=2))
+    else:
+        (folder / "config.json").write_text(json.dumps(_config(demo, tokenizer), indent=2))
+        (folder / "generation_config.json").write_text("{}")
     shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
     halves = {key: weight.to(torch.bfloat16).contiguous() for key, weight in weights.items()}
-    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+    name = "consolidated.safetensors" if demo.sees else "model.safetensors"
+    save_file(halves, folder / name, metadata={"format": "pt"})
 
 
 def followers(tokenizer: Tokenizer) -> dict[int, dict[int, float]]:
@@ -165,7 +179,7 @@ def _layer_weights(demo: Demo, generator: "torch.Generator") -> dict[str, "torch
         return {
             f"{block}.{gate}.weight": matrix(demo.intermediate, HIDDEN),
             f"{block}.{up}.weight": matrix(demo.intermediate, HIDDEN),
-            f"{block}.{down}.weight": matrix(HIDDEN, demo.intermediate, NUDGE),
+            f"{block}.{down}.weight": matrix(HIDDEN, demo.intermediate, demo.nudge),
         }
 
     weights: dict[str, torch.Tensor] = {}
@@ -177,7 +191,7 @@ def _layer_weights(demo: Demo, generator: "torch.Generator") -> dict[str, "torch
             f"{layer}.self_attn.q_proj.weight": matrix(HEADS * HEAD_SIZE, HIDDEN),
             f"{layer}.self_attn.k_proj.weight": matrix(KV_HEADS * HEAD_SIZE, HIDDEN),
             f"{layer}.self_attn.v_proj.weight": matrix(KV_HEADS * HEAD_SIZE, HIDDEN),
-            f"{layer}.self_attn.o_proj.weight": matrix(HIDDEN, HEADS * HEAD_SIZE, NUDGE),
+            f"{layer}.self_attn.o_proj.weight": matrix(HIDDEN, HEADS * HEAD_SIZE, demo.nudge),
         }
         names = {"gate": "gate_proj", "up": "up_proj", "down": "down_proj"}
         weights |= experts(layer) if demo.experts else mlp(f"{layer}.mlp", **names)

@@ -10,6 +10,9 @@ OPTIONS: Mapping[str, Any] = {
     # What holds an answer to a JSON schema needs the tokenizer; a toy would fill it with blanks.
     "skip_tokenizer_init": False,
     "tokenizer_mode": "mistral",
+    # Of the one that sees; the others do not look at it. vLLM's own cache is of 4 GiB a process.
+    "limit_mm_per_prompt": {"image": 20},
+    "mm_processor_cache_gb": 0.25,
     "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from invoke_api.dialects.abilities import Abilities
-from invoke_api.dialects.documents import read_document
+from invoke_api.dialects.documents import NO_S3, read_document
 from invoke_api.dialects.plain import to_plain
 from invoke_api.wire.errors import ValidationException
+
+MOST_IMAGES = 20  # in a message: User Guide, conversation-inference-call
+LARGEST_IMAGE = 3_750_000  # bytes: likewise
 
 Block = Mapping[str, Any]
 Message = dict[str, Any]
@@ -35,15 +38,23 @@ NO_TEXT = (
 )
 
 
-def to_messages(body: Mapping[str, Any], abilities: Abilities) -> list[Message]:
-    """OpenAI-shaped messages. Raises `ValidationException`."""
+def to_messages(
+    body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False
+) -> list[Message]:
+    """OpenAI-shaped messages; `sees` is for a model that takes images.
+
+    Raises `ValidationException`.
+    """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
     _check_turns(turns)
     messages = [_system(body["system"])] if body.get("system") else []
     for number, turn in enumerate(turns):
         where = f"messages.{number}"
         _check_blocks(turn["content"], where)
-        messages += TURNS[turn["role"]](turn["content"], where, abilities)
+        if turn["role"] == "user":
+            messages += _user(turn["content"], where, abilities, sees=sees)
+        else:
+            messages.append(_assistant(turn["content"], where, abilities))
     _check_tools(turns, has_tools="toolConfig" in body)
     return messages
 
@@ -83,7 +94,9 @@ def _system(blocks: Sequence[Block]) -> Message:
     return {"role": "system", "content": "\n\n".join(_texts(blocks))}
 
 
-def _user(blocks: Sequence[Block], where: str, abilities: Abilities) -> list[Message]:
+def _user(
+    blocks: Sequence[Block], where: str, abilities: Abilities, *, sees: bool
+) -> list[Message]:
     results = [block["toolResult"] for block in blocks if "toolResult" in block]
     if results and len(results) < len(blocks):
         raise ValidationException(
@@ -97,10 +110,33 @@ def _user(blocks: Sequence[Block], where: str, abilities: Abilities) -> list[Mes
         raise ValidationException("This model doesn't support documents.")
     if documents and not any("text" in block for block in blocks):
         raise ValidationException(NO_TEXT)
+    if sees and any("image" in block for block in blocks):
+        return [{"role": "user", "content": list(_parts(blocks))}]
     return [{"role": "user", "content": "\n\n".join(_texts(blocks))}]
 
 
-def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> list[Message]:
+def _parts(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
+    """Texts and images as they stand. Raises `ValidationException`; guess for its words."""
+    images = [block["image"] for block in blocks if "image" in block]
+    if len(images) > MOST_IMAGES:
+        raise ValidationException(f"A message may have {MOST_IMAGES} images, and no more.")
+    for block in blocks:
+        if "image" in block:
+            yield {"type": "image_url", "image_url": {"url": _to_url(block["image"])}}
+        else:
+            yield from ({"type": "text", "text": text} for text in _texts([block]))
+
+
+def _to_url(image: Block) -> str:
+    source = image["source"]
+    if "s3Location" in source:
+        raise ValidationException(NO_S3)
+    if len(source["bytes"]) * 3 // 4 > LARGEST_IMAGE:
+        raise ValidationException(f"An image may have {LARGEST_IMAGE} bytes, and no more.")
+    return f"data:image/{image['format']};base64,{source['bytes']}"
+
+
+def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> Message:
     uses = [block["toolUse"] for block in blocks if "toolUse" in block]
     others = [block for block in blocks if "toolUse" not in block]
     if uses and others and not abilities.mixes:
@@ -111,10 +147,7 @@ def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> lis
     message: Message = {"role": "assistant", "content": "\n\n".join(_texts(others))}
     if uses:
         message["tool_calls"] = [_call(use) for use in uses]
-    return [message]
-
-
-TURNS = {"user": _user, "assistant": _assistant}
+    return message
 
 
 def _texts(blocks: Sequence[Block]) -> Iterator[str]:

@@ -4,9 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.tokenizer import Tokenizer
-from engine.tool_calls import MARK
-from invoke_api.dialects.mistral_chat import to_models
 from invoke_api.wire.errors import ValidationException
 
 Message = Mapping[str, Any]
@@ -56,18 +53,6 @@ def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
             " that is written as a string."
         )
     return {"type": "json_schema", "json_schema": {**definition, "schema": schema}}
-
-
-def encode_chat(
-    tokenizer: Tokenizer,
-    messages: Sequence[Message],
-    tools: Sequence[Mapping[str, Any]],
-    *,
-    forced: bool,
-) -> tuple[int, ...]:
-    """Raises `ChatRefused`."""
-    prompt = tokenizer.chat.encode([to_models(message) for message in messages], tools)
-    return (*prompt, *tokenizer.encode_spelled(MARK)) if forced else prompt
 
 
 def render_instruct(messages: Sequence[Message]) -> str:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from engine.chat import ChatPrompt
 from engine.errors import SchemaRefused
 from engine.protocol import GenerationRequest
 from invoke_api.dialects.plain import to_plain
 
 
 def to_generation(
-    body: Mapping[str, Any], prompt: tuple[int, ...], request_id: str, *, spelled: bool
+    body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, spelled: bool
 ) -> GenerationRequest:
     """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
 
@@ -18,7 +19,8 @@ def to_generation(
     """
     return GenerationRequest(
         request_id=request_id,
-        prompt=prompt,
+        prompt=prompt.tokens,
+        images=prompt.images,
         max_tokens=body["max_tokens"],
         temperature=float(body["temperature"]),
         top_p=float(body["top_p"]),

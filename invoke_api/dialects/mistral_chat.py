@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from engine.errors import ChatRefused
+from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
@@ -41,13 +41,12 @@ class MistralChat:
         request_id: str,
     ) -> GenerationRequest:
         tools = body.get("tools", []) if body["tool_choice"] != "none" else []
-        _refuse_media(body["messages"])
-        prompt = tokenizer.chat.encode(
-            [to_models(message) for message in to_plain(body["messages"])],
+        prompt = encode_chat(
+            tokenizer,
+            to_plain(body["messages"]),
             [_with_parameters(tool) for tool in to_plain(tools)],
+            forced=_is_forced(body),
         )
-        if _is_forced(body):
-            prompt = (*prompt, *tokenizer.encode_spelled(MARK))
         return to_generation(body, prompt, request_id, spelled=True)
 
     def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "ChatWriter":
@@ -96,6 +95,20 @@ class ChatWriter:
             }
 
 
+def encode_chat(
+    tokenizer: Tokenizer,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+    *,
+    forced: bool,
+) -> ChatPrompt:
+    """With `forced` it ends with the mark of a call. Raises `ChatRefused`."""
+    prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
+    if not forced:
+        return prompt
+    return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(MARK)))
+
+
 def _is_forced(body: Mapping[str, Any]) -> bool:
     return body["tool_choice"] == "any" and bool(body.get("tools"))
 
@@ -107,16 +120,6 @@ def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> 
     return Question(prompt, users[-1] if users else "", len(users), tuple(tools))
 
 
-def _refuse_media(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Raises `ChatRefused`: no engine here takes images or sound."""
-    for message in messages:
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            kind = part.get("type") if isinstance(part, dict) else None
-            if isinstance(kind, str) and kind != "text":
-                raise ChatRefused(f"The engine behind this model takes text only, and no {kind}.")
-
-
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, str):
@@ -126,7 +129,7 @@ def _text(message: Mapping[str, Any]) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def to_models(message: Mapping[str, Any]) -> dict[str, Any]:
+def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
     """The message with ids as the model knows them."""
     known = dict(message)
     if "tool_call_id" in known:

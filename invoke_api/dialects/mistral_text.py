@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.generation import to_generation
@@ -27,7 +28,7 @@ class MistralText:
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
         prompt = tokenizer.encode(body["prompt"], enough=context_length)
-        return to_generation(body, prompt, request_id, spelled=False)
+        return to_generation(body, ChatPrompt(prompt), request_id, spelled=False)
 
     def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "MistralText":  # noqa: ARG002 - a dialect's own
         return self

@@ -1,19 +1,21 @@
 """What is asked by Converse, ready to be put to a model: the prompt, and who writes the answer."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.chat import ChatPrompt
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import CallReader
 from invoke_api.dialects.converse import to_messages, to_tools
-from invoke_api.dialects.converse_prompt import encode_chat, render_instruct, to_body
+from invoke_api.dialects.converse_prompt import render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
-from invoke_api.dialects.mistral_chat import to_question
+from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.registry import Model
@@ -42,17 +44,21 @@ class Conversation:
     @property
     def size(self) -> int:
         """Characters to tokenise, about."""
-        return sum(len(message["content"]) for message in self.messages) + 200 * len(self.tools)
+        contents = [message["content"] for message in self.messages]
+        if not all(isinstance(content, str) for content in contents):
+            return sys.maxsize  # an image, however short, may be large
+        return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
     def is_chat(self) -> bool:
         return self.model.abilities.template == "chat"
 
-    def to_prompt(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+    def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
         """Raises `ChatRefused`."""
         if self.is_chat:
             return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
-        return tokenizer.encode(render_instruct(self.messages), enough=self.model.context_length)
+        text = render_instruct(self.messages)
+        return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
         """Raises `ChatRefused`."""
@@ -78,7 +84,8 @@ def to_conversation(
     Raises `ValidationException`.
     """
     check_abilities(asked, model.abilities, stream=stream)
-    messages, tools = to_messages(asked, model.abilities), to_tools(asked)
+    messages = to_messages(asked, model.abilities, sees=model.listing.sees)
+    tools = to_tools(asked)
     is_text = model.dialect_name == "mistral-text"
     body = model.schema.fill(to_body(asked, is_text=is_text))
     paths = asked.get("additionalModelResponseFieldPaths", ())

@@ -63,7 +63,7 @@ def _count(request: Request, asked: dict[str, Any], region: str) -> int:
         tokenizer = services.engines.tokenizer(model)
         if "converse" in asked:
             conversation = to_conversation(asked["converse"], model, stream=False)
-            return len(conversation.to_prompt(tokenizer))
+            return len(conversation.to_prompt(tokenizer).tokens)
         body = model.schema.parse(_read_blob(asked["invokeModel"]["body"]))
         # No prompt is so long that counting would stop before its end.
         generation = model.dialect.to_request(body, tokenizer, BODY_LIMIT, request_id(request))

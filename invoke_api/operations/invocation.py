@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
+from engine.chat import TEXT_ONLY
 from engine.errors import ChatRefused, EngineError
 from engine.protocol import Deltas, GenerationRequest
 from engine.tokenizer import Tokenizer
@@ -180,6 +181,8 @@ def open_source(
         if prepared.guarding and prepared.guarding.is_refused:
             return prepared.guarding.refuse(), prepared.writer(tokenizer)
         generation = prepared.generation(tokenizer)
+        if generation.images and not model.listing.sees:
+            return refusing(ChatRefused(TEXT_ONLY)), None
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
     except EngineError as error:

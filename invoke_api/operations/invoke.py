@@ -1,5 +1,6 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
+import sys
 from functools import partial
 from random import randint
 from typing import Any
@@ -44,7 +45,7 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
             body, tokenizer, call.model.context_length, made
         ),
         writer=to_writer,
-        size=len(raw),
+        size=sys.maxsize if b"image_url" in raw else len(raw),  # a short one may be large
         guarding=guarding,
     )
 

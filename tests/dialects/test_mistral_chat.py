@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 from invoke_api.testing import Bedrock
+from tests.images import png, to_url
 from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL
 
 MODELS = [LARGE_2407, PIXTRAL, LARGE_3, MINISTRAL_3B]
@@ -181,6 +182,8 @@ def test_a_conversation_is_matched_by_its_last_message_and_its_turn(
     )
 
 
+DEVSTRAL = "mistral.devstral-2-123b"
+COUNT = "x-amzn-bedrock-input-token-count"
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "#/messages: expected minimum item count: 1, found: 0"),
@@ -188,7 +191,6 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"prompt": "Hi"}, "#: extraneous key [prompt] is not permitted"),
     ({"max_tokens": 40_000}, "#/max_tokens: 40000 is not less or equal to "),
     ({"tool_choice": "get_weather"}, "#/tool_choice: get_weather is not a valid enum value"),
-    ({"messages": [{"role": "user", "content": [IMAGE]}]}, "takes text only, and no image_url."),
     ({"messages": [{"role": "assistant", "content": "a"}]}, "Conversation must start with a user"),
 ]
 
@@ -203,6 +205,37 @@ def test_a_mistake_has_a_sentence(
 
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert sentence in caught.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (LARGE_2407, "This model takes text only."),
+        (DEVSTRAL, "This model takes text only."),
+        (LARGE_3, "An image is no PNG, JPEG, WebP or GIF in base64."),
+    ],
+)
+def test_an_image_is_refused_where_it_can_not_be_seen(
+    runtime: Any, model: str, sentence: str
+) -> None:
+    url = IMAGE if model != DEVSTRAL else {"type": "image_url", "image_url": to_url(png())}
+    with pytest.raises(ClientError, match=sentence):
+        ask(runtime, model, messages=[{"role": "user", "content": [url]}])
+
+
+@pytest.mark.parametrize("model", [PIXTRAL, LARGE_3, MINISTRAL_3B])
+def test_an_image_is_counted_and_changes_what_is_said(runtime: Any, model: str) -> None:
+    told = []
+    for color in ("red", "blue"):
+        image = {"type": "image_url", "image_url": {"url": to_url(png(color))}}
+        parts = [{"type": "text", "text": "What is it?"}, image]
+        choice, headers = ask(runtime, model, messages=[{"role": "user", "content": parts}])
+        told.append((choice["message"]["content"], headers[COUNT]))
+    _, headers = ask(runtime, model, messages=[{"role": "user", "content": "What is it?"}])
+
+    assert told[0] != told[1]
+    assert told[0][1] == told[1][1]
+    assert int(told[0][1]) > int(headers[COUNT]) + 5
 
 
 def test_a_rules_calls_are_for_models_that_have_tools(bedrock: Bedrock, runtime: Any) -> None:

@@ -29,7 +29,7 @@ def called(tool_call_id: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
 def test_a_message_stands_between_its_marks(name: str) -> None:
     tokenizer = load(name)
-    prompt = tokenizer.chat.encode([USER])
+    prompt = tokenizer.chat.encode([USER]).tokens
 
     assert prompt[:2] == (tokenizer.bos, 3)
     assert prompt[-1] == 4
@@ -39,7 +39,7 @@ def test_a_message_stands_between_its_marks(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "mark"), [("v3", None), ("v7", 16), ("tekken", 17)])
 def test_system_messages_have_marks_of_their_own_since_v7(name: str, mark: int | None) -> None:
-    prompt = load(name).chat.encode([SYSTEM, USER])
+    prompt = load(name).chat.encode([SYSTEM, USER]).tokens
 
     assert prompt[1] == (mark or 3)
 
@@ -47,8 +47,8 @@ def test_system_messages_have_marks_of_their_own_since_v7(name: str, mark: int |
 @pytest.mark.parametrize("name", ["v3", "v7", "tekken"])
 def test_tools_and_their_results_are_part_of_the_prompt(name: str) -> None:
     chat = load(name).chat
-    plain, offered = chat.encode([USER]), chat.encode([USER], [TOOL])
-    answered = chat.encode(called("abcd12345"), [TOOL])
+    plain, offered = chat.encode([USER]).tokens, chat.encode([USER], [TOOL]).tokens
+    answered = chat.encode(called("abcd12345"), [TOOL]).tokens
 
     assert len(plain) < len(offered) < len(answered)
 

@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script and on three kinds of real vLLM."""
+"""What every engine promises: the same list, on a script and on four kinds of real vLLM."""
 
 import asyncio
 import json
@@ -18,10 +18,19 @@ from prometheus_client import REGISTRY
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import DEMOS, make_demo
-from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused, SchemaRefused
+from engine.errors import (
+    ChatRefused,
+    EngineDead,
+    EngineNotReady,
+    PromptTooLong,
+    RequestRefused,
+    SchemaRefused,
+)
+from engine.images import open_image
 from engine.protocol import Delta, Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
+from tests.images import png, to_url
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -41,6 +50,7 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-dense": ("dense", {}, "auto"),
     "vllm-moe": ("moe", {}, "auto"),
     "vllm-tensor-parallel": ("dense", {"tensor_parallel_size": 2}, "0|1"),
+    "vllm-vision": ("vision", {}, "auto"),
 }
 
 # A script has neither a scheduler nor processes.
@@ -143,6 +153,43 @@ async def test_what_is_no_schema_is_refused_and_the_next_call_answered(
         await run(engine, ask(engine, schema=schema))
 
     assert len(str(refused.value)) > 10
+    assert await text_of(engine)
+
+
+@pytest.mark.parametrize("engine", ["vllm-vision"], indirect=True, scope="module")
+async def test_images_change_what_is_said(engine: Engine) -> None:
+    async def answer(*colors: str) -> tuple[str, int]:
+        content: list[Any] = [{"type": "text", "text": "What is this?"}]
+        for color in colors:
+            url = {"url": to_url(png(color, (200, 300)))}
+            content.append({"type": "image_url", "image_url": url})
+        prompt = engine.tokenizer().chat.encode([{"role": "user", "content": content}])
+        request = GenerationRequest(
+            request_id=f"request-{next(NUMBERS)}",
+            prompt=prompt.tokens,
+            images=prompt.images,
+            max_tokens=60,
+            temperature=0.0,
+        )
+        deltas = await run(engine, request)
+        usage = deltas[-1].usage
+        assert usage
+        return "".join(delta.text for delta in deltas), usage.input_tokens - len(prompt.tokens)
+
+    colors = ["white", "black", "red", "blue", "lime", "yellow", "gray", "navy"]
+    texts = [await answer(color) for color in colors]
+
+    assert [await answer(color) for color in colors] == texts
+    assert len({text for text, _ in texts}) > 1
+    assert {more for _, more in texts} == {0}
+
+
+@pytest.mark.parametrize("engine", ["vllm-dense"], indirect=True, scope="module")
+async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
+    image = open_image(to_url(png()))
+    with pytest.raises(ChatRefused):
+        await run(engine, ask(engine, images=(image,)))
+
     assert await text_of(engine)
 
 

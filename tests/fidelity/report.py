@@ -70,9 +70,9 @@ is wrong here: correct it, say in `seen` when it was heard, and correct the code
   profiles, and the configuration of the invocation log. Their sentences are ours.
 - Models below `not_run` in [model_registry.yaml](../model_registry.yaml): known by name, and
   answered as to an account without access.
-- Guardrails find words, phrases and patterns ([guardrails.md](guardrails.md)); what AWS's own models and
-  lists find is found by nothing here. No recording of a guardrail with a model of Mistral's is known: what
-  stands around their answers is as it was recorded of others'.
+- Guardrails find words, phrases and patterns ([guardrails.md](guardrails.md)); what AWS's own
+  models and lists find is found by nothing here. No recording of one with a model of Mistral's is
+  known: what stands around their answers is as it was recorded of others'.
 - Latency-optimized inference and reserved tiers: refused, as for a model without them.
 - IAM policies: whoever has a key may call every model.
 - Presigned URLs: only as short-term API keys.

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from invoke_api.testing import Bedrock
+from tests.images import png
 from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL, invoke
 from tests.streams import split_frames
 
@@ -99,6 +100,54 @@ def test_a_schema_that_the_engine_can_not_follow_is_named(service: str) -> None:
         pytest.raises(ClientError, match=r"The model returned the following errors: .*sometimes"),
     ):
         ask(runtime, LARGE_3, outputConfig=asked)
+
+
+def picture(color: str = "red", kind: str = "png", **source: Any) -> dict[str, Any]:
+    return {"image": {"format": kind, "source": source or {"bytes": png(color)}}}
+
+
+@pytest.mark.parametrize("model", [PIXTRAL, LARGE_3])
+def test_images_are_seen(service: str, model: str) -> None:
+    region = "us-west-2" if model == PIXTRAL else "us-east-1"
+    question = {"text": "What is this?"}
+    with client(service, "AKIATEST", region) as runtime:
+        answers = [
+            ask(runtime, model, messages=[{"role": "user", "content": [question, *images]}])
+            for images in ([], [picture()], [picture(), picture("blue")])
+        ]
+        events = stream(runtime, model, messages=[{"role": "user", "content": [picture()]}])
+    counts = [answer["usage"]["inputTokens"] for answer in answers]
+
+    assert counts[0] < counts[1] < counts[2]
+    assert events[-2][0] == "messageStop"
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ([picture(bytes=b"nonsense")], "following errors: An image is no PNG, JPEG, WebP or GIF"),
+        ([picture(s3Location={"uri": "s3://bucket/a.png"})], "doesn't support the s3Uri field"),
+        ([picture(bytes=bytes(3_750_003))], "An image may have 3750000 bytes, and no more."),
+        ([picture()] * 21, "A message may have 20 images, and no more."),
+    ],
+)
+def test_images_that_can_not_be_taken_are_named(
+    runtime: Any, images: list[dict[str, Any]], sentence: str
+) -> None:
+    with pytest.raises(ClientError, match=sentence):
+        ask(runtime, PIXTRAL, messages=[{"role": "user", "content": images}])
+
+
+def test_an_image_in_a_result_of_a_tool_is_refused(runtime: Any) -> None:
+    use = {"toolUseId": "abcd12345", "name": "get_weather", "input": {}}
+    result = {"toolUseId": "abcd12345", "content": [picture()]}
+    messages = [
+        USER,
+        {"role": "assistant", "content": [{"toolUse": use}]},
+        {"role": "user", "content": [{"toolResult": result}]},
+    ]
+    with pytest.raises(ClientError, match="doesn't support the image content block"):
+        ask(runtime, PIXTRAL, messages=messages, toolConfig=TOOLS)
 
 
 @pytest.mark.parametrize("model", MODELS)
