@@ -28,11 +28,13 @@ def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
     assert groups(made) == [{model_id} for model_id, _ in made.items()]
 
 
-def test_the_dense_models_share_a_demo_checkpoint() -> None:
+def test_models_share_a_demo_checkpoint_but_mixtral_and_those_that_see() -> None:
     made = build(demo=True)
-    everything = {model_id for model_id, _ in made.items()}
+    models = load_registry(DEFAULT_REGISTRY).models
+    seeing = {model_id for model_id, model in models.items() if model.listing.sees}
 
-    assert groups(made) == [everything - {MIXTRAL}, {MIXTRAL}]
+    assert groups(made) == [models.keys() - {MIXTRAL} - seeing, {MIXTRAL}, seeing]
+    assert {LARGE_3, MINISTRAL_3B} < seeing
 
 
 def test_scripted_models_share_an_engine_if_they_share_a_tokenizer() -> None:

@@ -13,7 +13,12 @@ from engine.tokenizer import load_tokenizer
 pytestmark = pytest.mark.filterwarnings("default")  # torch warns of its own past
 
 
-@pytest.fixture(scope="module", params=DEMOS)
+def weights_in(folder: Path) -> Path:
+    [file] = folder.glob("*.safetensors")
+    return file
+
+
+@pytest.fixture(scope="module", params=["dense", "moe"])
 def folder(request: pytest.FixtureRequest, checkpoints: Path) -> Path:
     return make_demo(request.param, checkpoints)
 
@@ -41,7 +46,7 @@ def test_one_is_dense_and_one_has_eight_experts_of_which_two_speak(checkpoints: 
 
 def test_the_weights_have_the_shapes_that_the_config_says(folder: Path) -> None:
     config = config_of(folder)
-    with safe_open(folder / "model.safetensors", framework="pt") as weights:
+    with safe_open(weights_in(folder), framework="pt") as weights:
         shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118 - no mapping
     experts = [name for name in shapes if ".experts." in name]
 
@@ -53,14 +58,26 @@ def test_the_weights_have_the_shapes_that_the_config_says(folder: Path) -> None:
     assert len(experts) == 3 * config.get("num_local_experts", 0) * config["num_hidden_layers"]
 
 
-def test_they_are_seeded_and_made_once(folder: Path, tmp_path: Path) -> None:
-    name = folder.name.split("-")[0]
-    again = make_demo(name, tmp_path)
-    made = (again / "model.safetensors").stat().st_mtime_ns
+def test_one_sees_and_is_written_as_mistral_writes(checkpoints: Path) -> None:
+    folder = make_demo("vision", checkpoints)
+    params = json.loads((folder / "params.json").read_text())
+    with safe_open(weights_in(folder), framework="pt") as weights:
+        names = {name.partition(".")[0] for name in weights.keys()}  # noqa: SIM118 - no mapping
 
-    assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert names == {"language_model", "vision_encoder", "vision_language_adapter"}
+    assert params["vision_encoder"]["image_token_id"] == 10
+    assert params["n_kv_heads"] < params["n_heads"]
+    assert params["vocab_size"] == 32_768
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_they_are_seeded_and_made_once(name: str, checkpoints: Path, tmp_path: Path) -> None:
+    folder, again = make_demo(name, checkpoints), make_demo(name, tmp_path)
+    made = weights_in(again).stat().st_mtime_ns
+
+    assert weights_in(again).read_bytes() == weights_in(folder).read_bytes()
     assert make_demo(name, tmp_path) == again
-    assert (again / "model.safetensors").stat().st_mtime_ns == made
+    assert weights_in(again).stat().st_mtime_ns == made
     assert [path.name for path in again.parent.iterdir()] == [again.name]
 
 
