@@ -6,13 +6,15 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
 # v11 puts the call's id between the name and the arguments.
-CALL = re.compile(r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\](.*)", re.DOTALL)
+HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
+CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
+BEGINNING = re.compile(re.escape(MARK) + HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,49 @@ class ToolCall:
 
 class NotCalls(ValueError):
     """What a model wrote behind `MARK` are no calls of tools."""
+
+
+class Piece(NamedTuple):
+    """A call begins with its `name`, goes on with `arguments` as they are written, and ends."""
+
+    kind: Literal["begin", "arguments", "end"]
+    text: str = ""
+
+
+class CallStream:
+    """Calls of the style `arguments` as they come; of the style `list` it sees none."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._is_inside = False
+        self.begun = 0  # calls
+
+    def take(self, text: str) -> Iterator[Piece]:
+        """What the next text tells; no mark stands in two texts."""
+        self._rest += text
+        while True:
+            if self._is_inside:
+                written, mark, behind = self._rest.partition(MARK)
+                self._rest = mark + behind
+                if written:
+                    yield Piece("arguments", written)
+                if not mark:
+                    return
+                self._is_inside = False
+                yield Piece("end")
+            found = BEGINNING.match(self._rest)
+            if not found:
+                return
+            self._rest = self._rest[found.end() :]
+            self._is_inside = True
+            self.begun += 1
+            yield Piece("begin", found[1].strip())
+
+    def finish(self) -> Iterator[Piece]:
+        """The end of a call that has begun."""
+        if self._is_inside:
+            self._is_inside = False
+            yield Piece("end")
 
 
 def write_calls(style: str, text: str, calls: Sequence[ToolCall]) -> str:

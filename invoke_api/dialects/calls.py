@@ -15,6 +15,7 @@ class CallReader:
 
     forced: bool = False
     spaced: bool = False
+    held_now: str = ""  # of the text that was taken last
     _held: list[str] = field(default_factory=list)
     _is_first: bool = True
 
@@ -30,11 +31,13 @@ class CallReader:
     def take(self, text: str) -> str:
         """The part of the next text that is no call, and can go out now."""
         if self._held:
+            self.held_now = text if len(self._held) > 1 or not self.forced else MARK + text
             self._held.append(text)
             return ""
         before, mark, rest = text.partition(MARK)
         if mark:
             self._held += [mark, rest]
+            self.held_now = mark + rest
         if self._is_first and before:
             self._is_first = False
             before = before.removeprefix(" ") if self.spaced else before

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import orjson
 
 from engine.protocol import Delta, Finish
-from engine.tool_calls import ToolCall
+from engine.tool_calls import CallStream, Piece, ToolCall
 from invoke_api.dialects.calls import CallReader
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.dialects.response_fields import select
@@ -53,6 +53,8 @@ class ConverseWriter:
         self._asked = asked
         self._begun = False
         self._has_text = False
+        self._calls = CallStream()
+        self._calls_told = 0  # those that are whole
 
     def reply(self, text: str, finish: Finish, metrics: Metrics) -> dict[str, Any]:
         """The whole answer; its keys are sorted where it is written."""
@@ -63,7 +65,7 @@ class ConverseWriter:
         blocks += [{"toolUse": self._use(number, call)} for number, call in enumerate(calls)]
         return {
             "output": {"message": {"content": blocks, "role": "assistant"}},
-            "stopReason": self._reason(finish, calls),
+            "stopReason": self._reason(finish, len(calls)),
             **_measures(metrics),
             **self._asked,
             **self._trace(),
@@ -78,36 +80,50 @@ class ConverseWriter:
             self._begun = True
             yield "messageStart", {"role": "assistant"}
         text = self._reader.take(delta.text)
+        pieces = [*self._calls.take(self._reader.held_now)] if self._reader.is_holding else []
         calls: list[ToolCall] = []
         if delta.finish:
-            rest, calls = self._reader.finish()
-            text += rest
+            pieces += self._calls.finish()
+            if not self._calls.begun:
+                rest, calls = self._reader.finish()
+                text += rest
         # Also for a token without text, the EOS among them; but not for those of a call.
         if text or not self._reader.is_holding:
             self._has_text = True
             yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}
+        for piece in pieces:
+            yield from self._tell(piece)
         if delta.finish:
             assert metrics, "the last delta comes with metrics"
             yield from self._end(delta.finish, calls, metrics)
 
+    def _tell(self, piece: Piece) -> Iterator[Event]:
+        """What of a call has come, of a model that writes its calls so that it can be told."""
+        number = self._calls_told
+        index = {"contentBlockIndex": number + self._has_text}
+        if piece.kind == "begin":
+            if self._has_text and number == 0:
+                yield "contentBlockStop", {"contentBlockIndex": 0}
+            use = {"name": piece.text, "toolUseId": self._id(number)}
+            yield "contentBlockStart", {**index, "start": {"toolUse": use}}
+        elif piece.kind == "arguments":
+            yield "contentBlockDelta", {**index, "delta": {"toolUse": {"input": piece.text}}}
+        else:
+            self._calls_told += 1
+            yield "contentBlockStop", index
+
     def _end(self, finish: Finish, calls: list[ToolCall], metrics: Metrics) -> Iterator[Event]:
-        if self._has_text:
+        if self._has_text and not self._calls_told and not calls:
             yield "contentBlockStop", {"contentBlockIndex": 0}
-        for number, call in enumerate(calls):
-            index = number + self._has_text
-            use = self._use(number, call)
-            arguments = json.dumps(use.pop("input"), ensure_ascii=False, separators=(",", ":"))
-            yield "contentBlockStart", {"contentBlockIndex": index, "start": {"toolUse": use}}
-            yield (
-                "contentBlockDelta",
-                {"contentBlockIndex": index, "delta": {"toolUse": {"input": arguments}}},
-            )
-            yield "contentBlockStop", {"contentBlockIndex": index}
+        for call in calls:
+            arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+            for piece in (Piece("begin", call.name), Piece("arguments", arguments), Piece("end")):
+                yield from self._tell(piece)
         more = self._more("".join(self._texts), finish)
-        yield "messageStop", {"stopReason": self._reason(finish, calls), **more}
+        yield "messageStop", {"stopReason": self._reason(finish, self._calls_told), **more}
         yield "metadata", {**_measures(metrics), **self._asked, **self._trace()}
 
-    def _reason(self, finish: Finish, calls: list[ToolCall]) -> str:
+    def _reason(self, finish: Finish, calls: int) -> str:
         if self._watch and self._watch.intervened:
             return "guardrail_intervened"
         return "tool_use" if calls and finish == "stop" else STOP_REASONS[finish]
@@ -121,8 +137,10 @@ class ConverseWriter:
         return {MORE: select(orjson.loads(self.native(text, finish)), self._paths)}
 
     def _use(self, number: int, call: ToolCall) -> dict[str, Any]:
-        tool_use_id = f"tooluse_{make_id(self._request_id, number)}"
-        return {"input": call.arguments, "name": call.name, "toolUseId": tool_use_id}
+        return {"input": call.arguments, "name": call.name, "toolUseId": self._id(number)}
+
+    def _id(self, number: int) -> str:
+        return f"tooluse_{make_id(self._request_id, number)}"
 
 
 def _measures(metrics: Metrics) -> dict[str, Any]:

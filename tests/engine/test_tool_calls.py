@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.tool_calls import STYLES, NotCalls, ToolCall, split_calls, write_calls
+from engine.tool_calls import STYLES, CallStream, NotCalls, ToolCall, split_calls, write_calls
 
 load = cache(load_tokenizer)
 CALLS = [ToolCall("get_weather", {"city": "Zürich", "days": [1, 2.5]}), ToolCall("stop", {})]
@@ -58,3 +58,44 @@ def test_calls_are_tokens_of_their_own(name: str) -> None:
 
 def spell(tokenizer: Tokenizer, tokens: list[int]) -> str:
     return b"".join(tokenizer.spelled[token] for token in tokens).decode()
+
+
+def told(*texts: str) -> list[tuple[str, str]]:
+    """The pieces of calls in these texts, those of arguments joined."""
+    calls = CallStream()
+    pieces = [piece for text in texts for piece in calls.take(text)] + [*calls.finish()]
+    joined: list[tuple[str, str]] = []
+    for kind, text in pieces:
+        if joined and joined[-1][0] == kind == "arguments":
+            joined[-1] = (kind, joined[-1][1] + text)
+        else:
+            joined.append((kind, text))
+    return joined
+
+
+@pytest.mark.parametrize("step", [1, 2, 100])
+def test_calls_are_told_as_they_come(step: int) -> None:
+    tokens = ["[TOOL_CALLS]", "f", "oo", "[ARGS]", '{"a', '": 1', "}", "[TOOL_CALLS]", "g"]
+    tokens += ["[CALL_ID]", "abc", "[ARGS]", "{}"]
+    texts = ["".join(tokens[start : start + step]) for start in range(0, len(tokens), step)]
+
+    assert told(*texts) == [
+        ("begin", "foo"),
+        ("arguments", '{"a": 1}'),
+        ("end", ""),
+        ("begin", "g"),
+        ("arguments", "{}"),
+        ("end", ""),
+    ]
+
+
+def test_arguments_go_out_before_they_are_whole() -> None:
+    calls = CallStream()
+
+    assert [*calls.take('[TOOL_CALLS]f[ARGS]{"a')] == [("begin", "f"), ("arguments", '{"a')]
+    assert [*calls.take('": 1}')] == [("arguments", '": 1}')]
+
+
+@pytest.mark.parametrize("text", ['[TOOL_CALLS] [{"name": "f", "arguments": {}}]', "[TOOL_CALLS]f"])
+def test_of_calls_in_a_list_and_of_half_a_name_nothing_is_told(text: str) -> None:
+    assert told(text) == []

@@ -1,6 +1,7 @@
 """Converse and ConverseStream, by boto3 and to the byte, on both engines."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -28,6 +29,7 @@ TOOLS = {
         }
     ]
 }
+STOP = "contentBlockStop"
 CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
 
 
@@ -266,8 +268,10 @@ def test_a_tool_is_called_in_a_stream(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.rule(reply={"text": "Wait.", "tool_calls": [CALL, {"name": "stop"}]})
     events = stream(runtime, LARGE_3, toolConfig=TOOLS)
     blocks: dict[int, str] = {}
+    counts: Counter[int] = Counter()
     for kind, event in events:
         if kind == "contentBlockDelta":
+            counts[event["contentBlockIndex"]] += 1
             delta = event["delta"]
             text = delta["text"] if "text" in delta else delta["toolUse"]["input"]
             index = event["contentBlockIndex"]
@@ -277,6 +281,8 @@ def test_a_tool_is_called_in_a_stream(bedrock: Bedrock, runtime: Any) -> None:
     assert blocks[0] == "Wait."
     assert json.loads(blocks[1]) == CALL["arguments"]
     assert json.loads(blocks[2]) == {}
+    assert counts[1] > 3  # as the tokens come
+    assert [event["contentBlockIndex"] for kind, event in events if kind == STOP] == [0, 1, 2]
     assert [start["start"]["toolUse"]["name"] for start in starts] == ["get_weather", "stop"]
     assert [start["contentBlockIndex"] for start in starts] == [1, 2]
     assert ("messageStop", {"stopReason": "tool_use"}) in events
