@@ -72,6 +72,16 @@ class EngineState:
             raise EngineNotReady(f"the engine is {self.status}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many calls an engine takes at once, those that wait included, and for how many seconds
+    one may wait for its first token.
+    """
+
+    calls: int = 1_024
+    first_token_seconds: float = 120.0
+
+
 class Engine(Protocol):
     """Closing the generator early frees the request at once; callers use `aclosing`.
 

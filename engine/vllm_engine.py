@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import (
     ChatRefused,
+    EngineBusy,
     EngineDead,
     EngineError,
+    EngineTimeout,
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
+from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -50,6 +52,7 @@ class VllmEngine:
     version of Mistral's, the one the weights were trained with; Tekken comes out of them.
     `options` are vLLM's engine arguments by vLLM's names. `environment` is for its processes, over
     `ENVIRONMENT` above; as all of this process share one, a value that is there already stays.
+    `limits` end in `EngineBusy` and `EngineTimeout`.
     """
 
     name = "vllm"
@@ -62,7 +65,9 @@ class VllmEngine:
         context_length: int,
         options: Mapping[str, Any],
         environment: Mapping[str, str] = MappingProxyType({}),
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
     ) -> None:
+        self._limits = limits
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
@@ -101,6 +106,8 @@ class VllmEngine:
 
         transcript = Transcript(self.tokenizer(), request)
         check_request(request, self._context_length)
+        if self.running() >= self._limits.calls:
+            raise EngineBusy(f"{self._limits.calls} calls run or wait already")
         assert self._llm is not None
         prompt: dict[str, Any] = {"prompt_token_ids": list(request.prompt)}
         if request.images:  # a model that takes text only refuses the key itself
@@ -109,12 +116,17 @@ class VllmEngine:
         try:
             # Closing vLLM's generator early makes it abort the request in the engine core.
             async with aclosing(self._llm.generate(prompt, params, request.request_id)) as steps:
-                async for step in steps:
+                async with asyncio.timeout(self._limits.first_token_seconds):
+                    step = await anext(steps, None)
+                while step:
                     # A step holds several tokens when this process fell behind the engine.
                     if deltas := transcript.push_all(step.outputs[0].token_ids):
                         yield deltas
                         if deltas[-1].finish:
                             return
+                    step = await anext(steps, None)
+        except TimeoutError as error:
+            raise EngineTimeout("no token came in time") from error
         except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
             raise _to_engine_error(error, request) from error
 

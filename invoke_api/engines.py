@@ -116,13 +116,15 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         )
     if choice.demo:
         return _plan_demo(model, choice.cache)
-    key = f"{model.weights} {model.tokenizer} {model.context_length} {sorted(model.vllm.items())}"
+    options = f"{sorted(model.vllm.items())} {model.limits}"
+    key = f"{model.weights} {model.tokenizer} {model.context_length} {options}"
     build = partial(
         VllmEngine,
         weights=partial(str, model.weights),
         tokenizer=model.tokenizer,
         context_length=model.context_length,
         options=model.vllm,
+        limits=model.limits,
     )
     return Plan(f"vllm {key}", build)
 
@@ -136,6 +138,7 @@ def _plan_demo(model: Model, cache: Path) -> Plan:
         context_length=CONTEXT,
         options=demo.OPTIONS,
         environment=demo.ENVIRONMENT,
+        limits=model.limits,
     )
     own = model.tokenizer if model.tokenizer != checkpoint.tokenizer else ""
     return Plan(f"demo {model.demo}", build, demo.TOKENIZERS.get(own))

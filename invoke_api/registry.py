@@ -10,6 +10,7 @@ import orjson
 from jsonschema import SchemaError
 
 from engine import vllm_engine
+from engine.protocol import Limits
 from invoke_api.config_files import (
     ROOT,
     SCHEMAS,
@@ -56,6 +57,7 @@ class Model:
     stand_in: str | None
     demo: str
     vllm: Mapping[str, Any]
+    limits: Limits
 
     @property
     def id(self) -> str:
@@ -216,4 +218,5 @@ def _to_model(entry: dict[str, Any]) -> Model:
         stand_in=entry.get("stand_in"),
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
+        limits=Limits(**entry.get("limits", {})),
     )

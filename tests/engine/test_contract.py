@@ -20,14 +20,16 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import DEMOS, make_demo
 from engine.errors import (
     ChatRefused,
+    EngineBusy,
     EngineDead,
     EngineNotReady,
+    EngineTimeout,
     PromptTooLong,
     RequestRefused,
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, Engine, GenerationRequest
+from engine.protocol import Delta, Engine, GenerationRequest, Limits
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
@@ -153,6 +155,24 @@ async def test_what_is_no_schema_is_refused_and_the_next_call_answered(
         await run(engine, ask(engine, schema=schema))
 
     assert len(str(refused.value)) > 10
+    assert await text_of(engine)
+
+
+@pytest.mark.parametrize("engine", ["vllm-moe"], indirect=True, scope="module")
+async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_it_may(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_limits", Limits(calls=1))
+    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=2_000))) as deltas:
+        await anext(deltas)
+        with pytest.raises(EngineBusy, match="1 calls run or wait already"):
+            await run(engine, ask(engine))
+    monkeypatch.setattr(engine, "_limits", Limits(first_token_seconds=0.0001))
+    with pytest.raises(EngineTimeout):
+        await run(engine, ask(engine))
+    monkeypatch.undo()
+
+    assert engine.running() == 0
     assert await text_of(engine)
 
 
