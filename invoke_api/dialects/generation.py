@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.chat import ChatPrompt
-from engine.errors import SchemaRefused
 from engine.protocol import GenerationRequest
 from invoke_api.dialects.plain import to_plain
 
@@ -13,10 +12,7 @@ from invoke_api.dialects.plain import to_plain
 def to_generation(
     body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, spelled: bool
 ) -> GenerationRequest:
-    """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
-
-    Raises `SchemaRefused` for a response format without its schema.
-    """
+    """All of Mistral's bodies have these parameters by the same names, their defaults filled in."""
     return GenerationRequest(
         request_id=request_id,
         prompt=prompt.tokens,
@@ -35,10 +31,7 @@ def _to_schema(wanted: Mapping[str, Any]) -> str | None:
     """OpenAI's `response_format`, which the User Guide names for open-weight models."""
     match wanted.get("type"):
         case "json_schema":
-            schema = wanted.get("json_schema", {}).get("schema")
-            if schema is None:
-                raise SchemaRefused("response_format.json_schema.schema: Field required")
-            return json.dumps(to_plain(schema))
+            return json.dumps(to_plain(wanted["json_schema"]["schema"]))
         case "json_object":
             return '{"type": "object"}'
     return None

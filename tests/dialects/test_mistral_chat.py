@@ -74,8 +74,11 @@ def test_an_answer_is_held_to_a_format(runtime: Any, wanted: object, answer: obj
 
 
 def test_a_format_without_its_schema_is_refused(runtime: Any) -> None:
-    with pytest.raises(ClientError, match=r"response_format\.json_schema\.schema: Field required"):
+    key = r"#/response_format: required key \[json_schema\] not found"
+    with pytest.raises(ClientError, match=key):
         ask(runtime, LARGE_3, response_format={"type": "json_schema"})
+    with pytest.raises(ClientError, match=r"required key \[schema\] not found"):
+        ask(runtime, LARGE_3, response_format={"type": "json_schema", "json_schema": {}})
 
 
 def ask(runtime: Any, model: str, **body: Any) -> tuple[dict[str, Any], dict[str, str]]:

@@ -14,7 +14,7 @@ from invoke_api.validation.wording import WORDS
 from invoke_api.wire.errors import ValidationException
 
 # What a schema says without checking anything.
-SILENT = {"$schema", "title", "description", "default", "properties", "items"}
+SILENT = {"if", "then", "$schema", "title", "description", "default", "properties", "items"}
 
 OBJECT = {"type": "object", "properties": {}, "additionalProperties": False}
 
