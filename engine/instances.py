@@ -1,11 +1,13 @@
 """An instance of a JSON Schema, made without a model: what the scripted engine answers with."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import UnknownType, best_match
 from jsonschema.validators import extend
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from engine.errors import SchemaRefused
@@ -25,17 +27,12 @@ FORMATS = {
 }
 DEEP = 24  # levels below which nothing is made that need not be there
 MANY = 1_000  # values after which likewise
+MOST = 20_000  # values, and checks of them, that a schema may cost
 LONG = 10_000  # no longer string and list is made
 HARD = "No instance of the JSON schema can be made without a model"
-
-
-def _refuse_pattern(*_: object) -> Iterator[ValidationError]:
-    """Nothing that matches is looked for, and a client's pattern could take for ever to match."""
-    yield ValidationError("it has a pattern")
-
-
-Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
-    Draft202012Validator, {"pattern": _refuse_pattern, "patternProperties": _refuse_pattern}
+ODD = (
+    *(RecursionError, Unresolvable, UnknownType, re.error),
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
 )
 
 
@@ -47,14 +44,62 @@ def make_instance(schema: Any, words: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         Draft202012Validator.check_schema(schema)
         instance = _Maker(schema, words).make(schema, 0)
-        error = best_match(Validator(schema).iter_errors(instance))
+        # An empty registry: jsonschema's own fetches what a `$ref` names, files of ours included.
+        error = best_match(_validator()(schema, registry=Registry()).iter_errors(instance))
     except SchemaError as wrong:
         raise SchemaRefused(f"Invalid JSON schema: {wrong.message}") from wrong
-    except (RecursionError, Unresolvable, LookupError, TypeError, ValueError) as wrong:
+    except ODD as wrong:
         raise SchemaRefused(f"{HARD}.") from wrong
     if error:
         raise SchemaRefused(f"{HARD}: {error.message}")
     return instance
+
+
+def _validator() -> type[Draft202012Validator]:
+    """jsonschema's, with a bound on its checks: references may double them at every step."""
+    left = iter(range(MOST))
+
+    def counted(check: Check) -> Check:
+        def check_if_any_left(*arguments: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - as they come
+            if next(left, None) is None:
+                raise SchemaRefused(f"{HARD}: it has too many parts")
+            yield from check(*arguments) or ()
+
+        return check_if_any_left
+
+    checks = {**Draft202012Validator.VALIDATORS, **PATTERNS}
+    bounded: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
+        Draft202012Validator, {keyword: counted(check) for keyword, check in checks.items()}
+    )
+    return bounded
+
+
+def _refuse_pattern(*_: object) -> Iterator[ValidationError]:
+    """Nothing that matches is looked for, and a client's pattern could take for ever to match."""
+    yield ValidationError("it has a pattern")
+
+
+def _refuse_patterns_beside(
+    validator: Any,  # noqa: ANN401 - jsonschema's signature
+    value: Any,  # noqa: ANN401
+    instance: Any,  # noqa: ANN401
+    schema: Any,  # noqa: ANN401
+) -> Iterator[ValidationError]:
+    """Jsonschema asks the patterns itself which properties are the additional ones."""
+    if "patternProperties" in schema:
+        yield from _refuse_pattern()
+    else:
+        check = Draft202012Validator.VALIDATORS["additionalProperties"]
+        yield from check(validator, value, instance, schema) or ()
+
+
+Check = Callable[..., Iterator[ValidationError] | None]
+PATTERNS: dict[str, Check] = {
+    "pattern": _refuse_pattern,
+    "patternProperties": _refuse_pattern,
+    "additionalProperties": _refuse_patterns_beside,
+    "unevaluatedProperties": _refuse_pattern,  # it looks for patterns everywhere
+}
 
 
 class _Maker:
@@ -74,6 +119,8 @@ class _Maker:
 
     def make(self, schema: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
         self._made += 1
+        if self._made > MOST:
+            raise SchemaRefused(f"{HARD}: it has too many parts")
         if not isinstance(schema, dict):
             return self._words
         if given := [schema["const"]] if "const" in schema else schema.get("enum"):
@@ -143,9 +190,11 @@ def _integer(schema: Mapping[str, Any], _: int) -> float:
     return number
 
 
-def _merge(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+def _merge(schemas: list[Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for schema in schemas:
+        if schema is True:
+            continue
         for key, value in schema.items():
             if key == "properties":
                 merged[key] = {**merged.get(key, {}), **value}

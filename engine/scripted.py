@@ -68,7 +68,12 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            yield transcript.push_all(self._tokens(request))
+            # An instance of a schema takes some milliseconds to find.
+            if request.schema:
+                tokens = await asyncio.to_thread(self._tokens, request)
+            else:
+                tokens = self._tokens(request)
+            yield transcript.push_all(tokens)
         finally:
             self._running -= 1
 

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from engine.protocol import Engine
 from invoke_api.app import create_app
 from invoke_api.engines import Engines
+from invoke_api.guardrails.guardrail import Guardrail
+from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.server import open_socket, serve, to_url
@@ -78,11 +80,12 @@ def wait_until_ready(url: str, seconds: float) -> None:
 
 
 @contextmanager
-def engine_running(engine: Engine) -> Iterator[str]:
+def engine_running(engine: Engine, guardrails: Sequence[Guardrail] = ()) -> Iterator[str]:
     """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     calls = Calls()
-    app = create_app(registry, Engines({SEVEN_B: engine}), calls)
+    engines = Engines({SEVEN_B: engine})
+    app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()

@@ -1,9 +1,9 @@
 """From Converse to a model: its own body's parameters, and the prompt by its own template."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from invoke_api.validation.document import NotJson, parse_json
 from invoke_api.wire.errors import ValidationException
 
 Message = Mapping[str, Any]
@@ -44,8 +44,8 @@ def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
     """The model's own `response_format`. Raises `ValidationException`; guess for its words."""
     definition = text_format["structure"]["jsonSchema"]
     try:
-        schema = json.loads(definition["schema"])
-    except (ValueError, RecursionError):
+        schema = parse_json(definition["schema"].encode())
+    except NotJson:
         schema = None
     if not isinstance(schema, dict):
         raise ValidationException(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.chat import ChatPrompt
+from engine.errors import SchemaRefused
 from engine.protocol import GenerationRequest
 from invoke_api.dialects.plain import to_plain
 
@@ -12,7 +13,10 @@ from invoke_api.dialects.plain import to_plain
 def to_generation(
     body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, spelled: bool
 ) -> GenerationRequest:
-    """All of Mistral's bodies have these parameters by the same names, their defaults filled in."""
+    """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
+
+    Raises `SchemaRefused`.
+    """
     return GenerationRequest(
         request_id=request_id,
         prompt=prompt.tokens,
@@ -31,7 +35,15 @@ def _to_schema(wanted: Mapping[str, Any]) -> str | None:
     """OpenAI's `response_format`, which the User Guide names for open-weight models."""
     match wanted.get("type"):
         case "json_schema":
-            return json.dumps(to_plain(wanted["json_schema"]["schema"]))
+            return _written(to_plain(wanted["json_schema"]["schema"]))
         case "json_object":
             return '{"type": "object"}'
     return None
+
+
+def _written(schema: Any) -> str:  # noqa: ANN401 - any JSON
+    """Raises `SchemaRefused` for a number that no double holds."""
+    try:
+        return json.dumps(schema, allow_nan=False)
+    except ValueError as error:
+        raise SchemaRefused("The JSON schema has a number that is too large.") from error

@@ -66,13 +66,17 @@ def assess(
     """Pure. Findings come in the order of the text; without `masks` nothing is anonymized."""
     findings: list[Finding] = []
     texts: list[str] = []
+    topics: set[str] = set()
     for part in parts:
         found = sorted(_find(guardrail, source, part.text)) if part.is_guarded else []
         if not masks:
             found = [(place, _unmasked(finding)) for place, finding in found]
         for _, finding in found:
-            if not _is_told(findings, finding):
-                findings.append(finding)
+            if finding.filter.kind == "topic":  # is there, or is not
+                if finding.filter.name in topics:
+                    continue
+                topics.add(finding.filter.name)
+            findings.append(finding)
         texts.append(_mask(part.text, found))
     return Assessment(
         guardrail=guardrail,
@@ -105,12 +109,6 @@ def _find(guardrail: Guardrail, source: Source, text: str) -> Iterator[Found]:
 
 def _unmasked(finding: Finding) -> Finding:
     return replace(finding, action="NONE") if finding.action == "ANONYMIZED" else finding
-
-
-def _is_told(findings: Sequence[Finding], finding: Finding) -> bool:
-    """A topic is there or is not; anything else counts each time."""
-    kind = finding.filter.kind
-    return kind == "topic" and any(each.filter is finding.filter for each in findings)
 
 
 def _mask(text: str, found: Sequence[Found]) -> str:

@@ -21,7 +21,8 @@ class Guarding:
     """`native` writes what the model said as its own answer; streams trace the plain text.
 
     With `is_async` a stream goes out as it comes, and can be blocked but not anonymized.
-    `calls_only` is for a model that must call a tool: what it says is no text.
+    `calls_only` is for a model that must call a tool: what it says is no text. `is_spaced` takes a
+    space off the first word, as the writer of the answer does.
     """
 
     guardrail: Guardrail
@@ -30,6 +31,7 @@ class Guarding:
     trace: Trace = "disabled"
     is_async: bool = False
     calls_only: bool = False
+    is_spaced: bool = False
     input: Assessment | None = None
     output: Assessment | None = None
     said: str = ""
@@ -60,11 +62,15 @@ class Guarding:
         if self.is_refused:
             return text
         mark = 0 if self.calls_only else (text + MARK).find(MARK)
-        self.output = self.assess("OUTPUT", [Part(text[:mark])])
+        self.output = self.assess("OUTPUT", [Part(self._shown(text[:mark]))])
         if not self.output.intervened:
             return text
         self.said = native(text, finish).decode() if native else text
         return self.output.outputs[0] + ("" if self.output.is_blocked else text[mark:])
+
+    def _shown(self, text: str) -> str:
+        """The text as the client will see it."""
+        return text.removeprefix(" ") if self.is_spaced else text
 
     async def stream(self, deltas: Deltas) -> Deltas:
         """The deltas as they may go out."""
@@ -88,33 +94,38 @@ class Guarding:
         yield held if told == text else [Delta(told, last.finish, last.usage)]
 
     async def _passed(self, deltas: Deltas) -> Deltas:
-        text, seen, is_blocked = "", 0, False
+        text, seen, is_over = "", 0, self.calls_only
         async with aclosing(deltas):
             async for batch in deltas:
                 ready: list[Delta] = []
                 for delta in batch:
-                    if is_blocked:  # read on to its end, for what it costs
+                    if self._has_blocked():  # read on to its end, for what it costs
                         ready += [delta._replace(text="")] if delta.finish else []
                         continue
                     text += delta.text
-                    if delta.finish or len(text) >= seen + STRIDE:
-                        seen = len(text)
+                    is_call = MARK in text
+                    # Farther and farther apart: each look reads it all.
+                    is_due = delta.finish or is_call or len(text) >= seen + max(STRIDE, seen // 10)
+                    if is_due and not is_over:
+                        seen, is_over = len(text), is_call  # calls are not looked at
                         if ready:  # written down while nothing is found yet
                             yield ready
                         ready = []
-                        is_blocked = self._is_blocked(text)
-                    told = self.guardrail.blocked["OUTPUT"] if is_blocked else delta.text
-                    ready.append(delta._replace(text=told))
+                        self._look(text)
+                    message = self.guardrail.blocked["OUTPUT"]
+                    ready.append(delta._replace(text=message) if self._has_blocked() else delta)
                 if ready:
                     yield ready
 
-    def _is_blocked(self, text: str) -> bool:
+    def _has_blocked(self) -> bool:
+        return self.output is not None and self.output.is_blocked
+
+    def _look(self, text: str) -> None:
         """Of what has gone out already, nothing can be anonymized any more."""
-        spoken = "" if self.calls_only else text.partition(MARK)[0]
+        spoken = self._shown(text.partition(MARK)[0])
         self.output = self.assess("OUTPUT", [Part(spoken)], masks=False)
         if self.output.is_blocked:
             self.said = text
-        return self.output.is_blocked
 
     def assess(self, source: Source, parts: Sequence[Part], *, masks: bool = True) -> Assessment:
         """With the time that it takes."""

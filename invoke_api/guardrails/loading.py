@@ -55,11 +55,10 @@ def _mistakes(entries: list[Entry]) -> Iterator[Remark]:
             seen.add(key)
         if not any(key.endswith("PolicyConfig") for key in entry):
             yield [index], "Guardrail must have at least one policy"
-        for steps, regex in _entries(entry, "sensitiveInformationPolicyConfig", "regexesConfig"):
-            try:
-                re.compile(regex["pattern"])
-            except re.error as error:
-                yield [index, *steps, "pattern"], f"no regular expression: {error}"
+        yield from (([index, *steps], problem) for steps, problem in _bad_patterns(entry))
+        for steps, phrase in _phrases(entry):
+            if not phrase.split():
+                yield [index, *steps], "a phrase of nothing but blanks"
 
 
 NEVER = {
@@ -67,6 +66,22 @@ NEVER = {
     "pii": "is never found: no pattern matches it; a regex of your own may stand for it",
 }
 SILENT = "find nothing here: AWS's own models and lists do"
+
+
+def _bad_patterns(entry: Entry) -> Iterator[Remark]:
+    for steps, regex in _entries(entry, "sensitiveInformationPolicyConfig", "regexesConfig"):
+        try:
+            re.compile(regex["pattern"])
+        except (re.error, OverflowError, RecursionError) as error:
+            yield [*steps, "pattern"], f"no regular expression: {error}"
+
+
+def _phrases(entry: Entry) -> Iterator[tuple[list[str | int], str]]:
+    for steps, word in _entries(entry, "wordPolicyConfig", "wordsConfig"):
+        yield [*steps, "text"], word["text"]
+    for steps, topic in _entries(entry, "topicPolicyConfig", "topicsConfig"):
+        for number, example in enumerate(topic.get("examples", ())):
+            yield [*steps, "examples", number], example
 
 
 def _never_found(entries: list[Entry]) -> Iterator[Remark]:

@@ -7,15 +7,19 @@ with these types finds none here, and is told so when it is loaded.
 import re
 
 # Not inside a longer word or number.
-_B, _E = r"(?<![\w.-])", r"(?![\w-])"
+_B, _E = r"(?<![\w.-])", r"(?![\w-]|\.\d)"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 
 PII: dict[str, re.Pattern[str]] = {
     name: re.compile(f"{_B}(?:{pattern}){_E}")
     for name, pattern in {
         "AWS_ACCESS_KEY": r"(?:AKIA|ASIA)[A-Z0-9]{16}",
-        "AWS_SECRET_KEY": r"(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*\d)[A-Za-z0-9/+]{40}(?![/+=])",
-        "CREDIT_DEBIT_CARD_NUMBER": r"(?:\d{4}[ -]?){3}\d{1,4}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5}",
+        "AWS_SECRET_KEY": (
+            r"(?=[A-Za-z0-9/+]{0,39}[A-Z])(?=[A-Za-z0-9/+]{0,39}\d)[A-Za-z0-9/+]{40}(?![/+=])"
+        ),
+        "CREDIT_DEBIT_CARD_NUMBER": (
+            r"(?:\d{4}[ -]){3}\d{4}|\d{15,16}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5}"
+        ),
         "EMAIL": r"[\w.%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}",
         "INTERNATIONAL_BANK_ACCOUNT_NUMBER": (
             r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"

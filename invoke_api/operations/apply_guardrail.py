@@ -1,5 +1,6 @@
 """ApplyGuardrail: a guardrail asked by itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from invoke_api.authentication.gate import Caller
 from invoke_api.guardrails.assessing import UNIT, Assessment, Part
 from invoke_api.guardrails.guarding import Guarding
+from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.reports import to_coverage, to_usage
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
@@ -42,9 +44,8 @@ def _apply(request: Request, raw: bytes) -> bytes:
         raise ValidationException("The content field is empty. Add a content block to it.")
     if asked.get("outputScope") == "FULL":
         guarding.trace = "enabled_full"
-    assessment = guarding.assess(asked["source"], parts)
-    _check_size(assessment)
-    return encode_sorted(_to_answer(guarding, assessment))
+    _check_size(guarding.guardrail, parts)
+    return encode_sorted(_to_answer(guarding, guarding.assess(asked["source"], parts)))
 
 
 def _open(request: Request, caller: Caller) -> Guarding:
@@ -62,9 +63,9 @@ def _to_part(block: dict[str, Any]) -> Part:
     return Part(block["text"]["text"], not qualifiers or not GUARDED.isdisjoint(qualifiers))
 
 
-def _check_size(assessment: Assessment) -> None:
-    units = -(-assessment.guarded // UNIT)
-    if assessment.guardrail.content_filters and units > MOST_UNITS:
+def _check_size(guardrail: Guardrail, parts: Sequence[Part]) -> None:
+    units = -(-sum(len(part.text) for part in parts if part.is_guarded) // UNIT)
+    if guardrail.content_filters and units > MOST_UNITS:
         raise ThrottlingException(TOO_LONG.format(units=units))
 
 

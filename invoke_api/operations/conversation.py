@@ -66,7 +66,10 @@ class Conversation:
         return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
-        reader = CallReader(self.must_call, self.is_chat and tokenizer.is_spaced)
+        is_spaced = self.is_chat and tokenizer.is_spaced
+        reader = CallReader(self.must_call, is_spaced)
+        if self.guarding:
+            self.guarding.is_spaced = is_spaced
 
         def native(text: str, finish: Finish) -> bytes:
             return self.model.dialect.writer(self.body, tokenizer, request_id).reply(text, finish)

@@ -86,6 +86,8 @@ async def open_invocation(
     entry = open_entry(request, raw, operation, request.path_params["model_id"])
     prepared = await aside(weigh(raw), lambda: prepare(raw))
     rules = services_of(request).rules
+    if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
+        return await to_invocation(request, prepared, None, entry, began)
     verdict = rules.pick(to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
     return await to_invocation(request, prepared, verdict, entry, began)
@@ -128,6 +130,7 @@ async def to_invocation(
         calls=services.calls,
         prefix=prepared.prefix,
         guarding=prepared.guarding,
+        is_held=prepared.guarding is not None and not prepared.guarding.is_async,
     )
 
 

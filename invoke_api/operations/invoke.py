@@ -36,6 +36,7 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
         writer = dialect.writer(body, tokenizer, made)
         if guarding is None:
             return writer
+        guarding.is_spaced = call.model.dialect_name == "mistral-chat" and tokenizer.is_spaced
         return GuardedWriter(writer, dialect.writer(body, tokenizer, made).reply, guarding)
 
     return Prepared(

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Measured:
     """`source` is where the deltas come from; `began` when the request had come, in seconds.
 
-    `prefix` stands before what the model server refuses.
+    `prefix` stands before what the model server refuses. What `is_held` goes out when all is there.
     """
 
     source: Deltas
@@ -35,6 +35,7 @@ class Measured:
     began: float
     calls: Calls
     prefix: str = ""
+    is_held: bool = False
     first_delta: float | None = None
     ended: Metrics | None = None
 
@@ -83,7 +84,7 @@ class Measured:
         if isinstance(told, InternalServerException) and told is not error:  # not a rule's
             log.error("request %s failed", self.entry.request_id, exc_info=error)
         streams = self.entry.operation.endswith("Stream")
-        begun = told.in_stream or bool(self.entry.texts)
+        begun = told.in_stream or (bool(self.entry.texts) and not self.is_held)
         self.entry.fail(told, in_stream=streams and begun)
         return told
 

@@ -4,6 +4,7 @@ First what can't be read at all, one mistake at a time; then all constraints in 
 union that has not exactly one member is Bedrock's own business, which has words of its own for it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -114,10 +115,13 @@ def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
 
 
 def _violations(errors: Iterable[Any]) -> Iterator[str]:
+    told: Counter[str] = Counter()  # of what is missing: there is an error for each
     for error in errors:
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
-            path = [*error.absolute_path, missing[0]]
+            where = _path(error.absolute_path)
+            path = [*error.absolute_path, missing[told[where]]]
+            told[where] += 1
             yield f"Value null at '{_path(path)}' {FAILED} not be null"
         elif error.validator in WORDS:
             shown = "" if error.schema.get("sensitive") else f" '{_shown(error.instance)}'"

@@ -33,6 +33,20 @@ TREE = {
 }
 
 
+# Of each of these the next is wanted twice.
+DOUBLING = {
+    str(number): {
+        "type": "object",
+        "required": ["l", "r"],
+        "properties": {side: {"$ref": f"#/$defs/{number + 1}"} for side in "lr"},
+    }
+    for number in range(40)
+} | {"40": {}}
+DOUBLED = {
+    str(number): {"allOf": [{"$ref": f"#/$defs/{number + 1}"}] * 2} for number in range(30)
+} | {"30": {}}
+
+
 @pytest.mark.parametrize(
     ("schema", "instance"),
     [
@@ -59,6 +73,7 @@ TREE = {
             {"name": "Hi.", "age": 3},
         ),
         ({"required": ["x"], "type": "object"}, {"x": "Hi."}),
+        ({"allOf": [True, {"const": 1}]}, 1),
     ],
 )
 def test_an_instance_has_all_that_the_schema_names(schema: Any, instance: object) -> None:
@@ -85,6 +100,23 @@ def test_a_schema_that_names_itself_comes_to_an_end() -> None:
         ({"$ref": "#/nowhere"}, "without a model."),
         ({"$ref": "#"}, "without a model."),
         ({"anyOf": []}, "Invalid JSON schema"),
+        ({"const": 1, "$ref": "file:///etc/hostname"}, "without a model."),
+        ({"const": 1, "$ref": "#/x", "x": {"type": "foo"}}, "without a model."),
+        ({"$ref": "#/x", "x": {"properties": [1]}}, "without a model."),
+        ({"allOf": [False]}, "without a model."),
+        ({"type": "number", "minimum": 10**400, "multipleOf": 0.5}, "without a model."),
+        ({"type": "array", "minItems": 400, "items": {"type": "array", "minItems": 400}}, "parts"),
+        ({"$ref": "#/$defs/0", "$defs": DOUBLING}, "too many parts"),
+        ({"const": 1, "allOf": [{"$ref": "#/$defs/0"}], "$defs": DOUBLED}, "too many parts"),
+        (
+            {
+                "type": "object",
+                "required": ["a" * 30 + "!"],
+                "patternProperties": {"^(a+)+$": True},
+                "additionalProperties": True,
+            },
+            "it has a pattern",
+        ),
     ],
 )
 def test_what_has_no_easy_instance_is_refused(schema: Any, sentence: str) -> None:

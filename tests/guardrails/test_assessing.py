@@ -1,5 +1,6 @@
 """What guardrails find in texts, and what becomes of these."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,15 @@ def test_a_pattern_finds_its_kind_and_no_plain_words(kind: str) -> None:
         EXAMPLES[kind]
     ]
     assert not PII[kind].search("In 2024 some 1,500 people read chapter 12-3 of version 1.2.3.")
+    assert kind == "IP_ADDRESS" or not PII[kind].search("192.168.100.200 at 1700000000000 ms")
+
+
+@pytest.mark.parametrize("kind", PII)
+@pytest.mark.parametrize("unit", ["+", "/", "a", "1", "a.", "1-", "A1", "@", "aB3/", "12 ", "F:"])
+def test_a_pattern_reads_a_long_text_once(kind: str, unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    with ThreadPoolExecutor(max_workers=1) as pool:  # half a minute where one is quadratic
+        pool.submit(lambda: PII[kind].findall(text)).result(timeout=5)
 
 
 def test_the_operator_hears_what_is_never_found() -> None:
@@ -163,6 +173,7 @@ def edited(**changes: Any) -> str:
         (edited(guardrailId="ABC"), ":2: guardrail 'ABC': 'ABC' does not match"),
         (edited(wordPolicyConfig=None), ":2: Guardrail must have at least one policy"),
         (edited(versions="[DRAFT, DRAFT]"), ":2: guardrail 'abc' has version DRAFT twice"),
+        (edited(wordPolicyConfig="{wordsConfig: [{text: ' '}]}"), ":6: a phrase of nothing but"),
         (edited(wordPolicyConfig="{wordConfig: []}"), ":6: guardrail 'abc': Additional properties"),
         (
             edited(

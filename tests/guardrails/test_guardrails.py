@@ -9,9 +9,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from engine.errors import EngineDead
+from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.testing import Bedrock
-from tests.servers import LARGE_3, SEVEN_B, call
+from tests.servers import GUARDRAILS, LARGE_3, SEVEN_B, call, engine_running
 from tests.streams import split_frames
+from tests.stubs import StubEngine
 
 ID = "abcdef123456"
 ARN = f"arn:aws:bedrock:us-west-2:123456789012:guardrail/{ID}"
@@ -218,6 +221,52 @@ def test_an_asynchronous_stream_goes_on_until_it_is_blocked(runtime: Any, bedroc
     assert text.count("safe") < 60
     assert events[-2][1]["stopReason"] == "guardrail_intervened"
     assert events[-1][1]["usage"]["outputTokens"] > 50
+
+
+def test_a_call_behind_what_is_blocked_is_not_touched(runtime: Any, bedrock: Bedrock) -> None:
+    call = {"name": "mail", "arguments": {"to": "x" * 100}}
+    bedrock.rule(reply={"text": "Cactus", "tool_calls": [call]})
+    spec = {"name": "mail", "inputSchema": {"json": {"type": "object"}}}
+    request = asked(LARGE_3, "Hi", streamProcessingMode="async")
+    events = stream(runtime, **request, toolConfig={"tools": [{"toolSpec": spec}]})
+
+    assert not any(kind == "contentBlockStart" for kind, _ in events)
+    assert text_of(events).endswith(SILENCED)
+    assert events[-2][1]["stopReason"] == "guardrail_intervened"
+
+
+def test_a_refused_question_asks_no_rule(runtime: Any, bedrock: Bedrock) -> None:
+    bedrock.fail("ThrottlingException")
+    answer = runtime.converse(**asked(SEVEN_B, "A cactus"))
+
+    assert answer["output"]["message"]["content"] == [{"text": REFUSED}]
+    with pytest.raises(ClientError, match="Too many requests"):
+        runtime.converse(**asked(SEVEN_B, "Hello"))
+
+
+def test_the_text_that_is_judged_is_the_one_that_is_sent(runtime: Any, bedrock: Bedrock) -> None:
+    bedrock.reply("abc")
+    answer = runtime.converse(**asked("mistral.mistral-large-2402-v1:0", "Hi"))
+    [assessment] = answer["trace"]["guardrail"]["outputAssessments"][ID]
+    coverage = assessment["invocationMetrics"]["guardrailCoverage"]["textCharacters"]
+
+    assert answer["output"]["message"]["content"] == [{"text": "abc"}]
+    assert coverage == {"guarded": 3, "total": 3}
+
+
+def test_a_failure_inside_a_held_stream_has_its_own_status() -> None:
+    engine = StubEngine([" a", " b"], error=EngineDead("gone"))
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
+        "guardrailConfig": {"guardrailIdentifier": ID, "guardrailVersion": "1"},
+    }
+    with engine_running(engine, load_guardrails(GUARDRAILS)[0]) as url:
+        path = f"/model/{SEVEN_B}/converse-stream"
+        response, _ = call(url, "POST", path, json.dumps(body).encode())
+        _, raw = call(url, "GET", "/_emulator/requests")
+    [entry] = json.loads(raw)["requests"]
+
+    assert response.status == entry["status"] == 503
 
 
 def invoke(runtime: Any, body: dict[str, Any], **more: str) -> tuple[dict[str, Any], Any]:
