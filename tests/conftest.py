@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from invoke_api.testing import Bedrock
+from tests.clients import client
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 pytest_plugins = ["pytester"]
@@ -24,6 +27,21 @@ def scripted() -> Iterator[str]:
     with command_running([*COMMAND, *options]) as url:
         wait_until_ready(url, seconds=30)
         yield url
+
+
+@pytest.fixture
+def bedrock(scripted: str) -> Iterator[Bedrock]:
+    """The scripted service for one test, in the region that has every model."""
+    emulated = Bedrock(scripted, region="us-west-2")
+    yield emulated
+    emulated.reset()
+
+
+@pytest.fixture
+def runtime(bedrock: Bedrock) -> Iterator[Any]:
+    """A boto3 client of it."""
+    with client(bedrock.url, bedrock.access_key_id) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,8 @@
 """`messages` in, `choices` out, through a real service: text, tools, streams, refusals."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -28,27 +25,6 @@ TOOL = {
     },
 }
 CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
-
-
-@pytest.fixture
-def bedrock(scripted: str) -> Iterator[Bedrock]:
-    emulated = Bedrock(scripted, region="us-west-2")
-    yield emulated
-    emulated.reset()
-
-
-@pytest.fixture
-def runtime(bedrock: Bedrock) -> Iterator[Any]:
-    with closing(
-        boto3.client(
-            "bedrock-runtime",
-            endpoint_url=bedrock.url,
-            region_name=bedrock.region,
-            aws_access_key_id=bedrock.access_key_id,
-            aws_secret_access_key="secret",
-        )
-    ) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """Guardrails around calls, by boto3: Converse, InvokeModel, their streams, and ApplyGuardrail."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -20,27 +18,6 @@ ID = "abcdef123456"
 ARN = f"arn:aws:bedrock:us-west-2:123456789012:guardrail/{ID}"
 REFUSED, SILENCED = "You shouldn't ask this question", "I shouldn't answer this question"
 MODELS = [SEVEN_B, LARGE_3]
-
-
-@pytest.fixture
-def bedrock(scripted: str) -> Iterator[Bedrock]:
-    emulated = Bedrock(scripted, region="us-west-2")
-    yield emulated
-    emulated.reset()
-
-
-@pytest.fixture
-def runtime(bedrock: Bedrock) -> Iterator[Any]:
-    with closing(
-        boto3.client(
-            "bedrock-runtime",
-            endpoint_url=bedrock.url,
-            region_name=bedrock.region,
-            aws_access_key_id=bedrock.access_key_id,
-            aws_secret_access_key="secret",
-        )
-    ) as client:
-        yield client
 
 
 def asked(model: str, text: str, guard: str | None = None, **config: str) -> dict[str, Any]:

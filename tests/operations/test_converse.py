@@ -2,15 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from invoke_api.testing import Bedrock
+from tests.clients import client
 from tests.images import png
 from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL, invoke
 from tests.streams import split_frames
@@ -31,31 +30,6 @@ TOOLS = {
 }
 STOP = "contentBlockStop"
 CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
-
-
-@pytest.fixture
-def bedrock(scripted: str) -> Iterator[Bedrock]:
-    emulated = Bedrock(scripted, region="us-west-2")
-    yield emulated
-    emulated.reset()
-
-
-def client(url: str, key: str, region: str = "us-west-2") -> Any:
-    return closing(
-        boto3.client(
-            "bedrock-runtime",
-            endpoint_url=url,
-            region_name=region,
-            aws_access_key_id=key,
-            aws_secret_access_key="secret",
-        )
-    )
-
-
-@pytest.fixture
-def runtime(bedrock: Bedrock) -> Iterator[Any]:
-    with client(bedrock.url, bedrock.access_key_id) as made:
-        yield made
 
 
 def ask(runtime: Any, model: str, **body: Any) -> dict[str, Any]:

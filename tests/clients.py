@@ -1,0 +1,19 @@
+"""boto3 clients for tests."""
+
+from contextlib import closing
+from typing import Any
+
+import boto3
+
+
+def client(url: str, key: str, region: str = "us-west-2") -> Any:
+    """One of Bedrock Runtime that closes what it has opened."""
+    return closing(
+        boto3.client(
+            "bedrock-runtime",
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key="secret",
+        )
+    )
