@@ -15,6 +15,16 @@ SCHEMAS = ROOT / "schemas"
 NAMES_KEYS = ("required", "additionalProperties")  # whose messages quote keys alone
 
 
+class Loader(yaml.SafeLoader):
+    """Not libyaml's, which is faster: a file of many brackets overflows its stack.
+
+    With constructors of its own: lm-format-enforcer, which vLLM imports at the first schema for an
+    answer, has PyYAML's own read dates as strings from then on.
+    """
+
+    yaml_constructors = dict(yaml.SafeLoader.yaml_constructors)
+
+
 class ConfigError(Exception):
     """A file can't be used; a sentence a line."""
 
@@ -60,8 +70,7 @@ class Source:
 def read_config(path: Path) -> tuple[Any, Source]:
     """The document, of which nothing is checked yet, and its lines. Raises `ConfigError`."""
     try:
-        # Not libyaml's loader, which is faster: a file of many brackets overflows its stack.
-        loader = yaml.SafeLoader(path.read_text())
+        loader = Loader(path.read_text())
         node = loader.get_single_node()
         document = node and loader.construct_document(node)
     except OSError as error:
