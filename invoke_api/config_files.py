@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import yaml
@@ -22,7 +22,7 @@ class Loader(yaml.SafeLoader):
     answer, has PyYAML's own read dates as strings from then on.
     """
 
-    yaml_constructors = dict(yaml.SafeLoader.yaml_constructors)
+    yaml_constructors: ClassVar[dict[Any, Any]] = dict(yaml.SafeLoader.yaml_constructors)
 
 
 class ConfigError(Exception):
