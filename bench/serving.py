@@ -173,7 +173,7 @@ def environment() -> dict[str, str]:
 def invoke_api(words: int, tokens: int) -> Iterator[Server]:
     command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
     with running([*command, "--model", MODEL], r"listens on http://127.0.0.1:(\d+)") as (pid, port):
-        wait(f"http://127.0.0.1:{port}/_emulator/ready")
+        wait(f"http://127.0.0.1:{port}/_emulator/ready", pid)
         path = f"/model/{MODEL.replace(':', '%3A')}/invoke-with-response-stream"
         asked = {"prompt": prompt(words), "max_tokens": tokens, "temperature": 0}
         yield Server("Invoke API", pid, port, path, json.dumps(asked).encode())
@@ -185,8 +185,9 @@ def openai_server(words: int, tokens: int) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = make_demo("dense", Path(mkdtemp()))
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder)]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     options = {
+        "--model": folder,
         "--host": "127.0.0.1",
         "--port": port,
         "--max-model-len": CONTEXT,
@@ -197,7 +198,7 @@ def openai_server(words: int, tokens: int) -> Iterator[Server]:
     flags = [str(part) for pair in options.items() for part in pair]
     plain = ["--enforce-eager", "--disable-log-stats", "--disable-uvicorn-access-log"]
     with running([*command, *flags, *plain], None) as (pid, _):
-        wait(f"http://127.0.0.1:{port}/health")
+        wait(f"http://127.0.0.1:{port}/health", pid)
         asked = {"model": "demo", "prompt": prompt(words), "max_tokens": tokens, "temperature": 0}
         body = json.dumps({**asked, "stream": True, "ignore_eos": True}).encode()
         yield Server("vLLM OpenAI server", pid, port, "/v1/completions", body)
@@ -225,9 +226,9 @@ def running(command: list[str], says: str | None) -> Iterator[tuple[int, int]]:
         process.wait(timeout=60)
 
 
-def wait(url: str) -> None:
+def wait(url: str, pid: int) -> None:
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and " Z " not in Path(f"/proc/{pid}/stat").read_text():
         try:
             with urlopen(url, timeout=10):  # noqa: S310 - our own
                 return
