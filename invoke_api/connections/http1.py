@@ -2,8 +2,8 @@
 
 h11 (0.16) checks each header with regular expressions, copies them all, and follows head, body and
 end through its states; Hypercorn (0.18) makes events of them. A request that came whole is read at
-once, an answer of a known length on a connection that stays open is written at once, and h11 sees
-neither. Everything else goes the usual way; if only the answer does, h11 is shown the request then.
+once, an answer on a connection that stays open is written as it comes, and h11 sees neither.
+Everything else goes the usual way; if only the answer does, h11 is shown the request then.
 """
 
 from time import time
@@ -19,7 +19,14 @@ from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import suppress_body
 
 from invoke_api.connections.header_order import OrderedProtocol
-from invoke_api.connections.whole import WholeRequest, encode_whole, read_whole
+from invoke_api.connections.whole import (
+    LAST_PIECE,
+    WholeRequest,
+    encode_piece,
+    encode_stream_head,
+    encode_whole,
+    read_whole,
+)
 
 
 class WholeProtocol(OrderedProtocol):
@@ -103,9 +110,11 @@ class WholeProtocol(OrderedProtocol):
         states = (self.connection.our_state, self.connection.their_state)
         return bool(self._unread) or states == (h11.SEND_RESPONSE, h11.DONE)
 
-    async def answer(self, answer: bytes) -> None:
-        """Write it, and do as Hypercorn does after the end of a response."""
-        await self.send(RawData(data=answer))
+    async def write(self, data: bytes) -> None:
+        await self.send(RawData(data=data))
+
+    async def finish(self) -> None:
+        """Do as Hypercorn does after the end of a response."""
         await self._close_stream()
         await self.can_read.set()
         if self.context.terminated.is_set() or not self.is_waiting():
@@ -148,6 +157,7 @@ class WholeStream(HTTPStream):
         )
         self._protocol = protocol
         self._start: Any = None
+        self._is_chunked = False  # of a body that is being written without h11
         self._part = b""
 
     async def handle(self, event: Event) -> None:
@@ -162,6 +172,9 @@ class WholeStream(HTTPStream):
             self._part = bytes(event.data)
 
     async def app_send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
+        if self._is_chunked and _is(message, "http.response.body"):
+            await self._write_piece(b"", message)
+            return
         start, self._start = self._start, None
         if start is None:
             if self.state is ASGIHTTPState.REQUEST and _is(message, "http.response.start"):
@@ -174,17 +187,39 @@ class WholeStream(HTTPStream):
             await super().app_send(start)
             await super().app_send(message)
             return
-        self.state = ASGIHTTPState.CLOSED
-        await self.config.log.access(self.scope, start, time() - self.start_time)
-        await self._protocol.answer(answer)
+        self.response = start
+        if message.get("more_body", False):
+            self._is_chunked = True
+            self.state = ASGIHTTPState.RESPONSE
+            await self._write_piece(answer, message)
+        else:
+            await self._protocol.write(answer)
+            await self._end()
 
     def _encode(self, start: Any, message: Any) -> bytes | None:  # noqa: ANN401 - ASGI's
-        status = start["status"]
-        if message.get("more_body", False) or suppress_body(self.scope["method"], status):
+        """The whole answer, or the head of one whose end is not there yet."""
+        status, headers = start["status"], start["headers"]
+        if suppress_body(self.scope["method"], status) or not self._protocol.is_waiting():
             return None
-        if not self._protocol.is_waiting():
-            return None
-        return encode_whole(status, start["headers"], message.get("body", b""))
+        if not message.get("more_body", False):
+            return encode_whole(status, headers, message.get("body", b""))
+        is_chunked = self.scope["http_version"] == "1.1" and not start.get("trailers", False)
+        return encode_stream_head(status, headers) if is_chunked else None
+
+    async def _write_piece(self, head: bytes, message: Any) -> None:  # noqa: ANN401 - ASGI's
+        if self.closed:  # the client has left
+            return
+        is_last = not message.get("more_body", False)
+        piece = head + encode_piece(message.get("body", b"")) + (LAST_PIECE if is_last else b"")
+        if piece:
+            await self._protocol.write(piece)
+        if is_last:
+            await self._end()
+
+    async def _end(self) -> None:
+        self.state = ASGIHTTPState.CLOSED
+        await self.config.log.access(self.scope, self.response, time() - self.start_time)
+        await self._protocol.finish()
 
 
 def _is(message: Any, kind: str) -> bool:  # noqa: ANN401 - ASGI's

@@ -1,11 +1,11 @@
-"""The bytes of whole requests and answers over HTTP/1.1, as h11 would read and write them.
+"""The bytes of plain requests and answers over HTTP/1.1, as h11 would read and write them.
 
 Only the plainest are known here: a POST with a body of a known length and each header once, which
 is what SDKs send, and an answer likewise. All others are h11's to read, to refuse, and to write.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # RFC 9110, 5.1 and 5.5, and h11's idea of a target.
@@ -14,6 +14,7 @@ HEAD = re.compile(rb"POST ([\x21-\x7e]+) HTTP/1\.1(?:%b)+" % FIELD)
 # Of what an answer's may be made: tab, space, visible characters, obs-text.
 LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
 # What these ask for goes beyond a body and its answer.
+Headers = Sequence[tuple[bytes, bytes]]
 DEMANDING = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -46,18 +47,50 @@ def read_whole(data: bytes) -> WholeRequest | None:
     return WholeRequest(found[1], headers, body)
 
 
-def encode_whole(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+def encode_whole(status: int, headers: Headers, body: bytes) -> bytes | None:
     """The answer, as h11 would write it; None if it has reasons to write another."""
-    lines = [b"%b: %b" % (name, value.strip()) for name, value in headers]
     fields = {name.lower(): value for name, value in headers}
+    if fields.get(b"content-length") != b"%d" % len(body):
+        return None
+    head = _encode_head(status, headers, fields)
+    return None if head is None else head + body
+
+
+def encode_stream_head(status: int, headers: Headers) -> bytes | None:
+    """The head of an answer of unknown length; None likewise.
+
+    h11 writes Transfer-Encoding last, Bedrock in front of Connection.
+    """
+    fields = {name.lower(): value for name, value in headers}
+    if b"content-length" in fields:
+        return None
+    place = (
+        [name.lower() for name, _ in headers].index(CONNECTION) if CONNECTION in fields else None
+    )
+    chunked = (b"Transfer-Encoding", b"chunked")
+    inserted = [*headers[:place], chunked, *([] if place is None else headers[place:])]
+    return _encode_head(status, inserted, fields)
+
+
+def encode_piece(data: bytes) -> bytes:
+    """A part of a body of unknown length: nothing for no data, for that would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+CONNECTION = b"connection"
+LAST_PIECE = b"0\r\n\r\n"
+
+
+def _encode_head(status: int, headers: Headers, fields: Mapping[bytes, bytes]) -> bytes | None:
+    """`fields` are those of the application, by their names in small letters."""
     if (
-        fields.get(b"content-length") != b"%d" % len(body)
-        or fields.get(b"connection", b"keep-alive") != b"keep-alive"
+        fields.get(CONNECTION, b"keep-alive") != b"keep-alive"
         or b"transfer-encoding" in fields
-        or len(fields) < len(lines)
+        or len({name.lower() for name, _ in headers}) < len(headers)
     ):
         return None
+    lines = [b"%b: %b" % (name, value.strip()) for name, value in headers]
     head = b"\r\n".join([b"HTTP/1.1 %d " % status, *lines])
     if head.translate(None, LEGAL) != b"\r\n" * len(lines):
         return None
-    return b"%b\r\n\r\n%b" % (head, body)
+    return head + b"\r\n\r\n"

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.connections.whole import WholeRequest, encode_whole, read_whole
+from invoke_api.connections.header_order import put_in_order
+from invoke_api.connections.whole import (
+    LAST_PIECE,
+    WholeRequest,
+    encode_piece,
+    encode_stream_head,
+    encode_whole,
+    read_whole,
+)
 
 LENGTH = (b"Content-Length", b"2")
 KEEP_ALIVE = (b"Connection", b"keep-alive")
@@ -139,3 +147,26 @@ def test_whatever_is_read_h11_would_read_the_same(place: int, cut: int, piece: b
     read = read_whole(odd)
 
     assert read is None or read == read_by_h11(odd)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Date", b"now"), (b"Content-Type", b"a/b"), KEEP_ALIVE, (b"x-amzn-RequestId", b"1")],
+        [(b"X", b"a b")],
+    ],
+)
+def test_h11_would_write_the_same_stream(headers: list[tuple[bytes, bytes]]) -> None:
+    theirs = encode_by_h11(200, headers, b"abc" * 10)
+    head = encode_stream_head(200, headers)
+
+    assert head
+    assert head + encode_piece(b"abc" * 10) + LAST_PIECE == put_in_order(theirs)
+    assert encode_piece(b"") == b""
+
+
+@pytest.mark.parametrize(
+    "headers", [[LENGTH], [(b"Connection", b"close")], [(b"Transfer-Encoding", b"gzip")]]
+)
+def test_a_stream_that_is_not_plain_is_left_to_h11(headers: list[tuple[bytes, bytes]]) -> None:
+    assert encode_stream_head(200, headers) is None
