@@ -3,8 +3,8 @@
 usage: python bench/serving.py [--users N ...] [--words N ...] [--tokens N] [--rounds N]
 Both run the same checkpoint, the dense one of --demo, at once and each in processes of its own, and
 are asked in turns: each of so many users asks once for an answer of so many tokens. Writes
-bench/results/serving.json. What a front end costs is the CPU time of the process that the clients
-talk to, from the kernel's accounting, for each streamed token.
+bench/results/serving.json, and its table into docs/serving.md. What a front end costs is the CPU
+time of the process that clients talk to, from the kernel's accounting, for each streamed token.
 """
 
 import argparse
@@ -28,6 +28,9 @@ from urllib.request import urlopen
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
+RESULT = RESULTS / "serving.json"
+DOCUMENT = ROOT / "docs" / "serving.md"
+BEGIN, END_MARK = "<!-- bench/serving.py -->", "<!-- end -->"
 sys.path.insert(0, str(ROOT))
 
 from engine.demo import options as demo  # noqa: E402 - as a program, it does not see the project
@@ -248,16 +251,34 @@ def line(row: dict[str, Any]) -> str:
 
 def write(rows: list[dict[str, Any]]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    machine = next(
-        (
-            text.partition(":")[2].strip()
-            for text in Path("/proc/cpuinfo").read_text().splitlines()
-            if text.startswith("model name")
-        ),
-        "unknown",
-    )
-    about = {"machine": machine, "cores": os.cpu_count(), "checkpoint": "demo dense"}
-    (RESULTS / "serving.json").write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) or ["unknown"]
+    about = {"machine": names[0], "cores": os.cpu_count(), "checkpoint": "dense, of --demo"}
+    RESULT.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text()))
+
+
+def with_table(document: str) -> str:
+    """The document with the results between its marks."""
+    before, _, rest = document.partition(BEGIN)
+    written = table(json.loads(RESULT.read_text()))
+    return f"{before}{BEGIN}\n{written}{END_MARK}{rest.partition(END_MARK)[2]}"
+
+
+def table(result: dict[str, Any]) -> str:
+    machine = "{machine}, {cores} cores, no GPU; the checkpoint is {checkpoint}:".format(**result)
+    rows = [ROW.format(**row) for row in result["rows"]]
+    return "\n".join([machine, "", HEAD, "| --- " * HEAD.count(" | ") + "| --- |", *rows, ""])
+
+
+HEAD = (
+    "| server | users | words in | tokens/s | first token, p50 | p99 | between tokens, p50"
+    " | front end, CPU per token |"
+)
+ROW = (
+    "| {server} | {users} | {words} | {tokens_per_second:.0f} ({speed_ratio:.2f})"
+    " | {first_p50:.3f} s | {first_p99:.3f} s | {between_p50:.4f} s"
+    " | {cpu_per_token:.0f} µs ({cpu_ratio:.2f}) |"
+)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench import serving
 from bench.checks import checks
 
 CHECKS = dict(checks())
@@ -10,3 +11,10 @@ CHECKS = dict(checks())
 @pytest.mark.parametrize("name", CHECKS)
 def test_what_is_measured_passes_its_check(name: str) -> None:
     assert CHECKS[name]() is not None
+
+
+def test_the_document_has_the_table_of_the_last_run() -> None:
+    document = serving.DOCUMENT.read_text()
+
+    assert serving.with_table(document) == document
+    assert document.count("| Invoke API |") >= 3
