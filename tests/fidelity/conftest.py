@@ -11,7 +11,7 @@ from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.identifiers import ACCOUNT, PROFILED, RETIRED
 from tests.fidelity.wire import REMOTE
-from tests.servers import COMMAND, command_running, wait_until_ready
+from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 CREDENTIALS = {
     "access_keys": [
@@ -87,6 +87,7 @@ def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
         urls = {}
         for service, auth in (("open", "none"), ("sigv4",) * 2, ("bearer",) * 2, ("any",) * 2):
             command = [*COMMAND, "--engine", "scripted", "--auth", auth, *files]
+            command += ["--guardrails", str(GUARDRAILS)]
             urls[service] = stack.enter_context(command_running(command))
             wait_until_ready(urls[service], seconds=30)
         yield urls

@@ -1,0 +1,49 @@
+"""ApplyGuardrail, to guardrails that there are not and to bodies that are none."""
+
+from typing import Any
+
+from tests.fidelity.case import GUESS, Case, invalid
+from tests.fidelity.headers import MALFORMED_GUARDRAIL, NO_GUARDRAIL, detected, failed
+
+ONE = ("invoke",)  # a path of its own stands in place of the operation's
+CAPTURED = "captured from real calls by open-source clients"
+FORMS = "aws-sdk-js-v3 #6482 and three other clients, of Converse and ApplyGuardrail"
+BODY = {"source": "INPUT", "content": [{"text": {"text": "Hi"}}]}
+
+
+def refused(name: str, guardrail: str, message: str, seen: str, **more: Any) -> Case:
+    path = f"/guardrail/{guardrail}/apply"
+    return invalid(name, message, seen, **{"path": path, "operations": ONE, "body": BODY, **more})
+
+
+KNOWN_HERE = {"remote": False}  # the tests' own, in no account of AWS's
+TABLE = [
+    refused("an unknown id", "abcdefghijkl/version/1", NO_GUARDRAIL, CAPTURED),
+    refused("an unknown version", "abcdef123456/version/7", NO_GUARDRAIL, CAPTURED),
+    refused(
+        "an id that is too short",
+        "1/version/1",
+        "The provided guardrail identifier is invalid.",
+        CAPTURED,
+    ),
+    refused("None for both", "None/version/None", MALFORMED_GUARDRAIL, FORMS),
+    refused("capitals and underscores", "REPLACE_WITH_ID/version/1", MALFORMED_GUARDRAIL, FORMS),
+    refused(
+        "both as source",
+        "abcdef123456/version/1",
+        detected(failed("BOTH", "source", "satisfy enum value set: [INPUT, OUTPUT]")),
+        GUESS,
+        why="Coral's sentence for enums; that it is refused was heard",
+        body={**BODY, "source": "BOTH"},
+        **KNOWN_HERE,
+    ),
+    refused(
+        "no content",
+        "abcdef123456/version/1",
+        "The content field is empty. Add a content block to it.",
+        GUESS,
+        why="that it is refused was heard, not in which words",
+        body={**BODY, "content": []},
+        **KNOWN_HERE,
+    ),
+]
