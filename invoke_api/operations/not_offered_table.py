@@ -158,6 +158,14 @@ CONTROL_PLANE = """
   POST StopModelInvocationJob
 /model-invocation-jobs
   GET ListModelInvocationJobs
+/projects
+  GET ListProjects
+  POST CreateProject
+/projects/*
+  GET GetProject
+  POST UpdateProject
+/projects/*/archive
+  POST ArchiveProject
 /prompt-routers
   GET ListPromptRouters
   POST CreatePromptRouter
@@ -179,11 +187,42 @@ CONTROL_PLANE = """
   GET GetResourcePolicy
 /tagResource
   POST TagResource
+/trusted-access-programs
+  GET ListTrustedAccessPrograms
+/trusted-access-programs/*
+  GET GetTrustedAccessProgram
+/trusted-access-programs/*/account-application
+  POST StartTrustedAccessProgramAccountApplication
+/trusted-access-programs/*/account-enrollment
+  GET GetTrustedAccessProgramAccountEnrollment
+  PUT PutTrustedAccessProgramAccountEnrollment
+/trusted-access-programs/*/organization-application
+  POST StartTrustedAccessProgramOrganizationApplication
+/trusted-access-programs/*/organization-enrollment
+  GET GetTrustedAccessProgramOrganizationEnrollment
+  PUT PutTrustedAccessProgramOrganizationEnrollment
+/trusted-access-programs/*/project-application/*
+  POST StartTrustedAccessProgramProjectApplication
+/trusted-access-programs/*/project-enrollment/*
+  GET GetTrustedAccessProgramProjectEnrollment
+  PUT PutTrustedAccessProgramProjectEnrollment
 /untagResource
   POST UntagResource
 /use-case-for-model-access
   GET GetUseCaseForModelAccess
   POST PutUseCaseForModelAccess
+/v1/data_retention/organization-storage/*
+  DELETE DeleteOrganizationDataRetentionStorage
+  GET GetOrganizationDataRetentionStorage
+  PUT PutOrganizationDataRetentionStorage
+/v1/data_retention/storage/*
+  DELETE DeleteAccountDataRetentionStorage
+  GET GetAccountDataRetentionStorage
+  PUT PutAccountDataRetentionStorage
+/v1/projects/*/data_retention/storage/*
+  DELETE DeleteProjectDataRetentionStorage
+  GET GetProjectDataRetentionStorage
+  PUT PutProjectDataRetentionStorage
 """
 
 

@@ -74,6 +74,15 @@ MEMBERS = (
         header="X-Amzn-Bedrock-PerformanceConfig-Latency",
         enum=("standard", "optimized"),
     ),
+    # Known since November 2026. Guess: there are no projects here, and one that is named is let be.
+    Member(
+        name="projectIdentifier",
+        header="X-Amzn-Bedrock-ProjectIdentifier",
+        pattern="([a-zA-Z0-9_-]+|arn:aws(|-us-gov|-cn|-iso|-iso-b|-iso-f|-eusc):bedrock:"
+        f"[0-9a-z-]{{1,20}}:{ACCOUNT}:project/[a-zA-Z0-9_-]+)",
+        shortest=1,
+        longest=2048,
+    ),
     Member(
         name="requestMetadata",
         header="X-Amzn-Bedrock-Request-Metadata",

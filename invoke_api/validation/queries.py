@@ -33,6 +33,13 @@ class Number(Member):
             yield f"{said} have value greater than or equal to {self.shortest}"
 
 
+PROJECT = Member(
+    name="projectIdentifier",
+    pattern=f"([a-zA-Z0-9_-]+|{ARN}[0-9a-z-]{{1,20}}:[0-9]{{12}}:project/[a-zA-Z0-9_-]+)",
+    shortest=1,
+    longest=2048,
+)
+
 # By what is called; the keys are the names on the wire, `name` the service model's.
 LIST_FOUNDATION_MODELS: Mapping[str, Member] = {
     "byProvider": Member(name="byProvider", pattern="[A-Za-z0-9- ]{1,63}"),
@@ -42,6 +49,7 @@ LIST_FOUNDATION_MODELS: Mapping[str, Member] = {
     "byOutputModality": Member(name="byOutputModality", enum=("TEXT", "IMAGE", "EMBEDDING")),
     # Guess: INFERENCE_PROFILE, which the service model forgets, may not be asked for.
     "byInferenceType": Member(name="byInferenceType", enum=("ON_DEMAND", "PROVISIONED")),
+    "projectIdentifier": PROJECT,
 }
 GET_FOUNDATION_MODEL: Mapping[str, Member] = {
     "modelIdentifier": Member(
@@ -50,7 +58,8 @@ GET_FOUNDATION_MODEL: Mapping[str, Member] = {
         "([.]?[a-z0-9-]{1,63})([:][a-z0-9-]{1,63}){0,2})",
         shortest=1,
         longest=2048,
-    )
+    ),
+    "projectIdentifier": PROJECT,
 }
 GET_FOUNDATION_MODEL_AVAILABILITY: Mapping[str, Member] = {
     "modelId": Member(
@@ -64,6 +73,7 @@ LIST_INFERENCE_PROFILES: Mapping[str, Member] = {
     "maxResults": Number(name="maxResults", shortest=1, longest=1000),
     "nextToken": Member(name="nextToken", pattern=r"\S*", shortest=1, longest=2048),
     "type": Member(name="typeEquals", enum=("SYSTEM_DEFINED", "APPLICATION")),
+    "projectIdentifier": PROJECT,
 }
 GET_INFERENCE_PROFILE: Mapping[str, Member] = {
     "inferenceProfileIdentifier": Member(
@@ -71,7 +81,8 @@ GET_INFERENCE_PROFILE: Mapping[str, Member] = {
         pattern=f"({PROFILE_ARN})?[a-zA-Z0-9-:.]+",
         shortest=1,
         longest=2048,
-    )
+    ),
+    "projectIdentifier": PROJECT,
 }
 COUNT_TOKENS: Mapping[str, Member] = {
     "modelId": Member(name="modelId", pattern=r"[a-zA-Z_\.\-/0-9:]+", shortest=1, longest=256)
