@@ -21,20 +21,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from engine.demo import options as demo
+from engine.demo.checkpoints import CONTEXT, make_demo
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 RESULT = RESULTS / "serving.json"
 DOCUMENT = ROOT / "docs" / "serving.md"
 BEGIN, END_MARK = "<!-- bench/serving.py -->", "<!-- end -->"
-sys.path.insert(0, str(ROOT))
-
-from engine.demo import options as demo  # noqa: E402 - as a program, it does not see the project
-from engine.demo.checkpoints import CONTEXT, make_demo  # noqa: E402
 
 MODEL = "mistral.mistral-7b-instruct-v0:2"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -76,7 +75,8 @@ def main() -> None:
     rows = []
     for words in given.words:
         with ExitStack() as stack:
-            servers = [stack.enter_context(start(words, given.tokens)) for start in STARTS]
+            cache = Path(stack.enter_context(TemporaryDirectory()))
+            servers = [stack.enter_context(start(cache, words, given.tokens)) for start in STARTS]
             for users in given.users:
                 rows += measure(servers, users, words, given.tokens, given.rounds)
     write(rows)
@@ -173,9 +173,10 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def invoke_api(words: int, tokens: int) -> Iterator[Server]:
+def invoke_api(cache: Path, words: int, tokens: int) -> Iterator[Server]:
     command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
-    with running([*command, "--model", MODEL], r"listens on http://127.0.0.1:(\d+)") as (pid, port):
+    command += ["--model", MODEL, "--cache-dir", str(cache)]
+    with running(command, r"listens on http://127.0.0.1:(\d+)") as (pid, port):
         wait(f"http://127.0.0.1:{port}/_emulator/ready", pid)
         path = f"/model/{MODEL.replace(':', '%3A')}/invoke-with-response-stream"
         asked = {"prompt": prompt(words), "max_tokens": tokens, "temperature": 0}
@@ -183,14 +184,13 @@ def invoke_api(words: int, tokens: int) -> Iterator[Server]:
 
 
 @contextmanager
-def openai_server(words: int, tokens: int) -> Iterator[Server]:
+def openai_server(cache: Path, words: int, tokens: int) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = make_demo("dense", Path(mkdtemp()))
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     options = {
-        "--model": folder,
+        "--model": make_demo("dense", cache),
         "--host": "127.0.0.1",
         "--port": port,
         "--max-model-len": CONTEXT,
@@ -230,6 +230,7 @@ def running(command: list[str], says: str | None) -> Iterator[tuple[int, int]]:
 
 
 def wait(url: str, pid: int) -> None:
+    """Until it answers 200, as long as the process lives. Raises `TimeoutError`."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and " Z " not in Path(f"/proc/{pid}/stat").read_text():
         try:

@@ -74,8 +74,9 @@ class EngineState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many calls an engine takes at once, those that wait included, and for how many seconds
-    one may wait for its first token.
+    """How many calls an engine takes at once, and how long one may wait for its first token.
+
+    Those that wait count among the calls.
     """
 
     calls: int = 1_024

@@ -13,9 +13,12 @@ FIELD = rb"\r\n[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*"
 HEAD = re.compile(rb"POST ([\x21-\x7e]+) HTTP/1\.1(?:%b)+" % FIELD)
 # Of what an answer's may be made: tab, space, visible characters, obs-text.
 LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
+CONNECTION = b"connection"
+LAST_PIECE = b"0\r\n\r\n"  # of a body of unknown length
 # What these ask for goes beyond a body and its answer.
-Headers = Sequence[tuple[bytes, bytes]]
 DEMANDING = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +67,15 @@ def encode_stream_head(status: int, headers: Headers) -> bytes | None:
     fields = {name.lower(): value for name, value in headers}
     if b"content-length" in fields:
         return None
-    place = (
-        [name.lower() for name, _ in headers].index(CONNECTION) if CONNECTION in fields else None
-    )
-    chunked = (b"Transfer-Encoding", b"chunked")
-    inserted = [*headers[:place], chunked, *([] if place is None else headers[place:])]
+    names = [name.lower() for name, _ in headers]
+    place = names.index(CONNECTION) if CONNECTION in fields else len(names)
+    inserted = [*headers[:place], (b"Transfer-Encoding", b"chunked"), *headers[place:]]
     return _encode_head(status, inserted, fields)
 
 
 def encode_piece(data: bytes) -> bytes:
     """A part of a body of unknown length: nothing for no data, for that would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-CONNECTION = b"connection"
-LAST_PIECE = b"0\r\n\r\n"
 
 
 def _encode_head(status: int, headers: Headers, fields: Mapping[bytes, bytes]) -> bytes | None:

@@ -103,7 +103,7 @@ class Guarding:
                         ready += [delta._replace(text="")] if delta.finish else []
                         continue
                     text += delta.text
-                    is_call = MARK in text
+                    is_call = MARK in delta.text  # no mark stands in two texts
                     # Farther and farther apart: each look reads it all.
                     is_due = delta.finish or is_call or len(text) >= seen + max(STRIDE, seen // 10)
                     if is_due and not is_over:
@@ -146,8 +146,8 @@ class Guarding:
         """Converse's `trace`, as a member of the answer, if it was asked for."""
         if self.trace == "disabled":
             return {}
-        key, told = self.guardrail.id, {"actionReason": self.reason()}
-        trace: dict[str, Any] = told
+        key = self.guardrail.id
+        trace: dict[str, Any] = {"actionReason": self.reason()}
         if self.input:
             trace["inputAssessment"] = {key: self.report(self.input)}
         if self.output:

@@ -14,7 +14,7 @@ from invoke_api.guardrails.reports import to_coverage, to_usage
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
-from invoke_api.operations.guarded import GUARDED
+from invoke_api.operations.guarded import is_to_guard
 from invoke_api.operations.invocation import aside
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import services_of
@@ -59,8 +59,7 @@ def _open(request: Request, caller: Caller) -> Guarding:
 def _to_part(block: dict[str, Any]) -> Part:
     if "text" not in block:
         raise ValidationException(NO_IMAGES)
-    qualifiers = block["text"].get("qualifiers", ())
-    return Part(block["text"]["text"], not qualifiers or not GUARDED.isdisjoint(qualifiers))
+    return Part(block["text"]["text"], is_to_guard(block["text"]))
 
 
 def _check_size(guardrail: Guardrail, parts: Sequence[Part]) -> None:

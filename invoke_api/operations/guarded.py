@@ -24,9 +24,6 @@ METRICS = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
 GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
 
-# What holds a text, by which key.
-Holder = tuple[dict[str, Any], str]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
@@ -113,33 +110,31 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
     API reference, guardrailConfig: if there are guardContent blocks, only these are looked at.
     """
     found = list(_texts(asked))
-    is_marked = any(is_marked for _, _, is_marked in found)
+    has_marked = any(is_marked for _, is_marked in found)
     parts = [
-        Part(holder[key], is_guarded)
-        for holder, key, is_guarded in (
-            (holder, key, _is_to_guard(holder) if marked else not is_marked)
-            for holder, key, marked in found
-        )
+        Part(holder["text"], is_to_guard(holder) if is_marked else not has_marked)
+        for holder, is_marked in found
     ]
-    for (holder, key, _), text in zip(found, guarding.check_input(parts), strict=True):
-        holder[key] = text
+    for (holder, _), text in zip(found, guarding.check_input(parts), strict=True):
+        holder["text"] = text
 
 
-def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, bool]]:
-    """Each text's holder and key, and whether it is a guardContent block."""
+def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """What holds each text, and whether it is a guardContent block."""
     for block in asked.get("system", ()):
         if "text" in block.get("guardContent", {}):
-            yield block["guardContent"]["text"], "text", True
+            yield block["guardContent"]["text"], True
     for message in asked.get("messages", ()):
         for block in message["content"]:
             if "text" in block:
-                yield block, "text", False
+                yield block, False
             elif "text" in block.get("guardContent", {}):
-                yield block["guardContent"]["text"], "text", True
+                yield block["guardContent"]["text"], True
 
 
-def _is_to_guard(holder: Mapping[str, Any]) -> bool:
-    qualifiers = holder.get("qualifiers", ())
+def is_to_guard(block: Mapping[str, Any]) -> bool:
+    """By its qualifiers, whether a text block is more than a source or a query for grounding."""
+    qualifiers = block.get("qualifiers", ())
     return not qualifiers or not GUARDED.isdisjoint(qualifiers)
 
 
