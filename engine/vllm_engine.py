@@ -41,10 +41,6 @@ ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
-    # Its processes wait for each other with sched_yield otherwise. On Linux 6.18 each yield gives up
-    # a whole slice, so two that yield put everyone else off: 37 s were seen without any other
-    # process, this one included, getting a core.
-    "VLLM_USE_SPINLOOP_EXT": "1",
 }
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +194,15 @@ def _option_problem(option: str) -> str | None:
     return vllm_engine.explain_unknown_option(option)
 
 
+@cache
+def _body_schema(name: str) -> BodySchema:
+    """Once for all models that share it: to check a schema takes longer than all else at start."""
+    return BodySchema(load_schema(name))
+
+
 def _schema_problems(name: str) -> Iterator[str]:
     try:
-        BodySchema(load_schema(name))
+        _body_schema(name)
     except FileNotFoundError:
         yield f"there is no schema {SCHEMAS / name}"
     except (orjson.JSONDecodeError, SchemaError) as error:
@@ -206,7 +213,7 @@ def _to_model(entry: dict[str, Any]) -> Model:
     return Model(
         listing=to_listing(entry),
         dialect_name=entry["dialect"],
-        schema=BodySchema(load_schema(entry["schema"])),
+        schema=_body_schema(entry["schema"]),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
         abilities=Abilities(**entry.get("abilities", {})),
