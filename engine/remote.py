@@ -65,8 +65,8 @@ class RemoteEngine:
         try:
             await asyncio.to_thread(self._open)
         except (KeyError, OSError, ValueError) as error:
-            reason = f"no tokenizer {self._tokenizer_name!r}: {error}"
-            self._state = EngineState("failed", reason)
+            missing = f"no tokenizer {self._tokenizer_name!r}: {error}"
+            self._state = EngineState("failed", missing)
             return
         seconds = self._server.start_seconds
         waiting: str | None = None
