@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script and on four kinds of real vLLM."""
+"""What every engine promises: the same list, on a script, four kinds of real vLLM, and a server."""
 
 import asyncio
 import json
@@ -30,9 +30,12 @@ from engine.errors import (
 )
 from engine.images import open_image
 from engine.protocol import Delta, Engine, GenerationRequest, Limits
+from engine.remote import RemoteEngine
+from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
+from tests.vllm_server import requests_running
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -46,6 +49,7 @@ WEATHER = {
     "additionalProperties": False,
 }
 NUMBERS = count()
+NOWHERE = "http://127.0.0.1:1"
 
 # Name: demo checkpoint, vLLM options, and which cores the workers run on.
 VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -55,13 +59,16 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-vision": ("vision", {}, "auto"),
 }
 
+ENGINES = ["scripted", *VLLM, "remote"]
+
 # A script has neither a scheduler nor processes.
 only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", params=["scripted", *VLLM])
+@pytest_asyncio.fixture(scope="module", params=ENGINES)
 async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIterator[Engine]:
-    with build(request.param, checkpoints) as engine:
+    url = request.getfixturevalue("vllm_server") if request.param == "remote" else NOWHERE
+    with build(request.param, checkpoints, url) as engine:
         await engine.start()
         assert engine.state().status == "ready", engine.state()
         yield engine
@@ -69,9 +76,16 @@ async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIter
 
 
 @contextmanager
-def build(name: str, checkpoints: Path) -> Iterator[Engine]:
+def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
     if name == "scripted":
         yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
+        return
+    if name == "remote":
+        server = Server(url=url, model="demo")
+        tokenizer = DEMOS["dense"].tokenizer
+        yield RemoteEngine(
+            server=server, weights="none", tokenizer=tokenizer, context_length=CONTEXT
+        )
         return
     checkpoint, options, cores = VLLM[name]
     with pytest.MonkeyPatch.context() as patch:
@@ -204,7 +218,7 @@ async def test_images_change_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense"], indirect=True, scope="module")
+@pytest.mark.parametrize("engine", ["vllm-dense", "remote"], indirect=True, scope="module")
 async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
     image = open_image(to_url(png()))
     with pytest.raises(ChatRefused):
@@ -275,6 +289,23 @@ async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
             await run(engine, ask(engine, max_tokens=1))
 
 
+@pytest.mark.parametrize("engine", ["remote"], indirect=True, scope="module")
+async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server: str) -> None:
+    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
+        await anext(deltas)
+        await until_running(1, vllm_server)
+    await until_running(0, vllm_server)
+
+    assert engine.running() == 0
+
+
+async def until_running(number: int, url: str) -> None:
+    # Far less than 4,000 tokens take.
+    async with asyncio.timeout(5):
+        while await asyncio.to_thread(requests_running, url) != number:
+            pass
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - vLLM sets no event of ours
@@ -309,7 +340,7 @@ async def test_a_prompt_that_just_fits_is_answered(engine: Engine) -> None:
     assert len(await run(engine, ask(engine, prompt, max_tokens=room))) <= room
 
 
-@pytest.mark.parametrize("name", ["scripted", *VLLM])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoints: Path) -> None:
     with build(name, checkpoints) as engine:
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)

@@ -81,6 +81,12 @@ async def run(engine: RemoteEngine, prompt: str = "Why?", **more: Any) -> list[D
         return [delta async for batch in deltas for delta in batch]
 
 
+async def listen(engine: RemoteEngine, heard: list[str]) -> None:
+    async with aclosing(engine.generate(ask(engine))) as deltas:
+        async for batch in deltas:
+            heard += [delta.text for delta in batch]
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what happens elsewhere sets no event of ours
@@ -232,11 +238,9 @@ async def test_after_the_first_token_a_break_is_an_error_and_nothing_is_tried(
 ) -> None:
     server = Server([break_off, say(*TEXTS)])
     async with running(server) as engine:
-        heard = []
-        async with aclosing(engine.generate(ask(engine))) as deltas:
-            with pytest.raises(EngineDead):
-                async for batch in deltas:
-                    heard += [delta.text for delta in batch]
+        heard: list[str] = []
+        with pytest.raises(EngineDead):
+            await listen(engine, heard)
 
     assert heard == list(TEXTS[:2])
     assert len(server.asked) == 1
