@@ -146,7 +146,7 @@ def _parse_error(raw: bytes) -> dict[str, Any]:
 
 def _shortened(words: str | bytes) -> str:
     text = words.decode(errors="replace") if isinstance(words, bytes) else words
-    return text[:LONGEST].strip() or "nothing"
+    return " ".join(text[:LONGEST].split()) or "nothing"
 
 
 def find_window(raw: bytes, model: str) -> int | None:
