@@ -110,11 +110,12 @@ def parse_event(data: bytes, request: GenerationRequest) -> Step:
     try:
         event = orjson.loads(data)
         if error := event.get("error"):
-            raise to_error(error["code"], data, request)
-        [choice] = event["choices"] or [{}]  # none where usage is told
+            status = error.get("code")
+            raise to_error(status if isinstance(status, int) else 500, data, request)
+        [choice] = event.get("choices") or [{}]  # none where usage is told
         tokens, text = choice.get("token_ids") or (), choice.get("text") or ""
         finish = choice.get("finish_reason")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
     if finish and finish not in FINISHES:
         raise EngineDead(f"the completion ended with {finish!r}")

@@ -141,7 +141,7 @@ async def _read(
                 yield steps
             if is_whole:
                 return
-        raise NoAnswer(EngineDead("it ended the stream without a finish_reason"))
+        raise EngineDead("it ended the stream without a finish_reason")
     finally:
         if is_whole:  # else the connection is closed, and the completion so ended where it is
             with suppress(TimeoutError, httpx.HTTPError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Server:
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "model"}])
     api_key: str | None = None
     health: int = 404
+    tls: ssl.SSLContext | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     connections: int = 0
     left: int = 0
@@ -30,7 +32,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Server"]:
@@ -43,7 +45,7 @@ class Server:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        listening = await asyncio.start_server(accept, "127.0.0.1", self.port)
+        listening = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self.tls)
         self.port = listening.sockets[0].getsockname()[1]
         try:
             yield self

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from engine import remote, remote_server
 from engine.completions import Lines
@@ -257,6 +260,7 @@ TOO_LONG = {"code": 400, "message": "exceeds", "type": "exceed_context_size_erro
         (answer(502, "bad gateway"), EngineDead, 4),
         (answer(504, "time-out"), EngineTimeout, 4),
         (torn(), EngineDead, 4),
+        (say(finish=None), EngineDead, 1),
         (answer(400, {"message": "top_k must be -1"}), RequestRefused, 1),
         (answer(400, TOO_LONG), PromptTooLong, 1),
         (answer(401, "Unauthorized"), EngineDead, 1),
@@ -340,6 +344,25 @@ async def test_one_connection_carries_one_call_after_the_other() -> None:
             await run(engine)
 
     assert (len(server.asked), server.connections) == (3, 1)
+
+
+async def test_https_is_trusted_by_the_systems_authorities(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server = Server([say(*TEXTS)], tls=context)
+    async with server.running():
+        async with started(server, start_seconds=0.1) as engine:
+            unknown = engine.state()
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        async with started(server) as engine:
+            deltas = await run(engine)
+
+    assert "certificate verify failed" in (unknown.reason or "")
+    assert deltas[-1].finish == "stop"
 
 
 # Servers that come and go
