@@ -4,13 +4,23 @@ import asyncio
 import json
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.clients import client
-from tests.completions_server import Server, answer, say
-from tests.servers import COMMAND, SMALL, call, command_running, invoke, wait_until_ready
+from tests.completions_server import Server, answer, say, stuck, torn
+from tests.servers import (
+    COMMAND,
+    SMALL,
+    call,
+    command_running,
+    connect,
+    invoke,
+    wait_until_ready,
+)
 
 REGISTRY = """\
 models:
@@ -101,6 +111,59 @@ async def test_a_server_that_is_missing_what_is_asked_for_is_told_to_operators(
 
     assert f"{server.url}: it has no model 'theirs'; it has 'other'".encode() in told
     assert refused.startswith("ServiceUnavailableException:")
+
+
+@pytest.mark.parametrize("operation", ["invoke", "invoke-with-response-stream"])
+async def test_a_client_that_leaves_leaves_there_too(tmp_path: Path, operation: str) -> None:
+    server = Server([stuck(" A")], models=[{"id": "theirs"}])
+    registry = tmp_path / "registry.yaml"
+    command = [*COMMAND, "--registry", str(registry)]
+
+    def leave() -> None:
+        with command_running(command, {"FLEET_KEY": "sk-secret"}) as url:
+            wait_until_ready(url, seconds=30)
+            connection = connect(url)
+            path = f"/model/{SMALL.replace(':', '%3A')}/{operation}"
+            connection.request("POST", path, b'{"prompt": "Why?"}')
+            until(lambda: len(server.asked) == 1)
+            if operation != "invoke":
+                assert connection.getresponse().read1()
+            connection.close()
+            until(lambda: server.left == 1)
+            response, _ = call(url, "GET", "/_emulator/ready")
+            assert response.status == 200
+
+    async with server.running():
+        registry.write_text(REGISTRY.format(model=SMALL, url=server.url))
+        await asyncio.to_thread(leave)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def test_a_server_that_breaks_off_breaks_the_stream_with_an_exception(tmp_path: Path) -> None:
+    server = Server([torn(" A", " small")], models=[{"id": "theirs"}])
+    registry = tmp_path / "registry.yaml"
+    command = [*COMMAND, "--registry", str(registry)]
+
+    def listen() -> tuple[int, bytes]:
+        with command_running(command, {"FLEET_KEY": "sk-secret"}) as url:
+            wait_until_ready(url, seconds=30)
+            body = {"prompt": "Why?"}
+            response, raw = invoke(url, body, SMALL, "invoke-with-response-stream")
+            return response.status, raw
+
+    async with server.running():
+        registry.write_text(REGISTRY.format(model=SMALL, url=server.url))
+        status, raw = await asyncio.to_thread(listen)
+
+    assert status == 200
+    assert raw.count(b"chunk") == 2
+    assert b"serviceUnavailableException" in raw
 
 
 @pytest.mark.parametrize("key", [{}, {"FLEET_KEY": ""}])
