@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script, four kinds of real vLLM, and a server."""
+"""What every engine promises: the same list, on a script, four kinds of vLLM, and its server."""
 
 import asyncio
 import json
@@ -59,7 +59,9 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-vision": ("vision", {}, "auto"),
 }
 
-ENGINES = ["scripted", *VLLM, "remote"]
+# Name: whether the server is asked for token ids.
+REMOTE = {"remote": True, "remote-text": False}
+ENGINES = ["scripted", *VLLM, *REMOTE]
 
 # A script has neither a scheduler nor processes.
 only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
@@ -67,7 +69,7 @@ only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module
 
 @pytest_asyncio.fixture(scope="module", params=ENGINES)
 async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIterator[Engine]:
-    url = request.getfixturevalue("vllm_server") if request.param == "remote" else NOWHERE
+    url = request.getfixturevalue("vllm_server") if request.param in REMOTE else NOWHERE
     with build(request.param, checkpoints, url) as engine:
         await engine.start()
         assert engine.state().status == "ready", engine.state()
@@ -80,8 +82,8 @@ def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
     if name == "scripted":
         yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
         return
-    if name == "remote":
-        server = Server(url=url, model="demo")
+    if name in REMOTE:
+        server = Server(url=url, model="demo", token_ids=REMOTE[name])
         tokenizer = DEMOS["dense"].tokenizer
         yield RemoteEngine(
             server=server, weights="none", tokenizer=tokenizer, context_length=CONTEXT
@@ -155,6 +157,7 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
         assert deltas[-1].finish == "stop"
 
 
+@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
 async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
     texts = [await text_of(engine, temperature=1.0, schema=json.dumps(WEATHER)) for _ in range(5)]
     for text in texts:
@@ -218,7 +221,7 @@ async def test_images_change_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense", "remote"], indirect=True, scope="module")
+@pytest.mark.parametrize("engine", ["vllm-dense", *REMOTE], indirect=True, scope="module")
 async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
     image = open_image(to_url(png()))
     with pytest.raises(ChatRefused):
@@ -289,7 +292,7 @@ async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
             await run(engine, ask(engine, max_tokens=1))
 
 
-@pytest.mark.parametrize("engine", ["remote"], indirect=True, scope="module")
+@pytest.mark.parametrize("engine", REMOTE, indirect=True, scope="module")
 async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server: str) -> None:
     async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
         await anext(deltas)
