@@ -156,5 +156,8 @@ def _explain(error: BaseException) -> str:
     while cause:
         if isinstance(cause, OSError) and cause.errno:
             said = cause
-        cause = cause.__cause__ or cause.__context__  # httpcore's pool drops its causes
+        if isinstance(cause, BaseExceptionGroup):  # one for each address of a name
+            cause = cause.exceptions[0]
+        else:
+            cause = cause.__cause__ or cause.__context__  # httpcore's pool drops its causes
     return f"{type(said).__name__}: {said}".removesuffix(": ")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -417,6 +418,27 @@ async def test_who_does_not_come_in_time_is_named_and_may_still_come() -> None:
     assert state.reason
     assert state.reason.startswith(f"{server.url}: ConnectionRefusedError: ")
     assert state.reason.endswith(", for 0.1 s")
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+async def test_why_there_is_no_connection_is_what_the_system_says(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    engine = RemoteEngine(
+        server=remote_server.Server(url=f"http://host:{port}", model="m", start_seconds=0.2),
+        weights="none",
+        tokenizer="v3",
+        context_length=CONTEXT,
+    )
+    await engine.start()
+    reason = engine.state().reason or ""
+    await engine.close()
+
+    assert reason.startswith(f"http://host:{port}: ConnectionRefusedError: ")
 
 
 @pytest.mark.parametrize(
