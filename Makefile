@@ -17,7 +17,7 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
 
 bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams

@@ -4,6 +4,7 @@ Imports mistral-common, and so is imported inside functions only.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
@@ -11,7 +12,7 @@ from typing import Any
 
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
-from mistral_common.tokens.tokenizers.base import TokenizerVersion
+from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, TokenizerVersion
 from mistral_common.tokens.tokenizers.image import ImageConfig, ImageEncoder, SpecialImageIDs
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV11
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
@@ -66,6 +67,11 @@ class TekkenTokenizer:
 
     def encode_spelled(self, text: str) -> list[int]:
         return self._marks.encode(text)
+
+    def to_prompt(self, tokens: Sequence[int]) -> str:
+        kept = SpecialTokenPolicy.KEEP
+        pieces = (self._tekken.id_to_byte_piece(token, kept) for token in tokens[1:])
+        return b"".join(pieces).decode(errors="replace")
 
 
 LOADING = Lock()  # calls that come at once do not each load what takes a second and 120 MB

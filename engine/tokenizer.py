@@ -1,7 +1,7 @@
 """Mistral's tokenizers: text to ids, and ids back to the bytes they stand for."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -42,6 +42,10 @@ class Tokenizer(Protocol):
 
     def encode_spelled(self, text: str) -> list[int]:
         """The same for a text in which `TOOL_MARKS` are the tokens of these names."""
+        ...
+
+    def to_prompt(self, tokens: Sequence[int]) -> str:
+        """What `encode` made these tokens of; control tokens that came otherwise by their names."""
         ...
 
     @property
@@ -91,6 +95,23 @@ class SentencePieceTokenizer:
 
     def encode_spelled(self, text: str) -> list[int]:
         return self._marks.encode(text)
+
+    def to_prompt(self, tokens: Sequence[int]) -> str:
+        return b"".join(self._prompt_pieces(tokens[1:])).decode(errors="replace")
+
+    def _prompt_pieces(self, tokens: Sequence[int]) -> Iterator[bytes]:
+        begins = True
+        for token in tokens:
+            name = self._names.get(token)
+            piece = self.pieces[token] if name is None else name
+            yield piece.removeprefix(b" ") if begins and self._dummy_prefix else piece
+            begins = name is not None
+
+    @cached_property
+    def _names(self) -> dict[int, bytes]:
+        """What is written for a control token in a prompt, by its id."""
+        ids = self._shift(self._controls.values())
+        return {token: name.encode() for token, name in zip(ids, self._controls, strict=True)}
 
     def _encode_segments(self, text: str) -> Iterable[int]:
         # Hugging Face's tokenizers cut control pieces out of the raw text first and encode what

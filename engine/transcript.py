@@ -38,9 +38,13 @@ class Transcript:
                 break
         return deltas
 
+    def end(self, finish: Finish) -> Delta:
+        """The last delta where the model ends without a token that ends a text: what was held."""
+        return self._finish(finish, self._held + self._decoder.decode(b"", final=True))
+
     def _push(self, token: int) -> Delta:
         if token == self._eos:
-            return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
+            return self.end("stop")
         if self._pieces[token] != self._plain[token]:
             # A control token that is spelled out: no text of the model's, and so no stop string.
             return self._mark(self._pieces[token].decode())

@@ -41,6 +41,7 @@ from invoke_api.settings import (
     Settings,
     keys_of_environment,
     registry_option,
+    remote_key,
     run_with,
     with_options,
 )
@@ -65,7 +66,13 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     registry = _load(settings.registry, settings.model)
     gate, tls, rules = _build_gate(settings), _build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
+    choice = EngineChoice(
+        kind=settings.engine,
+        demo=settings.demo,
+        cache=settings.cache_dir,
+        remote=settings.remote,
+        key_of=remote_key,
+    )
     try:
         engines = build_engines(registry.models.values(), choice)
         invocation_log = open_log(settings.invocation_log)

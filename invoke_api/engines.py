@@ -25,11 +25,17 @@ STILL_LOADING = 15.0  # seconds between two lines of the log about the same load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """What the operator says: `kind` overrides the registry's engine, `demo` its weights."""
+    """What the operator says: `kind` overrides the registry's engine, `demo` its weights.
+
+    `remote` overrides the URLs of its servers; `key_of` finds the API key of one by the name of a
+    variable, or by none.
+    """
 
     kind: str | None = None
     demo: bool = False
     cache: Path
+    remote: str | None = None
+    key_of: Callable[[str | None], str | None] = lambda _: None
 
 
 class Engines:
@@ -129,6 +135,34 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
     return Plan(f"vllm {key}", build)
 
 
+def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
+    try:
+        from engine.remote import RemoteEngine  # noqa: PLC0415 - an extra brings httpx
+        from engine.remote_server import Server  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise EngineDead(f"{error}: install invoke-api[remote]") from error
+    options = {**model.remote}
+    url = choice.remote or options.get("url")
+    if not url:
+        raise EngineDead(
+            f"where {model.id} is served is not known: say --remote URL,"
+            " or remote: {url: ...} of it in the registry"
+        )
+    options["url"] = url.rstrip("/").removesuffix("/v1")
+    key = choice.key_of(options.pop("api_key_variable", None))
+    server = Server(**{"model": model.weights, **options, "api_key": key})
+    build = partial(
+        RemoteEngine,
+        server=server,
+        weights=model.weights,
+        tokenizer=model.tokenizer,
+        context_length=model.context_length,
+        limits=model.limits,
+    )
+    own = f"{model.weights} {model.tokenizer} {model.context_length} {model.limits}"
+    return Plan(f"remote {sorted(model.remote.items())} {server} {own}", build)
+
+
 def _plan_demo(model: Model, cache: Path) -> Plan:
     checkpoint = DEMOS[model.demo]
     build = partial(
@@ -157,6 +191,7 @@ KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
     "scripted": _plan_scripted,
     "replay": _plan_scripted,  # recordings answer for it; its tokenizer is for rules
     "vllm": _plan_vllm,
+    "remote": _plan_remote,
 }
 
 

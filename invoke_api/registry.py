@@ -58,6 +58,7 @@ class Model:
     stand_in: str | None
     demo: str
     vllm: Mapping[str, Any]
+    remote: Mapping[str, Any]
     limits: Limits
 
     @property
@@ -225,5 +226,6 @@ def _to_model(entry: dict[str, Any]) -> Model:
         stand_in=entry.get("stand_in"),
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
+        remote=entry.get("remote", {}),
         limits=Limits(**entry.get("limits", {})),
     )

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import subprocess
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ KEY_VARIABLES = (
     "INVOKE_API_API_KEY",
 )
 
+# Of the server behind --engine remote, unless the registry names another variable.
+REMOTE_KEY_VARIABLE = "INVOKE_API_REMOTE_API_KEY"
+SERVER_URL = r"https?://[^/?#@\s]+(/[^?#@\s]*)?"  # as in schemas/model_registry.json
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
 
@@ -39,6 +44,7 @@ class Settings:
     registry: Path
     model: tuple[str, ...]
     engine: str | None
+    remote: str | None
     cassettes: Path | None
     match: str
     timing: str
@@ -68,6 +74,12 @@ class Settings:
             )
         if (self.engine == "replay") != (self.cassettes is not None):
             raise click.UsageError("--engine replay and --cassettes go together.")
+        if self.remote is not None and self.engine != "remote":
+            raise click.UsageError("--remote goes with --engine remote.")
+        if self.remote is not None and not re.fullmatch(SERVER_URL, self.remote):
+            raise click.UsageError("--remote is the URL of a server: http://HOST:PORT")
+        if self.engine == "remote" and self.demo:
+            raise click.UsageError("--demo has no weights for a server, as --engine remote asks.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise click.UsageError("--tls-cert and --tls-key go together.")
         if self.region not in PARTITIONS:
@@ -99,6 +111,19 @@ def keys_of_environment() -> Credentials:
             access_key_id=key_id, secret_access_key=secret, session_token=token
         )
     return Credentials(access_keys, (ApiKey(api_key=api_key),) if api_key else ())
+
+
+def remote_key(variable: str | None) -> str | None:
+    """The API key in this variable, or in `REMOTE_KEY_VARIABLE` if there is one.
+
+    Raises `click.UsageError` where a named one is not set, or holds what can be no key.
+    """
+    key = os.environ.get(variable or REMOTE_KEY_VARIABLE)
+    if variable and not key:
+        raise click.UsageError(f"The registry wants an API key in {variable}, which is not set.")
+    if key and not re.fullmatch("[!-~]+", key):
+        raise click.UsageError(f"The API key in {variable or REMOTE_KEY_VARIABLE} is not ASCII.")
+    return key or None
 
 
 def run_with(command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()) -> int:
@@ -142,8 +167,14 @@ SERVE_OPTIONS = (
     _option("--model", multiple=True, help="Serve this model id only; may be said repeatedly."),
     _option(
         "--engine",
-        type=click.Choice(["vllm", "scripted", "replay"]),
+        type=click.Choice(["vllm", "scripted", "remote", "replay"]),
         help="Use this engine for every model, whatever the registry says.",
+    ),
+    _option(
+        "--remote",
+        metavar="URL",
+        help="The OpenAI-compatible server that --engine remote asks, in place of the registry's;"
+        f" its API key may stand in {REMOTE_KEY_VARIABLE}.",
     ),
     _option("--cassettes", type=_PATH, help="What --engine replay answers from: a file, a folder."),
     _option(

@@ -11,6 +11,7 @@ from hypothesis import settings
 from invoke_api.testing import Bedrock
 from tests.clients import client
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from tests.vllm_server import vllm_running
 
 pytest_plugins = ["pytester"]
 
@@ -68,3 +69,10 @@ def service(request: pytest.FixtureRequest) -> str:
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for the demo checkpoints of engines that a test starts itself."""
     return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture(scope="session")
+def vllm_server(checkpoints: Path) -> Iterator[str]:
+    """The URL of vLLM's own server with the dense demo checkpoint, as `demo` and as Small 2402."""
+    with vllm_running(checkpoints, ["demo", "mistralai/Mistral-Small-Instruct-2409"]) as url:
+        yield url

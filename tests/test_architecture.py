@@ -48,7 +48,7 @@ OWNERS = {
     "docx": {"invoke_api/dialects"},
     "openpyxl": {"invoke_api/dialects"},
     "pypdf": {"invoke_api/dialects"},
-    "httpx": {"invoke_api/recording"},
+    "httpx": {"engine/remote_server", "invoke_api/recording"},
     "jsonschema": {
         "engine/instances",
         "invoke_api/cassettes",

@@ -68,7 +68,15 @@ def test_listening_for_strangers_is_refused_with_the_way_on() -> None:
     assert "--allow-anonymous" in done.stderr
 
 
+REMOTE = ["--engine", "remote", "--remote", "http://127.0.0.1:1"]
 CONTRADICTIONS = [
+    (["--remote", "http://host:8000"], {}, "--remote goes with --engine remote."),
+    ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote goes with --engine remote."),
+    (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
+    (["--engine", "remote", "--remote", "host:8000"], {}, "--remote is the URL of a server:"),
+    (["--engine", "remote", "--remote", "http://me:hidden@host"], {}, "--remote is the URL of a"),
+    ([*REMOTE, "--demo"], {}, "--demo has no weights for a server"),
+    (REMOTE, {"INVOKE_API_REMOTE_API_KEY": "hidden\nkey"}, "_REMOTE_API_KEY is not ASCII."),
     (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
     (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),
     ([], {"INVOKE_API_ACCESS_KEY_ID": "AKID"}, "INVOKE_API_SECRET_ACCESS_KEY go together."),

@@ -1,7 +1,11 @@
 """Which models share an engine."""
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from engine.errors import EngineDead
 from invoke_api.engines import EngineChoice, Engines, build_engines
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B, SMALL
@@ -57,3 +61,31 @@ def test_models_with_the_same_weights_and_other_options_do_not_share(tmp_path: P
 
     assert {SEVEN_B, MIXTRAL} not in groups(apart)
     assert {SEVEN_B, MIXTRAL} in groups(together)
+
+
+def test_models_on_one_server_share_an_engine_if_all_else_is_alike(tmp_path: Path) -> None:
+    text = DEFAULT_REGISTRY.read_text().replace(
+        "mistralai/Mixtral-8x7B-Instruct-v0.1", "mistralai/Mistral-7B-Instruct-v0.2"
+    )
+    file = tmp_path / "registry.yaml"
+    choice = EngineChoice(kind="remote", remote="http://host:8000/v1", cache=CACHE)
+    file.write_text(text)
+    together = build_engines(load_registry(file).models.values(), choice)
+    file.write_text(text.replace("    demo: moe\n", "    demo: moe\n    remote: {model: other}\n"))
+    apart = build_engines(load_registry(file).models.values(), choice)
+
+    assert {SEVEN_B, MIXTRAL} in groups(together)
+    assert {SEVEN_B, MIXTRAL} not in groups(apart)
+
+
+def test_where_a_model_is_served_must_be_known() -> None:
+    models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
+    with pytest.raises(EngineDead, match=f"where {SEVEN_B} is served is not known: say --remote"):
+        build_engines(models, EngineChoice(kind="remote", cache=CACHE))
+
+
+def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "engine.remote", None)
+    models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
+    with pytest.raises(EngineDead, match=r"install invoke-api\[remote\]"):
+        build_engines(models, EngineChoice(kind="remote", remote="http://host", cache=CACHE))

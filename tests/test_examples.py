@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from invoke_api.testing import Bedrock
 from tests.servers import ROOT
@@ -76,3 +77,27 @@ def run_command(example: str, bedrock: Bedrock, tmp_path: Path) -> subprocess.Co
         timeout=60,
         check=False,
     )
+
+
+def test_the_fleets_balancer_knows_every_server_of_the_fleet() -> None:
+    services = yaml.safe_load((EXAMPLES / "fleet" / "compose.yaml").read_text())["services"]
+    balancer = (EXAMPLES / "fleet" / "haproxy.cfg").read_text()
+    servers = re.findall(r"^    server (\S+) (\S+):8000$", balancer, flags=re.MULTILINE)
+
+    assert [name for name, _ in servers] == [name for name in services if "vllm" in name]
+    assert all(name == host for name, host in servers)
+    assert "http://balancer:8000" in services["invoke-api"]["command"]
+
+
+def test_compose_files_are_such() -> None:
+    check = Path(sys.executable).parent / "check-jsonschema"
+    files = [ROOT / "docker-compose.yml", EXAMPLES / "fleet" / "compose.yaml"]
+    done = subprocess.run(
+        [check, "--builtin-schema", "vendor.compose-spec", *files],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout

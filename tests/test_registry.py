@@ -105,6 +105,31 @@ MISTAKES = [
         GOOD.replace("dtype: bfloat16", "dtype: float9"),
         ":12: model 'mistral.one': 'float9' is not one of",
     ),
+    (GOOD + "    remote: 7\n", ":13: model 'mistral.one': 7 is not of type 'object'"),
+    (
+        GOOD + "    remote:\n      url: host:8000\n",
+        ":14: model 'mistral.one': 'host:8000' does not match '^https?://",
+    ),
+    (
+        GOOD + "    remote:\n      url: http://me:secret@host\n",
+        ":14: model 'mistral.one': 'http://me:secret@host' does not match",
+    ),
+    (
+        GOOD + "    remote:\n      token_ids: maybe\n",
+        ":14: model 'mistral.one': 'maybe' is not of type 'boolean'",
+    ),
+    (
+        GOOD + "    remote:\n      api_key: sk\n",
+        ":14: model 'mistral.one': Additional properties are not allowed ('api_key' was",
+    ),
+    (
+        GOOD + "    remote:\n      api_key_variable: my key\n",
+        ":14: model 'mistral.one': 'my key' does not match",
+    ),
+    (
+        GOOD + "    remote:\n      connect_seconds: 0\n",
+        ":14: model 'mistral.one': 0 is less than or equal to the minimum of 0",
+    ),
     (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: 90"),
         ":12: model 'mistral.one': 90 is greater than the maximum of 1",

@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script and on four kinds of real vLLM."""
+"""What every engine promises: the same list, on a script, four kinds of vLLM, and its server."""
 
 import asyncio
 import json
@@ -30,9 +30,12 @@ from engine.errors import (
 )
 from engine.images import open_image
 from engine.protocol import Delta, Engine, GenerationRequest, Limits
+from engine.remote import RemoteEngine
+from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
+from tests.vllm_server import requests_running
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -46,6 +49,7 @@ WEATHER = {
     "additionalProperties": False,
 }
 NUMBERS = count()
+NOWHERE = "http://127.0.0.1:1"
 
 # Name: demo checkpoint, vLLM options, and which cores the workers run on.
 VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -55,13 +59,18 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-vision": ("vision", {}, "auto"),
 }
 
+# Name: whether the server is asked for token ids.
+REMOTE = {"remote": True, "remote-text": False}
+ENGINES = ["scripted", *VLLM, *REMOTE]
+
 # A script has neither a scheduler nor processes.
 only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", params=["scripted", *VLLM])
+@pytest_asyncio.fixture(scope="module", params=ENGINES)
 async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIterator[Engine]:
-    with build(request.param, checkpoints) as engine:
+    url = request.getfixturevalue("vllm_server") if request.param in REMOTE else NOWHERE
+    with build(request.param, checkpoints, url) as engine:
         await engine.start()
         assert engine.state().status == "ready", engine.state()
         yield engine
@@ -69,9 +78,16 @@ async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIter
 
 
 @contextmanager
-def build(name: str, checkpoints: Path) -> Iterator[Engine]:
+def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
     if name == "scripted":
         yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
+        return
+    if name in REMOTE:
+        server = Server(url=url, model="demo", token_ids=REMOTE[name])
+        tokenizer = DEMOS["dense"].tokenizer
+        yield RemoteEngine(
+            server=server, weights="none", tokenizer=tokenizer, context_length=CONTEXT
+        )
         return
     checkpoint, options, cores = VLLM[name]
     with pytest.MonkeyPatch.context() as patch:
@@ -141,6 +157,7 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
         assert deltas[-1].finish == "stop"
 
 
+@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
 async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
     texts = [await text_of(engine, temperature=1.0, schema=json.dumps(WEATHER)) for _ in range(5)]
     for text in texts:
@@ -204,7 +221,7 @@ async def test_images_change_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense"], indirect=True, scope="module")
+@pytest.mark.parametrize("engine", ["vllm-dense", *REMOTE], indirect=True, scope="module")
 async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
     image = open_image(to_url(png()))
     with pytest.raises(ChatRefused):
@@ -275,6 +292,22 @@ async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
             await run(engine, ask(engine, max_tokens=1))
 
 
+@pytest.mark.parametrize("engine", REMOTE, indirect=True, scope="module")
+async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server: str) -> None:
+    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
+        await anext(deltas)
+        await until_running(1, engine, vllm_server)
+    await until_running(0, engine, vllm_server)
+
+
+async def until_running(number: int, engine: Engine, url: str) -> None:
+    # Far less than 4,000 tokens take.
+    async with asyncio.timeout(5):
+        while await asyncio.to_thread(requests_running, url) != number:
+            # The scheduler reports after each step, so it needs a request to report beside.
+            await run(engine, ask(engine, max_tokens=1))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - vLLM sets no event of ours
@@ -309,7 +342,7 @@ async def test_a_prompt_that_just_fits_is_answered(engine: Engine) -> None:
     assert len(await run(engine, ask(engine, prompt, max_tokens=room))) <= room
 
 
-@pytest.mark.parametrize("name", ["scripted", *VLLM])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoints: Path) -> None:
     with build(name, checkpoints) as engine:
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)

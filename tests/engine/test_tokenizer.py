@@ -75,3 +75,28 @@ def test_a_file_that_mistral_common_lacks_is_named(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(FileNotFoundError, match=r"tokenizer\.model\.v0"):
         load_tokenizer("v0")
+
+
+@pytest.mark.parametrize("name", MISTRAL)
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Why?",
+        " two  spaces",
+        "",
+        "[INST] Why?[/INST] Zürich 🦜",
+        "<s> a </s>  b\n\n c [TOOL_CALLS]",
+    ],
+)
+def test_a_prompt_comes_back_from_its_tokens_with_its_control_tokens(
+    name: str, prompt: str
+) -> None:
+    tokenizer = load_tokenizer(name)
+
+    assert tokenizer.to_prompt(tokenizer.encode(prompt)) == prompt
+
+
+def test_control_tokens_of_tekken_come_back_by_their_names() -> None:
+    chat = load_tokenizer("tekken").chat.encode([{"role": "user", "content": "Zürich 🦜"}])
+
+    assert load_tokenizer("tekken").to_prompt(chat.tokens) == "[INST]Zürich 🦜[/INST]"

@@ -1,0 +1,167 @@
+"""OpenAI's `/v1/completions` as bytes: what is asked, what is answered, what is refused."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from engine.errors import (
+    EngineBusy,
+    EngineDead,
+    EngineError,
+    EngineTimeout,
+    PromptTooLong,
+    RequestRefused,
+    SchemaRefused,
+)
+from engine.protocol import Finish, GenerationRequest
+
+DONE = b"[DONE]"
+FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
+# Said because a server has defaults of its own: vLLM those of the weights' generation_config.json,
+# llama.cpp a min_p of 0.05.
+NEUTRAL = {
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+REFUSALS = {400, 413, 422}
+GONE = {502, 503, 504}  # of a server or of the balancer before it: another may answer
+ERRORS: dict[int, type[EngineError]] = {
+    408: EngineTimeout,
+    429: EngineBusy,
+    503: EngineBusy,
+    504: EngineTimeout,
+}
+LONGEST = 500  # characters of somebody else's words in an error of ours
+
+
+class Step(NamedTuple):
+    """What one event says. There are token ids where these were asked for, and text always."""
+
+    tokens: Sequence[int]
+    text: str
+    finish: Finish | None
+
+
+class NoAnswer(Exception):
+    """Nobody has answered, or not to the end; somebody might, the next time. `error` if not.
+
+    `is_lost` where there was not even a connection.
+    """
+
+    def __init__(self, error: EngineError, *, is_lost: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.is_lost = is_lost
+
+
+class Unfit(Exception):
+    """The server answers, and can't be used: the message says why."""
+
+
+def encode_body(
+    request: GenerationRequest, *, model: str, prompt: str | Sequence[int], eos: int | None
+) -> bytes:
+    """The body that asks for a stream. With the id of an EOS, token ids are asked for, too.
+
+    Characters and stop strings are the transcript's work, and the only token that ends a text is
+    that EOS, as in `VllmEngine`.
+    """
+    greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": prompt,
+        "stream": True,
+        "max_tokens": request.max_tokens,
+        "temperature": 0.0 if greedy else request.temperature,
+        "top_p": 1.0 if greedy else request.top_p,
+        "top_k": request.top_k,
+        **NEUTRAL,
+    }
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if eos is not None:
+        body["return_token_ids"] = True
+        body["ignore_eos"] = True
+        body["stop_token_ids"] = [eos]
+        body["skip_special_tokens"] = False
+    if request.schema:
+        body["structured_outputs"] = {"json": request.schema}
+    return orjson.dumps(body)
+
+
+class Lines:
+    """The data of server-sent events as bytes come in: each is one line here, and JSON."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def push(self, data: bytes) -> list[bytes]:
+        """The data of the lines that are whole by now, but the one that says that all is."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        return [line for line in found if line != DONE]
+
+
+def parse_event(data: bytes, request: GenerationRequest) -> Step:
+    """Raises `NoAnswer`, and `EngineError`s: what vLLM refuses once it has said 200 is an event."""
+    try:
+        event = orjson.loads(data)
+        if error := event.get("error"):
+            status = error.get("code")
+            raise to_error(status if isinstance(status, int) else 500, data, request)
+        [choice] = event.get("choices") or [{}]  # none where usage is told
+        tokens, text = choice.get("token_ids") or (), choice.get("text") or ""
+        finish = choice.get("finish_reason")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
+    if finish and finish not in FINISHES:
+        raise EngineDead(f"the completion ended with {finish!r}")
+    return Step(tokens, text, FINISHES.get(finish))
+
+
+def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
+    """What an answer of this status is: an `EngineError`, or `NoAnswer` with one."""
+    said = _parse_error(raw)
+    message = _shortened(str(said.get("message") or "") or raw)
+    if status not in REFUSALS:
+        error = ERRORS.get(status, EngineDead)(f"it answered {status}: {message}")
+        return NoAnswer(error) if status in GONE else error
+    # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
+    if isinstance(window := said.get("n_ctx"), int):
+        return PromptTooLong(window)
+    return SchemaRefused(message) if request.schema else RequestRefused(message)
+
+
+def _parse_error(raw: bytes) -> dict[str, Any]:
+    """What the body of an error says, as far as it is OpenAI's."""
+    try:
+        document = orjson.loads(raw)
+    except ValueError:
+        return {}
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _shortened(words: str | bytes) -> str:
+    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+    return " ".join(text[:LONGEST].split()) or "nothing"
+
+
+def find_window(raw: bytes, model: str) -> int | None:
+    """How many tokens a model takes, if the answer of `/v1/models` tells, as vLLM's does.
+
+    Raises `Unfit` for a model that is not in it, with the names of those that are.
+    """
+    try:
+        entries = {entry["id"]: entry for entry in orjson.loads(raw)["data"] or ()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unfit(f"its /v1/models is no list of models: {_shortened(raw)}") from error
+    entry = entries.get(model) or entries.get(f"{model}:latest")  # Ollama knows it by both names
+    if entry is None:
+        names = ", ".join(map(repr, entries)) or "none"
+        raise Unfit(f"it has no model {model!r}; it has {names}")
+    window: int | None = entry.get("max_model_len")
+    return window

@@ -1,0 +1,223 @@
+"""Text generation by somebody else's server: a vLLM fleet, Ray Serve, llama.cpp, Ollama."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+
+from engine.completions import NoAnswer, Step, Unfit, encode_body
+from engine.errors import (
+    ChatRefused,
+    EngineBusy,
+    EngineDead,
+    EngineError,
+    EngineTimeout,
+    SchemaRefused,
+)
+from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Limits, check_request
+from engine.remote_server import Connections, Server
+from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+KNOCKING = 0.5  # seconds between two looks at a server that is not there
+LONG_PROMPT = 8_192  # tokens; what has more is written as text in a thread: some 2 ms of work
+
+
+class RemoteEngine:
+    """One model on an OpenAI-compatible server.
+
+    `tokenizer` is a version of Mistral's, the one that the model there was trained with; Tekken
+    comes out of `weights`. `limits` end in `EngineBusy` and `EngineTimeout`; between two tokens, no
+    more time may pass than before the first.
+
+    With token ids, all that `VllmEngine` promises holds, but for images, which are refused: that
+    way has no place for them. Without, the server reads the text of a prompt with its own tokenizer
+    and puts the BOS in front. What it says is counted by ours, chunk by chunk, which may differ by
+    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema.
+    """
+
+    name = "remote"
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        weights: str,
+        tokenizer: str,
+        context_length: int,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    ) -> None:
+        self._server = server
+        self._weights = weights
+        self._tokenizer_name = tokenizer
+        self._tokenizer: Tokenizer | None = None
+        self._context_length = self._window = context_length
+        self._limits = limits
+        self._connections: Connections | None = None
+        self._running = 0
+        self._returning: asyncio.Task[None] | None = None
+        self._state = EngineState("cold")
+
+    async def start(self) -> None:
+        self._state = EngineState("loading")
+        try:
+            await asyncio.to_thread(self._open)
+        except (KeyError, OSError, ValueError) as error:
+            missing = f"no tokenizer {self._tokenizer_name!r}: {error}"
+            self._state = EngineState("failed", missing)
+            return
+        seconds = self._server.start_seconds
+        waiting: str | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                while reason := await self._look():
+                    if reason != waiting:
+                        log.info("waiting for %s: %s", self._server.url, reason)
+                    waiting = reason
+                    await asyncio.sleep(KNOCKING)
+        except Unfit as error:
+            self._fail(str(error))
+        except TimeoutError:
+            self._fail(f"{waiting or 'no answer'}, for {seconds:g} s")
+
+    def state(self) -> EngineState:
+        return self._state
+
+    def running(self) -> int:
+        return self._running
+
+    def tokenizer(self) -> Tokenizer:
+        self._state.check_ready()
+        assert self._tokenizer is not None
+        return self._tokenizer
+
+    async def generate(self, request: GenerationRequest) -> Deltas:
+        tokenizer = self.tokenizer()
+        check_request(request, self._window)
+        self._refuse(request)
+        assert self._connections is not None
+        transcript = Transcript(tokenizer, request)
+        self._running += 1
+        try:
+            body = await self._encode(request, tokenizer)
+            async with aclosing(self._connections.complete(body, request)) as answer:
+                async with asyncio.timeout(self._limits.first_token_seconds):
+                    steps = await anext(answer)
+                while True:  # the last has a finish, or there is an error in its place
+                    if deltas := self._to_deltas(steps, transcript, request, tokenizer):
+                        yield deltas
+                        if deltas[-1].finish:
+                            return
+                    steps = await anext(answer)
+        except TimeoutError as error:
+            raise EngineTimeout("no token came in time") from error
+        except EngineDead as error:
+            log.warning("%s: %s", self._server.url, error)
+            raise
+        except NoAnswer as error:
+            raise self._give_up(error) from error
+        finally:
+            self._running -= 1
+
+    async def close(self) -> None:
+        if self._returning:
+            self._returning.cancel()
+        connections, self._connections = self._connections, None
+        self._state = EngineState("cold")
+        if connections:
+            await connections.close()
+
+    def _open(self) -> None:
+        self._tokenizer = load_tokenizer(self._tokenizer_name, self._weights)
+        self._connections = Connections(self._server, self._limits)
+
+    async def _look(self) -> str | None:
+        """Why the server can't be used yet; where it can, all is ready then. Raises `Unfit`."""
+        assert self._connections is not None
+        try:
+            window = await self._connections.look()
+        except NoAnswer as error:
+            return str(error)
+        if window and window < self._window:
+            log.warning("%s takes %d tokens, not %d", self._server.url, window, self._window)
+        self._window = min(window or self._context_length, self._context_length)
+        self._state = EngineState("ready")
+        return None
+
+    def _fail(self, reason: str) -> None:
+        """Refuse all calls, until the server is there."""
+        self._state = EngineState("failed", f"{self._server.url}: {reason}")
+        if self._returning is None or self._returning.done():
+            self._returning = asyncio.create_task(self._return())
+
+    async def _return(self) -> None:
+        while True:
+            await asyncio.sleep(KNOCKING)
+            try:
+                reason = await self._look()
+            except Unfit as error:
+                reason = str(error)
+            if reason is None:
+                log.info("%s answers again", self._server.url)
+                return
+            self._state = EngineState("failed", f"{self._server.url}: {reason}")
+
+    def _refuse(self, request: GenerationRequest) -> None:
+        if request.images:
+            raise ChatRefused("The model can't be sent an image where it runs.")
+        if request.schema and not self._server.token_ids:
+            raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
+        if self._running >= self._limits.calls:
+            raise EngineBusy(f"{self._limits.calls} calls run or wait already")
+
+    async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> bytes:
+        model = self._server.model
+        if self._server.token_ids:
+            return encode_body(request, model=model, prompt=request.prompt, eos=tokenizer.eos)
+        if len(request.prompt) > LONG_PROMPT:
+            text = await asyncio.to_thread(tokenizer.to_prompt, request.prompt)
+        else:
+            text = tokenizer.to_prompt(request.prompt)
+        return encode_body(request, model=model, prompt=text, eos=None)
+
+    def _give_up(self, error: NoAnswer) -> EngineError:
+        log.warning("%s: %s", self._server.url, error)
+        if error.is_lost:
+            self._fail(str(error))
+        return error.error
+
+    def _to_deltas(
+        self,
+        steps: Iterable[Step],
+        transcript: Transcript,
+        request: GenerationRequest,
+        tokenizer: Tokenizer,
+    ) -> list[Delta]:
+        read = _read_ids if self._server.token_ids else _read_text
+        deltas: list[Delta] = []
+        for step in steps:
+            try:
+                deltas += transcript.push_all(read(step, request, tokenizer))
+            except IndexError as error:
+                raise EngineDead("it gives token ids that the tokenizer does not have") from error
+            if deltas and deltas[-1].finish:
+                break
+            if step.finish:  # by its own limit, or a token of its own that ends a text
+                before = deltas.pop().text if deltas else ""
+                last = transcript.end(step.finish)
+                return [*deltas, last._replace(text=before + last.text)]
+        return deltas
+
+
+def _read_ids(step: Step, _: GenerationRequest, __: Tokenizer) -> Sequence[int]:
+    if step.text and not step.tokens:
+        raise EngineDead("it gives no token ids: say token_ids: false of it in the registry")
+    return step.tokens
+
+
+def _read_text(step: Step, request: GenerationRequest, tokenizer: Tokenizer) -> Sequence[int]:
+    encode = tokenizer.encode_spelled if request.spelled else tokenizer.encode_text
+    tokens = encode(step.text) if step.text else []
+    return [*tokens, tokenizer.eos] if step.finish == "stop" else tokens

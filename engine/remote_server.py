@@ -1,0 +1,163 @@
+"""One OpenAI-compatible server over HTTP: whether it is there, and completions as they come."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import httpx
+
+from engine.completions import Lines, NoAnswer, Step, Unfit, find_window, parse_event, to_error
+from engine.errors import EngineDead, EngineTimeout
+from engine.protocol import GenerationRequest, Limits
+
+# Seconds before each further attempt of a call that nobody has answered yet.
+PAUSES = (0.05, 0.2, 0.8)
+LOOK_SECONDS = 10.0  # for one look: a server under load may be slow to say that it is well
+# Below the 5 seconds of uvicorn, and so of vLLM, lest it closes what is just being written to.
+KEEP_ALIVE = 4.0
+# Seconds for what follows the last token, [DONE]: it comes at once, and frees the connection.
+REST = 0.1
+HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where a model is served: `url` without `/v1`, `model` by the name it has there.
+
+    `token_ids` tells whether it takes and gives token ids, as vLLM does. Times are in seconds:
+    for a connection, and for a server to be there at the start.
+    """
+
+    url: str
+    model: str
+    token_ids: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    connect_seconds: float = 5.0
+    start_seconds: float = 600.0
+
+
+class Connections:
+    """A pool of connections to a server, of as many as there may be calls.
+
+    Making one reads the system's certificates, some 20 ms where they are needed.
+    """
+
+    def __init__(self, server: Server, limits: Limits) -> None:
+        self._server = server
+        headers = {**HEADERS}
+        if server.api_key:
+            headers["Authorization"] = f"Bearer {server.api_key}"
+        most = limits.calls + 1  # so that the server can be looked at, whatever is going on
+        self._client = httpx.AsyncClient(
+            base_url=server.url,
+            headers=headers,
+            timeout=httpx.Timeout(
+                limits.first_token_seconds, connect=server.connect_seconds, pool=None
+            ),
+            limits=httpx.Limits(
+                max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
+            ),
+            # The system's authorities, and no proxy that happens to stand in the environment.
+            verify=ssl.create_default_context() if server.url.startswith("https:") else False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def look(self) -> int | None:
+        """How many tokens the model takes, if the server tells.
+
+        Raises `NoAnswer` while it can't be used, and `Unfit` if waiting won't help.
+        """
+        try:
+            health = await self._client.get("health", timeout=LOOK_SECONDS)
+            models = await self._client.get("v1/models", timeout=LOOK_SECONDS)
+        except httpx.HTTPError as error:
+            raise NoAnswer(EngineDead(_explain(error))) from error
+        if health.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
+            raise NoAnswer(EngineDead(f"its /health answers {health.status_code}"))
+        if models.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise Unfit(
+                "it wants another API key" if self._server.api_key else "it wants an API key"
+            )
+        if models.status_code != HTTPStatus.OK:
+            raise NoAnswer(EngineDead(f"its /v1/models answers {models.status_code}"))
+        return find_window(models.content, self._server.model)
+
+    async def complete(
+        self, body: bytes, request: GenerationRequest
+    ) -> AsyncGenerator[list[Step], None]:
+        """What comes together, the last with a finish. Asks again only before the first has come.
+
+        Raises `NoAnswer` in the end, and `EngineError`s.
+        """
+        pauses = iter(PAUSES)
+        has_begun = False
+        while True:
+            try:
+                async with aclosing(self._ask(body, request)) as answer:
+                    async for steps in answer:
+                        has_begun = True
+                        yield steps
+            except NoAnswer:
+                pause = None if has_begun else next(pauses, None)
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _ask(
+        self, body: bytes, request: GenerationRequest
+    ) -> AsyncGenerator[list[Step], None]:
+        try:
+            async with self._client.stream("POST", "v1/completions", content=body) as response:
+                if response.status_code != HTTPStatus.OK:
+                    raise to_error(response.status_code, await response.aread(), request)
+                async with aclosing(_read(response, request)) as answer:
+                    async for steps in answer:
+                        yield steps
+        except httpx.ReadTimeout as error:
+            raise EngineTimeout("no token came in time") from error
+        except httpx.TransportError as error:
+            is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise NoAnswer(EngineDead(_explain(error)), is_lost=is_lost) from error
+
+
+async def _read(
+    response: httpx.Response, request: GenerationRequest
+) -> AsyncGenerator[list[Step], None]:
+    lines, chunks, is_whole = Lines(), response.aiter_raw(), False
+    try:
+        async for chunk in chunks:
+            events = [parse_event(data, request) for data in lines.push(chunk)]
+            steps = [step for step in events if any(step)]
+            is_whole = any(step.finish for step in steps)
+            if steps:
+                yield steps
+            if is_whole:
+                return
+        raise EngineDead("it ended the stream without a finish_reason")
+    finally:
+        if is_whole:  # else the connection is closed, and the completion so ended where it is
+            with suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(REST):
+                    async for _ in chunks:
+                        pass
+
+
+def _explain(error: BaseException) -> str:
+    """What the system said, where it did: httpx itself says that all attempts failed."""
+    said, cause = error, error.__cause__
+    while cause:
+        if isinstance(cause, OSError) and cause.errno:
+            said = cause
+        if isinstance(cause, BaseExceptionGroup):  # one for each address of a name
+            cause = cause.exceptions[0]
+        else:
+            cause = cause.__cause__ or cause.__context__  # httpcore's pool drops its causes
+    return f"{type(said).__name__}: {said}".removesuffix(": ")
