@@ -3,17 +3,13 @@
 vLLM is imported inside functions, because that takes many seconds and much memory.
 """
 
-import ast
 import asyncio
 import logging
 import multiprocessing
-import os
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
-from difflib import get_close_matches
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +25,8 @@ from engine.errors import (
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
+from engine.vllm_cores import CoresElsewhere
+from engine.vllm_options import engine_arguments, explain, set_environment
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -36,12 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What vLLM reads from the environment; a value that the operator has set wins.
-ENVIRONMENT = {
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
-    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
-    "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
-}
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -50,9 +42,9 @@ class VllmEngine:
 
     `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
     version of Mistral's, the one the weights were trained with; Tekken comes out of them.
-    `options` are vLLM's engine arguments by vLLM's names. `environment` is for its processes, over
-    `ENVIRONMENT` above; as all of this process share one, a value that is there already stays.
-    `limits` end in `EngineBusy` and `EngineTimeout`.
+    `options` are vLLM's engine arguments by vLLM's names, `environment` is for its processes.
+    `limits` end in `EngineBusy` and `EngineTimeout`. With `cores` another process runs vLLM's
+    engine cores, and this engine is one of their front ends.
     """
 
     name = "vllm"
@@ -66,14 +58,16 @@ class VllmEngine:
         options: Mapping[str, Any],
         environment: Mapping[str, str] = MappingProxyType({}),
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        cores: CoresElsewhere | None = None,
     ) -> None:
+        self._cores = cores
         self._limits = limits
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
         self._context_length = context_length
         self._options = options
-        self._environment = {**ENVIRONMENT, **environment}
+        self._environment = environment
         self._llm: AsyncLLM | None = None
         self._abandoned = False
         self._state = EngineState("cold")
@@ -148,6 +142,8 @@ class VllmEngine:
         import psutil  # vLLM needs it too
 
         self._abandoned = True
+        if self._cores:
+            self._cores.lost("the service ends")
         while self._state.status == "loading":
             for core in multiprocessing.active_children():
                 with suppress(psutil.NoSuchProcess):
@@ -167,26 +163,32 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     def _open(self) -> None:
-        for name, value in self._environment.items():
-            os.environ.setdefault(name, value)
+        set_environment(self._environment)
+        began = monotonic()
         weights = self._weights()
         self._tokenizer = load_tokenizer(self._tokenizer_name, weights)
-        arguments = {
-            "skip_tokenizer_init": True,
-            "disable_log_stats": True,
-            "max_model_len": self._context_length,
-            **self._options,
-            "model": weights,
-        }
+        arguments = engine_arguments(weights, self._context_length, self._options)
+        found = monotonic()
 
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        imported = monotonic()
         if self._abandoned:
             return
         # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
         # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        if self._cores:
+            self._llm = self._cores.open(arguments)
+        else:
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        log.info(
+            "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
+            Path(weights).name,
+            found - began,
+            imported - found,
+            monotonic() - imported,
+        )
         if self._abandoned:
             self._llm.shutdown()
 
@@ -220,44 +222,3 @@ def _to_engine_error(error: Exception, request: GenerationRequest) -> EngineErro
     if request.images:
         return ChatRefused(str(error) or "The model can't read an image.")
     return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))
-
-
-def explain(error: Exception) -> str:
-    """Why a load failed, in one line for operators."""
-    reason = f"{type(error).__name__}: {error}"
-    if "See root cause above" in reason:  # above is in the log, not where this line is read
-        reason += " (vLLM's engine core did not start; the log of this process says why)"
-    return reason
-
-
-def is_installed() -> bool:
-    """Whether any build of vLLM is there."""
-    return find_spec("vllm") is not None
-
-
-@cache
-def known_options() -> frozenset[str]:
-    """The engine arguments of the installed vLLM, read from its source: importing it takes long.
-
-    Raises `FileNotFoundError` when vLLM is not installed.
-    """
-    spec = find_spec("vllm")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("vLLM is not installed")
-    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
-    return frozenset(
-        field.target.id
-        for node in ast.parse(source.read_text()).body
-        if isinstance(node, ast.ClassDef) and node.name in {"EngineArgs", "AsyncEngineArgs"}
-        for field in node.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-    )
-
-
-def explain_unknown_option(name: str) -> str | None:
-    """A sentence if the installed vLLM has no engine argument of this name."""
-    if name in known_options():
-        return None
-    close = get_close_matches(name, known_options(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"the installed vLLM has no engine argument {name!r}{hint}"

@@ -16,7 +16,7 @@ from starlette.types import ExceptionHandler, Receive, Scope, Send
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Library, Replay
 from invoke_api.control.health import health, ready
-from invoke_api.control.testing import requests, reset, rules
+from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
@@ -131,6 +131,7 @@ CONTROL = [
     Route("/_emulator/requests", requests, methods=["GET", "DELETE"]),
     Route("/_emulator/reset", reset, methods=["POST"]),
 ]
+NOT_ALONE = [Route(route.path, one_worker_only, methods=METHODS) for route in CONTROL]
 
 
 class Service(Starlette):
@@ -171,12 +172,14 @@ def create_app(
     invocation_log: InvocationLog | None = None,
     extensions: bool = False,
     guardrails: Shelf | None = None,
+    alone: bool = True,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
-    what Bedrock would refuse.
+    what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
+    of them would keep for itself is refused.
     """
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
     services = Services(
@@ -191,6 +194,7 @@ def create_app(
         replay=recordings or Replay(Library(())),
         logging=configurations,
         extensions=extensions,
+        alone=alone,
     )
 
     @asynccontextmanager
@@ -209,13 +213,17 @@ def create_app(
         around.append(Middleware(logged, registry=registry))
     # The short way knows neither recordings nor what is around.
     app = (Starlette if recordings or around else Service)(
-        routes=HEALTH + (CONTROL if control else []) + (REPLAYED if recordings else ROUTES),
+        routes=HEALTH + _control(control, alone) + (REPLAYED if recordings else ROUTES),
         lifespan=lifespan,
         middleware=around,
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False  # Bedrock knows no redirects
     return app
+
+
+def _control(control: bool, alone: bool) -> list[Route]:  # noqa: FBT001 - see create_app
+    return (CONTROL if alone else NOT_ALONE) if control else []
 
 
 async def _answer_expected(request: Request, error: Exception) -> Response:

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
+from typing import Any
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
@@ -15,7 +16,9 @@ from engine.errors import EngineDead
 from engine.protocol import Engine
 from engine.scripted import ScriptedEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.vllm_engine import VllmEngine, is_installed
+from engine.vllm_cores import CoresElsewhere, VllmCores
+from engine.vllm_engine import VllmEngine
+from engine.vllm_options import is_installed
 from invoke_api.registry import Model
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ class EngineChoice:
     """What the operator says: `kind` overrides the registry's engine, `demo` its weights.
 
     `remote` overrides the URLs of its servers; `key_of` finds the API key of one by the name of a
-    variable, or by none.
+    variable, or by none. With `cores`, by the keys of plans, another process runs vLLM's.
     """
 
     kind: str | None = None
@@ -36,6 +39,7 @@ class EngineChoice:
     cache: Path
     remote: str | None = None
     key_of: Callable[[str | None], str | None] = lambda _: None
+    cores: Mapping[str, CoresElsewhere] = field(default_factory=dict)
 
 
 class Engines:
@@ -93,7 +97,8 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     for model in models:
         plan = KINDS[choice.kind or model.engine](model, choice)
         if plan.key not in engines:
-            engines[plan.key] = plan.build()
+            elsewhere = {"cores": choice.cores[plan.key]} if plan.key in choice.cores else {}
+            engines[plan.key] = plan.build(**elsewhere)
         by_model[model.id] = engines[plan.key]
         if plan.tokenizer:
             tokenizers[model.id] = plan.tokenizer
@@ -102,11 +107,32 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another."""
+    """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another.
+
+    `build_cores` makes what `build` can do without, if told of it: vLLM's cores, for so many.
+    """
 
     key: str
-    build: Callable[[], Engine]
+    build: Callable[..., Engine]
     tokenizer: str | None = None
+    build_cores: Callable[..., VllmCores] | None = None
+
+
+def plan_cores(
+    models: Iterable[Model], choice: EngineChoice, front_ends: int
+) -> dict[str, tuple[VllmCores, list[str]]]:
+    """By the keys of plans: vLLM's cores for several front ends, and whose models they run.
+
+    None of them is started. Raises `EngineDead` if one can't be.
+    """
+    found: dict[str, tuple[VllmCores, list[str]]] = {}
+    for model in models:
+        plan = KINDS[choice.kind or model.engine](model, choice)
+        if plan.build_cores:
+            if plan.key not in found:
+                found[plan.key] = plan.build_cores(front_ends=front_ends), []
+            found[plan.key][1].append(model.id)
+    return found
 
 
 def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
@@ -124,15 +150,31 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         return _plan_demo(model, choice.cache)
     options = f"{sorted(model.vllm.items())} {model.limits}"
     key = f"{model.weights} {model.tokenizer} {model.context_length} {options}"
-    build = partial(
-        VllmEngine,
-        weights=partial(str, model.weights),
+    return _to_plan(
+        f"vllm {key}",
+        model,
         tokenizer=model.tokenizer,
+        weights=partial(str, model.weights),
         context_length=model.context_length,
         options=model.vllm,
-        limits=model.limits,
+        environment={},
     )
-    return Plan(f"vllm {key}", build)
+
+
+def _to_plan(
+    key: str,
+    model: Model,
+    *,
+    tokenizer: str,
+    tokenizer_of_prompts: str | None = None,
+    **checkpoint: Any,  # noqa: ANN401 - what VllmEngine and VllmCores have in common
+) -> Plan:
+    return Plan(
+        key,
+        partial(VllmEngine, tokenizer=tokenizer, limits=model.limits, **checkpoint),
+        tokenizer_of_prompts,
+        partial(VllmCores, **checkpoint),
+    )
 
 
 def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
@@ -165,17 +207,17 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
 
 def _plan_demo(model: Model, cache: Path) -> Plan:
     checkpoint = DEMOS[model.demo]
-    build = partial(
-        VllmEngine,
-        weights=partial(_demo_weights, model.demo, cache),
+    own = model.tokenizer if model.tokenizer != checkpoint.tokenizer else ""
+    return _to_plan(
+        f"demo {model.demo}",
+        model,
         tokenizer=checkpoint.tokenizer,
+        tokenizer_of_prompts=demo.TOKENIZERS.get(own),
+        weights=partial(_demo_weights, model.demo, cache),
         context_length=CONTEXT,
         options=demo.OPTIONS,
         environment=demo.ENVIRONMENT,
-        limits=model.limits,
     )
-    own = model.tokenizer if model.tokenizer != checkpoint.tokenizer else ""
-    return Plan(f"demo {model.demo}", build, demo.TOKENIZERS.get(own))
 
 
 def _demo_weights(name: str, cache: Path) -> str:

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,24 @@ DRAIN = 10.0  # seconds that calls under way get once the service is told to sto
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one. Raises `OSError`."""
+    listener = bind_socket(host, port)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def bind_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """The same, and it does not listen yet. Processes may have `shared` ones on the same port:
+    the kernel gives each new connection to one of those that listen.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say they are TCP;
     # without it a token waits up to 40 ms for the acknowledgement of the one before.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
-        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
@@ -109,17 +120,17 @@ def _config(tls: Tls | None) -> Config:
     return config
 
 
-def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set; a second of either ends the process at once."""
+def stop_signal(signals: Sequence[signal.Signals] = SIGNALS) -> asyncio.Event:
+    """An event that these set; a second of them ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def set_once() -> None:
         stop.set()
-        for number in SIGNALS:
+        for number in signals:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
 
-    for number in SIGNALS:
+    for number in signals:
         loop.add_signal_handler(number, set_once)
     return stop

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 import subprocess
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ class Settings:
     port: int
     registry: Path
     model: tuple[str, ...]
+    workers: int
     engine: str | None
     remote: str | None
     cassettes: Path | None
@@ -66,24 +67,52 @@ class Settings:
     log_format: str
 
     def __post_init__(self) -> None:
-        if self.auth == "none" and not self.allow_anonymous and not is_loopback(self.host):
-            raise click.UsageError(
+        for is_so, sentence in self._contradictions():
+            if is_so:
+                raise click.UsageError(sentence)
+
+    def _contradictions(self) -> Iterator[tuple[bool, str]]:
+        is_open = self.auth == "none" and not self.allow_anonymous
+        yield (
+            is_open and not is_loopback(self.host),
+            (
                 f"On {self.host} anybody who reaches this machine could use the models."
                 " Say --auth sigv4, bearer or any and name the keys with --credentials;"
                 " or --allow-anonymous if that is what you want."
+            ),
+        )
+        yield (
+            (self.engine == "replay") != (self.cassettes is not None),
+            "--engine replay and --cassettes go together.",
+        )
+        yield (
+            self.remote is not None and self.engine != "remote",
+            "--remote goes with --engine remote.",
+        )
+        yield (
+            self.remote is not None and not re.fullmatch(SERVER_URL, self.remote or ""),
+            "--remote is the URL of a server: http://HOST:PORT",
+        )
+        yield (
+            self.engine == "remote" and self.demo,
+            "--demo has no weights for a server, as --engine remote asks.",
+        )
+        yield (
+            (self.tls_cert is None) != (self.tls_key is None),
+            "--tls-cert and --tls-key go together.",
+        )
+        yield self.region not in PARTITIONS, f"AWS has no region {self.region!r}."
+        for flag, value in {
+            "--rules": self.rules,
+            "--strict": self.strict,
+            "--quotas": self.quotas,
+            "--engine replay": self.engine == "replay",
+            "--control": self.control,
+        }.items():
+            yield (
+                bool(value) and self.workers > 1,
+                f"{flag} needs one worker: each of several would keep a count of its own.",
             )
-        if (self.engine == "replay") != (self.cassettes is not None):
-            raise click.UsageError("--engine replay and --cassettes go together.")
-        if self.remote is not None and self.engine != "remote":
-            raise click.UsageError("--remote goes with --engine remote.")
-        if self.remote is not None and not re.fullmatch(SERVER_URL, self.remote):
-            raise click.UsageError("--remote is the URL of a server: http://HOST:PORT")
-        if self.engine == "remote" and self.demo:
-            raise click.UsageError("--demo has no weights for a server, as --engine remote asks.")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise click.UsageError("--tls-cert and --tls-key go together.")
-        if self.region not in PARTITIONS:
-            raise click.UsageError(f"AWS has no region {self.region!r}.")
 
     @property
     def allows_control(self) -> bool:
@@ -165,6 +194,12 @@ SERVE_OPTIONS = (
     port_option,
     registry_option,
     _option("--model", multiple=True, help="Serve this model id only; may be said repeatedly."),
+    _option(
+        "--workers",
+        type=click.IntRange(1),
+        default=1,
+        help="Processes that answer, on the same port and the same engines.",
+    ),
     _option(
         "--engine",
         type=click.Choice(["vllm", "scripted", "remote", "replay"]),

@@ -27,6 +27,8 @@ LAYERS = [
     {"testing"},
     {"app", "recording"},
     {"server"},
+    {"serving"},
+    {"workers"},
     {"cli"},
     {"__main__"},
 ]
@@ -39,7 +41,7 @@ OWNERS = {
         "invoke_api/control",
         "invoke_api/recording",
         "invoke_api/server",
-        "invoke_api/cli",
+        "invoke_api/serving",
     },
     "hypercorn": {"invoke_api/connections", "invoke_api/server"},
     "h11": {"invoke_api/connections"},
@@ -56,9 +58,14 @@ OWNERS = {
         "invoke_api/rules",
         "invoke_api/validation",
     },
-    "click": {"invoke_api/cli", "invoke_api/record_settings", "invoke_api/settings"},
+    "click": {
+        "invoke_api/cli",
+        "invoke_api/record_settings",
+        "invoke_api/serving",
+        "invoke_api/settings",
+    },
     "yaml": {"invoke_api/config_files"},
-    "vllm": {"engine/vllm_engine", "engine/cpu_waiting"},
+    "vllm": {"engine/vllm_engine", "engine/vllm_cores", "engine/cpu_waiting"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
     "psutil": {"engine/vllm_engine"},
@@ -153,8 +160,8 @@ def test_only_settings_reads_the_environment() -> None:
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
 
-    # vllm_engine hands defaults to vLLM, which reads nothing else; testing hands on to a server.
-    assert readers == {"invoke_api/settings", "engine/vllm_engine", "invoke_api/testing"}
+    # vllm_options hands defaults to vLLM, which reads nothing else; testing hands on to a server.
+    assert readers == {"invoke_api/settings", "engine/vllm_options", "invoke_api/testing"}
 
 
 def test_every_file_says_what_it_holds() -> None:

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
-from engine.vllm_engine import ENVIRONMENT
+from engine.vllm_options import ENVIRONMENT
 
 CONTEXT = 4_096
 STRUCTURED = demo.OPTIONS["structured_outputs_config"]

@@ -56,6 +56,13 @@ async def requests(request: Request) -> Response:
     return _json({"requests": journal.listed(**wanted)})
 
 
+async def one_worker_only(_: Request) -> Response:
+    """Each of several processes would know its own rules and its own calls only."""
+    return _json(
+        {"error": "rules and journal need one worker: serve without --workers"}, status=409
+    )
+
+
 async def reset(request: Request) -> Response:
     """Rules and journal gone, recordings anew from their first: `?scope=` for one caller."""
     services = services_of(request)

@@ -9,12 +9,14 @@ from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import services_of
+from invoke_api.wire.errors import ValidationException
 
 
 async def put_logging_configuration(request: Request) -> Response:
     """Bucket, log group and role are kept and given back, and nothing is sent there."""
     body = await read_body(request)
     caller = admit_caller(request, body)
+    _check_alone(request)
     configuration = coral_schema("logging_configuration.json").parse(body)["loggingConfig"]
     configurations = services_of(request).logging
     configurations.put(caller.account_id, caller.region, configuration)
@@ -30,6 +32,15 @@ async def get_logging_configuration(request: Request) -> Response:
 
 async def delete_logging_configuration(request: Request) -> Response:
     caller = admit_caller(request, await read_body(request))
+    _check_alone(request)
     configurations = services_of(request).logging
     configurations.put(caller.account_id, caller.region, None)
     return Reply(request, b"{}")
+
+
+def _check_alone(request: Request) -> None:
+    """Of several processes on one port only one would hear of it."""
+    if not services_of(request).alone:
+        raise ValidationException(
+            "Invoke API changes this configuration with one worker only: serve without --workers."
+        )

@@ -29,6 +29,7 @@ class Services:
     replay: Replay
     logging: LoggingConfigurations
     extensions: bool
+    alone: bool  # or one of several processes on the same port
 
 
 def services_of(request: Request) -> Services:

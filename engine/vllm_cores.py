@@ -1,0 +1,155 @@
+"""vLLM's engine cores in one process, their front ends in several others.
+
+It is what vLLM's own server does with `--api-server-count`: each front end binds two sockets, to
+which the cores connect, and is told which of how many it is.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineDead
+from engine.vllm_options import engine_arguments, explain, set_environment
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+SHUTDOWN_TIMEOUT = 15.0  # seconds, as in vllm_engine
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """Where a front end and the cores meet; `stats` only with data parallelism."""
+
+    inputs: str
+    outputs: str
+    stats: str | None
+
+
+class VllmCores:
+    """The cores of one checkpoint, with the arguments of `VllmEngine`. All of it blocks."""
+
+    def __init__(
+        self,
+        *,
+        weights: Callable[[], str],
+        context_length: int,
+        options: Mapping[str, Any],
+        environment: Mapping[str, str],
+        front_ends: int,
+    ) -> None:
+        self._weights = weights
+        self._context_length = context_length
+        self._options = options
+        self._environment = environment
+        self._count = front_ends
+        self._manager: Any = None
+        self._coordinator: Any = None
+
+    def start(self) -> list[FrontEnd]:
+        """Returns once the weights are loaded. Raises `EngineDead`."""
+        try:
+            return self._start()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
+            raise EngineDead(explain(error)) from error
+
+    def _start(self) -> list[FrontEnd]:
+        set_environment(self._environment)
+        arguments = engine_arguments(self._weights(), self._context_length, self._options)
+
+        from vllm.utils.network_utils import get_open_zmq_ipc_path
+        from vllm.v1.engine.utils import EngineZmqAddresses, launch_core_engines
+        from vllm.v1.executor.abstract import Executor
+
+        config = create_config(arguments, count=self._count, index=-1)
+        addresses = EngineZmqAddresses(
+            inputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
+            outputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
+        )
+        executor = Executor.get_class(config)
+        with launch_core_engines(config, executor, False, addresses) as launch:  # noqa: FBT003 - vLLM's own
+            # A tuple up to vLLM 0.26.
+            is_tuple = isinstance(launch, tuple)
+            self._manager = launch[0] if is_tuple else launch.engine_manager
+            self._coordinator = launch[1] if is_tuple else launch.coordinator
+        coordinator = self._coordinator
+        stats = coordinator.get_stats_publish_address() if coordinator else None
+        pairs = zip(addresses.inputs, addresses.outputs, strict=True)
+        return [FrontEnd(inputs, outputs, stats) for inputs, outputs in pairs]
+
+    def sentinels(self) -> list[Any]:
+        """To wait for: one of them is ready when a core has ended. Empty before the start."""
+        return list(self._manager.sentinels()) if self._manager else []
+
+    def close(self) -> None:
+        for part in (self._manager, self._coordinator):
+            if part:
+                part.shutdown(timeout=SHUTDOWN_TIMEOUT)
+
+
+class CoresElsewhere:
+    """Cores that another process runs, as front end `index` of `count` learns of them.
+
+    `found` and `lost` are called once each at most, by whoever hears of it, in any thread;
+    `on_open` is called when it has met them.
+    """
+
+    def __init__(self, index: int, count: int, on_open: Callable[[], None]) -> None:
+        self._index = index
+        self._count = count
+        self._on_open = on_open
+        self._front_end: Future[FrontEnd] = Future()
+        self._llm: AsyncLLM | None = None
+
+    def found(self, front_end: FrontEnd) -> None:
+        with suppress(InvalidStateError):  # this process is ending
+            self._front_end.set_result(front_end)
+
+    def lost(self, reason: str) -> None:
+        """They did not start, or have ended: all calls end with `EngineDead`."""
+        if not self._front_end.done():
+            self._front_end.set_exception(EngineDead(reason))
+        elif self._llm:
+            _end(self._llm)
+
+    def open(self, arguments: Mapping[str, Any]) -> "AsyncLLM":
+        """Blocks until they are found. Raises `EngineDead`, and what vLLM raises."""
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        config = create_config(arguments, count=self._count, index=self._index)
+        front_end = self._front_end.result()
+        addresses = {"input_address": front_end.inputs, "output_address": front_end.outputs}
+        if front_end.stats:
+            addresses["stats_update_address"] = front_end.stats
+        self._llm = AsyncLLM.from_vllm_config(
+            config,
+            disable_log_stats=True,
+            client_addresses=addresses,
+            client_count=self._count,
+            client_index=self._index,
+        )
+        self._on_open()
+        return self._llm
+
+
+def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> Any:  # noqa: ANN401 - vLLM's VllmConfig
+    """What `AsyncLLM.from_engine_args` makes of them, for one of several front ends."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    engine_args = AsyncEngineArgs(**arguments)
+    engine_args._api_process_count = count  # noqa: SLF001 - as vLLM's server sets them
+    engine_args._api_process_rank = index  # noqa: SLF001 - as above
+    return engine_args.create_engine_config()
+
+
+def _end(llm: "AsyncLLM") -> None:
+    """Have vLLM's client take them for dead, which it finds out itself only of its own."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    client: Any = llm.engine_core
+    client.resources.engine_dead = True
+    loop = llm.output_handler and llm.output_handler.get_loop()
+    if loop:
+        loop.call_soon_threadsafe(client.outputs_queue.put_nowait, EngineDeadError())

@@ -1,0 +1,77 @@
+"""What vLLM is started with: its engine arguments, its environment, and which of them it knows."""
+
+import ast
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+# What vLLM reads from the environment; a value that the operator has set wins.
+ENVIRONMENT = {
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
+    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
+    "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
+}
+
+
+def set_environment(more: Mapping[str, str]) -> None:
+    """For vLLM's processes; as all of this one share it, a value that is there already stays."""
+    for name, value in {**ENVIRONMENT, **more}.items():
+        os.environ.setdefault(name, value)
+
+
+def engine_arguments(
+    weights: str, context_length: int, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those of `AsyncEngineArgs`; what the operator says wins."""
+    return {
+        "skip_tokenizer_init": True,
+        "disable_log_stats": True,
+        "max_model_len": context_length,
+        **options,
+        "model": weights,
+    }
+
+
+def explain(error: Exception) -> str:
+    """Why a load failed, in one line for operators."""
+    reason = f"{type(error).__name__}: {error}"
+    if "See root cause above" in reason:  # above is in the log, not where this line is read
+        reason += " (vLLM's engine core did not start; the log of this process says why)"
+    return reason
+
+
+def is_installed() -> bool:
+    """Whether any build of vLLM is there."""
+    return find_spec("vllm") is not None
+
+
+@cache
+def known_options() -> frozenset[str]:
+    """The engine arguments of the installed vLLM, read from its source: importing it takes long.
+
+    Raises `FileNotFoundError` when vLLM is not installed.
+    """
+    spec = find_spec("vllm")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("vLLM is not installed")
+    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
+    return frozenset(
+        field.target.id
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name in {"EngineArgs", "AsyncEngineArgs"}
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    )
+
+
+def explain_unknown_option(name: str) -> str | None:
+    """A sentence if the installed vLLM has no engine argument of this name."""
+    if name in known_options():
+        return None
+    close = get_close_matches(name, known_options(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"the installed vLLM has no engine argument {name!r}{hint}"

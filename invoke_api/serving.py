@@ -1,0 +1,205 @@
+"""From settings to a service that runs: what `invoke-api serve` does in each of its processes."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from socket import socket
+from types import MappingProxyType
+
+import click
+from starlette.applications import Starlette
+
+from engine.errors import EngineDead
+from engine.vllm_cores import CoresElsewhere
+from invoke_api import __version__
+from invoke_api.app import create_app
+from invoke_api.authentication.credentials import load_credentials
+from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.files import load_recordings
+from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from invoke_api.config_files import ConfigError
+from invoke_api.engines import EngineChoice, build_engines
+from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.shelf import Shelf
+from invoke_api.operations.client import Calls
+from invoke_api.operations.stale import explain_stale
+from invoke_api.quotas import Quotas
+from invoke_api.registry import Registry, load_registry
+from invoke_api.rules.book import RuleBook
+from invoke_api.rules.parsing import RuleError, load_rules
+from invoke_api.rules.rule import Rule
+from invoke_api.rules.watching import follow
+from invoke_api.server import SIGNALS, Tls, open_socket, serve, stop_signal, to_url
+from invoke_api.settings import KEY_VARIABLES, Settings, keys_of_environment, remote_key
+from invoke_api.telemetry.invocation_log import open_log
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`following` reads the rules again when their file changes."""
+
+    app: Starlette
+    calls: Calls
+    tls: Tls | None
+    following: Coroutine[None, None, None] | None
+
+
+def serve_alone(settings: Settings) -> None:
+    """Raises `click.ClickException` for what can't be served."""
+    registry = load_models(settings.registry, settings.model)
+    service = assemble(settings, registry)
+    listener = listen(settings.host, settings.port)
+    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
+    url = to_url(listener, service.tls)
+    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
+    log.info("stopped")
+
+
+LISTENS = "Invoke API %s listens on %s"
+
+
+async def run(
+    service: Service,
+    listener: socket,
+    tell: Callable[[], None],
+    signals: Sequence[signal.Signals] = SIGNALS,
+) -> None:
+    """Until one of the signals comes; `tell` is called at the beginning."""
+    stop = stop_signal(signals)
+    tell()
+    task = asyncio.create_task(service.following) if service.following else None
+    await serve(service.app, listener, stop, service.calls, service.tls)
+    if task:
+        task.cancel()
+
+
+def assemble(
+    settings: Settings,
+    registry: Registry,
+    cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+) -> Service:
+    """The service, of which nothing is started yet. Raises `click.ClickException`."""
+    gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
+    shelf = _load_shelf(settings.guardrails)
+    try:
+        engines = build_engines(registry.models.values(), choice_of(settings, cores))
+        invocation_log = open_log(settings.invocation_log)
+    except (ConfigError, EngineDead) as error:
+        raise click.ClickException(str(error)) from error
+    recordings = _load_recordings(settings, registry)
+    calls, book = Calls(), RuleBook(strict=settings.strict)
+    ids = [entry["id"] for entry in book.add(rules)]
+    app = create_app(
+        registry,
+        engines,
+        calls,
+        gate=gate,
+        book=book,
+        quotas=Quotas(enforced=settings.quotas),
+        control=settings.allows_control,
+        recordings=recordings,
+        invocation_log=invocation_log,
+        extensions=settings.extensions,
+        guardrails=shelf,
+        alone=settings.workers == 1,
+    )
+    following = follow(settings.rules, book, ids) if settings.rules else None
+    return Service(app, calls, tls, following)
+
+
+def choice_of(
+    settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
+) -> EngineChoice:
+    return EngineChoice(
+        kind=settings.engine,
+        demo=settings.demo,
+        cache=settings.cache_dir,
+        remote=settings.remote,
+        key_of=remote_key,
+        cores=cores,
+    )
+
+
+def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
+    """Raises `click.ClickException`."""
+    try:
+        return load_registry(path).only(ids)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_socket) -> socket:
+    """Raises `click.ClickException`."""
+    try:
+        return open_one(host, port)
+    except OSError as error:
+        where = f"{host}:{port}"
+        raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
+
+
+def _load_shelf(path: Path | None) -> Shelf:
+    if path is None:
+        return Shelf()
+    try:
+        guardrails, remarks = load_guardrails(path)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    for remark in remarks:
+        log.warning(remark)
+    return Shelf(guardrails)
+
+
+def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
+    if settings.cassettes is None:
+        return None
+    try:
+        recordings = load_recordings(settings.cassettes)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    cassettes = to_cassettes(recordings, partial(explain_stale, registry))
+    for cassette in cassettes:
+        if cassette.stale:
+            log.warning("%s is stale and answers nothing: %s", cassette.where, cassette.stale)
+    library = Library(cassettes, nearest=settings.match == "nearest")
+    return Replay(library, timed=settings.timing == "recorded")
+
+
+def _load_rules(path: Path | None) -> list[Rule]:
+    try:
+        return load_rules(path) if path else []
+    except (ConfigError, RuleError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _build_gate(settings: Settings) -> Gate:
+    keys = keys_of_environment()
+    if settings.credentials:
+        try:
+            keys += load_credentials(settings.credentials)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+    if settings.auth != "none" and not keys:
+        raise click.UsageError(
+            f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
+            f" or in {KEY_VARIABLES[0]} and so on."
+        )
+    return Gate(auth=settings.auth, credentials=keys, region=settings.region)
+
+
+def build_tls(settings: Settings) -> Tls | None:
+    if not settings.tls_cert or not settings.tls_key:
+        return None
+    tls = Tls(settings.tls_cert, settings.tls_key)
+    try:
+        tls.check()
+    except OSError as error:  # ssl.SSLError is one
+        where = f"{tls.certificate} and {tls.key}"
+        raise click.ClickException(f"can't use {where}: {error.strerror}") from error
+    return tls

@@ -1,0 +1,222 @@
+"""`serve --workers N`: so many processes on one port, and vLLM's engine cores beside them.
+
+The first process answers nobody. It runs the cores, tells its workers where they and the cores
+meet, and ends them all when one has died: vLLM's cores greet their front ends once only, so that
+a new one could not take its place.
+"""
+
+import asyncio
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from time import monotonic
+
+from engine.errors import EngineDead
+from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
+from invoke_api import __version__
+from invoke_api.engines import plan_cores
+from invoke_api.logs import set_up_logs
+from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, to_url
+from invoke_api.serving import LISTENS, assemble, choice_of, listen, load_models, run
+from invoke_api.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.2  # seconds between two looks for a signal
+PATIENCE = DRAIN + 15  # seconds that workers get to end
+LISTENING = ""  # what a worker says; later the key of each plan whose cores it has met
+DIED = "vLLM's engine core has died; its log says why"
+
+
+class Line:
+    """A connection on which several threads speak."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, message: object) -> None:
+        """Who has ended hears nothing."""
+        with self._lock, suppress(OSError):
+            self.connection.send(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    process: SpawnProcess
+    line: "Line"
+
+    def tell(self, key: str, news: FrontEnd | str) -> None:
+        """Where it meets the cores of this plan, or why it does not."""
+        self.line.send((key, news))
+
+
+def serve_with_workers(settings: Settings) -> int:
+    """The exit status. Raises `click.ClickException` for what can't be served."""
+    registry = load_models(settings.registry, settings.model)
+    tls = assemble(settings, registry).tls  # for its complaints, before there are N of each
+    cores = plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+    shared = partial(bind_socket, shared=True)
+    held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
+    settings = replace(settings, port=held.getsockname()[1])
+    return Team(settings, to_url(held, tls), cores).run()
+
+
+class Team:
+    """The workers and the cores, from the first process's side."""
+
+    def __init__(
+        self, settings: Settings, url: str, cores: Mapping[str, tuple[VllmCores, list[str]]]
+    ) -> None:
+        self._url = url
+        self._cores = cores
+        self._signals = 0
+        self._workers = [
+            _start_worker(settings, index, list(cores)) for index in range(settings.workers)
+        ]
+        self._open = {worker.line.connection for worker in self._workers}
+        self._said: Counter[str] = Counter()
+        self._dead: set[str] = set()
+        self._began = monotonic()
+
+    def run(self) -> int:
+        """Until a signal comes or a worker has ended, which is status 1."""
+        for number in SIGNALS:
+            signal.signal(number, self._note_signal)
+        for key in self._cores:
+            threading.Thread(target=self._start_cores, args=[key], daemon=True).start()
+        status = 0
+        while not self._signals and not status:
+            ready = wait([*self._sentinels(), *self._open, *self._core_sentinels()], LOOK)
+            self._hear(self._open & set(ready))
+            self._note_dead_cores(ready)
+            status = self._note_dead_workers()
+        self._end()
+        return status
+
+    def _note_signal(self, number: int, _: object) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            for worker in self._workers:
+                worker.process.kill()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _sentinels(self) -> list[int]:
+        return [worker.process.sentinel for worker in self._workers]
+
+    def _core_sentinels(self) -> list[int]:
+        living = (cores for key, (cores, _) in self._cores.items() if key not in self._dead)
+        return [sentinel for cores in living for sentinel in cores.sentinels()]
+
+    def _hear(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            try:
+                said = connection.recv()
+            except EOFError:  # it has ended, which its sentinel tells too
+                self._open.discard(connection)
+                continue
+            self._said[said] += 1
+            if self._said[said] == len(self._workers):
+                self._announce(said)
+
+    def _announce(self, said: str) -> None:
+        if said == LISTENING:
+            log.info(LISTENS, __version__, f"{self._url} ({len(self._workers)} workers)")
+        else:
+            names = ", ".join(self._cores[said][1])
+            log.info("ready after %.1f s: %s", monotonic() - self._began, names)
+
+    def _note_dead_cores(self, ready: Iterable[object]) -> None:
+        ended = set(ready)
+        for key, (cores, ids) in self._cores.items():
+            if key not in self._dead and ended & set(cores.sentinels()):
+                self._dead.add(key)
+                log.error("%s: %s", ", ".join(ids), DIED)
+                self._tell_all(key, [DIED] * len(self._workers))
+
+    def _note_dead_workers(self) -> int:
+        for worker in self._workers:
+            if worker.process.exitcode is not None:
+                name, status = worker.process.name, worker.process.exitcode
+                log.error("%s has ended with status %d, so all end", name, status)
+                return 1
+        return 0
+
+    def _start_cores(self, key: str) -> None:
+        cores, ids = self._cores[key]
+        names = ", ".join(ids)
+        log.info("loading %s", names)
+        try:
+            news: Sequence[FrontEnd | str] = cores.start()
+        except EngineDead as error:
+            seconds = monotonic() - self._began
+            log.error("failed after %.1f s: %s: %s", seconds, names, error)  # noqa: TRY400 - a sentence is enough
+            news = [str(error)] * len(self._workers)
+        self._tell_all(key, news)
+
+    def _tell_all(self, key: str, news: Iterable[FrontEnd | str]) -> None:
+        for worker, piece in zip(self._workers, news, strict=True):
+            worker.tell(key, piece)
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        deadline = monotonic() + PATIENCE
+        for worker in self._workers:
+            worker.process.join(max(0.0, deadline - monotonic()))
+            worker.process.kill()
+        for cores, _ in self._cores.values():
+            cores.close()
+        log.info("stopped")
+
+
+def _start_worker(settings: Settings, index: int, keys: list[str]) -> Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=work, name=f"worker-{index + 1}", args=[settings, index, theirs, keys]
+    )
+    process.start()
+    theirs.close()
+    return Worker(process, Line(ours))
+
+
+def work(settings: Settings, index: int, connection: Connection, keys: list[str]) -> None:
+    """What a worker does, until SIGTERM comes or the first process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
+    set_up_logs(settings.log_format)
+    for name in ("invoke_api.engines", "engine.vllm_engine"):  # the first process tells of loads
+        logging.getLogger(name).setLevel(logging.WARNING)
+    line = Line(connection)
+    cores = {key: CoresElsewhere(index, settings.workers, partial(line.send, key)) for key in keys}
+    registry = load_models(settings.registry, settings.model)
+    service = assemble(settings, registry, cores)
+    listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
+    listener.listen(BACKLOG)
+    threading.Thread(target=_hear, args=[connection, cores], daemon=True).start()
+    gc.freeze()  # as in serve_alone
+    asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
+
+
+def _hear(connection: Connection, cores: Mapping[str, CoresElsewhere]) -> None:
+    """The news of the first process, and its end."""
+    try:
+        while True:
+            key, news = connection.recv()
+            if isinstance(news, FrontEnd):
+                cores[key].found(news)
+            else:
+                cores[key].lost(news)
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,135 @@
+"""`serve --workers`: several processes on one port and the same engines, real ones."""
+
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
+
+WORKERS = 2
+PROMPT = {"prompt": "turn left", "max_tokens": 60, "temperature": 0}
+
+
+def sockets_of(url: str, status: str) -> Counter[int | None]:
+    """How many sockets of this status each process has on the port of the service."""
+    port = int(url.rsplit(":", 1)[1])
+    return Counter(
+        each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == status and tuple(each.laddr)[1] == port
+    )
+
+
+@contextmanager
+def workers(*flags: str) -> Iterator[str]:
+    with command_running([*COMMAND, "--workers", str(WORKERS), *flags], seconds=60) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[str]:
+    with workers("--engine", "scripted") as url:
+        yield url
+
+
+def test_every_worker_answers_on_the_same_port(scripted: str) -> None:
+    expected = invoke(scripted, PROMPT)[1]
+    connections = [connect(scripted) for _ in range(40)]  # all to one: once in 2^39 runs
+    for connection in connections:
+        connection.request("POST", f"/model/{SEVEN_B}/invoke", json.dumps(PROMPT))
+        assert connection.getresponse().read() == expected
+    listening = sockets_of(scripted, psutil.CONN_LISTEN)
+    taken = sockets_of(scripted, psutil.CONN_ESTABLISHED)
+    for connection in connections:
+        connection.close()
+
+    assert len(listening) == WORKERS
+    assert taken.total() == len(connections)
+    assert set(taken) == set(listening)
+
+
+@pytest.mark.parametrize("path", ["rules", "requests", "reset"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_rules_and_journal_need_one_worker(scripted: str, method: str, path: str) -> None:
+    response, body = call(scripted, method, f"/_emulator/{path}")
+
+    assert response.status == 409
+    assert b"serve without --workers" in body
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_so_does_the_configuration_of_the_invocation_log(scripted: str, method: str) -> None:
+    body = json.dumps({"loggingConfig": {"textDataDeliveryEnabled": True}}).encode()
+    response, answer = call(scripted, method, "/logging/modelinvocations", body)
+
+    assert response.status == 400
+    assert b"one worker only" in answer
+
+
+@contextmanager
+def started() -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """The first process, and the workers."""
+    with subprocess.Popen(
+        [*COMMAND, "--workers", str(WORKERS), "--engine", "scripted"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        found = re.search(r"listens on (\S+)", process.stderr.readline())
+        assert found
+        yield process, [psutil.Process(pid) for pid in sockets_of(found[1], psutil.CONN_LISTEN)]
+
+
+def test_a_worker_that_dies_takes_all_with_it() -> None:
+    with started() as (process, (first, second)):
+        first.kill()
+        told = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 1
+    assert "has ended with status -9, so all end" in told
+    assert not second.is_running()
+
+
+def test_workers_end_with_the_first_process() -> None:
+    with started() as (process, children):
+        process.kill()
+
+    assert len(children) == WORKERS
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_they_share_vllm_and_tell_when_it_dies() -> None:
+    with workers("--demo", "--model", SEVEN_B) as url:
+        deadline = time.monotonic() + 240
+        texts: list[bytes] = []
+        # Each worker is ready by itself, so that calls in turns may still meet one that is not.
+        while len(texts) < 10:
+            assert time.monotonic() < deadline
+            response, body = invoke(url, PROMPT)
+            texts = [*texts, body] if response.status == 200 else []
+            if response.status != 200:
+                assert response.status == 429, body
+                time.sleep(0.5)
+
+        assert len(set(texts)) == 1
+
+        (team,) = {psutil.Process(pid).ppid() for pid in sockets_of(url, psutil.CONN_LISTEN)}
+        (core,) = [each for each in psutil.Process(team).children() if "EngineCor" in each.name()]
+        long = {**PROMPT, "max_tokens": 8_000}
+        with ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(invoke, url, long) for _ in range(8)]
+            time.sleep(1)
+            core.kill()
+            statuses = [each.result(timeout=30)[0].status for each in calls]
+
+        assert statuses == [503] * 8
+        models = json.loads(call(url, "GET", "/_emulator/health")[1])["models"]
+        assert models[SEVEN_B]["status"] == "failed"
