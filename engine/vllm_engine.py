@@ -6,8 +6,8 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 import asyncio
 import logging
 import multiprocessing
-from collections.abc import Callable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import CoresElsewhere
 from engine.vllm_options import engine_arguments, explain, set_environment
+from engine.vllm_outputs import Answer, TokenOutputs
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -102,27 +103,48 @@ class VllmEngine:
         check_request(request, self._context_length)
         if self.running() >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
-        assert self._llm is not None
-        prompt: dict[str, Any] = {"prompt_token_ids": list(request.prompt)}
-        if request.images:  # a model that takes text only refuses the key itself
-            prompt["multi_modal_data"] = {"image": list(request.images)}
-        params = self._sampling_params(request)
         try:
-            # Closing vLLM's generator early makes it abort the request in the engine core.
-            async with aclosing(self._llm.generate(prompt, params, request.request_id)) as steps:
+            async with self._answer(request) as answer:
                 async with asyncio.timeout(self._limits.first_token_seconds):
-                    step = await anext(steps, None)
-                while step:
-                    # A step holds several tokens when this process fell behind the engine.
-                    if deltas := transcript.push_all(step.outputs[0].token_ids):
+                    tokens = await answer.take()
+                while tokens:
+                    # Several when this process fell behind the engine.
+                    if deltas := transcript.push_all(tokens):
                         yield deltas
                         if deltas[-1].finish:
                             return
-                    step = await anext(steps, None)
+                    tokens = await answer.take()
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
         except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
             raise _to_engine_error(error, request) from error
+
+    @asynccontextmanager
+    async def _answer(self, request: GenerationRequest) -> AsyncIterator[Answer]:
+        """What the engine core generates for it, which is given up at the end."""
+        from vllm.exceptions import VLLMValidationError
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        known = (EngineDeadError, VLLMValidationError)
+        llm = self._llm
+        assert llm is not None
+        prompt: dict[str, Any] = {"prompt_token_ids": list(request.prompt)}
+        if request.images:  # a model that takes text only refuses the key itself
+            prompt["multi_modal_data"] = {"image": list(request.images)}
+        request_id = request.request_id
+        try:
+            queue: Any = await llm.add_request(request_id, prompt, self._sampling_params(request))
+        except BaseException as error:
+            await llm.abort(request_id)  # it may be there already
+            if not isinstance(error, Exception) or isinstance(error, known):
+                raise
+            raise EngineGenerateError from error  # as AsyncLLM.generate does
+        answer: Answer = queue.answer
+        try:
+            yield answer
+        finally:
+            if not answer.is_over:
+                await llm.abort(queue.request_id, internal=True)
 
     async def close(self) -> None:
         if self._state.status == "loading":
@@ -182,6 +204,7 @@ class VllmEngine:
             self._llm = self._cores.open(arguments)
         else:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         log.info(
             "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
             Path(weights).name,

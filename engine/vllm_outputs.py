@@ -1,0 +1,112 @@
+"""Tokens from vLLM's engine core to who waits for them, without what only text needs.
+
+For each token of each request vLLM (0.32) makes two objects, keeps a count for a text that is not
+asked for here, and merges them again when nobody has fetched the last: a fifth of a front end's
+time. Here the ids are handed on as they are, and vLLM's own processor sees of each request the
+first step, for its bookkeeping, and the last, to forget it.
+"""
+
+import asyncio
+from typing import Any
+
+
+class Answer:
+    """The tokens of one request, from the output handler to one task that takes them."""
+
+    __slots__ = ("_error", "_is_over", "_tokens", "_waiter")
+
+    def __init__(self) -> None:
+        self._tokens: list[int] = []
+        self._is_over = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the engine core is done with it."""
+        return self._is_over
+
+    def push(self, tokens: list[int], *, is_over: bool) -> None:
+        self._tokens += tokens
+        self._is_over = is_over
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def take(self) -> list[int]:
+        """All that have come since the last call, one at least; none at the end.
+
+        Raises what the engine has failed with.
+        """
+        while not self._tokens and not self._is_over:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._error and not self._tokens:
+            raise self._error
+        tokens, self._tokens = self._tokens, []
+        return tokens
+
+
+class TokenOutputs:
+    """Stands before vLLM's `OutputProcessor`, in its place in an `AsyncLLM`.
+
+    `AsyncLLM.add_request` returns a queue; here it has an `Answer` at `answer`, which gets what
+    the queue does not.
+    """
+
+    def __init__(self, processor: Any) -> None:  # noqa: ANN401 - vLLM's
+        self._processor = processor
+        self._answers: dict[str, Answer] = {}  # by vLLM's own ids
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else vLLM asks it
+        return getattr(self._processor, name)
+
+    def add_request(
+        self,
+        request: Any,  # noqa: ANN401 - vLLM's, as all of these
+        prompt: str | None,
+        parent_req: Any = None,  # noqa: ANN401
+        request_index: int = 0,
+        queue: Any = None,  # noqa: ANN401
+    ) -> None:
+        self._processor.add_request(request, prompt, parent_req, request_index, queue)
+        queue.answer = self._answers[request.request_id] = Answer()
+
+    def process_outputs(
+        self,
+        engine_core_outputs: list[Any],
+        engine_core_timestamp: float | None = None,
+        iteration_stats: Any = None,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """With `iteration_stats` vLLM's processor sees every step, for it counts them."""
+        rest = []
+        for output in engine_core_outputs:
+            answer = self._answers.get(output.request_id)
+            is_over = output.finish_reason is not None
+            if answer is None:  # of a request that was given up
+                continue
+            is_plain = not (is_over or iteration_stats or output.prefill_stats)
+            answer.push(output.new_token_ids, is_over=is_over)
+            if is_over:
+                del self._answers[output.request_id]
+            if not is_plain:
+                rest.append(output)
+        return self._processor.process_outputs(rest, engine_core_timestamp, iteration_stats, **more)
+
+    def abort_requests(self, request_ids: list[str], internal: bool) -> list[str]:  # noqa: FBT001 - vLLM's
+        aborted: list[str] = self._processor.abort_requests(request_ids, internal)
+        for request_id in aborted:
+            self._answers.pop(request_id, None)
+        return aborted
+
+    def propagate_error(self, error: Exception) -> None:
+        for answer in self._answers.values():
+            answer.fail(error)
