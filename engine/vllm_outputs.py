@@ -13,9 +13,10 @@ from typing import Any
 class Answer:
     """The tokens of one request, from the output handler to one task that takes them."""
 
-    __slots__ = ("_error", "_is_over", "_tokens", "_waiter")
+    __slots__ = ("_error", "_is_over", "_loop", "_tokens", "_waiter")
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()  # not at each token: Python asks for its pid, too
         self._tokens: list[int] = []
         self._is_over = False
         self._error: Exception | None = None
@@ -46,7 +47,7 @@ class Answer:
         Raises what the engine has failed with.
         """
         while not self._tokens and not self._is_over:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         if self._error and not self._tokens:
             raise self._error

@@ -15,7 +15,7 @@ from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
 from starlette.applications import Starlette
 
-from invoke_api.connections import goaway, http1, idling
+from invoke_api.connections import goaway, http1, writing
 from invoke_api.operations.client import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -79,7 +79,7 @@ async def serve(
     tls: Tls | None = None,
 ) -> None:
     """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
-    for module in (goaway, http1, idling):
+    for module in (goaway, http1, writing):
         module.install()
     ending = asyncio.create_task(_end_calls(stop, calls))
     try:

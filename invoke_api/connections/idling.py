@@ -8,7 +8,6 @@ the client has closed stays open on this side until that task has waited to its 
 import asyncio
 from typing import Any
 
-import hypercorn.asyncio.run
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Event, Updated
 
@@ -44,8 +43,3 @@ class IdlingServer(TCPServer):
     async def _read_data(self) -> None:
         await super()._read_data()
         await self.idle_task.stop()
-
-
-def install() -> None:
-    """Make Hypercorn use it for every connection from now on."""
-    hypercorn.asyncio.run.TCPServer = IdlingServer  # type: ignore[attr-defined]  # where Hypercorn looks
