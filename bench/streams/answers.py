@@ -81,9 +81,7 @@ def invoke_kinds(model_id: str) -> dict[str, Kind]:
 
 
 COMPLETIONS = {  # by whether they are streamed; the chunk with the usage has no text
-    stream: Kind(
-        "/v1/completions", partial(completions_body, stream=stream), mark, of_usage
-    )
+    stream: Kind("/v1/completions", partial(completions_body, stream=stream), mark, of_usage)
     for stream, mark in ((True, b'"text":'), (False, None))
 }
 
@@ -110,21 +108,20 @@ async def ask(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
     took = perf_counter() - began
     answer.close()
     arrivals = [arrival - began for arrival in answer.arrivals]
-    return to_sample(b"".join(answer.parts), arrivals, took, failure, kind, batch)
+    read, written, wrong = judge(b"".join(answer.parts), kind, batch.tokens)
+    return Sample(arrivals, took, read, written, failure or wrong)
 
 
-def to_sample(
-    data: bytes, arrivals: list[float], took: float, failure: str | None, kind: Kind, batch: Batch
-) -> Sample:
-    status = data[9:12].decode("latin-1")  # after "HTTP/1.1 "
-    if failure or status != "200":
-        return Sample([], took, failure=failure or f"status {status}")
+def judge(answer: bytes, kind: Kind, tokens: int) -> tuple[int, int, str | None]:
+    """The tokens read and written, and what is wrong with the answer if it is no good one."""
+    status = answer[9:12].decode("latin-1")  # after "HTTP/1.1 "
+    if status != "200":
+        return 0, 0, f"status {status}"
     try:
-        read, written = kind.count(data)
+        read, written = kind.count(answer)
     except ValueError:
-        return Sample([], took, failure="broken off")
-    failure = None if written == batch.tokens else "of another length"
-    return Sample(arrivals, took, read, written, failure)
+        return 0, 0, "broken off"
+    return read, written, None if written == tokens else "of another length"
 
 
 class Answer(asyncio.Protocol):
@@ -166,10 +163,8 @@ class Answer(asyncio.Protocol):
     def close(self) -> None:
         if self._transport:
             self._transport.abort()
-        if self.whole.done():
+        if not self.whole.cancelled() and not self.whole.cancel():
             self.whole.exception()  # is known by now
-        else:
-            self.whole.cancel()
 
     def _is_whole(self, data: bytes) -> bool:
         if self._wanted is not None:

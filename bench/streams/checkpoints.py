@@ -14,6 +14,7 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
 from engine.mistral_files import carried
 from engine.tokenizer import MISTRAL
+from engine.vllm_engine import ENVIRONMENT
 from invoke_api.registry import DEFAULT_REGISTRY
 
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
@@ -22,7 +23,8 @@ MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """`options` are vLLM's engine arguments, for all servers the same.
+    """`options` are vLLM's engine arguments, `environment` is what vLLM reads: for all servers the
+    same, those that Invoke API gives it.
 
     `serve` is what `invoke-api serve` is told to serve it as `model_id`; `tokenizer` gives the ids
     that it then sends to vLLM.
@@ -34,7 +36,7 @@ class Checkpoint:
     tokenizer: str
     serve: tuple[str, ...]
     options: Mapping[str, Any]
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: Mapping[str, str] = field(default_factory=lambda: {**ENVIRONMENT, **os.environ})
 
 
 def demo_checkpoint(cache: Path) -> Checkpoint:
@@ -46,7 +48,7 @@ def demo_checkpoint(cache: Path) -> Checkpoint:
         tokenizer=demo.TOKENIZERS["v1"],
         serve=("--demo", "--cache-dir", str(cache)),
         options={**demo.OPTIONS, "max_model_len": CONTEXT},
-        environment={**os.environ, **demo.ENVIRONMENT},
+        environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT},
     )
 
 

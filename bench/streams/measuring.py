@@ -11,7 +11,7 @@ from typing import Any
 from bench.streams.batch import Batch, Server
 from bench.streams.checkpoints import Checkpoint
 from bench.streams.figures import Turn, failures, to_figures, to_row
-from bench.streams.processes import cpu_seconds, memory
+from bench.streams.processes import cpu_seconds, memory, wait_until_idle
 from bench.streams.servers import BESIDE, STARTS, Start
 
 WARMING = 4  # users of the turns before the first round, which are not counted
@@ -77,6 +77,7 @@ class Measuring:
             started = time.monotonic()
             for words, users in self.pairs:
                 for server in servers:
+                    wait_until_idle({other.pid for other in servers})
                     turn = self._turn(server, words, users)
                     self.turns.setdefault((words, users, server.name), []).append(turn)
                     self.say(f"round {number}: {line(server.name, words, users, turn)}")
@@ -107,7 +108,7 @@ def line(name: str, words: int, users: int, turn: Turn) -> str:
     parts = [
         f"{name:<19} {words:>5} words {users:>4} users",
         f"{figures.tokens_per_second or 0:7.0f} tokens/s",
-        f"first {figures.first_p50:.3f} s" if figures.first_p50 else "first     –  ",
+        f"first {figures.first_p50:.3f} s" if figures.first_p50 else "first     -  ",
         f"{figures.cpu_per_token or 0:6.1f} µs/token",
         f"load {figures.generator_share:.0%}",
         f"{failed} failed" if failed else "",

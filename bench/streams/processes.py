@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -14,6 +14,8 @@ import psutil
 ROOT = Path(__file__).parent.parent.parent
 START = 1200.0  # seconds; a large model is compiled at its start
 STOP = 60.0  # seconds
+IDLE = 10.0  # seconds, at most
+BUSY = 0.2  # of one core
 
 
 @contextmanager
@@ -70,6 +72,31 @@ def cpu_seconds(pid: int) -> float:
     """
     # The id of another process's clock: clock_getcpuclockid(3), Linux's CPUCLOCK_SCHED.
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def wait_until_idle(pids: Iterable[int]) -> None:
+    """Until these processes and their children do next to nothing, but not for ever.
+
+    vLLM's processes look for work without a pause for a second after the last of it: whoever is
+    measured then next shares the cores with them.
+    """
+    deadline = time.monotonic() + IDLE
+    while time.monotonic() < deadline:
+        before = total_cpu(pids)
+        time.sleep(0.1)
+        if total_cpu(pids) - before < 0.1 * BUSY:
+            return
+
+
+def total_cpu(pids: Iterable[int]) -> float:
+    """Seconds that these processes and all their children have used."""
+    total = 0.0
+    for pid in pids:
+        family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        for member in family:
+            with suppress(OSError):  # one that has ended meanwhile
+                total += cpu_seconds(member)
+    return total
 
 
 def memory(pid: int) -> tuple[int, int]:
