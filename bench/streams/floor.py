@@ -1,0 +1,110 @@
+"""vLLM's `AsyncLLM` called directly, with no HTTP: what a front end can't beat.
+
+usage: python -m bench.streams.floor CHECKPOINT
+The checkpoint is in JSON: `folder`, `tokenizer` and `options`. A process of its own, which listens
+on a port as servers do. A line that comes is a batch, the line that goes out how it went.
+"""
+
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bench.streams.batch import Batch, Drive, Sample
+from bench.streams.load import drive
+from bench.streams.prompts import make_prompt
+from engine.tokenizer import Tokenizer, load_tokenizer
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    asyncio.run(serve(given["folder"], load_tokenizer(given["tokenizer"]), given["options"]))
+
+
+async def serve(folder: str, tokenizer: Tokenizer, options: dict[str, Any]) -> None:
+    floor = Floor(open_llm(folder, options), tokenizer)
+    # A batch and its result are one line each, and the results of many users a long one.
+    server = await asyncio.start_server(floor.reply, "127.0.0.1", 0, limit=2**20)
+    print(f"listens on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+def open_llm(folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM has no types here
+    from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - takes seconds
+    from vllm.usage.usage_lib import UsageContext  # noqa: PLC0415
+    from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+    arguments = AsyncEngineArgs(**{**options, "model": folder, "disable_log_stats": True})
+    # The sizes of vLLM's batches depend on who asks; these are its own server's.
+    return AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.OPENAI_API_SERVER)
+
+
+class Floor:
+    def __init__(self, llm: Any, tokenizer: Tokenizer) -> None:  # noqa: ANN401 - an AsyncLLM
+        self._llm = llm
+        self._tokenizer = tokenizer
+
+    async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        batch = Batch(**json.loads(await reader.readline()))
+        done = await drive(batch, self.generate)
+        writer.write(json.dumps(asdict(done)).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    async def generate(self, batch: Batch, number: int) -> Sample:
+        """The time begins before the prompt is tokenized, as a client's does."""
+        began = perf_counter()
+        arrivals: list[float] = []
+        prompt = self._tokenizer.encode(make_prompt(batch.words, number))
+        steps = self._llm.generate(
+            {"prompt_token_ids": list(prompt)}, sampling(batch.tokens), f"{number}"
+        )
+        failure, tokens = None, 0
+        try:
+            async with asyncio.timeout(batch.timeout), aclosing(steps):
+                async for step in steps:
+                    arrivals.append(perf_counter() - began)
+                    tokens += len(step.outputs[0].token_ids)
+        except TimeoutError:
+            failure = "timed out"
+        return Sample(arrivals, perf_counter() - began, len(prompt), tokens, failure)
+
+
+def sampling(tokens: int) -> Any:  # noqa: ANN401 - vLLM has no types here
+    """As Invoke API asks: greedy, token by token, the text left to the caller."""
+    from vllm import SamplingParams  # noqa: PLC0415 - takes seconds
+    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
+
+    return SamplingParams(
+        max_tokens=tokens,
+        temperature=0.0,
+        ignore_eos=True,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def ask_floor(port: int, batch: Batch) -> Drive:
+    """A batch put to the process on this port."""
+    return asyncio.run(_ask_floor(port, batch))
+
+
+async def _ask_floor(port: int, batch: Batch) -> Drive:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
+    writer.write(json.dumps(asdict(batch)).encode() + b"\n")
+    done = json.loads(await reader.readline())
+    writer.close()
+    samples = [Sample(**sample) for sample in done["samples"]]
+    return Drive(samples, done["seconds"], done["own"])
+
+
+def as_argument(folder: Path, tokenizer: str, options: dict[str, Any]) -> str:
+    return json.dumps({"folder": str(folder), "tokenizer": tokenizer, "options": options})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Turns of the servers, round by round."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from bench.streams.batch import Batch, Server
+from bench.streams.checkpoints import Checkpoint
+from bench.streams.figures import Turn, failures, to_figures, to_row
+from bench.streams.processes import cpu_seconds, memory, wait_until_idle
+from bench.streams.servers import BESIDE, STARTS, Start
+
+WARMING = 4  # users of the turns before the first round, which are not counted
+Key = tuple[int, int, str]  # words, users, the server's name
+
+
+@dataclass(slots=True)
+class Measuring:
+    """Rounds of a list of pairs of words and users, with answers of so many `tokens`.
+
+    No round is begun that would not end within `seconds`, going by the one before it.
+    """
+
+    pairs: Sequence[tuple[int, int]]
+    tokens: int
+    timeout: float
+    rounds: int
+    seconds: float
+    say: Callable[[str], None]
+    turns: dict[Key, list[Turn]] = field(default_factory=dict)
+    _prompts: Iterator[int] = field(default_factory=lambda: count(step=1_000))
+
+    def run(self, checkpoint: Checkpoint, folder: Path, *, alone: bool) -> None:
+        """All servers at once, taking turns; or one after the other, where memory is short."""
+        for starts in [[start] for start in STARTS] if alone else [STARTS]:
+            with ExitStack() as stack:
+                opened = self._open(starts, checkpoint, folder, stack)
+                self._warm(opened)
+                self._measure(opened)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for (words, users, name), turns in sorted(self.turns.items(), key=self._order):
+            beside = self.turns[words, users, BESIDE[name]]
+            paired = min(len(turns), len(beside))  # one at a time, they may differ in rounds
+            row = to_row(turns[:paired], beside[:paired])
+            yield {"server": name, "words": words, "users": users, **row}
+
+    def _order(self, item: tuple[Key, object]) -> tuple[int, int, int]:
+        words, users, name = item[0]
+        return words, users, list(BESIDE).index(name)
+
+    def _open(
+        self, starts: Sequence[Start], checkpoint: Checkpoint, folder: Path, stack: ExitStack
+    ) -> list[Server]:
+        servers: list[Server] = []
+        for start in starts:
+            began = time.monotonic()
+            opened = stack.enter_context(start(checkpoint, folder))
+            took = time.monotonic() - began
+            self.say(f"{' and '.join(server.name for server in opened)}: ready in {took:.0f} s")
+            servers += opened
+        return servers
+
+    def _warm(self, servers: Sequence[Server]) -> None:
+        for words in sorted({words for words, _ in self.pairs}):
+            users = min(WARMING, *(users for length, users in self.pairs if length == words))
+            for server in servers:
+                self._turn(server, words, users)
+
+    def _measure(self, servers: Sequence[Server]) -> None:
+        began = time.monotonic()
+        for number in range(1, self.rounds + 1):
+            started = time.monotonic()
+            for words, users in self.pairs:
+                for server in servers:
+                    wait_until_idle({other.pid for other in servers})
+                    turn = self._turn(server, words, users)
+                    self.turns.setdefault((words, users, server.name), []).append(turn)
+                    self.say(f"round {number}: {line(server.name, words, users, turn)}")
+            now = time.monotonic()
+            if 2 * now - started - began > self.seconds and number < self.rounds:
+                self.say(f"{number} of {self.rounds} rounds: there is no time for another")
+                return
+
+    def _turn(self, server: Server, words: int, users: int) -> Turn:
+        first = next(self._prompts)
+        batch = Batch(
+            users=users, words=words, tokens=self.tokens, timeout=self.timeout, first=first
+        )
+        return take_turn(server, batch)
+
+
+def take_turn(server: Server, batch: Batch) -> Turn:
+    before = cpu_seconds(server.pid)
+    driven = server.drive(batch)
+    cpu = cpu_seconds(server.pid) - before
+    return Turn(driven, cpu, *memory(server.pid))
+
+
+def line(name: str, words: int, users: int, turn: Turn) -> str:
+    """One turn, for whoever waits for the end."""
+    figures = to_figures(turn)
+    failed = sum(failures(turn.drive.samples).values())
+    parts = [
+        f"{name:<19} {words:>5} words {users:>4} users",
+        f"{figures.tokens_per_second or 0:7.0f} tokens/s",
+        f"first {figures.first_p50:.3f} s" if figures.first_p50 else "first     -  ",
+        f"{figures.cpu_per_token or 0:6.1f} µs/token",
+        f"load {figures.generator_share:.0%}",
+        f"{failed} failed" if failed else "",
+    ]
+    return "  ".join(parts).rstrip()

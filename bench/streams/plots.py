@@ -1,0 +1,100 @@
+"""Plots of a result: one line a server, one panel a length of prompts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bench.streams.servers import FLOOR, OURS, OURS_WHOLE, THEIRS, THEIRS_WHOLE
+
+MISSING = (
+    "matplotlib is not installed, so no plot is drawn: `scripts/setup bench` installs it, and"
+    " `python bench/serving.py --draw` then draws the results that are there"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """`lines` are keys of a row, with the dashes of each."""
+
+    name: str
+    title: str
+    unit: str
+    lines: Mapping[str, str]
+    scale: float = 1.0
+
+
+PLOTS = (
+    Plot("throughput", "Throughput", "tokens/s", {"tokens_per_second": "-"}),
+    Plot(
+        "first-token",
+        "Time to first token: p50, p99 dashed",
+        "ms",
+        {"first_p50": "-", "first_p99": "--"},
+        1e3,
+    ),
+    Plot("cpu", "CPU time of the front end", "µs per token", {"cpu_per_token": "-"}),
+)
+# Colours that also those tell apart who see fewer (Okabe and Ito); empty marks are not streamed.
+STYLES = {
+    OURS: {"color": "#0072b2", "marker": "o"},
+    OURS_WHOLE: {"color": "#56b4e9", "marker": "o", "markerfacecolor": "white"},
+    THEIRS: {"color": "#d55e00", "marker": "s"},
+    THEIRS_WHOLE: {"color": "#e69f00", "marker": "s", "markerfacecolor": "white"},
+    FLOOR: {"color": "#555555", "marker": "^"},
+}
+
+
+def is_possible() -> bool:
+    return find_spec("matplotlib") is not None
+
+
+def draw(result: Mapping[str, Any], folder: Path, stem: str) -> None:
+    """One file for each of `PLOTS`. Raises `ImportError` without matplotlib."""
+    for plot in PLOTS:
+        draw_plot(plot, result["rows"], folder / file_name(stem, plot))
+
+
+def file_name(stem: str, plot: Plot) -> str:
+    return f"{stem}-{plot.name}.svg"
+
+
+def draw_plot(plot: Plot, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - an extra of its own
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    lengths = sorted({row["words"] for row in rows})
+    # The same file for the same figures: no date, and ids that are not random.
+    with mpl.rc_context({"svg.hashsalt": plot.name, "font.size": 10, "axes.grid": True}):
+        figure = Figure(figsize=(1.2 + 3.4 * len(lengths), 4.0), layout="constrained")
+        figure.suptitle(plot.title)
+        panels = figure.subplots(1, len(lengths), squeeze=False)[0]
+        for words, panel in zip(lengths, panels, strict=True):
+            draw_panel(panel, plot, [row for row in rows if row["words"] == words])
+            panel.set_title(f"{words:,} words in", fontsize=10)
+        panels[0].set_ylabel(plot.unit)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
+
+
+def draw_panel(panel: Any, plot: Plot, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ANN401 - matplotlib's Axes
+    for server, style in STYLES.items():
+        for key, dashes in plot.lines.items():
+            points = [
+                (row["users"], plot.scale * row[key])
+                for row in rows
+                if row["server"] == server and row[key] is not None
+            ]
+            if points:
+                label = server if dashes == "-" else "_"  # one entry in the legend for both
+                panel.plot(*zip(*points, strict=True), dashes, label=label, **style)
+    users = sorted({row["users"] for row in rows})
+    panel.set_xscale("log", base=2)
+    panel.set_xticks(users, [str(count) for count in users])
+    panel.minorticks_off()
+    panel.set_xlabel("users")
+    panel.set_ylim(bottom=0)
+    panel.grid(color="#dddddd", linewidth=0.6)
+    panel.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,100 @@
+"""Tables of results, in Markdown."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from bench.streams.machine import in_words
+
+Row = Mapping[str, Any]
+SHOWN = (1, 32, 128)  # users in the document; all of them are in the full table
+NONE = "-"
+
+
+def number(key: str, form: str, scale: float = 1.0) -> Callable[[Row], str]:
+    """A cell with this figure, or a dash where there is none."""
+    return lambda row: NONE if row[key] is None else format(scale * row[key], form)
+
+
+def beside(key: str, form: str, ratio: str) -> Callable[[Row], str]:
+    """A figure, and in brackets its ratio to vLLM's own server."""
+
+    def cell(row: Row) -> str:
+        figure = number(key, form)(row)
+        return figure if row[ratio] is None else f"{figure} ({row[ratio]:.2f})"
+
+    return cell
+
+
+def failed(row: Row) -> str:
+    """How many requests of all rounds, and how."""
+    if not row["failed"]:
+        return "0"
+    how = ", ".join(f"{count} {failure}" for failure, count in row["failed"].items())
+    return f"{sum(row['failed'].values())} of {row['requests']}: {how}"
+
+
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "server": lambda row: row["server"],
+    "words in": lambda row: str(row["words"]),
+    "users": lambda row: str(row["users"]),
+    "tokens/s": beside("tokens_per_second", ".0f", "speed_ratio"),
+    "requests/s": number("requests_per_second", ".2f"),
+    "first token p50, ms": number("first_p50", ".0f", 1e3),
+    "p99": number("first_p99", ".0f", 1e3),
+    "between tokens p50, ms": number("between_p50", ".1f", 1e3),
+    "p99 ": number("between_p99", ".1f", 1e3),
+    "front end CPU, µs/token": beside("cpu_per_token", ".0f", "cpu_ratio"),
+    "front end, MB": number("front_end_bytes", ".0f", 1e-6),
+    "its children, MB": number("children_bytes", ".0f", 1e-6),
+    "failed": failed,
+}
+
+
+def markdown(columns: Mapping[str, Callable[[Row], str]], rows: Iterable[Row]) -> str:
+    lines = [[name.strip() for name in columns], ["---"] * len(columns)]
+    lines += [[cell(row) for cell in columns.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def full_table(result: Mapping[str, Any]) -> str:
+    return f"{headline(result)}\n\n{markdown(COLUMNS, result['rows'])}"
+
+
+def short_table(result: Mapping[str, Any]) -> str:
+    """The full table's rows of some users: of `SHOWN`, and the most there are of each length."""
+    most: dict[int, int] = {}
+    for row in result["rows"]:
+        most[row["words"]] = max(row["users"], most.get(row["words"], 0))
+    rows = [row for row in result["rows"] if row["users"] in {*SHOWN, most[row["words"]]}]
+    return f"{headline(result)}\n\n{markdown(COLUMNS, rows)}"
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """Where and what was measured, what the load can take, and what was left out."""
+    load, rounds = result["load"], sorted({row["rounds"] for row in result["rows"]})
+    times = "one round" if rounds == [1] else f"{' to '.join(map(str, rounds))} rounds, medians"
+    where = (
+        f"{in_words(result['machine'])}; {result['checkpoint']}, {result['tokens']} tokens out;"
+        f" {times}."
+    )
+    bound = (
+        f"The load takes {load['tokens_per_second']:.0f} tokens/s from a server of canned streams,"
+        f" with {load['share']:.0%} of a core, {load['cpu_per_token']:.1f} µs a token; in the turns"
+        f" it took at most {most_load(result['rows']):.0%}."
+    )
+    return " ".join([where, bound, *left_out(result["left_out"])])
+
+
+def most_load(rows: Sequence[Row]) -> float:
+    share: float = max(row["generator_share"] for row in rows)
+    return share
+
+
+def left_out(pairs: Sequence[Row]) -> list[str]:
+    """A sentence for each length of prompts that was not put to all users."""
+    sentences = []
+    for (words, why), some in groupby(pairs, lambda pair: (pair["words"], pair["why"])):
+        users = ", ".join(str(pair["users"]) for pair in some)
+        sentences.append(f"Left out: {words} words at {users} users ({why}).")
+    return sentences
