@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.streams.answers import Kind, ask, invoke_kinds
+from bench.streams.answers import Kind, ask_with, invoke_kinds
 from bench.streams.batch import Batch
 from bench.streams.checkpoints import Checkpoint, demo_checkpoint, write_registry
 from bench.streams.documents import filled
@@ -58,12 +58,13 @@ def main() -> None:
 def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str, Any]]:
     """Medians of the rounds, in seconds to the first token."""
     with ExitStack() as stack:
-        ports, pids = {}, []
+        ports: dict[str, int] = {}
+        pids: set[int] = set()
         for number, (mode, options) in enumerate(MODES.items()):
             (own := folder / str(number)).mkdir()
             checkpoint = with_options(demo_checkpoint(folder), own, options)
             ports[mode], pid = stack.enter_context(serving_invoke_api(checkpoint, own))
-            pids.append(pid)
+            pids.add(pid)
         kind = invoke_kinds(checkpoint.model_id)["InvokeModelWithResponseStream"]
         firsts: dict[str, list[list[float]]] = {mode: [] for mode in MODES}
         for number in range(rounds + 1):
@@ -78,9 +79,7 @@ def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str
 def with_options(checkpoint: Checkpoint, folder: Path, more: Mapping[str, Any]) -> Checkpoint:
     """The same, with further engine arguments: served by a registry, as --demo takes none."""
     options = {**checkpoint.options, **more}
-    path = write_registry(
-        folder, checkpoint.model_id, checkpoint.folder, options, tokenizer="v3"
-    )
+    path = write_registry(folder, checkpoint.model_id, checkpoint.folder, options, tokenizer="v3")
     return replace(checkpoint, serve=("--registry", str(path)))
 
 
@@ -89,7 +88,7 @@ async def ask_in_turn(port: int, kind: Kind, shared: str, later: int) -> list[fl
     batch = Batch(users=1, words=0, tokens=TOKENS, timeout=60)
     firsts = []
     for question in range(later + 1):
-        sample = await ask(port, kind, batch, f"{shared} question {question}{LAST}")
+        sample = await ask_with(port, kind, batch, f"{shared} question {question}{LAST}")
         if sample.failure:
             raise RuntimeError(f"a request failed: {sample.failure}")
         firsts.append(sample.arrivals[0])
@@ -119,8 +118,8 @@ def with_table(document: str) -> str:
 def section(result: Mapping[str, Any]) -> str:
     about = (
         f"{in_words(result['machine'])}; {result['checkpoint']}; a shared prompt of"
-        f" {result['shared']} tokens; time to first token, medians of {result['rounds']} rounds with"
-        f" {result['later']} later requests each:"
+        f" {result['shared']} tokens; time to first token, medians of {result['rounds']} rounds"
+        f" with {result['later']} later requests each:"
     )
     return f"{about}\n\n{markdown(COLUMNS, result['rows'])}"
 

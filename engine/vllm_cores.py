@@ -135,13 +135,14 @@ class CoresElsewhere:
 
 
 def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> Any:  # noqa: ANN401 - vLLM's VllmConfig
-    """What `AsyncLLM.from_engine_args` makes of them, for one of several front ends."""
+    """What `VllmEngine` has vLLM make of them, for one of several front ends."""
     from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
 
     engine_args = AsyncEngineArgs(**arguments)
     engine_args._api_process_count = count  # noqa: SLF001 - as vLLM's server sets them
     engine_args._api_process_rank = index  # noqa: SLF001 - as above
-    return engine_args.create_engine_config()
+    return engine_args.create_engine_config(UsageContext.OPENAI_API_SERVER)
 
 
 def _end(llm: "AsyncLLM") -> None:

@@ -193,6 +193,7 @@ class VllmEngine:
         found = monotonic()
 
         from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
         imported = monotonic()
@@ -203,7 +204,10 @@ class VllmEngine:
         if self._cores:
             self._llm = self._cores.open(arguments)
         else:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+            # How much vLLM does at once, unless it is told, depends on what it is used for.
+            self._llm = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**arguments), usage_context=UsageContext.OPENAI_API_SERVER
+            )
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         log.info(
             "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",

@@ -14,7 +14,7 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
 from engine.mistral_files import carried
 from engine.tokenizer import MISTRAL
-from engine.vllm_engine import ENVIRONMENT
+from engine.vllm_options import ENVIRONMENT
 from invoke_api.registry import DEFAULT_REGISTRY
 
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"

@@ -37,16 +37,23 @@ BESIDE = {
 
 @contextmanager
 def invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
+    with serving_invoke_api(checkpoint, folder) as (port, pid):
+        yield [
+            Server(NAMES[operation], pid, http_driver(port, kind))
+            for operation, kind in invoke_kinds(checkpoint.model_id).items()
+        ]
+
+
+@contextmanager
+def serving_invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[int, int]]:
+    """Port and process."""
     command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0"]
     command += [*checkpoint.serve, "--model", checkpoint.model_id]
     log = folder / "invoke-api.log"
     with running(command, checkpoint.environment, log) as pid:
         port = wait_for_port(log, pid)
         wait_until_ready(f"http://127.0.0.1:{port}/_emulator/ready", log, pid)
-        yield [
-            Server(NAMES[operation], pid, http_driver(port, kind))
-            for operation, kind in invoke_kinds(checkpoint.model_id).items()
-        ]
+        yield port, pid
 
 
 @contextmanager
