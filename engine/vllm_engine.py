@@ -3,32 +3,21 @@
 vLLM is imported inside functions, because that takes many seconds and much memory.
 """
 
-import ast
 import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
-from difflib import get_close_matches
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import (
-    ChatRefused,
-    EngineBusy,
-    EngineDead,
-    EngineError,
-    EngineTimeout,
-    RequestRefused,
-    SchemaRefused,
-)
+from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
+from engine.vllm_errors import explain, to_engine_error
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -71,6 +60,7 @@ class VllmEngine:
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
+        self._reading = threading.Lock()
         self._context_length = context_length
         self._options = options
         self._environment = {**ENVIRONMENT, **environment}
@@ -79,6 +69,12 @@ class VllmEngine:
         self._state = EngineState("cold")
 
     async def start(self) -> None:
+        if self.state().status == "asleep":
+            await self._wake()
+            return
+        if self._llm is not None:  # its core has died
+            await self.close()
+        self._abandoned = False
         self._state = EngineState("loading")
         # Shielded, for `close` waits until the load has ended: one that is still queued for a
         # thread must not be forgotten with whoever asked for it.
@@ -100,12 +96,21 @@ class VllmEngine:
         assert self._tokenizer is not None
         return self._tokenizer
 
+    def read_tokenizer(self) -> Tokenizer:
+        try:
+            return self._read_tokenizer()
+        except Exception as error:  # whatever the hub, a folder or its files are at fault for
+            raise EngineDead(explain(error)) from error
+
+    def check(self, request: GenerationRequest) -> None:
+        check_request(request, self._context_length)
+
     async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.exceptions import VLLMValidationError
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         transcript = Transcript(self.tokenizer(), request)
-        check_request(request, self._context_length)
+        self.check(request)
         if self.running() >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
         assert self._llm is not None
@@ -128,7 +133,30 @@ class VllmEngine:
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
         except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
-            raise _to_engine_error(error, request) from error
+            raise to_engine_error(error, request) from error
+
+    async def release(self) -> None:
+        if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
+            await self.close()
+            return
+        assert self._llm is not None
+        self._state = EngineState("asleep")
+        try:
+            await self._llm.sleep(level=1)  # weights go to main memory, the KV cache is dropped
+        except Exception:  # vLLM raises many kinds
+            log.warning("vLLM does not fall asleep and is closed", exc_info=True)
+            await self.close()
+
+    async def _wake(self) -> None:
+        assert self._llm is not None
+        try:
+            await self._llm.wake_up()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not wake", exc_info=True)
+            await self.close()
+            self._state = EngineState("failed", explain(error))
+        else:
+            self._state = EngineState("ready")
 
     async def close(self) -> None:
         if self._state.status == "loading":
@@ -169,8 +197,8 @@ class VllmEngine:
     def _open(self) -> None:
         for name, value in self._environment.items():
             os.environ.setdefault(name, value)
+        self._read_tokenizer()
         weights = self._weights()
-        self._tokenizer = load_tokenizer(self._tokenizer_name, weights)
         arguments = {
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
@@ -189,6 +217,14 @@ class VllmEngine:
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         if self._abandoned:
             self._llm.shutdown()
+
+    def _read_tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            with self._reading:
+                # Of Mistral's versions, only Tekken comes out of the weights.
+                weights = self._weights() if self._tokenizer_name == "tekken" else None
+                self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
+        return self._tokenizer
 
     def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
         from vllm import SamplingParams
@@ -209,55 +245,3 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,
             structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
         )
-
-
-def _to_engine_error(error: Exception, request: GenerationRequest) -> EngineError:
-    """VLLM's errors as ours: the core's death, or a word about what the request asks for."""
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    if isinstance(error, EngineDeadError):
-        return EngineDead(str(error))
-    if request.images:
-        return ChatRefused(str(error) or "The model can't read an image.")
-    return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))
-
-
-def explain(error: Exception) -> str:
-    """Why a load failed, in one line for operators."""
-    reason = f"{type(error).__name__}: {error}"
-    if "See root cause above" in reason:  # above is in the log, not where this line is read
-        reason += " (vLLM's engine core did not start; the log of this process says why)"
-    return reason
-
-
-def is_installed() -> bool:
-    """Whether any build of vLLM is there."""
-    return find_spec("vllm") is not None
-
-
-@cache
-def known_options() -> frozenset[str]:
-    """The engine arguments of the installed vLLM, read from its source: importing it takes long.
-
-    Raises `FileNotFoundError` when vLLM is not installed.
-    """
-    spec = find_spec("vllm")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("vLLM is not installed")
-    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
-    return frozenset(
-        field.target.id
-        for node in ast.parse(source.read_text()).body
-        if isinstance(node, ast.ClassDef) and node.name in {"EngineArgs", "AsyncEngineArgs"}
-        for field in node.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-    )
-
-
-def explain_unknown_option(name: str) -> str | None:
-    """A sentence if the installed vLLM has no engine argument of this name."""
-    if name in known_options():
-        return None
-    close = get_close_matches(name, known_options(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"the installed vLLM has no engine argument {name!r}{hint}"

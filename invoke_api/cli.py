@@ -65,7 +65,12 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     registry = _load(settings.registry, settings.model)
     gate, tls, rules = _build_gate(settings), _build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    choice = EngineChoice(kind=settings.engine, demo=settings.demo, cache=settings.cache_dir)
+    choice = EngineChoice(
+        kind=settings.engine,
+        demo=settings.demo,
+        max_loaded=settings.max_loaded_models,
+        cache=settings.cache_dir,
+    )
     try:
         engines = build_engines(registry.models.values(), choice)
         invocation_log = open_log(settings.invocation_log)

@@ -12,10 +12,12 @@ from types import MappingProxyType
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
 from engine.errors import EngineDead
-from engine.protocol import Engine
+from engine.on_demand import Places
+from engine.protocol import Engine, Limits
 from engine.scripted import ScriptedEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.vllm_engine import VllmEngine, is_installed
+from engine.vllm_arguments import is_installed
+from engine.vllm_engine import VllmEngine
 from invoke_api.registry import Model
 
 log = logging.getLogger(__name__)
@@ -25,10 +27,14 @@ STILL_LOADING = 15.0  # seconds between two lines of the log about the same load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """What the operator says: `kind` overrides the registry's engine, `demo` its weights."""
+    """What the operator says: `kind` overrides the registry's engine, `demo` its weights.
+
+    With `max_loaded`, engines load when they are called, and so many are awake at once.
+    """
 
     kind: str | None = None
     demo: bool = False
+    max_loaded: int | None = None
     cache: Path
 
 
@@ -61,8 +67,13 @@ class Engines:
         return self._by_model.items()
 
     def start(self) -> None:
-        """Begin to load every engine; returns at once, `Engine.state` tells how it goes."""
-        for engine, names in self._distinct().items():
+        """Begin to load every engine that is not to be loaded on demand.
+
+        Returns at once, `Engine.state` tells how it goes.
+        """
+        for engine, names in _distinct(self._by_model).items():
+            if engine.state().is_on_demand:
+                continue
             task = asyncio.create_task(_load(engine, ", ".join(names)))
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
@@ -70,28 +81,46 @@ class Engines:
     async def close(self) -> None:
         for task in self._loading:
             task.cancel()
-        await asyncio.gather(*(engine.close() for engine in self._distinct()))
-
-    def _distinct(self) -> dict[Engine, list[str]]:
-        engines: dict[Engine, list[str]] = {}
-        for model_id, engine in self._by_model.items():
-            engines.setdefault(engine, []).append(model_id)
-        return engines
+        await asyncio.gather(*(engine.close() for engine in _distinct(self._by_model)))
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
+    limits: dict[str, Limits] = {}
     tokenizers: dict[str, str] = {}
     for model in models:
         plan = KINDS[choice.kind or model.engine](model, choice)
         if plan.key not in engines:
             engines[plan.key] = plan.build()
         by_model[model.id] = engines[plan.key]
+        limits[model.id] = model.limits
         if plan.tokenizer:
             tokenizers[model.id] = plan.tokenizer
+    if choice.max_loaded:
+        by_model = _on_demand(by_model, limits, Places(choice.max_loaded))
     return Engines(by_model, tokenizers)
+
+
+def _on_demand(
+    by_model: Mapping[str, Engine], limits: Mapping[str, Limits], places: Places
+) -> dict[str, Engine]:
+    """Those that hold weights take turns in these places; the others hold nothing to speak of."""
+    engines = dict(by_model)
+    for engine, names in _distinct(by_model).items():
+        if isinstance(engine, VllmEngine):
+            shared = places.add(engine, ", ".join(names), limits[names[0]])
+            engines |= dict.fromkeys(names, shared)
+    return engines
+
+
+def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
+    """Each engine with the models that share it."""
+    engines: dict[Engine, list[str]] = {}
+    for model_id, engine in by_model.items():
+        engines.setdefault(engine, []).append(model_id)
+    return engines
 
 
 @dataclass(frozen=True, slots=True)

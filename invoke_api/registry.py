@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from jsonschema import SchemaError
 
-from engine import vllm_engine
+from engine import vllm_arguments
 from engine.protocol import Limits
 from invoke_api.config_files import (
     ROOT,
@@ -189,9 +189,9 @@ def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
 def _option_problem(option: str) -> str | None:
     if option in OURS:
         return f"{option!r} is said by {OURS[option]!r}"
-    if not vllm_engine.is_installed():
+    if not vllm_arguments.is_installed():
         return None
-    return vllm_engine.explain_unknown_option(option)
+    return vllm_arguments.explain_unknown_option(option)
 
 
 @cache

@@ -62,3 +62,74 @@ class StubEngine:
 
     async def close(self) -> None:
         pass
+
+
+class SwappedStub(StubEngine):
+    """One that is loaded and released as a test says, and writes down what is done to it.
+
+    It loads at once, or when `may_load` is set; `sleeps` tells how it gives its memory back.
+    `awake` is shared by all stubs of a test: more than one name in it, and memory would be short.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str] = ("yes",),
+        *,
+        sleeps: bool = False,
+        awake: set["SwappedStub"] | None = None,
+    ) -> None:
+        super().__init__(texts, state=EngineState("cold"))
+        self._sleeps = sleeps
+        self.awake = set() if awake is None else awake
+        self.done: list[str] = []
+        self.may_load = asyncio.Event()
+        self.may_load.set()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.failure: str | None = None
+        self.most = 0  # engines that were awake as this one woke, itself included
+
+    async def start(self) -> None:
+        self.done.append("wakes" if self._state.status == "asleep" else "loads")
+        self.awake.add(self)
+        self.most = len(self.awake)
+        await self.may_load.wait()
+        if self.failure:
+            self._state = EngineState("failed", self.failure)
+            self.awake.discard(self)
+        else:
+            self._state = EngineState("ready")
+
+    async def release(self) -> None:
+        assert not self._running, "it is released while it answers"
+        await asyncio.sleep(0)
+        self.done.append("sleeps" if self._sleeps else "closes")
+        self._state = EngineState("asleep" if self._sleeps else "cold")
+        self.awake.discard(self)
+
+    def die(self) -> None:
+        self._state = EngineState("failed", "its core has died")
+
+    def read_tokenizer(self) -> Tokenizer:
+        return load_tokenizer("v1")
+
+    def check(self, request: GenerationRequest) -> None:
+        check_request(request, 1_000)
+
+    async def generate(self, request: GenerationRequest) -> Deltas:
+        self._state.check_ready()
+        self._running += 1
+        try:
+            await self.may_answer.wait()
+            self._running -= 1
+            async with aclosing(super().generate(request)) as deltas:
+                async for batch in deltas:
+                    yield batch
+            self._running += 1
+        finally:
+            self._running -= 1
+
+    async def close(self) -> None:
+        self.done.append("ends")
+        self._state = EngineState("cold")
+        self.awake.discard(self)

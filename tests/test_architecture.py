@@ -58,7 +58,7 @@ OWNERS = {
     },
     "click": {"invoke_api/cli", "invoke_api/record_settings", "invoke_api/settings"},
     "yaml": {"invoke_api/config_files"},
-    "vllm": {"engine/vllm_engine", "engine/cpu_waiting"},
+    "vllm": {"engine/vllm_engine", "engine/vllm_errors", "engine/cpu_waiting"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
     "psutil": {"engine/vllm_engine"},

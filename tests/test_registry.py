@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine import vllm_engine
+from engine import vllm_arguments
 from invoke_api import config_files
 from invoke_api.config_files import ROOT, SCHEMAS, ConfigError
 from invoke_api.identifiers import parse_identifier
@@ -227,4 +227,4 @@ def test_every_schema_is_used() -> None:
 def test_the_options_read_from_vllms_source_are_vllms() -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - it takes seconds
 
-    assert vllm_engine.known_options() == {f.name for f in dataclasses.fields(AsyncEngineArgs)}
+    assert vllm_arguments.known_options() == {f.name for f in dataclasses.fields(AsyncEngineArgs)}

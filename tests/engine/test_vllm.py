@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import GenerationRequest
-from engine.vllm_engine import VllmEngine, explain_unknown_option, known_options
+from engine.vllm_arguments import explain_unknown_option, known_options
+from engine.vllm_engine import VllmEngine
 
 pytestmark = pytest.mark.filterwarnings("default")
 
