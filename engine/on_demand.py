@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from itertools import count
 from time import monotonic
 
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineNotReady
@@ -34,6 +35,7 @@ class Places:
         self._pace = pace
         self._clock = clock
         self._guests: list[Guest] = []
+        self._tickets = count(1)
         self._swaps: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Task[None] | None = None
@@ -101,8 +103,8 @@ class Places:
         """What a call is answered instead of being let in, once it is its turn."""
         call: Call = asyncio.get_running_loop().create_future()
         guest.queue.append(call)
-        if guest.wanted_since is None:
-            guest.wanted_since = self._clock()
+        if guest.ticket is None:
+            guest.ticket = next(self._tickets)
         self.step()
         try:
             async with asyncio.timeout(guest.limits.load_seconds):
@@ -114,7 +116,7 @@ class Places:
         except asyncio.CancelledError:
             self._forget(guest, call)
             if not guest.queue:
-                guest.wanted_since = None
+                guest.ticket = None
             self.step()
             raise
 
@@ -135,7 +137,7 @@ class Places:
             log.info("%s%s awake after %.1f s", left, guest.name, now - began)
             guest.stage, guest.awoke, guest.used = "awake", now, None
             if not guest.queue:  # whoever called comes again
-                guest.wanted_since = None
+                guest.ticket = None
         else:
             log.error("%s%s failed after %.1f s: %s", left, guest.name, now - began, failure)
             guest.stage, guest.failed_at = "away", now
@@ -228,5 +230,5 @@ def _answer(guest: Guest, answer: Callable[[], EngineError | None]) -> int:
     for call in there:
         call.set_result(answer())
     guest.queue.clear()
-    guest.wanted_since = None
+    guest.ticket = None
     return len(there)

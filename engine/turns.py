@@ -34,6 +34,7 @@ class Pace:
 class Guest:
     """An engine and its calls. All times are in seconds, on one clock.
 
+    While it is waited for it has a `ticket`: whose number is lower came first.
     `used` is when it last ended a call, since it `awoke`. `failure` is why its last load failed.
     Who is `leaving` has given its place to another already.
     """
@@ -44,7 +45,7 @@ class Guest:
     stage: Stage = "away"
     running: int = 0
     queue: deque[Call] = field(default_factory=deque)
-    wanted_since: float | None = None
+    ticket: int | None = None
     awoke: float = 0.0
     used: float | None = None
     failure: str | None = None
@@ -89,9 +90,9 @@ def choose_swap(guests: Sequence[Guest], places: int, now: float, pace: Pace) ->
 
 def waited_for(guests: Iterable[Guest]) -> list[Guest]:
     """The engines that calls wait for and nothing is done for yet, the first come first."""
-    waiting = [guest for guest in guests if guest.wanted_since is not None]
+    waiting = [guest for guest in guests if guest.ticket is not None]
     idle = [guest for guest in waiting if guest.stage != "waking" and not guest.is_ready]
-    return sorted(idle, key=lambda guest: guest.wanted_since or 0.0)
+    return sorted(idle, key=lambda guest: guest.ticket or 0)
 
 
 def is_open(guest: Guest, guests: Sequence[Guest], now: float, pace: Pace) -> bool:
@@ -121,9 +122,9 @@ def next_change(guests: Sequence[Guest], now: float, pace: Pace) -> float | None
 
 
 def _comes_before(one: Guest, other: Guest) -> bool:
-    if one.wanted_since is None:
+    if one.ticket is None:
         return False
-    return other.wanted_since is None or one.wanted_since < other.wanted_since
+    return other.ticket is None or one.ticket < other.ticket
 
 
 def _last_used(guest: Guest) -> float:

@@ -3,7 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Usage
+from engine.protocol import (
+    Delta,
+    Deltas,
+    EngineState,
+    GenerationRequest,
+    Usage,
+    check_request,
+)
 from engine.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -65,47 +72,41 @@ class StubEngine:
 
 
 class SwappedStub(StubEngine):
-    """One that is loaded and released as a test says, and writes down what is done to it.
+    """One that loads and answers when it may, and writes down what is done to it.
 
-    It loads at once, or when `may_load` is set; `sleeps` tells how it gives its memory back.
-    `awake` is shared by all stubs of a test: more than one name in it, and memory would be short.
+    `sleeps` tells how it gives its memory back. `awake`, which the stubs of a test may share, are
+    those that hold memory.
     """
 
-    def __init__(
-        self,
-        texts: Sequence[str] = ("yes",),
-        *,
-        sleeps: bool = False,
-        awake: set["SwappedStub"] | None = None,
-    ) -> None:
-        super().__init__(texts, state=EngineState("cold"))
+    def __init__(self, *, sleeps: bool = False, awake: "set[SwappedStub] | None" = None) -> None:
+        super().__init__(state=EngineState("cold"))
         self._sleeps = sleeps
-        self.awake = set() if awake is None else awake
+        self._awake = set() if awake is None else awake
         self.done: list[str] = []
-        self.may_load = asyncio.Event()
+        self.may_load, self.may_answer = asyncio.Event(), asyncio.Event()
         self.may_load.set()
-        self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.failure: str | None = None
-        self.most = 0  # engines that were awake as this one woke, itself included
+        self.bug: Exception | None = None
+        self.most_awake = 0
 
     async def start(self) -> None:
         self.done.append("wakes" if self._state.status == "asleep" else "loads")
-        self.awake.add(self)
-        self.most = len(self.awake)
+        self._awake.add(self)
+        self.most_awake = max(self.most_awake, len(self._awake))
         await self.may_load.wait()
-        if self.failure:
-            self._state = EngineState("failed", self.failure)
-            self.awake.discard(self)
-        else:
-            self._state = EngineState("ready")
+        if self.bug:
+            raise self.bug
+        self._state = EngineState("failed" if self.failure else "ready", self.failure)
 
     async def release(self) -> None:
         assert not self._running, "it is released while it answers"
-        await asyncio.sleep(0)
         self.done.append("sleeps" if self._sleeps else "closes")
+        await asyncio.sleep(0)
         self._state = EngineState("asleep" if self._sleeps else "cold")
-        self.awake.discard(self)
+        self._awake.discard(self)
+        if self.bug:
+            raise self.bug
 
     def die(self) -> None:
         self._state = EngineState("failed", "its core has died")
@@ -121,15 +122,9 @@ class SwappedStub(StubEngine):
         self._running += 1
         try:
             await self.may_answer.wait()
-            self._running -= 1
-            async with aclosing(super().generate(request)) as deltas:
-                async for batch in deltas:
-                    yield batch
-            self._running += 1
+            yield (Delta("yes", "stop", Usage(len(request.prompt), 1)),)
         finally:
             self._running -= 1
 
     async def close(self) -> None:
         self.done.append("ends")
-        self._state = EngineState("cold")
-        self.awake.discard(self)

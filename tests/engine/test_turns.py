@@ -27,7 +27,7 @@ def guest(name: str, **more: object) -> Guest:
 def swap(*guests: Guest, places: int = 1) -> tuple[str, str | None] | None:
     """The names of who comes and who goes."""
     found = choose_swap(guests, places, NOW, PACE)
-    return found and (found.guest.name, found.victim and found.victim.name)
+    return (found.guest.name, found.victim.name if found.victim else None) if found else None
 
 
 async def test_nothing_is_done_for_nobody() -> None:
@@ -35,37 +35,37 @@ async def test_nothing_is_done_for_nobody() -> None:
 
 
 async def test_a_free_place_is_taken_first() -> None:
-    assert swap(await awake(), guest("wanted", wanted_since=99.0), places=2) == ("wanted", None)
+    assert swap(await awake(), guest("wanted", ticket=99), places=2) == ("wanted", None)
 
 
 async def test_who_was_used_least_recently_makes_room() -> None:
     guests = [await awake("lately", used=98.0), await awake("long ago", used=50.0)]
 
-    assert swap(*guests, guest("wanted", wanted_since=99.0), places=2) == ("wanted", "long ago")
+    assert swap(*guests, guest("wanted", ticket=99), places=2) == ("wanted", "long ago")
 
 
 async def test_who_answers_makes_no_room() -> None:
-    wanted = guest("wanted", wanted_since=99.0)
+    wanted = guest("wanted", ticket=99)
 
     assert swap(await awake(running=1), wanted) is None
     assert swap(await awake("busy", running=1), await awake("idle", used=98.0), wanted, places=2)
 
 
 async def test_who_was_wanted_first_comes_first() -> None:
-    second, first = guest("second", wanted_since=99.0), guest("first", wanted_since=98.0)
+    second, first = guest("second", ticket=99), guest("first", ticket=98)
 
     assert [each.name for each in waited_for([second, first])] == ["first", "second"]
     assert swap(await awake(), second, first) == ("first", "awake")
 
 
 async def test_a_place_that_is_being_taken_is_not_free() -> None:
-    assert swap(guest("waking", stage="waking"), guest("wanted", wanted_since=99.0)) is None
-    assert swap(guest("leaving", stage="leaving", wanted_since=98.0)) is None
+    assert swap(guest("waking", stage="waking"), guest("wanted", ticket=99)) is None
+    assert swap(guest("leaving", stage="leaving", ticket=98)) is None
 
 
 async def test_a_place_is_kept_between_two_calls() -> None:
     busy = await awake(awoke=95.0, used=99.5)
-    wanted = guest("wanted", wanted_since=99.0)
+    wanted = guest("wanted", ticket=99)
 
     assert swap(busy, wanted) is None
     assert next_change([busy, wanted], NOW, PACE) == pytest.approx(100.5)
@@ -78,18 +78,18 @@ async def test_who_woke_for_nobody_keeps_its_turn() -> None:
 
 
 async def test_after_its_turn_an_engine_takes_no_calls_while_others_wait() -> None:
-    over, wanted = await awake(awoke=80.0, running=1), guest("wanted", wanted_since=99.0)
+    over, wanted = await awake(awoke=80.0, running=1), guest("wanted", ticket=99)
 
     assert is_open(over, [over], NOW, PACE)
     assert not is_open(over, [over, wanted], NOW, PACE)
-    assert is_open(over, [over, guest("waking", stage="waking", wanted_since=99.0)], NOW, PACE)
+    assert is_open(over, [over, guest("waking", stage="waking", ticket=99)], NOW, PACE)
     in_turn = await awake(awoke=91.0, running=1)
     assert is_open(in_turn, [in_turn, wanted], NOW, PACE)
 
 
 async def test_calls_that_waited_before_others_are_let_in_before_them() -> None:
-    first = await awake(awoke=80.0, wanted_since=98.0)
-    wanted = guest("wanted", wanted_since=99.0)
+    first = await awake(awoke=80.0, ticket=98)
+    wanted = guest("wanted", ticket=99)
 
     assert is_open(first, [first, wanted], NOW, PACE)
     assert swap(first, wanted) is None
@@ -99,7 +99,7 @@ async def test_no_more_engines_close_their_doors_than_are_waited_for() -> None:
     guests = [
         await awake("younger", awoke=80.0, running=1),
         await awake("older", awoke=70.0, running=1),
-        guest("wanted", wanted_since=99.0),
+        guest("wanted", ticket=99),
     ]
 
     assert [each.name for each in guests if is_open(each, guests, NOW, PACE)] == ["younger"]
@@ -112,8 +112,8 @@ async def test_who_died_in_its_place_wakes_in_it_or_makes_room() -> None:
 
     assert not is_open(dead, [dead], NOW, PACE)
     assert swap(dead) is None
-    assert swap(dead, guest("wanted", wanted_since=99.0)) == ("wanted", "dead")
-    dead.wanted_since = 98.0
-    assert swap(dead, guest("wanted", wanted_since=99.0)) == ("dead", None)
+    assert swap(dead, guest("wanted", ticket=99)) == ("wanted", "dead")
+    dead.ticket = 98
+    assert swap(dead, guest("wanted", ticket=99)) == ("dead", None)
     dead.running = 1
     assert swap(dead) is None
