@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
+SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -142,7 +143,9 @@ class VllmEngine:
         assert self._llm is not None
         self._state = EngineState("asleep")
         try:
-            await self._llm.sleep(level=1)  # weights go to main memory, the KV cache is dropped
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                # Weights go to main memory, the KV cache is dropped.
+                await self._llm.sleep(level=1)
         except Exception:  # vLLM raises many kinds
             log.warning("vLLM does not fall asleep and is closed", exc_info=True)
             await self.close()
@@ -150,7 +153,8 @@ class VllmEngine:
     async def _wake(self) -> None:
         assert self._llm is not None
         try:
-            await self._llm.wake_up()
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                await self._llm.wake_up()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not wake", exc_info=True)
             await self.close()

@@ -1,7 +1,9 @@
 """Which models share an engine."""
 
+import asyncio
 from pathlib import Path
 
+from engine.protocol import EngineState
 from invoke_api.engines import EngineChoice, Engines, build_engines
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B, SMALL
@@ -17,9 +19,10 @@ def groups(engines: Engines) -> list[set[str]]:
     return list(by_engine.values())
 
 
-def build(*, kind: str | None = None, demo: bool = False) -> Engines:
+def build(*, kind: str | None = None, demo: bool = False, max_loaded: int | None = None) -> Engines:
     models = load_registry(DEFAULT_REGISTRY).models.values()
-    return build_engines(models, EngineChoice(kind=kind, demo=demo, cache=CACHE))
+    choice = EngineChoice(kind=kind, demo=demo, max_loaded=max_loaded, cache=CACHE)
+    return build_engines(models, choice)
 
 
 def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
@@ -57,3 +60,22 @@ def test_models_with_the_same_weights_and_other_options_do_not_share(tmp_path: P
 
     assert {SEVEN_B, MIXTRAL} not in groups(apart)
     assert {SEVEN_B, MIXTRAL} in groups(together)
+
+
+def test_models_share_an_engine_on_demand_as_they_do_otherwise() -> None:
+    assert groups(build(demo=True, max_loaded=1)) == groups(build(demo=True))
+
+
+async def test_on_demand_nothing_is_loaded_at_start() -> None:
+    made = build(demo=True, max_loaded=1)
+    made.start()
+    await asyncio.sleep(0)
+
+    assert {engine.state() for _, engine in made.items()} == {EngineState("cold", waiting=0)}
+    await made.close()
+
+
+async def test_engines_without_weights_need_no_place() -> None:
+    made = build(kind="scripted", max_loaded=1)
+
+    assert not any(engine.state().is_on_demand for _, engine in made.items())

@@ -3,15 +3,10 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from engine.demo import options as demo
-from engine.demo.checkpoints import make_demo
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
 from engine.vllm_arguments import explain_unknown_option, known_options
@@ -168,41 +163,6 @@ async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
     assert engine.state().status == "cold"
     with pytest.raises(EngineDead, match="/nowhere/at-all"):
         missing.read_tokenizer()
-
-
-async def test_one_that_was_closed_starts_again_and_leaves_nothing_behind(
-    checkpoints: Path,
-) -> None:
-    engine = VllmEngine(
-        weights=lambda: str(make_demo("moe", checkpoints)),
-        tokenizer="v1",
-        context_length=512,
-        options=demo.OPTIONS,
-        environment=demo.ENVIRONMENT,
-    )
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    texts = []
-    for _ in range(2):
-        await engine.start()
-        assert engine.state().status == "ready", engine.state()
-        request = GenerationRequest(
-            request_id="r",
-            prompt=engine.tokenizer().encode("turn left"),
-            max_tokens=4,
-            temperature=0.0,
-        )
-        async with aclosing(engine.generate(request)) as deltas:
-            texts.append("".join([delta.text async for batch in deltas for delta in batch]))
-        await engine.release()
-        left = {each.pid for each in psutil.Process().children(recursive=True)} - before
-        # Python's own tracker of what processes share is started once and stays.
-        assert not [pid for pid in left if "resource_tracker" not in command_of(pid)]
-
-    assert texts == [" right left right left"] * 2
-
-
-def command_of(pid: int) -> str:
-    return " ".join(psutil.Process(pid).cmdline())
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:
