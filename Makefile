@@ -20,10 +20,11 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	.venv/bin/hadolint Dockerfile
 
-bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams
+bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, swaps
 	@scripts/setup test
 	@.venv/bin/python bench/startup.py
 	@.venv/bin/python bench/checks.py
 	@.venv/bin/python bench/suite.py
 	@.venv/bin/python bench/rate.py
 	@.venv/bin/python bench/serving.py
+	@.venv/bin/python bench/swap.py

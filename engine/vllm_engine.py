@@ -144,8 +144,7 @@ class VllmEngine:
         self._state = EngineState("asleep")
         try:
             async with asyncio.timeout(SLEEP_TIMEOUT):
-                # Weights go to main memory, the KV cache is dropped.
-                await self._llm.sleep(level=1)
+                await self._llm.sleep(level=1)  # weights to main memory, the KV cache dropped
         except Exception:  # vLLM raises many kinds
             log.warning("vLLM does not fall asleep and is closed", exc_info=True)
             await self.close()

@@ -130,5 +130,5 @@ def processes(url: str) -> list[str]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if os.getsid(process.pid) == service.pid:
-                names.append(" ".join(process.cmdline()))
+                names.append(" ".join(process.cmdline()).strip())
     return sorted(name for name in names if name.startswith("VLLM::"))
