@@ -55,7 +55,7 @@ class Places:
             raise EngineNotReady("the service ends")
         if self.has_failed(guest):
             raise EngineDead(guest.failure)
-        if not guest.queue and is_open(guest, self._guests, self._clock(), self._pace):
+        if is_open(guest, self._guests, self._clock(), self._pace):
             guest.running += 1
             return
         if len(guest.queue) >= guest.limits.queue:
@@ -157,7 +157,6 @@ class Places:
         return f"{victim.name} {state}, idle for {idle:.1f} s; "
 
     async def _close(self) -> None:
-        self.step()  # the timer
         for swap in self._swaps:
             swap.cancel()
         await asyncio.gather(*self._swaps, return_exceptions=True)

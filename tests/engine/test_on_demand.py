@@ -190,8 +190,8 @@ async def test_past_its_deadline_a_call_is_told_so_and_the_load_goes_on() -> Non
 
 
 async def test_who_gave_up_finds_it_loaded_once_there_was_room() -> None:
-    made = stubs(2)
-    a, b = seat(made, load_seconds=0.01)
+    made, clock = stubs(2), Clock()
+    a, b = seat(made, clock=clock, load_seconds=0.2)
     made[0].may_answer.clear()
     answering = await begin(a)
     with pytest.raises(EngineNotReady):
@@ -201,6 +201,8 @@ async def test_who_gave_up_finds_it_loaded_once_there_was_room() -> None:
     await settle()
 
     assert statuses(a, b) == ["cold", "ready"]
+    clock.now += EAGER.turn  # it came back never
+    assert await call(a) == "yes"
 
 
 async def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
@@ -234,6 +236,33 @@ async def test_a_client_that_leaves_as_it_is_let_in_leaves_nothing_behind() -> N
     await settle()
     assert a.running() == 0
     assert await call(b) == "yes"
+
+
+async def test_a_client_that_leaves_as_the_load_ends_is_not_let_in() -> None:
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    stub.may_load.clear()
+    staying, leaving = await begin(engine), await begin(engine)
+    stub.may_load.set()
+    leaving.cancel()
+
+    assert await staying == "yes"
+    assert engine.running() == 0
+
+
+async def test_who_is_called_as_it_makes_room_does_not_wait_for_the_other() -> None:
+    made = stubs(3)
+    a, b, c = seat(made, places=2)
+    await call(a)
+    await call(b)
+    made[2].may_load.clear()
+    waiting = asyncio.create_task(call(c))
+    again = asyncio.create_task(call(a))
+
+    assert await again == "yes"
+    assert statuses(a, b, c) == ["ready", "cold", "loading"]
+    made[2].may_load.set()
+    assert await waiting == "yes"
 
 
 async def test_a_load_that_fails_tells_all_and_is_tried_again_later() -> None:
