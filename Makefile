@@ -20,7 +20,7 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
 
-bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes
+bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes, swaps
 	@scripts/setup bench
 	@.venv/bin/python bench/startup.py
 	@.venv/bin/python bench/checks.py
@@ -28,3 +28,4 @@ bench: ## Set up, then measure start-up, the checks of a request, a suite of tes
 	@.venv/bin/python bench/rate.py
 	@.venv/bin/python bench/serving.py
 	@.venv/bin/python bench/prefix.py
+	@.venv/bin/python bench/swap.py

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Finish = Literal["stop", "length"]
-Status = Literal["cold", "loading", "ready", "failed"]
+Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,23 @@ Deltas = AsyncGenerator[Sequence[Delta], None]
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """Where an engine is in its life; `reason` says why it failed."""
+    """Where an engine is in its life; `reason` says why it failed.
+
+    `waiting` is how many calls wait for one that is loaded on demand; None for any other.
+    """
 
     status: Status
     reason: str | None = None
+    waiting: int | None = None
+
+    @property
+    def is_on_demand(self) -> bool:
+        return self.waiting is not None
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether a call is answered, be it after a load."""
+        return self.status == "ready" or (self.is_on_demand and self.status != "failed")
 
     def check_ready(self) -> None:
         """Raise `EngineDead` with the reason, or `EngineNotReady`, unless it is ready."""
@@ -76,11 +89,14 @@ class EngineState:
 class Limits:
     """How many calls an engine takes at once, and how long one may wait for its first token.
 
-    Those that wait count among the calls.
+    Those that wait count among the calls. Of an engine that is loaded on demand, up to `queue`
+    calls wait for the load, each up to `load_seconds`: boto3 gives up reading after 60.
     """
 
     calls: int = 1_024
     first_token_seconds: float = 120.0
+    queue: int = 256
+    load_seconds: float = 45.0
 
 
 class Engine(Protocol):
@@ -110,6 +126,25 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Swappable(Engine, Protocol):
+    """An engine whose memory others may have in between: `start` brings it back from anywhere."""
+
+    async def release(self) -> None:
+        """Give the memory back, asleep or closed, as `state` tells. No request may be running."""
+        ...
+
+    def read_tokenizer(self) -> Tokenizer:
+        """The same as `tokenizer`, whatever the state. Slow at its first use; for any thread.
+
+        Raises `EngineDead`.
+        """
+        ...
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raises what `check_request` raises, whatever the state."""
+        ...
 
 
 def check_request(request: GenerationRequest, context_length: int) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
-from engine.vllm_options import engine_arguments, explain, set_environment
+from engine.vllm_errors import explain
+from engine.vllm_options import engine_arguments, set_environment
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM

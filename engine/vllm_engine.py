@@ -6,6 +6,7 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 import asyncio
 import logging
 import multiprocessing
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,20 +14,13 @@ from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import (
-    ChatRefused,
-    EngineBusy,
-    EngineDead,
-    EngineError,
-    EngineTimeout,
-    RequestRefused,
-    SchemaRefused,
-)
+from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import CoresElsewhere
-from engine.vllm_options import engine_arguments, explain, set_environment
+from engine.vllm_errors import explain, to_engine_error
+from engine.vllm_options import engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
 
 if TYPE_CHECKING:
@@ -35,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -66,6 +61,7 @@ class VllmEngine:
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
+        self._reading = threading.Lock()
         self._context_length = context_length
         self._options = options
         self._environment = environment
@@ -74,6 +70,12 @@ class VllmEngine:
         self._state = EngineState("cold")
 
     async def start(self) -> None:
+        if self.state().status == "asleep":
+            await self._wake()
+            return
+        if self._llm is not None:  # its core has died
+            await self.close()
+        self._abandoned = False
         self._state = EngineState("loading")
         # Shielded, for `close` waits until the load has ended: one that is still queued for a
         # thread must not be forgotten with whoever asked for it.
@@ -95,12 +97,21 @@ class VllmEngine:
         assert self._tokenizer is not None
         return self._tokenizer
 
+    def read_tokenizer(self) -> Tokenizer:
+        try:
+            return self._read_tokenizer()
+        except Exception as error:  # whatever the hub, a folder or its files are at fault for
+            raise EngineDead(explain(error)) from error
+
+    def check(self, request: GenerationRequest) -> None:
+        check_request(request, self._context_length)
+
     async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.exceptions import VLLMValidationError
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         transcript = Transcript(self.tokenizer(), request)
-        check_request(request, self._context_length)
+        self.check(request)
         if self.running() >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
         try:
@@ -117,7 +128,32 @@ class VllmEngine:
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
         except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
-            raise _to_engine_error(error, request) from error
+            raise to_engine_error(error, request) from error
+
+    async def release(self) -> None:
+        if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
+            await self.close()
+            return
+        assert self._llm is not None
+        self._state = EngineState("asleep")
+        try:
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                await self._llm.sleep(level=1)  # weights to main memory, the KV cache dropped
+        except Exception:  # vLLM raises many kinds
+            log.warning("vLLM does not fall asleep and is closed", exc_info=True)
+            await self.close()
+
+    async def _wake(self) -> None:
+        assert self._llm is not None
+        try:
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                await self._llm.wake_up()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not wake", exc_info=True)
+            await self.close()
+            self._state = EngineState("failed", explain(error))
+        else:
+            self._state = EngineState("ready")
 
     @asynccontextmanager
     async def _answer(self, request: GenerationRequest) -> AsyncIterator[Answer]:
@@ -188,7 +224,7 @@ class VllmEngine:
         set_environment(self._environment)
         began = monotonic()
         weights = self._weights()
-        self._tokenizer = load_tokenizer(self._tokenizer_name, weights)
+        self._read_tokenizer()
         arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
 
@@ -219,6 +255,14 @@ class VllmEngine:
         if self._abandoned:
             self._llm.shutdown()
 
+    def _read_tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            with self._reading:
+                # Of Mistral's versions, only Tekken comes out of the weights.
+                weights = self._weights() if self._tokenizer_name == "tekken" else None
+                self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
+        return self._tokenizer
+
     def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -238,14 +282,3 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,
             structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
         )
-
-
-def _to_engine_error(error: Exception, request: GenerationRequest) -> EngineError:
-    """VLLM's errors as ours: the core's death, or a word about what the request asks for."""
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    if isinstance(error, EngineDeadError):
-        return EngineDead(str(error))
-    if request.images:
-        return ChatRefused(str(error) or "The model can't read an image.")
-    return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))

@@ -36,14 +36,6 @@ def engine_arguments(
     }
 
 
-def explain(error: Exception) -> str:
-    """Why a load failed, in one line for operators."""
-    reason = f"{type(error).__name__}: {error}"
-    if "See root cause above" in reason:  # above is in the log, not where this line is read
-        reason += " (vLLM's engine core did not start; the log of this process says why)"
-    return reason
-
-
 def is_installed() -> bool:
     """Whether any build of vLLM is there."""
     return find_spec("vllm") is not None

@@ -13,7 +13,8 @@ from typing import Any
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
 from engine.errors import EngineDead
-from engine.protocol import Engine
+from engine.on_demand import Places
+from engine.protocol import Engine, Limits
 from engine.scripted import ScriptedEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm_cores import CoresElsewhere, VllmCores
@@ -32,10 +33,12 @@ class EngineChoice:
 
     `remote` overrides the URLs of its servers; `key_of` finds the API key of one by the name of a
     variable, or by none. With `cores`, by the keys of plans, another process runs vLLM's.
+    With `max_loaded`, engines load when they are called, and so many are awake at once.
     """
 
     kind: str | None = None
     demo: bool = False
+    max_loaded: int | None = None
     cache: Path
     remote: str | None = None
     key_of: Callable[[str | None], str | None] = lambda _: None
@@ -71,8 +74,13 @@ class Engines:
         return self._by_model.items()
 
     def start(self) -> None:
-        """Begin to load every engine; returns at once, `Engine.state` tells how it goes."""
-        for engine, names in self._distinct().items():
+        """Begin to load every engine that is not to be loaded on demand.
+
+        Returns at once, `Engine.state` tells how it goes.
+        """
+        for engine, names in _distinct(self._by_model).items():
+            if engine.state().is_on_demand:
+                continue
             task = asyncio.create_task(_load(engine, ", ".join(names)))
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
@@ -80,19 +88,14 @@ class Engines:
     async def close(self) -> None:
         for task in self._loading:
             task.cancel()
-        await asyncio.gather(*(engine.close() for engine in self._distinct()))
-
-    def _distinct(self) -> dict[Engine, list[str]]:
-        engines: dict[Engine, list[str]] = {}
-        for model_id, engine in self._by_model.items():
-            engines.setdefault(engine, []).append(model_id)
-        return engines
+        await asyncio.gather(*(engine.close() for engine in _distinct(self._by_model)))
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
+    limits: dict[str, Limits] = {}
     tokenizers: dict[str, str] = {}
     for model in models:
         plan = KINDS[choice.kind or model.engine](model, choice)
@@ -100,9 +103,32 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             elsewhere = {"cores": choice.cores[plan.key]} if plan.key in choice.cores else {}
             engines[plan.key] = plan.build(**elsewhere)
         by_model[model.id] = engines[plan.key]
+        limits[model.id] = model.limits
         if plan.tokenizer:
             tokenizers[model.id] = plan.tokenizer
+    if choice.max_loaded:
+        by_model = _on_demand(by_model, limits, Places(choice.max_loaded))
     return Engines(by_model, tokenizers)
+
+
+def _on_demand(
+    by_model: Mapping[str, Engine], limits: Mapping[str, Limits], places: Places
+) -> dict[str, Engine]:
+    """Those that hold weights take turns in these places; the others hold nothing to speak of."""
+    engines = dict(by_model)
+    for engine, names in _distinct(by_model).items():
+        if isinstance(engine, VllmEngine):
+            shared = places.add(engine, ", ".join(names), limits[names[0]])
+            engines |= dict.fromkeys(names, shared)
+    return engines
+
+
+def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
+    """Each engine with the models that share it."""
+    engines: dict[Engine, list[str]] = {}
+    for model_id, engine in by_model.items():
+        engines.setdefault(engine, []).append(model_id)
+    return engines
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ def choice_of(
     return EngineChoice(
         kind=settings.engine,
         demo=settings.demo,
+        max_loaded=settings.max_loaded_models,
         cache=settings.cache_dir,
         remote=settings.remote,
         key_of=remote_key,

@@ -50,6 +50,7 @@ class Settings:
     match: str
     timing: str
     demo: bool
+    max_loaded_models: int | None
     auth: str
     credentials: Path | None
     allow_anonymous: bool
@@ -108,6 +109,7 @@ class Settings:
             "--quotas": self.quotas,
             "--engine replay": self.engine == "replay",
             "--control": self.control,
+            "--max-loaded-models": self.max_loaded_models,
         }.items():
             yield (
                 bool(value) and self.workers > 1,
@@ -225,6 +227,12 @@ SERVE_OPTIONS = (
         help="Whether recordings come at once, or as slowly as they once came.",
     ),
     _option("--demo", is_flag=True, help="Small demo checkpoints in place of the real weights."),
+    _option(
+        "--max-loaded-models",
+        type=click.IntRange(min=1),
+        help="Load models when they are called, and keep so many in memory at once: the least"
+        " recently used makes room. By default all are loaded at start.",
+    ),
     _option(
         "--auth",
         type=click.Choice(list(SCHEMES)),

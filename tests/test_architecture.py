@@ -65,7 +65,12 @@ OWNERS = {
         "invoke_api/settings",
     },
     "yaml": {"invoke_api/config_files"},
-    "vllm": {"engine/vllm_engine", "engine/vllm_cores", "engine/cpu_waiting"},
+    "vllm": {
+        "engine/vllm_engine",
+        "engine/vllm_cores",
+        "engine/vllm_errors",
+        "engine/cpu_waiting",
+    },
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
     "psutil": {"engine/vllm_engine"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import serving
+from bench import serving, swap
 from bench.checks import checks
 
 CHECKS = dict(checks())
@@ -18,3 +18,9 @@ def test_the_document_has_the_table_of_the_last_run() -> None:
 
     assert serving.with_table(document) == document
     assert document.count("| Invoke API |") >= 3
+
+
+def test_the_document_has_the_swap_time_of_the_last_run() -> None:
+    document = swap.DOCUMENT.read_text()
+
+    assert swap.with_sentence(document) == document

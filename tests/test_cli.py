@@ -83,6 +83,7 @@ CONTRADICTIONS = [
     ([], {"INVOKE_API_API_KEY": "sk-hidden"}, "INVOKE_API_API_KEY must start with ABSK"),
     (["--tls-cert", "cert.pem"], {}, "--tls-cert and --tls-key go together."),
     (["--region", "us-nowhere-1"], {}, "AWS has no region 'us-nowhere-1'."),
+    (["--max-loaded-models", "0"], {}, "0 is not in the range x>=1."),
     (["--credentials", "none.yaml"], {}, "none.yaml: No such file or directory"),
     (
         ["--tls-cert", "none.pem", "--tls-key", "none.pem"],
@@ -143,6 +144,16 @@ def test_every_flag_may_be_a_variable() -> None:
         _, body = call(url, "GET", "/_emulator/health")
 
     assert list(json.loads(body)["models"]) == [MIXTRAL]
+
+
+def test_models_may_be_loaded_on_demand_by_a_variable_too() -> None:
+    env = {"INVOKE_API_MAX_LOADED_MODELS": "2"}
+    with command_running([*COMMAND, "--demo", "--model", MIXTRAL], env) as url:
+        response, body = call(url, "GET", "/_emulator/ready")
+
+    assert response.status == 200
+    cold = {"status": "cold", "running": 0, "waiting": 0}
+    assert json.loads(body) == {"models": {MIXTRAL: cold}}
 
 
 def test_all_interfaces_may_be_asked_for() -> None:

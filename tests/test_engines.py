@@ -1,11 +1,13 @@
 """Which models share an engine."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 import pytest
 
 from engine.errors import EngineDead
+from engine.protocol import EngineState
 from invoke_api.engines import EngineChoice, Engines, build_engines
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B, SMALL
@@ -21,9 +23,10 @@ def groups(engines: Engines) -> list[set[str]]:
     return list(by_engine.values())
 
 
-def build(*, kind: str | None = None, demo: bool = False) -> Engines:
+def build(*, kind: str | None = None, demo: bool = False, max_loaded: int | None = None) -> Engines:
     models = load_registry(DEFAULT_REGISTRY).models.values()
-    return build_engines(models, EngineChoice(kind=kind, demo=demo, cache=CACHE))
+    choice = EngineChoice(kind=kind, demo=demo, max_loaded=max_loaded, cache=CACHE)
+    return build_engines(models, choice)
 
 
 def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
@@ -89,3 +92,22 @@ def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
     with pytest.raises(EngineDead, match=r"install invoke-api\[remote\]"):
         build_engines(models, EngineChoice(kind="remote", remote="http://host", cache=CACHE))
+
+
+def test_models_share_an_engine_on_demand_as_they_do_otherwise() -> None:
+    assert groups(build(demo=True, max_loaded=1)) == groups(build(demo=True))
+
+
+async def test_on_demand_nothing_is_loaded_at_start() -> None:
+    made = build(demo=True, max_loaded=1)
+    made.start()
+    await asyncio.sleep(0)
+
+    assert {engine.state() for _, engine in made.items()} == {EngineState("cold", waiting=0)}
+    await made.close()
+
+
+async def test_engines_without_weights_need_no_place() -> None:
+    made = build(kind="scripted", max_loaded=1)
+
+    assert not any(engine.state().is_on_demand for _, engine in made.items())

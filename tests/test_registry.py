@@ -131,6 +131,18 @@ MISTAKES = [
         ":14: model 'mistral.one': 0 is less than or equal to the minimum of 0",
     ),
     (
+        GOOD.replace("    demo", "    limits: {queue: 0}\n    demo"),
+        ":10: model 'mistral.one': 0 is less than the minimum of 1",
+    ),
+    (
+        GOOD.replace("    demo", "    limits: {load_seconds: 0}\n    demo"),
+        ":10: model 'mistral.one': 0 is less than or equal to the minimum of 0",
+    ),
+    (
+        GOOD.replace("    demo", "    limits: {load_minutes: 1}\n    demo"),
+        ":10: model 'mistral.one': Additional properties are not allowed ('load_minutes' was",
+    ),
+    (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: 90"),
         ":12: model 'mistral.one': 90 is greater than the maximum of 1",
     ),

@@ -12,10 +12,10 @@ async def health(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 once every model is ready, 503 until then."""
-    states = _states(request)
-    waiting = any(state["status"] != "ready" for state in states.values())
-    return JSONResponse({"models": states}, status_code=503 if waiting else 200)
+    """200 once every model takes calls, be it that the first one loads it; 503 until then."""
+    engines = services_of(request).engines.items()
+    is_ready = all(engine.state().takes_calls for _, engine in engines)
+    return JSONResponse({"models": _states(request)}, status_code=200 if is_ready else 503)
 
 
 def _states(request: Request) -> dict[str, dict[str, object]]:
@@ -23,6 +23,8 @@ def _states(request: Request) -> dict[str, dict[str, object]]:
     for model_id, engine in services_of(request).engines.items():
         state = engine.state()
         states[model_id] = {"status": state.status, "running": engine.running()}
+        if state.waiting is not None:
+            states[model_id]["waiting"] = state.waiting
         if state.reason:
             states[model_id]["reason"] = state.reason
     return states

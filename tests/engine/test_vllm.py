@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EngineDead
-from engine.protocol import GenerationRequest
-from engine.vllm_engine import VllmEngine
+from engine.errors import EngineDead, EngineNotReady
+from engine.protocol import EngineState, GenerationRequest
+from engine.vllm_engine import SHUTDOWN_TIMEOUT, VllmEngine
 from engine.vllm_options import explain_unknown_option, known_options
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -59,6 +59,110 @@ def test_closing_an_engine_whose_load_still_waits_for_a_thread_comes_to_an_end()
 
     with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
         assert pool.submit(asyncio.run, scenario()).result(timeout=10) == "cold"
+
+
+class StandInLlm:
+    """vLLM's `AsyncLLM` as far as sleep is concerned, which no build for the CPU has."""
+
+    output_handler = None
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.errored = False
+        self.asked: list[Any] = []
+        self._fails = fails
+
+    async def sleep(self, level: int) -> None:
+        self._ask("sleep", level)
+
+    async def wake_up(self) -> None:
+        self._ask("wake_up")
+
+    def shutdown(self, timeout: float) -> None:
+        self.asked.append(("shutdown", timeout))
+
+    def _ask(self, *what: Any) -> None:
+        self.asked.append(what)
+        if self._fails:
+            raise RuntimeError("no")
+
+
+SHUTDOWN = ("shutdown", SHUTDOWN_TIMEOUT)
+
+
+def ready_engine(llm: StandInLlm, **options: Any) -> VllmEngine:
+    engine = engine_with("/nowhere/at-all", **options)
+    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
+    return engine
+
+
+async def test_one_with_sleep_mode_sleeps_and_wakes() -> None:
+    llm = StandInLlm()
+    engine = ready_engine(llm, enable_sleep_mode=True)
+    await engine.release()
+
+    assert engine.state().status == "asleep"
+    with pytest.raises(EngineNotReady, match="asleep"):
+        engine.tokenizer()
+    await engine.start()
+    assert engine.state().status == "ready"
+    assert llm.asked == [("sleep", 1), ("wake_up",)]
+    await engine.release()
+    await engine.close()
+    assert llm.asked[2:] == [("sleep", 1), SHUTDOWN]
+    assert engine.state().status == "cold"
+
+
+async def test_one_without_sleep_mode_is_closed() -> None:
+    llm = StandInLlm()
+    engine = ready_engine(llm)
+    await engine.release()
+
+    assert engine.state().status == "cold"
+    assert llm.asked == [SHUTDOWN]
+
+
+async def test_one_that_does_not_fall_asleep_is_closed() -> None:
+    llm = StandInLlm(fails=True)
+    engine = ready_engine(llm, enable_sleep_mode=True)
+    await engine.release()
+
+    assert engine.state().status == "cold"
+    assert llm.asked == [("sleep", 1), SHUTDOWN]
+
+
+async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
+    llm = StandInLlm()
+    engine = ready_engine(llm, enable_sleep_mode=True)
+    await engine.release()
+    setattr(llm, "_fails", True)  # noqa: B010 - from now on
+    await engine.start()
+
+    assert engine.state() == EngineState("failed", "RuntimeError: no")
+    assert llm.asked[2:] == [SHUTDOWN]
+
+
+async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:
+    llm = StandInLlm()
+    engine = ready_engine(llm, enable_sleep_mode=True)
+    await engine.release()
+    llm.errored = True
+    await engine.start()
+
+    assert llm.asked[1:] == [SHUTDOWN]
+    assert "/nowhere/at-all" in (engine.state().reason or "")  # the new load's
+
+
+async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
+    engine = engine_with("/nowhere/at-all")
+    missing = VllmEngine(
+        weights=lambda: "/nowhere/at-all", tokenizer="tekken", context_length=8, options={}
+    )
+
+    assert engine.read_tokenizer() is engine.read_tokenizer()
+    assert engine.state().status == "cold"
+    with pytest.raises(EngineDead, match="/nowhere/at-all"):
+        missing.read_tokenizer()
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:

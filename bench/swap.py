@@ -1,0 +1,106 @@
+"""What it takes to answer with a model that is not loaded: two models in the memory of one.
+
+usage: python bench/swap.py [--rounds N]
+Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model and asks them
+in turns for one token, each twice: the first call waits until the other model is closed and its own
+is loaded, the second finds it loaded. Writes bench/results/swap.json, and a sentence into
+docs/serving.md.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+RESULT = Path(__file__).parent / "results" / "swap.json"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "serving.md"
+BEGIN, END = "<!-- bench/swap.py -->", "<!-- end -->"
+
+COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
+MODELS = ("mistral.mistral-7b-instruct-v0:2", "mistral.mixtral-8x7b-instruct-v0:1")
+BODY = json.dumps({"prompt": "turn left", "max_tokens": 1, "temperature": 0})
+NOT_YET = 429  # the load took longer than a call waits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    swaps, awake = [], []
+    with TemporaryDirectory() as cache, started(cache) as port:
+        for model in MODELS:  # makes the checkpoints, and files are in the kernel's memory then
+            ask(port, model)
+        for number in range(rounds):
+            model = MODELS[number % 2]
+            swaps.append(ask(port, model))
+            awake.append(ask(port, model))
+            print(f"swap {swaps[-1]:.1f} s, then {awake[-1]:.3f} s", flush=True)
+    write(swaps, awake)
+
+
+@contextmanager
+def started(cache: str) -> Iterator[int]:
+    """The port of the service."""
+    flags = ["--max-loaded-models", "1", "--cache-dir", cache]
+    flags += [part for model in MODELS for part in ("--model", model)]
+    process = subprocess.Popen([*COMMAND, *flags], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr
+        found = re.search(r"http://[\d.]+:(\d+)", process.stderr.readline())
+        assert found, "the server did not say where it listens"
+        yield int(found[1])
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def ask(port: int, model: str) -> float:
+    """Seconds until the whole answer, asked again as long as the model is not ready."""
+    began = time.perf_counter()
+    status = NOT_YET
+    while status == NOT_YET:
+        connection = HTTPConnection("127.0.0.1", port)
+        connection.request("POST", f"/model/{model.replace(':', '%3A')}/invoke", BODY)
+        response = connection.getresponse()
+        body, status = response.read(), response.status
+        connection.close()
+    assert status == 200, body
+    return time.perf_counter() - began
+
+
+def write(swaps: list[float], awake: list[float]) -> None:
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) or ["unknown"]
+    about = {"machine": names[0], "cores": os.cpu_count(), "models": MODELS}
+    RESULT.write_text(json.dumps({**about, "swaps": swaps, "awake": awake}, indent=1) + "\n")
+    DOCUMENT.write_text(with_sentence(DOCUMENT.read_text()))
+
+
+def with_sentence(document: str) -> str:
+    """The document with the results between its marks."""
+    before, _, rest = document.partition(BEGIN)
+    written = sentence(json.loads(RESULT.read_text()))
+    return f"{before}{BEGIN}\n{written}\n{END}{rest.partition(END)[2]}"
+
+
+def sentence(result: dict[str, Any]) -> str:
+    swaps, awake = result["swaps"], result["awake"]
+    machine = f"{result['machine']}, {result['cores']} cores, no GPU"
+    return (
+        f"On {machine}, a call for which one demo checkpoint is closed and\nanother loaded is"
+        f" answered after {median(swaps):.1f} s (median of {len(swaps)}, {min(swaps):.1f} to"
+        f" {max(swaps):.1f} s), the next call\nof the same model after {median(awake):.3f} s."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Engines that load when they are called, more of them than are awake at once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from itertools import count
+from time import monotonic
+
+from engine.errors import EngineBusy, EngineDead, EngineError, EngineNotReady
+from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, Swappable
+from engine.tokenizer import Tokenizer
+from engine.turns import Call, Guest, Pace, choose_swap, is_open, next_change
+
+log = logging.getLogger(__name__)
+
+RETRY = 15.0  # seconds until an engine that failed to load is tried again by whoever calls it
+
+
+class Places:
+    """At most `most` engines are awake at once; `clock` gives seconds.
+
+    A call of an engine that is not awake waits, and the engine takes the place of the one that
+    answers nobody and was used least recently. `engine.turns` says whose turn it is.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        pace: Pace = Pace(),  # noqa: B008 - it is frozen
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._most = most
+        self._pace = pace
+        self._clock = clock
+        self._guests: list[Guest] = []
+        self._tickets = count(1)
+        self._swaps: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._end: asyncio.Task[None] | None = None
+
+    def add(self, engine: Swappable, name: str, limits: Limits) -> "OnDemandEngine":
+        """The engine as its callers see it; `name` is for the log."""
+        guest = Guest(engine=engine, name=name, limits=limits)
+        self._guests.append(guest)
+        return OnDemandEngine(guest, self)
+
+    async def enter(self, guest: Guest) -> None:
+        """Wait until a call of this engine may begin; `leave` is to follow.
+
+        Raises `EngineBusy`, `EngineNotReady` at the deadline, `EngineDead` with the reason.
+        """
+        if self._end:
+            raise EngineNotReady("the service ends")
+        if self.has_failed(guest):
+            raise EngineDead(guest.failure)
+        if is_open(guest, self._guests, self._clock(), self._pace):
+            guest.running += 1
+            return
+        if len(guest.queue) >= guest.limits.queue:
+            raise EngineBusy(f"{guest.limits.queue} calls wait for {guest.name} already")
+        if problem := await self._wait(guest):
+            raise problem
+
+    def leave(self, guest: Guest) -> None:
+        guest.running -= 1
+        guest.used = self._clock()
+        self.step()
+
+    def has_failed(self, guest: Guest) -> bool:
+        """Whether its last load failed, and not so long ago that the next call tries again."""
+        return guest.failure is not None and self._clock() - guest.failed_at < RETRY
+
+    async def close(self) -> None:
+        """Close all engines; whoever waits is answered `EngineNotReady`."""
+        self._end = self._end or asyncio.create_task(self._close())
+        await self._end
+
+    def step(self) -> None:
+        """Do all that can be done now. Called after every change."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._end:
+            return
+        now = self._clock()
+        while swap := choose_swap(self._guests, self._most, now, self._pace):
+            swap.guest.stage = "waking"
+            if swap.victim:
+                swap.victim.stage = "leaving"
+            task = asyncio.create_task(self._swap(swap.guest, swap.victim))
+            self._swaps.add(task)
+            task.add_done_callback(self._swaps.discard)
+        for guest in self._guests:
+            if guest.queue and is_open(guest, self._guests, now, self._pace):
+                guest.running += _answer(guest, lambda: None)
+        change = next_change(self._guests, now, self._pace)
+        if change is not None:
+            self._timer = asyncio.get_running_loop().call_later(change - now, self.step)
+
+    async def _wait(self, guest: Guest) -> EngineError | None:
+        """What a call is answered instead of being let in, once it is its turn."""
+        call: Call = asyncio.get_running_loop().create_future()
+        guest.queue.append(call)
+        if guest.ticket is None:
+            guest.ticket = next(self._tickets)
+        self.step()
+        try:
+            async with asyncio.timeout(guest.limits.load_seconds):
+                return await call
+        except TimeoutError:
+            # It stays wanted, so that it is there when the client comes again.
+            self._forget(guest, call)
+            raise EngineNotReady(f"{guest.name} did not wake in time") from None
+        except asyncio.CancelledError:
+            self._forget(guest, call)
+            if not guest.queue:
+                guest.ticket = None
+            self.step()
+            raise
+
+    def _forget(self, guest: Guest, call: Call) -> None:
+        if call in guest.queue:
+            guest.queue.remove(call)
+        elif not call.cancelled() and call.result() is None:  # let in as it left
+            self.leave(guest)
+
+    async def _swap(self, guest: Guest, victim: Guest | None) -> None:
+        began = self._clock()
+        log.info("waking %s, %d calls wait", guest.name, len(guest.queue))
+        left = await self._put_away(victim) if victim else ""
+        failure = await _start(guest)
+        now = self._clock()
+        guest.failure = failure
+        if failure is None:
+            log.info("%s%s awake after %.1f s", left, guest.name, now - began)
+            guest.stage, guest.awoke, guest.used = "awake", now, None
+            if not guest.queue:  # whoever called comes again
+                guest.ticket = None
+        else:
+            log.error("%s%s failed after %.1f s: %s", left, guest.name, now - began, failure)
+            guest.stage, guest.failed_at = "away", now
+            _answer(guest, lambda: EngineDead(failure))
+        self.step()
+
+    async def _put_away(self, victim: Guest) -> str:
+        """How it ended, for the log."""
+        idle = self._clock() - (victim.awoke if victim.used is None else victim.used)
+        try:
+            await victim.engine.release()
+        except Exception:
+            log.exception("%s did not close", victim.name)
+        victim.stage = "away"
+        self.step()
+        state = "asleep" if victim.engine.state().status == "asleep" else "closed"
+        return f"{victim.name} {state}, idle for {idle:.1f} s; "
+
+    async def _close(self) -> None:
+        for swap in self._swaps:
+            swap.cancel()
+        await asyncio.gather(*self._swaps, return_exceptions=True)
+        for guest in self._guests:
+            _answer(guest, lambda: EngineNotReady("the service ends"))
+        await asyncio.gather(*(guest.engine.close() for guest in self._guests))
+
+
+class OnDemandEngine:
+    """One engine of `Places`, for its callers: the first call loads it.
+
+    Its tokenizer is there before. What is refused before it begins wakes nobody.
+    """
+
+    def __init__(self, guest: Guest, places: Places) -> None:
+        self.name = guest.engine.name
+        self._guest = guest
+        self._places = places
+
+    async def start(self) -> None:
+        """Does nothing: calls do."""
+
+    def state(self) -> EngineState:
+        guest, inner = self._guest, self._guest.engine.state()
+        waiting = len(guest.queue)
+        if guest.stage == "waking":
+            return EngineState("loading", waiting=waiting)
+        if self._places.has_failed(guest):
+            return EngineState("failed", guest.failure, waiting)
+        if inner.status == "failed":  # the next call tries again
+            return EngineState("cold", inner.reason, waiting)
+        return EngineState(inner.status, waiting=waiting)
+
+    def running(self) -> int:
+        return self._guest.running
+
+    def tokenizer(self) -> Tokenizer:
+        return self._guest.engine.read_tokenizer()
+
+    async def generate(self, request: GenerationRequest) -> Deltas:
+        engine = self._guest.engine
+        engine.check(request)
+        await self._places.enter(self._guest)
+        try:
+            async with aclosing(engine.generate(request)) as deltas:
+                async for batch in deltas:
+                    yield batch
+        finally:
+            self._places.leave(self._guest)
+
+    async def close(self) -> None:
+        """Closes all that share the places."""
+        await self._places.close()
+
+
+async def _start(guest: Guest) -> str | None:
+    """Why it failed, if it did."""
+    try:
+        await guest.engine.start()
+    except Exception as error:  # else its callers would wait for ever, and its place be lost
+        log.exception("%s did not start", guest.name)
+        return f"{type(error).__name__}: {error}"
+    state = guest.engine.state()
+    return None if state.status == "ready" else state.reason or f"it is {state.status}"
+
+
+def _answer(guest: Guest, answer: Callable[[], EngineError | None]) -> int:
+    """Answer all who wait for it, each with an error of its own; how many there are."""
+    there = [call for call in guest.queue if not call.done()]  # others have just left
+    for call in there:
+        call.set_result(answer())
+    guest.queue.clear()
+    guest.ticket = None
+    return len(there)

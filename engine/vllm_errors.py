@@ -1,0 +1,23 @@
+"""What vLLM raises, as our errors or as a reason for operators."""
+
+from engine.errors import ChatRefused, EngineDead, EngineError, RequestRefused, SchemaRefused
+from engine.protocol import GenerationRequest
+
+
+def to_engine_error(error: Exception, request: GenerationRequest) -> EngineError:
+    """VLLM's errors as ours: the core's death, or a word about what the request asks for."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    if isinstance(error, EngineDeadError):
+        return EngineDead(str(error))
+    if request.images:
+        return ChatRefused(str(error) or "The model can't read an image.")
+    return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))
+
+
+def explain(error: Exception) -> str:
+    """Why a load failed, in one line for operators."""
+    reason = f"{type(error).__name__}: {error}"
+    if "See root cause above" in reason:  # above is in the log, not where this line is read
+        reason += " (vLLM's engine core did not start; the log of this process says why)"
+    return reason
