@@ -48,6 +48,7 @@ class VllmCores:
         self._count = front_ends
         self._manager: Any = None
         self._coordinator: Any = None
+        self._is_started = False
 
     def start(self) -> list[FrontEnd]:
         """Returns once the weights are loaded. Raises `EngineDead`."""
@@ -75,6 +76,7 @@ class VllmCores:
             is_tuple = isinstance(launch, tuple)
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
+        self._is_started = True
         coordinator = self._coordinator
         stats = coordinator.get_stats_publish_address() if coordinator else None
         pairs = zip(addresses.inputs, addresses.outputs, strict=True)
@@ -82,7 +84,7 @@ class VllmCores:
 
     def sentinels(self) -> list[Any]:
         """To wait for: one of them is ready when a core has ended. Empty before the start."""
-        return list(self._manager.sentinels()) if self._manager else []
+        return list(self._manager.sentinels()) if self._is_started else []
 
     def close(self) -> None:
         for part in (self._manager, self._coordinator):

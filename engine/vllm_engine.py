@@ -130,6 +130,38 @@ class VllmEngine:
         except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
             raise to_engine_error(error, request) from error
 
+    @asynccontextmanager
+    async def _answer(self, request: GenerationRequest) -> AsyncIterator[Answer]:
+        """What the engine core generates for it, which is given up at the end."""
+        from vllm.exceptions import VLLMValidationError
+        from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        known = (EngineDeadError, VLLMValidationError)
+        llm = self._llm
+        assert llm is not None
+        ids = list(request.prompt)
+        # Tokens alone are as vLLM wants them; what has images in it goes to a thread first. A model
+        # that takes text only refuses the key itself.
+        prompt: Any = tokens_input(ids)
+        if request.images:
+            images = {"image": list(request.images)}
+            prompt = {"prompt_token_ids": ids, "multi_modal_data": images}
+        request_id = request.request_id
+        try:
+            queue: Any = await llm.add_request(request_id, prompt, self._sampling_params(request))
+        except BaseException as error:
+            await llm.abort(request_id)  # it may be there already
+            if not isinstance(error, Exception) or isinstance(error, known):
+                raise
+            raise EngineGenerateError from error  # as AsyncLLM.generate does
+        answer: Answer = queue.answer
+        try:
+            yield answer
+        finally:
+            if not answer.is_over:
+                await llm.abort(queue.request_id, internal=True)
+
     async def release(self) -> None:
         if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
             await self.close()
@@ -154,33 +186,6 @@ class VllmEngine:
             self._state = EngineState("failed", explain(error))
         else:
             self._state = EngineState("ready")
-
-    @asynccontextmanager
-    async def _answer(self, request: GenerationRequest) -> AsyncIterator[Answer]:
-        """What the engine core generates for it, which is given up at the end."""
-        from vllm.exceptions import VLLMValidationError
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
-        known = (EngineDeadError, VLLMValidationError)
-        llm = self._llm
-        assert llm is not None
-        prompt: dict[str, Any] = {"prompt_token_ids": list(request.prompt)}
-        if request.images:  # a model that takes text only refuses the key itself
-            prompt["multi_modal_data"] = {"image": list(request.images)}
-        request_id = request.request_id
-        try:
-            queue: Any = await llm.add_request(request_id, prompt, self._sampling_params(request))
-        except BaseException as error:
-            await llm.abort(request_id)  # it may be there already
-            if not isinstance(error, Exception) or isinstance(error, known):
-                raise
-            raise EngineGenerateError from error  # as AsyncLLM.generate does
-        answer: Answer = queue.answer
-        try:
-            yield answer
-        finally:
-            if not answer.is_over:
-                await llm.abort(queue.request_id, internal=True)
 
     async def close(self) -> None:
         if self._state.status == "loading":
@@ -281,4 +286,5 @@ class VllmEngine:
             stop_token_ids=[self.tokenizer().eos],
             output_kind=RequestOutputKind.DELTA,
             structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
+            skip_clone=True,  # nobody else has it
         )

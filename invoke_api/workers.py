@@ -178,6 +178,8 @@ class Team:
             worker.process.kill()
         for cores, _ in self._cores.values():
             cores.close()
+        for core in multiprocessing.active_children():  # of those that have yet to start
+            core.kill()
         log.info("stopped")
 
 
