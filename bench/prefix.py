@@ -78,9 +78,7 @@ def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str
 def with_options(checkpoint: Checkpoint, folder: Path, more: Mapping[str, Any]) -> Checkpoint:
     """The same, with further engine arguments: served by a registry, as --demo takes none."""
     options = {**checkpoint.options, **more}
-    path = write_registry(
-        folder, checkpoint.model_id, checkpoint.folder, options, tokenizer="v3"
-    )
+    path = write_registry(folder, checkpoint.model_id, checkpoint.folder, options, tokenizer="v3")
     return replace(checkpoint, serve=("--registry", str(path)))
 
 

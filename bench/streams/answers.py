@@ -86,9 +86,13 @@ COMPLETIONS = {  # by whether they are streamed; the chunk with the usage has no
 }
 
 
-async def ask(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
+async def ask_numbered(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
+    return await ask(port, kind, batch, make_prompt(batch.words, number))
+
+
+async def ask(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:
     """One request from its connection to its last byte. Whatever fails is in the sample."""
-    body = json.dumps(kind.body(make_prompt(batch.words, number), batch.tokens)).encode()
+    body = json.dumps(kind.body(prompt, batch.tokens)).encode()
     head = (
         f"POST {kind.path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
