@@ -117,8 +117,8 @@ def with_table(document: str) -> str:
 def section(result: Mapping[str, Any]) -> str:
     about = (
         f"{in_words(result['machine'])}; {result['checkpoint']}; a shared prompt of"
-        f" {result['shared']} tokens; time to first token, medians of {result['rounds']} rounds with"
-        f" {result['later']} later requests each:"
+        f" {result['shared']} tokens; time to first token, medians of {result['rounds']} rounds"
+        f" with {result['later']} later requests each:"
     )
     return f"{about}\n\n{markdown(COLUMNS, result['rows'])}"
 
