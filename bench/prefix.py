@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.streams.answers import Kind, ask_with, invoke_kinds
+from bench.streams.answers import Kind, ask, invoke_kinds
 from bench.streams.batch import Batch
 from bench.streams.checkpoints import Checkpoint, demo_checkpoint, write_registry
 from bench.streams.documents import filled
@@ -58,13 +58,12 @@ def main() -> None:
 def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str, Any]]:
     """Medians of the rounds, in seconds to the first token."""
     with ExitStack() as stack:
-        ports: dict[str, int] = {}
-        pids: set[int] = set()
+        ports, pids = {}, []
         for number, (mode, options) in enumerate(MODES.items()):
             (own := folder / str(number)).mkdir()
             checkpoint = with_options(demo_checkpoint(folder), own, options)
             ports[mode], pid = stack.enter_context(serving_invoke_api(checkpoint, own))
-            pids.add(pid)
+            pids.append(pid)
         kind = invoke_kinds(checkpoint.model_id)["InvokeModelWithResponseStream"]
         firsts: dict[str, list[list[float]]] = {mode: [] for mode in MODES}
         for number in range(rounds + 1):
@@ -88,7 +87,7 @@ async def ask_in_turn(port: int, kind: Kind, shared: str, later: int) -> list[fl
     batch = Batch(users=1, words=0, tokens=TOKENS, timeout=60)
     firsts = []
     for question in range(later + 1):
-        sample = await ask_with(port, kind, batch, f"{shared} question {question}{LAST}")
+        sample = await ask(port, kind, batch, f"{shared} question {question}{LAST}")
         if sample.failure:
             raise RuntimeError(f"a request failed: {sample.failure}")
         firsts.append(sample.arrivals[0])

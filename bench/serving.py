@@ -59,6 +59,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--weights", choices=["demo", "dummy"], default="demo")
     parser.add_argument("--model", choices=list(MODELS), help="the network of dummy weights")
     parser.add_argument("--tensor-parallel", type=int, default=1, help="GPUs of dummy weights")
+    parser.add_argument("--layers", type=int, help="of dummy weights: fewer, to try it out")
     parser.add_argument("--draw", action="store_true", help="only draw what is there already")
     given = parser.parse_args()
     if (given.weights == "dummy") != (given.model is not None):
@@ -85,11 +86,12 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
     seconds = 60 * (given.minutes or (inf if given.full else MINUTES))
     measuring = Measuring(plan.pairs, given.tokens, given.timeout, given.rounds, seconds, say)
     measuring.run(checkpoint, folder, alone=given.weights == "dummy")
-    name = "serving" if given.model is None else f"serving-{given.model}-{slug(about)}"
+    name = to_name(given, slug(about))
     return name, {
         "machine": about,
         "checkpoint": checkpoint.name,
         "model": given.model,
+        "layers": given.layers,
         "tensor_parallel": given.tensor_parallel,
         "tokens": given.tokens,
         "timeout": given.timeout,
@@ -99,6 +101,13 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
     }
 
 
+def to_name(given: argparse.Namespace, card: str) -> str:
+    """Of the result's file, by what was measured."""
+    parts = [given.model, card, f"x{given.tensor_parallel}" if given.tensor_parallel > 1 else ""]
+    parts += [f"{given.layers}-layers" if given.layers else ""]
+    return "-".join(["serving", *filter(None, parts if given.model else [])])
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 
@@ -106,7 +115,7 @@ def say(text: str) -> None:
 def open_checkpoint(given: argparse.Namespace, folder: Path) -> Checkpoint:
     if given.model is None:
         return demo_checkpoint(folder)
-    return dummy_checkpoint(folder, given.model, given.tensor_parallel)
+    return dummy_checkpoint(folder, given.model, given.tensor_parallel, given.layers)
 
 
 def measure_load(
@@ -156,7 +165,11 @@ def section(results: dict[str, dict[str, Any]]) -> str:
         ]
         rest = f"All rows: [{name}.md](../bench/results/{name}.md).\n"
         parts += [short_table(result), rest, *pictures]
-    same = [result for result in results.values() if result["model"] == "mistral-7b"]
+    same = [
+        result
+        for result in results.values()
+        if result["model"] == "mistral-7b" and not result["layers"]
+    ]
     parts += [SOURCE + ("" if same else NOT_YET) + "\n", published_table(same)]
     return "\n".join(parts)
 

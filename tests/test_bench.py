@@ -1,12 +1,28 @@
-"""The benchmarks' own inputs: what they measure must be good requests."""
+"""The benchmarks' own inputs, and the pure parts of what they say."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench import prefix, serving, swap
 from bench.checks import checks
-from bench.streams.batch import Drive, Sample
-from bench.streams.figures import Turn, to_figures, to_row
+from bench.streams import plots
+from bench.streams.answers import COMPLETIONS, Kind, invoke_kinds, judge, length
+from bench.streams.batch import Batch, Drive, Sample
+from bench.streams.checkpoints import MODELS, dummy_checkpoint
+from bench.streams.documents import filled
+from bench.streams.figures import Turn, quantile, to_figures, to_row
 from bench.streams.plan import to_plan
+from bench.streams.prompts import OVERHEAD, make_prompt
+from bench.streams.published import published_table
+from bench.streams.servers import BESIDE, OURS, to_flags
+from bench.streams.tables import COLUMNS, full_table, left_out, markdown
+from engine.tokenizer import load_tokenizer
+from invoke_api.registry import load_registry
 
 CHECKS = dict(checks())
 
@@ -16,56 +32,202 @@ def test_what_is_measured_passes_its_check(name: str) -> None:
     assert CHECKS[name]() is not None
 
 
-def test_the_document_has_the_table_of_the_last_run() -> None:
-    document = serving.DOCUMENT.read_text()
+@pytest.mark.parametrize(
+    ("document", "with_table"),
+    [(serving.DOCUMENT, serving.with_table), (prefix.DOCUMENT, prefix.with_table)],
+    ids=["serving", "prefix"],
+)
+def test_the_document_has_the_table_of_the_last_run(
+    document: Path, with_table: Callable[[str], str]
+) -> None:
+    text = document.read_text()
 
-    assert serving.with_table(document) == document
-    assert document.count("| Invoke API, stream |") >= 3
+    assert with_table(text) == text
 
 
-def test_the_document_has_what_the_prefix_cache_saved_in_the_last_run() -> None:
-    document = prefix.DOCUMENT.read_text()
+def test_the_document_compares_all_five_ways() -> None:
+    text = serving.DOCUMENT.read_text()
 
-    assert prefix.with_table(document) == document
+    assert all(text.count(f"| {name} |") >= 3 for name in BESIDE)
+
+
+def test_what_the_document_links_to_is_there() -> None:
+    results = serving.load_results()
+
+    for name, result in results.items():
+        assert (serving.RESULTS / f"{name}.md").read_text() == full_table(result)
+        for plot in plots.PLOTS:
+            drawn = (serving.RESULTS / plots.file_name(name, plot)).read_text()
+            assert plots.digest(result["rows"]) in drawn
+
+
+@pytest.mark.parametrize("tokenizer", ["v1", "v1-in-v3"])
+@pytest.mark.parametrize("tokens", [OVERHEAD, 128, 6_400])
+def test_a_prompt_has_as_many_tokens_as_are_asked_for(tokenizer: str, tokens: int) -> None:
+    encode = load_tokenizer(tokenizer).encode
+
+    assert [len(encode(make_prompt(tokens, number))) for number in (0, 123_456)] == [tokens] * 2
+
+
+def test_no_prompt_is_too_short_for_its_number() -> None:
+    with pytest.raises(ValueError, match="at least 10 tokens, not 9"):
+        make_prompt(9, 0)
+
+
+def test_no_two_requests_of_a_turn_have_the_same_prompt() -> None:
+    batch = Batch(users=3, words=128, tokens=8, timeout=1, first=1_000)
+
+    numbers = [number for user in range(batch.users) for number in batch.numbers(user)]
+
+    assert numbers == list(range(1_000, 1_000 + batch.requests))
+    assert batch.requests == 6
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nX-Amzn-Bedrock-Input-Token-Count: 3\r\n"
+HEAD += b"x-amzn-bedrock-output-token-count: 2\r\n\r\n"
+USAGE = b'{"usage": {"prompt_tokens": 3, "completion_tokens": 2}}'
+
+
+def chunk(body: dict[str, Any]) -> bytes:
+    return b'{"bytes":"' + b64encode(json.dumps(body).encode()) + b'","p":"abc"}'
+
+
+METRICS = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 2}}
+KINDS = invoke_kinds("a:0")
+STREAM, WHOLE = KINDS["InvokeModelWithResponseStream"], KINDS["InvokeModel"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "judged"),
+    [
+        (STREAM, HEAD + chunk({}) + chunk(METRICS), (3, 2, None)),
+        (STREAM, HEAD + chunk({}), (0, 0, "broken off")),
+        (STREAM, b"HTTP/1.1 429 Too Many Requests\r\n\r\n{}", (0, 0, "status 429")),
+        (WHOLE, HEAD, (3, 2, None)),
+        (COMPLETIONS[True], HEAD + USAGE, (3, 2, None)),
+        (COMPLETIONS[False], HEAD, (0, 0, "broken off")),
+    ],
+)
+def test_an_answer_is_judged(
+    kind: Kind, answer: bytes, judged: tuple[int, int, str | None]
+) -> None:
+    assert judge(answer, kind, tokens=2) == judged
+
+
+def test_an_answer_of_another_length_has_failed() -> None:
+    assert judge(HEAD, WHOLE, tokens=5)[2] == "of another length"
+
+
+def test_an_answer_is_as_long_as_its_head_says() -> None:
+    assert length(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab") == 43
+    assert length(b"HTTP/1.1 200 OK\r\n\r\n") is None
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert quantile([float(number) for number in range(1, 201)], 0.99) == 198.0
+    assert quantile([5.0], 0.99) == 5.0
+    assert quantile([], 0.5) is None
+
+
+GOOD = Sample([0.1, 0.3], took=0.3, prompt_tokens=128, tokens=2)
+LATE = Sample([0.1], took=60.0, failure="timed out")
+
+
+def turn(*samples: Sample) -> Turn:
+    return Turn(Drive(list(samples), seconds=2.0, own=0.5), 0.002, 10, 20)
+
+
+def test_the_figures_are_those_of_good_answers() -> None:
+    figures = to_figures(turn(GOOD, GOOD))
+
+    assert figures.tokens_per_second == 2.0
+    assert figures.requests_per_second == 1.0
+    assert figures.first_p99 == 0.1
+    assert figures.between_p50 == pytest.approx(0.2)
+    assert figures.cpu_per_token == pytest.approx(500.0)
+    assert figures.generator_share == 0.25
+
+
+def test_what_failed_is_counted_and_not_averaged_in() -> None:
+    row = to_row([turn(GOOD, LATE)], [turn(GOOD, GOOD)])
+
+    assert row["failed"] == {"timed out": 1}
+    assert row["answer_p99"] == 0.3
+    assert row["cpu_per_token"] is row["cpu_ratio"] is None
+    assert row["speed_ratio"] == 0.5
+
+
+def test_where_all_failed_there_are_no_figures() -> None:
+    row = {"server": OURS, "words": 128, "users": 2, **to_row([turn(LATE, LATE)], [turn(LATE)])}
+
+    cells = markdown(COLUMNS, [row]).splitlines()[-1]
+
+    expected = ["-", "-", "-", "-", "-", "-", "-", "0", "0", "2 of 2: 2 timed out"]
+    assert cells == f"| {OURS} | 128 | 2 | {' | '.join(expected)} |"
+
+
+def test_what_is_left_out_is_said() -> None:
+    plan = to_plan([1, 4, 8], [128, 6_400, 40_000], 128, context=32_768, most_read=16_384)
+
+    assert plan.pairs == [(128, 1), (128, 4), (128, 8), (6_400, 1)]
+    much, long = left_out(plan.left_out)
+    why = "over 16384 tokens of prompts in a turn; --full measures it"
+    assert much == f"Left out: 6400 words at 4, 8 users ({why})."
+    assert long == "Left out: 40000 words at 1, 4, 8 users (the context is 32768 tokens)."
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    row = {"server": OURS, "words": 128, "users": 128, "tokens_per_second": 5_000.4}
+    machine = {"gpus": ["A card"], "processor": "x"}
+    result = {"machine": machine, "tokens": 128, "rows": [{**row, "answer_p50": 3.2}]}
+
+    table = published_table([result])
+
+    assert "| 128 | 128 | 1030 | 88 | 5000 | 25 |" in table
+    assert "| 6400 | 16 | - | - | - | - |" in table
+
+
+def test_only_what_is_between_the_marks_is_filled() -> None:
+    document = "a\n<!-- x -->\nold\n<!-- end -->\nb\n<!-- y -->\n<!-- end -->\n"
+
+    assert filled(document, "x", "new\n") == document.replace("old", "new")
+    with pytest.raises(ValueError, match="no <!-- z -->"):
+        filled(document, "z", "new\n")
+
+
+def test_engine_arguments_become_flags() -> None:
+    options = {"enforce_eager": True, "enable_x": False, "max_model_len": 8, "limit": {"image": 2}}
+
+    flags = ["--enforce-eager", "--no-enable-x", "--max-model-len", "8", "--limit", '{"image": 2}']
+    assert to_flags(options) == flags
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_network_of_the_full_size_is_written_and_registered(name: str, tmp_path: Path) -> None:
+    checkpoint = dummy_checkpoint(tmp_path, name, tensor_parallel=2, layers=3)
+
+    config = json.loads((checkpoint.folder / "config.json").read_text())
+    model = load_registry(Path(checkpoint.serve[1])).models[checkpoint.model_id]
+    assert (config["hidden_size"], config["num_hidden_layers"]) == (4_096, 3)
+    assert model.weights == str(checkpoint.folder)
+    assert model.vllm["load_format"] == "dummy"
+    assert model.vllm["tensor_parallel_size"] == 2
+    assert checkpoint.name.endswith("dummy weights, 3 layers only")
+
+
+def test_the_same_figures_make_the_same_plots(tmp_path: Path) -> None:
+    result = serving.load_results()["serving"]
+
+    plots.draw(result, tmp_path, "one")
+    plots.draw(result, tmp_path, "two")
+
+    for plot in plots.PLOTS:
+        one, two = (tmp_path / plots.file_name(name, plot) for name in ("one", "two"))
+        assert one.read_text() == two.read_text()
 
 
 def test_the_document_has_the_swap_time_of_the_last_run() -> None:
     document = swap.DOCUMENT.read_text()
 
     assert swap.with_sentence(document) == document
-
-
-def test_what_is_not_measured_is_said_with_the_reason() -> None:
-    plan = to_plan([1, 8], [100, 2_000], 28, context=2_000, most_read=500)
-
-    assert plan.pairs == [(100, 1)]
-    assert [(each["words"], each["users"]) for each in plan.left_out] == [
-        (100, 8),
-        (2_000, 1),
-        (2_000, 8),
-    ]
-    assert "500 tokens" in str(plan.left_out[0]["why"])
-    assert "2000 tokens" in str(plan.left_out[1]["why"])
-
-
-def test_failures_are_counted_and_not_averaged_in() -> None:
-    good = Sample([0.1, 0.3, 0.4], 0.4, 8, 3, None)
-    late = Sample([5.0], 60.0, 8, 1, "timed out")
-    turn = Turn(Drive([good, good, late], 2.0, 0.5), 0.006, 10, 20)
-    figures = to_figures(turn)
-
-    assert figures.tokens_per_second == 3.0
-    assert figures.first_p50 == 0.1
-    assert figures.between_p99 == pytest.approx(0.2)
-    assert figures.generator_share == 0.25
-    assert figures.cpu_per_token is None
-    assert to_row([turn], [turn])["failed"] == {"timed out": 1}
-
-
-def test_a_ratio_is_of_the_same_round() -> None:
-    def turn(seconds: float) -> Turn:
-        return Turn(Drive([Sample([0.1], 0.1, 8, 10, None)], seconds, 0.0), 0.001, 0, 0)
-
-    row = to_row([turn(1.0), turn(2.0), turn(4.0)], [turn(2.0), turn(4.0), turn(4.0)])
-
-    assert row["speed_ratio"] == 2.0

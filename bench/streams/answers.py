@@ -86,12 +86,11 @@ COMPLETIONS = {  # by whether they are streamed; the chunk with the usage has no
 }
 
 
-async def ask(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
-    """One request with the prompt of this number, as `ask_with`."""
-    return await ask_with(port, kind, batch, make_prompt(batch.words, number))
+async def ask_numbered(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
+    return await ask(port, kind, batch, make_prompt(batch.words, number))
 
 
-async def ask_with(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:
+async def ask(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:
     """One request from its connection to its last byte. Whatever fails is in the sample."""
     body = json.dumps(kind.body(prompt, batch.tokens)).encode()
     head = (

@@ -101,16 +101,17 @@ MODELS = {  # by what --model takes
 
 
 def dummy_checkpoint(
-    cache: Path, name: str, tensor_parallel: int = 1, changes: Mapping[str, Any] | None = None
+    cache: Path, name: str, tensor_parallel: int = 1, layers: int | None = None
 ) -> Checkpoint:
     """A network of the full size, its weights drawn at random by vLLM as it starts.
 
-    `changes` to the configuration make a small one of it, for tests.
+    Fewer `layers` than the model has make one that a small machine can try.
     """
     model = MODELS[name]
     folder = cache / name
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({**model.config, **(changes or {})}, indent=1))
+    changes = {"num_hidden_layers": layers} if layers else {}
+    (folder / "config.json").write_text(json.dumps({**model.config, **changes}, indent=1))
     (folder / "generation_config.json").write_text("{}")
     shutil.copy(carried(MISTRAL["v1"].file), folder)
     context: int = model.config["max_position_embeddings"]
@@ -124,7 +125,7 @@ def dummy_checkpoint(
     }
     registry = write_registry(cache, model.model_id, folder, options, tokenizer="v1")
     return Checkpoint(
-        name=f"{model.title}, dummy weights",
+        name=f"{model.title}, dummy weights" + (f", {layers} layers only" if layers else ""),
         folder=folder,
         model_id=model.model_id,
         tokenizer="v1",

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter, process_time
 
-from bench.streams.answers import Kind, ask
+from bench.streams.answers import Kind, ask_numbered
 from bench.streams.batch import Batch, Drive, Driver, Sample
 
 
 def http_driver(port: int, kind: Kind) -> Driver:
     """Puts batches to a server on this port."""
-    return lambda batch: asyncio.run(drive(batch, partial(ask, port, kind)))
+    return lambda batch: asyncio.run(drive(batch, partial(ask_numbered, port, kind)))
 
 
 async def drive(batch: Batch, one: Callable[[Batch, int], Awaitable[Sample]]) -> Drive:

@@ -1,7 +1,9 @@
 """Plots of a result: one line a server, one panel a length of prompts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,11 @@ def file_name(stem: str, plot: Plot) -> str:
     return f"{stem}-{plot.name}.svg"
 
 
+def digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of the figures, which stands in their plots: a plot of other ones is found out."""
+    return sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
 def draw_plot(plot: Plot, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - an extra of its own
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -76,7 +83,8 @@ def draw_plot(plot: Plot, rows: Sequence[Mapping[str, Any]], path: Path) -> None
         panels[0].set_ylabel(plot.unit)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
+        about = {"Date": None, "Creator": None, "Description": digest(rows)}
+        figure.savefig(path, metadata=about)
 
 
 def draw_panel(panel: Any, plot: Plot, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ANN401 - matplotlib's Axes

@@ -36,17 +36,8 @@ BESIDE = {
 
 
 @contextmanager
-def invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
-    with serving_invoke_api(checkpoint, folder) as (port, pid):
-        yield [
-            Server(NAMES[operation], pid, http_driver(port, kind))
-            for operation, kind in invoke_kinds(checkpoint.model_id).items()
-        ]
-
-
-@contextmanager
 def serving_invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[int, int]]:
-    """Port and process."""
+    """The port of our service, ready, and the id of its process."""
     command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0"]
     command += [*checkpoint.serve, "--model", checkpoint.model_id]
     log = folder / "invoke-api.log"
@@ -54,6 +45,15 @@ def serving_invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[i
         port = wait_for_port(log, pid)
         wait_until_ready(f"http://127.0.0.1:{port}/_emulator/ready", log, pid)
         yield port, pid
+
+
+@contextmanager
+def invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
+    with serving_invoke_api(checkpoint, folder) as (port, pid):
+        yield [
+            Server(NAMES[operation], pid, http_driver(port, kind))
+            for operation, kind in invoke_kinds(checkpoint.model_id).items()
+        ]
 
 
 @contextmanager
