@@ -1,6 +1,8 @@
 """Processes that are started here: their output, their CPU time, their memory."""
 
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +25,12 @@ def running(command: list[str], environment: Mapping[str, str], log: Path) -> It
     """The id of this command's process, whose output goes to the log."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=ROOT,
+            start_new_session=True,
         )
     try:
         yield process.pid
@@ -34,6 +41,8 @@ def running(command: list[str], environment: Mapping[str, str], log: Path) -> It
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with suppress(ProcessLookupError):  # engine cores outlive who did not close them
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for_port(log: Path, pid: int) -> int:
