@@ -21,7 +21,7 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/hadolint Dockerfile
 
 bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes, swaps
-	@scripts/setup bench
+	@scripts/setup test
 	@.venv/bin/python bench/startup.py
 	@.venv/bin/python bench/checks.py
 	@.venv/bin/python bench/suite.py

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
 from engine.vllm_errors import explain
-from engine.vllm_options import engine_arguments, set_environment
+from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
-
-SHUTDOWN_TIMEOUT = 15.0  # seconds, as in vllm_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class VllmCores:
         )
         executor = Executor.get_class(config)
         with launch_core_engines(config, executor, False, addresses) as launch:  # noqa: FBT003 - vLLM's own
-            # A tuple up to vLLM 0.26.
+            # A tuple in vLLM 0.26, no more in 0.32.
             is_tuple = isinstance(launch, tuple)
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
@@ -105,6 +103,7 @@ class CoresElsewhere:
         self._on_open = on_open
         self._front_end: Future[FrontEnd] = Future()
         self._llm: AsyncLLM | None = None
+        self._is_lost = False
 
     def found(self, front_end: FrontEnd) -> None:
         with suppress(InvalidStateError):  # this process is ending
@@ -112,6 +111,7 @@ class CoresElsewhere:
 
     def lost(self, reason: str) -> None:
         """They did not start, or have ended: all calls end with `EngineDead`."""
+        self._is_lost = True
         if not self._front_end.done():
             self._front_end.set_exception(EngineDead(reason))
         elif self._llm:
@@ -133,6 +133,8 @@ class CoresElsewhere:
             client_count=self._count,
             client_index=self._index,
         )
+        if self._is_lost:  # while it was being made
+            _end(self._llm)
         self._on_open()
         return self._llm
 

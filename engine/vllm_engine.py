@@ -20,7 +20,7 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
-from engine.vllm_options import engine_arguments, set_environment
+from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
-SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
 class VllmEngine:

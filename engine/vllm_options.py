@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
+SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
 def set_environment(more: Mapping[str, str]) -> None:

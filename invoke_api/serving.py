@@ -40,6 +40,8 @@ from invoke_api.telemetry.invocation_log import open_log
 
 log = logging.getLogger(__name__)
 
+LISTENS = "Invoke API %s listens on %s"
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -60,9 +62,6 @@ def serve_alone(settings: Settings) -> None:
     url = to_url(listener, service.tls)
     asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
     log.info("stopped")
-
-
-LISTENS = "Invoke API %s listens on %s"
 
 
 async def run(

@@ -11,7 +11,7 @@ from typing import Any
 from bench.streams.servers import FLOOR, OURS, OURS_WHOLE, THEIRS, THEIRS_WHOLE
 
 MISSING = (
-    "matplotlib is not installed, so no plot is drawn: `scripts/setup bench` installs it, and"
+    "matplotlib is not installed, so no plot is drawn: `scripts/setup test` installs it, and"
     " `python bench/serving.py --draw` then draws the results that are there"
 )
 
@@ -68,7 +68,7 @@ def digest(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def draw_plot(plot: Plot, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - an extra of its own
+    import matplotlib as mpl  # noqa: PLC0415 - only tests and benchmarks have it
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     lengths = sorted({row["words"] for row in rows})

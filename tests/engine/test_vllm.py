@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
-from engine.vllm_engine import SHUTDOWN_TIMEOUT, VllmEngine
-from engine.vllm_options import explain_unknown_option, known_options
+from engine.vllm_engine import VllmEngine
+from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_unknown_option, known_options
 
 pytestmark = pytest.mark.filterwarnings("default")
 
