@@ -6,21 +6,21 @@ time. Here the ids are handed on as they are, and vLLM's own processor sees of e
 first step, for its bookkeeping, and the last, to forget it.
 """
 
-import asyncio
 from typing import Any
 
+from engine.waking import Waking
 
-class Answer:
+
+class Answer(Waking):
     """The tokens of one request, from the output handler to one task that takes them."""
 
-    __slots__ = ("_error", "_is_over", "_loop", "_tokens", "_waiter")
+    __slots__ = ("_error", "_is_over", "_tokens")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()  # not at each token: Python asks for its pid, too
+        super().__init__()
         self._tokens: list[int] = []
         self._is_over = False
         self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -30,16 +30,12 @@ class Answer:
     def push(self, tokens: list[int], *, is_over: bool) -> None:
         self._tokens += tokens
         self._is_over = is_over
-        self._wake()
+        self.ring()
 
     def fail(self, error: Exception) -> None:
         self._error = error
         self._is_over = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.ring()
 
     async def take(self) -> list[int]:
         """All that have come since the last call, one at least; none at the end.
@@ -47,8 +43,7 @@ class Answer:
         Raises what the engine has failed with.
         """
         while not self._tokens and not self._is_over:
-            self._waiter = self._loop.create_future()
-            await self._waiter
+            await self.wait()
         if self._error and not self._tokens:
             raise self._error
         tokens, self._tokens = self._tokens, []
@@ -109,5 +104,5 @@ class TokenOutputs:
         return aborted
 
     def propagate_error(self, error: Exception) -> None:
-        for answer in self._answers.values():
+        for answer in list(self._answers.values()):  # which may give up requests at once
             answer.fail(error)

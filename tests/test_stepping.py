@@ -1,7 +1,6 @@
 """Coroutines by hand: what is ready is taken at once, what waits is awaited like any other."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -79,31 +78,3 @@ async def test_a_timeout_inside_holds() -> None:
     step = begin(late())
     assert isinstance(step, Pending)
     assert await step == "late"
-
-
-async def test_what_waits_may_be_ended_instead() -> None:
-    log: list[str] = []
-    step = begin(slow(log))
-    assert isinstance(step, Pending)
-    await step.cancel()
-
-    assert log == ["cancelled"]
-
-
-async def test_a_generator_can_be_closed_after_its_step_was_ended() -> None:
-    closed = asyncio.Event()
-
-    async def numbers() -> AsyncGenerator[int, None]:
-        try:
-            await asyncio.Event().wait()
-            yield 1
-        finally:
-            closed.set()
-
-    made = numbers()
-    step = begin(anext(made))
-    assert isinstance(step, Pending)
-    await step.cancel()
-    await made.aclose()
-
-    assert closed.is_set()

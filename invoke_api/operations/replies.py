@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.operations.client import ClientLeft
 from invoke_api.operations.services import services_of
-from invoke_api.operations.stepping import Pending, begin
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
@@ -62,32 +61,10 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._rest) as rest:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            ready = [self._first]
-            try:
-                while True:
-                    step = begin(anext(rest, None))
-                    if isinstance(step, Pending):
-                        # What is there goes out before anything is waited for, in one write.
-                        try:
-                            ready = await _flush(send, ready)
-                        except BaseException:
-                            await step.cancel()
-                            raise
-                        frame = await step
-                    else:
-                        frame = step.value
-                    if frame is None:
-                        break
-                    ready.append(frame)
-            finally:
-                await _flush(send, ready)
+            await send({"type": "http.response.body", "body": self._first, "more_body": True})
+            async for frames in rest:
+                await send({"type": "http.response.body", "body": frames, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _flush(send: Send, ready: list[bytes]) -> list[bytes]:
-    if ready:
-        await send({"type": "http.response.body", "body": b"".join(ready), "more_body": True})
-    return []
 
 
 class CutReply(Response):

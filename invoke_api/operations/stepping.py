@@ -1,10 +1,11 @@
 """Coroutines driven by hand: what is ready is taken at once, without a task and without waiting."""
 
-from asyncio import CancelledError
+import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from engine.waking import Bell
 
 T = TypeVar("T")
 
@@ -17,37 +18,64 @@ class Done(Generic[T]):
 
 
 class Pending(Awaitable[T]):
-    """A coroutine that waits for something; to be awaited, once, in the task that began it."""
+    """A coroutine that waits for something; to be awaited, once, in the task that began it.
+
+    While it waits for a `Bell` the task sleeps, and the coroutine goes on in the midst of what
+    whoever rings is doing; so it must not ask there in which task it is.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], waits_for: Any) -> None:  # noqa: ANN401 - asyncio's
         self._coroutine = coroutine
         self._waits_for = waits_for
-        self._thrown: BaseException | None = None
-
-    async def cancel(self) -> None:
-        """Have it end, in place of awaiting it."""
-        self._thrown = CancelledError()
-        with suppress(CancelledError, StopAsyncIteration):
-            await self
+        self._ended: Done[T] | BaseException | None = None
+        self._sleep: asyncio.Future[None] | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
-        waits_for = self._waits_for
-        while True:
-            thrown, self._thrown = self._thrown, None
-            value = None
-            if thrown is None:
-                try:
-                    value = yield waits_for
-                except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's
-                    thrown = error
+        while self._ended is None:
             try:
-                if thrown is None:
-                    waits_for = self._coroutine.send(value)
-                else:
-                    waits_for = self._coroutine.throw(thrown)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
+                if isinstance(self._waits_for, Bell) and not self._waits_for.done():
+                    yield from self._listen(self._waits_for)
+                    continue
+                yield self._waits_for
+            except BaseException as error:  # a cancellation is the coroutine's, unless it is over
+                if self._ended is not None:
+                    raise
+                self._step(error)
+            else:
+                self._step()
+        if isinstance(self._ended, Done):
+            return self._ended.value
+        raise self._ended
+
+    def _listen(self, bell: Bell) -> Generator[Any, Any, None]:
+        """Sleep until it is over, or waits for something else."""
+        sleep = self._sleep = asyncio.get_running_loop().create_future()
+        bell.listener = self._go_on
+        try:
+            yield from sleep
+        finally:
+            bell.listener = None
+
+    def _go_on(self) -> None:
+        bell = self._waits_for
+        bell.listener = None  # it may ring again meanwhile
+        self._step()
+        if self._waits_for is bell:
+            bell.listener = self._go_on
+        elif self._sleep and not self._sleep.done():
+            self._sleep.set_result(None)
+
+    def _step(self, thrown: BaseException | None = None) -> None:
+        """As far as the coroutine gets, which is to its end or to what it waits for next."""
+        try:
+            if thrown is None:
+                self._waits_for = self._coroutine.send(None)
+            else:
+                self._waits_for = self._coroutine.throw(thrown)
+        except StopIteration as stop:
+            self._waits_for, self._ended = None, Done(stop.value)
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            self._waits_for, self._ended = None, error
 
 
 def begin(coroutine: Coroutine[Any, Any, T]) -> Done[T] | Pending[T]:

@@ -1,0 +1,44 @@
+"""How a coroutine that waits is woken: in asyncio's next round, or at once.
+
+asyncio makes a future for each wait and a round of its loop for each waking, which together cost as
+much as all else that is done for a token. Who steps a coroutine by hand can do without both.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from types import coroutine
+from typing import Any
+
+
+class Bell(asyncio.Future[None]):
+    """What a waiting coroutine yields: to a task a future; who steps it by hand may listen instead.
+
+    The listener is called in the midst of what whoever rings is doing, and raises nothing.
+    """
+
+    listener: Callable[[], None] | None = None
+
+
+class Waking:
+    """Something that one coroutine at a time waits for, again and again, in this loop's thread."""
+
+    __slots__ = ("_bell", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bell = Bell(loop=self._loop)
+
+    def ring(self) -> None:
+        """Wake who waits, if anybody does."""
+        if self._bell.listener:
+            self._bell.listener()
+        elif not self._bell.done():
+            self._bell.set_result(None)
+
+    @coroutine
+    def wait(self) -> Generator[Any, None, None]:
+        """Until it rings. It may ring for nothing: ask whether what is waited for is there."""
+        if self._bell.done():
+            self._bell = Bell(loop=self._loop)
+        self._bell._asyncio_future_blocking = True  # as `Future.__await__`, but without an end  # noqa: SLF001
+        yield self._bell
