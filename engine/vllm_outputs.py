@@ -6,9 +6,11 @@ time. Here the ids are handed on as they are, and vLLM's own processor sees of e
 first step, for its bookkeeping, and the last, to forget it.
 """
 
+from collections.abc import Generator
+from types import coroutine
 from typing import Any
 
-from engine.waking import Waking
+from engine.waking import Bell, Waking
 
 
 class Answer(Waking):
@@ -37,13 +39,14 @@ class Answer(Waking):
         self._is_over = True
         self.ring()
 
-    async def take(self) -> list[int]:
+    @coroutine
+    def take(self) -> Generator[Bell, None, list[int]]:
         """All that have come since the last call, one at least; none at the end.
 
         Raises what the engine has failed with.
         """
         while not self._tokens and not self._is_over:
-            await self.wait()
+            yield self.next_ring()
         if self._error and not self._tokens:
             raise self._error
         tokens, self._tokens = self._tokens, []

@@ -5,9 +5,7 @@ much as all else that is done for a token. Who steps a coroutine by hand can do 
 """
 
 import asyncio
-from collections.abc import Callable, Generator
-from types import coroutine
-from typing import Any
+from collections.abc import Callable
 
 
 class Bell(asyncio.Future[None]):
@@ -35,10 +33,12 @@ class Waking:
         elif not self._bell.done():
             self._bell.set_result(None)
 
-    @coroutine
-    def wait(self) -> Generator[Any, None, None]:
-        """Until it rings. It may ring for nothing: ask whether what is waited for is there."""
+    def next_ring(self) -> Bell:
+        """What a generator-based coroutine yields to wait.
+
+        It may ring for nothing: ask then whether what is waited for is there.
+        """
         if self._bell.done():
             self._bell = Bell(loop=self._loop)
-        self._bell._asyncio_future_blocking = True  # as `Future.__await__`, but without an end  # noqa: SLF001
-        yield self._bell
+        self._bell._asyncio_future_blocking = True  # as `Future.__await__` does  # noqa: SLF001
+        return self._bell

@@ -1,9 +1,15 @@
-"""Coroutines by hand: what is ready is taken at once, what waits is awaited like any other."""
+"""Coroutines by hand: what is ready is taken at once, what waits is awaited like any other.
+
+What waits for a bell goes on in the midst of whoever rings.
+"""
 
 import asyncio
+from collections.abc import Generator
+from types import coroutine
 
 import pytest
 
+from engine.waking import Bell, Waking
 from invoke_api.operations.stepping import Done, Pending, begin
 
 
@@ -78,3 +84,145 @@ async def test_a_timeout_inside_holds() -> None:
     step = begin(late())
     assert isinstance(step, Pending)
     assert await step == "late"
+
+
+class Line(Waking):
+    """Numbers, until one is None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: list[int | None] = []
+
+    def put(self, *numbers: int | None) -> None:
+        self._numbers += numbers
+        self.ring()
+
+    @coroutine
+    def take(self) -> Generator[Bell, None, int | None]:
+        while not self._numbers:
+            yield self.next_ring()
+        return self._numbers.pop(0)
+
+
+class Reader:
+    """Sums up what comes; `lag` seconds after each that is above 9."""
+
+    def __init__(self, line: Line, lag: float = 0.0) -> None:
+        self.line = line
+        self.seen: list[int] = []
+        self.ended = ""
+        self._lag = lag
+
+    async def read(self) -> int:
+        try:
+            while (number := await self.line.take()) is not None:
+                self.seen.append(number)
+                if number < 0:
+                    raise ZeroDivisionError
+                if number > 9:
+                    await asyncio.sleep(self._lag)
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+        return sum(self.seen)
+
+
+async def drive(reader: Reader) -> int:
+    step = begin(reader.read())
+    assert isinstance(step, Pending)
+    return await step
+
+
+async def started(reader: Reader) -> asyncio.Task[int]:
+    task = asyncio.create_task(drive(reader))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_bell_is_heard_in_the_midst_of_who_rings() -> None:
+    reader = Reader(Line())
+    task = await started(reader)
+    reader.line.put(1)
+    assert reader.seen == [1]
+    reader.line.put(2, 3)
+    assert reader.seen == [1, 2, 3]
+    reader.line.put(None)
+
+    assert await task == 6
+
+
+async def test_between_bells_it_waits_like_any_other() -> None:
+    reader = Reader(Line(), lag=0.01)
+    task = await started(reader)
+    reader.line.put(10)
+    reader.line.put(11, 1)
+    assert reader.seen == [10]
+    await asyncio.sleep(0.05)
+    assert reader.seen == [10, 11, 1]
+    reader.line.put(2)
+    assert reader.seen == [10, 11, 1, 2]
+    reader.line.put(None)
+
+    assert await task == 24
+
+
+async def test_a_bell_rung_before_anybody_listens_is_heard() -> None:
+    reader = Reader(Line())
+    step = begin(reader.read())
+    assert isinstance(step, Pending)
+    reader.line.put(4, None)
+
+    assert await step == 4
+
+
+async def test_an_error_goes_to_who_awaits_and_not_to_who_rings() -> None:
+    reader = Reader(Line())
+    task = await started(reader)
+    reader.line.put(-1)
+
+    with pytest.raises(ZeroDivisionError):
+        await task
+
+
+async def test_a_cancellation_reaches_what_waits_for_a_bell() -> None:
+    reader = Reader(Line())
+    task = await started(reader)
+    reader.line.put(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    reader.line.put(2)
+
+    assert reader.ended == "cancelled"
+    assert reader.seen == [1]
+
+
+async def test_a_cancellation_after_the_end_is_not_lost() -> None:
+    reader = Reader(Line())
+    task = await started(reader)
+    task.cancel()
+    reader.line.put(1, None)  # before the task hears of it
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reader.seen == [1]
+    assert reader.ended == ""
+
+
+async def test_a_ring_from_within_is_no_harm() -> None:
+    line = Line()
+
+    async def echo() -> int:
+        number = await line.take()
+        assert number is not None
+        line.put(number + 1)
+        following = await line.take()
+        assert following is not None
+        return following
+
+    step = begin(echo())
+    assert isinstance(step, Pending)
+    ringing = asyncio.get_running_loop().call_soon(line.put, 1)
+
+    assert await step == 2
+    assert not ringing.cancelled()

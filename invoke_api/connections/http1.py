@@ -27,6 +27,9 @@ from invoke_api.connections.whole import (
     encode_whole,
     read_whole,
 )
+from invoke_api.connections.writing import Piece
+
+BODY = "http.response.body"
 
 
 class WholeProtocol(OrderedProtocol):
@@ -113,6 +116,9 @@ class WholeProtocol(OrderedProtocol):
     async def write(self, data: bytes) -> None:
         await self.send(RawData(data=data))
 
+    async def write_soon(self, data: bytes) -> None:
+        await self.send(Piece(data))
+
     async def finish(self) -> None:
         """Do as Hypercorn does after the end of a response."""
         await self._close_stream()
@@ -172,8 +178,9 @@ class WholeStream(HTTPStream):
             self._part = bytes(event.data)
 
     async def app_send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
-        if self._is_chunked and _is(message, "http.response.body"):
-            await self._write_piece(b"", message)
+        if self._is_chunked and message is not None and message["type"] == BODY:
+            if not self.closed:  # else the client has left
+                await self._write_piece(message)
             return
         start, self._start = self._start, None
         if start is None:
@@ -182,7 +189,7 @@ class WholeStream(HTTPStream):
             else:
                 await super().app_send(message)
             return
-        answer = self._encode(start, message) if _is(message, "http.response.body") else None
+        answer = self._encode(start, message) if _is(message, BODY) else None
         if answer is None:
             await super().app_send(start)
             await super().app_send(message)
@@ -191,7 +198,7 @@ class WholeStream(HTTPStream):
         if message.get("more_body", False):
             self._is_chunked = True
             self.state = ASGIHTTPState.RESPONSE
-            await self._write_piece(answer, message)
+            await self._protocol.write(answer + encode_piece(message.get("body", b"")))
         else:
             await self._protocol.write(answer)
             await self._end()
@@ -206,15 +213,14 @@ class WholeStream(HTTPStream):
         is_chunked = self.scope["http_version"] == "1.1" and not start.get("trailers", False)
         return encode_stream_head(status, headers) if is_chunked else None
 
-    async def _write_piece(self, head: bytes, message: Any) -> None:  # noqa: ANN401 - ASGI's
-        if self.closed:  # the client has left
+    async def _write_piece(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
+        piece = encode_piece(message.get("body", b""))
+        if message.get("more_body", False):
+            if piece:
+                await self._protocol.write_soon(piece)
             return
-        is_last = not message.get("more_body", False)
-        piece = head + encode_piece(message.get("body", b"")) + (LAST_PIECE if is_last else b"")
-        if piece:
-            await self._protocol.write(piece)
-        if is_last:
-            await self._end()
+        await self._protocol.write(piece + LAST_PIECE)
+        await self._end()
 
     async def _end(self) -> None:
         self.state = ASGIHTTPState.CLOSED

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from random import randint
 from typing import Any
 
 from starlette.requests import Request
@@ -10,7 +9,7 @@ from starlette.responses import Response
 
 from engine.protocol import Delta
 from invoke_api.dialects.converse_writer import ConverseWriter
-from invoke_api.operations.answering import first_of, to_frames, whole
+from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
@@ -18,7 +17,6 @@ from invoke_api.operations.guarded import guard_converse, named_in_converse, ope
 from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared
 from invoke_api.operations.options import LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import EventStream, Reply, request_id
-from invoke_api.wire.chunks import LONGEST, SHORTEST
 from invoke_api.wire.converse_events import encode_event, encode_sorted
 
 CONVERSE = Operation("Converse", accept="")
@@ -92,6 +90,6 @@ def _to_events(invocation: ConverseInvocation, delta: Delta) -> bytes:
     assert invocation.writer, "a delta is written"
     metrics = invocation.metrics() if delta.finish else None
     return b"".join(
-        encode_event(kind, payload, randint(SHORTEST, LONGEST))  # noqa: S311 - hides no secret
+        encode_event(kind, payload, draw_padding())
         for kind, payload in invocation.writer.events(delta, metrics)
     )

@@ -2,7 +2,6 @@
 
 import sys
 from functools import partial
-from random import randint
 from typing import Any
 
 from starlette.requests import Request
@@ -12,12 +11,12 @@ from engine.protocol import Delta
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
 from invoke_api.guardrails.guarding import Guarding
-from invoke_api.operations.answering import first_of, to_frames, whole
+from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
 from invoke_api.operations.replies import EventStream, Reply, request_id
-from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
+from invoke_api.wire.chunks import encode_chunk
 
 INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
@@ -79,5 +78,4 @@ async def answer_invoke_stream(request: Request, invocation: Invocation[Writer])
 def _to_frame(invocation: Invocation[Writer], delta: Delta) -> bytes:
     assert invocation.writer, "a delta is written"
     metrics = invocation.metrics() if delta.finish else None
-    padding = randint(SHORTEST, LONGEST)  # noqa: S311 - hides nothing that is secret here
-    return encode_chunk(invocation.writer.chunk(delta, metrics), padding)
+    return encode_chunk(invocation.writer.chunk(delta, metrics), draw_padding())

@@ -42,10 +42,12 @@ class Measured:
     async def deltas(self) -> Deltas:
         """The engine's deltas, its errors in Bedrock's words; the journal learns how it ends."""
         try:
+            texts = self.entry.texts
             async with aclosing(self.source) as deltas:
                 async for batch in deltas:
                     self.first_delta = self.first_delta or monotonic()
-                    self.entry.texts += [delta.text for delta in batch]
+                    for delta in batch:
+                        texts.append(delta.text)
                     if batch[-1].finish:
                         self._end(batch[-1])
                     yield batch

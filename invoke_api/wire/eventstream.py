@@ -6,6 +6,7 @@ all before it. Lengths and CRCs are unsigned 32-bit big-endian numbers.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import error as struct_error
 from struct import pack, unpack, unpack_from
 from zlib import crc32
@@ -46,10 +47,17 @@ def _encode_header(name: bytes, value: bytes) -> bytes:
 
 def encode_payload(headers: bytes, payload: bytes) -> bytes:
     """A frame whose headers are encoded already."""
-    prelude = pack("!II", OVERHEAD + len(headers) + len(payload), len(headers))
-    # The message CRC covers the prelude CRC too, so the order of these lines matters.
-    message = b"".join((prelude, pack("!I", crc32(prelude)), headers, payload))
-    return message + pack("!I", crc32(message))
+    beginning, crc = _begin(headers, len(payload))
+    return b"%b%b%b" % (beginning, payload, crc32(payload, crc).to_bytes(4))
+
+
+@lru_cache(1_024)  # the frames of streams differ by little
+def _begin(headers: bytes, size: int) -> tuple[bytes, int]:
+    """All that stands before a payload of so many bytes, and its CRC32."""
+    prelude = pack("!II", OVERHEAD + len(headers) + size, len(headers))
+    # The message CRC covers the prelude CRC too.
+    beginning = b"".join((prelude, pack("!I", crc32(prelude)), headers))
+    return beginning, crc32(beginning)
 
 
 def tear(frame: bytes) -> bytes:

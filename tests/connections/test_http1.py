@@ -74,7 +74,7 @@ def read(connection: socket.socket, patience: float) -> bytes:
 def test_a_connection_goes_on_as_hypercorn_would_have_it(
     requests: list[bytes], count: int, *, in_turn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invoke, "randint", lambda *_: 10)  # how long the padding of a chunk is
+    monkeypatch.setattr(invoke, "draw_padding", lambda: 10)  # how long the padding of a chunk is
     monkeypatch.setattr(Measured, "_measure", lambda *_: METRICS)
     pieces = requests if in_turn else [b"".join(requests)]
     ours = answers(pieces)
