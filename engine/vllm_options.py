@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
 }
+# Engine arguments that choose between processes of this machine and Ray.
+BACKENDS = {"distributed_executor_backend", "data_parallel_backend"}
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -61,8 +63,10 @@ def known_options() -> frozenset[str]:
     )
 
 
-def explain_unknown_option(name: str) -> str | None:
-    """A sentence if the installed vLLM has no engine argument of this name."""
+def explain_option(name: str, value: object) -> str | None:
+    """A sentence if vLLM, as it is installed here, can't be started with this engine argument."""
+    if name in BACKENDS and value == "ray" and not find_spec("ray"):
+        return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
     if name in known_options():
         return None
     close = get_close_matches(name, known_options(), n=1)

@@ -182,17 +182,17 @@ def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
     for index, entry in enumerate(document["models"]):
         for wrong in _schema_problems(entry["schema"]):
             yield ["models", index, "schema"], entry["id"], f": {wrong}"
-        for option in entry.get("vllm", {}):
-            if problem := _option_problem(option):
+        for option, value in entry.get("vllm", {}).items():
+            if problem := _option_problem(option, value):
                 yield ["models", index, "vllm", option], entry["id"], f": {problem}"
 
 
-def _option_problem(option: str) -> str | None:
+def _option_problem(option: str, value: object) -> str | None:
     if option in OURS:
         return f"{option!r} is said by {OURS[option]!r}"
     if not vllm_options.is_installed():
         return None
-    return vllm_options.explain_unknown_option(option)
+    return vllm_options.explain_option(option, value)
 
 
 @cache

@@ -48,6 +48,10 @@ MISTAKES = [
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: .nan"),
         ":12: model 'mistral.one': nan is not of type 'number'",
     ),
+    (
+        GOOD.replace("dtype: bfloat16", "distributed_executor_backend: rey"),
+        ":12: model 'mistral.one': 'rey' is not one of ['mp', 'ray', 'uni', None]",
+    ),
     ("models: [7]\n", ":1: 7 is not of type 'object'"),
     ("other: 1\n", ":1: 'models' is a required property"),
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
@@ -157,6 +161,20 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: s
         load_registry(file)
 
     assert f"{file}{sentence}" in str(caught.value)
+
+
+def test_what_needs_ray_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = vllm_options.find_spec
+    monkeypatch.setattr(vllm_options, "find_spec", lambda name: name != "ray" and find(name))
+    file = tmp_path / "registry.yaml"
+    file.write_text(GOOD.replace("dtype: bfloat16", "distributed_executor_backend: ray"))
+    with pytest.raises(ConfigError) as caught:
+        load_registry(file)
+
+    assert f"{file}:12: model 'mistral.one': 'distributed_executor_backend' is 'ray'" in str(
+        caught.value
+    )
+    assert "Ray is not installed; pip install 'ray[cgraph]'" in str(caught.value)
 
 
 def test_a_schema_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

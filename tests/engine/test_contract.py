@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script, four kinds of vLLM, and its server."""
+"""What every engine promises: the same list, on a script, five kinds of vLLM, and its server."""
 
 import asyncio
 import json
@@ -56,6 +56,17 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-dense": ("dense", {}, "auto"),
     "vllm-moe": ("moe", {}, "auto"),
     "vllm-tensor-parallel": ("dense", {"tensor_parallel_size": 2}, "0|1"),
+    # Eager as they are with TORCHDYNAMO_DISABLE: vLLM (0.32) on the CPU makes what a later stage of
+    # a pipeline needs only where it means to compile.
+    "vllm-pipeline-parallel": (
+        "dense",
+        {
+            "pipeline_parallel_size": 2,
+            "enforce_eager": False,
+            "compilation_config": {"mode": 1, "backend": "eager"},
+        },
+        "0|1",
+    ),
     "vllm-vision": ("vision", {}, "auto"),
 }
 

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
 from engine.vllm_engine import VllmEngine
-from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_unknown_option, known_options
+from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -166,7 +166,7 @@ async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:
-    assert explain_unknown_option("dtype") is None
-    assert "did you mean 'tensor_parallel_size'?" in (explain_unknown_option("tensor_size") or "")
-    assert explain_unknown_option("zzz") == "the installed vLLM has no engine argument 'zzz'"
+    assert explain_option("dtype", "half") is None
+    assert "did you mean 'tensor_parallel_size'?" in (explain_option("tensor_size", 2) or "")
+    assert explain_option("zzz", None) == "the installed vLLM has no engine argument 'zzz'"
     assert {"model", "quantization", "data_parallel_size"} <= known_options()
