@@ -86,7 +86,7 @@ class VllmEngine:
         return self._state
 
     def running(self) -> int:
-        if self._llm is None:
+        if self._llm is None or self._llm.errored:  # then vLLM keeps those that failed
             return 0
         count: int = self._llm.output_processor.get_num_unfinished_requests()
         return count
@@ -193,8 +193,12 @@ class VllmEngine:
         self._state = EngineState("cold")
         if llm is None:
             return
-        if llm.output_handler is not None:  # else it takes the end of its engine core for a crash
-            llm.output_handler.cancel()
+        if llm.output_handler is not None:
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
+            # Whoever waits for a token still: it may have been about to tell them so.
+            llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)
 
     async def _abandon_load(self) -> None:
