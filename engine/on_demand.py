@@ -112,8 +112,12 @@ class Places:
             async with asyncio.timeout(guest.limits.load_seconds):
                 return await call
         except TimeoutError:
-            # It stays wanted, so that it is there when the client comes again.
+            # One that is away stays wanted, so that it is there when the client comes again. For
+            # one that is awake nobody waits any more, and others need not wait behind it.
             self._forget(guest, call)
+            if guest.is_ready and not guest.queue:
+                guest.ticket = None
+            self.step()
             raise EngineNotReady(f"{guest.name} did not wake in time") from None
         except asyncio.CancelledError:
             self._forget(guest, call)
