@@ -20,6 +20,7 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
+from typing import Any
 
 from engine.errors import EngineDead
 from engine.restarts import Backoff, Restarts
@@ -50,6 +51,13 @@ class Line:
         """Who has ended hears nothing."""
         with self._lock, suppress(OSError):
             self.connection.send(message)
+
+    def hear(self) -> Any:  # noqa: ANN401 - the two sides know what they say
+        """What the other side says; None when it has ended."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):  # the latter if it had not heard all that was said to it
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Team:
         self._workers = [
             _start_worker(settings, index, list(cores)) for index in range(settings.workers)
         ]
-        self._open = {worker.line.connection for worker in self._workers}
+        self._lines = {worker.line.connection: worker.line for worker in self._workers}
         self._said: Counter[str] = Counter()
         self._began: dict[str, float] = {}  # by the keys of plans, when the last load began
         self._is_ending = threading.Event()
@@ -98,8 +106,8 @@ class Team:
             threading.Thread(target=self._keep_cores, args=[key], daemon=True).start()
         status = 0
         while not self._signals and not status:
-            ready = wait([*self._sentinels(), *self._open], LOOK)
-            self._hear(self._open & set(ready))
+            ready = wait([*self._sentinels(), *self._lines], LOOK)
+            self._hear(self._lines.keys() & set(ready))
             status = self._note_dead_workers()
         self._end()
         return status
@@ -117,10 +125,9 @@ class Team:
 
     def _hear(self, connections: Iterable[Connection]) -> None:
         for connection in connections:
-            try:
-                said = connection.recv()
-            except EOFError:  # it has ended, which its sentinel tells too
-                self._open.discard(connection)
+            said = self._lines[connection].hear()
+            if said is None:  # its sentinel tells too
+                del self._lines[connection]
                 continue
             self._said[said] += 1
             if self._said[said] == len(self._workers):
@@ -221,19 +228,17 @@ def work(settings: Settings, index: int, connection: Connection, keys: list[str]
     service = assemble(settings, registry, cores)
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
     listener.listen(BACKLOG)
-    threading.Thread(target=_hear, args=[connection, cores], daemon=True).start()
+    threading.Thread(target=_hear, args=[line, cores], daemon=True).start()
     gc.freeze()  # as in serve_alone
     asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
 
 
-def _hear(connection: Connection, cores: Mapping[str, CoresElsewhere]) -> None:
+def _hear(line: Line, cores: Mapping[str, CoresElsewhere]) -> None:
     """The news of the first process, and its end."""
-    try:
-        while True:
-            key, news = connection.recv()
-            if isinstance(news, FrontEnd):
-                cores[key].found(news)
-            else:
-                cores[key].lost(news)
-    except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+    while (said := line.hear()) is not None:
+        key, news = said
+        if isinstance(news, FrontEnd):
+            cores[key].found(news)
+        else:
+            cores[key].lost(news)
+    os.kill(os.getpid(), signal.SIGTERM)

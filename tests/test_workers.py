@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
+from multiprocessing import Pipe
 
 import psutil
 import pytest
 
+from invoke_api.workers import Line
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
 
 WORKERS = 2
@@ -154,3 +156,15 @@ def test_they_share_vllm_which_is_started_again_when_it_dies() -> None:
         models = json.loads(call(url, "GET", "/_emulator/health")[1])["models"]
         assert models[SEVEN_B]["status"] in {"failed", "loading"}
         assert answers_of_ready_workers(url, 429, 503) == before
+
+
+def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
+    ours, theirs = Pipe()
+    line = Line(ours)
+    line.send("news")
+    theirs.send("said")
+    theirs.close()
+
+    assert line.hear() == "said"
+    assert line.hear() is None
+    line.send("more")

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_unknown_option, known_options
+from engine.vllm_outputs import TokenOutputs
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -140,6 +142,24 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 
     assert engine.state() == EngineState("failed", "RuntimeError: no")
     assert llm.asked[2:] == [SHUTDOWN]
+
+
+async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
+    class Processor:
+        def add_request(self, *_: object) -> None:
+            pass
+
+    llm = StandInLlm()
+    outputs, queue = TokenOutputs(Processor()), SimpleNamespace()
+    outputs.add_request(SimpleNamespace(request_id="r"), None, queue=queue)
+    setattr(llm, "output_processor", outputs)  # noqa: B010 - a stand-in has none
+    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the same
+    waiting = asyncio.create_task(queue.answer.take())
+    await asyncio.sleep(0)
+    await ready_engine(llm).close()
+
+    with pytest.raises(RuntimeError, match="EngineCore"):  # vLLM's EngineDeadError
+        await asyncio.wait_for(waiting, timeout=5)
 
 
 async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:
