@@ -96,6 +96,11 @@ class VllmCores:
                 part.shutdown(timeout=SHUTDOWN_TIMEOUT)
 
 
+# For one of several front ends: the cores are there when it is told of them. If they end just then,
+# vLLM's ten minutes would pass before it could meet the next.
+GREETING = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
+
+
 class CoresElsewhere:
     """Cores that another process runs, as front end `index` of `count` learns of them.
 

@@ -18,7 +18,7 @@ from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
-from engine.vllm_cores import CoresElsewhere
+from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
@@ -229,7 +229,7 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     def _open(self) -> None:
-        set_environment(self._environment)
+        set_environment({**self._environment, **(GREETING if self._cores else {})})
         began = monotonic()
         weights = self._weights()
         self._read_tokenizer()

@@ -1,20 +1,30 @@
 """`serve --workers`: several processes on one port and the same engines, real ones."""
 
 import json
+import logging
+import os
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from multiprocessing import Pipe
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 
-from invoke_api.workers import Line
+from engine.errors import EngineDead
+from engine.restarts import Backoff
+from engine.vllm_cores import FrontEnd
+from invoke_api.server import SIGNALS
+from invoke_api.workers import Line, Team
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
 
 WORKERS = 2
@@ -168,3 +178,75 @@ def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
     assert line.hear() == "said"
     assert line.hear() is None
     line.send("more")
+
+
+class StandInCores:
+    """Cores that fail to start as often as they are told, and die when they are told."""
+
+    def __init__(self, failures: int) -> None:
+        self._failures = failures
+        self.starts = self.closes = 0
+        self._alive, self._life = Pipe()
+
+    def start(self) -> list[FrontEnd]:
+        self.starts += 1
+        if self.starts <= self._failures:
+            raise EngineDead("no memory")
+        self._alive, self._life = Pipe()
+        return []
+
+    def sentinels(self) -> list[Any]:
+        return [self._alive]
+
+    def die(self) -> None:
+        self._life.close()
+
+    def close(self) -> None:
+        self.closes += 1
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_cores_that_fail_or_die_are_started_again_until_the_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("invoke_api.workers.Backoff", partial(Backoff, first=0.01))
+    cores: Any = StandInCores(failures=2)
+    team = Team(cast("Any", SimpleNamespace(workers=0)), "http://nowhere", {"key": (cores, ["a"])})
+
+    def play() -> None:
+        until(lambda: cores.starts == 3)
+        cores.die()
+        until(lambda: cores.starts == 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor() as pool:
+        playing = pool.submit(play)
+        assert team.run() == 0
+        playing.result(timeout=10)
+
+    assert cores.closes == 2  # what was left of the dead ones, and at the end
+    told = [re.sub(r"0\.\d+ s", "0 s", record.getMessage()) for record in caplog.records]
+    assert told == [
+        *["loading a", "failed after 0 s: a: no memory", "a: started again in 0 s"] * 2,
+        "loading a",
+        "a: vLLM's engine core has died; its log says why",
+        "a: started again in 0 s",
+        "loading a",
+        "stopped",
+    ]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
