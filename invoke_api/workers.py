@@ -28,7 +28,7 @@ from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
 from invoke_api import __version__
 from invoke_api.logs import set_up_logs
 from invoke_api.plans import plan_cores
-from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, to_url
+from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, end_at_once, to_url
 from invoke_api.serving import LISTENS, assemble, choice_of, listen, load_models, run
 from invoke_api.settings import Settings
 
@@ -115,10 +115,7 @@ class Team:
     def _note_signal(self, number: int, _: object) -> None:
         self._signals += 1
         if self._signals > 1:
-            for worker in self._workers:
-                worker.process.kill()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            end_at_once(number, None)
 
     def _sentinels(self) -> list[int]:
         return [worker.process.sentinel for worker in self._workers]
