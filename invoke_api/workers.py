@@ -154,7 +154,7 @@ class Team:
             if self._start_cores(key, names):
                 restarts.note_ready(monotonic())
                 wait(cores.sentinels())
-                if self._is_ending.is_set():
+                if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
                     return
                 log.error("%s: %s", names, DIED)
                 self._tell_all(key, [DIED] * len(self._workers))

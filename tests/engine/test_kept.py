@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -63,11 +64,12 @@ async def test_who_died_is_started_again_and_answers(caplog: pytest.LogCaptureFi
         assert await call(engine) == "yes"
         assert engine.tokenizer()
     assert stub.done == ["loads", "loads", "ends"]
-    assert [record.getMessage().partition(" s: ")[::2] for record in caplog.records] == [
-        ("a: its core has died", ""),
-        ("a: started again in 0.01 s", ""),
-        ("loading a", ""),
-        ("ready after 0.0", "a"),
+    told = [re.sub(r"after \S+", "after 0.0", record.getMessage()) for record in caplog.records]
+    assert told == [
+        "a: its core has died",
+        "a: started again in 0.01 s",
+        "loading a",
+        "ready after 0.0 s: a",
     ]
 
 
@@ -142,8 +144,8 @@ async def test_what_takes_long_is_told_again(
     stub = SwappedStub()
     stub.may_load.clear()
     load = asyncio.create_task(loading.load(stub, "a"))
-    await until(lambda: caplog.text.count("still loading a (0 s)") == 2)
+    await until(lambda: caplog.text.count("still loading a (") >= 2)
     stub.may_load.set()
 
     assert await load is None
-    assert "ready after 0.0 s: a" in caplog.text
+    assert "ready after" in caplog.text
