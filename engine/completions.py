@@ -163,5 +163,5 @@ def find_window(raw: bytes, model: str) -> int | None:
     if entry is None:
         names = ", ".join(map(repr, entries)) or "none"
         raise Unfit(f"it has no model {model!r}; it has {names}")
-    window: int | None = entry.get("max_model_len")
-    return window
+    window = entry.get("max_model_len")
+    return window if isinstance(window, int) else None

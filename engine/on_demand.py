@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from itertools import count
 from time import monotonic
 
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineNotReady
+from engine.loading import start, telling
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, Swappable
 from engine.tokenizer import Tokenizer
 from engine.turns import Call, Guest, Pace, choose_swap, is_open, next_change
@@ -110,8 +112,12 @@ class Places:
             async with asyncio.timeout(guest.limits.load_seconds):
                 return await call
         except TimeoutError:
-            # It stays wanted, so that it is there when the client comes again.
+            # One that is away stays wanted, so that it is there when the client comes again. For
+            # one that is awake nobody waits any more, and others need not wait behind it.
             self._forget(guest, call)
+            if guest.is_ready and not guest.queue:
+                guest.ticket = None
+            self.step()
             raise EngineNotReady(f"{guest.name} did not wake in time") from None
         except asyncio.CancelledError:
             self._forget(guest, call)
@@ -130,7 +136,8 @@ class Places:
         began = self._clock()
         log.info("waking %s, %d calls wait", guest.name, len(guest.queue))
         left = await self._put_away(victim) if victim else ""
-        failure = await _start(guest)
+        async with telling(partial(_tell_still, guest)):
+            failure = await start(guest.engine, guest.name)
         now = self._clock()
         guest.failure = failure
         if failure is None:
@@ -212,15 +219,8 @@ class OnDemandEngine:
         await self._places.close()
 
 
-async def _start(guest: Guest) -> str | None:
-    """Why it failed, if it did."""
-    try:
-        await guest.engine.start()
-    except Exception as error:  # else its callers would wait for ever, and its place be lost
-        log.exception("%s did not start", guest.name)
-        return f"{type(error).__name__}: {error}"
-    state = guest.engine.state()
-    return None if state.status == "ready" else state.reason or f"it is {state.status}"
+def _tell_still(guest: Guest, seconds: float) -> None:
+    log.info("still waking %s (%.0f s), %d calls wait", guest.name, seconds, len(guest.queue))
 
 
 def _answer(guest: Guest, answer: Callable[[], EngineError | None]) -> int:

@@ -62,11 +62,13 @@ class EngineState:
     """Where an engine is in its life; `reason` says why it failed.
 
     `waiting` is how many calls wait for one that is loaded on demand; None for any other.
+    `retry_in` is in how many seconds one that failed is started again, if it is.
     """
 
     status: Status
     reason: str | None = None
     waiting: int | None = None
+    retry_in: float | None = None
 
     @property
     def is_on_demand(self) -> bool:

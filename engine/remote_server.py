@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from time import monotonic
 
 import httpx
 
@@ -47,6 +48,7 @@ class Connections:
 
     def __init__(self, server: Server, limits: Limits) -> None:
         self._server = server
+        self._patience = limits.first_token_seconds
         headers = {**HEADERS}
         if server.api_key:
             headers["Authorization"] = f"Bearer {server.api_key}"
@@ -54,9 +56,7 @@ class Connections:
         self._client = httpx.AsyncClient(
             base_url=server.url,
             headers=headers,
-            timeout=httpx.Timeout(
-                limits.first_token_seconds, connect=server.connect_seconds, pool=None
-            ),
+            timeout=httpx.Timeout(self._patience, connect=server.connect_seconds, pool=None),
             limits=httpx.Limits(
                 max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
             ),
@@ -118,7 +118,7 @@ class Connections:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise to_error(response.status_code, await response.aread(), request)
-                async with aclosing(_read(response, request)) as answer:
+                async with aclosing(_read(response, request, self._patience)) as answer:
                     async for steps in answer:
                         yield steps
         except httpx.ReadTimeout as error:
@@ -129,9 +129,11 @@ class Connections:
 
 
 async def _read(
-    response: httpx.Response, request: GenerationRequest
+    response: httpx.Response, request: GenerationRequest, patience: float
 ) -> AsyncGenerator[list[Step], None]:
+    """`patience` is in seconds, for what says nothing: httpx has it for silence only."""
     lines, chunks, is_whole = Lines(), response.aiter_raw(), False
+    heard = monotonic()
     try:
         async for chunk in chunks:
             events = [parse_event(data, request) for data in lines.push(chunk)]
@@ -139,6 +141,9 @@ async def _read(
             is_whole = any(step.finish for step in steps)
             if steps:
                 yield steps
+                heard = monotonic()
+            elif monotonic() - heard > patience:
+                raise EngineTimeout("no token came in time")
             if is_whole:
                 return
         raise EngineDead("it ended the stream without a finish_reason")

@@ -4,9 +4,8 @@ It is what vLLM's own server does with `--api-server-count`: each front end bind
 which the cores connect, and is told which of how many it is.
 """
 
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +48,14 @@ class VllmCores:
         self._is_started = False
 
     def start(self) -> list[FrontEnd]:
-        """Returns once the weights are loaded. Raises `EngineDead`."""
+        """Returns once the weights are loaded. Raises `EngineDead`.
+
+        Once closed, they can be started again: others, which are met elsewhere.
+        """
         try:
             return self._start()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
+            self.close()
             raise EngineDead(explain(error)) from error
 
     def _start(self) -> list[FrontEnd]:
@@ -81,48 +84,62 @@ class VllmCores:
         return [FrontEnd(inputs, outputs, stats) for inputs, outputs in pairs]
 
     def sentinels(self) -> list[Any]:
-        """To wait for: one of them is ready when a core has ended. Empty before the start."""
+        """To wait for: one of them is ready when a core has ended. Empty unless they run."""
         return list(self._manager.sentinels()) if self._is_started else []
 
     def close(self) -> None:
-        for part in (self._manager, self._coordinator):
+        parts = self._manager, self._coordinator
+        self._manager = self._coordinator = None
+        self._is_started = False
+        for part in parts:
             if part:
                 part.shutdown(timeout=SHUTDOWN_TIMEOUT)
+
+
+# For one of several front ends: the cores are there when it is told of them. If they end just then,
+# vLLM's ten minutes would pass before it could meet the next.
+GREETING = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
 
 
 class CoresElsewhere:
     """Cores that another process runs, as front end `index` of `count` learns of them.
 
-    `found` and `lost` are called once each at most, by whoever hears of it, in any thread;
-    `on_open` is called when it has met them.
+    `found` is called for each set of cores that starts, `lost` when one did not start or has ended,
+    by whoever hears of it, in any thread; `on_open` is called when it has met them.
     """
 
     def __init__(self, index: int, count: int, on_open: Callable[[], None]) -> None:
         self._index = index
         self._count = count
         self._on_open = on_open
-        self._front_end: Future[FrontEnd] = Future()
+        self._heard = threading.Condition()
+        # The last of it, until `open` has taken it: where they are met, or why they are not.
+        self._news: FrontEnd | EngineDead | None = None
+        self._has_met = False
         self._llm: AsyncLLM | None = None
-        self._is_lost = False
 
     def found(self, front_end: FrontEnd) -> None:
-        with suppress(InvalidStateError):  # this process is ending
-            self._front_end.set_result(front_end)
+        with self._heard:
+            self._news = front_end
+            self._heard.notify_all()
 
     def lost(self, reason: str) -> None:
-        """They did not start, or have ended: all calls end with `EngineDead`."""
-        self._is_lost = True
-        if not self._front_end.done():
-            self._front_end.set_exception(EngineDead(reason))
-        elif self._llm:
-            _end(self._llm)
+        """All calls end with `EngineDead`; the next cores can be met."""
+        with self._heard:
+            had_met, self._has_met = self._has_met, False
+            if had_met and self._llm:
+                _end(self._llm)
+            else:
+                self._news = EngineDead(reason)
+                self._heard.notify_all()
 
     def open(self, arguments: Mapping[str, Any]) -> "AsyncLLM":
-        """Blocks until they are found. Raises `EngineDead`, and what vLLM raises."""
+        """Blocks until there is news of them. Raises `EngineDead`, and what vLLM raises."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
         config = create_config(arguments, count=self._count, index=self._index)
-        front_end = self._front_end.result()
+        self._llm = None
+        front_end = self._wait()
         addresses = {"input_address": front_end.inputs, "output_address": front_end.outputs}
         if front_end.stats:
             addresses["stats_update_address"] = front_end.stats
@@ -133,10 +150,25 @@ class CoresElsewhere:
             client_count=self._count,
             client_index=self._index,
         )
-        if self._is_lost:  # while it was being made
-            _end(self._llm)
+        with self._heard:
+            if not self._has_met:  # they were lost while it was being made
+                self._news = None if isinstance(self._news, EngineDead) else self._news
+                _end(self._llm)
+                return self._llm
         self._on_open()
         return self._llm
+
+    def _wait(self) -> FrontEnd:
+        with self._heard:
+            if self._has_met and self._news is None:
+                raise EngineDead("vLLM's cores greet a front end once only")
+            while self._news is None:
+                self._heard.wait()
+            news, self._news = self._news, None
+            if isinstance(news, EngineDead):
+                raise news
+            self._has_met = True
+            return news
 
 
 def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> Any:  # noqa: ANN401 - vLLM's VllmConfig

@@ -18,7 +18,7 @@ from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
-from engine.vllm_cores import CoresElsewhere
+from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
@@ -86,7 +86,7 @@ class VllmEngine:
         return self._state
 
     def running(self) -> int:
-        if self._llm is None:
+        if self._llm is None or self._llm.errored:  # then vLLM keeps those that failed
             return 0
         count: int = self._llm.output_processor.get_num_unfinished_requests()
         return count
@@ -193,8 +193,12 @@ class VllmEngine:
         self._state = EngineState("cold")
         if llm is None:
             return
-        if llm.output_handler is not None:  # else it takes the end of its engine core for a crash
-            llm.output_handler.cancel()
+        if llm.output_handler is not None:
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
+            # Whoever waits for a token still: it may have been about to tell them so.
+            llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)
 
     async def _abandon_load(self) -> None:
@@ -225,7 +229,7 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     def _open(self) -> None:
-        set_environment(self._environment)
+        set_environment({**self._environment, **(GREETING if self._cores else {})})
         began = monotonic()
         weights = self._weights()
         self._read_tokenizer()

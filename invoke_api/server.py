@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import signal
 import socket
 import ssl
@@ -129,8 +131,16 @@ def stop_signal(signals: Sequence[signal.Signals] = SIGNALS) -> asyncio.Event:
         stop.set()
         for number in signals:
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, end_at_once)
 
     for number in signals:
         loop.add_signal_handler(number, set_once)
     return stop
+
+
+def end_at_once(number: int, _: object) -> None:
+    """End this process as the signal would, and its children: vLLM's would keep their memory."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

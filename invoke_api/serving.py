@@ -23,11 +23,12 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
-from invoke_api.engines import EngineChoice, build_engines
+from invoke_api.engines import build_engines
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
+from invoke_api.plans import EngineChoice
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry, load_registry
 from invoke_api.rules.book import RuleBook

@@ -1,8 +1,8 @@
 """`serve --workers N`: so many processes on one port, and vLLM's engine cores beside them.
 
 The first process answers nobody. It runs the cores, tells its workers where they and the cores
-meet, and ends them all when one has died: vLLM's cores greet their front ends once only, so that
-a new one could not take its place.
+meet, and starts the cores again when they have died. It ends all when a worker has died: vLLM's
+cores greet their front ends once only, so that a new one could not take its place.
 """
 
 import asyncio
@@ -20,13 +20,15 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
+from typing import Any
 
 from engine.errors import EngineDead
+from engine.restarts import Backoff, Restarts
 from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
 from invoke_api import __version__
-from invoke_api.engines import plan_cores
 from invoke_api.logs import set_up_logs
-from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, to_url
+from invoke_api.plans import plan_cores
+from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, end_at_once, to_url
 from invoke_api.serving import LISTENS, assemble, choice_of, listen, load_models, run
 from invoke_api.settings import Settings
 
@@ -49,6 +51,13 @@ class Line:
         """Who has ended hears nothing."""
         with self._lock, suppress(OSError):
             self.connection.send(message)
+
+    def hear(self) -> Any:  # noqa: ANN401 - the two sides know what they say
+        """What the other side says; None when it has ended."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):  # the latter if it had not heard all that was said to it
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +93,21 @@ class Team:
         self._workers = [
             _start_worker(settings, index, list(cores)) for index in range(settings.workers)
         ]
-        self._open = {worker.line.connection for worker in self._workers}
+        self._lines = {worker.line.connection: worker.line for worker in self._workers}
         self._said: Counter[str] = Counter()
-        self._dead: set[str] = set()
-        self._began = monotonic()
+        self._began: dict[str, float] = {}  # by the keys of plans, when the last load began
+        self._is_ending = threading.Event()
 
     def run(self) -> int:
         """Until a signal comes or a worker has ended, which is status 1."""
         for number in SIGNALS:
             signal.signal(number, self._note_signal)
         for key in self._cores:
-            threading.Thread(target=self._start_cores, args=[key], daemon=True).start()
+            threading.Thread(target=self._keep_cores, args=[key], daemon=True).start()
         status = 0
         while not self._signals and not status:
-            ready = wait([*self._sentinels(), *self._open, *self._core_sentinels()], LOOK)
-            self._hear(self._open & set(ready))
-            self._note_dead_cores(ready)
+            ready = wait([*self._sentinels(), *self._lines], LOOK)
+            self._hear(self._lines.keys() & set(ready))
             status = self._note_dead_workers()
         self._end()
         return status
@@ -107,24 +115,16 @@ class Team:
     def _note_signal(self, number: int, _: object) -> None:
         self._signals += 1
         if self._signals > 1:
-            for worker in self._workers:
-                worker.process.kill()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            end_at_once(number, None)
 
     def _sentinels(self) -> list[int]:
         return [worker.process.sentinel for worker in self._workers]
 
-    def _core_sentinels(self) -> list[int]:
-        living = (cores for key, (cores, _) in self._cores.items() if key not in self._dead)
-        return [sentinel for cores in living for sentinel in cores.sentinels()]
-
     def _hear(self, connections: Iterable[Connection]) -> None:
         for connection in connections:
-            try:
-                said = connection.recv()
-            except EOFError:  # it has ended, which its sentinel tells too
-                self._open.discard(connection)
+            said = self._lines[connection].hear()
+            if said is None:  # its sentinel tells too
+                del self._lines[connection]
                 continue
             self._said[said] += 1
             if self._said[said] == len(self._workers):
@@ -135,15 +135,7 @@ class Team:
             log.info(LISTENS, __version__, f"{self._url} ({len(self._workers)} workers)")
         else:
             names = ", ".join(self._cores[said][1])
-            log.info("ready after %.1f s: %s", monotonic() - self._began, names)
-
-    def _note_dead_cores(self, ready: Iterable[object]) -> None:
-        ended = set(ready)
-        for key, (cores, ids) in self._cores.items():
-            if key not in self._dead and ended & set(cores.sentinels()):
-                self._dead.add(key)
-                log.error("%s: %s", ", ".join(ids), DIED)
-                self._tell_all(key, [DIED] * len(self._workers))
+            log.info("ready after %.1f s: %s", monotonic() - self._began[said], names)
 
     def _note_dead_workers(self) -> int:
         for worker in self._workers:
@@ -153,23 +145,50 @@ class Team:
                 return 1
         return 0
 
-    def _start_cores(self, key: str) -> None:
+    def _keep_cores(self, key: str) -> None:
+        """Start them, and again when they have died, until all ends."""
         cores, ids = self._cores[key]
         names = ", ".join(ids)
+        restarts = Restarts(Backoff())
+        while True:
+            if self._start_cores(key, names):
+                restarts.note_ready(monotonic())
+                wait(cores.sentinels())
+                if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
+                    return
+                log.error("%s: %s", names, DIED)
+                self._tell_all(key, [DIED] * len(self._workers))
+                cores.close()  # the others, and their workers
+            pause = restarts.note_failure(monotonic())
+            if pause is None:
+                log.error("%s: not started again, for it was never ready", names)
+                return
+            log.info("%s: started again in %g s", names, pause)
+            if self._is_ending.wait(pause):
+                return
+
+    def _start_cores(self, key: str, names: str) -> bool:
+        """Whether they run; the workers are told."""
         log.info("loading %s", names)
+        self._began[key] = began = monotonic()
+        news: Sequence[FrontEnd | str]
         try:
-            news: Sequence[FrontEnd | str] = cores.start()
+            news = self._cores[key][0].start()
         except EngineDead as error:
-            seconds = monotonic() - self._began
-            log.error("failed after %.1f s: %s: %s", seconds, names, error)  # noqa: TRY400 - a sentence is enough
-            news = [str(error)] * len(self._workers)
+            if not self._is_ending.is_set():
+                log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough
+            self._tell_all(key, [str(error)] * len(self._workers))
+            return False
+        self._said[key] = 0
         self._tell_all(key, news)
+        return True
 
     def _tell_all(self, key: str, news: Iterable[FrontEnd | str]) -> None:
         for worker, piece in zip(self._workers, news, strict=True):
             worker.tell(key, piece)
 
     def _end(self) -> None:
+        self._is_ending.set()
         for worker in self._workers:
             worker.process.terminate()
         deadline = monotonic() + PATIENCE
@@ -198,7 +217,7 @@ def work(settings: Settings, index: int, connection: Connection, keys: list[str]
     """What a worker does, until SIGTERM comes or the first process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
     set_up_logs(settings.log_format)
-    for name in ("invoke_api.engines", "engine.vllm_engine"):  # the first process tells of loads
+    for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):  # the first process tells
         logging.getLogger(name).setLevel(logging.WARNING)
     line = Line(connection)
     cores = {key: CoresElsewhere(index, settings.workers, partial(line.send, key)) for key in keys}
@@ -206,19 +225,17 @@ def work(settings: Settings, index: int, connection: Connection, keys: list[str]
     service = assemble(settings, registry, cores)
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
     listener.listen(BACKLOG)
-    threading.Thread(target=_hear, args=[connection, cores], daemon=True).start()
+    threading.Thread(target=_hear, args=[line, cores], daemon=True).start()
     gc.freeze()  # as in serve_alone
     asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
 
 
-def _hear(connection: Connection, cores: Mapping[str, CoresElsewhere]) -> None:
+def _hear(line: Line, cores: Mapping[str, CoresElsewhere]) -> None:
     """The news of the first process, and its end."""
-    try:
-        while True:
-            key, news = connection.recv()
-            if isinstance(news, FrontEnd):
-                cores[key].found(news)
-            else:
-                cores[key].lost(news)
-    except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+    while (said := line.hear()) is not None:
+        key, news = said
+        if isinstance(news, FrontEnd):
+            cores[key].found(news)
+        else:
+            cores[key].lost(news)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -20,7 +20,7 @@ LAYERS = [
     {"dialects", "identifiers", "config_files", "listing"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
-    {"quotas", "catalogue", "telemetry"},
+    {"quotas", "catalogue", "telemetry", "plans"},
     {"engines", "settings", "connections", "logs"},
     {"operations", "record_settings"},
     {"control"},

@@ -8,7 +8,8 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import EngineState
-from invoke_api.engines import EngineChoice, Engines, build_engines
+from invoke_api.engines import Engines, build_engines
+from invoke_api.plans import EngineChoice
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B, SMALL
 

@@ -1,18 +1,30 @@
 """`serve --workers`: several processes on one port and the same engines, real ones."""
 
 import json
+import logging
+import os
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection
+from multiprocessing import Pipe
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 
+from engine.errors import EngineDead
+from engine.restarts import Backoff
+from engine.vllm_cores import FrontEnd
+from invoke_api.server import SIGNALS
+from invoke_api.workers import Line, Team
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
 
 WORKERS = 2
@@ -118,20 +130,28 @@ def test_workers_end_with_the_first_process() -> None:
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
-def test_they_share_vllm_and_tell_when_it_dies() -> None:
-    with workers("--demo", "--model", SEVEN_B) as url:
-        deadline = time.monotonic() + 240
-        texts: list[bytes] = []
-        # Each worker is ready by itself, so that calls in turns may still meet one that is not.
-        while len(texts) < 10:
-            assert time.monotonic() < deadline
-            response, body = invoke(url, PROMPT)
-            texts = [*texts, body] if response.status == 200 else []
-            if response.status != 200:
-                assert response.status == 429, body
-                time.sleep(0.5)
+def answers_of_ready_workers(url: str, *expected: int) -> set[bytes]:
+    """The different ones of ten in a row, until then there are these statuses only.
 
-        assert len(set(texts)) == 1
+    Each worker is ready by itself, so that calls in turns may still meet one that is not.
+    """
+    deadline = time.monotonic() + 240
+    bodies: list[bytes] = []
+    while len(bodies) < 10:
+        assert time.monotonic() < deadline
+        response, body = invoke(url, PROMPT)
+        bodies = [*bodies, body] if response.status == 200 else []
+        if response.status != 200:
+            assert response.status in expected, body
+            time.sleep(0.5)
+    return set(bodies)
+
+
+def test_they_share_vllm_which_is_started_again_when_it_dies() -> None:
+    with workers("--demo", "--model", SEVEN_B) as url:
+        before = answers_of_ready_workers(url, 429)
+
+        assert len(before) == 1
 
         (team,) = {psutil.Process(pid).ppid() for pid in sockets_of(url, psutil.CONN_LISTEN)}
         (core,) = [each for each in psutil.Process(team).children() if "EngineCor" in each.name()]
@@ -144,4 +164,89 @@ def test_they_share_vllm_and_tell_when_it_dies() -> None:
 
         assert statuses == [503] * 8
         models = json.loads(call(url, "GET", "/_emulator/health")[1])["models"]
-        assert models[SEVEN_B]["status"] == "failed"
+        assert models[SEVEN_B]["status"] in {"failed", "loading"}
+        assert answers_of_ready_workers(url, 429, 503) == before
+
+
+def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
+    ours, theirs = Pipe()
+    line = Line(ours)
+    line.send("news")
+    theirs.send("said")
+    theirs.close()
+
+    assert line.hear() == "said"
+    assert line.hear() is None
+    line.send("more")
+
+
+class StandInCores:
+    """Cores that fail to start as often as they are told, and die when they are told."""
+
+    def __init__(self, failures: int) -> None:
+        self._failures = failures
+        self.starts = self.closes = 0
+        self._alive, self._life = Pipe()
+
+    def start(self) -> list[FrontEnd]:
+        self.starts += 1
+        if self.starts <= self._failures:
+            raise EngineDead("no memory")
+        self._alive, self._life = Pipe()
+        return []
+
+    def sentinels(self) -> list[Any]:
+        return [self._alive]
+
+    def die(self) -> None:
+        self._life.close()
+
+    def close(self) -> None:
+        self.closes += 1
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_cores_that_fail_or_die_are_started_again_until_the_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("invoke_api.workers.Backoff", partial(Backoff, first=0.01))
+    cores: Any = StandInCores(failures=2)
+    team = Team(cast("Any", SimpleNamespace(workers=0)), "http://nowhere", {"key": (cores, ["a"])})
+
+    def play() -> None:
+        until(lambda: cores.starts == 3)
+        cores.die()
+        until(lambda: cores.starts == 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor() as pool:
+        playing = pool.submit(play)
+        assert team.run() == 0
+        playing.result(timeout=10)
+
+    assert cores.closes == 2  # what was left of the dead ones, and at the end
+    told = [re.sub(r"\d\.\d+ s", "0 s", record.getMessage()) for record in caplog.records]
+    assert told == [
+        *["loading a", "failed after 0 s: a: no memory", "a: started again in 0 s"] * 2,
+        "loading a",
+        "a: vLLM's engine core has died; its log says why",
+        "a: started again in 0 s",
+        "loading a",
+        "stopped",
+    ]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

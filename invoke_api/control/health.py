@@ -27,4 +27,6 @@ def _states(request: Request) -> dict[str, dict[str, object]]:
             states[model_id]["waiting"] = state.waiting
         if state.reason:
             states[model_id]["reason"] = state.reason
+        if state.retry_in is not None:
+            states[model_id]["retry_in_seconds"] = round(state.retry_in, 1)
     return states

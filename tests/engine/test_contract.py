@@ -367,15 +367,24 @@ async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoint
 
 @only_vllm
 async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
-    """The last test of each engine, which does not survive it."""
+    """The last test of each engine but one, which does not survive it."""
     killing = asyncio.create_task(kill_cores_after(0.2))
     with pytest.raises(EngineDead):
         await asyncio.wait_for(run(engine, ask(engine, "turn left", max_tokens=4_000)), timeout=20)
     await killing
 
     assert engine.state().status == "failed"
+    assert engine.running() == 0
     with pytest.raises(EngineDead):
         engine.tokenizer()
+
+
+@pytest.mark.parametrize("engine", ["vllm-dense"], indirect=True, scope="module")
+async def test_it_can_be_started_again_after_that(engine: Engine) -> None:
+    await engine.start()
+
+    assert engine.state().status == "ready"
+    assert await text_of(engine)
 
 
 async def kill_cores_after(seconds: float) -> None:

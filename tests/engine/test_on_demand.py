@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine import loading
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, PromptTooLong
 from engine.on_demand import RETRY, OnDemandEngine, Places
 from engine.protocol import GenerationRequest, Limits
@@ -361,6 +362,26 @@ async def test_whoever_waited_is_let_in_when_the_others_leave() -> None:
     assert [await answering, await late] == ["yes"] * 2
 
 
+async def test_who_gave_up_waiting_for_one_that_is_awake_keeps_nobody_out() -> None:
+    made, clock = stubs(3), Clock()
+    a, b = seat(made[:2], clock=clock, pace=Pace(turn=10.0, linger=0.0), load_seconds=0.2)
+    made[0].may_answer.clear()
+    answering = await begin(a)
+    clock.now += 11
+    waiting = await begin(b)
+    with pytest.raises(EngineNotReady):  # a's turn is over, and it still answers
+        await call(a)
+    with pytest.raises(EngineNotReady):
+        await waiting
+    leaving = await begin(b)
+    leaving.cancel()
+    await settle()
+    made[0].may_answer.set()
+    assert await answering == "yes"
+
+    assert await call(b) == "yes"
+
+
 async def test_an_idle_engine_is_kept_for_a_moment_only() -> None:
     made = stubs(2)
     a, b = seat(made, pace=Pace(turn=1_000.0, linger=0.02))
@@ -397,3 +418,19 @@ async def test_the_log_says_what_is_swapped_and_how_long_it_took(
 
     assert "waking b, 1 calls wait" in caplog.text
     assert re.search(r"a asleep, idle for \d\.\d s; b awake after \d\.\d s", caplog.text)
+
+
+async def test_a_load_that_takes_long_is_told_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(loading, "STILL_LOADING", 0.01)
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    stub.may_load.clear()
+    waiting = await begin(engine)
+    while len(re.findall(r"still waking a \(\d s\), 1 calls wait", caplog.text)) < 2:  # noqa: ASYNC110 - the log
+        await asyncio.sleep(0.001)
+    stub.may_load.set()
+
+    assert await waiting == "yes"

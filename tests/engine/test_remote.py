@@ -28,7 +28,7 @@ from engine.errors import (
 from engine.images import open_image
 from engine.protocol import Delta, GenerationRequest, Limits, Usage
 from engine.remote import RemoteEngine
-from tests.completions_server import Play, Server, answer, event, say, stuck, torn
+from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
 
 CONTEXT = 4_096
@@ -205,6 +205,13 @@ async def test_what_can_not_be_read_is_an_error(
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("window", ["30", 30.5, [30], None])
+async def test_a_window_that_is_no_number_of_tokens_is_none(window: object) -> None:
+    server = Server([say(*TEXTS)], models=[{"id": "model", "max_model_len": window}])
+    async with running(server) as engine:
+        assert await run(engine)
+
+
 async def test_a_window_that_is_smaller_than_the_models_counts() -> None:
     server = Server([say(*TEXTS)], models=[{"id": "model", "max_model_len": 30}])
     async with running(server) as engine:
@@ -303,6 +310,23 @@ async def test_silence_after_the_first_token_is_an_error_too() -> None:
             with pytest.raises(EngineTimeout):
                 await anext(deltas)
         await until(lambda: server.left == 1)
+
+
+async def test_signs_of_life_are_no_tokens() -> None:
+    async def play(writer: asyncio.StreamWriter) -> None:
+        await send(writer, event(" A"))
+        while True:
+            writer.write(chunk(b": still there\n\n"))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with (
+        running(Server([play]), limits=Limits(first_token_seconds=0.1)) as engine,
+        aclosing(engine.generate(ask(engine))) as deltas,
+    ):
+        assert await anext(deltas)
+        with pytest.raises(EngineTimeout):
+            await asyncio.wait_for(anext(deltas), timeout=5)
 
 
 async def test_a_client_that_leaves_ends_the_call_at_once() -> None:

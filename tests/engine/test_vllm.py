@@ -3,14 +3,18 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engine import vllm_engine
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
+from engine.vllm_cores import CoresElsewhere
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
+from engine.vllm_outputs import TokenOutputs
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -59,6 +63,25 @@ def test_closing_an_engine_whose_load_still_waits_for_a_thread_comes_to_an_end()
 
     with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
         assert pool.submit(asyncio.run, scenario()).result(timeout=10) == "cold"
+
+
+async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: dict[str, str] = {}
+    monkeypatch.setattr(vllm_engine, "set_environment", told.update)
+    engine = VllmEngine(
+        weights=lambda: "/nowhere",
+        tokenizer="none",
+        context_length=8,
+        options={},
+        environment={"MORE": "1"},
+        cores=CoresElsewhere(0, 2, lambda: None),
+    )
+    await engine.start()
+
+    assert engine.state().status == "failed"
+    assert told == {"MORE": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "60"}
 
 
 class StandInLlm:
@@ -140,6 +163,24 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 
     assert engine.state() == EngineState("failed", "RuntimeError: no")
     assert llm.asked[2:] == [SHUTDOWN]
+
+
+async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
+    class Processor:
+        def add_request(self, *_: object) -> None:
+            pass
+
+    llm = StandInLlm()
+    outputs, queue = TokenOutputs(Processor()), SimpleNamespace()
+    outputs.add_request(SimpleNamespace(request_id="r"), None, queue=queue)
+    setattr(llm, "output_processor", outputs)  # noqa: B010 - a stand-in has none
+    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the same
+    waiting = asyncio.create_task(queue.answer.take())
+    await asyncio.sleep(0)
+    await ready_engine(llm).close()
+
+    [told] = await asyncio.wait_for(asyncio.gather(waiting, return_exceptions=True), timeout=5)
+    assert type(told).__name__ == "EngineDeadError"
 
 
 async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:

@@ -1,0 +1,54 @@
+"""The start of an engine, and what the log is told of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from engine.protocol import Engine
+
+log = logging.getLogger(__name__)
+
+STILL_LOADING = 15.0  # seconds between two lines of the log about the same engine
+
+
+async def load(engine: Engine, names: str) -> str | None:
+    """Why it failed, if it did; the log is told all. `names` are those of its models."""
+    began = monotonic()
+    log.info("loading %s", names)
+    async with telling(lambda seconds: log.info("still loading %s (%.0f s)", names, seconds)):
+        failure = await start(engine, names)
+    if failure is None:
+        log.info("ready after %.1f s: %s", monotonic() - began, names)
+    else:
+        log.error("failed after %.1f s: %s: %s", monotonic() - began, names, failure)
+    return failure
+
+
+async def start(engine: Engine, names: str) -> str | None:
+    """Why it failed, if it did."""
+    try:
+        await engine.start()
+    except Exception as error:  # else its callers would wait for ever
+        log.exception("%s did not start", names)
+        return f"{type(error).__name__}: {error}"
+    state = engine.state()
+    return None if state.status == "ready" else state.reason or f"it is {state.status}"
+
+
+@asynccontextmanager
+async def telling(tell: Callable[[float], None]) -> AsyncIterator[None]:
+    """`tell` hears every `STILL_LOADING` for how many seconds this has lasted."""
+    task = asyncio.create_task(_tell(tell))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _tell(tell: Callable[[float], None]) -> None:
+    began = monotonic()
+    while True:
+        await asyncio.sleep(STILL_LOADING)
+        tell(monotonic() - began)
