@@ -36,7 +36,6 @@ class Measured:
     calls: Calls
     prefix: str = ""
     is_held: bool = False
-    first_delta: float | None = None
     ended: Metrics | None = None
 
     async def deltas(self) -> Deltas:
@@ -44,7 +43,7 @@ class Measured:
         try:
             async with aclosing(self.source) as deltas:
                 async for batch in deltas:
-                    self.first_delta = self.first_delta or monotonic()
+                    self.entry.first_token = self.entry.first_token or monotonic()
                     self.entry.texts += [delta.text for delta in batch]
                     if batch[-1].finish:
                         self._end(batch[-1])
@@ -94,12 +93,12 @@ class Measured:
         return self.ended
 
     def _measure(self, usage: Usage) -> Metrics:
-        now = monotonic()
+        now = self.entry.last_token = monotonic()
         return Metrics(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             latency=round(1000 * (now - self.began)),
-            first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
+            first_byte_latency=round(1000 * ((self.entry.first_token or now) - self.began)),
         )
 
 
