@@ -20,7 +20,7 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
-from engine.vllm_metrics import stat_loggers
+from engine.vllm_metrics import forget, stat_loggers
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
 
@@ -194,6 +194,7 @@ class VllmEngine:
         self._state = EngineState("cold")
         if llm is None:
             return
+        forget(llm)
         if llm.output_handler is not None:  # else it takes the end of its engine core for a crash
             llm.output_handler.cancel()
         await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)

@@ -59,12 +59,12 @@ class CountedCalls:
 
     def begin(self) -> float:
         """When it began, in seconds of the monotonic clock; `end` is to follow."""
-        self._metrics.under_way.inc()
+        self._metrics.under_way += 1
         return monotonic()
 
     def end(self, scope: Scope, began: float) -> None:
         now = monotonic()
-        self._metrics.under_way.dec()
+        self._metrics.under_way -= 1
         entry: Entry | None = scope.get("entry")
         operation, model_id = self._name(scope, entry), scope.get("model_id", "")
         end = _to_end(scope, entry)
@@ -77,7 +77,7 @@ class CountedCalls:
 
     def _name(self, scope: Scope, entry: Entry | None) -> str:
         """Empty for what is none of ours: what a client may write is no label."""
-        name: str | None = entry.operation if entry else scope.get("operation")
+        name = entry.operation if entry else scope.get("operation")
         if name is None:
             return self._operations.get(scope.get("endpoint"), "")
         return name if name in self._names else ""
@@ -105,7 +105,9 @@ def _to_end(scope: Scope, entry: Entry | None) -> End:
         return End(_class_of(told), str(told.status), error)
     if entry is None:
         return End("cancelled", "", "") if scope.get("has_left") else End("ok", "200", "")
-    return End(entry.ended or "cancelled", str(entry.status or ""), "")
+    if entry.ended in (None, "cancelled"):
+        return End("cancelled", "", "")  # whatever it has had, nobody knows
+    return End(entry.ended, "200", "")
 
 
 def _class_of(told: Told) -> str:

@@ -41,6 +41,7 @@ async def _answer_unknown(request: Request, _: Exception) -> Response:
     # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
     status = 400 if request.method == "CONNECT" else 200
     request.scope["told"] = Told(UNKNOWN_OPERATION, status)
+    request.scope["operation"] = ""  # also where another method of the path is one
     return Reply(request, UNKNOWN, status=status)
 
 

@@ -32,7 +32,10 @@ class TokenSeries:
 
 
 class CallMetrics:
-    """Series are looked up in dictionaries: `labels()` costs more than all that is done here."""
+    """Series are looked up in dictionaries: `labels()` costs more than all that is done here.
+
+    `under_way` is how many calls have begun and not ended, for who begins and ends them.
+    """
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         of_model = ("operation", "model_id")
@@ -42,7 +45,8 @@ class CallMetrics:
             CallLabels._fields,
             registry=registry,
         )
-        self.under_way = Gauge(
+        self.under_way = 0
+        self._under_way = Gauge(
             "invoke_api_calls_under_way",
             "Calls that have begun and not ended.",
             registry=registry,
@@ -84,6 +88,10 @@ class CallMetrics:
         self._by_end: dict[CallLabels, Counter] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._tokens: dict[tuple[str, str], TokenSeries] = {}
+
+    def refresh(self) -> None:
+        """To be called before they are told."""
+        self._under_way.set(self.under_way)
 
     def count(self, labels: CallLabels) -> None:
         counter = self._by_end.get(labels)

@@ -62,6 +62,7 @@ class EngineMetrics:
             models.labels(name, model_id).set(1)
 
     def refresh(self) -> None:
+        """To be called before they are told."""
         for engine, name in self._names.items():
             now = engine.state()
             self._running.labels(name).set(engine.running())

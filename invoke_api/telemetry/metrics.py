@@ -9,7 +9,7 @@ from invoke_api.telemetry.call_metrics import CallMetrics
 from invoke_api.telemetry.engine_metrics import EngineMetrics
 from invoke_api.telemetry.exposition import Exposition
 
-LOOK = 1.0  # seconds between two looks at the engines, where other processes tell of them
+LOOK = 1.0  # seconds between two looks at what is going on, where other processes tell of it too
 
 
 class Metrics:
@@ -32,10 +32,14 @@ class Metrics:
 
     async def _look(self) -> None:
         while True:
-            self._engines.refresh()
+            self._refresh()
             await asyncio.sleep(LOOK)
+
+    def _refresh(self) -> None:
+        self.calls.refresh()
+        self._engines.refresh()
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """As `Exposition.render`, in a thread: of many models it takes some milliseconds."""
-        self._engines.refresh()
+        self._refresh()
         return await asyncio.to_thread(self._exposition.render, accept)
