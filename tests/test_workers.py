@@ -9,10 +9,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
+from engine.demo import options as demo
+from engine.demo.checkpoints import CONTEXT, make_demo
+from invoke_api.registry import DEFAULT_REGISTRY
+from tests.metrics import Scrape, until
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
 
 WORKERS = 2
@@ -30,8 +36,8 @@ def sockets_of(url: str, status: str) -> Counter[int | None]:
 
 
 @contextmanager
-def workers(*flags: str) -> Iterator[str]:
-    with command_running([*COMMAND, "--workers", str(WORKERS), *flags], seconds=60) as url:
+def workers(*flags: str, **env: str) -> Iterator[str]:
+    with command_running([*COMMAND, "--workers", str(WORKERS), *flags], env, seconds=60) as url:
         yield url
 
 
@@ -66,6 +72,43 @@ def ask(connection: HTTPConnection) -> bytes:
         assert response.status == 429, body
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_any_worker_tells_the_metrics_of_all(scripted: str) -> None:
+    def answered() -> float:
+        return Scrape(scripted).sum("invoke_api_calls_total", model_id=SEVEN_B, status="200")
+
+    before = answered()
+    with ExitStack() as stack:
+        for _ in range(40):
+            ask(stack.enter_context(closing(connect(scripted))))
+    until(lambda: answered() == before + 40)
+    listening = sockets_of(scripted, psutil.CONN_LISTEN)
+
+    for _ in range(10):  # of one worker only: once in 2^9 runs
+        assert answered() == before + 40
+    scrape = Scrape(scripted)
+    assert scrape.labels("process_cpu_seconds_total", "pid") == set(map(str, listening))
+    assert scrape.sum("invoke_api_engine_state", engine="scripted-1", state="ready") == 1
+    assert scrape.sum("invoke_api_call_duration_seconds_count") == before + 40
+    assert scrape.sum("invoke_api_time_to_first_token_seconds_count") == before + 40
+    assert scrape.sum("invoke_api_calls_under_way") == 0
+
+
+def test_metrics_are_kept_in_a_folder_of_their_own_that_is_removed(tmp_path: Path) -> None:
+    """And not in one that the variable names, where other programs may have theirs."""
+    temporary, other = tmp_path / "temporary", tmp_path / "other"
+    for folder in (temporary, other):
+        folder.mkdir()
+    env = {"TMPDIR": str(temporary), "PROMETHEUS_MULTIPROC_DIR": str(other)}
+    with workers("--engine", "scripted", **env) as url:
+        call(url, "GET", "/nowhere")
+        until(lambda: Scrape(url).sum("invoke_api_calls_total") == 1)
+        kept = list(temporary.glob("invoke-api-metrics-*/*.db"))
+
+    assert kept
+    assert list(temporary.glob("invoke-api*")) == []
+    assert list(other.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["rules", "requests", "reset"])
@@ -118,14 +161,32 @@ def test_workers_end_with_the_first_process() -> None:
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
-def test_they_share_vllm_and_tell_when_it_dies() -> None:
-    with workers("--demo", "--model", SEVEN_B) as url:
+def counting(folder: Path, checkpoints: Path) -> Path:
+    """A registry of one demo checkpoint, with vLLM's own metrics."""
+    registry = yaml.safe_load(DEFAULT_REGISTRY.read_text())
+    registry["models"] = [each for each in registry["models"] if each["id"] == SEVEN_B]
+    registry["models"][0] |= {
+        "weights": str(make_demo("dense", checkpoints)),
+        "tokenizer": "v3",
+        "context_length": CONTEXT,
+        "vllm": {**demo.OPTIONS, "disable_log_stats": False},
+    }
+    path = folder / "registry.yaml"
+    path.write_text(yaml.safe_dump(registry))
+    return path
+
+
+def test_they_share_vllm_and_tell_when_it_dies(tmp_path: Path, checkpoints: Path) -> None:
+    registry = counting(tmp_path, checkpoints)
+    with workers("--registry", str(registry), **demo.ENVIRONMENT) as url:
         deadline = time.monotonic() + 240
         texts: list[bytes] = []
+        answered = 0
         # Each worker is ready by itself, so that calls in turns may still meet one that is not.
         while len(texts) < 10:
             assert time.monotonic() < deadline
             response, body = invoke(url, PROMPT)
+            answered += response.status == 200
             texts = [*texts, body] if response.status == 200 else []
             if response.status != 200:
                 assert response.status == 429, body
@@ -133,12 +194,17 @@ def test_they_share_vllm_and_tell_when_it_dies() -> None:
 
         assert len(set(texts)) == 1
 
+        until(lambda: Scrape(url).sum("vllm:generation_tokens_total") == 60 * answered)
+        scrape = Scrape(url)
+        assert scrape.sum("invoke_api_output_tokens_total") == 60 * answered
+        assert scrape.sum("vllm:request_success_total") == answered
+
         (team,) = {psutil.Process(pid).ppid() for pid in sockets_of(url, psutil.CONN_LISTEN)}
         (core,) = [each for each in psutil.Process(team).children() if "EngineCor" in each.name()]
         long = {**PROMPT, "max_tokens": 8_000}
         with ThreadPoolExecutor(8) as pool:
             calls = [pool.submit(invoke, url, long) for _ in range(8)]
-            time.sleep(1)
+            until(lambda: Scrape(url).sum("invoke_api_engine_calls_running") == 8)
             core.kill()
             statuses = [each.result(timeout=30)[0].status for each in calls]
 
