@@ -116,7 +116,7 @@ BUILT = [
     ),
 ]
 ROUTES = BUILT + NOT_OFFERED
-OPERATIONS = {route.endpoint: route.name for route in ROUTES}
+OPERATIONS: dict[object, str] = {route.endpoint: route.name for route in ROUTES}
 for route in ROUTES:
     assert route.methods, "an operation has a method"
     route.methods.discard("HEAD")  # Starlette adds it to GET, and Bedrock knows no such operation

@@ -1,6 +1,7 @@
 """Metrics in Prometheus's text formats: of this process, or of all that share a folder."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import (
@@ -26,11 +27,11 @@ class Exposition:
 
     def __init__(self, folder: Path | None) -> None:
         # A gauge beside each counter, which says when that was made: twice as much to read.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library lacks it
         self._told = CollectorRegistry()
         self.registry = None if folder else self._told
         if folder:
-            MultiProcessCollector(self._told, path=str(folder))
+            MultiProcessCollector(self._told, path=str(folder))  # type: ignore[no-untyped-call]  # as above
             self._told.register(WorkerProcesses(folder))
         else:
             # The variable may be there for other programs, whose folder this is.
@@ -58,13 +59,12 @@ class WorkerProcesses(Collector):
         self._folder = folder
 
     def collect(self) -> Iterator[Metric]:
-        pids = {path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")}
         metrics: dict[str, Metric] = {}
-        for pid in sorted(pids):
-            for found in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():
-                metric = metrics.setdefault(
-                    found.name, Metric(found.name, found.documentation, found.type)
-                )
+        for pid in sorted({path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")}):
+            process = ProcessCollector(pid=partial(str, pid), registry=None)
+            for found in process.collect():
+                told = Metric(found.name, found.documentation, found.type)
+                metric = metrics.setdefault(found.name, told)
                 for sample in found.samples:
                     metric.add_sample(sample.name, {"pid": pid}, sample.value)
-        yield from metrics.values()
+        return iter(metrics.values())

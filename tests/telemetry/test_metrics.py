@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from http.client import IncompleteRead
 from pathlib import Path
+from typing import Any
 
 import pytest
 from h2.events import StreamEnded
@@ -311,7 +312,7 @@ def test_no_label_comes_from_a_client(url: str) -> None:
 
 def test_recordings_bring_no_labels_of_their_own(tmp_path: Path) -> None:
     writer = CassetteWriter(tmp_path)
-    error = {"status": 418, "headers": (("x-amzn-ErrorType", "TeapotException"),)}
+    error: dict[str, Any] = {"status": 418, "headers": (("x-amzn-ErrorType", "TeapotException"),)}
     writer.write(a_recording(path="/model/anthropic.claude/invoke", **error))
     writer.write(a_recording(method="GET", path="/teapots", body=b"", **error))
     flags = ["--engine", "replay", "--cassettes", str(tmp_path)]
@@ -341,7 +342,7 @@ def test_the_format_is_the_one_that_is_asked_for(url: str) -> None:
     plain, _ = call(url, "GET", "/metrics")
     accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
     open_metrics, body = call(url, "GET", "/metrics", Accept=accept)
-    zipped, packed = call(url, "GET", "/metrics", **{"Accept-Encoding": "gzip"})
+    zipped, packed = call(url, "GET", "/metrics", None, **{"Accept-Encoding": "gzip"})
 
     assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
