@@ -1,6 +1,5 @@
 """What Prometheus is told of calls: how many, how they ended, how long they took, their tokens."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -21,8 +20,7 @@ class CallLabels(NamedTuple):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenSeries:
+class TokenSeries(NamedTuple):
     """What is told of the tokens of one operation of one model."""
 
     first_token: Histogram

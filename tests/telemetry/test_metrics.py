@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from h2.events import StreamEnded
+from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
 from engine.on_demand import Places
@@ -407,6 +408,17 @@ def test_a_folder_for_other_programs_is_left_alone(tmp_path: Path) -> None:
             until(lambda url=url: Scrape(url).sum(CALLS) == 1)  # type: ignore[misc]  # mypy knows no type for it
 
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_vllm_registers_is_told_and_nothing_else_of_that_registry() -> None:
+    counters = [Counter(name, "Of others.", registry=REGISTRY) for name in ("vllm:one", "other")]
+    text, _ = await Metrics([]).render("")
+    for counter in counters:
+        REGISTRY.unregister(counter)
+
+    assert b"\nvllm:one_total 0.0\n" in text
+    assert b"other_total" not in text
+    assert b"python_info" not in text
 
 
 def test_the_process_is_told(url: str) -> None:
