@@ -114,10 +114,12 @@ def test_times_are_those_of_the_tokens() -> None:
         until(lambda: Scrape(url).sum(CALLS) == 1)
         scrape = Scrape(url)
 
-    assert 0.1 <= scrape.sum("invoke_api_time_to_first_token_seconds_sum") < 0.2
-    # The fifth, which ends it, comes with no pause before it.
-    assert 0.07 <= scrape.sum("invoke_api_time_per_output_token_seconds_sum") < 0.15
-    assert 0.4 <= scrape.sum("invoke_api_call_duration_seconds_sum") < 0.7
+    first = scrape.sum("invoke_api_time_to_first_token_seconds_sum")
+    each = scrape.sum("invoke_api_time_per_output_token_seconds_sum")
+    whole = scrape.sum("invoke_api_call_duration_seconds_sum")
+    assert first >= 0.1
+    assert each >= 0.075  # the fifth, which ends it, comes with no pause before it
+    assert whole == pytest.approx(first + 4 * each)
 
 
 NO_MODEL = labels("client_error", "400", "ValidationException", model_id="")
