@@ -225,6 +225,9 @@ def work(
     threading.Thread(target=_hear, args=[connection, cores], daemon=True).start()
     gc.freeze()  # as in serve_alone
     asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
+    first = multiprocessing.parent_process()
+    if first and not first.is_alive():  # so that nobody else removes it
+        rmtree(metrics, ignore_errors=True)
 
 
 def _hear(connection: Connection, cores: Mapping[str, CoresElsewhere]) -> None:

@@ -1,6 +1,7 @@
 """`serve --workers`: several processes on one port and the same engines, real ones."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -130,12 +131,13 @@ def test_so_does_the_configuration_of_the_invocation_log(scripted: str, method: 
 
 
 @contextmanager
-def started() -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+def started(**env: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """The first process, and the workers."""
     with subprocess.Popen(
         [*COMMAND, "--workers", str(WORKERS), "--engine", "scripted"],
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **env},
     ) as process:
         assert process.stderr
         found = re.search(r"listens on (\S+)", process.stderr.readline())
@@ -153,12 +155,13 @@ def test_a_worker_that_dies_takes_all_with_it() -> None:
     assert not second.is_running()
 
 
-def test_workers_end_with_the_first_process() -> None:
-    with started() as (process, children):
+def test_workers_end_with_the_first_process(tmp_path: Path) -> None:
+    with started(TMPDIR=str(tmp_path)) as (process, children):
         process.kill()
 
     assert len(children) == WORKERS
     assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def counting(folder: Path, checkpoints: Path) -> Path:
