@@ -66,8 +66,8 @@ def checks() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "metrics of a call", counting()
 
 
-def counting() -> Callable[[], None]:
-    """Counts a call of 128 tokens."""
+def counting() -> Callable[[], float]:
+    """Counts a call of 128 tokens, and gives its beginning."""
     counted = CountedCalls(Metrics([]).calls, {None: "InvokeModel"})
     now = monotonic()
     entry = Entry(request_id="", operation="InvokeModel", model_id="", headers=(), body=b"")
@@ -75,7 +75,13 @@ def counting() -> Callable[[], None]:
     entry.input_tokens, entry.output_tokens = 20, 128
     entry.end("stop")
     scope = {"entry": entry, "model_id": "mistral"}
-    return lambda: counted.end(scope, counted.begin())
+
+    def count() -> float:
+        began = counted.begin()
+        counted.end(scope, began)
+        return began
+
+    return count
 
 
 KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 - a dummy
