@@ -1,4 +1,4 @@
-"""What the checks in front of an engine cost a good request: the body, the signature, both.
+"""What a good request costs beside its engine: checks of the body and the signature, counting it.
 
 usage: python bench/checks.py [--rounds N]
 Fails with status 1 over the budget: 100 microseconds for the body of any model, in the median.
@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from statistics import median
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import orjson
 
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import BASIC, RawRequest
+from invoke_api.journal import Entry
+from invoke_api.operations.counted import CountedCalls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.telemetry.metrics import Metrics
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
 BUDGET = 100.0  # microseconds
@@ -60,6 +63,25 @@ def checks() -> Iterator[tuple[str, Callable[[], object]]]:
     for size in (100, 10_000, 1_000_000):
         call = signed(body.ljust(size))
         yield f"signature, body of {size} bytes", lambda call=call: gate.admit(call)  # type: ignore[misc]  # the same
+    yield "metrics of a call", counting()
+
+
+def counting() -> Callable[[], float]:
+    """Counts a call of 128 tokens, and gives its beginning."""
+    counted = CountedCalls(Metrics([]).calls, {None: "InvokeModel"})
+    now = monotonic()
+    entry = Entry(request_id="", operation="InvokeModel", model_id="", headers=(), body=b"")
+    entry.first_token, entry.last_token = now, now + 1
+    entry.input_tokens, entry.output_tokens = 20, 128
+    entry.end("stop")
+    scope = {"entry": entry, "model_id": "mistral"}
+
+    def count() -> float:
+        began = counted.begin()
+        counted.end(scope, began)
+        return began
+
+    return count
 
 
 KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 - a dummy

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
 from engine.vllm_errors import explain
+from engine.vllm_metrics import stat_loggers
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class VllmCores:
             outputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
         )
         executor = Executor.get_class(config)
-        with launch_core_engines(config, executor, False, addresses) as launch:  # noqa: FBT003 - vLLM's own
+        log_stats = not arguments["disable_log_stats"]
+        with launch_core_engines(config, executor, log_stats, addresses) as launch:
             # A tuple in vLLM 0.26, no more in 0.32.
             is_tuple = isinstance(launch, tuple)
             self._manager = launch[0] if is_tuple else launch.engine_manager
@@ -145,7 +147,8 @@ class CoresElsewhere:
             addresses["stats_update_address"] = front_end.stats
         self._llm = AsyncLLM.from_vllm_config(
             config,
-            disable_log_stats=True,
+            disable_log_stats=arguments["disable_log_stats"],
+            stat_loggers=stat_loggers(arguments),
             client_addresses=addresses,
             client_count=self._count,
             client_index=self._index,

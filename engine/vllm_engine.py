@@ -20,6 +20,7 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
+from engine.vllm_metrics import forget, stat_loggers
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
 from engine.vllm_outputs import Answer, TokenOutputs
 
@@ -193,6 +194,7 @@ class VllmEngine:
         self._state = EngineState("cold")
         if llm is None:
             return
+        forget(llm)
         if llm.output_handler is not None:
             from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -250,7 +252,9 @@ class VllmEngine:
         else:
             # How much vLLM does at once, unless it is told, depends on what it is used for.
             self._llm = AsyncLLM.from_engine_args(
-                AsyncEngineArgs(**arguments), usage_context=UsageContext.OPENAI_API_SERVER
+                AsyncEngineArgs(**arguments),
+                usage_context=UsageContext.OPENAI_API_SERVER,
+                stat_loggers=stat_loggers(arguments),
             )
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         log.info(

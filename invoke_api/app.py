@@ -1,28 +1,31 @@
-"""The Starlette application: routes, the one error handler, and the lifetime of the engines."""
+"""The Starlette application: routes, the short way to most of them, the lifetime of the engines."""
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypedDict
+from pathlib import Path
+from typing import Any, TypedDict
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ExceptionHandler, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Library, Replay
 from invoke_api.control.health import health, ready
+from invoke_api.control.metrics import metrics
 from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
-from invoke_api.operations.client import Calls, ClientLeft, read_body
+from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
+from invoke_api.operations.counted import METRICS, CountedCalls, is_counted
+from invoke_api.operations.failing import HANDLERS, answer_bug, answer_expected
 from invoke_api.operations.foundation_models import (
     get_foundation_model,
     get_foundation_model_availability,
@@ -35,10 +38,9 @@ from invoke_api.operations.logging_configuration import (
     get_logging_configuration,
     put_logging_configuration,
 )
-from invoke_api.operations.model_calls import MODEL_CALLS, call_model
+from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
-from invoke_api.operations.replies import CutReply, Nothing, Reply, error_reply
 from invoke_api.operations.services import Services
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
@@ -46,12 +48,8 @@ from invoke_api.rules.book import RuleBook
 from invoke_api.rules.playing import Broken
 from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import InvocationLog
-from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
-
-# What Bedrock answers, with status 200, to a path that it does not know.
-UNKNOWN_OPERATION = (
-    b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
-)
+from invoke_api.telemetry.metrics import Metrics
+from invoke_api.wire.errors import InvokeError
 
 
 class State(TypedDict):
@@ -60,9 +58,11 @@ class State(TypedDict):
     services: Services
 
 
-HEALTH = [
+# For whoever operates the service, without a key.
+OPEN = [
     Route("/_emulator/health", health),
     Route("/_emulator/ready", ready),
+    Route(METRICS, metrics),
 ]
 MODEL_CALL = re.compile(f"^/model/(.*)/({'|'.join(MODEL_CALLS)})$")  # as Starlette's `path`
 LOGGING = "/logging/modelinvocations"
@@ -116,6 +116,7 @@ BUILT = [
     ),
 ]
 ROUTES = BUILT + NOT_OFFERED
+OPERATIONS: dict[object, str] = {route.endpoint: route.name for route in ROUTES}
 for route in ROUTES:
     assert route.methods, "an operation has a method"
     route.methods.discard("HEAD")  # Starlette adds it to GET, and Bedrock knows no such operation
@@ -135,25 +136,43 @@ NOT_ALONE = [Route(route.path, one_worker_only, methods=METHODS) for route in CO
 
 
 class Service(Starlette):
-    """Starlette, with a short way to what nearly all requests ask for.
+    """Starlette, which counts the calls, with a `short` way to what nearly all requests ask for.
 
     Its middleware and routing ask twice what kind of error it was and wrap all that is sent three
     times, which costs as much as all the checks of a request.
     """
 
+    def __init__(self, counted: CountedCalls, *, short: bool, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+        super().__init__(**more)
+        self._counted = counted
+        self._is_short = short
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope["type"] == "http" and MODEL_CALL.match(scope["path"])
-        if not found or scope["method"] != "POST":
+        if scope["type"] != "http" or not is_counted(scope["path"]):
             await super().__call__(scope, receive, send)
             return
-        scope["path_params"] = {"model_id": found[1]}
+        began = self._counted.begin()
+        try:
+            found = self._is_short and MODEL_CALL.match(scope["path"])
+            if found and scope["method"] == "POST":
+                scope["path_params"] = {"model_id": found[1]}
+                await self._take_short_way(scope, receive, send, MODEL_CALLS[found[2]])
+            else:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._counted.end(scope, began)
+
+    async def _take_short_way(
+        self, scope: Scope, receive: Receive, send: Send, call: ModelCall
+    ) -> None:
+        scope["operation"] = call.operation.name
         request = Request(scope, receive, send)
         try:
-            response = await call_model(request, MODEL_CALLS[found[2]])
+            response = await call_model(request, call)
         except (InvokeError, ClientLeft, Broken) as error:
-            response = await _answer_expected(request, error)
+            response = await answer_expected(request, error)
         except Exception as error:
-            response = await _answer_bug(request, error)
+            response = await answer_bug(request, error)
             await response(scope, receive, send)
             raise  # into the log
         await response(scope, receive, send)
@@ -173,14 +192,16 @@ def create_app(
     extensions: bool = False,
     guardrails: Shelf | None = None,
     alone: bool = True,
+    metrics_folder: Path | None = None,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
-    of them would keep for itself is refused.
+    of them would keep for itself is refused, and metrics are those of all with `metrics_folder`.
     """
+    observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
     services = Services(
         registry=registry,
@@ -193,6 +214,7 @@ def create_app(
         guardrails=guardrails or Shelf(),
         replay=recordings or Replay(Library(())),
         logging=configurations,
+        metrics=observed,
         extensions=extensions,
         alone=alone,
     )
@@ -200,9 +222,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
+        observed.start()
         try:
             yield State(services=services)
         finally:
+            observed.close()
             await engines.close()
             if invocation_log:
                 await invocation_log.close()
@@ -211,9 +235,10 @@ def create_app(
     if invocation_log:
         logged = partial(LoggedCalls, log=invocation_log, configurations=configurations)
         around.append(Middleware(logged, registry=registry))
-    # The short way knows neither recordings nor what is around.
-    app = (Starlette if recordings or around else Service)(
-        routes=HEALTH + _control(control, alone) + (REPLAYED if recordings else ROUTES),
+    app = Service(
+        CountedCalls(observed.calls, OPERATIONS),
+        short=not recordings and not around,  # it knows of neither
+        routes=OPEN + _control(control, alone) + (REPLAYED if recordings else ROUTES),
         lifespan=lifespan,
         middleware=around,
         exception_handlers=HANDLERS,
@@ -224,35 +249,3 @@ def create_app(
 
 def _control(control: bool, alone: bool) -> list[Route]:  # noqa: FBT001 - see create_app
     return (CONTROL if alone else NOT_ALONE) if control else []
-
-
-async def _answer_expected(request: Request, error: Exception) -> Response:
-    if isinstance(error, ClientLeft):
-        return Nothing()
-    if isinstance(error, Broken):  # of a stream, its own frames have told
-        return CutReply(request)
-    assert isinstance(error, InvokeError)
-    if "entry" in request.scope:
-        request.scope["entry"].fail(error)
-    return error_reply(request, error)
-
-
-async def _answer_bug(request: Request, _: Exception) -> Response:
-    return await _answer_expected(request, InternalServerException())
-
-
-async def _answer_unknown(request: Request, _: Exception) -> Response:
-    with suppress(ValidationException):
-        await read_body(request)  # an answer before its end would cut off who is sending it
-    # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
-    return Reply(request, UNKNOWN_OPERATION, status=400 if request.method == "CONNECT" else 200)
-
-
-HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
-    InvokeError: _answer_expected,
-    ClientLeft: _answer_expected,
-    Broken: _answer_expected,
-    404: _answer_unknown,
-    405: _answer_unknown,
-    Exception: _answer_bug,
-}

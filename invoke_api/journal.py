@@ -28,7 +28,9 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One call. `ended` is None while it runs; times are in milliseconds.
+    """One call. `ended` is None while it runs; latencies are in milliseconds.
+
+    `first_token` and `last_token` are when these came, in seconds of the monotonic clock.
 
     `cassette` is where the recording stands that answered, and `differs` how this request is not
     the recorded one.
@@ -51,6 +53,8 @@ class Entry:
     output_tokens: int | None = None
     latency: int | None = None
     first_byte_latency: int | None = None
+    first_token: float | None = None
+    last_token: float | None = None
     ended: Ended | None = None
     cassette: str | None = None
     differs: tuple[str, ...] = ()

@@ -84,6 +84,7 @@ def assemble(
     settings: Settings,
     registry: Registry,
     cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+    metrics_folder: Path | None = None,
 ) -> Service:
     """The service, of which nothing is started yet. Raises `click.ClickException`."""
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
@@ -109,6 +110,7 @@ def assemble(
         extensions=settings.extensions,
         guardrails=shelf,
         alone=settings.workers == 1,
+        metrics_folder=metrics_folder,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     return Service(app, calls, tls, following)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -155,6 +156,20 @@ def remote_key(variable: str | None) -> str | None:
     if key and not re.fullmatch("[!-~]+", key):
         raise click.UsageError(f"The API key in {variable or REMOTE_KEY_VARIABLE} is not ASCII.")
     return key or None
+
+
+@contextmanager
+def handing_on(name: str, value: str) -> Iterator[None]:
+    """Processes that are started meanwhile find this variable in their environment."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def run_with(command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()) -> int:

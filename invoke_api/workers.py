@@ -19,6 +19,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -30,13 +33,15 @@ from invoke_api.logs import set_up_logs
 from invoke_api.plans import plan_cores
 from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, end_at_once, to_url
 from invoke_api.serving import LISTENS, assemble, choice_of, listen, load_models, run
-from invoke_api.settings import Settings
+from invoke_api.settings import Settings, handing_on
 
 log = logging.getLogger(__name__)
 
 LOOK = 0.2  # seconds between two looks for a signal
 PATIENCE = DRAIN + 15  # seconds that workers get to end
 LISTENING = ""  # what a worker says; later the key of each plan whose cores it has met
+# Where prometheus_client, once it is imported, keeps what several processes count.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 DIED = "vLLM's engine core has died; its log says why"
 
 
@@ -78,21 +83,29 @@ def serve_with_workers(settings: Settings) -> int:
     shared = partial(bind_socket, shared=True)
     held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
     settings = replace(settings, port=held.getsockname()[1])
-    return Team(settings, to_url(held, tls), cores).run()
+    with TemporaryDirectory(prefix="invoke-api-metrics-") as folder:
+        return Team(settings, to_url(held, tls), cores, Path(folder)).run()
 
 
 class Team:
     """The workers and the cores, from the first process's side."""
 
     def __init__(
-        self, settings: Settings, url: str, cores: Mapping[str, tuple[VllmCores, list[str]]]
+        self,
+        settings: Settings,
+        url: str,
+        cores: Mapping[str, tuple[VllmCores, list[str]]],
+        metrics: Path,
     ) -> None:
         self._url = url
         self._cores = cores
+        self._metrics = metrics
         self._signals = 0
-        self._workers = [
-            _start_worker(settings, index, list(cores)) for index in range(settings.workers)
-        ]
+        with handing_on(METRICS_FOLDER, str(metrics)):
+            self._workers = [
+                _start_worker(settings, index, list(cores), metrics)
+                for index in range(settings.workers)
+            ]
         self._lines = {worker.line.connection: worker.line for worker in self._workers}
         self._said: Counter[str] = Counter()
         self._began: dict[str, float] = {}  # by the keys of plans, when the last load began
@@ -115,6 +128,7 @@ class Team:
     def _note_signal(self, number: int, _: object) -> None:
         self._signals += 1
         if self._signals > 1:
+            rmtree(self._metrics, ignore_errors=True)
             end_at_once(number, None)
 
     def _sentinels(self) -> list[int]:
@@ -202,18 +216,20 @@ class Team:
         log.info("stopped")
 
 
-def _start_worker(settings: Settings, index: int, keys: list[str]) -> Worker:
+def _start_worker(settings: Settings, index: int, keys: list[str], metrics: Path) -> Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=work, name=f"worker-{index + 1}", args=[settings, index, theirs, keys]
+        target=work, name=f"worker-{index + 1}", args=[settings, index, theirs, keys, metrics]
     )
     process.start()
     theirs.close()
     return Worker(process, Line(ours))
 
 
-def work(settings: Settings, index: int, connection: Connection, keys: list[str]) -> None:
+def work(
+    settings: Settings, index: int, connection: Connection, keys: list[str], metrics: Path
+) -> None:
     """What a worker does, until SIGTERM comes or the first process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
     set_up_logs(settings.log_format)
@@ -222,12 +238,15 @@ def work(settings: Settings, index: int, connection: Connection, keys: list[str]
     line = Line(connection)
     cores = {key: CoresElsewhere(index, settings.workers, partial(line.send, key)) for key in keys}
     registry = load_models(settings.registry, settings.model)
-    service = assemble(settings, registry, cores)
+    service = assemble(settings, registry, cores, metrics)
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
     listener.listen(BACKLOG)
     threading.Thread(target=_hear, args=[line, cores], daemon=True).start()
     gc.freeze()  # as in serve_alone
     asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
+    first = multiprocessing.parent_process()
+    if first and not first.is_alive():  # so that nobody else removes it
+        rmtree(metrics, ignore_errors=True)
 
 
 def _hear(line: Line, cores: Mapping[str, CoresElsewhere]) -> None:

@@ -65,10 +65,16 @@ OWNERS = {
         "invoke_api/settings",
     },
     "yaml": {"invoke_api/config_files"},
+    "prometheus_client": {
+        "engine/vllm_metrics",
+        "invoke_api/control",
+        "invoke_api/telemetry",
+    },
     "vllm": {
         "engine/vllm_engine",
         "engine/vllm_cores",
         "engine/vllm_errors",
+        "engine/vllm_metrics",
         "engine/cpu_waiting",
     },
     "torch": {"engine/demo"},

@@ -1,8 +1,6 @@
 """An engine that died or did not load, as clients and operators see it, until it is back."""
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from engine.kept import KeptEngine
 from engine.restarts import Backoff
 from tests.servers import SEVEN_B, call, engine_running, invoke
 from tests.stubs import SwappedStub
+from tests.waiting import until
 
 BODY = {"prompt": "Hi", "max_tokens": 4}
 
@@ -25,13 +24,6 @@ def told(url: str, path: str = "health") -> tuple[int, dict[str, Any]]:
     response, body = call(url, "GET", f"/_emulator/{path}")
     state: dict[str, Any] = json.loads(body)["models"][SEVEN_B]
     return response.status, state
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def answer(url: str) -> tuple[int, str]:

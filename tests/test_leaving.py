@@ -9,6 +9,7 @@ import pytest
 from tests.http2 import Client
 from tests.servers import SEVEN_B, call, connect, engine_running
 from tests.stubs import StubEngine
+from tests.waiting import until
 
 OPERATIONS = ["invoke", "invoke-with-response-stream"]
 
@@ -17,13 +18,6 @@ def running(url: str) -> int:
     _, body = call(url, "GET", "/_emulator/health")
     count: int = json.loads(body)["models"][SEVEN_B]["running"]
     return count
-
-
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 BODY = json.dumps({"prompt": "turn left", "max_tokens": 8192, "temperature": 0}).encode()

@@ -3,7 +3,7 @@
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
-from invoke_api.app import CONTROL, HEALTH, ROUTES
+from invoke_api.app import CONTROL, OPEN, ROUTES
 from tests import http2
 from tests.servers import call
 
@@ -25,7 +25,7 @@ def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
 
 
 def test_routes_of_our_own_stay_below_their_roof() -> None:
-    own = [route.path for route in HEALTH + CONTROL]
+    own = [route.path for route in OPEN + CONTROL]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)
     assert not [route.path for route in ROUTES if route.path.startswith("/_emulator")]

@@ -2,8 +2,6 @@
 
 import json
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from tests.servers import (
     invoke,
 )
 from tests.stubs import SwappedStub
+from tests.waiting import until
 
 BODY = {"prompt": "turn left", "max_tokens": 4, "temperature": 0}
 PATH = f"/model/{SEVEN_B.replace(':', '%3A')}/invoke"
@@ -39,13 +38,6 @@ def states(url: str) -> dict[str, Any]:
     _, body = call(url, "GET", "/_emulator/health")
     models: dict[str, Any] = json.loads(body)["models"]
     return models
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_service_with_cold_models_is_ready_and_the_first_call_is_answered() -> None:

@@ -1,6 +1,7 @@
 """The registry: what it holds, and every mistake with its line."""
 
 import dataclasses
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +165,9 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: s
 
 
 def test_what_needs_ray_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = vllm_options.find_spec
-    monkeypatch.setattr(vllm_options, "find_spec", lambda name: name != "ray" and find(name))
+    monkeypatch.setattr(
+        "engine.vllm_options.find_spec", lambda name: name != "ray" and find_spec(name)
+    )
     file = tmp_path / "registry.yaml"
     file.write_text(GOOD.replace("dtype: bfloat16", "distributed_executor_backend: ray"))
     with pytest.raises(ConfigError) as caught:

@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from tests.servers import (
     invoke,
     wait_until_ready,
 )
+from tests.waiting import until
 
 REGISTRY = """\
 models:
@@ -136,13 +135,6 @@ async def test_a_client_that_leaves_leaves_there_too(tmp_path: Path, operation: 
     async with server.running():
         registry.write_text(REGISTRY.format(model=SMALL, url=server.url))
         await asyncio.to_thread(leave)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 async def test_a_server_that_breaks_off_breaks_the_stream_with_an_exception(tmp_path: Path) -> None:

@@ -8,24 +8,31 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from multiprocessing import Pipe
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
 import pytest
+import yaml
 
+from engine.demo import options as demo
+from engine.demo.checkpoints import CONTEXT, make_demo
 from engine.errors import EngineDead
 from engine.restarts import Backoff
 from engine.vllm_cores import FrontEnd
+from invoke_api.registry import DEFAULT_REGISTRY
 from invoke_api.server import SIGNALS
 from invoke_api.workers import Line, Team
+from tests.metrics import Scrape
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
+from tests.waiting import until
 
 WORKERS = 2
 PROMPT = {"prompt": "turn left", "max_tokens": 60, "temperature": 0}
@@ -42,8 +49,8 @@ def sockets_of(url: str, status: str) -> Counter[int | None]:
 
 
 @contextmanager
-def workers(*flags: str) -> Iterator[str]:
-    with command_running([*COMMAND, "--workers", str(WORKERS), *flags], seconds=60) as url:
+def workers(*flags: str, **env: str) -> Iterator[str]:
+    with command_running([*COMMAND, "--workers", str(WORKERS), *flags], env, seconds=60) as url:
         yield url
 
 
@@ -80,6 +87,43 @@ def ask(connection: HTTPConnection) -> bytes:
         time.sleep(0.05)
 
 
+def test_any_worker_tells_the_metrics_of_all(scripted: str) -> None:
+    def answered() -> float:
+        return Scrape(scripted).sum("invoke_api_calls_total", model_id=SEVEN_B, status="200")
+
+    before = answered()
+    with ExitStack() as stack:
+        for _ in range(40):
+            ask(stack.enter_context(closing(connect(scripted))))
+    until(lambda: answered() == before + 40)
+    listening = sockets_of(scripted, psutil.CONN_LISTEN)
+
+    for _ in range(10):  # of one worker only: once in 2^9 runs
+        assert answered() == before + 40
+    scrape = Scrape(scripted)
+    assert scrape.labels("process_cpu_seconds_total", "pid") == set(map(str, listening))
+    assert scrape.sum("invoke_api_engine_state", engine="scripted-1", state="ready") == 1
+    assert scrape.sum("invoke_api_call_duration_seconds_count") == before + 40
+    assert scrape.sum("invoke_api_time_to_first_token_seconds_count") == before + 40
+    assert scrape.sum("invoke_api_calls_under_way") == 0
+
+
+def test_metrics_are_kept_in_a_folder_of_their_own_that_is_removed(tmp_path: Path) -> None:
+    """And not in one that the variable names, where other programs may have theirs."""
+    temporary, other = tmp_path / "temporary", tmp_path / "other"
+    for folder in (temporary, other):
+        folder.mkdir()
+    env = {"TMPDIR": str(temporary), "PROMETHEUS_MULTIPROC_DIR": str(other)}
+    with workers("--engine", "scripted", **env) as url:
+        call(url, "GET", "/nowhere")
+        until(lambda: Scrape(url).sum("invoke_api_calls_total") == 1)
+        kept = list(temporary.glob("invoke-api-metrics-*/*.db"))
+
+    assert kept
+    assert list(temporary.glob("invoke-api*")) == []
+    assert list(other.iterdir()) == []
+
+
 @pytest.mark.parametrize("path", ["rules", "requests", "reset"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_rules_and_journal_need_one_worker(scripted: str, method: str, path: str) -> None:
@@ -99,12 +143,13 @@ def test_so_does_the_configuration_of_the_invocation_log(scripted: str, method: 
 
 
 @contextmanager
-def started() -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+def started(**env: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """The first process, and the workers."""
     with subprocess.Popen(
         [*COMMAND, "--workers", str(WORKERS), "--engine", "scripted"],
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **env},
     ) as process:
         assert process.stderr
         found = re.search(r"listens on (\S+)", process.stderr.readline())
@@ -122,50 +167,79 @@ def test_a_worker_that_dies_takes_all_with_it() -> None:
     assert not second.is_running()
 
 
-def test_workers_end_with_the_first_process() -> None:
-    with started() as (process, children):
+def test_workers_end_with_the_first_process(tmp_path: Path) -> None:
+    with started(TMPDIR=str(tmp_path)) as (process, children):
         process.kill()
 
     assert len(children) == WORKERS
     assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def answers_of_ready_workers(url: str, *expected: int) -> set[bytes]:
-    """The different ones of ten in a row, until then there are these statuses only.
+def answers_until_all_are_ready(url: str, *expected: int) -> list[bytes]:
+    """All answers, the last ten of which came in a row; until then there are these statuses, too.
 
     Each worker is ready by itself, so that calls in turns may still meet one that is not.
     """
     deadline = time.monotonic() + 240
     bodies: list[bytes] = []
-    while len(bodies) < 10:
+    in_a_row = 0
+    while in_a_row < 10:
         assert time.monotonic() < deadline
         response, body = invoke(url, PROMPT)
-        bodies = [*bodies, body] if response.status == 200 else []
-        if response.status != 200:
+        if response.status == 200:
+            bodies.append(body)
+            in_a_row += 1
+        else:
             assert response.status in expected, body
+            in_a_row = 0
             time.sleep(0.5)
-    return set(bodies)
+    return bodies
 
 
-def test_they_share_vllm_which_is_started_again_when_it_dies() -> None:
-    with workers("--demo", "--model", SEVEN_B) as url:
-        before = answers_of_ready_workers(url, 429)
+def counting(folder: Path, checkpoints: Path) -> Path:
+    """A registry of one demo checkpoint on two cores, with vLLM's own metrics."""
+    registry = yaml.safe_load(DEFAULT_REGISTRY.read_text())
+    registry["models"] = [each for each in registry["models"] if each["id"] == SEVEN_B]
+    registry["models"][0] |= {
+        "weights": str(make_demo("dense", checkpoints)),
+        "tokenizer": "v3",
+        "context_length": CONTEXT,
+        "vllm": {**demo.OPTIONS, "data_parallel_size": 2, "disable_log_stats": False},
+    }
+    path = folder / "registry.yaml"
+    path.write_text(yaml.safe_dump(registry))
+    return path
 
-        assert len(before) == 1
+
+def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
+    tmp_path: Path, checkpoints: Path
+) -> None:
+    registry = counting(tmp_path, checkpoints)
+    with workers("--registry", str(registry), **demo.ENVIRONMENT) as url:
+        answers = answers_until_all_are_ready(url, 429)
+
+        assert len(set(answers)) == 1
+        tokens = 60 * len(answers)
+        until(lambda: Scrape(url).sum("vllm:generation_tokens_total") == tokens)
+        scrape = Scrape(url)
+        assert scrape.sum("invoke_api_output_tokens_total") == tokens
+        assert scrape.sum("vllm:request_success_total") == len(answers)
 
         (team,) = {psutil.Process(pid).ppid() for pid in sockets_of(url, psutil.CONN_LISTEN)}
-        (core,) = [each for each in psutil.Process(team).children() if "EngineCor" in each.name()]
+        cores = [each for each in psutil.Process(team).children() if "EngineCor" in each.name()]
+        assert len(cores) == 2
         long = {**PROMPT, "max_tokens": 8_000}
         with ThreadPoolExecutor(8) as pool:
             calls = [pool.submit(invoke, url, long) for _ in range(8)]
-            time.sleep(1)
-            core.kill()
+            until(lambda: Scrape(url).sum("invoke_api_engine_calls_running") == 8)
+            cores[0].kill()
             statuses = [each.result(timeout=30)[0].status for each in calls]
 
         assert statuses == [503] * 8
         models = json.loads(call(url, "GET", "/_emulator/health")[1])["models"]
         assert models[SEVEN_B]["status"] in {"failed", "loading"}
-        assert answers_of_ready_workers(url, 429, 503) == before
+        assert set(answers_until_all_are_ready(url, 429, 503)) == set(answers)
 
 
 def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
@@ -215,12 +289,14 @@ def _signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_signals")
 def test_cores_that_fail_or_die_are_started_again_until_the_end(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("invoke_api.workers.Backoff", partial(Backoff, first=0.01))
     cores: Any = StandInCores(failures=2)
-    team = Team(cast("Any", SimpleNamespace(workers=0)), "http://nowhere", {"key": (cores, ["a"])})
+    team = Team(
+        cast("Any", SimpleNamespace(workers=0)), "http://nowhere", {"key": (cores, ["a"])}, tmp_path
+    )
 
     def play() -> None:
         until(lambda: cores.starts == 3)
@@ -243,10 +319,3 @@ def test_cores_that_fail_or_die_are_started_again_until_the_end(
         "loading a",
         "stopped",
     ]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -54,6 +54,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     identifier = parse_identifier(model_id)
     _check_account(identifier, caller, operation)
     model = registry.find(identifier, caller.region)
+    request.scope["model_id"] = model.id  # for the metrics, whatever is wrong with the rest
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     guarding = open_guarding(request, caller, named_in_headers(headers))

@@ -196,6 +196,7 @@ def open_source(
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
         source = engines.of(model).generate(generation)
+    request.scope["prompt_tokens"] = len(generation.prompt)  # for the metrics of what breaks off
     if share:
         source = share.metered(source, len(generation.prompt))
     return _play(source, verdict, model.id), prepared.writer(tokenizer)

@@ -36,7 +36,6 @@ class Measured:
     calls: Calls
     prefix: str = ""
     is_held: bool = False
-    first_delta: float | None = None
     ended: Metrics | None = None
 
     async def deltas(self) -> Deltas:
@@ -45,7 +44,7 @@ class Measured:
             texts = self.entry.texts
             async with aclosing(self.source) as deltas:
                 async for batch in deltas:
-                    self.first_delta = self.first_delta or monotonic()
+                    self.entry.first_token = self.entry.first_token or monotonic()
                     for delta in batch:
                         texts.append(delta.text)
                     if batch[-1].finish:
@@ -96,12 +95,12 @@ class Measured:
         return self.ended
 
     def _measure(self, usage: Usage) -> Metrics:
-        now = monotonic()
+        now = self.entry.last_token = monotonic()
         return Metrics(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             latency=round(1000 * (now - self.began)),
-            first_byte_latency=round(1000 * ((self.first_delta or now) - self.began)),
+            first_byte_latency=round(1000 * ((self.entry.first_token or now) - self.began)),
         )
 
 

@@ -14,6 +14,7 @@ from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.telemetry.configurations import LoggingConfigurations
+from invoke_api.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Services:
     guardrails: Shelf
     replay: Replay
     logging: LoggingConfigurations
+    metrics: Metrics
     extensions: bool
     alone: bool  # or one of several processes on the same port
 

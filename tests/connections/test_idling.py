@@ -12,7 +12,8 @@ from invoke_api import server
 from tests.http2 import Client
 from tests.servers import SEVEN_B, engine_running
 from tests.stubs import StubEngine
-from tests.test_leaving import running, until
+from tests.test_leaving import running
+from tests.waiting import until
 
 BODY = b'{"prompt": "Hi"}'
 REQUEST = (

@@ -4,7 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from itertools import count
@@ -36,6 +36,7 @@ from engine.scripted import ScriptedEngine
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
 from tests.vllm_server import requests_running
+from tests.waiting import until_in_loop
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -295,7 +296,7 @@ async def test_leaving_early_frees_the_request_at_once(engine: Engine) -> None:
 async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
     async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
         await anext(deltas)
-        await until(lambda: scheduled() == 1)
+        await until_in_loop(lambda: scheduled() == 1)
     # Two workers that wait for each other on two busy cores may take seconds for a step.
     async with asyncio.timeout(20):
         # The scheduler reports after each step, so it needs a request to report beside.
@@ -317,12 +318,6 @@ async def until_running(number: int, engine: Engine, url: str) -> None:
         while await asyncio.to_thread(requests_running, url) != number:
             # The scheduler reports after each step, so it needs a request to report beside.
             await run(engine, ask(engine, max_tokens=1))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - vLLM sets no event of ours
-            await asyncio.sleep(0.01)
 
 
 def scheduled() -> float:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from engine.kept import KeptEngine
 from engine.protocol import EngineState, GenerationRequest
 from engine.restarts import Backoff
 from tests.stubs import SwappedStub
+from tests.waiting import until_in_loop
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
 QUICK = Backoff(first=0.01, tries=3)
@@ -37,12 +38,6 @@ async def started(stub: SwappedStub, backoff: Backoff = QUICK) -> AsyncIterator[
         assert stub.done[-1] == "ends"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a state has no event
-            await asyncio.sleep(0.001)
-
-
 async def call(engine: KeptEngine) -> str:
     async with aclosing(engine.generate(REQUEST)) as deltas:
         return "".join([delta.text async for batch in deltas for delta in batch])
@@ -55,11 +50,11 @@ async def test_who_died_is_started_again_and_answers(caplog: pytest.LogCaptureFi
         assert await call(engine) == "yes"
         stub.may_load.clear()
         stub.die()
-        await until(lambda: engine.state().status == "loading")
+        await until_in_loop(lambda: engine.state().status == "loading")
         with pytest.raises(EngineNotReady):
             engine.tokenizer()
         stub.may_load.set()
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
 
         assert await call(engine) == "yes"
         assert engine.tokenizer()
@@ -77,7 +72,7 @@ async def test_until_then_it_says_why_and_when() -> None:
     stub = SwappedStub()
     async with started(stub, SLOW) as engine:
         stub.die()
-        await until(lambda: engine.state().retry_in is not None)
+        await until_in_loop(lambda: engine.state().retry_in is not None)
 
         assert engine.state() == EngineState("failed", "its core has died", retry_in=30.0)
         assert not engine.state().takes_calls
@@ -91,7 +86,7 @@ async def test_a_first_load_that_fails_is_tried_again() -> None:
     async with started(stub) as engine:
         assert engine.state().reason == "no memory"
         stub.failure = None
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
 
         assert await call(engine) == "yes"
 
@@ -100,7 +95,7 @@ async def test_one_that_never_loads_is_given_up(caplog: pytest.LogCaptureFixture
     stub = SwappedStub()
     stub.failure = "no such file"
     async with started(stub) as engine:
-        await until(lambda: "not started again" in caplog.text)
+        await until_in_loop(lambda: "not started again" in caplog.text)
 
         assert engine.state() == EngineState("failed", "no such file")
         assert stub.done == ["loads"] * QUICK.tries
@@ -111,9 +106,9 @@ async def test_one_that_was_ready_is_tried_for_as_long_as_it_takes() -> None:
     async with started(stub, Backoff(first=0.001, longest=0.001, tries=2)) as engine:
         stub.failure = "no memory"
         stub.die()
-        await until(lambda: len(stub.done) > 5)
+        await until_in_loop(lambda: len(stub.done) > 5)
         stub.failure = None
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
 
 
 async def test_a_bug_in_an_engine_does_not_end_it() -> None:
@@ -121,9 +116,9 @@ async def test_a_bug_in_an_engine_does_not_end_it() -> None:
     async with started(stub) as engine:
         stub.bug = ZeroDivisionError("oh")
         stub.die()
-        await until(lambda: engine.state().reason == "ZeroDivisionError: oh")
+        await until_in_loop(lambda: engine.state().reason == "ZeroDivisionError: oh")
         stub.bug = None
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
 
 
 async def test_the_end_comes_while_it_is_started_again() -> None:
@@ -131,7 +126,7 @@ async def test_the_end_comes_while_it_is_started_again() -> None:
     async with started(stub) as engine:
         stub.may_load.clear()
         stub.die()
-        await until(lambda: engine.state().status == "loading")
+        await until_in_loop(lambda: engine.state().status == "loading")
 
     assert stub.done == ["loads", "loads", "ends"]
 
@@ -144,7 +139,7 @@ async def test_what_takes_long_is_told_again(
     stub = SwappedStub()
     stub.may_load.clear()
     load = asyncio.create_task(loading.load(stub, "a"))
-    await until(lambda: caplog.text.count("still loading a (") >= 2)
+    await until_in_loop(lambda: caplog.text.count("still loading a (") >= 2)
     stub.may_load.set()
 
     assert await load is None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from engine.protocol import Delta, GenerationRequest, Limits, Usage
 from engine.remote import RemoteEngine
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
+from tests.waiting import until_in_loop
 
 CONTEXT = 4_096
 TEXTS = (" A", " small", " par", "rot", ".")
@@ -91,12 +92,6 @@ async def listen(engine: RemoteEngine, heard: list[str]) -> None:
             heard += [delta.text for delta in batch]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what happens elsewhere sets no event of ours
-            await asyncio.sleep(0.005)
-
-
 # Servers that give text
 
 
@@ -127,7 +122,7 @@ async def test_a_stop_string_is_cut_over_chunks_and_the_server_sees_who_left() -
     server = Server([stuck(*TEXTS)])
     async with running(server) as engine:
         deltas = await run(engine, stop=("l parrot",))
-        await until(lambda: server.left == 1)
+        await until_in_loop(lambda: server.left == 1)
 
     assert "".join(delta.text for delta in deltas) == " A smal"
     assert deltas[-1].finish == "stop"
@@ -297,7 +292,7 @@ async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer(
     async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
         with pytest.raises(EngineTimeout):
             await run(engine)
-        await until(lambda: server.left == 1)
+        await until_in_loop(lambda: server.left == 1)
 
     assert len(server.asked) == 1
 
@@ -309,7 +304,7 @@ async def test_silence_after_the_first_token_is_an_error_too() -> None:
             assert await anext(deltas) == [Delta(" A")]
             with pytest.raises(EngineTimeout):
                 await anext(deltas)
-        await until(lambda: server.left == 1)
+        await until_in_loop(lambda: server.left == 1)
 
 
 async def test_signs_of_life_are_no_tokens() -> None:
@@ -336,16 +331,16 @@ async def test_a_client_that_leaves_ends_the_call_at_once() -> None:
             await anext(deltas)
             assert engine.running() == 1
         assert engine.running() == 0
-        await until(lambda: server.left == 1)
+        await until_in_loop(lambda: server.left == 1)
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
     server = Server([stuck()])
     async with running(server) as engine:
         waiting = asyncio.create_task(run(engine))
-        await until(lambda: len(server.asked) == 1)
+        await until_in_loop(lambda: len(server.asked) == 1)
         waiting.cancel()
-        await until(lambda: server.left == 1)
+        await until_in_loop(lambda: server.left == 1)
         assert waiting.cancelled()
 
 
@@ -404,7 +399,7 @@ async def test_a_server_that_goes_is_told_of_and_one_that_is_back_answers() -> N
     with pytest.raises(EngineDead, match=server.url):
         engine.tokenizer()
     async with server.running():
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
         deltas = await run(engine)
         await engine.close()
 
@@ -419,7 +414,7 @@ async def test_an_engine_loads_until_its_server_is_there() -> None:
     async with server.running():
         engine = engine_of(server)
         start = asyncio.create_task(engine.start())
-        await until(lambda: server.connections > 0)
+        await until_in_loop(lambda: server.connections > 0)
         with pytest.raises(EngineNotReady):
             engine.tokenizer()
         assert engine.state().status == "loading"
@@ -436,7 +431,7 @@ async def test_who_does_not_come_in_time_is_named_and_may_still_come() -> None:
     async with started(server, start_seconds=0.1) as engine:
         state = engine.state()
         async with server.running():
-            await until(lambda: engine.state().status == "ready")
+            await until_in_loop(lambda: engine.state().status == "ready")
 
     assert state.status == "failed"
     assert state.reason
@@ -480,7 +475,7 @@ async def test_a_model_that_the_server_does_not_have_is_told_with_those_that_it_
     async with server.running(), started(server) as engine:
         state = engine.state()
         server.models = [{"id": "model:latest"}]
-        await until(lambda: engine.state().status == "ready")
+        await until_in_loop(lambda: engine.state().status == "ready")
 
     assert state.status == "failed"
     assert state.reason

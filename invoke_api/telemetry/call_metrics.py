@@ -1,0 +1,117 @@
+"""What Prometheus is told of calls: how many, how they ended, how long they took, their tokens."""
+
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# Seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
+CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+FIRST_TOKEN = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+
+
+class CallLabels(NamedTuple):
+    """How one call ended. `operation` and `model_id` are empty for what is not known here."""
+
+    operation: str
+    model_id: str
+    outcome: str
+    status: str
+    error: str
+
+
+class TokenSeries(NamedTuple):
+    """What is told of the tokens of one operation of one model."""
+
+    first_token: Histogram
+    per_token: Histogram
+    input_tokens: Counter
+    output_tokens: Counter
+
+
+class CallMetrics:
+    """Series are looked up in dictionaries: `labels()` costs more than all that is done here.
+
+    `under_way` is how many calls have begun and not ended, for who begins and ends them.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        of_model = ("operation", "model_id")
+        self._calls = Counter(
+            "invoke_api_calls_total",
+            "Calls that have ended, by how they did.",
+            CallLabels._fields,
+            registry=registry,
+        )
+        self.under_way = 0
+        self._under_way = Gauge(
+            "invoke_api_calls_under_way",
+            "Calls that have begun and not ended.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._seconds = Histogram(
+            "invoke_api_call_duration_seconds",
+            "From the beginning of an answered call to its last token.",
+            of_model,
+            buckets=CALL,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "invoke_api_time_to_first_token_seconds",
+            "From the beginning of a call to its first token.",
+            of_model,
+            buckets=FIRST_TOKEN,
+            registry=registry,
+        )
+        self._per_token = Histogram(
+            "invoke_api_time_per_output_token_seconds",
+            "Between two tokens of an answer, in its mean.",
+            of_model,
+            buckets=PER_TOKEN,
+            registry=registry,
+        )
+        self._input_tokens = Counter(
+            "invoke_api_input_tokens_total",
+            "Tokens of the prompts of calls that got a token.",
+            of_model,
+            registry=registry,
+        )
+        self._output_tokens = Counter(
+            "invoke_api_output_tokens_total",
+            "Tokens generated, those included that nobody waited for any more.",
+            of_model,
+            registry=registry,
+        )
+        self._by_end: dict[CallLabels, Counter] = {}
+        self._durations: dict[tuple[str, str], Histogram] = {}
+        self._tokens: dict[tuple[str, str], TokenSeries] = {}
+
+    def refresh(self) -> None:
+        """To be called before they are told."""
+        self._under_way.set(self.under_way)
+
+    def count(self, labels: CallLabels) -> None:
+        counter = self._by_end.get(labels)
+        if counter is None:
+            counter = self._by_end[labels] = self._calls.labels(*labels)
+        counter.inc()
+
+    def observe(self, operation: str, model_id: str, seconds: float) -> None:
+        key = operation, model_id
+        histogram = self._durations.get(key)
+        if histogram is None:
+            histogram = self._durations[key] = self._seconds.labels(*key)
+        histogram.observe(seconds)
+
+    def tokens(self, operation: str, model_id: str) -> TokenSeries:
+        key = operation, model_id
+        series = self._tokens.get(key)
+        if series is None:
+            series = self._tokens[key] = TokenSeries(
+                first_token=self._first_token.labels(*key),
+                per_token=self._per_token.labels(*key),
+                input_tokens=self._input_tokens.labels(*key),
+                output_tokens=self._output_tokens.labels(*key),
+            )
+        return series

@@ -1,0 +1,20 @@
+"""Waiting in tests for what is true a moment later only."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def until_in_loop(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """The same, while the loop runs."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
