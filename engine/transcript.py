@@ -26,16 +26,21 @@ class Transcript:
     def push_all(self, tokens: Iterable[int]) -> list[Delta]:
         """The deltas of these tokens, up to the one that finishes: it has `finish` and `usage`."""
         deltas = []
+        pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
         for token in tokens:
-            self._output_tokens += 1
-            piece = self._pieces[token]
+            count += 1
+            piece = pieces[token]
             delta = None if self._stop or self._is_inside else _to_delta(piece)
             # The EOS, as any control, has no piece.
-            if delta is None or not piece or self._output_tokens == self._max_tokens:
-                delta = self._push(token)
+            if delta and piece and count != most:
+                deltas.append(delta)
+                continue
+            self._output_tokens = count
+            delta = self._push(token)
             deltas.append(delta)
             if delta.finish:
                 break
+        self._output_tokens = count
         return deltas
 
     def end(self, finish: Finish) -> Delta:
@@ -56,6 +61,8 @@ class Transcript:
                 return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
             return self._finish("length", text + self._decoder.decode(b"", final=True))
+        if not self._stop:
+            return Delta(text)
         safe = len(text) - length_of_beginning(text, self._stop)
         self._held = text[safe:]
         return Delta(text[:safe])

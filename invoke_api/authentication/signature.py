@@ -1,10 +1,10 @@
 """Signed requests: every check of AWS's front door, in its order and its words."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
+from typing import NamedTuple
 
 from invoke_api.authentication.credentials import AccessKey
 from invoke_api.identifiers import PARTITIONS
@@ -31,8 +31,7 @@ SKEW = timedelta(minutes=5)
 BASIC = "%Y%m%dT%H%M%SZ"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRequest:
+class RawRequest(NamedTuple):
     """A request as it came, body and all: the path with its percent signs, headers in order.
 
     Names of headers are in small letters, as ASGI has them.

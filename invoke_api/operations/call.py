@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from starlette.requests import Request
 
@@ -26,8 +27,7 @@ class Operation:
     accept: str
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """Who calls which model; `repeated` are headers that the answer repeats.
 
     `guarding` is the guardrail that the headers name.

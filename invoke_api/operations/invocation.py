@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from starlette.requests import Request
 
@@ -34,8 +34,7 @@ W = TypeVar("W")
 LONG_BODY = 8_192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared(Generic[W]):
+class Prepared(NamedTuple, Generic[W]):
     """A call that has passed the front door: who asks, and how to go on.
 
     `question` is for rules, which need not be there. `generation` makes the engine's request, and

@@ -10,7 +10,7 @@ from engine.waking import Bell
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done(Generic[T]):
     """A coroutine that had all it needed."""
 
