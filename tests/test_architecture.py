@@ -79,7 +79,7 @@ OWNERS = {
     },
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
-    "psutil": {"engine/vllm_engine"},
+    "psutil": {"engine/orphans", "engine/vllm_engine"},
     "sentencepiece": {"engine/tokenizer"},
     "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
     "PIL": {"engine/chat", "engine/images", "engine/protocol"},
