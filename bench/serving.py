@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = ROOT / "docs" / "serving.md"
 PROGRAM = "bench/serving.py"
-MINUTES = 6.0  # of rounds, without --full: with the start of the servers under ten on two cores
+MINUTES = 20.0  # of rounds, without --full: two of them on two cores
 
 
 def main() -> None:

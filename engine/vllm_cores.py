@@ -49,10 +49,15 @@ class VllmCores:
         self._is_started = False
 
     def start(self) -> list[FrontEnd]:
-        """Returns once the weights are loaded. Raises `EngineDead`.
+        """Returns once the weights are loaded. Raises `EngineDead`, at once for cores of Ray's.
 
         Once closed, they can be started again: others, which are met elsewhere.
         """
+        if self._options.get("data_parallel_backend") == "ray":
+            # vLLM's (0.32) manager of them has nothing to wait for that tells of their deaths.
+            raise EngineDead(
+                "data_parallel_backend: ray needs one front end: serve without --workers"
+            )
         try:
             return self._start()
         except Exception as error:  # vLLM raises many kinds, and all are fatal

@@ -6,8 +6,8 @@ from itertools import product
 
 USERS = (1, 2, 4, 8, 16, 32, 64, 128)
 WORDS = (128, 512, 6_400)
-# Tokens of prompts that a turn may bring without --full: what two cores read in a few seconds.
-MOST_READ = 16_384
+# Tokens of prompts that a turn may bring without --full: what two cores read in some 10 s.
+MOST_READ = 65_536
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 
 from engine import vllm_cores
 from engine.errors import EngineDead
-from engine.vllm_cores import CoresElsewhere, FrontEnd
+from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
 
 HERE = FrontEnd("inputs", "outputs", None)
 THERE = FrontEnd("other inputs", "other outputs", "stats")
@@ -57,7 +57,7 @@ class Front:
         self.met += 1
 
     def begin(self) -> "Future[Any]":
-        return self._pool.submit(self.cores.open, {})
+        return self._pool.submit(self.cores.open, {"disable_log_stats": True})
 
     def open(self) -> StandInLlm:
         llm: StandInLlm = self.begin().result(timeout=10)
@@ -164,3 +164,15 @@ def test_they_greet_once_only(front: Front) -> None:
 
     with pytest.raises(EngineDead, match="once only"):
         front.open()
+
+
+def test_cores_of_rays_are_refused_at_once() -> None:
+    cores = VllmCores(
+        weights=str,
+        context_length=8,
+        options={"data_parallel_backend": "ray"},
+        environment={},
+        front_ends=2,
+    )
+    with pytest.raises(EngineDead, match="serve without --workers"):
+        cores.start()
