@@ -22,10 +22,6 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 
 bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes, swaps
 	@scripts/setup test
-	@.venv/bin/python bench/startup.py
-	@.venv/bin/python bench/checks.py
-	@.venv/bin/python bench/suite.py
-	@.venv/bin/python bench/rate.py
-	@.venv/bin/python bench/serving.py
-	@.venv/bin/python bench/prefix.py
-	@.venv/bin/python bench/swap.py
+	@status=0; for each in startup checks suite rate serving prefix swap; do \
+		echo "bench/$$each.py"; .venv/bin/python bench/$$each.py || status=1; \
+	done; exit $$status
