@@ -4,11 +4,13 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 """
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -257,6 +259,7 @@ class VllmEngine:
                 stat_loggers=stat_loggers(arguments),
             )
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
+        _freeze_once()
         log.info(
             "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
             Path(weights).name,
@@ -295,3 +298,12 @@ class VllmEngine:
             structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
             skip_clone=True,  # nobody else has it
         )
+
+
+@cache
+def _freeze_once() -> None:
+    """What vLLM has imported stays, and is not searched for garbage while calls wait.
+
+    vLLM's own server does so, too. Only once, for garbage that is frozen is never freed.
+    """
+    gc.freeze()
