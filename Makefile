@@ -22,6 +22,6 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 
 bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes, swaps
 	@scripts/setup test
-	@status=0; for each in startup checks suite rate serving prefix swap; do \
-		echo "bench/$$each.py"; .venv/bin/python bench/$$each.py || status=1; \
+	@status=0; for each in startup.py checks.py suite.py rate.py "serving.py $(SERVING)" prefix.py swap.py; do \
+		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
 	done; exit $$status

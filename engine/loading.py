@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import TypeVar
 
 from engine.protocol import Engine
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,18 @@ async def start(engine: Engine, names: str) -> str | None:
         return f"{type(error).__name__}: {error}"
     state = engine.state()
     return None if state.status == "ready" else state.reason or f"it is {state.status}"
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """The result of work that may take minutes, in a thread of its own.
+
+    asyncio's are few, and those of short work would wait for one.
+    """
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+    finally:
+        pool.shutdown(wait=False)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ class EngineState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many calls an engine takes at once, and how long one may wait for its first token.
+    """How many calls an engine takes at once, and how long one may wait for each of its tokens.
 
     Those that wait count among the calls. Of an engine that is loaded on demand, up to `queue`
     calls wait for the load, each up to `load_seconds`: boto3 gives up reading after 60.

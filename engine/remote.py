@@ -22,6 +22,7 @@ from engine.transcript import Transcript
 log = logging.getLogger(__name__)
 
 KNOCKING = 0.5  # seconds between two looks at a server that is not there
+FETCHING = 15.0  # and between two tries to get a tokenizer that is not there; the hub is not ours
 LONG_PROMPT = 8_192  # tokens; what has more is written as text in a thread: some 2 ms of work
 
 
@@ -62,11 +63,8 @@ class RemoteEngine:
 
     async def start(self) -> None:
         self._state = EngineState("loading")
-        try:
-            await asyncio.to_thread(self._open)
-        except (KeyError, OSError, ValueError) as error:
-            missing = f"no tokenizer {self._tokenizer_name!r}: {error}"
-            self._state = EngineState("failed", missing)
+        if missing := await self._open():
+            self._fail(missing)
             return
         seconds = self._server.start_seconds
         waiting: str | None = None
@@ -78,9 +76,9 @@ class RemoteEngine:
                     waiting = reason
                     await asyncio.sleep(KNOCKING)
         except Unfit as error:
-            self._fail(str(error))
+            self._fail(self._of_server(error))
         except TimeoutError:
-            self._fail(f"{waiting or 'no answer'}, for {seconds:g} s")
+            self._fail(self._of_server(f"{waiting or 'no answer'}, for {seconds:g} s"))
 
     def state(self) -> EngineState:
         return self._state
@@ -129,9 +127,18 @@ class RemoteEngine:
         if connections:
             await connections.close()
 
-    def _open(self) -> None:
-        self._tokenizer = load_tokenizer(self._tokenizer_name, self._weights)
-        self._connections = Connections(self._server, self._limits)
+    async def _open(self) -> str | None:
+        """Why there is no tokenizer; None once there is one, and connections with it."""
+        if self._connections is None:
+            try:
+                self._tokenizer, self._connections = await asyncio.to_thread(self._build)
+            except Exception as error:  # noqa: BLE001 - whatever the hub, a folder or its files are at fault for
+                return f"no tokenizer {self._tokenizer_name!r}: {error}"
+        return None
+
+    def _build(self) -> tuple[Tokenizer, Connections]:
+        tokenizer = load_tokenizer(self._tokenizer_name, self._weights)
+        return tokenizer, Connections(self._server, self._limits)
 
     async def _look(self) -> str | None:
         """Why the server can't be used yet; where it can, all is ready then. Raises `Unfit`."""
@@ -146,23 +153,30 @@ class RemoteEngine:
         self._state = EngineState("ready")
         return None
 
+    def _of_server(self, reason: object) -> str:
+        return f"{self._server.url}: {reason}"
+
     def _fail(self, reason: str) -> None:
-        """Refuse all calls, until the server is there."""
-        self._state = EngineState("failed", f"{self._server.url}: {reason}")
+        """Refuse all calls, until the tokenizer and the server are there."""
+        self._state = EngineState("failed", reason)
         if self._returning is None or self._returning.done():
             self._returning = asyncio.create_task(self._return())
 
     async def _return(self) -> None:
         while True:
-            await asyncio.sleep(KNOCKING)
-            try:
-                reason = await self._look()
-            except Unfit as error:
-                reason = str(error)
+            await asyncio.sleep(KNOCKING if self._connections else FETCHING)
+            reason = await self._open() or await self._knock()
             if reason is None:
-                log.info("%s answers again", self._server.url)
+                log.info("%s can be used", self._server.url)
                 return
-            self._state = EngineState("failed", f"{self._server.url}: {reason}")
+            self._state = EngineState("failed", reason)
+
+    async def _knock(self) -> str | None:
+        try:
+            reason = await self._look()
+        except Unfit as error:
+            reason = str(error)
+        return reason and self._of_server(reason)
 
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:
@@ -185,7 +199,7 @@ class RemoteEngine:
     def _give_up(self, error: NoAnswer) -> EngineError:
         log.warning("%s: %s", self._server.url, error)
         if error.is_lost:
-            self._fail(str(error))
+            self._fail(self._of_server(error))
         return error.error
 
     def _to_deltas(

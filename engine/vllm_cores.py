@@ -4,9 +4,12 @@ It is what vLLM's own server does with `--api-server-count`: each front end bind
 which the cores connect, and is told which of how many it is.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
@@ -16,6 +19,9 @@ from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environm
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,10 @@ class FrontEnd:
 
 
 class VllmCores:
-    """The cores of one checkpoint, with the arguments of `VllmEngine`. All of it blocks."""
+    """The cores of one checkpoint, with the arguments of `VllmEngine`. All of it blocks.
+
+    Raises `EngineDead` for cores that Ray would run.
+    """
 
     def __init__(
         self,
@@ -39,6 +48,11 @@ class VllmCores:
         environment: Mapping[str, str],
         front_ends: int,
     ) -> None:
+        if options.get("data_parallel_backend") == "ray":
+            # vLLM's (0.32) manager of them has nothing to wait for that tells of their deaths.
+            raise EngineDead(
+                "data_parallel_backend: ray needs one front end: serve without --workers"
+            )
         self._weights = weights
         self._context_length = context_length
         self._options = options
@@ -49,15 +63,10 @@ class VllmCores:
         self._is_started = False
 
     def start(self) -> list[FrontEnd]:
-        """Returns once the weights are loaded. Raises `EngineDead`, at once for cores of Ray's.
+        """Returns once the weights are loaded. Raises `EngineDead`.
 
         Once closed, they can be started again: others, which are met elsewhere.
         """
-        if self._options.get("data_parallel_backend") == "ray":
-            # vLLM's (0.32) manager of them has nothing to wait for that tells of their deaths.
-            raise EngineDead(
-                "data_parallel_backend: ray needs one front end: serve without --workers"
-            )
         try:
             return self._start()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
@@ -66,12 +75,16 @@ class VllmCores:
 
     def _start(self) -> list[FrontEnd]:
         set_environment(self._environment)
-        arguments = engine_arguments(self._weights(), self._context_length, self._options)
+        began = monotonic()
+        weights = self._weights()
+        arguments = engine_arguments(weights, self._context_length, self._options)
+        found = monotonic()
 
         from vllm.utils.network_utils import get_open_zmq_ipc_path
         from vllm.v1.engine.utils import EngineZmqAddresses, launch_core_engines
         from vllm.v1.executor.abstract import Executor
 
+        imported = monotonic()
         config = create_config(arguments, count=self._count, index=-1)
         addresses = EngineZmqAddresses(
             inputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
@@ -85,14 +98,27 @@ class VllmCores:
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
         self._is_started = True
+        log.info(
+            "%s: %.1f s to find the weights, %.1f s to import vLLM, %.1f s to start its cores",
+            Path(weights).name,
+            found - began,
+            imported - found,
+            monotonic() - imported,
+        )
         coordinator = self._coordinator
         stats = coordinator.get_stats_publish_address() if coordinator else None
         pairs = zip(addresses.inputs, addresses.outputs, strict=True)
         return [FrontEnd(inputs, outputs, stats) for inputs, outputs in pairs]
 
     def sentinels(self) -> list[Any]:
-        """To wait for: one of them is ready when a core has ended. Empty unless they run."""
-        return list(self._manager.sentinels()) if self._is_started else []
+        """To wait for: one is ready when a core, or their coordinator, has ended.
+
+        Empty unless they run.
+        """
+        if not self._is_started:
+            return []
+        coordinators = [self._coordinator.proc.sentinel] if self._coordinator else []
+        return [*self._manager.sentinels(), *coordinators]
 
     def close(self) -> None:
         parts = self._manager, self._coordinator
@@ -106,19 +132,28 @@ class VllmCores:
 # For one of several front ends: the cores are there when it is told of them. If they end just then,
 # vLLM's ten minutes would pass before it could meet the next.
 GREETING = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
+NEWS_PATIENCE = 30.0  # seconds in which one that fails hears whether the cores have failed, too
 
 
 class CoresElsewhere:
     """Cores that another process runs, as front end `index` of `count` learns of them.
 
     `found` is called for each set of cores that starts, `lost` when one did not start or has ended,
-    by whoever hears of it, in any thread; `on_open` is called when it has met them.
+    by whoever hears of it, in any thread; `on_open` is called when it has met them, `on_broken`
+    when it would have to meet the same ones again: cores greet a front end once only.
     """
 
-    def __init__(self, index: int, count: int, on_open: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        index: int,
+        count: int,
+        on_open: Callable[[], None],
+        on_broken: Callable[[], None],
+    ) -> None:
         self._index = index
         self._count = count
         self._on_open = on_open
+        self._on_broken = on_broken
         self._heard = threading.Condition()
         # The last of it, until `open` has taken it: where they are met, or why they are not.
         self._news: FrontEnd | EngineDead | None = None
@@ -168,15 +203,20 @@ class CoresElsewhere:
 
     def _wait(self) -> FrontEnd:
         with self._heard:
-            if self._has_met and self._news is None:
-                raise EngineDead("vLLM's cores greet a front end once only")
-            while self._news is None:
-                self._heard.wait()
+            # A front end may hear of their end from vLLM before it does from who runs them.
+            if self._has_met and not self._heard.wait_for(self._has_news, NEWS_PATIENCE):
+                self._on_broken()
+                raise EngineDead("this front end has lost vLLM's cores, which greet it once only")
+            self._heard.wait_for(self._has_news)
             news, self._news = self._news, None
+            assert news, "it has been waited for"
             if isinstance(news, EngineDead):
                 raise news
             self._has_met = True
             return news
+
+    def _has_news(self) -> bool:
+        return self._news is not None
 
 
 def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> Any:  # noqa: ANN401 - vLLM's VllmConfig

@@ -8,8 +8,8 @@ import gc
 import logging
 import multiprocessing
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineBusy, EngineDead, EngineTimeout
+from engine.loading import in_thread
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
@@ -24,14 +25,15 @@ from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
 from engine.vllm_metrics import forget, stat_loggers
 from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
-from engine.vllm_outputs import Answer, TokenOutputs
+from engine.vllm_outputs import TokenOutputs
+from engine.vllm_requests import to_prompt, to_sampling
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = logging.getLogger(__name__)
 
+LOOK = 1.0  # seconds between two looks for answers that have stopped
 SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
 
 
@@ -69,6 +71,8 @@ class VllmEngine:
         self._environment = environment
         self._llm: AsyncLLM | None = None
         self._abandoned = False
+        self._running = 0
+        self._watching: asyncio.Task[None] | None = None
         self._state = EngineState("cold")
 
     async def start(self) -> None:
@@ -79,9 +83,11 @@ class VllmEngine:
             await self.close()
         self._abandoned = False
         self._state = EngineState("loading")
-        # Shielded, for `close` waits until the load has ended: one that is still queued for a
-        # thread must not be forgotten with whoever asked for it.
-        await asyncio.shield(asyncio.to_thread(self._load))
+        # Shielded, for `close` waits until the load has ended: one that has yet to begin must not
+        # be forgotten with whoever asked for it.
+        await asyncio.shield(in_thread(self._load))
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
 
     def state(self) -> EngineState:
         if self._llm is not None and self._llm.errored:
@@ -90,9 +96,10 @@ class VllmEngine:
 
     def running(self) -> int:
         if self._llm is None or self._llm.errored:  # then vLLM keeps those that failed
-            return 0
+            return self._running
+        # vLLM knows of no call whose images it still looks at.
         count: int = self._llm.output_processor.get_num_unfinished_requests()
-        return count
+        return max(count, self._running)
 
     def tokenizer(self) -> Tokenizer:
         self.state().check_ready()
@@ -109,60 +116,56 @@ class VllmEngine:
         check_request(request, self._context_length)
 
     async def generate(self, request: GenerationRequest) -> Deltas:
-        from vllm.exceptions import VLLMValidationError
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         transcript = Transcript(self.tokenizer(), request)
         self.check(request)
-        if self.running() >= self._limits.calls:
+        if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
+        llm, queue = self._llm, None
+        assert llm is not None
+        self._running += 1
         try:
-            async with self._answer(request) as answer:
-                async with asyncio.timeout(self._limits.first_token_seconds):
-                    tokens = await answer.take()
-                while tokens:
-                    # Several when this process fell behind the engine.
-                    if deltas := transcript.push_all(tokens):
-                        yield deltas
-                        if deltas[-1].finish:
-                            return
-                    tokens = await answer.take()
+            async with asyncio.timeout(self._limits.first_token_seconds):
+                queue = await self._ask(llm, request)
+                tokens = await queue.answer.take()
+            while tokens:
+                # Several when this process fell behind the engine.
+                if deltas := transcript.push_all(tokens):
+                    yield deltas
+                    if deltas[-1].finish:
+                        return
+                tokens = await queue.answer.take()
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
-        except (EngineDeadError, EngineGenerateError, VLLMValidationError) as error:
-            raise to_engine_error(error, request) from error
-
-    @asynccontextmanager
-    async def _answer(self, request: GenerationRequest) -> AsyncIterator[Answer]:
-        """What the engine core generates for it, which is given up at the end."""
-        from vllm.exceptions import VLLMValidationError
-        from vllm.inputs import tokens_input
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
-        known = (EngineDeadError, VLLMValidationError)
-        llm = self._llm
-        assert llm is not None
-        ids = list(request.prompt)
-        # Tokens alone are as vLLM wants them; what has images in it goes to a thread first. A model
-        # that takes text only refuses the key itself.
-        prompt: Any = tokens_input(ids)
-        if request.images:
-            images = {"image": list(request.images)}
-            prompt = {"prompt_token_ids": ids, "multi_modal_data": images}
-        request_id = request.request_id
-        try:
-            queue: Any = await llm.add_request(request_id, prompt, self._sampling_params(request))
-        except BaseException as error:
-            await llm.abort(request_id)  # it may be there already
-            if not isinstance(error, Exception) or isinstance(error, known):
-                raise
-            raise EngineGenerateError from error  # as AsyncLLM.generate does
-        answer: Answer = queue.answer
-        try:
-            yield answer
+        except EngineDeadError as error:
+            raise EngineDead(str(error)) from error
         finally:
-            if not answer.is_over:
+            self._running -= 1
+            if queue is not None and not queue.answer.is_over:
                 await llm.abort(queue.request_id, internal=True)
+
+    async def _ask(self, llm: "AsyncLLM", request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's queue
+        """Has the `Answer`, and vLLM's own id of the request. Raises `EngineError`s."""
+        prompt, sampling = to_prompt(request), to_sampling(request, self.tokenizer().eos)
+        try:
+            return await llm.add_request(request.request_id, prompt, sampling)
+        except BaseException as error:
+            await llm.abort(request.request_id)  # it may be there already
+            if told := to_engine_error(error, request):
+                raise told from error
+            raise
+
+    async def _watch(self) -> None:
+        """Between two tokens, no more time may pass than before the first.
+
+        A core on another machine may be gone, and nobody else would notice.
+        """
+        while True:
+            await asyncio.sleep(LOOK)
+            if self._llm is not None:
+                outputs: Any = self._llm.output_processor
+                outputs.end_silent(monotonic() - self._limits.first_token_seconds)
 
     async def release(self) -> None:
         if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
@@ -190,6 +193,9 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     async def close(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+            self._watching = None
         if self._state.status == "loading":
             await self._abandon_load()
         llm, self._llm = self._llm, None
@@ -277,27 +283,6 @@ class VllmEngine:
                 weights = self._weights() if self._tokenizer_name == "tekken" else None
                 self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
         return self._tokenizer
-
-    def _sampling_params(self, request: GenerationRequest) -> "SamplingParams":
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
-        greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
-        return SamplingParams(
-            max_tokens=request.max_tokens,
-            temperature=0.0 if greedy else request.temperature,
-            top_p=1.0 if greedy else request.top_p,
-            top_k=request.top_k,
-            seed=request.seed,
-            # Characters and stop strings are the transcript's work, token by token, and the only
-            # token that ends a text is the tokenizer's EOS, whatever the checkpoint adds to it.
-            detokenize=False,
-            ignore_eos=True,
-            stop_token_ids=[self.tokenizer().eos],
-            output_kind=RequestOutputKind.DELTA,
-            structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
-            skip_clone=True,  # nobody else has it
-        )
 
 
 @cache

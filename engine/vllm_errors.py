@@ -1,15 +1,32 @@
 """What vLLM raises, as our errors or as a reason for operators."""
 
-from engine.errors import ChatRefused, EngineDead, EngineError, RequestRefused, SchemaRefused
+from http import HTTPStatus
+
+from engine.errors import (
+    ChatRefused,
+    EngineBusy,
+    EngineDead,
+    EngineError,
+    RequestRefused,
+    SchemaRefused,
+)
 from engine.protocol import GenerationRequest
 
 
-def to_engine_error(error: Exception, request: GenerationRequest) -> EngineError:
-    """VLLM's errors as ours: the core's death, or a word about what the request asks for."""
+def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineError | None:
+    """What vLLM raises for a request, as ours: the core's death, or a word about what is asked for.
+
+    None for all else, which is nothing that the client has done.
+    """
+    from vllm.exceptions import VLLMValidationError
     from vllm.v1.engine.exceptions import EngineDeadError
 
     if isinstance(error, EngineDeadError):
         return EngineDead(str(error))
+    if getattr(error, "http_status", None) == HTTPStatus.SERVICE_UNAVAILABLE:
+        return EngineBusy(str(error))  # QueueOverflowError and others, which vLLM 0.26 has not
+    if not isinstance(error, VLLMValidationError | ValueError):
+        return None
     if request.images:
         return ChatRefused(str(error) or "The model can't read an image.")
     return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))

@@ -7,6 +7,7 @@ first step, for its bookkeeping, and the last, to forget it.
 """
 
 from collections.abc import Generator
+from time import monotonic
 from types import coroutine
 from typing import Any
 
@@ -16,10 +17,11 @@ from engine.waking import Bell, Waking
 class Answer(Waking):
     """The tokens of one request, from the output handler to one task that takes them."""
 
-    __slots__ = ("_error", "_is_over", "_tokens")
+    __slots__ = ("_error", "_is_over", "_tokens", "heard")
 
     def __init__(self) -> None:
         super().__init__()
+        self.heard = monotonic()  # when something came last
         self._tokens: list[int] = []
         self._is_over = False
         self._error: Exception | None = None
@@ -29,23 +31,24 @@ class Answer(Waking):
         """Whether the engine core is done with it."""
         return self._is_over
 
-    def push(self, tokens: list[int], *, is_over: bool) -> None:
+    def push(self, tokens: list[int], now: float, *, is_over: bool) -> None:
+        self.heard = now
         self._tokens += tokens
         self._is_over = is_over
         self.ring()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, *, is_over: bool = True) -> None:
         self._error = error
-        self._is_over = True
+        self._is_over = is_over
         self.ring()
 
     @coroutine
     def take(self) -> Generator[Bell, None, list[int]]:
         """All that have come since the last call, one at least; none at the end.
 
-        Raises what the engine has failed with.
+        Raises what the engine has failed with, and `TimeoutError` if it is silent.
         """
-        while not self._tokens and not self._is_over:
+        while not (self._tokens or self._is_over or self._error):
             yield self.next_ring()
         if self._error and not self._tokens:
             raise self._error
@@ -86,14 +89,14 @@ class TokenOutputs:
         **more: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """With `iteration_stats` vLLM's processor sees every step, for it counts them."""
-        rest = []
+        rest, now = [], monotonic()
         for output in engine_core_outputs:
             answer = self._answers.get(output.request_id)
             is_over = output.finish_reason is not None
             if answer is None:  # of a request that was given up
                 continue
             is_plain = not (is_over or iteration_stats or output.prefill_stats)
-            answer.push(output.new_token_ids, is_over=is_over)
+            answer.push(output.new_token_ids, now, is_over=is_over)
             if is_over:
                 del self._answers[output.request_id]
             if not is_plain:
@@ -105,6 +108,12 @@ class TokenOutputs:
         for request_id in aborted:
             self._answers.pop(request_id, None)
         return aborted
+
+    def end_silent(self, since: float) -> None:
+        """Those that have heard nothing since then fail; the engine core is not done with them."""
+        for answer in list(self._answers.values()):
+            if answer.heard < since:
+                answer.fail(TimeoutError("no token came in time"), is_over=False)
 
     def propagate_error(self, error: Exception) -> None:
         for answer in list(self._answers.values()):  # which may give up requests at once

@@ -10,13 +10,14 @@ import click
 
 from invoke_api import __version__
 from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.environment import run_with
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model
 from invoke_api.server import to_url
 from invoke_api.serving import LISTENS, Service, listen, load_models, run, serve_alone
-from invoke_api.settings import SERVE_OPTIONS, Settings, registry_option, run_with, with_options
+from invoke_api.settings import SERVE_OPTIONS, Settings, registry_option, with_options
 from invoke_api.testing import LOUDER, bedrock_running
 from invoke_api.workers import serve_with_workers
 

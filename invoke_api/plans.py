@@ -58,14 +58,17 @@ def plan_cores(
 ) -> dict[str, tuple[VllmCores, list[str]]]:
     """By the keys of plans: vLLM's cores for several front ends, and whose models they run.
 
-    None of them is started. Raises `EngineDead` if one can't be.
+    None of them is started. Raises `EngineDead`, with the model's id, if one can't be.
     """
     found: dict[str, tuple[VllmCores, list[str]]] = {}
     for model in models:
         plan = plan_engine(model, choice)
         if plan.build_cores:
             if plan.key not in found:
-                found[plan.key] = plan.build_cores(front_ends=front_ends), []
+                try:
+                    found[plan.key] = plan.build_cores(front_ends=front_ends), []
+                except EngineDead as error:
+                    raise EngineDead(f"{model.id}: {error}") from error
             found[plan.key][1].append(model.id)
     return found
 

@@ -24,6 +24,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
 KEEP_ALIVE = 75.0  # seconds that a connection may be idle
 DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
+LAST_WORDS = 1.0  # seconds that those get then which are told that it ends
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -103,6 +104,8 @@ async def _end_calls(stop: asyncio.Event, calls: Calls) -> None:
     await stop.wait()
     await asyncio.sleep(DRAIN)
     calls.end()
+    await asyncio.sleep(LAST_WORDS)
+    writing.hang_up()
 
 
 def _config(tls: Tls | None) -> Config:

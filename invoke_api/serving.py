@@ -4,7 +4,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 from starlette.applications import Starlette
 
 from engine.errors import EngineDead
-from engine.vllm_cores import CoresElsewhere
+from engine.vllm_cores import CoresElsewhere, VllmCores
 from invoke_api import __version__
 from invoke_api.app import create_app
 from invoke_api.authentication.credentials import load_credentials
@@ -24,11 +25,12 @@ from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
 from invoke_api.engines import build_engines
+from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
-from invoke_api.plans import EngineChoice
+from invoke_api.plans import EngineChoice, plan_cores
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry, load_registry
 from invoke_api.rules.book import RuleBook
@@ -36,7 +38,7 @@ from invoke_api.rules.parsing import RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
 from invoke_api.server import SIGNALS, Tls, open_socket, serve, stop_signal, to_url
-from invoke_api.settings import KEY_VARIABLES, Settings, keys_of_environment, remote_key
+from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
 
 log = logging.getLogger(__name__)
@@ -89,11 +91,9 @@ def assemble(
     """The service, of which nothing is started yet. Raises `click.ClickException`."""
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    try:
+    with as_sentences():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
-    except (ConfigError, EngineDead) as error:
-        raise click.ClickException(str(error)) from error
     recordings = _load_recordings(settings, registry)
     calls, book = Calls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
@@ -116,6 +116,12 @@ def assemble(
     return Service(app, calls, tls, following)
 
 
+def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
+    """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
+    with as_sentences():
+        return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+
+
 def choice_of(
     settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
 ) -> EngineChoice:
@@ -132,9 +138,19 @@ def choice_of(
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
     """Raises `click.ClickException`."""
-    try:
+    with as_sentences():
         return load_registry(path).only(ids)
-    except ConfigError as error:
+
+
+@contextmanager
+def as_sentences() -> Iterator[None]:
+    """What is wrong with the operator's files is said without a traceback.
+
+    Raises `click.ClickException`.
+    """
+    try:
+        yield
+    except (ConfigError, RuleError, EngineDead) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -150,10 +166,8 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
 def _load_shelf(path: Path | None) -> Shelf:
     if path is None:
         return Shelf()
-    try:
+    with as_sentences():
         guardrails, remarks = load_guardrails(path)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
     for remark in remarks:
         log.warning(remark)
     return Shelf(guardrails)
@@ -162,10 +176,8 @@ def _load_shelf(path: Path | None) -> Shelf:
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     if settings.cassettes is None:
         return None
-    try:
+    with as_sentences():
         recordings = load_recordings(settings.cassettes)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
     cassettes = to_cassettes(recordings, partial(explain_stale, registry))
     for cassette in cassettes:
         if cassette.stale:
@@ -175,19 +187,15 @@ def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
 
 
 def _load_rules(path: Path | None) -> list[Rule]:
-    try:
+    with as_sentences():
         return load_rules(path) if path else []
-    except (ConfigError, RuleError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _build_gate(settings: Settings) -> Gate:
     keys = keys_of_environment()
     if settings.credentials:
-        try:
+        with as_sentences():
             keys += load_credentials(settings.credentials)
-        except ConfigError as error:
-            raise click.ClickException(str(error)) from error
     if settings.auth != "none" and not keys:
         raise click.UsageError(
             f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"

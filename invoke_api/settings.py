@@ -1,33 +1,19 @@
 """What the operator wants: flags and `INVOKE_API_*`, read once into a frozen `Settings`."""
 
 import ipaddress
-import os
 import re
-import subprocess
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from invoke_api.authentication.api_keys import LONG_TERM
-from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.gate import SCHEMES
+from invoke_api.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.identifiers import PARTITIONS
 from invoke_api.registry import DEFAULT_REGISTRY
 
-# Secrets have no flags: the list of processes would show them to everybody.
-KEY_VARIABLES = (
-    "INVOKE_API_ACCESS_KEY_ID",
-    "INVOKE_API_SECRET_ACCESS_KEY",
-    "INVOKE_API_SESSION_TOKEN",
-    "INVOKE_API_API_KEY",
-)
-
-# Of the server behind --engine remote, unless the registry names another variable.
-REMOTE_KEY_VARIABLE = "INVOKE_API_REMOTE_API_KEY"
 SERVER_URL = r"https?://[^/?#@\s]+(/[^?#@\s]*)?"  # as in schemas/model_registry.json
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -128,61 +114,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def keys_of_environment() -> Credentials:
-    """The keys in `KEY_VARIABLES`. Raises `click.UsageError` for what can be no key."""
-    key_id, secret, token, api_key = (os.environ.get(name) or None for name in KEY_VARIABLES)
-    if (key_id is None) != (secret is None):
-        raise click.UsageError(f"{KEY_VARIABLES[0]} and {KEY_VARIABLES[1]} go together.")
-    if api_key and not api_key.startswith(LONG_TERM):
-        raise click.UsageError(f"{KEY_VARIABLES[3]} must start with {LONG_TERM}, as AWS's keys do.")
-    access_keys = {}
-    if key_id and secret:
-        access_keys[key_id] = AccessKey(
-            access_key_id=key_id, secret_access_key=secret, session_token=token
-        )
-    return Credentials(access_keys, (ApiKey(api_key=api_key),) if api_key else ())
-
-
-def remote_key(variable: str | None) -> str | None:
-    """The API key in this variable, or in `REMOTE_KEY_VARIABLE` if there is one.
-
-    Raises `click.UsageError` where a named one is not set, or holds what can be no key.
-    """
-    key = os.environ.get(variable or REMOTE_KEY_VARIABLE)
-    if variable and not key:
-        raise click.UsageError(f"The registry wants an API key in {variable}, which is not set.")
-    if key and not re.fullmatch("[!-~]+", key):
-        raise click.UsageError(f"The API key in {variable or REMOTE_KEY_VARIABLE} is not ASCII.")
-    return key or None
-
-
-@contextmanager
-def handing_on(name: str, value: str) -> Iterator[None]:
-    """Processes that are started meanwhile find this variable in their environment."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-def run_with(command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()) -> int:
-    """The exit status of a command with more variables, and without some.
-
-    Raises `OSError` if it can't be run.
-    """
-    kept = {name: value for name, value in os.environ.items() if name not in without}
-    return subprocess.run(command, env={**kept, **more}, check=False).returncode  # noqa: S603 - what the operator types
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "invoke-api"
 
 
 def _option(flag: str, **more: Any) -> Callable[[Command], Command]:  # noqa: ANN401 - click's own
@@ -297,7 +228,7 @@ SERVE_OPTIONS = (
     _option(
         "--cache-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        default=_default_cache,
+        default=default_cache,
         help="Where the demo checkpoints are kept.",
     ),
     log_option,

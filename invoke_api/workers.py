@@ -29,11 +29,11 @@ from engine.errors import EngineDead
 from engine.restarts import Backoff, Restarts
 from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
 from invoke_api import __version__
+from invoke_api.environment import handing_on
 from invoke_api.logs import set_up_logs
-from invoke_api.plans import plan_cores
 from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, end_at_once, to_url
-from invoke_api.serving import LISTENS, assemble, choice_of, listen, load_models, run
-from invoke_api.settings import Settings, handing_on
+from invoke_api.serving import LISTENS, assemble, cores_of, listen, load_models, run
+from invoke_api.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,9 @@ def serve_with_workers(settings: Settings) -> int:
     """The exit status. Raises `click.ClickException` for what can't be served."""
     registry = load_models(settings.registry, settings.model)
     tls = assemble(settings, registry).tls  # for its complaints, before there are N of each
-    cores = plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+    cores = cores_of(settings, registry)
+    # Another service's workers would share the port with ours.
+    listen(settings.host, settings.port, bind_socket).close()
     shared = partial(bind_socket, shared=True)
     held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
     settings = replace(settings, port=held.getsockname()[1])
@@ -236,7 +238,10 @@ def work(
     for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):  # the first process tells
         logging.getLogger(name).setLevel(logging.WARNING)
     line = Line(connection)
-    cores = {key: CoresElsewhere(index, settings.workers, partial(line.send, key)) for key in keys}
+    cores = {
+        key: CoresElsewhere(index, settings.workers, partial(line.send, key), _end_this_worker)
+        for key in keys
+    }
     registry = load_models(settings.registry, settings.model)
     service = assemble(settings, registry, cores, metrics)
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
@@ -247,6 +252,11 @@ def work(
     first = multiprocessing.parent_process()
     if first and not first.is_alive():  # so that nobody else removes it
         rmtree(metrics, ignore_errors=True)
+
+
+def _end_this_worker() -> None:
+    log.error("this worker has lost vLLM's cores and can't have them back, so it ends")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _hear(line: Line, cores: Mapping[str, CoresElsewhere]) -> None:

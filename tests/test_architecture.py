@@ -20,7 +20,7 @@ LAYERS = [
     {"dialects", "identifiers", "config_files", "listing"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
-    {"quotas", "catalogue", "telemetry", "plans"},
+    {"quotas", "catalogue", "telemetry", "plans", "environment"},
     {"engines", "settings", "connections", "logs"},
     {"operations", "record_settings"},
     {"control"},
@@ -60,6 +60,7 @@ OWNERS = {
     },
     "click": {
         "invoke_api/cli",
+        "invoke_api/environment",
         "invoke_api/record_settings",
         "invoke_api/serving",
         "invoke_api/settings",
@@ -75,6 +76,7 @@ OWNERS = {
         "engine/vllm_cores",
         "engine/vllm_errors",
         "engine/vllm_metrics",
+        "engine/vllm_requests",
         "engine/cpu_waiting",
     },
     "torch": {"engine/demo"},
@@ -164,7 +166,7 @@ def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
     assert not heavy & {name.split(".")[0] for name in imports_of(path, at_import=True)}
 
 
-def test_only_settings_reads_the_environment() -> None:
+def test_only_one_file_reads_the_environment() -> None:
     readers = {
         place_of(path)
         for path in FILES
@@ -172,7 +174,7 @@ def test_only_settings_reads_the_environment() -> None:
     }
 
     # vllm_options hands defaults to vLLM, which reads nothing else; testing hands on to a server.
-    assert readers == {"invoke_api/settings", "engine/vllm_options", "invoke_api/testing"}
+    assert readers == {"invoke_api/environment", "engine/vllm_options", "invoke_api/testing"}
 
 
 def test_every_file_says_what_it_holds() -> None:

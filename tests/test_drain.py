@@ -1,6 +1,7 @@
 """The end of the service: calls that are still running then get an answer."""
 
 import json
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPResponse
@@ -10,7 +11,8 @@ import pytest
 
 from invoke_api import server
 from tests.http2 import Client
-from tests.servers import SEVEN_B, engine_running, invoke
+from tests.metrics import Scrape
+from tests.servers import SEVEN_B, connect, engine_running, invoke
 from tests.stubs import StubEngine
 from tests.test_leaving import running
 from tests.waiting import until
@@ -22,6 +24,7 @@ WORDS = b"Bedrock is unable to process your request."
 @pytest.fixture(autouse=True)
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "DRAIN", 0.3)
+    monkeypatch.setattr(server, "LAST_WORDS", 0.3)
 
 
 def end_while_running(engine: StubEngine, operation: str) -> tuple[HTTPResponse, bytes]:
@@ -72,3 +75,19 @@ def test_a_call_that_ends_in_time_is_served_to_the_end() -> None:
 
     assert response.status == 200
     assert b" slow" in body
+
+
+def test_a_body_that_does_not_come_holds_up_nothing() -> None:
+    with ExitStack() as service:
+        url = service.enter_context(engine_running(StubEngine()))
+        connection = connect(url)
+        connection.putrequest("POST", f"/model/{SEVEN_B}/invoke")
+        connection.putheader("Content-Length", "100")
+        connection.endheaders(b'{"prompt": ')
+        until(lambda: Scrape(url).sum("invoke_api_calls_under_way") == 1, seconds=5)
+        began = time.monotonic()
+        service.close()
+        took = time.monotonic() - began
+        connection.close()
+
+    assert took < server.DRAIN + server.LAST_WORDS + 1

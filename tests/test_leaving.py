@@ -2,10 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import pytest
 
+from invoke_api.connections import stalling
 from tests.http2 import Client
 from tests.servers import SEVEN_B, call, connect, engine_running
 from tests.stubs import StubEngine
@@ -66,6 +68,33 @@ def test_while_the_server_waits_for_room(leave: Callable[[str, str], None]) -> N
         leave(url, f"/model/{SEVEN_B}/invoke-with-response-stream")
 
         until(lambda: running(url) == 0, seconds=1)
+        assert call(url, "GET", "/_emulator/requests")[1].count(b'"cancelled"') == 1
+
+
+@contextmanager
+def staying(url: str, path: str) -> Iterator[None]:
+    with closing(connect(url)) as connection:
+        connection.request("POST", path, BODY)
+        yield
+
+
+@contextmanager
+def staying_http_2(url: str, path: str) -> Iterator[None]:
+    with Client(url) as client:
+        client.request(path, BODY)
+        yield
+
+
+@pytest.mark.parametrize("stay", [staying, staying_http_2])
+def test_who_stays_and_does_not_read_is_given_up_in_time(
+    stay: Callable[[str, str], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalling, "STALLED", 0.3)
+    path = f"/model/{SEVEN_B}/invoke-with-response-stream"
+    with engine_running(StubEngine([" on" * 10_000] * 10_000)) as url, stay(url, path):
+        until(lambda: running(url) == 1, seconds=5)
+        until(lambda: running(url) == 0, seconds=5)
+
         assert call(url, "GET", "/_emulator/requests")[1].count(b'"cancelled"') == 1
 
 

@@ -1,11 +1,16 @@
 """Requests that are hardly HTTP: refused in peace, while others are served."""
 
+from contextlib import closing
+
+import pytest
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
 from invoke_api.app import CONTROL, OPEN, ROUTES
+from invoke_api.operations import client
 from tests import http2
-from tests.servers import call
+from tests.servers import SEVEN_B, call, connect, engine_running
+from tests.stubs import StubEngine
 
 
 def test_connect_opens_no_tunnel(scripted: str) -> None:
@@ -16,12 +21,28 @@ def test_connect_opens_no_tunnel(scripted: str) -> None:
 
 
 def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
-    with http2.Client(scripted) as client:
-        client.request("/model/é/invoke", b"{}")
-        events = client.read(until=StreamReset)
+    with http2.Client(scripted) as connection:
+        connection.request("/model/é/invoke", b"{}")
+        events = connection.read(until=StreamReset)
 
     assert events[-1].error_code == ErrorCodes.PROTOCOL_ERROR
     assert call(scripted, "GET", "/_emulator/health")[0].status == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "BODY_SECONDS", 0.2)
+    with engine_running(StubEngine()) as url, closing(connect(url)) as connection:
+        connection.putrequest("POST", f"/model/{SEVEN_B}/invoke")
+        connection.putheader("Content-Length", "100")
+        connection.endheaders(b'{"prompt": ')
+        response = connection.getresponse()
+        body = response.read()
+
+    assert response.status == 408
+    assert (response.headers["x-amzn-ErrorType"] or "").startswith("RequestTimeoutException:")
+    assert b"not received in time" in body
 
 
 def test_routes_of_our_own_stay_below_their_roof() -> None:

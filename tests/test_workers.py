@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,12 +22,14 @@ from typing import Any, cast
 import psutil
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
 from engine.errors import EngineDead
 from engine.restarts import Backoff
 from engine.vllm_cores import FrontEnd
+from invoke_api.cli import main
 from invoke_api.registry import DEFAULT_REGISTRY
 from invoke_api.server import SIGNALS
 from invoke_api.workers import Line, Team
@@ -197,16 +200,10 @@ def answers_until_all_are_ready(url: str, *expected: int) -> list[bytes]:
     return bodies
 
 
-def counting(folder: Path, checkpoints: Path) -> Path:
-    """A registry of one demo checkpoint on two cores, with vLLM's own metrics."""
+def registry_of(folder: Path, **more: object) -> Path:
+    """A registry of one model, with these keys instead of its own."""
     registry = yaml.safe_load(DEFAULT_REGISTRY.read_text())
-    registry["models"] = [each for each in registry["models"] if each["id"] == SEVEN_B]
-    registry["models"][0] |= {
-        "weights": str(make_demo("dense", checkpoints)),
-        "tokenizer": "v3",
-        "context_length": CONTEXT,
-        "vllm": {**demo.OPTIONS, "data_parallel_size": 2, "disable_log_stats": False},
-    }
+    registry["models"] = [{**each, **more} for each in registry["models"] if each["id"] == SEVEN_B]
     path = folder / "registry.yaml"
     path.write_text(yaml.safe_dump(registry))
     return path
@@ -215,7 +212,13 @@ def counting(folder: Path, checkpoints: Path) -> Path:
 def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
     tmp_path: Path, checkpoints: Path
 ) -> None:
-    registry = counting(tmp_path, checkpoints)
+    registry = registry_of(
+        tmp_path,
+        weights=str(make_demo("dense", checkpoints)),
+        tokenizer="v3",
+        context_length=CONTEXT,
+        vllm={**demo.OPTIONS, "data_parallel_size": 2, "disable_log_stats": False},
+    )
     with workers("--registry", str(registry), **demo.ENVIRONMENT) as url:
         answers = answers_until_all_are_ready(url, 429)
 
@@ -256,6 +259,33 @@ def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
     assert line.hear() == "said"
     assert line.hear() is None
     line.send("more")
+
+
+def test_another_service_does_not_share_the_port(scripted: str) -> None:
+    port = scripted.rsplit(":", 1)[1]
+
+    done = CliRunner().invoke(
+        main, ["serve", "--port", port, "--workers", "2", "--engine", "scripted"]
+    )
+
+    assert done.exit_code == 1
+    assert done.output == f"Error: can't listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_cores_of_rays_are_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        "engine.vllm_options.find_spec", lambda name: name == "ray" or find_spec(name)
+    )
+    registry = registry_of(tmp_path, vllm={"data_parallel_backend": "ray"})
+    flags = ["--registry", str(registry), "--port", "0", "--workers", "2", "--engine", "vllm"]
+
+    done = CliRunner().invoke(main, ["serve", *flags])
+
+    assert done.exit_code == 1
+    sentence = "data_parallel_backend: ray needs one front end: serve without --workers"
+    assert done.output == f"Error: {SEVEN_B}: {sentence}\n"
 
 
 class StandInCores:

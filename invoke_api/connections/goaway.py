@@ -9,7 +9,9 @@ otherwise stay until the keep-alive time is over. `tests/connections/test_goaway
 is no longer enough, and when stock Hypercorn no longer needs it.
 """
 
+import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import hypercorn.protocol
@@ -18,9 +20,11 @@ from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.events import Event as H2Event
 from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, Updated
-from hypercorn.protocol.events import Event, StreamClosed
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.events import Body, EndBody, Event, StreamClosed
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, H2Protocol
 from hyperframe.frame import GoAwayFrame
+
+from invoke_api.connections.stalling import given_up
 
 
 class PatientProtocol(H2Protocol):
@@ -60,9 +64,40 @@ class PatientProtocol(H2Protocol):
     async def stream_send(self, event: Event) -> None:
         if isinstance(event, StreamClosed):
             await self._reset_unfinished(event.stream_id)
-        await super().stream_send(event)
+        if self._must_wait(event):
+            give_up = partial(self.task_group.spawn, self._give_up, event.stream_id)
+            with given_up(asyncio.get_running_loop(), give_up):
+                await super().stream_send(event)
+        else:
+            await super().stream_send(event)
         if isinstance(event, StreamClosed):
             await self._hang_up_after_the_last()
+
+    def _has_no_room(self, stream_id: int) -> bool:
+        """Whether the client takes nothing of what waits to be sent."""
+        buffer = self.stream_buffers.get(stream_id)
+        try:
+            window: int = self.connection.local_flow_control_window(stream_id)
+        except ProtocolError:  # the stream is closed, and Hypercorn forgets it
+            return False
+        return buffer is not None and bool(buffer.buffer) and window <= 0
+
+    def _must_wait(self, event: Event) -> bool:
+        """Until the client has made room for what waits to be sent."""
+        buffer = self.stream_buffers.get(event.stream_id)
+        if buffer is None:
+            return False
+        if isinstance(event, Body):
+            return len(buffer.buffer) + len(event.data) >= BUFFER_HIGH_WATER
+        return isinstance(event, EndBody)
+
+    async def _give_up(self, stream_id: int) -> None:
+        """Do as if the client had."""
+        with suppress(ProtocolError):
+            self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+            await self._flush()
+        await self._close_stream(stream_id)
+        await self._forget(stream_id)
 
     async def _reset_unfinished(self, stream_id: int) -> None:
         # The application gave up in the middle; Hypercorn would leave the client waiting.
@@ -77,6 +112,11 @@ class PatientProtocol(H2Protocol):
             self.priority.remove_stream(stream_id)
 
     async def _send_data(self, stream_id: int) -> None:
+        if self._has_no_room(stream_id):
+            # Hypercorn would take nothing from the buffer, and take that for room in it: however
+            # slowly a client reads, the whole answer would pile up here.
+            self.priority.block(stream_id)
+            return
         await super()._send_data(stream_id)
         await self._hang_up_after_the_last()
 

@@ -6,7 +6,7 @@ is what SDKs send, and an answer likewise. All others are h11's to read, to refu
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # RFC 9110, 5.1 and 5.5, and h11's idea of a target.
 FIELD = rb"\r\n[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*"
@@ -21,8 +21,7 @@ DEMANDING = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class WholeRequest:
+class WholeRequest(NamedTuple):
     """Names of headers are in small letters."""
 
     target: bytes
@@ -53,9 +52,9 @@ def read_whole(data: bytes) -> WholeRequest | None:
 def encode_whole(status: int, headers: Headers, body: bytes) -> bytes | None:
     """The answer, as h11 would write it; None if it has reasons to write another."""
     fields = {name.lower(): value for name, value in headers}
-    if fields.get(b"content-length") != b"%d" % len(body):
+    if fields.get(b"content-length") != b"%d" % len(body) or not _is_plain(headers, fields):
         return None
-    head = _encode_head(status, headers, fields)
+    head = _encode_head(status, headers)
     return None if head is None else head + body
 
 
@@ -65,12 +64,12 @@ def encode_stream_head(status: int, headers: Headers) -> bytes | None:
     h11 writes Transfer-Encoding last, Bedrock in front of Connection.
     """
     fields = {name.lower(): value for name, value in headers}
-    if b"content-length" in fields:
+    if b"content-length" in fields or not _is_plain(headers, fields):
         return None
     names = [name.lower() for name, _ in headers]
     place = names.index(CONNECTION) if CONNECTION in fields else len(names)
     inserted = [*headers[:place], (b"Transfer-Encoding", b"chunked"), *headers[place:]]
-    return _encode_head(status, inserted, fields)
+    return _encode_head(status, inserted)
 
 
 def encode_piece(data: bytes) -> bytes:
@@ -78,14 +77,16 @@ def encode_piece(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
-def _encode_head(status: int, headers: Headers, fields: Mapping[bytes, bytes]) -> bytes | None:
-    """`fields` are those of the application, by their names in small letters."""
-    if (
-        fields.get(CONNECTION, b"keep-alive") != b"keep-alive"
-        or b"transfer-encoding" in fields
-        or len({name.lower() for name, _ in headers}) < len(headers)
-    ):
-        return None
+def _is_plain(headers: Headers, fields: Mapping[bytes, bytes]) -> bool:
+    """`fields` are the same by their names in small letters: each is there once."""
+    return (
+        fields.get(CONNECTION, b"keep-alive") == b"keep-alive"
+        and b"transfer-encoding" not in fields
+        and len(fields) == len(headers)
+    )
+
+
+def _encode_head(status: int, headers: Headers) -> bytes | None:
     lines = [b"%b: %b" % (name, value.strip()) for name, value in headers]
     head = b"\r\n".join([b"HTTP/1.1 %d " % status, *lines])
     if head.translate(None, LEGAL) != b"\r\n" * len(lines):

@@ -8,12 +8,13 @@ of the loop's round goes to the sockets together.
 
 import asyncio
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from hypercorn.asyncio import run
 from hypercorn.events import Event, RawData
 
 from invoke_api.connections.idling import IdlingServer
+from invoke_api.connections.stalling import given_up
 
 MOST_HELD = 65_536  # bytes of a connection, which are written in the midst of a round
 
@@ -28,11 +29,15 @@ class Piece(Event):
 
 
 class Outbox:
-    """The connections of a loop on which something is to be written at the end of this round."""
+    """The connections of a loop on which something is to be written at the end of this round.
+
+    `open` are all that there are.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._servers: list[WritingServer] = []
+        self.open: WeakSet[WritingServer] = WeakSet()
 
     def add(self, server: "WritingServer") -> None:
         if not self._servers:
@@ -54,6 +59,7 @@ class WritingServer(IdlingServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
         self._outbox = OUTBOXES.setdefault(self.loop, Outbox(self.loop))
+        self._outbox.open.add(self)
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._is_open = True
@@ -68,6 +74,9 @@ class WritingServer(IdlingServer):
             if self._is_free():
                 self.writer.write(event.data)
                 return
+            with given_up(self.loop, self.abort):
+                await super().protocol_send(event)
+            return
         await super().protocol_send(event)
 
     def _hold(self, data: bytes) -> bool:
@@ -91,6 +100,10 @@ class WritingServer(IdlingServer):
         if not self.writer.transport.is_closing():  # the client has left
             self.writer.write(data)
 
+    def abort(self) -> None:
+        """Hang up, whatever is still to be written."""
+        self.writer.transport.abort()
+
     def _is_free(self) -> bool:
         transport = self.writer.transport
         return not (
@@ -109,6 +122,16 @@ class WritingServer(IdlingServer):
         """The connection is about to be closed, and what is held then would be lost."""
         self._is_open = False
         self.write_held()
+
+
+def hang_up() -> None:
+    """Abort all connections of this loop.
+
+    From Python 3.12.1 on, a server that is closed is waited for as long as one of them is open.
+    """
+    outbox = OUTBOXES.get(asyncio.get_running_loop())
+    for server in list(outbox.open if outbox else ()):
+        server.abort()
 
 
 def install() -> None:

@@ -13,6 +13,8 @@ from invoke_api.telemetry.record import Logged, to_record
 
 log = logging.getLogger(__name__)
 
+MOST_WAITING = 1_000  # calls whose lines are still to be written
+STUCK = f"{MOST_WAITING} others wait to be written"
 FILE = "modelinvocations.jsonl"  # as the log stream in CloudWatch is called
 
 
@@ -22,9 +24,14 @@ class InvocationLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="invocation-log")
+        self._added = self._done = 0  # the latter counts in the thread
 
     def add(self, call: Logged) -> None:
         """Returns at once: a thread makes the line and writes it."""
+        if self._added - self._done >= MOST_WAITING:  # a disk that hangs, and bodies are large
+            log.error("the call %s is missing in the invocation log: %s", call.request_id, STUCK)
+            return
+        self._added += 1
         with suppress(RuntimeError):  # closed: a call that outlives the service has no line
             self._thread.submit(self._write, call)
 
@@ -41,6 +48,8 @@ class InvocationLog:
                 file.write(line)
         except Exception:
             log.exception("the call %s is missing in the invocation log", call.request_id)
+        finally:
+            self._done += 1
 
 
 def open_log(folder: Path | None) -> InvocationLog | None:

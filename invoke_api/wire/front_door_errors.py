@@ -3,7 +3,8 @@
 FrontDoorError
 ├── UnrecognizedClientException 403  ├── IncompleteSignatureException 400
 ├── ExpiredTokenException 403        ├── SerializationException 400
-└── InvalidSignatureException 403    └── KeyDenied 403, as AccessDeniedException
+├── InvalidSignatureException 403    ├── RequestTimeoutException 408
+└── KeyDenied 403, as AccessDeniedException
 """
 
 from invoke_api.wire.errors import InvokeError
@@ -44,6 +45,13 @@ class SerializationException(FrontDoorError):
 
     status = 400
     default = "Unexpected end of input"  # guess
+
+
+class RequestTimeoutException(FrontDoorError):
+    """A body whose rest does not come. Guess, all of it; SDKs know the name and try again."""
+
+    status = 408
+    default = "The request was not received in time."
 
 
 class KeyDenied(FrontDoorError):

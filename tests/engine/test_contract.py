@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script, five kinds of vLLM, and its server."""
+"""What every engine promises: the same list, on a script, six kinds of vLLM, and its server."""
 
 import asyncio
 import json
@@ -68,6 +68,7 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "0|1",
     ),
+    "vllm-data-parallel": ("dense", {"data_parallel_size": 2}, "auto"),
     "vllm-vision": ("vision", {}, "auto"),
 }
 
@@ -322,13 +323,14 @@ async def until_running(number: int, engine: Engine, url: str) -> None:
 
 def scheduled() -> float:
     """How many requests vLLM's scheduler said it was working on, the last time it said so."""
-    [value] = [
+    values = [  # one for each core of data parallelism
         sample.value
         for family in REGISTRY.collect()
         for sample in family.samples
         if sample.name == "vllm:num_requests_running"
     ]
-    return value
+    assert values
+    return sum(values)
 
 
 async def test_a_prompt_that_leaves_no_room_is_refused(engine: Engine) -> None:
@@ -358,6 +360,12 @@ async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoint
         with pytest.raises(EngineNotReady):
             await run(engine, request)
         await engine.close()
+
+
+@only_vllm
+async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engine) -> None:
+    llm = getattr(engine, "_llm")  # noqa: B009 - nobody else needs to know
+    assert llm.vllm_config.cache_config.enable_prefix_caching is True
 
 
 @only_vllm

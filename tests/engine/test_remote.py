@@ -26,8 +26,9 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, GenerationRequest, Limits, Usage
+from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Usage
 from engine.remote import RemoteEngine
+from engine.tokenizer import Tokenizer, load_tokenizer
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
 from tests.waiting import until_in_loop
@@ -44,6 +45,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No wait is longer than a test needs it to be."""
     monkeypatch.setattr(remote_server, "PAUSES", (0.01, 0.01, 0.01))
     monkeypatch.setattr(remote, "KNOCKING", 0.01)
+    monkeypatch.setattr(remote, "FETCHING", 0.01)
 
 
 def engine_of(server: Server, *, limits: Limits | None = None, **more: Any) -> RemoteEngine:
@@ -501,18 +503,28 @@ async def test_a_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -
     assert "sk-" not in repr(remote_server.Server(url="u", model="m", api_key="sk-secret"))
 
 
-async def test_a_tokenizer_that_is_not_there_is_the_reason() -> None:
-    engine = RemoteEngine(
-        server=remote_server.Server(url="http://127.0.0.1:1", model="model"),
-        weights="/nowhere",
-        tokenizer="v9",
-        context_length=CONTEXT,
-    )
-    await engine.start()
+async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = asyncio.Event()
 
-    assert engine.state().status == "failed"
-    assert "no tokenizer 'v9'" in (engine.state().reason or "")
-    await engine.close()
+    def load(*of: str) -> Tokenizer:
+        if not there.is_set():
+            raise FileNotFoundError("no tekken.json")
+        return load_tokenizer(*of)
+
+    monkeypatch.setattr(remote, "load_tokenizer", load)
+    server = Server([say(*TEXTS)])
+    async with server.running(), started(server) as engine:
+        state = engine.state()
+        await asyncio.sleep(0.05)
+        assert engine.state() == state
+        there.set()
+        await until_in_loop(lambda: engine.state().status == "ready")
+        deltas = await run(engine)
+
+    assert state == EngineState("failed", "no tokenizer 'v3': no tekken.json")
+    assert deltas[-1].finish == "stop"
 
 
 def test_lines_come_whole_however_they_are_cut() -> None:

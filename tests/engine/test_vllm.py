@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine import vllm_engine
-from engine.errors import EngineDead, EngineNotReady
-from engine.protocol import EngineState, GenerationRequest
+from engine.errors import EngineBusy, EngineDead, EngineNotReady, EngineTimeout, RequestRefused
+from engine.loading import in_thread
+from engine.protocol import EngineState, GenerationRequest, Limits
 from engine.vllm_cores import CoresElsewhere
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
@@ -45,24 +48,38 @@ async def test_an_option_that_vllm_refuses_is_the_reason() -> None:
     assert "'tensor_size'" in (engine.state().reason or "")
 
 
-def test_closing_an_engine_whose_load_still_waits_for_a_thread_comes_to_an_end() -> None:
-    async def scenario() -> str:
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+async def test_an_engine_is_closed_when_its_load_has_ended() -> None:
+    free = threading.Event()
+
+    def weights() -> str:
+        free.wait()
+        return "/nowhere"
+
+    engine = VllmEngine(weights=weights, tokenizer="v1", context_length=1_024, options={})
+    start = asyncio.create_task(engine.start())
+    await asyncio.sleep(0.01)
+    start.cancel()
+    close = asyncio.create_task(engine.close())
+    await asyncio.sleep(0.01)
+    assert not close.done()
+    free.set()
+    await asyncio.wait_for(close, timeout=5)
+
+    assert engine.state().status == "cold"
+
+
+def test_a_load_takes_no_thread_from_short_work() -> None:
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
         free = threading.Event()
-        loop.run_in_executor(None, free.wait)
-        engine = engine_with("/nowhere")
-        start = asyncio.create_task(engine.start())
+        loading = asyncio.create_task(in_thread(free.wait))
         await asyncio.sleep(0.01)
-        start.cancel()
-        close = asyncio.create_task(engine.close())
-        await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.to_thread(str), timeout=5)
         free.set()
-        await asyncio.wait_for(close, timeout=5)
-        return engine.state().status
+        await loading
 
     with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
-        assert pool.submit(asyncio.run, scenario()).result(timeout=10) == "cold"
+        pool.submit(asyncio.run, scenario()).result(timeout=10)
 
 
 async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
@@ -76,7 +93,7 @@ async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
         context_length=8,
         options={},
         environment={"MORE": "1"},
-        cores=CoresElsewhere(0, 2, lambda: None),
+        cores=CoresElsewhere(0, 2, lambda: None, lambda: None),
     )
     await engine.start()
 
@@ -204,6 +221,118 @@ async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
     assert engine.state().status == "cold"
     with pytest.raises(EngineDead, match="/nowhere/at-all"):
         missing.read_tokenizer()
+
+
+class AskedLlm(StandInLlm):
+    """vLLM's `AsyncLLM` as far as it takes requests: `asked_for` is what it does with one."""
+
+    def __init__(self, asked_for: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__()
+        self._asked_for = asked_for
+        self.aborted: list[str] = []
+        self.output_processor = SimpleNamespace(get_num_unfinished_requests=lambda: 0)
+
+    async def add_request(self, *_: object) -> Any:
+        return await self._asked_for()
+
+    async def abort(self, request_id: str, *, internal: bool = False) -> None:
+        self.aborted.append(f"{request_id} {internal}")
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[Any]]:
+    async def ask() -> None:
+        raise error
+
+    return ask
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+ASK = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
+QUEUE_IS_FULL = RuntimeError("busy")
+setattr(QUEUE_IS_FULL, "http_status", 503)  # noqa: B010 - as vLLM's QueueOverflowError has it
+
+
+async def asking(llm: AskedLlm, limits: Limits = Limits()) -> VllmEngine:  # noqa: B008 - frozen
+    """One that has a tokenizer and this stand-in."""
+    engine = VllmEngine(
+        weights=str, tokenizer="v1", context_length=1_024, options={}, limits=limits
+    )
+    engine.read_tokenizer()
+    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (ValueError("a bad prompt"), RequestRefused),
+        (QUEUE_IS_FULL, EngineBusy),
+        (RuntimeError("cannot schedule new futures after shutdown"), RuntimeError),
+    ],
+)
+async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_says_so(
+    raised: Exception, told: type[Exception]
+) -> None:
+    llm = AskedLlm(raising(raised))
+    engine = await asking(llm)
+
+    with pytest.raises(told, match=str(raised)):
+        await anext(engine.generate(ASK))
+    assert llm.aborted == ["r False"]
+    assert engine.running() == 0
+
+
+async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
+    engine = await asking(AskedLlm(never), Limits(calls=1, first_token_seconds=0.2))
+    first = asyncio.ensure_future(anext(engine.generate(ASK)))
+    await asyncio.sleep(0.01)
+
+    assert engine.running() == 1
+    with pytest.raises(EngineBusy, match="1 calls"):
+        await anext(engine.generate(ASK))
+    with pytest.raises(EngineTimeout):
+        await first
+    assert engine.running() == 0
+
+
+async def test_an_answer_that_stops_in_the_middle_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Processor:
+        def add_request(self, *_: object) -> None:
+            pass
+
+        def process_outputs(self, *_: object, **__: object) -> None:
+            pass
+
+        def get_num_unfinished_requests(self) -> int:
+            return 0
+
+    outputs = TokenOutputs(Processor())
+
+    async def ask() -> Any:
+        queue = SimpleNamespace(request_id="r-1")
+        outputs.add_request(SimpleNamespace(request_id="r-1"), None, queue=queue)
+        output = SimpleNamespace(
+            request_id="r-1", new_token_ids=[1_000], finish_reason=None, prefill_stats=None
+        )
+        outputs.process_outputs([output])
+        return queue
+
+    monkeypatch.setattr(vllm_engine, "LOOK", 0.01)
+    llm = AskedLlm(ask)
+    setattr(llm, "output_processor", outputs)  # noqa: B010 - instead of the count
+    engine = await asking(llm, Limits(first_token_seconds=0.1))
+    watching = asyncio.create_task(engine._watch())  # noqa: SLF001 - a load would begin it
+    deltas = engine.generate(replace(ASK, max_tokens=5))
+    await anext(deltas)
+
+    with pytest.raises(EngineTimeout):
+        await anext(deltas)
+    assert llm.aborted == ["r-1 True"]
+    watching.cancel()
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:

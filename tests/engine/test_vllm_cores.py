@@ -12,6 +12,7 @@ import pytest
 from engine import vllm_cores
 from engine.errors import EngineDead
 from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
+from tests.waiting import until
 
 HERE = FrontEnd("inputs", "outputs", None)
 THERE = FrontEnd("other inputs", "other outputs", "stats")
@@ -50,11 +51,14 @@ class Front:
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
-        self.met = 0
-        self.cores = CoresElsewhere(0, 2, self._note)
+        self.met = self.broken = 0
+        self.cores = CoresElsewhere(0, 2, self._note, self._note_broken)
 
     def _note(self) -> None:
         self.met += 1
+
+    def _note_broken(self) -> None:
+        self.broken += 1
 
     def begin(self) -> "Future[Any]":
         return self._pool.submit(self.cores.open, {"disable_log_stats": True})
@@ -158,21 +162,50 @@ def test_those_that_end_before_they_are_met_are_not_looked_for(front: Front) -> 
         front.open()
 
 
-def test_they_greet_once_only(front: Front) -> None:
+def test_a_front_end_that_breaks_alone_can_not_meet_them_again(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_cores, "NEWS_PATIENCE", 0.05)
     front.cores.found(HERE)
     front.open()
 
     with pytest.raises(EngineDead, match="once only"):
         front.open()
+    assert front.broken == 1
 
 
-def test_cores_of_rays_are_refused_at_once() -> None:
-    cores = VllmCores(
-        weights=str,
-        context_length=8,
-        options={"data_parallel_backend": "ray"},
-        environment={},
-        front_ends=2,
-    )
+def test_one_that_breaks_before_it_hears_of_their_end_meets_the_next(front: Front) -> None:
+    front.cores.found(HERE)
+    front.open()
+    opening = front.begin()
+    until(lambda: getattr(front.cores, "_llm") is None)  # noqa: B009 - it has begun to wait
+    front.cores.lost("died")
+    with pytest.raises(EngineDead, match="died"):
+        opening.result(timeout=10)
+    front.cores.found(THERE)
+
+    assert front.open().addresses["input_address"] == "other inputs"
+    assert front.broken == 0
+
+
+def test_their_coordinator_is_watched_as_well() -> None:
+    cores = VllmCores(weights=str, context_length=8, options={}, environment={}, front_ends=2)
+    manager = SimpleNamespace(sentinels=lambda: [1, 2])
+    coordinator = SimpleNamespace(proc=SimpleNamespace(sentinel=3))
+    assert cores.sentinels() == []
+
+    for name, value in {"manager": manager, "coordinator": coordinator, "is_started": True}.items():
+        setattr(cores, f"_{name}", value)
+
+    assert cores.sentinels() == [1, 2, 3]
+
+
+def test_cores_of_rays_are_refused() -> None:
     with pytest.raises(EngineDead, match="serve without --workers"):
-        cores.start()
+        VllmCores(
+            weights=str,
+            context_length=8,
+            options={"data_parallel_backend": "ray"},
+            environment={},
+            front_ends=2,
+        )

@@ -1,6 +1,7 @@
 """The invocation log: what a line says, who is in it, and who turns it off."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +18,7 @@ from invoke_api.config_files import ConfigError
 from invoke_api.journal import Entry
 from invoke_api.operations.logged import LoggedCalls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.telemetry import invocation_log
 from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import FILE, InvocationLog, open_log
 from invoke_api.telemetry.record import LONGEST, Logged, to_record
@@ -286,6 +288,22 @@ async def test_a_line_that_can_not_be_written_is_told_of(
     log.add(CALL)  # is not told of: nobody listens any more
 
     assert "the call the-id is missing in the invocation log" in caplog.text
+
+
+async def test_no_more_lines_wait_than_there_is_room_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invocation_log, "MOST_WAITING", 2)
+    goes_on = threading.Event()
+    monkeypatch.setattr(invocation_log, "to_record", lambda _: {"waited": goes_on.wait(10)})
+    log = InvocationLog(tmp_path / FILE)
+    for name in ("one", "other", "lost"):
+        log.add(replace(CALL, request_id=name))
+    goes_on.set()
+    await log.close()
+
+    assert (tmp_path / FILE).read_text() == '{"waited":true}\n' * 2
+    assert "the call lost is missing in the invocation log" in caplog.text
 
 
 def test_a_folder_that_can_not_be_written_to_is_a_sentence(tmp_path: Path) -> None:
