@@ -27,12 +27,13 @@ from bench.streams.plan import MOST_READ, USERS, WORDS, to_plan
 from bench.streams.published import SOURCE, published_table
 from bench.streams.servers import canned
 from bench.streams.tables import full_table, left_out, short_table
+from bench.streams.targets import targets_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = ROOT / "docs" / "serving.md"
 PROGRAM = "bench/serving.py"
-MINUTES = 20.0  # of rounds, without --full: two of them on two cores
+MINUTES = 22.0  # of rounds, without --full: three of them on two cores
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="at most; the first is never cut")
     parser.add_argument("--minutes", type=float, help=f"of rounds; {MINUTES:.0f} without --full")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds of one request")
-    parser.add_argument("--full", action="store_true", help="also what takes a CPU long")
+    parser.add_argument("--full", action="store_true", help="repeat also what takes a CPU long")
     parser.add_argument("--weights", choices=["demo", "dummy"], default="demo")
     parser.add_argument("--model", choices=list(MODELS), help="the network of dummy weights")
     parser.add_argument("--tensor-parallel", type=int, default=1, help="GPUs of dummy weights")
@@ -84,7 +85,9 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
     load = measure_load(checkpoint, max(given.users), given.tokens, folder)
     print(f"the load takes {load['tokens_per_second']:.0f} tokens/s of canned streams")
     seconds = 60 * (given.minutes or (inf if given.full else MINUTES))
-    measuring = Measuring(plan.pairs, given.tokens, given.timeout, given.rounds, seconds, say)
+    measuring = Measuring(
+        plan.pairs, plan.once, given.tokens, given.timeout, given.rounds, seconds, say
+    )
     measuring.run(checkpoint, folder, alone=given.weights == "dummy")
     name = to_name(given, slug(about))
     return name, {
@@ -96,6 +99,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
         "tokens": given.tokens,
         "timeout": given.timeout,
         "load": load,
+        "once": plan.once,
         "left_out": plan.left_out,
         "rows": list(measuring.rows()),
     }
@@ -164,7 +168,7 @@ def section(results: dict[str, dict[str, Any]]) -> str:
             for plot in plots.PLOTS
         ]
         rest = f"All rows: [{name}.md](../bench/results/{name}.md).\n"
-        parts += [short_table(result), rest, *pictures]
+        parts += [short_table(result), rest, targets_table(result), *pictures]
     same = [
         result
         for result in results.values()

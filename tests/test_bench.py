@@ -19,8 +19,9 @@ from bench.streams.figures import Turn, quantile, to_figures, to_row
 from bench.streams.plan import to_plan
 from bench.streams.prompts import OVERHEAD, make_prompt
 from bench.streams.published import published_table
-from bench.streams.servers import BESIDE, OURS, to_flags
-from bench.streams.tables import COLUMNS, full_table, left_out, markdown
+from bench.streams.servers import BESIDE, FLOOR, OURS, to_flags
+from bench.streams.tables import COLUMNS, full_table, left_out, markdown, times
+from bench.streams.targets import targets_table
 from engine.tokenizer import load_tokenizer
 from invoke_api.registry import load_registry
 
@@ -167,14 +168,53 @@ def test_where_all_failed_there_are_no_figures() -> None:
     assert cells == f"| {OURS} | 128 | 2 | {' | '.join(expected)} |"
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_what_reads_much_is_asked_once_and_what_reads_too_much_is_left_out() -> None:
     plan = to_plan([1, 4, 8], [128, 6_400, 40_000], 128, context=32_768, most_read=16_384)
 
     assert plan.pairs == [(128, 1), (128, 4), (128, 8), (6_400, 1)]
-    much, long = left_out(plan.left_out)
-    why = "over 16384 tokens of prompts in a turn; --full measures it"
-    assert much == f"Left out: 6400 words at 4, 8 users ({why})."
-    assert long == "Left out: 40000 words at 1, 4, 8 users (the context is 32768 tokens)."
+    assert plan.once == [(6_400, 4), (6_400, 8)]
+    too_short = "Left out, as the context is too short: 40000 words at 1, 4, 8 users."
+    assert left_out(plan.left_out) == [too_short]
+
+
+def test_the_table_says_how_often_each_pair_was_measured() -> None:
+    rows = [
+        {"words": words, "users": users, "rounds": rounds}
+        for words, users, rounds in [(128, 1, 3), (6_400, 16, 1), (6_400, 32, 1)]
+    ]
+
+    assert times({"rows": rows, "once": []}) == "medians of 1 to 3 rounds"
+    once = times({"rows": rows, "once": [[6_400, 16], [6_400, 32]]})
+    assert once == "medians of 3 rounds; 6400 words at 16, 32 users once"
+
+
+def ratios(server: str, words: int, users: int, *of_server: float | None) -> dict[str, Any]:
+    keys = ("cpu_ratio", "speed_ratio", "first_ratio")
+    named = dict(zip(keys, of_server, strict=True))
+    return {"server": server, "words": words, "users": users, **named}
+
+
+def test_the_targets_stand_beside_what_was_reached() -> None:
+    rows = [
+        ratios(OURS, 128, 1, 0.9, 1.5, 0.75),
+        ratios(FLOOR, 128, 1, 0.1, 2.0, 0.5),
+        ratios(OURS, 128, 32, 0.5, 1.0, 0.5),
+        ratios(FLOOR, 128, 32, 0.1, 1.25, 0.5),
+        ratios(OURS, 128, 128, 0.4, 0.98, 1.25),
+        ratios(FLOOR, 128, 128, 0.1, 1.0, 0.5),
+        ratios(OURS, 6_400, 128, None, None, None),
+        ratios(FLOOR, 6_400, 128, None, None, None),
+    ]
+
+    lines = targets_table({"rows": rows}).splitlines()
+
+    assert lines[0] == "| Invoke API, stream | aim | 128 words in | 6400 words in |"
+    assert [line.split("| ")[3:] for line in lines[2:]] == [
+        ["0.40 to 0.50, 0.45 in the middle ", "- |"],
+        ["0.98 to 1.50, 1.00 in the middle ", "- |"],
+        ["0.75 to 0.98, 0.80 in the middle ", "- |"],
+        ["0.50 to 1.25, 0.75 in the middle ", "- |"],
+    ]
 
 
 def test_published_figures_stand_beside_ours() -> None:

@@ -91,6 +91,7 @@ def to_row(turns: Sequence[Turn], beside: Sequence[Turn]) -> dict[str, Any]:
         **{key: middle(each[key] for each in ours) for key in ours[0]},
         "speed_ratio": _ratio(ours, theirs, "tokens_per_second"),
         "cpu_ratio": _ratio(ours, theirs, "cpu_per_token"),
+        "first_ratio": _ratio(ours, theirs, "first_p50"),
     }
 
 

@@ -15,6 +15,7 @@ from bench.streams.processes import cpu_seconds, memory, wait_until_idle
 from bench.streams.servers import BESIDE, STARTS, Start
 
 WARMING = 4  # users of the turns before the first round, which are not counted
+Pair = tuple[int, int]  # words, users
 Key = tuple[int, int, str]  # words, users, the server's name
 
 
@@ -22,10 +23,12 @@ Key = tuple[int, int, str]  # words, users, the server's name
 class Measuring:
     """Rounds of a list of pairs of words and users, with answers of so many `tokens`.
 
-    No round is begun that would not end within `seconds`, going by the one before it.
+    No round is begun that would not end within `seconds`, going by the one before it. After the
+    last comes what is measured `once`.
     """
 
-    pairs: Sequence[tuple[int, int]]
+    pairs: Sequence[Pair]
+    once: Sequence[Pair]
     tokens: int
     timeout: float
     rounds: int
@@ -66,8 +69,9 @@ class Measuring:
         return servers
 
     def _warm(self, servers: Sequence[Server]) -> None:
-        for words in sorted({words for words, _ in self.pairs}):
-            users = min(WARMING, *(users for length, users in self.pairs if length == words))
+        pairs = [*self.pairs, *self.once]
+        for words in sorted({words for words, _ in pairs}):
+            users = min(WARMING, *(users for length, users in pairs if length == words))
             for server in servers:
                 self._turn(server, words, users)
 
@@ -75,16 +79,20 @@ class Measuring:
         began = time.monotonic()
         for number in range(1, self.rounds + 1):
             started = time.monotonic()
-            for words, users in self.pairs:
-                for server in servers:
-                    wait_until_idle({other.pid for other in servers})
-                    turn = self._turn(server, words, users)
-                    self.turns.setdefault((words, users, server.name), []).append(turn)
-                    self.say(f"round {number}: {line(server.name, words, users, turn)}")
+            self._take(f"round {number}", self.pairs, servers)
             now = time.monotonic()
             if 2 * now - started - began > self.seconds and number < self.rounds:
                 self.say(f"{number} of {self.rounds} rounds: there is no time for another")
-                return
+                break
+        self._take("once", self.once, servers)
+
+    def _take(self, what: str, pairs: Sequence[Pair], servers: Sequence[Server]) -> None:
+        for words, users in pairs:
+            for server in servers:
+                wait_until_idle({other.pid for other in servers})
+                turn = self._turn(server, words, users)
+                self.turns.setdefault((words, users, server.name), []).append(turn)
+                self.say(f"{what}: {line(server.name, words, users, turn)}")
 
     def _turn(self, server: Server, words: int, users: int) -> Turn:
         first = next(self._prompts)

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from bench.streams.machine import in_words
 
 Row = Mapping[str, Any]
+Pair = Sequence[int]  # words, users; a list where it comes from a file
+T = TypeVar("T")
 SHOWN = (1, 32, 128)  # users in the document; all of them are in the full table
 NONE = "-"
 
@@ -16,11 +19,11 @@ def number(key: str, form: str, scale: float = 1.0) -> Callable[[Row], str]:
     return lambda row: NONE if row[key] is None else format(scale * row[key], form)
 
 
-def beside(key: str, form: str, ratio: str) -> Callable[[Row], str]:
+def beside(key: str, form: str, ratio: str, scale: float = 1.0) -> Callable[[Row], str]:
     """A figure, and in brackets its ratio to vLLM's own server."""
 
     def cell(row: Row) -> str:
-        figure = number(key, form)(row)
+        figure = number(key, form, scale)(row)
         return figure if row[ratio] is None else f"{figure} ({row[ratio]:.2f})"
 
     return cell
@@ -40,7 +43,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "users": lambda row: str(row["users"]),
     "tokens/s": beside("tokens_per_second", ".0f", "speed_ratio"),
     "requests/s": number("requests_per_second", ".2f"),
-    "first token p50, ms": number("first_p50", ".0f", 1e3),
+    "first token p50, ms": beside("first_p50", ".0f", "first_ratio", 1e3),
     "p99": number("first_p99", ".0f", 1e3),
     "between tokens p50, ms": number("between_p50", ".1f", 1e3),
     "p99 ": number("between_p99", ".1f", 1e3),
@@ -51,7 +54,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 
 
-def markdown(columns: Mapping[str, Callable[[Row], str]], rows: Iterable[Row]) -> str:
+def markdown(columns: Mapping[str, Callable[[T], str]], rows: Iterable[T]) -> str:
     lines = [[name.strip() for name in columns], ["---"] * len(columns)]
     lines += [[cell(row) for cell in columns.values()] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -72,12 +75,9 @@ def short_table(result: Mapping[str, Any]) -> str:
 
 def headline(result: Mapping[str, Any]) -> str:
     """Where and what was measured, what the load can take, and what was left out."""
-    load, rounds = result["load"], sorted({row["rounds"] for row in result["rows"]})
-    times = "one round" if rounds == [1] else f"{' to '.join(map(str, rounds))} rounds, medians"
-    where = (
-        f"{in_words(result['machine'])}; {result['checkpoint']}, {result['tokens']} tokens out;"
-        f" {times}."
-    )
+    load = result["load"]
+    what = f"{result['checkpoint']}, {result['tokens']} tokens out"
+    where = f"{in_words(result['machine'])}; {what}; {times(result)}."
     bound = (
         f"The load takes {load['tokens_per_second']:.0f} tokens/s from a server of canned streams,"
         f" with {load['share']:.0%} of a core, {load['cpu_per_token']:.1f} µs a token; in the turns"
@@ -86,15 +86,27 @@ def headline(result: Mapping[str, Any]) -> str:
     return " ".join([where, bound, *left_out(result["left_out"])])
 
 
+def times(result: Mapping[str, Any]) -> str:
+    """How often each pair was measured."""
+    once = [tuple(pair) for pair in result["once"]]
+    rows = [row for row in result["rows"] if (row["words"], row["users"]) not in once]
+    rounds = sorted({row["rounds"] for row in rows}) or [1]
+    often = "one round" if rounds == [1] else f"medians of {' to '.join(map(str, rounds))} rounds"
+    return "; ".join([often, *(f"{pairs} once" for pairs in by_length(once))])
+
+
 def most_load(rows: Sequence[Row]) -> float:
     share: float = max(row["generator_share"] for row in rows)
     return share
 
 
-def left_out(pairs: Sequence[Row]) -> list[str]:
-    """A sentence for each length of prompts that was not put to all users."""
-    sentences = []
-    for (words, why), some in groupby(pairs, lambda pair: (pair["words"], pair["why"])):
-        users = ", ".join(str(pair["users"]) for pair in some)
-        sentences.append(f"Left out: {words} words at {users} users ({why}).")
-    return sentences
+def left_out(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence for each length of prompts that the model's context can't hold."""
+    return [f"Left out, as the context is too short: {some}." for some in by_length(pairs)]
+
+
+def by_length(pairs: Sequence[Pair]) -> list[str]:
+    return [
+        f"{words} words at {', '.join(str(users) for _, users in some)} users"
+        for words, some in groupby(pairs, itemgetter(0))
+    ]
