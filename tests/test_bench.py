@@ -75,13 +75,14 @@ def test_no_prompt_is_too_short_for_its_number() -> None:
         make_prompt(9, 0)
 
 
-def test_no_two_requests_of_a_turn_have_the_same_prompt() -> None:
-    batch = Batch(users=3, words=128, tokens=8, timeout=1, first=1_000)
+@pytest.mark.parametrize(("words", "requests"), [(128, 18), (6_400, 6)])
+def test_no_two_requests_of_a_turn_have_the_same_prompt(words: int, requests: int) -> None:
+    batch = Batch(users=3, words=words, tokens=8, timeout=1, first=1_000)
 
     numbers = [number for user in range(batch.users) for number in batch.numbers(user)]
 
     assert numbers == list(range(1_000, 1_000 + batch.requests))
-    assert batch.requests == 6
+    assert batch.requests == requests
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Amzn-Bedrock-Input-Token-Count: 3\r\n"

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LEAST = 4  # requests of a turn, so that it is not over before the clock has ticked
+# Requests of a turn, so that few users ask for some seconds, too; and of long prompts, which two
+# cores read for most of a second each.
+LEAST, LEAST_LONG, LONG = 16, 4, 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class Batch:
 
     @property
     def times(self) -> int:
-        return -(-LEAST // self.users)
+        return -(-(LEAST if self.words < LONG else LEAST_LONG) // self.users)
 
     @property
     def requests(self) -> int:
