@@ -20,8 +20,8 @@ lint: ## Set up, then ruff, mypy and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
 
-bench: ## Set up, then measure start-up, the checks of a request, a suite of tests, answers a second, streams, prefixes, swaps
+bench: ## Set up, then measure all that bench/ has; three quarters of an hour on two cores
 	@scripts/setup test
-	@status=0; for each in startup.py checks.py suite.py rate.py "serving.py $(SERVING)" prefix.py swap.py; do \
+	@status=0; for each in startup.py checks.py suite.py rate.py workers.py "serving.py $(SERVING)" prefix.py swap.py; do \
 		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
 	done; exit $$status

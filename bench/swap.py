@@ -9,7 +9,6 @@ docs/serving.md.
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,9 +21,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.streams.documents import filled
+from bench.streams.machine import about_machine, in_words
+
 RESULT = Path(__file__).parent / "results" / "swap.json"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "serving.md"
-BEGIN, END = "<!-- bench/swap.py -->", "<!-- end -->"
+PROGRAM = "bench/swap.py"
 
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
 MODELS = ("mistral.mistral-7b-instruct-v0:2", "mistral.mixtral-8x7b-instruct-v0:1")
@@ -79,26 +81,23 @@ def ask(port: int, model: str) -> float:
 
 
 def write(swaps: list[float], awake: list[float]) -> None:
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) or ["unknown"]
-    about = {"machine": names[0], "cores": os.cpu_count(), "models": MODELS}
+    about = {"machine": about_machine(), "models": MODELS}
     RESULT.write_text(json.dumps({**about, "swaps": swaps, "awake": awake}, indent=1) + "\n")
     DOCUMENT.write_text(with_sentence(DOCUMENT.read_text()))
 
 
 def with_sentence(document: str) -> str:
     """The document with the results between its marks."""
-    before, _, rest = document.partition(BEGIN)
-    written = sentence(json.loads(RESULT.read_text()))
-    return f"{before}{BEGIN}\n{written}\n{END}{rest.partition(END)[2]}"
+    return filled(document, PROGRAM, sentence(json.loads(RESULT.read_text())))
 
 
 def sentence(result: dict[str, Any]) -> str:
     swaps, awake = result["swaps"], result["awake"]
-    machine = f"{result['machine']}, {result['cores']} cores, no GPU"
     return (
-        f"On {machine}, a call for which one demo checkpoint is closed and\nanother loaded is"
-        f" answered after {median(swaps):.1f} s (median of {len(swaps)}, {min(swaps):.1f} to"
-        f" {max(swaps):.1f} s), the next call\nof the same model after {median(awake):.3f} s."
+        f"{in_words(result['machine'])}: a call for which one demo checkpoint is closed and\n"
+        f"another loaded is answered after {median(swaps):.1f} s (median of {len(swaps)},"
+        f" {min(swaps):.1f} to {max(swaps):.1f} s), the next\n"
+        f"call of the same model after {median(awake):.3f} s.\n"
     )
 
 

@@ -48,7 +48,8 @@ class Step(NamedTuple):
 class NoAnswer(Exception):
     """Nobody has answered, or not to the end; somebody might, the next time. `error` if not.
 
-    `is_lost` where there was not even a connection.
+    `is_lost` where there is not even a connection, or where a look says that it can't answer; one
+    that is slow is not.
     """
 
     def __init__(self, error: EngineError, *, is_lost: bool = False) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from engine.completions import NoAnswer, Step, Unfit, encode_body
 from engine.errors import (
@@ -22,6 +22,7 @@ from engine.transcript import Transcript
 log = logging.getLogger(__name__)
 
 KNOCKING = 0.5  # seconds between two looks at a server that is not there
+WATCHING = 5.0  # and at one that is, and may have gone while nobody called
 FETCHING = 15.0  # and between two tries to get a tokenizer that is not there; the hub is not ours
 LONG_PROMPT = 8_192  # tokens; what has more is written as text in a thread: some 2 ms of work
 
@@ -59,10 +60,14 @@ class RemoteEngine:
         self._connections: Connections | None = None
         self._running = 0
         self._returning: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._doubt = asyncio.Event()  # a call has failed: it is time for a look
         self._state = EngineState("cold")
 
     async def start(self) -> None:
         self._state = EngineState("loading")
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         if missing := await self._open():
             self._fail(missing)
             return
@@ -70,7 +75,7 @@ class RemoteEngine:
         waiting: str | None = None
         try:
             async with asyncio.timeout(seconds):
-                while reason := await self._look():
+                while reason := await self._wait():
                     if reason != waiting:
                         log.info("waiting for %s: %s", self._server.url, reason)
                     waiting = reason
@@ -113,6 +118,7 @@ class RemoteEngine:
             raise EngineTimeout("no token came in time") from error
         except EngineDead as error:
             log.warning("%s: %s", self._server.url, error)
+            self._doubt.set()
             raise
         except NoAnswer as error:
             raise self._give_up(error) from error
@@ -120,8 +126,10 @@ class RemoteEngine:
             self._running -= 1
 
     async def close(self) -> None:
-        if self._returning:
-            self._returning.cancel()
+        for task in (self._returning, self._watching):
+            if task:
+                task.cancel()
+        self._returning = self._watching = None
         connections, self._connections = self._connections, None
         self._state = EngineState("cold")
         if connections:
@@ -140,18 +148,22 @@ class RemoteEngine:
         tokenizer = load_tokenizer(self._tokenizer_name, self._weights)
         return tokenizer, Connections(self._server, self._limits)
 
-    async def _look(self) -> str | None:
+    async def _wait(self) -> str | None:
         """Why the server can't be used yet; where it can, all is ready then. Raises `Unfit`."""
-        assert self._connections is not None
         try:
-            window = await self._connections.look()
+            await self._look()
         except NoAnswer as error:
             return str(error)
+        return None
+
+    async def _look(self) -> None:
+        """All is ready then. Raises `Unfit`, `NoAnswer`."""
+        assert self._connections is not None
+        window = await self._connections.look()
         if window and window < self._window:
             log.warning("%s takes %d tokens, not %d", self._server.url, window, self._window)
         self._window = min(window or self._context_length, self._context_length)
         self._state = EngineState("ready")
-        return None
 
     def _of_server(self, reason: object) -> str:
         return f"{self._server.url}: {reason}"
@@ -171,9 +183,29 @@ class RemoteEngine:
                 return
             self._state = EngineState("failed", reason)
 
+    async def _watch(self) -> None:
+        """Behind a balancer there is always somebody to connect to: only a look tells."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCHING):
+                    await self._doubt.wait()
+            self._doubt.clear()
+            if self._state.status == "ready":
+                await self._look_again()
+
+    async def _look_again(self) -> None:
+        try:
+            await self._look()
+        except Unfit as error:
+            self._fail(self._of_server(error))
+        except NoAnswer as error:
+            if error.is_lost:
+                log.warning("%s: %s", self._server.url, error)
+                self._fail(self._of_server(error))
+
     async def _knock(self) -> str | None:
         try:
-            reason = await self._look()
+            reason = await self._wait()
         except Unfit as error:
             reason = str(error)
         return reason and self._of_server(reason)
@@ -200,6 +232,7 @@ class RemoteEngine:
         log.warning("%s: %s", self._server.url, error)
         if error.is_lost:
             self._fail(self._of_server(error))
+        self._doubt.set()
         return error.error
 
     def _to_deltas(

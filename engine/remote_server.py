@@ -77,15 +77,17 @@ class Connections:
             health = await self._client.get("health", timeout=LOOK_SECONDS)
             models = await self._client.get("v1/models", timeout=LOOK_SECONDS)
         except httpx.HTTPError as error:
-            raise NoAnswer(EngineDead(_explain(error))) from error
+            raise _no_answer(error) from error
         if health.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
-            raise NoAnswer(EngineDead(f"its /health answers {health.status_code}"))
+            dead = EngineDead(f"its /health answers {health.status_code}")
+            raise NoAnswer(dead, is_lost=True)
         if models.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise Unfit(
                 "it wants another API key" if self._server.api_key else "it wants an API key"
             )
         if models.status_code != HTTPStatus.OK:
-            raise NoAnswer(EngineDead(f"its /v1/models answers {models.status_code}"))
+            dead = EngineDead(f"its /v1/models answers {models.status_code}")
+            raise NoAnswer(dead, is_lost=True)
         return find_window(models.content, self._server.model)
 
     async def complete(
@@ -124,8 +126,7 @@ class Connections:
         except httpx.ReadTimeout as error:
             raise EngineTimeout("no token came in time") from error
         except httpx.TransportError as error:
-            is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise NoAnswer(EngineDead(_explain(error)), is_lost=is_lost) from error
+            raise _no_answer(error) from error
 
 
 async def _read(
@@ -153,6 +154,11 @@ async def _read(
                 async with asyncio.timeout(REST):
                     async for _ in chunks:
                         pass
+
+
+def _no_answer(error: httpx.HTTPError) -> NoAnswer:
+    is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    return NoAnswer(EngineDead(_explain(error)), is_lost=is_lost)
 
 
 def _explain(error: BaseException) -> str:

@@ -80,16 +80,12 @@ class VllmCores:
         arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
 
-        from vllm.utils.network_utils import get_open_zmq_ipc_path
-        from vllm.v1.engine.utils import EngineZmqAddresses, launch_core_engines
+        from vllm.v1.engine.utils import launch_core_engines
         from vllm.v1.executor.abstract import Executor
 
         imported = monotonic()
         config = create_config(arguments, count=self._count, index=-1)
-        addresses = EngineZmqAddresses(
-            inputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
-            outputs=[get_open_zmq_ipc_path() for _ in range(self._count)],
-        )
+        addresses = _find_addresses(config.parallel_config, self._count)
         executor = Executor.get_class(config)
         log_stats = not arguments["disable_log_stats"]
         with launch_core_engines(config, executor, log_stats, addresses) as launch:
@@ -118,7 +114,8 @@ class VllmCores:
         if not self._is_started:
             return []
         coordinators = [self._coordinator.proc.sentinel] if self._coordinator else []
-        return [*self._manager.sentinels(), *coordinators]
+        # With `data_parallel_size_local: 0` all cores run on other machines.
+        return [*(self._manager.sentinels() if self._manager else ()), *coordinators]
 
     def close(self) -> None:
         parts = self._manager, self._coordinator
@@ -228,6 +225,21 @@ def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> An
     engine_args._api_process_count = count  # noqa: SLF001 - as vLLM's server sets them
     engine_args._api_process_rank = index  # noqa: SLF001 - as above
     return engine_args.create_engine_config(UsageContext.OPENAI_API_SERVER)
+
+
+def _find_addresses(parallel: Any, count: int) -> Any:  # noqa: ANN401 - vLLM's ParallelConfig and EngineZmqAddresses
+    """Where cores and so many front ends meet: in files, unless cores run on other machines."""
+    from vllm.utils.network_utils import get_open_port, get_open_zmq_ipc_path, get_tcp_uri
+    from vllm.v1.engine.utils import EngineZmqAddresses
+
+    def find() -> str:
+        if parallel.data_parallel_size_local == parallel.data_parallel_size:
+            path: str = get_open_zmq_ipc_path()
+            return path
+        uri: str = get_tcp_uri(parallel.data_parallel_master_ip, get_open_port())
+        return uri
+
+    return EngineZmqAddresses([find() for _ in range(count)], [find() for _ in range(count)])
 
 
 def _end(llm: "AsyncLLM") -> None:

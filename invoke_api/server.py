@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -22,9 +23,20 @@ from invoke_api.operations.client import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
+MOST_FILES = 65_536  # as many as vLLM's own server asks for
 KEEP_ALIVE = 75.0  # seconds that a connection may be idle
 DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
 LAST_WORDS = 1.0  # seconds that those get then which are told that it ends
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files, 1,024 as a rule: a connection is one, and so is a call's
+    to a remote server. `ulimit -n`, the hard limit, stays.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -113,6 +125,7 @@ def _config(tls: Tls | None) -> Config:
     if tls:
         config.certfile = str(tls.certificate)
         config.keyfile = str(tls.key)
+    config.ssl_handshake_timeout = DRAIN  # the end waits for those who connect and say nothing
     config.backlog = BACKLOG
     config.graceful_timeout = DRAIN + 2  # by then every call has had its answer
     config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off

@@ -201,6 +201,11 @@ def _build_gate(settings: Settings) -> Gate:
             f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
             f" or in {KEY_VARIABLES[0]} and so on."
         )
+    if settings.auth == "none" and keys:
+        raise click.UsageError(
+            "--auth none lets everybody in, and there are keys: say --auth sigv4, bearer or any, or"
+            f" leave out --credentials, {KEY_VARIABLES[0]} and so on."
+        )
     return Gate(auth=settings.auth, credentials=keys, region=settings.region)
 
 

@@ -13,7 +13,9 @@ Headers = Iterable[tuple[str, str]]
 
 
 class Client:
-    """One connection, one request on it: the methods do what a well or badly behaved client may."""
+    """One connection: the methods do what a well or badly behaved client may, with one request
+    unless another `stream` is named.
+    """
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -30,10 +32,17 @@ class Client:
         self._socket.close()
 
     def request(
-        self, path: str, body: bytes, *, method: str = "POST", headers: Headers = ()
+        self,
+        path: str,
+        body: bytes,
+        *,
+        method: str = "POST",
+        headers: Headers = (),
+        stream: int = 1,
+        is_whole: bool = True,
     ) -> None:
         self._h2.send_headers(
-            1,
+            stream,
             [
                 (":method", method),
                 (":path", path),
@@ -42,7 +51,12 @@ class Client:
                 *((name.lower(), value) for name, value in headers),
             ],
         )
-        self._h2.send_data(1, body, end_stream=True)
+        self._h2.send_data(stream, body, end_stream=is_whole)
+        self._flush()
+
+    def give_room(self, size: int) -> None:
+        """For so many bytes more."""
+        self._h2.acknowledge_received_data(size, 1)
         self._flush()
 
     def say_goodbye(self, code: ErrorCodes) -> None:

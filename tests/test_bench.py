@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import prefix, serving, swap
+from bench import prefix, serving, swap, workers
 from bench.checks import checks
 from bench.streams import plots
 from bench.streams.answers import COMPLETIONS, Kind, invoke_kinds, judge, length
@@ -35,8 +35,12 @@ def test_what_is_measured_passes_its_check(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("document", "with_table"),
-    [(serving.DOCUMENT, serving.with_table), (prefix.DOCUMENT, prefix.with_table)],
-    ids=["serving", "prefix"],
+    [
+        (serving.DOCUMENT, serving.with_table),
+        (prefix.DOCUMENT, prefix.with_table),
+        (workers.DOCUMENT, workers.with_table),
+    ],
+    ids=["serving", "prefix", "workers"],
 )
 def test_the_document_has_the_table_of_the_last_run(
     document: Path, with_table: Callable[[str], str]

@@ -79,6 +79,7 @@ CONTRADICTIONS = [
     (REMOTE, {"INVOKE_API_REMOTE_API_KEY": "hidden\nkey"}, "_REMOTE_API_KEY is not ASCII."),
     (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
     (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),
+    ([], {"INVOKE_API_API_KEY": "ABSKa2V5"}, "--auth none lets everybody in, and there are keys"),
     ([], {"INVOKE_API_ACCESS_KEY_ID": "AKID"}, "INVOKE_API_SECRET_ACCESS_KEY go together."),
     ([], {"INVOKE_API_API_KEY": "sk-hidden"}, "INVOKE_API_API_KEY must start with ABSK"),
     (["--tls-cert", "cert.pem"], {}, "--tls-cert and --tls-key go together."),

@@ -9,8 +9,10 @@ from h2.events import StreamReset
 from invoke_api.app import CONTROL, OPEN, ROUTES
 from invoke_api.operations import client
 from tests import http2
+from tests.metrics import CALLS, Scrape
 from tests.servers import SEVEN_B, call, connect, engine_running
 from tests.stubs import StubEngine
+from tests.waiting import until
 
 
 def test_connect_opens_no_tunnel(scripted: str) -> None:
@@ -29,12 +31,13 @@ def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
     assert call(scripted, "GET", "/_emulator/health")[0].status == 200
 
 
+@pytest.mark.parametrize("path", [f"/model/{SEVEN_B}/invoke", "/no/operation"])
 def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(client, "BODY_SECONDS", 0.2)
     with engine_running(StubEngine()) as url, closing(connect(url)) as connection:
-        connection.putrequest("POST", f"/model/{SEVEN_B}/invoke")
+        connection.putrequest("POST", path)
         connection.putheader("Content-Length", "100")
         connection.endheaders(b'{"prompt": ')
         response = connection.getresponse()
@@ -43,6 +46,17 @@ def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     assert response.status == 408
     assert (response.headers["x-amzn-ErrorType"] or "").startswith("RequestTimeoutException:")
     assert b"not received in time" in body
+
+
+def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_service() -> None:
+    with engine_running(StubEngine()) as url:
+        with closing(connect(url)) as connection:
+            connection.putrequest("POST", "/no/operation")
+            connection.putheader("Content-Length", "100")
+            connection.endheaders(b"{")
+        until(lambda: Scrape(url).sum(CALLS) == 1)
+
+        assert Scrape(url).sum(CALLS, outcome="cancelled") == 1
 
 
 def test_routes_of_our_own_stay_below_their_roof() -> None:

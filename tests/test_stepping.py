@@ -4,6 +4,7 @@ What waits for a bell goes on in the midst of whoever rings.
 """
 
 import asyncio
+import time
 from collections.abc import Generator
 from types import coroutine
 
@@ -104,6 +105,28 @@ class Line(Waking):
         return self._numbers.pop(0)
 
 
+async def test_a_timeout_holds_though_the_bell_rings_in_the_same_round() -> None:
+    line = Line()
+
+    async def late() -> str:
+        try:
+            async with asyncio.timeout(0.01):
+                await line.take()
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    async def run() -> str:
+        step = begin(late())
+        assert isinstance(step, Pending)
+        # After the timeout's own call in the same round, and before the task has heard of it.
+        asyncio.get_running_loop().call_later(0.01, line.put, 1)
+        time.sleep(0.02)  # noqa: ASYNC251 - so that both are due at once
+        return await step
+
+    assert await asyncio.create_task(run()) == "late"
+
+
 class Reader:
     """Sums up what comes; `lag` seconds after each that is above 9."""
 
@@ -200,13 +223,25 @@ async def test_a_cancellation_reaches_what_waits_for_a_bell() -> None:
 async def test_a_cancellation_after_the_end_is_not_lost() -> None:
     reader = Reader(Line())
     task = await started(reader)
-    task.cancel()
-    reader.line.put(1, None)  # before the task hears of it
+    reader.line.put(1, None)
+    task.cancel()  # before the task hears of it
 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert reader.seen == [1]
     assert reader.ended == ""
+
+
+async def test_who_is_cancelled_hears_of_nothing_else() -> None:
+    reader = Reader(Line())
+    task = await started(reader)
+    task.cancel()
+    reader.line.put(1, None)  # before the task hears of it
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reader.seen == []
+    assert reader.ended == "cancelled"
 
 
 async def test_a_ring_from_within_is_no_harm() -> None:

@@ -10,21 +10,23 @@ is no longer enough, and when stock Hypercorn no longer needs it.
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
 import hypercorn.protocol
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, RequestReceived, StreamReset
+from h2.events import DataReceived, PriorityUpdated, RequestReceived, StreamReset
 from h2.events import Event as H2Event
 from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, Updated
+from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import Body, EndBody, Event, StreamClosed
 from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, H2Protocol
 from hyperframe.frame import GoAwayFrame
+from priority.priority import PriorityTree
 
-from invoke_api.connections.stalling import given_up
+from invoke_api.connections.stalling import watched
 
 
 class PatientProtocol(H2Protocol):
@@ -32,9 +34,20 @@ class PatientProtocol(H2Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
+        # Of the streams that are announced, and the root; one too many would end the connection.
+        self.priority = PriorityTree(maximum_streams=self.config.h2_max_concurrent_streams + 1)
         self._leaving = False
         self._receive_goaway = self.connection._frame_dispatch_table[GoAwayFrame]  # noqa: SLF001
         self.connection._frame_dispatch_table[GoAwayFrame] = self._note_goaway  # noqa: SLF001 - h2 has no hook
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        await super().handle(event)
+        if isinstance(event, Closed):
+            for buffer in list(self.stream_buffers.values()):
+                await buffer.close()  # who waits for room in one would wait for ever
+
+    async def _priority_updated(self, event: PriorityUpdated) -> None:
+        """RFC 9113, 5.3.1, has done away with these frames; each names a stream to remember."""
 
     async def _handle_events(self, events: list[H2Event]) -> None:
         for event in events:
@@ -65,13 +78,23 @@ class PatientProtocol(H2Protocol):
         if isinstance(event, StreamClosed):
             await self._reset_unfinished(event.stream_id)
         if self._must_wait(event):
-            give_up = partial(self.task_group.spawn, self._give_up, event.stream_id)
-            with given_up(asyncio.get_running_loop(), give_up):
+            with self._watched(event.stream_id):
                 await super().stream_send(event)
         else:
             await super().stream_send(event)
         if isinstance(event, StreamClosed):
             await self._hang_up_after_the_last()
+
+    def _watched(self, stream_id: int) -> AbstractContextManager[None]:
+        return watched(
+            asyncio.get_running_loop(),
+            partial(self._waiting, stream_id),
+            partial(self.task_group.spawn, self._give_up, stream_id),
+        )
+
+    def _waiting(self, stream_id: int) -> int | None:
+        """Bytes of a stream for which its client gives no room; in the socket it is another's."""
+        return len(self.stream_buffers[stream_id].buffer) if self._has_no_room(stream_id) else None
 
     def _has_no_room(self, stream_id: int) -> bool:
         """Whether the client takes nothing of what waits to be sent."""
@@ -104,7 +127,8 @@ class PatientProtocol(H2Protocol):
         buffer = self.stream_buffers.get(stream_id)
         if self.closed or buffer is None or buffer._complete:  # noqa: SLF001 - `complete` is another thing
             return
-        await buffer.drain()
+        with self._watched(stream_id):
+            await buffer.drain()
         with suppress(ProtocolError, KeyError):
             self.connection.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
             await self._flush()

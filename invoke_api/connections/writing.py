@@ -7,6 +7,11 @@ of the loop's round goes to the sockets together.
 """
 
 import asyncio
+import fcntl
+import socket
+import sys
+import termios
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -14,7 +19,7 @@ from hypercorn.asyncio import run
 from hypercorn.events import Event, RawData
 
 from invoke_api.connections.idling import IdlingServer
-from invoke_api.connections.stalling import given_up
+from invoke_api.connections.stalling import Watch, watched
 
 MOST_HELD = 65_536  # bytes of a connection, which are written in the midst of a round
 
@@ -74,7 +79,7 @@ class WritingServer(IdlingServer):
             if self._is_free():
                 self.writer.write(event.data)
                 return
-            with given_up(self.loop, self.abort):
+            with watched(self.loop, self.waiting, self.abort):
                 await super().protocol_send(event)
             return
         await super().protocol_send(event)
@@ -104,6 +109,12 @@ class WritingServer(IdlingServer):
         """Hang up, whatever is still to be written."""
         self.writer.transport.abort()
 
+    def waiting(self) -> int:
+        """Bytes that the client has yet to take, those included that the kernel holds for it."""
+        transport = self.writer.transport
+        size: int = transport.get_write_buffer_size()
+        return size + kernel_holds(transport.get_extra_info("socket"))
+
     def _is_free(self) -> bool:
         transport = self.writer.transport
         return not (
@@ -113,15 +124,29 @@ class WritingServer(IdlingServer):
     async def _initiate_server_close(self) -> None:
         self._hold_no_more()
         await super()._initiate_server_close()
+        if self.writer.transport.get_write_buffer_size():  # asyncio waits until it is all taken
+            Watch(self.loop, self.waiting, self.abort)
 
     async def _close(self) -> None:
         self._hold_no_more()
-        await super()._close()
+        with watched(self.loop, self.waiting, self.abort):
+            await super()._close()
 
     def _hold_no_more(self) -> None:
         """The connection is about to be closed, and what is held then would be lost."""
         self._is_open = False
         self.write_held()
+
+
+def kernel_holds(connection: socket.socket) -> int:
+    """Bytes that the other side has not acknowledged; 0 where the system does not tell.
+
+    asyncio hears of room in the kernel's buffer when a third of it is free, a megabyte or more.
+    """
+    held = bytearray(4)
+    with suppress(OSError, ValueError):  # not Linux, or it is closed
+        fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, held)
+    return int.from_bytes(held, sys.byteorder)
 
 
 def hang_up() -> None:

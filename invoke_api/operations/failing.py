@@ -1,7 +1,5 @@
 """The one error handler: what a client is told where its call has no answer."""
 
-from contextlib import suppress
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
@@ -36,8 +34,12 @@ async def answer_bug(request: Request, _: Exception) -> Response:
 
 
 async def _answer_unknown(request: Request, _: Exception) -> Response:
-    with suppress(ValidationException):
+    try:
         await read_body(request)  # an answer before its end would cut off who is sending it
+    except ValidationException:
+        pass  # too large
+    except (InvokeError, ClientLeft) as error:
+        return await answer_expected(request, error)
     # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
     status = 400 if request.method == "CONNECT" else 200
     request.scope["told"] = Told(UNKNOWN_OPERATION, status)

@@ -59,6 +59,9 @@ class Pending(Awaitable[T]):
     def _go_on(self) -> None:
         bell = self._waits_for
         bell.listener = None  # it may ring again meanwhile
+        if self._sleep and self._sleep.done():  # the task is being cancelled, and is to hear of it
+            bell.set_result(None)
+            return
         self._step()
         if self._waits_for is bell:
             bell.listener = self._go_on

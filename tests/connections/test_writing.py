@@ -85,6 +85,12 @@ class Wire:
     def get_write_buffer_size(self) -> int:
         return self._waiting
 
+    def get_extra_info(self, _: str) -> "Wire":
+        return self
+
+    def fileno(self) -> int:
+        return -1
+
     def write_eof(self) -> None:
         pass
 

@@ -411,6 +411,37 @@ async def test_a_server_that_goes_is_told_of_and_one_that_is_back_answers() -> N
     assert deltas[-1].finish == "stop"
 
 
+async def test_behind_a_balancer_that_has_no_server_left_it_is_not_ready() -> None:
+    server = Server([answer(503, "no server is available")])
+    async with running(server) as engine:
+        server.health = 503
+        with pytest.raises(EngineBusy):
+            await run(engine)
+        await until_in_loop(lambda: engine.state().status == "failed")
+        state = engine.state()
+        with pytest.raises(EngineDead, match="its /health answers 503"):
+            engine.tokenizer()
+        server.health = 200
+        await until_in_loop(lambda: engine.state().status == "ready")
+
+    assert state.reason == f"{server.url}: its /health answers 503"
+
+
+async def test_a_server_that_goes_while_nobody_calls_is_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote, "WATCHING", 0.05)
+    server = Server([say(*TEXTS)])
+    async with running(server) as engine:
+        server.models = []
+        await until_in_loop(lambda: engine.state().status == "failed")
+        reason = engine.state().reason or ""
+        server.models = [{"id": "model"}]
+        await until_in_loop(lambda: engine.state().status == "ready")
+
+    assert "it has no model 'model'" in reason
+
+
 async def test_an_engine_loads_until_its_server_is_there() -> None:
     server = Server([say(*TEXTS)], health=503)
     async with server.running():

@@ -18,6 +18,7 @@ from engine.vllm_cores import CoresElsewhere
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm_outputs import TokenOutputs
+from tests.waiting import taken
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -192,7 +193,7 @@ async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None
     outputs.add_request(SimpleNamespace(request_id="r"), None, queue=queue)
     setattr(llm, "output_processor", outputs)  # noqa: B010 - a stand-in has none
     setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the same
-    waiting = asyncio.create_task(queue.answer.take())
+    waiting = asyncio.create_task(taken(queue.answer))
     await asyncio.sleep(0)
     await ready_engine(llm).close()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.vllm_outputs import Answer, TokenOutputs
+from tests.waiting import taken
 
 
 class Processor:
@@ -65,7 +66,7 @@ async def test_tokens_go_to_their_requests_and_merge(outputs: TokenOutputs) -> N
 
 async def test_who_waits_is_woken(outputs: TokenOutputs) -> None:
     answer = add(outputs, "one")
-    taking = asyncio.create_task(answer.take())
+    taking = asyncio.create_task(taken(answer))
     await asyncio.sleep(0)
     outputs.process_outputs([step("one", 1)])
     outputs.process_outputs([step("one", 2)])

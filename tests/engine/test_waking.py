@@ -7,6 +7,7 @@ from types import coroutine
 import pytest
 
 from engine.waking import Bell, Waking
+from tests.waiting import taken
 
 
 class Box(Waking):
@@ -30,7 +31,7 @@ class Box(Waking):
 async def test_a_task_is_woken_each_time() -> None:
     box = Box()
     for thing in "one", "two":
-        taking = asyncio.create_task(box.take())
+        taking = asyncio.create_task(taken(box))
         await asyncio.sleep(0)
         assert not taking.done()
         box.put(thing)
@@ -46,7 +47,7 @@ async def test_what_was_rung_before_is_there() -> None:
 
 async def test_it_may_ring_for_nothing() -> None:
     box = Box()
-    taking = asyncio.create_task(box.take())
+    taking = asyncio.create_task(taken(box))
     await asyncio.sleep(0)
     box.ring()
     await asyncio.sleep(0)
@@ -57,12 +58,12 @@ async def test_it_may_ring_for_nothing() -> None:
 
 async def test_a_cancelled_wait_is_over_and_the_next_one_works() -> None:
     box = Box()
-    taking = asyncio.create_task(box.take())
+    taking = asyncio.create_task(taken(box))
     await asyncio.sleep(0)
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    taking = asyncio.create_task(box.take())
+    taking = asyncio.create_task(taken(box))
     await asyncio.sleep(0)
     box.put("one")
 

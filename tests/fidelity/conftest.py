@@ -82,12 +82,13 @@ def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
     if REMOTE:
         yield dict.fromkeys(("open", "sigv4", "bearer", "any"), "")
         return
-    files = ["--registry", str(registry), "--credentials", str(credentials)]
+    keys = ["--credentials", str(credentials)]
     with ExitStack() as stack:
         urls = {}
         for service, auth in (("open", "none"), ("sigv4",) * 2, ("bearer",) * 2, ("any",) * 2):
-            command = [*COMMAND, "--engine", "scripted", "--auth", auth, *files]
+            command = [*COMMAND, "--engine", "scripted", "--registry", str(registry)]
             command += ["--guardrails", str(GUARDRAILS)]
+            command += ["--auth", auth, *keys] if auth != "none" else []
             urls[service] = stack.enter_context(command_running(command))
             wait_until_ready(urls[service], seconds=30)
         yield urls
