@@ -21,7 +21,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from bench.rate import CONNECTIONS, LEAST, rate, wait_until_ready
+from bench.rate import CONNECTIONS, rate, wait_until_ready
 from bench.streams.documents import filled
 from bench.streams.machine import about_machine, in_words
 from bench.streams.processes import running, total_cpu, wait_for_port
@@ -32,7 +32,10 @@ RESULT = Path(__file__).parent / "results" / "workers.json"
 DOCUMENT = ROOT / "docs" / "serving.md"
 PROGRAM = "bench/workers.py"
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--engine", "scripted"]
-NAMES = dict(zip(LEAST, ("InvokeModel", "InvokeModelWithResponseStream"), strict=True))
+NAMES = {
+    "invoke": "InvokeModel",
+    "invoke-with-response-stream": "InvokeModelWithResponseStream",
+}
 
 
 class Service(NamedTuple):
@@ -100,7 +103,8 @@ def serving(workers: int, folder: Path) -> Iterator[Service]:
     log = folder / f"{workers}.log"
     with running([*COMMAND, "--port", "0", "--workers", str(workers)], os.environ, log) as pid:
         port = wait_for_port(log, pid)
-        wait_until_ready(port)
+        for _ in range(16 * workers):  # each time the kernel picks the worker that answers
+            wait_until_ready(port)
         yield Service(workers, port, pid)
 
 

@@ -59,15 +59,17 @@ class RemoteEngine:
         self._limits = limits
         self._connections: Connections | None = None
         self._running = 0
-        self._returning: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._doubt = asyncio.Event()  # a call has failed: it is time for a look
         self._state = EngineState("cold")
 
     async def start(self) -> None:
         self._state = EngineState("loading")
+        await self._begin()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
+
+    async def _begin(self) -> None:
         if missing := await self._open():
             self._fail(missing)
             return
@@ -126,10 +128,9 @@ class RemoteEngine:
             self._running -= 1
 
     async def close(self) -> None:
-        for task in (self._returning, self._watching):
-            if task:
-                task.cancel()
-        self._returning = self._watching = None
+        if self._watching:
+            self._watching.cancel()
+            self._watching = None
         connections, self._connections = self._connections, None
         self._state = EngineState("cold")
         if connections:
@@ -171,44 +172,38 @@ class RemoteEngine:
     def _fail(self, reason: str) -> None:
         """Refuse all calls, until the tokenizer and the server are there."""
         self._state = EngineState("failed", reason)
-        if self._returning is None or self._returning.done():
-            self._returning = asyncio.create_task(self._return())
-
-    async def _return(self) -> None:
-        while True:
-            await asyncio.sleep(KNOCKING if self._connections else FETCHING)
-            reason = await self._open() or await self._knock()
-            if reason is None:
-                log.info("%s can be used", self._server.url)
-                return
-            self._state = EngineState("failed", reason)
 
     async def _watch(self) -> None:
         """Behind a balancer there is always somebody to connect to: only a look tells."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(WATCHING):
+                async with asyncio.timeout(self._pause()):
                     await self._doubt.wait()
             self._doubt.clear()
-            if self._state.status == "ready":
-                await self._look_again()
+            if missing := await self._open():
+                self._fail(missing)
+            else:
+                await self._look_again(was_ready=self._state.status == "ready")
 
-    async def _look_again(self) -> None:
+    def _pause(self) -> float:
+        if self._state.status == "ready":
+            return WATCHING
+        return KNOCKING if self._connections else FETCHING
+
+    async def _look_again(self, *, was_ready: bool) -> None:
         try:
             await self._look()
         except Unfit as error:
             self._fail(self._of_server(error))
         except NoAnswer as error:
-            if error.is_lost:
+            if was_ready and not error.is_lost:
+                return  # it is slow
+            if was_ready:
                 log.warning("%s: %s", self._server.url, error)
-                self._fail(self._of_server(error))
-
-    async def _knock(self) -> str | None:
-        try:
-            reason = await self._wait()
-        except Unfit as error:
-            reason = str(error)
-        return reason and self._of_server(reason)
+            self._fail(self._of_server(error))
+        else:
+            if not was_ready:
+                log.info("%s can be used", self._server.url)
 
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:

@@ -15,7 +15,7 @@ from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model
-from invoke_api.server import allow_many_connections, to_url
+from invoke_api.server import to_url
 from invoke_api.serving import LISTENS, Service, listen, load_models, run, serve_alone
 from invoke_api.settings import SERVE_OPTIONS, Settings, registry_option, with_options
 from invoke_api.testing import LOUDER, bedrock_running
@@ -36,7 +36,6 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     """Answer the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
-    allow_many_connections()
     if settings.workers > 1:
         sys.exit(serve_with_workers(settings))
     serve_alone(settings)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,13 @@ LAST_WORDS = 1.0  # seconds that those get then which are told that it ends
 
 def allow_many_connections() -> None:
     """Raise the limit of open files, 1,024 as a rule: a connection is one, and so is a call's
-    to a remote server. `ulimit -n`, the hard limit, stays.
+    to a remote server. The hard limit stays, and so does the soft one where the system minds.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with suppress(OSError, ValueError):  # macOS has a lower one than it tells
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -37,7 +37,15 @@ from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
-from invoke_api.server import SIGNALS, Tls, open_socket, serve, stop_signal, to_url
+from invoke_api.server import (
+    SIGNALS,
+    Tls,
+    allow_many_connections,
+    open_socket,
+    serve,
+    stop_signal,
+    to_url,
+)
 from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
 
@@ -155,7 +163,8 @@ def as_sentences() -> Iterator[None]:
 
 
 def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_socket) -> socket:
-    """Raises `click.ClickException`."""
+    """A socket for many clients. Raises `click.ClickException`."""
+    allow_many_connections()
     try:
         return open_one(host, port)
     except OSError as error:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
@@ -17,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from engine.protocol import Engine
 from invoke_api.app import create_app
@@ -133,3 +136,13 @@ def invoke(
 ) -> tuple[HTTPResponse, bytes]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return call(url, "POST", f"/model/{model.replace(':', '%3A')}/{operation}", raw)
+
+
+def sockets_of(url: str, status: str) -> Counter[int | None]:
+    """How many sockets of this status each process has on the port of the service."""
+    port = int(url.rsplit(":", 1)[1])
+    return Counter(
+        each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == status and tuple(each.laddr)[1] == port
+    )

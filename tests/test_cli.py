@@ -2,12 +2,15 @@
 
 import json
 import os
+import resource
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.servers import (
@@ -18,6 +21,7 @@ from tests.servers import (
     call,
     command_running,
     invoke,
+    sockets_of,
     wait_until_ready,
 )
 
@@ -118,6 +122,18 @@ def test_callers_may_be_taken_to_be_elsewhere() -> None:
         response, _ = invoke(url, {"prompt": "Hi"})
 
     assert response.headers["x-amzn-ErrorType"].startswith("ResourceNotFoundException:")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_more_clients_than_files_are_allowed_at_first(workers: int) -> None:
+    serve = shlex.join([*COMMAND, "--engine", "scripted", "--workers", str(workers)])
+    with command_running(["bash", "-c", f"ulimit -S -n 256; exec {serve}"]) as url:
+        holders = sockets_of(url, psutil.CONN_LISTEN)
+        limits = {psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE) for pid in holders}
+
+    assert len(holders) == workers
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limits == {(min(hard, 65_536), hard)}
 
 
 def test_a_port_in_use_is_a_sentence() -> None:

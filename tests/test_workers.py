@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -34,21 +33,11 @@ from invoke_api.registry import DEFAULT_REGISTRY
 from invoke_api.server import SIGNALS
 from invoke_api.workers import Line, Team
 from tests.metrics import Scrape
-from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke
+from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke, sockets_of
 from tests.waiting import until
 
 WORKERS = 2
 PROMPT = {"prompt": "turn left", "max_tokens": 60, "temperature": 0}
-
-
-def sockets_of(url: str, status: str) -> Counter[int | None]:
-    """How many sockets of this status each process has on the port of the service."""
-    port = int(url.rsplit(":", 1)[1])
-    return Counter(
-        each.pid
-        for each in psutil.net_connections("tcp")
-        if each.status == status and tuple(each.laddr)[1] == port
-    )
 
 
 @contextmanager

@@ -34,8 +34,8 @@ class PatientProtocol(H2Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
-        # Of the streams that are announced, and the root; one too many would end the connection.
-        self.priority = PriorityTree(maximum_streams=self.config.h2_max_concurrent_streams + 1)
+        # One too many would end the connection, and one that is over stays here for a moment.
+        self.priority = PriorityTree(maximum_streams=4 * self.config.h2_max_concurrent_streams)
         self._leaving = False
         self._receive_goaway = self.connection._frame_dispatch_table[GoAwayFrame]  # noqa: SLF001
         self.connection._frame_dispatch_table[GoAwayFrame] = self._note_goaway  # noqa: SLF001 - h2 has no hook

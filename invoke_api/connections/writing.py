@@ -124,18 +124,18 @@ class WritingServer(IdlingServer):
     async def _initiate_server_close(self) -> None:
         self._hold_no_more()
         await super()._initiate_server_close()
-        if self.writer.transport.get_write_buffer_size():  # asyncio waits until it is all taken
-            Watch(self.loop, self.waiting, self.abort)
 
     async def _close(self) -> None:
         self._hold_no_more()
-        with watched(self.loop, self.waiting, self.abort):
-            await super()._close()
+        await super()._close()
 
     def _hold_no_more(self) -> None:
         """The connection is about to be closed, and what is held then would be lost."""
-        self._is_open = False
-        self.write_held()
+        if self._is_open:
+            self._is_open = False
+            self.write_held()
+            if self.writer.transport.get_write_buffer_size():  # it stays until all is taken
+                Watch(self.loop, self.waiting, self.abort)
 
 
 def kernel_holds(connection: socket.socket) -> int:

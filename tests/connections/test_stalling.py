@@ -16,7 +16,7 @@ import pytest
 from invoke_api import server
 from invoke_api.connections import stalling
 from tests.http2 import Client
-from tests.servers import SEVEN_B, call, engine_running
+from tests.servers import SEVEN_B, call, engine_running, sockets_of
 from tests.streams import split_frames
 from tests.stubs import StubEngine
 from tests.waiting import until
@@ -42,20 +42,12 @@ def asking(url: str, *headers: str) -> Iterator[socket.socket]:
         yield connection
 
 
-def open_connections(url: str) -> int:
-    port = urlsplit(url).port
-    return sum(
-        each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED
-        for each in psutil.Process().net_connections("tcp")
-    )
-
-
 def test_who_reads_slowly_over_http_1_gets_all() -> None:
     with engine_running(StubEngine([LONG])) as url, asking(url, "Connection: close") as connection:
         read, began = bytearray(), time.monotonic()
         while piece := connection.recv(200_000):
             read += piece
-            time.sleep(0.01)
+            time.sleep(0.01)  # as slow a reader as it is to be
         took = time.monotonic() - began
 
     assert took > 2 * stalling.STALLED
@@ -89,7 +81,7 @@ class SlowClient(Client):
                 assert not isinstance(event, h2.events.StreamReset), f"after {len(read)} bytes"
                 if isinstance(event, h2.events.DataReceived):
                     read += event.data
-                    time.sleep(0.02)
+                    time.sleep(0.02)  # likewise
                     self.give_room(event.flow_controlled_length)
             events += new
         return bytes(read), events
@@ -101,8 +93,8 @@ def test_who_takes_nothing_of_a_whole_answer_is_hung_up_on(
 ) -> None:
     monkeypatch.setattr(server, "KEEP_ALIVE", 0.3)
     with engine_running(StubEngine([LONG])) as url, asking(url, *headers):
-        until(lambda: b'"ended":null' not in call(url, "GET", "/_emulator/requests")[1])
-        until(lambda: open_connections(url) == 0, seconds=5)
+        until(lambda: not sockets_of(url, psutil.CONN_ESTABLISHED), seconds=5)
+        assert b'"ended":null' not in call(url, "GET", "/_emulator/requests")[1]
 
 
 def test_a_stream_that_is_cut_while_its_client_takes_nothing_leaves_nothing_behind() -> None:
@@ -113,7 +105,7 @@ def test_a_stream_that_is_cut_while_its_client_takes_nothing_leaves_nothing_behi
         with Client(url) as client:
             client.request(f"{PATH}-with-response-stream", BODY)
             client.read(until=h2.events.DataReceived)
-        until(lambda: open_connections(url) == 0, seconds=5)
+        until(lambda: not sockets_of(url, psutil.CONN_ESTABLISHED), seconds=5)
 
 
 def test_a_thousand_streams_at_once_share_a_connection() -> None:
