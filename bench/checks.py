@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import cycle
 from statistics import median
 from time import monotonic, perf_counter
 
 import orjson
 
+from bench.streams.prompts import make_prompt
+from engine.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import BASIC, RawRequest
@@ -30,6 +33,7 @@ BODIES = {  # by dialect
     "mistral-text": {"prompt": PROMPT, **SAMPLING, "top_k": 50},
     "mistral-chat": {"messages": [{"role": "user", "content": PROMPT}], **SAMPLING},
 }
+PROMPTS = 300  # whose new words are more than are kept
 PATH = b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 
 
@@ -55,7 +59,8 @@ def measure(check: Callable[[], object]) -> float:
     return 1e6 * (perf_counter() - began)
 
 
-def checks() -> Iterator[tuple[str, Callable[[], object]]]:
+def checks(prompts: int = PROMPTS) -> Iterator[tuple[str, Callable[[], object]]]:
+    """By their names; so many `prompts` are read in turns."""
     for model_id, model in load_registry(DEFAULT_REGISTRY).models.items():
         body = orjson.dumps(BODIES[model.dialect_name])
         yield f"body, {model_id}", lambda model=model, body=body: model.schema.parse(body)  # type: ignore[misc]  # mypy knows no type for it
@@ -64,6 +69,15 @@ def checks() -> Iterator[tuple[str, Callable[[], object]]]:
         call = signed(body.ljust(size))
         yield f"signature, body of {size} bytes", lambda call=call: gate.admit(call)  # type: ignore[misc]  # the same
     yield "metrics of a call", counting()
+    for tokens in (128, 6_400):
+        yield f"tokens of a prompt of {tokens}", tokenising(tokens, prompts)
+
+
+def tokenising(tokens: int, many: int) -> Callable[[], object]:
+    """Cuts one prompt after another into tokens."""
+    encode = load_tokenizer("v1").encode
+    prompts = cycle([make_prompt(tokens, number) for number in range(many)])
+    return lambda: encode(next(prompts))
 
 
 def counting() -> Callable[[], float]:

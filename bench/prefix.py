@@ -84,7 +84,7 @@ def with_options(checkpoint: Checkpoint, folder: Path, more: Mapping[str, Any]) 
 
 async def ask_in_turn(port: int, kind: Kind, shared: str, later: int) -> list[float]:
     """Seconds to the first token of each request. Raises `RuntimeError` when one fails."""
-    batch = Batch(users=1, words=0, tokens=TOKENS, timeout=60)
+    batch = Batch(users=1, tokens=TOKENS, timeout=60)
     firsts = []
     for question in range(later + 1):
         sample = await ask(port, kind, batch, f"{shared} question {question}{LAST}")

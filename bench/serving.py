@@ -24,6 +24,7 @@ from bench.streams.figures import to_figures
 from bench.streams.machine import about_machine, slug
 from bench.streams.measuring import Measuring, take_turn
 from bench.streams.plan import MOST_READ, USERS, WORDS, to_plan
+from bench.streams.prompts import make_prompts
 from bench.streams.published import SOURCE, published_table
 from bench.streams.servers import canned
 from bench.streams.tables import full_table, left_out, short_table
@@ -127,7 +128,7 @@ def measure_load(
 ) -> dict[str, float | None]:
     """What the load itself can take, of a server that has nothing to do."""
     with canned(tokens, checkpoint.environment, folder) as server:
-        batch = Batch(users=users, words=128, tokens=tokens, timeout=60)
+        batch = Batch(users, tokens, 60, make_prompts(128, users, 0))
         take_turn(server, batch)
         turn = take_turn(server, batch)
     figures = to_figures(turn)
@@ -135,7 +136,7 @@ def measure_load(
         "users": users,
         "tokens_per_second": figures.tokens_per_second,
         "share": figures.generator_share,
-        "cpu_per_token": 1e6 * turn.drive.own / (batch.requests * tokens),
+        "cpu_per_token": 1e6 * turn.drive.own / (len(batch.prompts) * tokens),
     }
 
 

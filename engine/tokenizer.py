@@ -1,7 +1,7 @@
 """Mistral's tokenizers: text to ids, and ids back to the bytes they stand for."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -11,8 +11,7 @@ from sentencepiece import SentencePieceProcessor
 from engine.chat import ChatTemplate, load_template
 from engine.marks import TOOL_MARKS, Marks
 from engine.mistral_files import carried
-
-SPACE = "\u2581"  # SentencePiece writes a space as U+2581
+from engine.words import SPACE, Words
 
 
 class Tokenizer(Protocol):
@@ -67,7 +66,8 @@ class SentencePieceTokenizer:
     def __init__(self, model_file: Path, *, dummy_prefix: bool, gap: int = 0) -> None:
         self._file = model_file
         self._processor = SentencePieceProcessor(model_file=str(model_file))
-        self._dummy_prefix = dummy_prefix
+        self._words = Words(self._processor)
+        self._prefix = " " if dummy_prefix else ""
         self._gap = gap
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
@@ -90,8 +90,7 @@ class SentencePieceTokenizer:
         return (self.bos, *self._shift(self._encode_segments(text)))
 
     def encode_text(self, text: str) -> list[int]:
-        # A newline is a byte piece of its own that never merges, so what follows it is exact.
-        return self._shift(self._processor.encode("\n" + text)[2:])
+        return self._shift(self._words.encode(text))
 
     def encode_spelled(self, text: str) -> list[int]:
         return self._marks.encode(text)
@@ -104,29 +103,29 @@ class SentencePieceTokenizer:
         for token in tokens:
             name = self._names.get(token)
             piece = self.pieces[token] if name is None else name
-            yield piece.removeprefix(b" ") if begins and self._dummy_prefix else piece
+            yield piece.removeprefix(b" ") if begins and self._prefix else piece
             begins = name is not None
 
     @cached_property
     def _names(self) -> dict[int, bytes]:
         """What is written for a control token in a prompt, by its id."""
-        ids = self._shift(self._controls.values())
+        ids = self._shift(list(self._controls.values()))
         return {token: name.encode() for token, name in zip(ids, self._controls, strict=True)}
 
-    def _encode_segments(self, text: str) -> Iterable[int]:
+    def _encode_segments(self, text: str) -> list[int]:
         # Hugging Face's tokenizers cut control pieces out of the raw text first and encode what
         # lies between; that `<s>` in a prompt counts as a second BOS shows Bedrock doing the same.
+        tokens: list[int] = []
         for segment in self._split(text):
             if segment in self._controls:
-                yield self._controls[segment]
-            elif segment and self._dummy_prefix:
-                yield from self._processor.encode(segment)
+                tokens.append(self._controls[segment])
             elif segment:
-                yield from self._processor.encode("\n" + segment)[2:]
+                tokens += self._words.encode(self._prefix + segment)
+        return tokens
 
-    def _shift(self, tokens: Iterable[int]) -> list[int]:
+    def _shift(self, tokens: list[int]) -> list[int]:
         if not self._gap:
-            return list(tokens)
+            return tokens
         return [token + self._gap if token > 2 else token for token in tokens]
 
 

@@ -82,7 +82,7 @@ OWNERS = {
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
     "psutil": {"engine/orphans", "engine/vllm_engine"},
-    "sentencepiece": {"engine/tokenizer"},
+    "sentencepiece": {"engine/tokenizer", "engine/words"},
     "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
     "PIL": {"engine/chat", "engine/images", "engine/protocol"},
     "numpy": {"engine/images"},

@@ -1,5 +1,6 @@
 """The benchmarks' own inputs, and the pure parts of what they say."""
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from bench.streams.batch import Batch, Drive, Sample
 from bench.streams.checkpoints import MODELS, dummy_checkpoint
 from bench.streams.documents import filled
 from bench.streams.figures import Turn, quantile, to_figures, to_row
+from bench.streams.load import drive
 from bench.streams.plan import to_plan
-from bench.streams.prompts import OVERHEAD, make_prompt
+from bench.streams.prompts import OVERHEAD, make_prompt, make_prompts
 from bench.streams.published import published_table
 from bench.streams.servers import BESIDE, FLOOR, OURS, to_flags
 from bench.streams.tables import COLUMNS, full_table, left_out, markdown, times
@@ -25,7 +27,7 @@ from bench.streams.targets import targets_table
 from engine.tokenizer import load_tokenizer
 from invoke_api.registry import load_registry
 
-CHECKS = dict(checks())
+CHECKS = dict(checks(prompts=1))
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -81,12 +83,23 @@ def test_no_prompt_is_too_short_for_its_number() -> None:
 
 @pytest.mark.parametrize(("words", "requests"), [(128, 18), (6_400, 6)])
 def test_no_two_requests_of_a_turn_have_the_same_prompt(words: int, requests: int) -> None:
-    batch = Batch(users=3, words=words, tokens=8, timeout=1, first=1_000)
+    prompts = make_prompts(words, 3, 1_000)
 
-    numbers = [number for user in range(batch.users) for number in batch.numbers(user)]
+    assert len(prompts) == requests
+    assert [prompt[:6] for prompt in prompts] == [f"00{1_000 + step}" for step in range(requests)]
 
-    assert numbers == list(range(1_000, 1_000 + batch.requests))
-    assert batch.requests == requests
+
+def test_the_users_of_a_batch_share_its_prompts() -> None:
+    asked: dict[str, list[str]] = {}
+
+    async def one(_: Batch, prompt: str) -> Sample:
+        asked.setdefault(prompt[0], []).append(prompt)
+        return Sample([], 1.0)
+
+    driven = asyncio.run(drive(Batch(3, 8, 1.0, ["a", "b", "c", "a2", "b2", "c2"]), one))
+
+    assert asked == {"a": ["a", "a2"], "b": ["b", "b2"], "c": ["c", "c2"]}
+    assert len(driven.samples) == 6
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Amzn-Bedrock-Input-Token-Count: 3\r\n"

@@ -10,7 +10,6 @@ from functools import partial
 from time import perf_counter
 
 from bench.streams.batch import Batch, Sample
-from bench.streams.prompts import make_prompt
 
 HEAD_END = b"\r\n\r\n"
 END = b"0\r\n\r\n"  # of a chunked body
@@ -84,10 +83,6 @@ COMPLETIONS = {  # by whether they are streamed; the chunk with the usage has no
     stream: Kind("/v1/completions", partial(completions_body, stream=stream), mark, of_usage)
     for stream, mark in ((True, b'"text":'), (False, None))
 }
-
-
-async def ask_numbered(port: int, kind: Kind, batch: Batch, number: int) -> Sample:
-    return await ask(port, kind, batch, make_prompt(batch.words, number))
 
 
 async def ask(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:

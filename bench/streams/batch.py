@@ -1,39 +1,20 @@
 """What is asked in one turn, and what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Requests of a turn, so that few users ask for some seconds, too; and of long prompts, which two
-# cores read for most of a second each.
-LEAST, LEAST_LONG, LONG = 16, 4, 4_096
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """`users` ask at once, each so many `times`, one after the other.
+    """`users` share the prompts, and ask at once, each one after the other.
 
-    `words` is the length of a prompt and `tokens` that of an answer, both in tokens; a request that
-    takes longer than `timeout` seconds has failed. `first` numbers the first prompt.
+    An answer has so many `tokens`; a request that takes longer than `timeout` seconds has failed.
     """
 
     users: int
-    words: int
     tokens: int
     timeout: float
-    first: int = 0
-
-    @property
-    def times(self) -> int:
-        return -(-(LEAST if self.words < LONG else LEAST_LONG) // self.users)
-
-    @property
-    def requests(self) -> int:
-        return self.users * self.times
-
-    def numbers(self, user: int) -> range:
-        """Of the prompts that this user asks."""
-        start = self.first + user * self.times
-        return range(start, start + self.times)
+    prompts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

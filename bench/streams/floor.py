@@ -10,13 +10,13 @@ import json
 import sys
 from contextlib import aclosing
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from bench.streams.batch import Batch, Drive, Sample
 from bench.streams.load import drive
-from bench.streams.prompts import make_prompt
 from engine.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -27,8 +27,8 @@ def main() -> None:
 
 async def serve(folder: str, tokenizer: Tokenizer, options: dict[str, Any]) -> None:
     floor = Floor(open_llm(folder, options), tokenizer)
-    # A batch and its result are one line each, and the results of many users a long one.
-    server = await asyncio.start_server(floor.reply, "127.0.0.1", 0, limit=2**20)
+    # A batch and its result are one line each, which is long for many users.
+    server = await asyncio.start_server(floor.reply, "127.0.0.1", 0, limit=2**26)
     print(f"listens on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
@@ -47,6 +47,7 @@ class Floor:
     def __init__(self, llm: Any, tokenizer: Tokenizer) -> None:  # noqa: ANN401 - an AsyncLLM
         self._llm = llm
         self._tokenizer = tokenizer
+        self._names = map(str, count())
 
     async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         batch = Batch(**json.loads(await reader.readline()))
@@ -55,13 +56,13 @@ class Floor:
         await writer.drain()
         writer.close()
 
-    async def generate(self, batch: Batch, number: int) -> Sample:
+    async def generate(self, batch: Batch, text: str) -> Sample:
         """The time begins before the prompt is tokenized, as a client's does."""
         began = perf_counter()
         arrivals: list[float] = []
-        prompt = self._tokenizer.encode(make_prompt(batch.words, number))
+        prompt = self._tokenizer.encode(text)
         steps = self._llm.generate(
-            {"prompt_token_ids": list(prompt)}, sampling(batch.tokens), f"{number}"
+            {"prompt_token_ids": list(prompt)}, sampling(batch.tokens), next(self._names)
         )
         failure, tokens = None, 0
         try:

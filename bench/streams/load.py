@@ -5,20 +5,20 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter, process_time
 
-from bench.streams.answers import Kind, ask_numbered
+from bench.streams.answers import Kind, ask
 from bench.streams.batch import Batch, Drive, Driver, Sample
 
 
 def http_driver(port: int, kind: Kind) -> Driver:
     """Puts batches to a server on this port."""
-    return lambda batch: asyncio.run(drive(batch, partial(ask_numbered, port, kind)))
+    return lambda batch: asyncio.run(drive(batch, partial(ask, port, kind)))
 
 
-async def drive(batch: Batch, one: Callable[[Batch, int], Awaitable[Sample]]) -> Drive:
+async def drive(batch: Batch, one: Callable[[Batch, str], Awaitable[Sample]]) -> Drive:
     """All users at once, each asking again when its answer is there."""
 
     async def user(number: int) -> list[Sample]:
-        return [await one(batch, prompt) for prompt in batch.numbers(number)]
+        return [await one(batch, prompt) for prompt in batch.prompts[number :: batch.users]]
 
     own, began = process_time(), perf_counter()
     users = await asyncio.gather(*(user(number) for number in range(batch.users)))

@@ -12,6 +12,7 @@ from bench.streams.batch import Batch, Server
 from bench.streams.checkpoints import Checkpoint
 from bench.streams.figures import Turn, failures, to_figures, to_row
 from bench.streams.processes import cpu_seconds, memory, wait_until_idle
+from bench.streams.prompts import make_prompts
 from bench.streams.servers import BESIDE, STARTS, Start
 
 WARMING = 4  # users of the turns before the first round, which are not counted
@@ -95,11 +96,8 @@ class Measuring:
                 self.say(f"{what}: {line(server.name, words, users, turn)}")
 
     def _turn(self, server: Server, words: int, users: int) -> Turn:
-        first = next(self._prompts)
-        batch = Batch(
-            users=users, words=words, tokens=self.tokens, timeout=self.timeout, first=first
-        )
-        return take_turn(server, batch)
+        prompts = make_prompts(words, users, next(self._prompts))
+        return take_turn(server, Batch(users, self.tokens, self.timeout, prompts))
 
 
 def take_turn(server: Server, batch: Batch) -> Turn:
