@@ -36,7 +36,7 @@ class Words(dict[str, list[int]]):
         if SPACE in text:  # a space, and no word begins there for `WORD`
             return self._ask(text)[2:]
         words = WORD.findall(text)
-        new = set(words) - self.keys() - {"\n"}
+        new = [word for word in set(words) if word not in self and word != "\n"]
         if new:
             self.update(self._learn(new))
         tokens = list(chain.from_iterable(map(self.__getitem__, words)))
