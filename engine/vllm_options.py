@@ -18,9 +18,17 @@ ENVIRONMENT = {
 # Engine arguments that choose between processes of this machine and Ray.
 BACKENDS = {"distributed_executor_backend", "data_parallel_backend"}
 # Of Python's source, which takes ten times as long to parse: two dataclasses, and the fields
-# of one, which are all that is annotated at its own level.
+# of one, which are all that is annotated at its own level, with their types.
 CLASS = re.compile(r"^class (?:Async)?EngineArgs\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
-FIELD = re.compile(r"^    (\w+):\s", re.MULTILINE)
+FIELD = re.compile(r"^    (\w+):\s+(.*?)(?:\s+=|$)", re.MULTILINE)
+# What YAML may hold for the types of which all is known by their names; vLLM checks the others.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "None": (type(None),),
+}
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -49,25 +57,34 @@ def is_installed() -> bool:
 
 
 @cache
-def known_options() -> frozenset[str]:
-    """The engine arguments of the installed vLLM, found in its source: importing it takes long.
+def known_options() -> Mapping[str, str]:
+    """The engine arguments of the installed vLLM, and their types as it writes them.
 
-    Raises `FileNotFoundError` when vLLM is not installed.
+    Found in its source, for importing it takes long. Raises `FileNotFoundError` when vLLM is not
+    installed.
     """
     spec = find_spec("vllm")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("vLLM is not installed")
     source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
     classes = CLASS.findall(source.read_text())
-    return frozenset(name for each in classes for name in FIELD.findall(each))
+    return {name: kind for each in classes for name, kind in FIELD.findall(each)}
 
 
 def explain_option(name: str, value: object) -> str | None:
     """A sentence if vLLM, as it is installed here, can't be started with this engine argument."""
     if name in BACKENDS and value == "ray" and not find_spec("ray"):
         return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
-    if name in known_options():
-        return None
-    close = get_close_matches(name, known_options(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"the installed vLLM has no engine argument {name!r}{hint}"
+    if (kind := known_options().get(name)) is None:
+        close = get_close_matches(name, known_options(), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"the installed vLLM has no engine argument {name!r}{hint}"
+    return None if _fits(value, kind) else f"{name!r} is {value!r}, and vLLM takes {kind}"
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether it may be: a bool is no number, and of what is not in `TYPES` nothing is said."""
+    names = kind.split(" | ")
+    if not TYPES.keys() >= set(names):
+        return True
+    return any(type(value) in TYPES[name] for name in names)

@@ -13,7 +13,7 @@ from sentencepiece import SentencePieceProcessor
 
 SPACE = "\u2581"  # SentencePiece writes a space as U+2581
 WORD = re.compile(r" *[^ \n]+|\n| +")
-ACROSS = re.compile(rf"[^{SPACE}]{SPACE}|\n")  # what no piece may have
+ACROSS = re.compile(rf"[^{SPACE}\0]{SPACE}|\n")  # what no piece may have
 MOST = 32_768  # words that are kept, some 250 bytes each
 LONGEST = 32  # characters of those
 
@@ -27,8 +27,8 @@ class Words(dict[str, list[int]]):
     def __init__(self, processor: SentencePieceProcessor) -> None:
         self._processor = processor
         pieces: list[str] = processor.id_to_piece(list(range(processor.get_piece_size())))
-        if across := next(filter(ACROSS.search, pieces), None):
-            raise ValueError(f"the piece {across!r} goes on where a word begins")
+        if across := ACROSS.search("\0".join(pieces)):
+            raise ValueError(f"a piece with {across[0]!r} goes on where a word begins")
         self._newline = self._ask("")[1]
 
     def encode(self, text: str) -> list[int]:

@@ -10,13 +10,26 @@ import click
 
 from invoke_api import __version__
 from invoke_api.cassettes.files import CassetteWriter
-from invoke_api.environment import run_with
+from invoke_api.environment import (
+    KEY_VARIABLES,
+    REMOTE_KEY_VARIABLE,
+    run_with,
+    strange_variables,
+)
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
-from invoke_api.registry import Model
+from invoke_api.registry import Model, Registry
 from invoke_api.server import to_url
-from invoke_api.serving import LISTENS, Service, listen, load_models, run, serve_alone
+from invoke_api.serving import (
+    LISTENS,
+    Service,
+    as_sentences,
+    listen,
+    load_models,
+    run,
+    serve_alone,
+)
 from invoke_api.settings import SERVE_OPTIONS, Settings, registry_option, with_options
 from invoke_api.testing import LOUDER, bedrock_running
 from invoke_api.workers import serve_with_workers
@@ -36,9 +49,14 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     """Answer the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
+    every = load_models(settings.registry)
+    for remark in strange_variables(_known_variables(every)):
+        log.warning(remark)
+    with as_sentences():
+        registry = every.only(settings.model)
     if settings.workers > 1:
-        sys.exit(serve_with_workers(settings))
-    serve_alone(settings)
+        sys.exit(serve_with_workers(settings, registry))
+    serve_alone(settings, registry)
 
 
 @main.command("record")
@@ -109,7 +127,16 @@ def models(registry: Path) -> None:
 def check(registry: Path) -> None:
     """Check the registry and its schemas; every mistake with file, line and a sentence."""
     found = load_models(registry)
+    for model in found.models.values():
+        if model.engine == "remote" and "url" not in model.remote:
+            click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
     click.echo(f"{registry}: {len(found.models)} models, no mistakes")
+
+
+def _known_variables(registry: Registry) -> set[str]:
+    flags = {str(option.envvar) for option in serve_command.params if option.envvar}
+    named = {model.remote.get("api_key_variable") for model in registry.models.values()}
+    return {*flags, *filter(None, named), *KEY_VARIABLES, REMOTE_KEY_VARIABLE}
 
 
 def _row(model: Model) -> tuple[str, ...]:

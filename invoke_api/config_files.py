@@ -107,9 +107,10 @@ def find_mistakes(
     yield from source.repeated_keys()
     for error in Validator(load_schema(schema)).iter_errors(document):
         steps = list(error.absolute_path)
-        shown = "" if name is None else _entry(document, steps, name, kind)
+        entry = "" if name is None else _entry(document, steps, name, kind)
+        key = ".".join(map(str, steps[2:] if entry else steps))
         if show_values or error.validator in NAMES_KEYS:
-            yield f"{source.where(steps)}: {shown}{error.message}"
+            yield f"{source.where(steps)}: {entry}{key and f'{key}: '}{error.message}"
         else:
             rule = f"{error.validator} {error.validator_value}"
             yield f"{source.where(steps)}: {steps[-1] if steps else 'the file'} breaks {rule}"

@@ -3,14 +3,20 @@
 import os
 import re
 import subprocess
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
+
+OURS = "INVOKE_API_"
+# Kubernetes sets INVOKE_API_SERVICE_HOST, INVOKE_API_PORT_80_TCP and so on for a service so named.
+OF_KUBERNETES = re.compile(OURS + r"(SERVICE_|PORT_\d)")
+CLOSE = 0.85  # of two names, by difflib: INVOKE_API_AUHT and INVOKE_API_AUTH have 0.93
 
 # Secrets have no flags: the list of processes would show them to everybody.
 KEY_VARIABLES = (
@@ -50,6 +56,19 @@ def remote_key(variable: str | None) -> str | None:
     if key and not re.fullmatch("[!-~]+", key):
         raise click.UsageError(f"The API key in {variable or REMOTE_KEY_VARIABLE} is not ASCII.")
     return key or None
+
+
+def strange_variables(known: Collection[str]) -> Iterator[str]:
+    """A sentence on each that is named like ours and unknown.
+
+    Raises `click.UsageError` for a slip of the pen: it may have been to let nobody in.
+    """
+    for name in sorted(os.environ):
+        if not name.startswith(OURS) or name in known or OF_KUBERNETES.match(name):
+            continue
+        if close := get_close_matches(name, known, n=1, cutoff=CLOSE):
+            raise click.UsageError(f"There is no variable {name}; did you mean {close[0]}?")
+        yield f"{name} is set, and there is no such variable"
 
 
 def default_cache() -> Path:

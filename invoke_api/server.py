@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
 MOST_FILES = 65_536  # as many as vLLM's own server asks for
 KEEP_ALIVE = 75.0  # seconds that a connection may be idle
-DRAIN = 10.0  # seconds that calls under way get once the service is told to stop
+HANDSHAKE = 10.0  # seconds for TLS to begin; the end waits for those who connect and say nothing
 LAST_WORDS = 1.0  # seconds that those get then which are told that it ends
 
 
@@ -69,6 +69,18 @@ def bind_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 @dataclass(frozen=True, slots=True)
+class Grace:
+    """What is left once the service is told to stop, in seconds.
+
+    For `delay` it answers all as before but says that it is not ready; then nobody can connect any
+    more, and calls under way get `calls`.
+    """
+
+    delay: float = 0.0
+    calls: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """Files in PEM."""
 
@@ -94,42 +106,48 @@ async def serve(
     stop: asyncio.Event,
     calls: Calls,
     tls: Tls | None = None,
+    *,
+    grace: Grace = Grace(),
 ) -> None:
-    """Answer on this socket until `stop` is set; calls under way get some seconds to end."""
+    """Answer on this socket until `stop` is set, and then as `grace` has it."""
     for module in (goaway, http1, writing):
         module.install()
-    ending = asyncio.create_task(_end_calls(stop, calls))
+    closing = asyncio.Event()
+    ending = asyncio.create_task(_end(stop, closing, calls, grace))
     try:
         await worker_serve(
             ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
-            _config(tls),
+            _config(tls, grace),
             sockets=Sockets(
                 secure_sockets=[listener] if tls else [],
                 insecure_sockets=[] if tls else [listener],
                 quic_sockets=[],
             ),
-            shutdown_trigger=stop.wait,
+            shutdown_trigger=closing.wait,
         )
     finally:
         ending.cancel()
 
 
-async def _end_calls(stop: asyncio.Event, calls: Calls) -> None:
+async def _end(stop: asyncio.Event, closing: asyncio.Event, calls: Calls, grace: Grace) -> None:
     await stop.wait()
-    await asyncio.sleep(DRAIN)
+    calls.are_last = True
+    await asyncio.sleep(grace.delay)
+    closing.set()
+    await asyncio.sleep(grace.calls)
     calls.end()
     await asyncio.sleep(LAST_WORDS)
     writing.hang_up()
 
 
-def _config(tls: Tls | None) -> Config:
+def _config(tls: Tls | None, grace: Grace) -> Config:
     config = Config()
     if tls:
         config.certfile = str(tls.certificate)
         config.keyfile = str(tls.key)
-    config.ssl_handshake_timeout = DRAIN  # the end waits for those who connect and say nothing
+    config.ssl_handshake_timeout = HANDSHAKE
     config.backlog = BACKLOG
-    config.graceful_timeout = DRAIN + 2  # by then every call has had its answer
+    config.graceful_timeout = grace.calls + 2  # by then every call has had its answer
     config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False

@@ -39,6 +39,7 @@ from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
 from invoke_api.server import (
     SIGNALS,
+    Grace,
     Tls,
     allow_many_connections,
     open_socket,
@@ -62,11 +63,11 @@ class Service:
     calls: Calls
     tls: Tls | None
     following: Coroutine[None, None, None] | None
+    grace: Grace = Grace()  # noqa: RUF009 - frozen
 
 
-def serve_alone(settings: Settings) -> None:
+def serve_alone(settings: Settings, registry: Registry) -> None:
     """Raises `click.ClickException` for what can't be served."""
-    registry = load_models(settings.registry, settings.model)
     service = assemble(settings, registry)
     listener = listen(settings.host, settings.port)
     gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
@@ -85,7 +86,7 @@ async def run(
     stop = stop_signal(signals)
     tell()
     task = asyncio.create_task(service.following) if service.following else None
-    await serve(service.app, listener, stop, service.calls, service.tls)
+    await serve(service.app, listener, stop, service.calls, service.tls, grace=service.grace)
     if task:
         task.cancel()
 
@@ -121,7 +122,8 @@ def assemble(
         metrics_folder=metrics_folder,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
-    return Service(app, calls, tls, following)
+    grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
+    return Service(app, calls, tls, following, grace)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:

@@ -14,7 +14,9 @@ from invoke_api.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_c
 from invoke_api.identifiers import PARTITIONS
 from invoke_api.registry import DEFAULT_REGISTRY
 
-SERVER_URL = r"https?://[^/?#@\s]+(/[^?#@\s]*)?"  # as in schemas/model_registry.json
+# As in schemas/model_registry.json.
+SERVER_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?"
+WITHOUT_WEIGHTS = ("scripted", "remote", "replay")  # the engines that load none
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
@@ -52,6 +54,8 @@ class Settings:
     tls_cert: Path | None
     tls_key: Path | None
     cache_dir: Path
+    shutdown_delay: float
+    graceful_timeout: float
     log_format: str
 
     def __post_init__(self) -> None:
@@ -81,9 +85,22 @@ class Settings:
             self.remote is not None and not re.fullmatch(SERVER_URL, self.remote or ""),
             "--remote is the URL of a server: http://HOST:PORT",
         )
+        for flag, is_said in {
+            "--match": self.match != "strict",
+            "--timing": self.timing != "none",
+        }.items():
+            yield is_said and self.engine != "replay", f"{flag} goes with --engine replay."
+        for flag, given in {
+            "--demo": self.demo,
+            "--max-loaded-models": self.max_loaded_models,
+        }.items():
+            yield (
+                bool(given) and self.engine in WITHOUT_WEIGHTS,
+                f"{flag} is about weights, and --engine {self.engine} loads none.",
+            )
         yield (
-            self.engine == "remote" and self.demo,
-            "--demo has no weights for a server, as --engine remote asks.",
+            self.strict and self.rules is None and not self.allows_control,
+            "--strict refuses what no rule answers, and there are none: say --rules or --control.",
         )
         yield (
             (self.tls_cert is None) != (self.tls_key is None),
@@ -230,6 +247,19 @@ SERVE_OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         default=default_cache,
         help="Where the demo checkpoints are kept.",
+    ),
+    _option(
+        "--shutdown-delay",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        help="Seconds after SIGTERM in which all is answered as before, but /_emulator/ready, which"
+        " is 503: for balancers to look elsewhere.",
+    ),
+    _option(
+        "--graceful-timeout",
+        type=click.FloatRange(min=0),
+        default=10.0,
+        help="Seconds that calls under way get then to end.",
     ),
     log_option,
 )

@@ -31,14 +31,15 @@ from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
 from invoke_api import __version__
 from invoke_api.environment import handing_on
 from invoke_api.logs import set_up_logs
-from invoke_api.server import BACKLOG, DRAIN, SIGNALS, bind_socket, end_at_once, to_url
+from invoke_api.registry import Registry
+from invoke_api.server import BACKLOG, SIGNALS, bind_socket, end_at_once, to_url
 from invoke_api.serving import LISTENS, assemble, cores_of, listen, load_models, run
 from invoke_api.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LOOK = 0.2  # seconds between two looks for a signal
-PATIENCE = DRAIN + 15  # seconds that workers get to end
+PATIENCE = 15.0  # seconds that workers get to end, beyond the grace of their calls
 LISTENING = ""  # what a worker says; later the key of each plan whose cores it has met
 # Where prometheus_client, once it is imported, keeps what several processes count.
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -75,9 +76,8 @@ class Worker:
         self.line.send((key, news))
 
 
-def serve_with_workers(settings: Settings) -> int:
+def serve_with_workers(settings: Settings, registry: Registry) -> int:
     """The exit status. Raises `click.ClickException` for what can't be served."""
-    registry = load_models(settings.registry, settings.model)
     tls = assemble(settings, registry).tls  # for its complaints, before there are N of each
     cores = cores_of(settings, registry)
     # Another service's workers would share the port with ours.
@@ -103,6 +103,7 @@ class Team:
         self._cores = cores
         self._metrics = metrics
         self._signals = 0
+        self._patience = settings.shutdown_delay + settings.graceful_timeout + PATIENCE
         with handing_on(METRICS_FOLDER, str(metrics)):
             self._workers = [
                 _start_worker(settings, index, list(cores), metrics)
@@ -207,7 +208,7 @@ class Team:
         self._is_ending.set()
         for worker in self._workers:
             worker.process.terminate()
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + self._patience
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - monotonic()))
             worker.process.kill()
@@ -235,8 +236,9 @@ def work(
     """What a worker does, until SIGTERM comes or the first process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
     set_up_logs(settings.log_format)
-    for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):  # the first process tells
-        logging.getLogger(name).setLevel(logging.WARNING)
+    if keys or index:  # the first process tells, or the first of us
+        for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     line = Line(connection)
     cores = {
         key: CoresElsewhere(index, settings.workers, partial(line.send, key), _end_this_worker)

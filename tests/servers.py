@@ -28,9 +28,10 @@ from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server import open_socket, serve, to_url
+from invoke_api.server import Grace, open_socket, serve, to_url
 
 ROOT = Path(__file__).parent.parent
+AS_USUAL = Grace()
 COMMAND = (str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0")
 GUARDRAILS = ROOT / "tests" / "guardrails" / "guardrails.yaml"
 
@@ -83,7 +84,9 @@ def wait_until_ready(url: str, seconds: float) -> None:
 
 
 @contextmanager
-def engine_running(engine: Engine, guardrails: Sequence[Guardrail] = ()) -> Iterator[str]:
+def engine_running(
+    engine: Engine, guardrails: Sequence[Guardrail] = (), grace: Grace = AS_USUAL
+) -> Iterator[str]:
     """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     calls = Calls()
@@ -95,7 +98,7 @@ def engine_running(engine: Engine, guardrails: Sequence[Guardrail] = ()) -> Iter
 
     def run() -> None:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve(app, listener, stop, calls))
+        loop.run_until_complete(serve(app, listener, stop, calls, grace=grace))
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 

@@ -62,7 +62,7 @@ def test_a_mistake_in_the_registry_stops_everything(tmp_path: Path, command: str
     done = run(command, "--registry", str(file))
 
     assert done.returncode == 1
-    assert done.stderr == f"Error: {file}:1: 7 is not of type 'array'\n"
+    assert done.stderr == f"Error: {file}:1: models: 7 is not of type 'array'\n"
 
 
 def test_listening_for_strangers_is_refused_with_the_way_on() -> None:
@@ -79,7 +79,23 @@ CONTRADICTIONS = [
     (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
     (["--engine", "remote", "--remote", "host:8000"], {}, "--remote is the URL of a server:"),
     (["--engine", "remote", "--remote", "http://me:hidden@host"], {}, "--remote is the URL of a"),
-    ([*REMOTE, "--demo"], {}, "--demo has no weights for a server"),
+    (
+        ["--engine", "remote", "--remote", "http://host:port"],
+        {},
+        "--remote is the URL of a server:",
+    ),
+    ([*REMOTE, "--demo"], {}, "--demo is about weights, and --engine remote loads none."),
+    (["--demo"], {}, "--demo is about weights, and --engine scripted loads none."),
+    (["--max-loaded-models", "1"], {}, "--max-loaded-models is about weights, and --engine"),
+    (["--match", "nearest"], {}, "--match goes with --engine replay."),
+    (["--timing", "recorded"], {}, "--timing goes with --engine replay."),
+    (["--strict", "--no-control"], {}, "--strict refuses what no rule answers, and there are none"),
+    (
+        [],
+        {"INVOKE_API_AUHT": "sigv4"},
+        "no variable INVOKE_API_AUHT; did you mean INVOKE_API_AUTH?",
+    ),
+    (["--shutdown-delay", "-1"], {}, "-1.0 is not in the range x>=0."),
     (REMOTE, {"INVOKE_API_REMOTE_API_KEY": "hidden\nkey"}, "_REMOTE_API_KEY is not ASCII."),
     (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
     (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),

@@ -12,25 +12,34 @@ import pytest
 from invoke_api import server
 from tests.http2 import Client
 from tests.metrics import Scrape
-from tests.servers import SEVEN_B, connect, engine_running, invoke
+from tests.servers import (
+    COMMAND,
+    SEVEN_B,
+    call,
+    command_running,
+    connect,
+    engine_running,
+    invoke,
+    wait_until_ready,
+)
 from tests.stubs import StubEngine
 from tests.test_leaving import running
 from tests.waiting import until
 
 STREAM = "invoke-with-response-stream"
+GRACE = server.Grace(calls=0.3)
 WORDS = b"Bedrock is unable to process your request."
 
 
 @pytest.fixture(autouse=True)
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "DRAIN", 0.3)
     monkeypatch.setattr(server, "LAST_WORDS", 0.3)
 
 
 def end_while_running(engine: StubEngine, operation: str) -> tuple[HTTPResponse, bytes]:
     """What a call over HTTP/1.1 gets that is running when the service ends."""
     with ThreadPoolExecutor() as pool:
-        with engine_running(engine) as url:
+        with engine_running(engine, grace=GRACE) as url:
             answer: Future[tuple[HTTPResponse, bytes]] = pool.submit(
                 invoke, url, {"prompt": "Hi"}, SEVEN_B, operation
             )
@@ -58,7 +67,7 @@ def test_a_stream_ends_with_an_exception_frame() -> None:
 def test_a_stream_over_http_2_does_too() -> None:
     engine = StubEngine([" on"] * 10_000, pause=0.01)
     with ExitStack() as service, ThreadPoolExecutor() as pool:
-        client = Client(service.enter_context(engine_running(engine)))
+        client = Client(service.enter_context(engine_running(engine, grace=GRACE)))
         client.request(f"/model/{SEVEN_B}/{STREAM}", json.dumps({"prompt": "Hi"}).encode())
         client.read(until=h2.events.ResponseReceived)
         rest = pool.submit(client.read, until=h2.events.StreamEnded)
@@ -79,7 +88,7 @@ def test_a_call_that_ends_in_time_is_served_to_the_end() -> None:
 
 def test_a_body_that_does_not_come_holds_up_nothing() -> None:
     with ExitStack() as service:
-        url = service.enter_context(engine_running(StubEngine()))
+        url = service.enter_context(engine_running(StubEngine(), grace=GRACE))
         connection = connect(url)
         connection.putrequest("POST", f"/model/{SEVEN_B}/invoke")
         connection.putheader("Content-Length", "100")
@@ -90,4 +99,35 @@ def test_a_body_that_does_not_come_holds_up_nothing() -> None:
         took = time.monotonic() - began
         connection.close()
 
-    assert took < server.DRAIN + server.LAST_WORDS + 1
+    assert took < GRACE.calls + server.LAST_WORDS + 1
+
+
+def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
+    with ExitStack() as service, ThreadPoolExecutor() as pool:
+        grace = server.Grace(delay=2, calls=0)
+        url = service.enter_context(engine_running(StubEngine([" so"]), grace=grace))
+        before, _ = call(url, "GET", "/_emulator/ready")
+        ended = pool.submit(service.close)
+        until(lambda: call(url, "GET", "/_emulator/ready")[0].status == 503, seconds=1)
+        _, said = call(url, "GET", "/_emulator/ready")
+        health, _ = call(url, "GET", "/_emulator/health")
+        answer, body = invoke(url, {"prompt": "Hi"})
+        ended.result(timeout=10)
+
+    assert [before.status, health.status, answer.status] == [200, 200, 200]
+    assert json.loads(said)["reason"] == "the service is told to stop"
+    assert b" so" in body
+    with pytest.raises(ConnectionRefusedError):
+        call(url, "GET", "/_emulator/ready")
+
+
+def test_how_long_it_takes_can_be_said() -> None:
+    """A second signal would end it at once."""
+    flags = ["--shutdown-delay", "0.5", "--graceful-timeout", "0"]
+    with ExitStack() as service:
+        url = service.enter_context(command_running([*COMMAND, "--engine", "scripted", *flags]))
+        wait_until_ready(url, seconds=30)
+        began = time.monotonic()
+        service.close()
+
+    assert 0.5 < time.monotonic() - began < 5

@@ -32,35 +32,41 @@ models:
 """
 
 MISTAKES = [
-    ("models: []\n", ":1: [] should be non-empty"),
+    ("models: []\n", ":1: models: [] should be non-empty"),
     ("", ":1: the file is empty"),
     ("models: [\n", ":2: expected the node content"),
     ("models: !!python/name:os.system\n", ":1: could not determine a constructor for the tag"),
     ("? [a]\n: 1\n", ":1: found unhashable key"),
     ("models: 2001-99-99\n", ": month must be in 1..12"),
     ("[" * 3_000, ": maximum recursion depth exceeded"),
-    ("models: &a [*a]\n", ":1: [[...]] is not of type 'object'"),
+    ("models: &a [*a]\n", ":1: models.0: [[...]] is not of type 'object'"),
     (
         GOOD.replace("dtype: bfloat16", "1: x"),
-        ":12: model 'mistral.one': 1 is not of type",
+        ":12: model 'mistral.one': vllm: 1 is not of type",
     ),
-    (GOOD.replace("32768", "32768.0"), ":7: model 'mistral.one': 32768.0 is not of type 'integer'"),
+    (
+        GOOD.replace("32768", "32768.0"),
+        ":7: model 'mistral.one': context_length: 32768.0 is not of type 'integer'",
+    ),
     (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: .nan"),
-        ":12: model 'mistral.one': nan is not of type 'number'",
+        ":12: model 'mistral.one': vllm.gpu_memory_utilization: nan is not of type 'number'",
     ),
     (
         GOOD.replace("dtype: bfloat16", "distributed_executor_backend: rey"),
-        ":12: model 'mistral.one': 'rey' is not one of ['mp', 'ray', 'uni', None]",
+        ":12: model 'mistral.one': vllm.distributed_executor_backend: 'rey' is not one of",
     ),
-    ("models: [7]\n", ":1: 7 is not of type 'object'"),
+    ("models: [7]\n", ":1: models.0: 7 is not of type 'object'"),
     ("other: 1\n", ":1: 'models' is a required property"),
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
     (
         GOOD.replace("v1", "v9"),
-        ":6: model 'mistral.one': 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken']",
+        ":6: model 'mistral.one': tokenizer: 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken']",
     ),
-    (GOOD.replace("32768", "many"), ":7: model 'mistral.one': 'many' is not of type 'integer'"),
+    (
+        GOOD.replace("32768", "many"),
+        ":7: model 'mistral.one': context_length: 'many' is not of type 'integer'",
+    ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
     (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
@@ -70,11 +76,11 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    profiles: {mistral.one: [us-east-1]}\n    demo"),
-        ":10: model 'mistral.one': 'mistral.one' does not match",
+        ":10: model 'mistral.one': profiles: 'mistral.one' does not match",
     ),
     (
         GOOD.replace("    demo", "    end_of_life: soon\n    demo"),
-        ":10: model 'mistral.one': 'soon' does",
+        ":10: model 'mistral.one': end_of_life: 'soon' does",
     ),
     (
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
@@ -82,23 +88,23 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
-        ":10: model 'mistral.one': 'text' is not one of ['TEXT', 'IMAGE', 'EMBEDDING', 'SPEECH'",
+        ":10: model 'mistral.one': input_modalities.0: 'text' is not one of ['TEXT', 'IMAGE'",
     ),
     (
         GOOD.replace("    demo", "    output_modalities: []\n    demo"),
-        ":10: model 'mistral.one': [] should be non-empty",
+        ":10: model 'mistral.one': output_modalities: [] should be non-empty",
     ),
     (
         GOOD.replace("    demo", "    converse: {}\n    demo"),
-        ":10: model 'mistral.one': 'maxTokensMaximum' is a required property",
+        ":10: model 'mistral.one': converse: 'maxTokensMaximum' is a required property",
     ),
     (
         GOOD + "not_run:\n  - id: mistral.two\n    name: Two\n    converse: {maxTokens: 1}\n",
-        ":16: model 'mistral.two': Additional properties are not allowed ('maxTokens' was",
+        ":16: model 'mistral.two': converse: Additional properties are not",
     ),
     (
         GOOD + "not_run:\n  - id: mistral.two\n    name: Two\n    provider: ''\n",
-        ":16: model 'mistral.two': '' should be non-empty",
+        ":16: model 'mistral.two': provider: '' should be non-empty",
     ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
     (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
@@ -108,48 +114,60 @@ MISTAKES = [
     ),
     (
         GOOD.replace("dtype: bfloat16", "dtype: float9"),
-        ":12: model 'mistral.one': 'float9' is not one of",
+        ":12: model 'mistral.one': vllm.dtype: 'float9' is not one of",
     ),
-    (GOOD + "    remote: 7\n", ":13: model 'mistral.one': 7 is not of type 'object'"),
+    (GOOD + "    remote: 7\n", ":13: model 'mistral.one': remote: 7 is not of type 'object'"),
     (
         GOOD + "    remote:\n      url: host:8000\n",
-        ":14: model 'mistral.one': 'host:8000' does not match '^https?://",
+        ":14: model 'mistral.one': remote.url: 'host:8000' does not match '^https?://",
     ),
     (
         GOOD + "    remote:\n      url: http://me:secret@host\n",
-        ":14: model 'mistral.one': 'http://me:secret@host' does not match",
+        ":14: model 'mistral.one': remote.url: 'http://me:secret@host' does not match",
     ),
     (
         GOOD + "    remote:\n      token_ids: maybe\n",
-        ":14: model 'mistral.one': 'maybe' is not of type 'boolean'",
+        ":14: model 'mistral.one': remote.token_ids: 'maybe' is not of type 'boolean'",
     ),
     (
         GOOD + "    remote:\n      api_key: sk\n",
-        ":14: model 'mistral.one': Additional properties are not allowed ('api_key' was",
+        ":14: model 'mistral.one': remote: Additional properties are not allowed ('api_key'",
     ),
     (
         GOOD + "    remote:\n      api_key_variable: my key\n",
-        ":14: model 'mistral.one': 'my key' does not match",
+        ":14: model 'mistral.one': remote.api_key_variable: 'my key' does not match",
     ),
     (
         GOOD + "    remote:\n      connect_seconds: 0\n",
-        ":14: model 'mistral.one': 0 is less than or equal to the minimum of 0",
+        ":14: model 'mistral.one': remote.connect_seconds: 0 is less than or equal to",
     ),
     (
         GOOD.replace("    demo", "    limits: {queue: 0}\n    demo"),
-        ":10: model 'mistral.one': 0 is less than the minimum of 1",
+        ":10: model 'mistral.one': limits.queue: 0 is less than the minimum of 1",
     ),
     (
         GOOD.replace("    demo", "    limits: {load_seconds: 0}\n    demo"),
-        ":10: model 'mistral.one': 0 is less than or equal to the minimum of 0",
+        ":10: model 'mistral.one': limits.load_seconds: 0 is less than or equal to",
     ),
     (
         GOOD.replace("    demo", "    limits: {load_minutes: 1}\n    demo"),
-        ":10: model 'mistral.one': Additional properties are not allowed ('load_minutes' was",
+        ":10: model 'mistral.one': limits: Additional properties are not allowed ('load_",
+    ),
+    *(
+        (
+            GOOD.replace("dtype: bfloat16", f"{option}: {value}"),
+            f":12: model 'mistral.one': {option!r} is {shown}, and vLLM takes {kind}",
+        )
+        for option, value, shown, kind in (
+            ("enforce_eager", '"yes"', "'yes'", "bool"),
+            ("max_num_seqs", "true", "True", "int | None"),
+            ("seed", "1.5", "1.5", "int"),
+            ("revision", "7", "7", "str | None"),
+        )
     ),
     (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: 90"),
-        ":12: model 'mistral.one': 90 is greater than the maximum of 1",
+        ":12: model 'mistral.one': vllm.gpu_memory_utilization: 90 is greater than",
     ),
 ]
 
@@ -284,4 +302,10 @@ def test_every_schema_is_used() -> None:
 def test_the_options_read_from_vllms_source_are_vllms() -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - it takes seconds
 
-    assert vllm_options.known_options() == {f.name for f in dataclasses.fields(AsyncEngineArgs)}
+    fields = {field.name: field for field in dataclasses.fields(AsyncEngineArgs)}
+    known = vllm_options.known_options()
+    plain = {name: kind for name, kind in known.items() if kind in vllm_options.TYPES}
+
+    assert known.keys() == fields.keys()
+    assert len(plain) > 50
+    assert plain == {name: getattr(fields[name].type, "__name__", "") for name in plain}

@@ -318,7 +318,10 @@ def test_cores_that_fail_or_die_are_started_again_until_the_end(
     monkeypatch.setattr("invoke_api.workers.Backoff", partial(Backoff, first=0.01))
     cores: Any = StandInCores(failures=2)
     team = Team(
-        cast("Any", SimpleNamespace(workers=0)), "http://nowhere", {"key": (cores, ["a"])}, tmp_path
+        cast("Any", SimpleNamespace(workers=0, shutdown_delay=0, graceful_timeout=0)),
+        "http://nowhere",
+        {"key": (cores, ["a"])},
+        tmp_path,
     )
 
     def play() -> None:

@@ -12,10 +12,16 @@ async def health(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 once every model takes calls, be it that the first one loads it; 503 until then."""
-    engines = services_of(request).engines.items()
-    is_ready = all(engine.state().takes_calls for _, engine in engines)
-    return JSONResponse({"models": _states(request)}, status_code=200 if is_ready else 503)
+    """200 once every model takes calls, be it that the first one loads it, until the service is
+    told to stop; 503 before and after.
+    """
+    services = services_of(request)
+    takes_calls = all(engine.state().takes_calls for _, engine in services.engines.items())
+    answer: dict[str, object] = {"models": _states(request)}
+    if services.calls.are_last:
+        answer = {"reason": "the service is told to stop", **answer}
+    is_ready = takes_calls and not services.calls.are_last
+    return JSONResponse(answer, status_code=200 if is_ready else 503)
 
 
 def _states(request: Request) -> dict[str, dict[str, object]]:

@@ -24,9 +24,13 @@ class ClientLeft(Exception):
 
 
 class Calls:
-    """The calls under way, which the end of the service ends with an answer."""
+    """The calls under way, which the end of the service ends with an answer.
+
+    They `are_last` once it has been told to stop.
+    """
 
     def __init__(self) -> None:
+        self.are_last = False
         self.ending = False
         self._jobs: set[asyncio.Task[Any]] = set()
 

@@ -23,7 +23,10 @@ MISTAKES = [
     ("keys: 1\n", ":1: Additional properties are not allowed ('keys' was unexpected)"),
     ("{}\n", ":1: the file breaks minProperties 1"),
     ("7\n", ":1: the file breaks type object"),
-    (GOOD.replace("    secret_access_key: hidden/secret\n", ""), ":2: 'secret_access_key' is a"),
+    (
+        GOOD.replace("    secret_access_key: hidden/secret\n", ""),
+        ":2: access_keys.0: 'secret_access_key' is a required property",
+    ),
     (GOOD.replace("hidden/secret", "''"), ":3: secret_access_key breaks minLength 1"),
     (GOOD.replace('"123456789012"', "123456789012"), ":4: account_id breaks type string"),
     (GOOD.replace(API_KEY, "hidden-key"), ":6: api_key breaks pattern ^ABSK"),

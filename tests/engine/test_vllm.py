@@ -340,4 +340,4 @@ def test_an_unknown_option_is_named_with_its_neighbour() -> None:
     assert explain_option("dtype", "half") is None
     assert "did you mean 'tensor_parallel_size'?" in (explain_option("tensor_size", 2) or "")
     assert explain_option("zzz", None) == "the installed vLLM has no engine argument 'zzz'"
-    assert {"model", "quantization", "data_parallel_size"} <= known_options()
+    assert {"model", "quantization", "data_parallel_size"} <= known_options().keys()

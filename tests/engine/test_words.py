@@ -1,5 +1,7 @@
 """A text cut into words has the tokens that SentencePiece gives all of it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,20 @@ def test_so_it_is_when_few_words_are_kept(
             assert len(known) <= 3
 
 
+def test_threads_share_them(
+    processor: SentencePieceProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "MOST", 50)
+    known = Words(processor)
+
+    def read(reader: int) -> bool:
+        texts = [f"{line} new\nword{reader * line} " * 9 for line in range(200)]
+        return all(known.encode(text) == processor.encode("\n" + text)[2:] for text in texts)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
+
+
 def test_long_words_are_not_kept(processor: SentencePieceProcessor) -> None:
     known = Words(processor)
     known.encode("so long: " + "x" * 33)
@@ -60,5 +76,5 @@ class Strange:
 
 
 def test_a_vocabulary_with_pieces_across_words_is_refused() -> None:
-    with pytest.raises(ValueError, match=f"New{SPACE}York"):
+    with pytest.raises(ValueError, match=f"w{SPACE}"):
         Words(Strange())  # type: ignore[arg-type]  # all that is asked of it

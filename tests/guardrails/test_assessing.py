@@ -170,11 +170,14 @@ def edited(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (edited(guardrailId="ABC"), ":2: guardrail 'ABC': 'ABC' does not match"),
+        (edited(guardrailId="ABC"), ":2: guardrail 'ABC': guardrailId: 'ABC' does not match"),
         (edited(wordPolicyConfig=None), ":2: Guardrail must have at least one policy"),
         (edited(versions="[DRAFT, DRAFT]"), ":2: guardrail 'abc' has version DRAFT twice"),
         (edited(wordPolicyConfig="{wordsConfig: [{text: ' '}]}"), ":6: a phrase of nothing but"),
-        (edited(wordPolicyConfig="{wordConfig: []}"), ":6: guardrail 'abc': Additional properties"),
+        (
+            edited(wordPolicyConfig="{wordConfig: []}"),
+            ":6: guardrail 'abc': wordPolicyConfig: Additional properties",
+        ),
         (
             edited(
                 sensitiveInformationPolicyConfig=(

@@ -56,7 +56,7 @@ def test_rules_that_are_wrong_stop_it(tmp_path: Path) -> None:
     done = execute("--rules", str(rules), "--", "true")
 
     assert done.returncode == 1
-    assert f"{rules}:1: 7 is not of type 'array'" in done.stderr
+    assert f"{rules}:1: rules: 7 is not of type 'array'" in done.stderr
 
 
 def test_a_unittest_has_it_as_a_context_manager() -> None:
