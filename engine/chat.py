@@ -3,7 +3,7 @@
 It is imported inside functions: that takes 0.7 s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,7 @@ class ChatTemplate:
         self, tokenizer: "MistralTokenizer[Any, Any, Any, Any, Any]", calls_style: str
     ) -> None:
         inner = tokenizer.instruct_tokenizer
+        inner.decode = _no_text  # type: ignore[method-assign]  # of no use to us, and half of the time
         if inner.image_encoder is not None:
             from engine.images import CountingEncoder
 
@@ -76,10 +77,26 @@ class ChatTemplate:
             raise ChatRefused("Invalid arguments or content of a tool.") from error
 
 
-def load_template(file: Path) -> ChatTemplate:
-    """The template of a SentencePiece tokenizer's version, which its name ends with."""
+def _no_text(*_: object, **__: object) -> str:
+    """mistral-common writes each prompt out again, for people to read, until its 1.13."""
+    return ""
+
+
+def load_template(file: Path, encode: Callable[[str], list[int]]) -> ChatTemplate:
+    """The template of a SentencePiece tokenizer's version, which its name ends with.
+
+    `encode` gives the tokens of a text that follows other text, as `Words` does.
+    """
     from mistral_common.protocol.instruct.validator import ValidationMode
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
     tokenizer = MistralTokenizer.from_file(file, mode=ValidationMode.serving)
+    inner = tokenizer.instruct_tokenizer.tokenizer
+
+    def encode_first(s: str, bos: bool, eos: bool) -> list[int]:  # noqa: FBT001 - mistral-common's
+        """SentencePiece puts a space before every text but an empty one."""
+        tokens = encode(" " + s) if s else []
+        return [inner.bos_id] * bos + tokens + [inner.eos_id] * eos
+
+    inner.encode = encode_first  # type: ignore[method-assign]  # its own asks for each word anew
     return ChatTemplate(tokenizer, "list")

@@ -82,7 +82,7 @@ class SentencePieceTokenizer:
 
     @cached_property
     def chat(self) -> ChatTemplate:
-        return load_template(self._file)
+        return load_template(self._file, self._words.encode)
 
     def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
         if enough is not None:

@@ -4,9 +4,16 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mistral_common.protocol.instruct.request import ChatCompletionRequest
+from mistral_common.protocol.instruct.validator import ValidationMode
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from engine.errors import ChatRefused
-from engine.tokenizer import load_tokenizer
+from engine.mistral_files import carried
+from engine.tokenizer import MISTRAL, load_tokenizer
+from tests.engine.test_words import TEXTS
 
 load = cache(load_tokenizer)
 USER = {"role": "user", "content": "Hi"}
@@ -82,3 +89,24 @@ def test_what_is_no_conversation_is_refused_in_mistrals_words(
 def test_weights_bring_their_own_tekken(tmp_path: Any) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no tekken\.json in"):
         load_tokenizer("tekken", str(tmp_path))
+
+
+@cache
+def reference(name: str) -> MistralTokenizer[Any, Any, Any, Any, Any]:
+    return MistralTokenizer.from_file(carried(MISTRAL[name].file), mode=ValidationMode.serving)
+
+
+@given(text=TEXTS.filter(str.strip), speaks=st.booleans(), calls=st.booleans())
+@pytest.mark.parametrize("name", ["v1", "v2", "v3", "v7"])
+def test_a_conversation_has_the_tokens_of_the_reference(
+    name: str, text: str, *, speaks: bool, calls: bool
+) -> None:
+    messages = [{"role": "user", "content": text}]
+    if speaks:
+        messages += [{"role": "assistant", "content": text}, messages[0]]
+    tools = [TOOL] if calls and name != "v1" else []
+    document = {"messages": messages, "tools": tools or None, "model": "any"}
+    request: ChatCompletionRequest[Any] = ChatCompletionRequest.model_validate(document)
+    expected = reference(name).encode_chat_completion(request).tokens
+
+    assert load(name).chat.encode(messages, tools).tokens == tuple(expected)
