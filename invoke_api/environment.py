@@ -16,7 +16,7 @@ from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 OURS = "INVOKE_API_"
 # Kubernetes sets INVOKE_API_SERVICE_HOST, INVOKE_API_PORT_80_TCP and so on for a service so named.
 OF_KUBERNETES = re.compile(OURS + r"(SERVICE_|PORT_\d)")
-CLOSE = 0.85  # of two names, by difflib: INVOKE_API_AUHT and INVOKE_API_AUTH have 0.93
+CLOSE = 0.75  # of two names, by difflib, without what all begin with: AUHT and AUTH are so close
 
 # Secrets have no flags: the list of processes would show them to everybody.
 KEY_VARIABLES = (
@@ -66,8 +66,9 @@ def strange_variables(known: Collection[str]) -> Iterator[str]:
     for name in sorted(os.environ):
         if not name.startswith(OURS) or name in known or OF_KUBERNETES.match(name):
             continue
-        if close := get_close_matches(name, known, n=1, cutoff=CLOSE):
-            raise click.UsageError(f"There is no variable {name}; did you mean {close[0]}?")
+        ends = [each.removeprefix(OURS) for each in known if each.startswith(OURS)]
+        if close := get_close_matches(name.removeprefix(OURS), ends, n=1, cutoff=CLOSE):
+            raise click.UsageError(f"There is no variable {name}; did you mean {OURS}{close[0]}?")
         yield f"{name} is set, and there is no such variable"
 
 

@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from invoke_api.environment import strange_variables
+from invoke_api.registry import DEFAULT_REGISTRY
 from tests.servers import (
     COMMAND,
     LARGE,
     MIXTRAL,
+    SEVEN_B,
     SMALL,
     call,
     command_running,
@@ -53,6 +56,23 @@ def test_check_counts_what_it_found() -> None:
 
     assert done.returncode == 0
     assert done.stdout.endswith("12 models, no mistakes\n")
+
+
+def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text(DEFAULT_REGISTRY.read_text().replace("engine: vllm", "engine: remote", 1))
+    first, *_ = run("check", "--registry", str(file)).stdout.splitlines()
+
+    assert first == f"{SEVEN_B}: has the engine remote and no url, so serve needs --remote URL"
+
+
+def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry may name some, and Kubernetes sets others."""
+    for name in ("URL", "OWN_KEY", "PORT", "SERVICE_HOST", "PORT_8080_TCP_ADDR"):
+        monkeypatch.setenv(f"INVOKE_API_{name}", "x")
+    known = {"INVOKE_API_PORT", "INVOKE_API_OWN_KEY"}
+
+    assert [*strange_variables(known)] == ["INVOKE_API_URL is set, and there is no such variable"]
 
 
 @pytest.mark.parametrize("command", ["check", "models", "serve"])

@@ -144,9 +144,12 @@ def started(**env: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Pro
         env={**os.environ, **env},
     ) as process:
         assert process.stderr
-        found = re.search(r"listens on (\S+)", process.stderr.readline())
-        assert found
-        yield process, [psutil.Process(pid) for pid in sockets_of(found[1], psutil.CONN_LISTEN)]
+        lines = (re.search(r"listens on (\S+)", line) for line in process.stderr)
+        try:
+            found = next(filter(None, lines))
+            yield process, [psutil.Process(pid) for pid in sockets_of(found[1], psutil.CONN_LISTEN)]
+        finally:
+            process.kill()
 
 
 def test_a_worker_that_dies_takes_all_with_it() -> None:
