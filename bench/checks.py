@@ -33,7 +33,7 @@ BODIES = {  # by dialect
     "mistral-text": {"prompt": PROMPT, **SAMPLING, "top_k": 50},
     "mistral-chat": {"messages": [{"role": "user", "content": PROMPT}], **SAMPLING},
 }
-PROMPTS = 300  # whose new words are more than are kept
+PROMPTS = 300  # if they are long, their new words are more than are kept; if short, fewer
 PATH = b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 
 

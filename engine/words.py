@@ -49,7 +49,9 @@ class Words(dict[str, list[int]]):
 
     def __missing__(self, word: str) -> list[int]:
         """Of a newline, and of what another thread has cleared meanwhile."""
-        tokens = self[word] = self._ask(word)[2:]
+        tokens = self._ask(word)[2:]
+        if len(word) <= LONGEST:
+            self[word] = tokens
         return tokens
 
     def _learn(self, words: Collection[str]) -> Iterator[tuple[str, list[int]]]:

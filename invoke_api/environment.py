@@ -14,8 +14,8 @@ from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 
 OURS = "INVOKE_API_"
-# Kubernetes sets INVOKE_API_SERVICE_HOST, INVOKE_API_PORT_80_TCP and so on for a service so named.
-OF_KUBERNETES = re.compile(OURS + r"(SERVICE_|PORT_\d)")
+# What Kubernetes sets for services whose names begin so: INVOKE_API_SERVICE_HOST, _PORT_80_TCP...
+OF_KUBERNETES = re.compile(OURS + r"(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d|$))")
 CLOSE = 0.75  # of two names, by difflib, without what all begin with: AUHT and AUTH are so close
 
 # Secrets have no flags: the list of processes would show them to everybody.
@@ -66,7 +66,9 @@ def strange_variables(known: Collection[str]) -> Iterator[str]:
     for name in sorted(os.environ):
         if not name.startswith(OURS) or name in known or OF_KUBERNETES.match(name):
             continue
-        ends = [each.removeprefix(OURS) for each in known if each.startswith(OURS)]
+        # MODEL_ID and REMOTE_API_KEY_2 are names that somebody chose, and no slips.
+        alike = (each for each in known if abs(len(each) - len(name)) <= 1)
+        ends = [each.removeprefix(OURS) for each in alike if each.startswith(OURS)]
         if close := get_close_matches(name.removeprefix(OURS), ends, n=1, cutoff=CLOSE):
             raise click.UsageError(f"There is no variable {name}; did you mean {OURS}{close[0]}?")
         yield f"{name} is set, and there is no such variable"

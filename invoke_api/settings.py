@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from invoke_api.registry import DEFAULT_REGISTRY
 
 # As in schemas/model_registry.json.
 SERVER_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?"
+LONGEST_GRACE = 86_400.0  # seconds
 WITHOUT_WEIGHTS = ("scripted", "remote", "replay")  # the engines that load none
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -98,6 +100,10 @@ class Settings:
                 bool(given) and self.engine in WITHOUT_WEIGHTS,
                 f"{flag} is about weights, and --engine {self.engine} loads none.",
             )
+        yield (
+            isnan(self.shutdown_delay + self.graceful_timeout),
+            "--shutdown-delay and --graceful-timeout are seconds.",
+        )
         yield (
             self.strict and self.rules is None and not self.allows_control,
             "--strict refuses what no rule answers, and there are none: say --rules or --control.",
@@ -250,14 +256,14 @@ SERVE_OPTIONS = (
     ),
     _option(
         "--shutdown-delay",
-        type=click.FloatRange(min=0),
+        type=click.FloatRange(0, LONGEST_GRACE),
         default=0.0,
-        help="Seconds after SIGTERM in which all is answered as before, but /_emulator/ready, which"
-        " is 503: for balancers to look elsewhere.",
+        help="Seconds after the signal to end in which all is answered as before, but"
+        " /_emulator/ready, which is 503: for balancers to look elsewhere.",
     ),
     _option(
         "--graceful-timeout",
-        type=click.FloatRange(min=0),
+        type=click.FloatRange(0, LONGEST_GRACE),
         default=10.0,
         help="Seconds that calls under way get then to end.",
     ),

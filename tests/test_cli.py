@@ -68,7 +68,8 @@ def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry may name some, and Kubernetes sets others."""
-    for name in ("URL", "OWN_KEY", "PORT", "SERVICE_HOST", "PORT_8080_TCP_ADDR"):
+    kubernetes = ("SERVICE_HOST", "PORT_8080_TCP_ADDR", "RULES_PORT", "RULES_SERVICE_PORT_HTTP")
+    for name in ("URL", "OWN_KEY", "PORT", *kubernetes):
         monkeypatch.setenv(f"INVOKE_API_{name}", "x")
     known = {"INVOKE_API_PORT", "INVOKE_API_OWN_KEY"}
 
@@ -115,7 +116,9 @@ CONTRADICTIONS = [
         {"INVOKE_API_AUHT": "sigv4"},
         "no variable INVOKE_API_AUHT; did you mean INVOKE_API_AUTH?",
     ),
-    (["--shutdown-delay", "-1"], {}, "-1.0 is not in the range x>=0."),
+    (["--graceful-timeout", "inf"], {}, "inf is not in the range 0<=x<="),
+    (["--graceful-timeout", "nan"], {}, "--graceful-timeout are seconds."),
+    (["--shutdown-delay", "-1"], {}, "-1.0 is not in the range 0<=x<="),
     (REMOTE, {"INVOKE_API_REMOTE_API_KEY": "hidden\nkey"}, "_REMOTE_API_KEY is not ASCII."),
     (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
     (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),

@@ -63,6 +63,8 @@ def test_long_words_are_not_kept(processor: SentencePieceProcessor) -> None:
     known.encode("so long: " + "x" * 33)
 
     assert sorted(known) == [" long:", "so"]
+    assert known["x" * 33] == known.encode("x" * 33)  # as another thread may ask
+    assert len(known) == 2
 
 
 class Strange:
