@@ -20,7 +20,7 @@ from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model, Registry
-from invoke_api.server import to_url
+from invoke_api.server import Grace, to_url
 from invoke_api.serving import (
     LISTENS,
     Service,
@@ -86,7 +86,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     calls = Calls()
     recorder = create_recorder(upstream, writer, calls, is_local=not settings.allow_anonymous)
     url = to_url(listener)
-    service = Service(recorder, calls, tls=None, following=None)
+    service = Service(recorder, calls, tls=None, following=None, grace=Grace())
     asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
     log.info("stopped")
 

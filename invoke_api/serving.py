@@ -63,7 +63,7 @@ class Service:
     calls: Calls
     tls: Tls | None
     following: Coroutine[None, None, None] | None
-    grace: Grace = Grace()  # noqa: RUF009 - frozen
+    grace: Grace
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
