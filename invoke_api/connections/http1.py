@@ -68,8 +68,8 @@ class WholeProtocol(OrderedProtocol):
         data, self._unread = self._unread, b""
         if data:
             self.connection.receive_data(data)
-            while not isinstance(self.connection.next_event(), h11.EndOfMessage):
-                pass
+            while not isinstance(event := self.connection.next_event(), h11.EndOfMessage):
+                assert event is not h11.NEED_DATA, "the request came whole"
 
     async def _send_h11_event(self, event: Any) -> None:  # noqa: ANN401 - h11's
         self._show_h11()

@@ -31,8 +31,8 @@ class WholeRequest(NamedTuple):
 
 def read_whole(data: bytes) -> WholeRequest | None:
     """The one request that this is; None if it is anything else, or nothing plain."""
-    head, _, body = data.partition(b"\r\n\r\n")
-    found = HEAD.fullmatch(head)
+    head, end, body = data.partition(b"\r\n\r\n")
+    found = HEAD.fullmatch(head) if end else None  # without its end, the head may go on
     if not found:
         return None
     lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]

@@ -126,6 +126,9 @@ def test_h11_would_read_the_same(request_: bytes) -> None:
         ask(HOST, TWO, line=b"POST /\xe4 HTTP/1.1"),
         ask(HOST, TWO).replace(b"\r\n", b"\n"),
         b"\r\n" + ask(HOST, TWO),
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0",
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX: be",
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
@@ -147,6 +150,13 @@ def test_whatever_is_read_h11_would_read_the_same(place: int, cut: int, piece: b
     read = read_whole(odd)
 
     assert read is None or read == read_by_h11(odd)
+
+
+@given(st.integers(0, 90), st.sampled_from([b"0", b"2"]))
+def test_no_beginning_of_a_request_is_read_as_a_whole_one(end: int, length: bytes) -> None:
+    plain = ask(HOST, b"Content-Length: " + length, b"X: a", body=b"{}" if length == b"2" else b"")
+    if end < len(plain):
+        assert read_whole(plain[:end]) is None
 
 
 @pytest.mark.parametrize(
