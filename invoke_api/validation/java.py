@@ -1,9 +1,7 @@
-"""What shows through of Java in Bedrock's sentences: names of types, texts of values, key order."""
+"""What shows through of Java in Bedrock's sentences: names of types, numbers, key order."""
 
 from collections.abc import Iterable
 from decimal import Decimal
-
-import orjson
 
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 
@@ -48,15 +46,6 @@ def type_name(value: object) -> str:
             return "Integer"
         return "Long" if -(2**63) <= value < 2**63 else "BigInteger"
     return NAMES[type(value)]
-
-
-def to_string(value: object) -> str:
-    """`String.valueOf` of a JSON value. Decimal and BigDecimal follow one specification here."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | dict | list | None):
-        return orjson.dumps(value, default=float).decode()
-    return str(value)
 
 
 def hash_map_order(keys: Iterable[str]) -> list[str]:

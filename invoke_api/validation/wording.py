@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from jsonschema.exceptions import ValidationError
 
-from invoke_api.validation.java import hash_map_order, to_string, type_name
+from invoke_api.validation.java import hash_map_order, type_name
+from invoke_api.validation.org_json import to_string
 
 JAVA_TYPES = {
     "string": "String",
