@@ -10,6 +10,7 @@ import orjson
 
 from invoke_api.config_files import ConfigError
 from invoke_api.telemetry.record import Logged, to_record
+from invoke_api.wire.any_json import write_json
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class InvocationLog:
 
     def _write(self, call: Logged) -> None:
         try:
-            line = orjson.dumps(to_record(call), option=orjson.OPT_APPEND_NEWLINE)
+            line = write_json(to_record(call), orjson.OPT_APPEND_NEWLINE)
             # Opened anew, so that the file may be moved away; one write, so that lines of several
             # processes do not mix.
             with self._path.open("ab", buffering=0) as file:

@@ -13,13 +13,7 @@ from invoke_api.validation.java import BigInteger, hash_map_order
 
 NUMBERS = (int, float, Decimal, BigInteger)
 ESCAPES = {
-    "\\": "\\\\",
-    '"': '\\"',
-    "\b": "\\b",
-    "\t": "\\t",
-    "\n": "\\n",
-    "\f": "\\f",
-    "\r": "\\r",
+    character: f"\\{letter}" for character, letter in zip('\\"\b\t\n\f\r', '\\"btnfr', strict=True)
 }
 # JSONObject.quote: controls of two blocks, a whole block of punctuation, and the slash of `</`.
 ESCAPED = re.compile('[\\\\"\0-\x1f\x80-\x9f\u2000-\u20ff]|(?<=<)/')
