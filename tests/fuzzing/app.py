@@ -74,7 +74,7 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
     )
     async with app.router.lifespan_context(app) as state:
         assert state
-        service = Service(app, state["services"])
+        service = Service(app, state["services"], kind)
         engines = [engine for _, engine in service.services.engines.items()]
         await until_in_loop(lambda: all(each.state().takes_calls for each in engines))
         yield service
@@ -83,9 +83,10 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
 class Service:
     """One application that has begun."""
 
-    def __init__(self, app: Starlette, services: Services) -> None:
+    def __init__(self, app: Starlette, services: Services, kind: str) -> None:
         self._app = app
         self.services = services
+        self.is_replayed = kind == "replayed"
 
     async def ask(self, asked: Asked) -> Answer:
         """The answer, which must come; the client never leaves."""

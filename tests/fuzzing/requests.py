@@ -173,21 +173,21 @@ def _draw_headers(random: Random) -> list[tuple[bytes, bytes]]:
 def _draw_body(random: Random, operation: str, model: str) -> bytes:
     chance = random.random()
     if operation not in BODIES:
-        return b"" if chance < 0.7 else _encode(random, draw(random))
+        return b"" if chance < 0.7 else encode_oddly(random, draw(random))
     if chance < 0.06:
-        return _encode(random, draw(random))
+        return encode_oddly(random, draw(random))
     bodies = BODIES[operation]
     if bodies is OF_MODELS and chance < 0.9:
         bodies = OF_PROMPTS if model in PROMPTED else OF_CHATS
     document = deepcopy(random.choice(bodies))
     for _ in range(random.choice([0, 1, 1, 1, 2, 3])):
-        document = _mutate(random, document)
+        document = mutate(random, document)
     if operation == "CountTokens" and chance < 0.5:
-        return _encode(random, write(_with_blob(random, document)))
-    return _encode(random, write(document))
+        return encode_oddly(random, write(_with_blob(random, document)))
+    return encode_oddly(random, write(document))
 
 
-def _mutate(random: Random, document: Any) -> Any:
+def mutate(random: Random, document: Any) -> Any:
     """The document with one value changed, taken out or put in."""
     *front, last = random.choice(places(document)) or (None,)
     if last is None:
@@ -211,14 +211,14 @@ def _mutate(random: Random, document: Any) -> Any:
 
 def _with_blob(random: Random, document: Any) -> Any:
     """A body in which another one stands in base64."""
-    inner = write(_mutate(random, deepcopy(random.choice(BODIES["InvokeModel"]))))
+    inner = write(mutate(random, deepcopy(random.choice(BODIES["InvokeModel"]))))
     if isinstance(document, dict) and isinstance(document.get("input"), dict):
         blob = b64encode(inner.encode("utf-8", "surrogatepass")).decode()
         document["input"] = {"invokeModel": {"body": blob}}
     return document
 
 
-def _encode(random: Random, text: str) -> bytes:
+def encode_oddly(random: Random, text: str) -> bytes:
     raw = text.encode("utf-8", "surrogatepass")
     chance = random.random()
     if chance < 0.98 or not raw:
