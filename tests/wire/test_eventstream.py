@@ -180,3 +180,9 @@ def test_botocore_reads_our_frames_one_byte_at_a_time() -> None:
         ({":event-type": "chunk"}, b"one"),
         ({}, "zwölf".encode()),
     ]
+
+
+@pytest.mark.parametrize("headers", [{"n" * 256: ""}, {"n": "v" * 65_536}, {"é" * 128: ""}])
+def test_a_header_that_does_not_fit_is_no_frame(headers: dict[str, str]) -> None:
+    with pytest.raises(FrameError, match="no header has"):
+        encode_frame(headers, b"")
