@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+# Characters of a key that decide its place: all, of any that somebody would send.
+LONGEST_KEY = 4_096
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 
 
@@ -62,7 +64,7 @@ def hash_map_order(keys: Iterable[str]) -> list[str]:
 
 def _string_hash(text: str) -> int:
     """`String.hashCode()`, as an unsigned number; Java hashes UTF-16 units."""
-    raw = text.encode("utf-16-be", "surrogatepass")
+    raw = text[:LONGEST_KEY].encode("utf-16-be", "surrogatepass")
     value = 0
     for at in range(0, len(raw), 2):
         value = (31 * value + int.from_bytes(raw[at : at + 2])) & 0xFFFFFFFF
