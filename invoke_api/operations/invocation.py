@@ -23,7 +23,7 @@ from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.operations.services import services_of
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import faulty, paced, refusing, silence, singly, speak
+from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
@@ -64,8 +64,8 @@ class Invocation(Measured, Generic[W]):
     guarding: Guarding | None = None
 
     def guarded_deltas(self) -> Deltas:
-        """The deltas as a stream may send them."""
-        return self.guarding.stream(self.deltas()) if self.guarding else self.deltas()
+        """The deltas as a stream may send them; a guardrail may have held all of them."""
+        return bounded(self.guarding.stream(self.deltas())) if self.guarding else self.deltas()
 
 
 async def open_invocation(
