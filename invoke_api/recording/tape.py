@@ -10,8 +10,8 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.files import CassetteWriter
 from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.eventstream import FrameError, split_frames
 
@@ -103,7 +103,8 @@ class Tape:
         try:
             path = await asyncio.to_thread(self.writer.write, recording)
         except OSError as error:
-            log.error("%s %s: not recorded: %s", self.method, self.path, error)  # noqa: TRY400 - a sentence, no traceback
+            reason = error.strerror or error
+            log.error("%s %s: not recorded: %s", self.method, self.path, reason)  # noqa: TRY400 - a sentence, no traceback
         else:
             log.info("%s %s %d: %s", self.method, self.path, self.status, path)
 

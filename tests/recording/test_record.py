@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -16,6 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
+from invoke_api.cassettes.files import load_recordings
+from tests.full_disks import fill, small_disk
 from tests.rules.test_rules import client
 from tests.sdk.javascript import call_js
 from tests.servers import COMMAND, SEVEN_B, call, command_running, wait_until_ready
@@ -297,6 +300,38 @@ def test_what_can_not_work_is_a_sentence(
     assert done.returncode != 0
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_costs_the_recording_and_not_the_answer(upstream: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 65_536) as disk:
+        with recording(disk / "calls.json", upstream) as url:
+            before, _ = call(url, "GET", "/foundation-models?n=1")
+            filling = fill(disk, leave=2_048)
+            answers = [call(url, "GET", "/foundation-models?n=2") for _ in range(3)]
+            filling.unlink()
+            after, _ = call(url, "GET", "/foundation-models?n=3")
+        paths = [each.path for _, each in load_recordings(disk / "calls.json")]
+
+    assert [response.status for response, _ in answers] == [200, 200, 200]
+    assert all(b"modelSummaries" in body for _, body in answers)
+    assert (before.status, after.status) == (200, 200)
+    assert paths == ["/foundation-models?n=1", "/foundation-models?n=3"]
+
+
+def test_a_second_recorder_is_refused_at_its_start(upstream: str, tmp_path: Path) -> None:
+    with recording(tmp_path, upstream):
+        command = [COMMAND[0], "record", "--port", "0", "--to", str(tmp_path)]
+        env = {**os.environ, **CLEAN, **KEYS}
+        second = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=30, check=False
+        )
+    said = re.fullmatch(
+        rf"Error: can't write to {re.escape(str(tmp_path))}: process (\d+) is recording there\n",
+        second.stderr,
+    )
+
+    assert second.returncode == 1
+    assert said
 
 
 def test_frames_are_split_where_they_end(upstream: str, tmp_path: Path) -> None:
