@@ -85,7 +85,7 @@ OWNERS = {
     "sentencepiece": {"engine/tokenizer", "engine/words"},
     "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
     "PIL": {"engine/chat", "engine/images", "engine/protocol"},
-    "numpy": {"engine/images"},
+    "numpy": {"engine/images", "invoke_api/cassettes"},
     "pydantic": {"engine/chat"},
     "boto3": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},
