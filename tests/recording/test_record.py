@@ -5,9 +5,10 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,44 @@ def test_a_service_that_is_not_there_is_a_503_and_a_line_in_the_log(tmp_path: Pa
     assert error["Message"] == f"The recorder got no answer from {nobody}."
 
 
+def read_request(connection: socket.socket) -> bytes:
+    asked = b""
+    while not asked.endswith(b"{}"):
+        more = connection.recv(65_536)
+        if not more:
+            break
+        asked += more
+    return asked
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def test_what_a_service_sends_behind_an_answer_is_not_the_next_one(tmp_path: Path) -> None:
+    """A service that answers twice at once, on each connection for as long as that is open."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(ConnectionError):
+            while asked := read_request(connection):
+                number = asked.partition(b"/model/")[2][:1]
+                connection.sendall(HEAD % (1, number) + HEAD % (1, b"x"))
+
+    def accept(server: socket.socket) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = server.accept()
+                threading.Thread(target=serve, args=[connection], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, args=[server], daemon=True).start()
+        with recording(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}") as url:
+            bodies = [call(url, "POST", f"/model/{n}/invoke", b"{}")[1] for n in range(1, 4)]
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert bodies == [b"1", b"2", b"3"]
+    assert [each["response"]["body"]["json"] for each in documents(tmp_path)] == [1, 2, 3]
+
+
 def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
@@ -254,9 +293,7 @@ def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(20)
-                asked = b""
-                while not asked.endswith(b"{}"):
-                    asked += connection.recv(65_536)
+                read_request(connection)
                 leaving.close()
 
                 assert connection.recv(1) == b""
