@@ -15,7 +15,7 @@ PACKAGES = ["engine", "invoke_api", "tests"]
 # Inside invoke_api, likewise; files of one row do not import each other.
 LAYERS = [
     {"__init__"},
-    {"wire", "appending"},
+    {"wire", "appending", "repeats"},
     {"validation"},
     {"dialects", "identifiers", "config_files", "listing"},
     {"cassettes", "guardrails"},
