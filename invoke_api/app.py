@@ -42,7 +42,7 @@ from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.services import Services
-from invoke_api.quotas import Quotas
+from invoke_api.quotas import Quotas, settle
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.playing import Broken
@@ -160,6 +160,7 @@ class Service(Starlette):
             else:
                 await super().__call__(scope, receive, send)
         finally:
+            settle(scope)
             self._counted.end(scope, began)
 
     async def _take_short_way(

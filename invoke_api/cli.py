@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from invoke_api import __version__
-from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.environment import (
     KEY_VARIABLES,
     REMOTE_KEY_VARIABLE,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import h2.connection
 import h2.events
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 Headers = Iterable[tuple[str, str]]
 
@@ -52,6 +53,11 @@ class Client:
             ],
         )
         self._h2.send_data(stream, body, end_stream=is_whole)
+        self._flush()
+
+    def set_window(self, size: int) -> None:
+        """How many bytes of each stream to come the client takes at first."""
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
         self._flush()
 
     def give_room(self, size: int) -> None:

@@ -23,7 +23,7 @@ from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.operations.services import services_of
 from invoke_api.rules.book import RuleBook, Verdict
-from invoke_api.rules.playing import faulty, paced, refusing, silence, singly, speak
+from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
@@ -64,8 +64,8 @@ class Invocation(Measured, Generic[W]):
     guarding: Guarding | None = None
 
     def guarded_deltas(self) -> Deltas:
-        """The deltas as a stream may send them."""
-        return self.guarding.stream(self.deltas()) if self.guarding else self.deltas()
+        """The deltas as a stream may send them; a guardrail may have held all of them."""
+        return bounded(self.guarding.stream(self.deltas())) if self.guarding else self.deltas()
 
 
 async def open_invocation(
@@ -118,7 +118,8 @@ async def to_invocation(
         # Converse over a model of prompts has a template, too.
         warm = (call.model.id, entry.operation.startswith("Converse"))
         size = prepared.size if warm in engines.warm else LONG_BODY + 1
-        source, writer = await aside(size, lambda: open_source(request, prepared, verdict))
+        opened = await open_source(request, prepared, verdict, size)
+        source, writer = opened
         engines.warm.add(warm)
     return Invocation(
         source=source,
@@ -168,37 +169,68 @@ def to_asked(prepared: Prepared[W], operation: str) -> Asked:
     )
 
 
-def open_source(
-    request: Request, prepared: Prepared[W], verdict: Verdict | None
+async def open_source(
+    request: Request, prepared: Prepared[W], verdict: Verdict | None, size: int
 ) -> tuple[Deltas, W | None]:
     """The deltas of one call, the engine's or what a rule makes of it, and who writes them down.
 
-    Raises `InvokeError`s.
+    `size` is how long the prompt takes to read, in bytes. Raises `InvokeError`s.
     """
-    services = services_of(request)
-    engines = services.engines
-    model, caller = prepared.call.model, prepared.call.caller
     try:
-        tokenizer = engines.tokenizer(model)
-        if prepared.guarding and prepared.guarding.is_refused:
-            return prepared.guarding.refuse(), prepared.writer(tokenizer)
-        generation = prepared.generation(tokenizer)
-        if generation.images and not model.listing.sees:
-            return refusing(ChatRefused(TEXT_ONLY)), None
+        tokenizer, generation = await aside(size, lambda: read_prompt(request, prepared))
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
     except EngineError as error:
         raise to_invoke_error(error) from error
+    writer = prepared.writer(tokenizer)
+    if generation is None:
+        assert prepared.guarding, "a guardrail has refused it"
+        return prepared.guarding.refuse(), writer
+    return start_source(request, prepared.call, verdict, tokenizer, generation), writer
+
+
+def read_prompt(
+    request: Request, prepared: Prepared[W]
+) -> tuple[Tokenizer, GenerationRequest | None]:
+    """What the engine is asked, None if a guardrail has refused it. Takes nothing of a quota.
+
+    Raises `EngineError`s, `ChatRefused` among them.
+    """
+    model = prepared.call.model
+    tokenizer = services_of(request).engines.tokenizer(model)
+    if prepared.guarding and prepared.guarding.is_refused:
+        return tokenizer, None
+    generation = prepared.generation(tokenizer)
+    if generation.images and not model.listing.sees:
+        raise ChatRefused(TEXT_ONLY)
+    return tokenizer, generation
+
+
+def start_source(
+    request: Request,
+    call: Admitted,
+    verdict: Verdict | None,
+    tokenizer: Tokenizer,
+    generation: GenerationRequest,
+) -> Deltas:
+    """Take the call's share of the quota, and open its deltas. Raises `ThrottlingException`.
+
+    In the loop's own thread, unlike `read_prompt`: work in a thread goes on when its call is
+    cancelled, and nobody would give back what it takes then.
+    """
+    services = services_of(request)
+    model, caller = call.model, call.caller
     tokens = len(generation.prompt) + generation.max_tokens
     share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict and verdict.answers:
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
-        source = engines.of(model).generate(generation)
+        source = services.engines.of(model).generate(generation)
     request.scope["prompt_tokens"] = len(generation.prompt)  # for the metrics of what breaks off
     if share:
+        request.scope["share"] = share
         source = share.metered(source, len(generation.prompt))
-    return _play(source, verdict, model.id), prepared.writer(tokenizer)
+    return _play(source, verdict, model.id)
 
 
 def _play(source: Deltas, verdict: Verdict | None, model_id: str) -> Deltas:
