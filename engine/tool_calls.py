@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
+DEEPEST = 512  # levels of arguments, as of a body: whatever writes JSON has an end to its stack
 # v11 puts the call's id between the name and the arguments.
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
@@ -89,9 +90,25 @@ def split_calls(text: str) -> tuple[str, list[ToolCall]]:
             if not isinstance(call.name, str) or not isinstance(call.arguments, dict):
                 raise NotCalls(rest)
             json.dumps(call.arguments, ensure_ascii=False).encode()  # half of a surrogate pair?
+            _check_depth(call.arguments)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotCalls(rest) from error
     return before, calls
+
+
+def _check_depth(arguments: dict[str, Any]) -> None:
+    """Raises `NotCalls` for what would be written from a stack that has no room left for it."""
+    level: list[dict[str, Any] | list[Any]] = [arguments]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise NotCalls(f"deeper than {DEEPEST} levels")
+
+
+def _inside(outer: dict[str, Any] | list[Any]) -> Iterator[dict[str, Any] | list[Any]]:
+    values = outer.values() if isinstance(outer, dict) else outer
+    return (each for each in values if isinstance(each, dict | list))
 
 
 def _read_call(part: str) -> ToolCall:

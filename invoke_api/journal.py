@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from engine.protocol import Finish
+from invoke_api.wire.any_json import read_json
 from invoke_api.wire.errors import InvokeError
 
 LONGEST = 65_536  # bytes kept of a body, and characters of an answer
@@ -137,7 +136,7 @@ def redacted(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]
 def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     if len(body) < LONGEST:
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
+            return read_json(body)
+        except ValueError:
             pass
     return body[:LONGEST].decode(errors="replace")

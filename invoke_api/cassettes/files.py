@@ -76,6 +76,8 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
             document, at = DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
+        except ValueError as error:  # an integer of over 4,300 digits
+            raise ConfigError(f"{file}:{line}: not JSON that can be read: {error}") from error
         except RecursionError as error:
             raise ConfigError(f"{file}:{line}: nested too deep") from error
         yield line, document

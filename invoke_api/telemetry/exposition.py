@@ -41,7 +41,10 @@ class Exposition:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text in the format that this header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it stumbles over a version that is no number
+            encode, content_type = choose_encoder("")
         return encode(self._told), content_type
 
 

@@ -12,6 +12,7 @@ import orjson
 from invoke_api.appending import append_whole
 from invoke_api.config_files import ConfigError
 from invoke_api.telemetry.record import Logged, to_record
+from invoke_api.wire.any_json import write_json
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class InvocationLog:
 
     def _write(self, call: Logged) -> None:
         try:
-            line = orjson.dumps(to_record(call), option=orjson.OPT_APPEND_NEWLINE)
+            line = write_json(to_record(call), orjson.OPT_APPEND_NEWLINE)
             append_whole(self._path, line)
         except OSError as error:
             self._lose(call, error.strerror or str(error))

@@ -34,7 +34,7 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 def encode_headers(headers: Mapping[str, str]) -> bytes:
     """The block of all headers: strings, type 7, as every header in a recorded Bedrock stream.
 
-    Made once where the headers of a stream stay the same.
+    Made once where the headers of a stream stay the same. Raises `FrameError` for one too long.
     """
     return b"".join(
         _encode_header(name.encode(), value.encode()) for name, value in headers.items()
@@ -42,7 +42,10 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
 
 
 def _encode_header(name: bytes, value: bytes) -> bytes:
-    return pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value
+    try:
+        return pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value
+    except struct_error:
+        raise FrameError(f"no header has {len(name)} and {len(value)} bytes") from None
 
 
 def encode_payload(headers: bytes, payload: bytes) -> bytes:

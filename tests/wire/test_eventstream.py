@@ -222,3 +222,9 @@ def test_bytes_that_are_no_frame_are_still_held() -> None:
 
     assert reader.take() == b"\xff\xff\xff\xff and more"
     assert reader.feed(VECTORS[0].frame) == [VECTORS[0].frame]
+
+
+@pytest.mark.parametrize("headers", [{"n" * 256: ""}, {"n": "v" * 65_536}, {"é" * 128: ""}])
+def test_a_header_that_does_not_fit_is_no_frame(headers: dict[str, str]) -> None:
+    with pytest.raises(FrameError, match="no header has"):
+        encode_frame(headers, b"")
