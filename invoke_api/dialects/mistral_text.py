@@ -8,6 +8,7 @@ import orjson
 from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.calls import AnswerReader, TextReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 
@@ -30,7 +31,16 @@ class MistralText:
         prompt = tokenizer.encode(body["prompt"], enough=context_length)
         return to_generation(body, ChatPrompt(prompt), request_id, spelled=False)
 
-    def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "MistralText":  # noqa: ARG002 - a dialect's own
+    def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:  # noqa: ARG002 - a dialect's own
+        return TextReader()
+
+    def writer(
+        self,
+        body: dict[str, Any],  # noqa: ARG002 - a dialect's own
+        tokenizer: Tokenizer,  # noqa: ARG002
+        request_id: str,  # noqa: ARG002
+        reader: AnswerReader | None = None,  # noqa: ARG002
+    ) -> "MistralText":
         return self
 
     def reply(self, text: str, finish: Finish) -> bytes:
