@@ -1,5 +1,6 @@
 """One call under a guardrail: what comes in, what goes out, and the trace of both."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,10 @@ from invoke_api.guardrails.guardrail import Guardrail, Source
 from invoke_api.guardrails.reports import to_assessment
 
 Trace = Literal["disabled", "enabled", "enabled_full"]
-STRIDE = 50  # characters that an asynchronous stream may be ahead of its assessment; Bedrock's: N/F
+# Characters that an asynchronous stream may be ahead of its assessment, at least; Bedrock's: N/F.
+STRIDE = 50
+SHARE = 10  # It may be ahead by one in so many of those assessed: each look reads all of them.
+LONG_TEXT = 4_096  # characters that are assessed on the loop; more of them in a thread
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class Guarding:
         self._reader = reader
         return self._told
 
-    def check_output(
+    async def check_output(
         self, text: str, finish: Finish, native: Callable[[str, Finish], bytes] | None = None
     ) -> str:
         """The text as it may go out. Calls of tools go by `ToldReader`, unless all is blocked.
@@ -73,7 +77,7 @@ class Guarding:
             return text
         shown = self._reader.take(text)
         rest, calls = self._reader.finish()
-        self.output = self.assess("OUTPUT", [Part(shown + rest)])
+        self.output = await self._assess_output(shown + rest)
         if self.output.intervened:
             self.said = native(text, finish).decode() if native else text
         self._told.calls = [] if self.output.is_blocked else calls
@@ -102,7 +106,7 @@ class Guarding:
                         held.append(delta._replace(text=text))
         last = held[-1]
         assert last.finish, "the last delta has a finish"
-        self.output = self.assess("OUTPUT", [Part("".join(delta.text for delta in held))])
+        self.output = await self._assess_output("".join(delta.text for delta in held))
         self._told.calls = [] if self.output.is_blocked else calls
         if self.output.intervened:
             self.said = "".join(said)
@@ -129,13 +133,12 @@ class Guarding:
                     text, calls = self._read(delta)
                     said += delta.text
                     shown += text
-                    # Farther and farther apart: each look reads it all.
-                    if delta.finish or len(shown) >= seen + max(STRIDE, seen // 10):
+                    if delta.finish or len(shown) >= seen + max(STRIDE, seen // SHARE):
                         seen = len(shown)
                         if ready:  # written down while nothing is found yet
                             yield ready
                         ready = []
-                        text = self._look(shown, said, text)
+                        text = await self._look(shown, said, text)
                         self._told.calls = [] if self._has_blocked() else calls
                     if text or delta.finish or not self._reader.is_holding:
                         ready.append(delta._replace(text=text))
@@ -145,16 +148,23 @@ class Guarding:
     def _has_blocked(self) -> bool:
         return self.output is not None and self.output.is_blocked
 
-    def _look(self, shown: str, said: str, last: str) -> str:
+    async def _look(self, shown: str, said: str, last: str) -> str:
         """What may go out in place of the last piece of the text that is shown.
 
         Of what has gone out already, nothing can be anonymized any more.
         """
-        self.output = self.assess("OUTPUT", [Part(shown)], masks=False)
+        self.output = await self._assess_output(shown, masks=False)
         if not self.output.is_blocked:
             return last
         self.said = said
         return self.output.outputs[0]
+
+    async def _assess_output(self, text: str, *, masks: bool = True) -> Assessment:
+        """In a thread where it takes longer than the loop may stand still."""
+        parts = [Part(text)]
+        if len(text) <= LONG_TEXT:
+            return self.assess("OUTPUT", parts, masks=masks)
+        return await asyncio.to_thread(self.assess, "OUTPUT", parts, masks=masks)
 
     def assess(self, source: Source, parts: Sequence[Part], *, masks: bool = True) -> Assessment:
         """With the time that it takes."""

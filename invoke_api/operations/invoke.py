@@ -64,7 +64,7 @@ async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Res
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
-        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
+        text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
     more = invocation.metrics().to_headers() | invocation.call.repeated
     return Reply(request, invocation.writer.reply(text, finish), more=more)
 
