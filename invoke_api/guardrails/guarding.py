@@ -18,7 +18,8 @@ Trace = Literal["disabled", "enabled", "enabled_full"]
 # Characters that an asynchronous stream may be ahead of its assessment, at least; Bedrock's: N/F.
 STRIDE = 50
 SHARE = 10  # It may be ahead by one in so many of those assessed: each look reads all of them.
-LONG_TEXT = 4_096  # characters that are assessed on the loop; more of them in a thread
+# Characters, times filters, that are searched on the loop, in 1 to 4 ms; more in a thread.
+LONG_SEARCH = 100_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +72,8 @@ class Guarding:
     ) -> str:
         """The text as it may go out. Calls of tools go by `ToldReader`, unless all is blocked.
 
-        User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated.
+        User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated. Guess:
+        nor are those of InvokeModel's, and a call of a tool that was not offered is text.
         """
         if self.is_refused:
             return text
@@ -162,7 +164,7 @@ class Guarding:
     async def _assess_output(self, text: str, *, masks: bool = True) -> Assessment:
         """In a thread where it takes longer than the loop may stand still."""
         parts = [Part(text)]
-        if len(text) <= LONG_TEXT:
+        if len(text) * len(self.guardrail.filters) <= LONG_SEARCH:
             return self.assess("OUTPUT", parts, masks=masks)
         return await asyncio.to_thread(self.assess, "OUTPUT", parts, masks=masks)
 

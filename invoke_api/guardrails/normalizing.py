@@ -1,8 +1,8 @@
 """Texts as guardrails search them, and the way back from what is found to the text that came.
 
 Two texts that look alike are searched alike: NFKC makes full-width letters and ligatures ordinary,
-invisible characters are left out, dashes and digits of all scripts are those of ASCII. Guess: of
-Bedrock's models it is only known that they are not so easily misled.
+invisible characters are left out, dashes and digits of all scripts are those of ASCII. Guess: the
+User Guide calls word filters an exact match and says no more; to find too much is the safer error.
 """
 
 import re

@@ -100,11 +100,11 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
     return lambda text: [
         Part(piece, is_guarded=place % 2 == 1)
-        for place, piece in enumerate(_split(text, f"<{tag}", f"</{tag}"))
+        for place, piece in enumerate(split_tags(text, f"<{tag}", f"</{tag}"))
     ]
 
 
-def _split(text: str, opening: str, closing: str) -> Iterator[str]:
+def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
     """What stands before, between and behind tags, in turn, in linear time."""
     at = 0
     while (start := text.find(opening, at)) >= 0:
