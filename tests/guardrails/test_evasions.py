@@ -137,6 +137,15 @@ def test_a_pattern_that_cannot_run_in_linear_time_is_refused(pattern: str) -> No
         read(**sensitive(regexes={"X": pattern}))
 
 
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|aa)+$", "(?:a?){30}a{30}!"])
+def test_no_pattern_of_an_operator_takes_exponential_time(pattern: str) -> None:
+    guardrail, _ = read(**sensitive(regexes={"X": pattern}))
+    began = time.process_time()
+    assess(guardrail, "OUTPUT", [Part("a" * 50_000 + "?")])
+
+    assert time.process_time() - began < 5
+
+
 def test_more_findings_than_are_told_are_hidden_all_the_same() -> None:
     assessment = assess(PERSONAL, "OUTPUT", [Part("a@b.cc " * (MAX_FINDINGS + 9))])
 

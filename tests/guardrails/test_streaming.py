@@ -1,8 +1,10 @@
 """Secrets split over every border of tokens: what a stream lets out was looked at."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from itertools import pairwise
+from threading import Event
 from typing import Any, cast
 
 from hypothesis import example, given
@@ -11,9 +13,9 @@ from hypothesis import strategies as st
 from engine.protocol import Delta, Deltas, Usage
 from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
 from invoke_api.guardrails.assessing import Part, assess
-from invoke_api.guardrails.guarding import SHARE, STRIDE, Guarding
+from invoke_api.guardrails.guarding import LONG_SEARCH, SHARE, STRIDE, Guarding
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.normalizing import fold
+from invoke_api.guardrails.normalizing import Reading, fold
 from tests.guardrails.made import SILENCED, read, sensitive, words
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street"]
@@ -126,3 +128,29 @@ def whole(text: str, reader: str) -> str:
     taken = made(reader)
     shown = taken.take(text)
     return shown + taken.finish()[0]
+
+
+class Waiting:
+    """A seeker that needs the loop to go on while it searches."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = Event(), Event()
+
+    def spans(self, reading: Reading) -> Iterator[tuple[int, int]]:
+        self.begun.set()
+        assert self.ended.wait(timeout=10)
+        yield 0, len(reading.text)
+
+
+def test_a_long_answer_is_searched_while_the_loop_goes_on() -> None:
+    waiting = Waiting()
+    filters = (replace(HIDING.filters[0], seeker=waiting),)
+    judge = guarding(replace(HIDING, filters=filters), "text")
+
+    async def run() -> str:
+        answer = asyncio.create_task(judge.check_output("a" * (LONG_SEARCH + 1), "stop"))
+        await asyncio.to_thread(waiting.begun.wait, 10)
+        waiting.ended.set()
+        return await answer
+
+    assert asyncio.run(run()) == "{EMAIL}"
