@@ -76,7 +76,7 @@ async def answer_converse(request: Request, invocation: ConverseInvocation) -> R
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     if invocation.guarding:
-        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
+        text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
     document = invocation.writer.reply(text, finish, invocation.metrics())
     return Reply(request, encode_sorted(document))
 
