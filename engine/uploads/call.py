@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Protocol
 
-from engine.uploads.limits import CALL_SECONDS
+from engine.uploads.limits import CALL_SECONDS, MOST_PIXELS, WHOLE_PIXELS
 from engine.uploads.refusals import UploadRefused
 
 
@@ -18,10 +18,15 @@ class Killable(Protocol):
 
 
 class Call:
-    """One call that may have uploads. `cancel` is for any thread, everything else for its own."""
+    """One call that may have uploads. `cancel` is for any thread, everything else for its own.
 
-    def __init__(self, seconds: float = CALL_SECONDS) -> None:
+    `whole` pixels of its images may still be kept as they are, and `pixels` at all.
+    """
+
+    def __init__(self, seconds: float = CALL_SECONDS, *, whole: int = WHOLE_PIXELS) -> None:
         self._left = seconds
+        self.whole = whole
+        self.pixels = MOST_PIXELS
         self._lock = threading.Lock()
         self._running: Killable | None = None
         self.is_cancelled = False
@@ -32,6 +37,11 @@ class Call:
             self.is_cancelled = True
             if self._running:
                 self._running.kill()
+
+    def keep(self, pixels: int) -> None:
+        """Count the pixels of an image."""
+        self.whole = max(0, self.whole - pixels)
+        self.pixels -= pixels
 
     def check(self) -> None:
         """Raises `UploadRefused` if the call has ended, or has used up its time."""

@@ -7,7 +7,7 @@ MEGABYTE = 1_000_000  # bytes
 
 # Worker processes at once. More than the cores gain nothing; with two, one caller can't have all.
 MOST_WORKERS = min(4, max(2, os.cpu_count() or 2))
-CALL_SECONDS = 30.0  # for all uploads of a call; clients give up after 60
+CALL_SECONDS = 45.0  # for all uploads of a call; clients give up after 60
 MOST_CHARACTERS = 2_000_000  # of a document's text: no context holds as many
 MOST_UNZIPPED = 100 * MEGABYTE  # bytes that an office file of 4.5 MB may hide
 MOST_SIDE = 8_000  # pixels: User Guide, Converse's limits
@@ -30,9 +30,10 @@ class Limits:
     output: int
 
 
-# pypdf reads some 100 pages a second; openpyxl needs 50 times the size of a file, as it says.
+# pypdf reads some 300 pages a second, openpyxl half a million characters; it needs, as it says
+# itself, 50 times the size of a file.
 DOCUMENT = Limits(
-    cpu_seconds=10, seconds=20.0, memory=512 * MEGABYTE, output=4 * MOST_CHARACTERS + 4
+    cpu_seconds=10, seconds=30.0, memory=512 * MEGABYTE, output=4 * MOST_CHARACTERS + 4
 )
 # A progressive JPEG of 8,000 pixels a side takes 640 MB, a WebP of 6,900 pixels 760.
-IMAGE = Limits(cpu_seconds=5, seconds=10.0, memory=768 * MEGABYTE, output=3 * WHOLE_PIXELS)
+IMAGE = Limits(cpu_seconds=5, seconds=15.0, memory=768 * MEGABYTE, output=3 * WHOLE_PIXELS)

@@ -3,17 +3,23 @@
 from typing import Literal
 
 Reason = Literal[
-    "broken", "missing", "cpu", "time", "memory", "output", "pixels", "cancelled", "unavailable"
+    "broken",  # damaged, or not of the format it is said to be
+    "unknown",  # of no format that is taken
+    "missing",  # a library that reads it is not installed
+    # It exceeds a limit: `many` is of the pixels of all images of a call.
+    "cpu",
+    "time",
+    "memory",
+    "output",
+    "pixels",
+    "many",
+    "cancelled",  # the call has ended
+    "unavailable",  # no worker can be started
 ]
 
 
 class UploadRefused(Exception):
-    """An upload was not read. `reason` is for programs, the message for clients.
-
-    `broken`: it is damaged, or is not of the format it is said to be. `missing`: a library that
-    reads it is not installed. `cpu`, `time`, `memory`, `output`, `pixels`: it exceeds that limit.
-    `cancelled`: the call has ended. `unavailable`: no worker can be started.
-    """
+    """An upload was not read. `reason` is for programs, the message for clients."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

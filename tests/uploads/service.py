@@ -1,4 +1,4 @@
-"""A service that is sent bombs goes on answering others, and leaves nothing behind."""
+"""A service that reads uploads, looked at from outside: its readers, its memory, its answers."""
 
 import subprocess
 import threading
@@ -9,35 +9,12 @@ from http.client import HTTPConnection
 from tempfile import TemporaryFile
 
 import psutil
-import pytest
 
-from engine.uploads.limits import MOST_WORKERS
-from tests.servers import (
-    COMMAND,
-    ROOT,
-    SEVEN_B,
-    call,
-    command_running,
-    connect,
-    invoke,
-    read_url,
-    wait_until_ready,
-)
-from tests.uploads.bombs import converse_body, docx_of, wide_cell
+from tests.servers import ROOT, SEVEN_B, connect, invoke, read_url
 
 CONVERSE = f"/model/{SEVEN_B.replace(':', '%3A')}/converse"
-ORDINARY = docx_of(b"<w:p/>")
 PLAIN = {"prompt": "Hello", "max_tokens": 1}
-LONGEST_WAIT = 1.0  # seconds that another call may take meanwhile
 PATIENCE = 20.0  # seconds that something may take which is waited for
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with command_running([*COMMAND, "--engine", "scripted"]) as url:
-        wait_until_ready(url, seconds=30)
-        invoke(url, PLAIN)
-        yield url
 
 
 def service_at(url: str) -> psutil.Process:
@@ -90,7 +67,7 @@ def others_answered(url: str) -> Iterator[list[float]]:
     is_over = threading.Event()
 
     def ask() -> None:
-        while not is_over.wait(0.05):
+        while not is_over.wait(0.05 if waits else 0.0):
             began = time.monotonic()
             response, _ = invoke(url, PLAIN)
             waits.append(time.monotonic() - began if response.status == 200 else float("inf"))
@@ -104,56 +81,31 @@ def others_answered(url: str) -> Iterator[list[float]]:
         thread.join()
 
 
-def test_a_cell_of_five_million_columns_is_refused_and_others_are_answered(url: str) -> None:
-    with others_answered(url) as waits:
-        response, body = call(url, "POST", CONVERSE, converse_body("docx", wide_cell()))
+@contextmanager
+def memory_watched(service: psutil.Process) -> Iterator[list[int]]:
+    """How many bytes the service and its readers had together, every 20 ms."""
+    sums: list[int] = []
+    is_over = threading.Event()
 
-    assert response.status == 400
-    assert b"The document notes could not be read: it takes too" in body
-    assert max(waits) < LONGEST_WAIT
+    def look() -> None:
+        while not is_over.wait(0.02 if sums else 0.0):
+            sums.append(sum(map(resident, (service, *service.children(recursive=True)))))
 
-
-def test_a_client_that_leaves_takes_its_reader_with_it(url: str) -> None:
-    service, bomb = service_at(url), converse_body("docx", wide_cell())
-    connections = [send(url, bomb, f"AKIDLEAVING{number}") for number in range(8)]
-    readers = wait_for(service, MOST_WORKERS)
-    for connection in connections:
-        connection.close()
-
-    wait_for(service, 0)
-    assert not any(reader.is_running() for reader in readers)
-    response, _ = call(url, "POST", CONVERSE, converse_body("docx", ORDINARY))
-    assert response.status == 200
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield sums
+    finally:
+        is_over.set()
+        thread.join()
 
 
-def test_one_caller_does_not_keep_others_from_being_read(url: str) -> None:
-    service, bomb = service_at(url), converse_body("docx", wide_cell())
-    connections = [send(url, bomb, "AKIDGREEDY") for _ in range(8)]
-    wait_for(service, MOST_WORKERS - 1)
-    document = converse_body("docx", ORDINARY)
-    response, _ = call(url, "POST", CONVERSE, document, **signed("AKIDMODEST"))
-    still = wait_for(service, MOST_WORKERS - 1)
-    for connection in connections:
-        connection.close()
-
-    assert response.status == 200
-    assert len(still) == MOST_WORKERS - 1
-    wait_for(service, 0)
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_readers_end_with_a_service_that_is_killed(workers: str) -> None:
-    with killable([*COMMAND, "--engine", "scripted", "--workers", workers]) as (url, service):
-        wait_until_ready(url, seconds=30)
-        connection = send(url, converse_body("docx", wide_cell()), "AKIDKILLED")
-        readers = wait_for(service, 1)
-        for process in (*service.children(recursive=True), service):
-            if process not in readers:
-                process.kill()
-        _, alive = psutil.wait_procs(readers, timeout=PATIENCE)
-        connection.close()
-
-    assert not alive
+def resident(process: psutil.Process) -> int:
+    try:
+        size: int = process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
+    return size
 
 
 @contextmanager
