@@ -52,6 +52,11 @@ def allow(cpu_seconds: int, memory: int) -> None:
         _set_soft(resource.RLIMIT_AS, _pages(0) + memory)
 
 
+def lift() -> None:
+    """Take back the limit of memory until the next upload."""
+    _set_soft(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+
+
 def resident() -> int:
     """Return how many bytes of memory this process has; 0 where that can't be told."""
     try:
@@ -67,5 +72,6 @@ def _pages(column: int) -> int:
 
 def _set_soft(kind: int, wanted: int) -> None:
     _, hard = resource.getrlimit(kind)
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(kind, (soft, hard))
+    if hard != resource.RLIM_INFINITY:
+        wanted = hard if wanted == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(kind, (wanted, hard))

@@ -13,6 +13,7 @@ from engine.uploads.refusals import UploadRefused
 READERS: Mapping[str, Callable[..., Message]] = {**texts.READERS, **pixels.READERS}
 # Imported before memory is measured, so that libraries do not count.
 LIBRARIES = {"html": "html.parser", "pdf": "pypdf", "docx": "docx", "xlsx": "openpyxl"}
+RESERVE = 4_000_000  # bytes that are left when memory is exhausted
 MOST_INPUT = sys.maxsize  # the service has limits of its own
 
 
@@ -37,11 +38,8 @@ def _receive(source: BinaryIO) -> Message | None:
 
 
 def _answer(asked: Message) -> Message:
-    head = asked.head
     try:
-        importlib.import_module(LIBRARIES.get(head["kind"], "PIL.Image"))
-        confinement.allow(head["cpu_seconds"], head["memory"])
-        read = READERS[head["kind"]](asked.payload, **head["options"])
+        read = _read(asked)
     except UploadRefused as refusal:
         return _refuse(refusal.reason, str(refusal))
     except ImportError as error:
@@ -51,6 +49,18 @@ def _answer(asked: Message) -> Message:
     except Exception as error:  # noqa: BLE001 - readers raise whatever a broken file makes them stumble over
         return _refuse("broken", f"{type(error).__name__}: {error}"[:1_000])
     return read._replace(head={**read.head, "resident": confinement.resident()})
+
+
+def _read(asked: Message) -> Message:
+    head = asked.head
+    importlib.import_module(LIBRARIES.get(head["kind"], "PIL.Image"))
+    reserve = [bytearray(RESERVE)]
+    confinement.allow(head["cpu_seconds"], head["memory"])
+    try:
+        return READERS[head["kind"]](asked.payload, **head["options"])
+    finally:
+        reserve.clear()  # to lift the limit takes some memory, too
+        confinement.lift()
 
 
 def _refuse(reason: str, message: str) -> Message:
