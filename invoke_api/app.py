@@ -22,6 +22,7 @@ from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
+from invoke_api.operations.aside import Aside
 from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.counted import METRICS, CountedCalls, is_counted
@@ -216,6 +217,7 @@ def create_app(
         replay=recordings or Replay(Library(())),
         logging=configurations,
         metrics=observed,
+        aside=Aside(),
         extensions=extensions,
         alone=alone,
     )
@@ -228,6 +230,7 @@ def create_app(
             yield State(services=services)
         finally:
             observed.close()
+            services.aside.close()
             await engines.close()
             if invocation_log:
                 await invocation_log.close()

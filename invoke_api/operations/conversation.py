@@ -1,6 +1,5 @@
 """What is asked by Converse, ready to be put to a model: the prompt, and who writes the answer."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.guardrails.guarding import Guarding
+from invoke_api.operations.aside import UPLOADS
 from invoke_api.registry import Model
 
 # Guess: the service model has both in the answer, and no recording shows when.
@@ -48,7 +48,7 @@ class Conversation:
         """Characters to tokenise, about."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return sys.maxsize  # an image, however short, may be large
+            return UPLOADS  # an image, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property

@@ -1,6 +1,5 @@
 """One invocation: checked, and answered by an engine or a rule."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -16,6 +15,7 @@ from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects.invocation import Question
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
+from invoke_api.operations.aside import LONG_BODY, aside
 from invoke_api.operations.call import Admitted
 from invoke_api.operations.client import read_body
 from invoke_api.operations.engine_errors import to_invoke_error
@@ -27,11 +27,7 @@ from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, 
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
-T = TypeVar("T")
 W = TypeVar("W")
-
-# Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
-LONG_BODY = 8_192
 
 
 class Prepared(NamedTuple, Generic[W]):
@@ -83,7 +79,7 @@ async def open_invocation(
     began = monotonic()
     raw = await read_body(request)
     entry = open_entry(request, raw, operation, request.path_params["model_id"])
-    prepared = await aside(weigh(raw), lambda: prepare(raw))
+    prepared = await aside(request, weigh(raw), lambda: prepare(raw))
     rules = services_of(request).rules
     if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
         return await to_invocation(request, prepared, None, entry, began)
@@ -117,7 +113,7 @@ async def to_invocation(
         # The first prompt of a model may have to wait for its tokenizer to be loaded.
         # Converse over a model of prompts has a template, too.
         warm = (call.model.id, entry.operation.startswith("Converse"))
-        size = prepared.size if warm in engines.warm else LONG_BODY + 1
+        size = max(prepared.size, 0 if warm in engines.warm else LONG_BODY + 1)
         opened = await open_source(request, prepared, verdict, size)
         source, writer = opened
         engines.warm.add(warm)
@@ -151,11 +147,6 @@ def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> E
     return entry
 
 
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """The result of work on a body of so many bytes, in a thread if it may take long."""
-    return await asyncio.to_thread(work) if size > LONG_BODY else work()
-
-
 def to_asked(prepared: Prepared[W], operation: str) -> Asked:
     question, call = prepared.question(), prepared.call
     return Asked(
@@ -177,7 +168,7 @@ async def open_source(
     `size` is how long the prompt takes to read, in bytes. Raises `InvokeError`s.
     """
     try:
-        tokenizer, generation = await aside(size, lambda: read_prompt(request, prepared))
+        tokenizer, generation = await aside(request, size, lambda: read_prompt(request, prepared))
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
     except EngineError as error:

@@ -1,6 +1,5 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
-import sys
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
+from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
@@ -45,7 +45,7 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
             body, tokenizer, call.model.context_length, made
         ),
         writer=to_writer,
-        size=sys.maxsize if b"image_url" in raw else len(raw),  # a short one may be large
+        size=UPLOADS if b"image_url" in raw else len(raw),
         guarding=guarding,
     )
 

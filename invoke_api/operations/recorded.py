@@ -12,7 +12,7 @@ from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.journal import Entry, Failure
 from invoke_api.operations.answering import first_of, to_frames, whole
-from invoke_api.operations.invocation import aside
+from invoke_api.operations.aside import LONG_BODY
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
 from invoke_api.operations.replies import EventStream
@@ -49,7 +49,10 @@ async def recorded(recording: Recording, entry: Entry, began: float | None) -> D
     Raises `Broken` where the service broke off.
     """
     size = sum(len(part.raw) for part in recording.parts)
-    deltas = await aside(size, lambda: to_deltas(recording))
+    # The operator's own recordings are no caller's work, so no caller's share of the threads.
+    deltas = (
+        await asyncio.to_thread(to_deltas, recording) if size > LONG_BODY else to_deltas(recording)
+    )
     if not recording.is_stream:  # its tokens did not come one by one, and can still be counted
         usage = deltas[-1].usage
         deltas = [Delta("")] * (usage.output_tokens - 1 if usage else 0) + deltas
