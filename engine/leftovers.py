@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where Linux shows them
 # What Python calls shared memory and semaphores that it is to find a name for.
-MAPPED = re.compile(rf"{SHARED}/(psm_[0-9a-f]{{8}}|sem\.mp-\w{{8}})$", re.MULTILINE)
+NAME = re.compile(r"psm_[0-9a-f]{8}|sem\.mp-\w{8}")
+# In /proc/PID/maps (proc(5)), by inode: glibc makes a semaphore under another name.
+MAPPED = re.compile(rf" (\d+) +{SHARED}/")
 PREFIX = "invoke-vllm-"
 LONGEST_PATH = 107 - 37  # characters: of a Unix socket's path (unix(7)), less "/" and a UUID
 LOOK = 0.25  # seconds between two looks while an engine starts and may end at any moment
@@ -40,10 +42,16 @@ class Leftovers:
         """Read what descendants have mapped; takes some milliseconds."""
         import psutil  # vLLM needs it too
 
-        for process in psutil.Process().children(recursive=True):
-            for name in _mapped(process.pid):
+        mapped = {each: _mapped(each.pid) for each in psutil.Process().children(recursive=True)}
+        for inode, name in _shared_objects():
+            users = {process for process, inodes in mapped.items() if inode in inodes}
+            if users:
                 with self._lock:
-                    self._users.setdefault(name, set()).add(process)
+                    self._users.setdefault(name, set()).update(users)
+
+    def known(self) -> set[str]:
+        with self._lock:
+            return set(self._users)
 
     def sweep(self) -> None:
         """Remove what nobody has mapped any more."""
@@ -100,11 +108,19 @@ def _own_folder() -> Path | None:
     return folder_for_sockets() if folder_for_sockets.cache_info().currsize else None
 
 
-def _mapped(pid: int) -> set[str]:
+def _mapped(pid: int) -> set[int]:
+    """The inodes of the shared objects that this process has mapped."""
     try:
-        return set(MAPPED.findall(Path(f"/proc/{pid}/maps").read_text()))
+        return set(map(int, MAPPED.findall(Path(f"/proc/{pid}/maps").read_text())))
     except OSError:  # it has ended, or this is no Linux
         return set()
+
+
+def _shared_objects() -> Iterator[tuple[int, str]]:
+    """Inode and name of all that Python may have made, on this machine."""
+    if SHARED.is_dir():
+        with os.scandir(SHARED) as entries:
+            yield from ((each.inode(), each.name) for each in entries if NAME.fullmatch(each.name))
 
 
 def _lives(process: "psutil.Process") -> bool:
