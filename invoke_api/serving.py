@@ -24,7 +24,7 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
-from invoke_api.engines import build_engines
+from invoke_api.engines import Engines, build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
@@ -64,6 +64,7 @@ class Service:
     tls: Tls | None
     following: Coroutine[None, None, None] | None
     grace: Grace
+    engines: Engines | None = None  # a recorder has none
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
@@ -96,8 +97,14 @@ def assemble(
     registry: Registry,
     cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
     metrics_folder: Path | None = None,
+    *,
+    others_ready: Callable[[], bool] = lambda: True,
+    settle: float = 0.0,
 ) -> Service:
-    """The service, of which nothing is started yet. Raises `click.ClickException`."""
+    """The service, of which nothing is started yet. Raises `click.ClickException`.
+
+    All that follows `registry` is for one of several workers: see `create_app`.
+    """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
     with as_sentences():
@@ -120,10 +127,12 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
+        others_ready=others_ready,
+        settle=settle,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
-    return Service(app, calls, tls, following, grace)
+    return Service(app, calls, tls, following, grace, engines)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:

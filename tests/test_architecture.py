@@ -28,6 +28,8 @@ LAYERS = [
     {"app", "recording"},
     {"server"},
     {"serving"},
+    {"worker"},
+    {"slots"},
     {"workers"},
     {"cli"},
     {"__main__"},
