@@ -53,6 +53,11 @@ def claimed_folder() -> Path | None:
     return folder if folder.name.startswith(PREFIX) else None
 
 
+def uses_other_hub() -> bool:
+    """Whether vLLM asks ModelScope for weights in place of Hugging Face's hub."""
+    return os.environ.get("VLLM_USE_MODELSCOPE", "").strip().lower() in ("1", "true")
+
+
 def engine_arguments(
     weights: str, context_length: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
-from invoke_api.plans import EngineChoice, plan_cores
+from invoke_api.plans import EngineChoice, missing_weights, plan_cores
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry, load_registry
 from invoke_api.rules.book import RuleBook
@@ -139,6 +139,24 @@ def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCore
     """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
     with as_sentences():
         return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+
+
+def look_for_weights(settings: Settings, registry: Registry) -> None:
+    """Raises `click.ClickException` if no model can be served for want of weights.
+
+    Others are served; a model without weights is `failed`, or fails when it is called.
+    """
+    if settings.demo:
+        return
+    models = registry.models.values()
+    vllms = [model for model in models if (settings.engine or model.engine) == "vllm"]
+    found = [missing for model in vllms if (missing := missing_weights(model))]
+    fatal = [missing.sentence for missing in found if missing.is_fatal]
+    if len(fatal) == len(models):
+        raise click.ClickException("\n".join(fatal))
+    if settings.max_loaded_models:  # else each load says so at once
+        for sentence in fatal:
+            log.error(sentence)
 
 
 def choice_of(

@@ -110,7 +110,6 @@ class Played:
 
     def run(self, play: Callable[[], None]) -> int:
         """The exit status. A SIGTERM ends what goes on when the play is over."""
-
         before = signal.getsignal(signal.SIGTERM)
 
         def play_and_end() -> None:
