@@ -20,7 +20,7 @@ FORMATS = {
     "dummy": (),
 }
 # Any of these lets vLLM and mistral-common read text.
-TOKENIZERS = ("tekken.json", "tokenizer.json", "tokenizer.model*", "tokenizer_config.json")
+TOKENIZERS = ("tekken*.json", "tokenizer*.json", "*.model", "*.model.*", "vocab*")
 
 
 class Missing(NamedTuple):

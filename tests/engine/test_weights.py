@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from engine import weights
+from engine.demo import options as demo
+from engine.demo.checkpoints import DEMOS, make_demo
 from engine.weights import Missing, find_missing
 
 HUB_ID = "mistralai/Mistral-7B-Instruct-v0.2"
@@ -41,7 +43,7 @@ def sentence(
         (("config.json", "tekken.json"), {"load_format": "dummy"}),
         (("config.json", "tekken.json"), {"load_format": "tensorizer"}),  # nothing is known of it
         (ALL, {"skip_tokenizer_init": False}),
-        (("config.json", "model.safetensors", "tekken.json"), {"tokenizer": "/elsewhere"}),
+        (ALL, {"tokenizer": "/elsewhere"}),
     ],
 )
 def test_a_folder_that_has_all_is_none(
@@ -100,6 +102,24 @@ def test_a_strange_index_is_no_bug_of_ours(tmp_path: Path, index: str) -> None:
 @pytest.mark.parametrize("name", ["a b", "", "a/b?", "mistralai/"])
 def test_what_can_be_neither_is_named(name: str) -> None:
     assert sentence(name) == f"{name!r} is neither a folder nor an id of Hugging Face's hub"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tokenizer.model", "tokenizer.model.v3", "mistral_tokenizer.model.v7m1", "tokenizer.json"],
+)
+def test_a_tokenizer_may_have_many_names(tmp_path: Path, name: str) -> None:
+    folder = make_folder(tmp_path, ("config.json", "model.safetensors", name))
+
+    assert sentence(folder, options={"skip_tokenizer_init": False}) is None
+
+
+def test_the_demo_checkpoints_have_all(checkpoints: Path) -> None:
+    pytest.importorskip("torch")
+    for name, checkpoint in DEMOS.items():
+        folder = make_demo(name, checkpoints)
+
+        assert sentence(folder, checkpoint.tokenizer, demo.OPTIONS) is None
 
 
 def test_of_other_places_nothing_is_said() -> None:
