@@ -34,6 +34,8 @@ ERRORS: dict[int, type[EngineError]] = {
     503: EngineBusy,
     504: EngineTimeout,
 }
+# Bytes of one event. The first of vLLM's has all ids of the prompt: a million tokens of 8 bytes.
+MAX_LINE = 16 * 1024**2
 LONGEST = 500  # characters of somebody else's words in an error of ours
 
 
@@ -97,11 +99,22 @@ class Lines:
     """The data of server-sent events as bytes come in: each is one line here, and JSON."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def push(self, data: bytes) -> list[bytes]:
-        """The data of the lines that are whole by now, but the one that says that all is."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        """The data of the lines that are whole by now, but the one that says that all is.
+
+        Raises `EngineDead` for a line that is longer than `MAX_LINE`.
+        """
+        whole, newline, rest = data.rpartition(b"\n")
+        if newline:
+            lines = bytes(self._rest + whole).split(b"\n")
+            self._rest = bytearray(rest)
+        else:
+            lines = []
+            self._rest += data
+        if len(self._rest) > MAX_LINE or any(len(line) > MAX_LINE for line in lines):
+            raise EngineDead(f"a line of its stream is longer than {MAX_LINE} bytes")
         found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
         return [line for line in found if line != DONE]
 

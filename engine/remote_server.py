@@ -21,6 +21,8 @@ LOOK_SECONDS = 10.0  # for one look: a server under load may be slow to say that
 KEEP_ALIVE = 4.0
 # Seconds for what follows the last token, [DONE]: it comes at once, and frees the connection.
 REST = 0.1
+MAX_ERROR = 64 * 1024  # bytes of a refusal, of which some words are quoted
+MAX_MODELS = 4 * 1024**2  # bytes of /v1/models: some ten thousand entries of vLLM's
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -74,21 +76,26 @@ class Connections:
         Raises `NoAnswer` while it can't be used, and `Unfit` if waiting won't help.
         """
         try:
-            health = await self._client.get("health", timeout=LOOK_SECONDS)
-            models = await self._client.get("v1/models", timeout=LOOK_SECONDS)
-        except httpx.HTTPError as error:
+            health, _ = await self._get("health")
+            models, listed = await self._get("v1/models")
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _no_answer(error) from error
-        if health.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
-            dead = EngineDead(f"its /health answers {health.status_code}")
+        if health >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
+            dead = EngineDead(f"its /health answers {health}")
             raise NoAnswer(dead, is_lost=True)
-        if models.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if models in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise Unfit(
                 "it wants another API key" if self._server.api_key else "it wants an API key"
             )
-        if models.status_code != HTTPStatus.OK:
-            dead = EngineDead(f"its /v1/models answers {models.status_code}")
+        if models != HTTPStatus.OK:
+            dead = EngineDead(f"its /v1/models answers {models}")
             raise NoAnswer(dead, is_lost=True)
-        return find_window(models.content, self._server.model)
+        return find_window(listed, self._server.model)
+
+    async def _get(self, path: str) -> tuple[int, bytes]:
+        """The status, and as much of the body as any server needs."""
+        async with asyncio.timeout(LOOK_SECONDS), self._client.stream("GET", path) as response:
+            return response.status_code, await _read_some(response, MAX_MODELS)
 
     async def complete(
         self, body: bytes, request: GenerationRequest
@@ -119,14 +126,26 @@ class Connections:
         try:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
-                    raise to_error(response.status_code, await response.aread(), request)
+                    async with asyncio.timeout(self._patience):
+                        said = await _read_some(response, MAX_ERROR)
+                    raise to_error(response.status_code, said, request)
                 async with aclosing(_read(response, request, self._patience)) as answer:
                     async for steps in answer:
                         yield steps
-        except httpx.ReadTimeout as error:
+        except (httpx.ReadTimeout, TimeoutError) as error:
             raise EngineTimeout("no token came in time") from error
         except httpx.TransportError as error:
             raise _no_answer(error) from error
+
+
+async def _read_some(response: httpx.Response, most: int) -> bytes:
+    """No more of the body than so many bytes, as they come: nothing is unpacked."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) >= most:
+            break
+    return bytes(body[:most])
 
 
 async def _read(
@@ -156,7 +175,7 @@ async def _read(
                         pass
 
 
-def _no_answer(error: httpx.HTTPError) -> NoAnswer:
+def _no_answer(error: Exception) -> NoAnswer:
     is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     return NoAnswer(EngineDead(_explain(error)), is_lost=is_lost)
 

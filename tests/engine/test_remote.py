@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from engine import remote, remote_server
+from engine import completions, remote, remote_server
 from engine.completions import Lines
 from engine.errors import (
     ChatRefused,
@@ -29,7 +30,18 @@ from engine.images import open_image
 from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Usage
 from engine.remote import RemoteEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
-from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
+from tests.completions_server import (
+    STREAM,
+    Play,
+    Server,
+    answer,
+    chunk,
+    event,
+    say,
+    send,
+    stuck,
+    torn,
+)
 from tests.images import png, to_url
 from tests.waiting import until_in_loop
 
@@ -565,3 +577,68 @@ def test_lines_come_whole_however_they_are_cut() -> None:
 
     assert found == [b'{"a": 1}', b'{"b": 2}']
     assert Lines().push(raw) == found
+
+
+def endless(head: bytes, piece: bytes) -> Play:
+    """An answer that goes on for as long as the client reads."""
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while True:
+            writer.write(chunk(piece))
+            await writer.drain()
+
+    return play
+
+
+REFUSED = b"HTTP/1.1 400 Such\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("play", "error", "words"),
+    [
+        (endless(STREAM, b"data: " + b"x" * 60_000), EngineDead, "a line of its stream is longer"),
+        (endless(REFUSED, b"no " * 20_000), RequestRefused, "no no no"),
+    ],
+)
+async def test_no_more_of_an_answer_is_kept_than_any_server_needs(
+    play: Play, error: type[EngineError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "MAX_LINE", 1_000_000)
+    server = Server([play])
+    async with running(server) as engine:
+        with pytest.raises(error, match=words):
+            await run(engine)
+        await until_in_loop(lambda: server.left == 1)
+
+
+async def test_a_list_of_models_without_end_is_none() -> None:
+    server = Server([say(*TEXTS)], models=[{"id": "x" * 5 * 1024**2}])
+    async with server.running():
+        engine = engine_of(server)
+        await engine.start()
+        state = engine.state()
+        await engine.close()
+
+    assert state.status == "failed"
+    assert "is no list of models" in (state.reason or "")
+
+
+def test_a_line_in_many_pieces_costs_no_more_than_its_length() -> None:
+    lines = Lines()
+    began = time.perf_counter()
+    for _ in range(200_000):
+        assert lines.push(b"x" * 40) == []
+    took = time.perf_counter() - began
+
+    assert took < 5, "each piece was copied with all before it, 800 GB in all"
+
+
+def test_a_line_that_is_too_long_is_refused_whole_or_in_pieces() -> None:
+    most = completions.MAX_LINE
+    with pytest.raises(EngineDead, match="longer than 16777216 bytes"):
+        Lines().push(b"x" * (most + 1))
+    with pytest.raises(EngineDead, match="longer than 16777216 bytes"):
+        Lines().push(b"x" * (most + 1) + b"\n")
+
+    assert Lines().push(b"data:" + b"x" * (most - 5) + b"\n") == [b"x" * (most - 5)]
