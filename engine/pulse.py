@@ -16,8 +16,8 @@ BUSY = 0.1
 class Sighting:
     """An engine's processes at one moment.
 
-    `cpu_seconds` is their CPU time so far, None if they can't be seen. `stopped` names a process
-    that a signal or a debugger has stopped.
+    `cpu_seconds` is their CPU time so far, None if some run on other machines, where they can't be
+    seen computing. `stopped` names a process that a signal or a debugger has stopped.
     """
 
     cpu_seconds: float | None = None
@@ -41,6 +41,8 @@ class Pulse:
     def judge(self, elapsed: float, sighting: Sighting, *, is_silent: bool) -> str | None:
         """Return why the core hangs, or None. `is_silent`: it owes an answer to a question."""
         self._stopped = self._stopped + elapsed if sighting.stopped else 0.0
+        # Machines that are cut off for a while answer late, and can't be replaced from here.
+        is_silent = is_silent and sighting.cpu_seconds is not None
         self._silent = self._silent + elapsed if is_silent else 0.0
         is_idle = is_silent and self._used_no_cpu(elapsed, sighting.cpu_seconds)
         self._idle = self._idle + elapsed if is_idle else 0.0

@@ -111,7 +111,8 @@ class VllmCores:
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
         self._is_started = True
-        self._family, self._pulse = cores_of(self._manager), Pulse(self._limits)
+        self._family = cores_of(self._manager, config.parallel_config)
+        self._pulse = Pulse(self._limits)
         log.info(
             "%s: %.1f s to find the weights, %.1f s to import vLLM, %.1f s to start its cores",
             Path(weights).name,

@@ -275,7 +275,8 @@ class VllmEngine:
                     stat_loggers=stat_loggers(arguments),
                 )
             resources: Any = self._llm.engine_core.resources
-            self._family = cores_of(resources.engine_manager)
+            parallel = self._llm.vllm_config.parallel_config
+            self._family = cores_of(resources.engine_manager, parallel)
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         freeze_once()
         log.info(

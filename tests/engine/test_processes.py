@@ -5,11 +5,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
-from engine.processes import Family
+from engine.processes import Family, cores_of
+from engine.pulse import Sighting
 from tests.waiting import until
 
 # A parent with one child, both asleep, as a core and its worker.
@@ -60,8 +63,18 @@ def test_all_are_killed_also_those_that_hear_no_other_signal(core: psutil.Proces
     family.kill()  # which is no mistake
 
 
-def test_cores_on_other_machines_are_not_seen() -> None:
-    sighting = Family().look()
+HERE = SimpleNamespace(data_parallel_size=2, data_parallel_size_local=2, use_ray=False, nnodes=1)
 
-    assert sighting.cpu_seconds is None
-    assert sighting.stopped is None
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"data_parallel_size_local": 1}, {"use_ray": True}, {"nnodes": 2}]
+)
+def test_what_runs_on_other_machines_can_not_be_seen_computing(
+    core: psutil.Process, elsewhere: dict[str, Any]
+) -> None:
+    manager = SimpleNamespace(processes=[SimpleNamespace(pid=core.pid)])
+    there = SimpleNamespace(**{**vars(HERE), **elsewhere})
+
+    assert cores_of(manager, HERE).look().cpu_seconds is not None
+    assert cores_of(manager, there).look().cpu_seconds is None
+    assert cores_of(None, there).look() == Sighting()

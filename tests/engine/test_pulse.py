@@ -28,9 +28,12 @@ def test_one_that_neither_answers_nor_computes_hangs_after_the_stall() -> None:
     assert convicted_after(IDLE, is_silent=True) == 11  # the first look only begins the count
 
 
-@pytest.mark.parametrize("sightings", [BUSY, UNSEEN])
-def test_one_that_may_compute_gets_as_long_as_a_token_may_take(sightings: list[Sighting]) -> None:
-    assert convicted_after(sightings, is_silent=True) == 60
+def test_one_that_computes_gets_as_long_as_a_token_may_take() -> None:
+    assert convicted_after(BUSY, is_silent=True) == 60
+
+
+def test_of_one_on_another_machine_nobody_can_tell() -> None:
+    assert convicted_after(UNSEEN, is_silent=True) is None
 
 
 @pytest.mark.parametrize("is_silent", [False, True])
