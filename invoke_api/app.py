@@ -1,7 +1,7 @@
 """The Starlette application: routes, the short way to most of them, the lifetime of the engines."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -195,13 +195,17 @@ def create_app(
     guardrails: Shelf | None = None,
     alone: bool = True,
     metrics_folder: Path | None = None,
+    others_ready: Callable[[], bool] = lambda: True,
+    settle: float = 0.0,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
-    of them would keep for itself is refused, and metrics are those of all with `metrics_folder`.
+    of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
+    it is not ready before `others_ready`. No connection is taken before the engines take calls, or
+    for `settle` seconds.
     """
     observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
@@ -220,12 +224,14 @@ def create_app(
         aside=Aside(),
         extensions=extensions,
         alone=alone,
+        others_ready=others_ready,
     )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         observed.start()
+        await engines.settle(settle, lambda: calls.are_last)
         try:
             yield State(services=services)
         finally:

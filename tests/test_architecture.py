@@ -29,6 +29,8 @@ LAYERS = [
     {"app", "recording"},
     {"server"},
     {"serving"},
+    {"worker"},
+    {"slots"},
     {"workers"},
     {"cli"},
     {"__main__"},
@@ -80,11 +82,13 @@ OWNERS = {
         "engine/vllm_errors",
         "engine/vllm_metrics",
         "engine/vllm_requests",
+        "engine/vllm_watch",
         "engine/cpu_waiting",
     },
+    "huggingface_hub": {"engine/tekken", "engine/weights"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
-    "psutil": {"engine/orphans", "engine/vllm_engine"},
+    "psutil": {"engine/leftovers", "engine/orphans", "engine/processes"},
     "sentencepiece": {"engine/tokenizer", "engine/words"},
     "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
     "PIL": {"engine/chat", "engine/images", "engine/protocol", "engine/uploads"},
@@ -162,7 +166,7 @@ def test_wire_knows_the_standard_library_and_orjson() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
-    heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common"}
+    heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common", "huggingface_hub"}
     if path.name in ("images.py", "tekken.py"):  # which are imported inside functions themselves
         heavy.remove("mistral_common")
 

@@ -1,5 +1,6 @@
 """What the service is made of, for those who answer its requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -34,6 +35,7 @@ class Services:
     aside: Aside
     extensions: bool
     alone: bool  # or one of several processes on the same port
+    others_ready: Callable[[], bool]  # whether these are
 
 
 def services_of(request: Request) -> Services:
