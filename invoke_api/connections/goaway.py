@@ -16,6 +16,7 @@ and its connection is closed. One stream too many is refused alone.
 
 import asyncio
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import hypercorn.protocol
@@ -54,6 +55,10 @@ class PatientProtocol(SendingProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
         self._loop = asyncio.get_running_loop()
+        # With Hypercorn's bound of ten parts, an application that answers before it has read them
+        # all would stop the connection for good: its reader would wait for room in that queue.
+        self.config = copy(self.config)
+        self.config.max_app_queue_size = 0
         self._reader = FrameReader()
         self._leaving = False
         self._gone = asyncio.Event()
@@ -122,12 +127,12 @@ class PatientProtocol(SendingProtocol):
 
     def _is_late(self, frame: Frame) -> bool:
         """Whether it is a head for a stream that is over, which h2 answers with a reset."""
-        connection = self.connection
-        return (
-            frame.kind == Kind.HEADERS
-            and frame.stream_id <= connection.highest_inbound_stream_id
-            and frame.stream_id not in connection.streams
-        )
+        if frame.kind != Kind.HEADERS:
+            return False
+        if frame.stream_id > self.connection.highest_inbound_stream_id:
+            return False
+        stream = self.connection.streams.get(frame.stream_id)
+        return stream is None or stream.closed
 
     async def _end(self, code: ErrorCodes, reason: str) -> None:
         """Cancel all calls, and say why."""
