@@ -32,6 +32,7 @@ from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.h2 import StreamBuffer
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import filter_pseudo_headers
+from hyperframe.exceptions import HyperframeError
 
 from invoke_api.connections.complaints import COMPLAINTS, Complaints
 from invoke_api.connections.http2_budgets import MISTAKES, TooMuch
@@ -66,7 +67,11 @@ class PatientProtocol(SendingProtocol):
     async def initiate(
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
-        await super().initiate(headers, settings)
+        try:
+            await super().initiate(headers, settings)
+        except (ProtocolError, HyperframeError, ValueError):  # as h2 reads HTTP2-Settings
+            await self._end(ErrorCodes.PROTOCOL_ERROR, "invalid HTTP2-Settings")
+            return
         # One more than was announced just now: h2 would end the connection for it.
         limits = self.connection.local_settings
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1

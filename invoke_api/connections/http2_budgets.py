@@ -1,7 +1,7 @@
-"""How much of what costs its client little one HTTP/2 connection may send. Pure; the caller passes the time.
+"""Limit the frames with which one HTTP/2 connection could flood the server. Pure: no clock inside.
 
-Each kind of frame that can flood a server has a token bucket, which refills with time and with
-work that the client asked for. Whoever empties one is told to calm down: RFC 9113, 10.5.
+Each such kind of frame has a token bucket, which refills with time and with work that the client
+asked for. A client that empties one is told to calm down: RFC 9113, 10.5.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,8 @@ from typing import NamedTuple
 from h2.errors import ErrorCodes
 
 from invoke_api.connections.http2_frames import (
-    ACK,
     END_HEADERS,
     END_STREAM,
-    HEAD,
     ConnectionFault,
     Frame,
     Kind,
@@ -27,7 +25,7 @@ TINY = 16  # bytes; a DATA frame that carries no more costs more than it brings
 
 
 class Budget(NamedTuple):
-    """Frames at once, frames a second after that, and frames for each answer and DATA frame sent."""
+    """Frames at once, then frames a second, and frames for each answer and DATA frame sent."""
 
     name: str
     burst: int
@@ -120,9 +118,10 @@ class Budgets:
             + (self.data - bucket.data) * budget.per_data
         )
         bucket.time, bucket.answers, bucket.data = now, self.answers, self.data
-        bucket.left = min(budget.burst, bucket.left + gain) - 1
-        if bucket.left < 0:
+        bucket.left = min(budget.burst, bucket.left + gain)
+        if bucket.left < 1:
             raise TooMuch(budget.name)
+        bucket.left -= 1
 
     def _check_block(self, frame: Frame, now: float) -> None:
         ends = frame.flags & END_HEADERS

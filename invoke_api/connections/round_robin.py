@@ -7,7 +7,7 @@ insertion slow. RFC 9113, 5.3.1, has done away with those priorities, and the AW
 from collections import OrderedDict
 from typing import Self
 
-from priority import DeadlockError, DuplicateStreamError, MissingStreamError
+from priority.priority import DeadlockError, DuplicateStreamError, MissingStreamError
 
 
 class RoundRobin:

@@ -12,6 +12,7 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
+from hypercorn.typing import ConnectionState, LifespanState
 
 from invoke_api.connections.goaway import PatientProtocol
 from tests.http2 import Frame, frames_of
@@ -48,7 +49,7 @@ class Wire:
         self._news.set()
 
 
-async def echo(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer a request with the length of its body; `/early` before it has come."""
     size, more = 0, scope["path"] != "/early"
     if scope["path"] == "/stream":
@@ -65,7 +66,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - A
 
 
 @asynccontextmanager
-async def connected(app: Any = echo, streams: int = 1_000) -> AsyncIterator[Wire]:  # noqa: ANN401 - ASGI's
+async def connected(app: Any = echo, streams: int = 1_000) -> AsyncIterator[Wire]:
     """A connection, whose client leaves at the end, and which must end then."""
     config, wire = Config(), Wire()
     config.h2_max_concurrent_streams = streams
@@ -78,7 +79,7 @@ async def connected(app: Any = echo, streams: int = 1_000) -> AsyncIterator[Wire
             config,
             WorkerContext(None),
             group,
-            {},  # type: ignore[arg-type]  # the state of a lifespan
+            ConnectionState(LifespanState({})),
             False,  # noqa: FBT003 - Hypercorn's own signature
             ("127.0.0.1", 1),
             ("127.0.0.1", 2),

@@ -65,12 +65,9 @@ FLOODS = {
     "settings": [frame(SETTINGS, payload=SETTING)] * 1_000,
     "answers to settings": [frame(SETTINGS, ACK)] * 1_000,
     "many settings at once": [frame(SETTINGS, payload=SETTING * 1_000)],
-    "empty data": [waiting(1)]
-    + [frame(DATA, stream=1)] * 10_000,
-    "padding alone": [waiting(1)]
-    + [frame(DATA, 8, 1, b"\x03" + bytes(3))] * 10_000,
-    "data byte by byte": [waiting(1)]
-    + [frame(DATA, stream=1, payload=b" ")] * 10_000,
+    "empty data": [waiting(1)] + [frame(DATA, stream=1)] * 10_000,
+    "padding alone": [waiting(1)] + [frame(DATA, 8, 1, b"\x03" + bytes(3))] * 10_000,
+    "data byte by byte": [waiting(1)] + [frame(DATA, stream=1, payload=b" ")] * 10_000,
     "priorities": [frame(PRIORITY, stream=1, payload=bytes(4) + b"\xff")] * 10_000,
     "priorities of many streams": [
         frame(PRIORITY, stream=stream, payload=bytes(4) + b"\xff") for stream in ODD[:10_000]
@@ -80,15 +77,13 @@ FLOODS = {
     "room for a stream": [waiting(1)]
     + [frame(WINDOW_UPDATE, stream=1, payload=bytes(3) + b"\x01")] * 10_000,
     "frames of no known type": [frame(99, payload=b"?")] * 1_000,
-    "goodbyes": [waiting(1)]
-    + [frame(GOAWAY, payload=bytes(8))] * 1_000,
+    "goodbyes": [waiting(1)] + [frame(GOAWAY, payload=bytes(8))] * 1_000,
     "a head without end": [frame(HEADERS, END_STREAM, 1, b"\x82")]
     + [frame(CONTINUATION, stream=1)] * 10_000,
     "a head as long as none": [frame(HEADERS, END_STREAM, 1, bytes(16_384))]
     + [frame(CONTINUATION, stream=1, payload=bytes(16_384))] * 5,
     "heads in pieces": [
-        frame(HEADERS, 0, stream, waiting(stream)[9:])
-        + frame(CONTINUATION, END_HEADERS, stream)
+        frame(HEADERS, 0, stream, waiting(stream)[9:]) + frame(CONTINUATION, END_HEADERS, stream)
         for stream in ODD[:1_000]
     ],
     "heads for streams that are over": [head(1), reset(1), *[head(1)] * 10_000],
@@ -154,28 +149,6 @@ def test_what_patient_clients_send_is_within_the_budgets(url: str) -> None:
     assert _ends(frames[-1])
 
 
-def test_resets_of_answers_that_have_begun_are_free() -> None:
-    engine = Quick([" a"] * 100, pause=0.001)
-    body = b'{"prompt": "Go on."}'
-    with engine_running(engine) as url, RawClient(url) as client:
-        for stream in ODD[:1_200]:
-            client.send(
-                waiting(stream),
-                frame(DATA, END_STREAM, stream, body),
-            )
-            frames = client.read(until=lambda each: each.kind in (HEADERS, GOAWAY))
-            assert frames[-1].kind == HEADERS
-            client.send(reset(stream))
-
-
-def test_answers_refill_what_a_client_may_reset(url: str) -> None:
-    with RawClient(url) as client:
-        for stream in ODD[: 2 * 1_200 : 2]:
-            client.send(head(stream), head(stream + 2), reset(stream))
-            frames = client.read(until=lambda each: each.kind == GOAWAY or _ends(each))
-            assert _ends(frames[-1])
-
-
 def _ends(each: Frame) -> bool:
     return each.kind == DATA and bool(each.flags & END_STREAM)
 
@@ -187,6 +160,20 @@ def test_a_frame_that_is_too_long_is_refused_before_it_has_come(url: str) -> Non
 
     assert goodbye
     assert goodbye.code == ErrorCodes.FRAME_SIZE_ERROR
+
+
+@pytest.mark.parametrize("settings", ["AAAA", "AAT_____", "AAUAAAAB", "A"])
+def test_an_upgrade_with_odd_settings_ends_its_connection_alone(
+    url: str, settings: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: {settings}"
+    request = f"GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n\r\n"
+    with RawClient(url, request.encode()) as client:
+        client.read(until=lambda _: True)
+    response, _ = call(url, "GET", "/_emulator/health")
+
+    assert response.status == 200
+    assert not caplog.records
 
 
 def test_one_stream_too_many_is_refused_alone_and_another_may_begin_when_one_ends() -> None:
@@ -215,9 +202,7 @@ def test_who_opens_one_stream_too_many_again_and_again_is_told_to_calm_down(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with RawClient(url) as client:
-        client.send(
-            *(waiting(stream) for stream in ODD[:6_000])
-        )
+        client.send(*(waiting(stream) for stream in ODD[:6_000]))
         goodbye = client.read_goodbye()
 
     assert goodbye

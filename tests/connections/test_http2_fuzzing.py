@@ -74,7 +74,9 @@ frames = st.one_of(
     st.binary(max_size=30),
 )
 changes = st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=3)
-openings = st.sampled_from([HELLO, HELLO, HELLO, HELLO, PREFACE, b"", PREFACE[:-1], b"GET / HTTP/1.1"])
+openings = st.sampled_from(
+    [HELLO, HELLO, HELLO, HELLO, PREFACE, b"", PREFACE[:-1], b"GET / HTTP/1.1"]
+)
 
 
 def change(data: bytes, places: Sequence[tuple[int, int]]) -> bytes:
