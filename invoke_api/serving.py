@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from socket import socket
 from types import MappingProxyType
@@ -51,6 +52,7 @@ from invoke_api.server import (
 )
 from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
+from invoke_api.watchdog import END_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -88,19 +90,29 @@ async def run(
 ) -> None:
     """Until one of the signals comes; `tell` is called at the beginning."""
     stop = stop_signal(signals)
+    watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
+    watchdog.start(asyncio.get_running_loop())
     tell()
     task = asyncio.create_task(service.following) if service.following else None
-    await serve(
-        service.app,
-        listener,
-        stop,
-        service.calls,
-        service.tls,
-        grace=service.grace,
-        limits=service.limits,
-    )
+    try:
+        await serve(
+            service.app,
+            listener,
+            stop,
+            service.calls,
+            service.tls,
+            grace=service.grace,
+            limits=service.limits,
+        )
+    finally:
+        watchdog.stop()
     if task:
         task.cancel()
+
+
+def seconds_to_end(grace: Grace) -> float:
+    """Return the time from a signal after which the service is killed if it is still there."""
+    return grace.delay + grace.calls + END_SECONDS
 
 
 def assemble(
