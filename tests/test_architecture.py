@@ -17,7 +17,7 @@ LAYERS = [
     {"__init__"},
     {"wire"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing"},
+    {"dialects", "identifiers", "config_files", "listing", "secrecy"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment"},

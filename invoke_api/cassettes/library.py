@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from invoke_api.cassettes.recording import Recording
+from invoke_api.secrecy import unsigned
 
 # What else of a request decides its answer: a guardrail's verdict is part of it.
 DECISIVE = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion")
@@ -31,7 +32,7 @@ class Request:
 
 
 def to_request(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
-    route, _, query = path.partition("?")
+    route, _, query = unsigned(path).partition("?")
     named = {name.lower(): value for name, value in headers}
     value: Any = body
     canonical: str | bytes = body
