@@ -45,8 +45,12 @@ class Http2:
         headers: Mapping[str, str] | None = None,
         *,
         leaves: bool = False,
+        is_half: bool = False,
     ) -> Answer:
-        """Send a request and read its answer; if it `leaves`, reset it at the first data."""
+        """Send a request and read its answer; if it `leaves`, reset it at the first data.
+
+        If it `is_half`, reset it before its last byte.
+        """
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
@@ -57,15 +61,17 @@ class Http2:
         named += [(name.lower(), value) for name, value in (headers or {}).items()]
         self._h2.send_headers(stream, named, end_stream=not raw)
         self._flush()
-        await self._send_body(stream, raw)
-        await (first if leaves else end).wait()
-        if leaves and not end.is_set():
+        await self._send_body(stream, raw, is_half=is_half)
+        if not is_half:
+            await (first if leaves else end).wait()
+        if (leaves or is_half) and not end.is_set():
             self._h2.reset_stream(stream, ErrorCodes.CANCEL)
             self._flush()
         del self._answers[stream]
         return answer
 
-    async def _send_body(self, stream: int, raw: bytes) -> None:
+    async def _send_body(self, stream: int, raw: bytes, *, is_half: bool) -> None:
+        raw = raw[:-1] if is_half else raw
         try:
             while raw:
                 room = self._h2.local_flow_control_window(stream)
@@ -74,7 +80,7 @@ class Http2:
                     self._room.clear()
                     await self._room.wait()
                     continue
-                self._h2.send_data(stream, raw[:size], end_stream=size == len(raw))
+                self._h2.send_data(stream, raw[:size], end_stream=size == len(raw) and not is_half)
                 raw = raw[size:]
                 self._flush()
         except ProtocolError:  # it was answered or reset before its end
