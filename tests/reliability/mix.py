@@ -1,4 +1,4 @@
-"""The kinds of calls that a soak mixes: all operations, whole and streamed, good, bad and broken."""
+"""The kinds of calls that a soak mixes: all operations, whole and streamed, good and broken."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.images import png
 from tests.reliability.answers import ANSWERED, CUT, LEFT
-from tests.servers import LARGE_2407, LARGE_3, MIXTRAL, PIXTRAL, SEVEN_B
+from tests.servers import LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B
 
 INVOKE, STREAM = "InvokeModel", "InvokeModelWithResponseStream"
 CONVERSE, CONVERSE_STREAM = "Converse", "ConverseStream"
@@ -19,7 +19,8 @@ STEPS = {
     CONVERSE_STREAM: "converse-stream",
     "CountTokens": "count-tokens",
 }
-WORDS = "It rains in Oslo and the trams are late again while nobody reads the paper".split()
+TEXT = "It rains in Oslo and the trams are late again while nobody reads the paper"
+WORDS = TEXT.split()
 LONG = " ".join(WORDS * 500)  # some 8,000 tokens
 FEWEST = 8  # tokens of an answer, for faults come after three
 THROTTLING, UNAVAILABLE = "ThrottlingException", "ServiceUnavailableException"

@@ -75,7 +75,8 @@ def service_running(
             if command == "serve":
                 wait_until_ready(url, seconds=60)
             yield Service(url, process, log)
-            assert "Traceback" not in (text := log.read_text(errors="replace")), text[-5_000:]
+            text = log.read_text(errors="replace")
+            assert "Traceback" not in text, text[text.index("Traceback") - 200 :][:2_000]
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)

@@ -10,10 +10,67 @@ class Trial(NamedTuple):
     holds: str
 
 
+HANG_UPS = 1_000  # as many as the journal keeps
+SURPLUS = 100
+TERMINATED = 120
+KILLS = 5
+CALLERS = 200
+FAULTS = 77
+CHANGES = 200
+FILES = 200  # that a service may have open
+TOO_MANY = 600
+IDLE = 2_000
+SLOW_HEADS = 200
+DRIPPING = 200
+DEAF = 100
+BETWEEN = 200
+PATIENCE = 100.0  # seconds until a connection that gets nowhere must have been closed
+
 SECRETS = "each kind of call with a secret in every place that takes one"
 KEPT = "in neither log, journal, metrics nor invocation log"
 
 TRIALS = {
+    "hang-ups": Trial(
+        "clients hang up in mid-stream: half over HTTP/1.1, half reset an HTTP/2 stream",
+        "`cancelled` in journal and metrics, once each; files and tasks as before",
+    ),
+    "hang-ups-surplus": Trial(
+        "clients hang up that have sent a byte more than their request", "likewise"
+    ),
+    "sigterm": Trial(
+        "calls under way when SIGTERM comes, a tenth of which would last for minutes",
+        "a whole answer, or `ServiceUnavailableException`; the process ends with status 0",
+    ),
+    "sigkill": Trial(
+        "SIGKILL under the load of 40 callers, and a start on the same port",
+        "it answers again; no answer is torn and looks whole; no torn line in the invocation log",
+    ),
+    "halves": Trial(
+        "every prefix of a request, then the end of the client's side, or a reset",
+        "none is answered as a request; whole requests are answered afterwards",
+    ),
+    "faults": Trial(
+        f"callers at once, with two rules of {FAULTS} faults each",
+        f"exactly {FAULTS} of each fault in client, journal and metrics",
+    ),
+    "files": Trial(
+        f"connections to a service that may open {FILES} files",
+        "those that were there are served on, all are served afterwards, the log stays short",
+    ),
+    "idle": Trial("connections that say nothing, or nothing more", f"closed within {PATIENCE:g} s"),
+    "slow-heads": Trial(
+        "heads of requests that come byte by byte", f"closed within {PATIENCE:g} s"
+    ),
+    "dripping": Trial("bodies of requests that come byte by byte", f"ended within {PATIENCE:g} s"),
+    "deaf": Trial(
+        "clients that read nothing of a long stream, over HTTP/1.1 and HTTP/2",
+        f"closed within {PATIENCE:g} s; no call stays under way; memory bounded",
+    ),
+    "between": Trial("calls while all of the former are there", "each is answered"),
+    "rules": Trial(
+        "rules given and taken under the load of 16 callers",
+        "each answer is a rule's or the engine's, whole, and the journal says whose",
+    ),
     "secrets-none": Trial(f"{SECRETS}, `--auth none`", f"no secret {KEPT}"),
     "secrets-sigv4": Trial(f"{SECRETS}, `--auth sigv4`", f"no secret {KEPT}"),
     "secrets-any": Trial(f"{SECRETS}, `--auth any`", f"no secret {KEPT}"),

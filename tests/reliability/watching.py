@@ -1,12 +1,10 @@
-"""A process seen from outside while it is under load: memory, files, threads, tasks, connections."""
+"""A process seen from outside while it is under load: its memory, files, threads and tasks."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import linear_regression, median
 from time import monotonic
-
-import psutil
 
 from tests.metrics import Scrape
 from tests.reliability.service import UNDER_WAY, Service
@@ -53,18 +51,15 @@ async def watch(service: Service, samples: list[Sample], every: float) -> None:
         await asyncio.sleep(every)
 
 
-def growth(samples: Sequence[Sample], of: Callable[[Sample], float]) -> float:
+def growth(samples: Sequence[Sample], name: str) -> float:
     """Return how much a line through the last two thirds of the samples rises from end to end."""
     last = samples[len(samples) // 3 :]
-    slope, _ = linear_regression([each.at for each in last], [of(each) for each in last])
+    slope, _ = linear_regression([each.at for each in last], [getattr(each, name) for each in last])
     return slope * (last[-1].at - last[0].at)
 
 
 def growths(samples: Sequence[Sample]) -> dict[str, float]:
-    return {
-        name: round(growth(samples, lambda sample, name=name: getattr(sample, name)), 2)
-        for name in MOST_GROWTH
-    }
+    return {name: round(growth(samples, name), 2) for name in MOST_GROWTH}
 
 
 def middle(samples: Sequence[Sample]) -> dict[str, float]:
@@ -88,7 +83,3 @@ def complaints(samples: Sequence[Sample], before: Sample, after: Sample) -> list
         if has[name] > had[name] + most
     ]
     return found
-
-
-def children_of(process: psutil.Process) -> int:
-    return len(process.children(recursive=True))
