@@ -20,9 +20,10 @@ from typing import Any
 
 from bench.streams.machine import about_machine
 from tests.metrics import Scrape
-from tests.reliability.evidence import RESULTS, encode
+from tests.reliability.evidence import encode
 from tests.reliability.lanes import lanes_open
 from tests.reliability.ledger import Ledger
+from tests.reliability.report import FILE, SOAK, report
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.watching import Sample, complaints, growths, middle, take, watch
 from tests.servers import GUARDRAILS
@@ -129,10 +130,8 @@ def main() -> None:
     if given.to:
         given.to.write_text(encode({**result, "wrong": wrong}))
     if given.page and not wrong:
-        from tests.reliability import report  # noqa: PLC0415 - which reads what is written here
-
-        (RESULTS / "soak.json").write_text(encode(result))
-        report.FILE.write_text(report.report())
+        SOAK.write_text(encode(result))
+        FILE.write_text(report())
     sys.exit(bool(wrong))
 
 
