@@ -225,7 +225,7 @@ def build_tls(settings: Settings) -> Tls | None:
         return None
     tls = Tls(settings.tls_cert, settings.tls_key)
     try:
-        tls.check()
+        tls.to_context()
     except OSError as error:  # ssl.SSLError is one
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error

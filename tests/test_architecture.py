@@ -44,8 +44,9 @@ OWNERS = {
         "invoke_api/serving",
     },
     "hypercorn": {"invoke_api/connections", "invoke_api/server"},
-    "h11": {"invoke_api/connections"},
+    "h11": set(),  # Hypercorn's
     "h2": {"invoke_api/connections"},
+    "httptools": {"invoke_api/connections"},
     "hyperframe": {"invoke_api/connections"},
     "docx": {"invoke_api/dialects"},
     "openpyxl": {"invoke_api/dialects"},
