@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import h2.connection
 from h2.settings import SettingCodes
 
+from tests.metrics import Scrape
 from tests.reliability.answers import ANSWERED
 from tests.reliability.calls import SETTLED, ask, ask_once
 from tests.reliability.http1 import FAILURES, Http1, encode
@@ -24,6 +25,7 @@ from tests.reliability.service import SCRIPTED, Service, seconds_until, service_
 from tests.reliability.trials import BETWEEN, DEAF, DRIPPING, IDLE, PATIENCE, SLOW_HEADS
 
 DRIP = 2.0  # seconds between two bytes
+EARLY, LATE = 15.0, 100.0  # seconds after which the service is looked at
 ADDRESSES = 20  # that they come from, as from so many machines
 SMALL = 4_096  # bytes of the buffer that a deaf client has
 HEAD, _, BODY = ask(INVOKE, "Hi " * 200).partition(b"\r\n\r\n")
@@ -35,16 +37,17 @@ class Group:
 
     seconds: list[float | None] = field(default_factory=list)
 
-    @property
-    def lost(self) -> int:
-        return self.seconds.count(None)
+    def longer_than(self, most: float) -> int:
+        """Return how many were open for longer than so many seconds."""
+        return sum(each is None or each > most for each in self.seconds)
 
 
 class Patience:
     """All slow clients on one service, from `start` to `end`."""
 
     def __init__(self) -> None:
-        self.idle, self.heads, self.bodies, self.deaf = Group(), Group(), Group(), Group()
+        self.idle, self.heads, self.bodies = Group(), Group(), Group()
+        self.deaf: list[int] = []  # calls that an engine has, early and late
         self.between: list[tuple[str, float]] = []  # outcomes and seconds of calls meanwhile
         self.memory = 0.0  # MiB, how much more the service has while all are there
         self.left = -1.0  # calls under way after it all
@@ -74,7 +77,7 @@ class Patience:
             (self.idle, IDLE, idle),
             (self.heads, SLOW_HEADS, drip_head),
             (self.bodies, DRIPPING, drip_body),
-            (self.deaf, DEAF, hear_nothing),
+            (Group(), DEAF, hear_nothing),
         ]
         works = [
             self._one(group, partial(work, url, number))
@@ -94,12 +97,19 @@ class Patience:
 
     async def _call_between(self, url: str, before: int) -> None:
         """Call as an ordinary client does while all of them are there."""
-        await asyncio.sleep(PATIENCE / 5)
+        await asyncio.sleep(EARLY)
+        self.deaf.append(await asyncio.to_thread(running, url))
         self.memory = (self._service.seen().memory_info().rss - before) / (1024 * 1024)
         for number in range(BETWEEN):
             began = monotonic()
             answer = await ask_once(url, ask((INVOKE, STREAM)[number % 2]))
             self.between.append((answer.outcome, monotonic() - began))
+        await asyncio.sleep(LATE - EARLY)
+        self.deaf.append(await asyncio.to_thread(running, url))
+
+
+def running(url: str) -> int:
+    return round(Scrape(url).sum("invoke_api_engine_calls_running"))
 
 
 def source(number: int) -> str:
@@ -162,8 +172,7 @@ async def hear_nothing(url: str, number: int) -> None:
         long = {"prompt": "Hi", "max_tokens": 8_192}
         raw = deaf_http_2(long) if number % 2 else encode("POST", to(STREAM), long)
         await loop.sock_sendall(connection, raw)
-        while not is_closed(connection):  # noqa: ASYNC110 - nothing tells of it but the kernel
-            await asyncio.sleep(0.5)
+        await asyncio.Event().wait()  # until its time is over
 
 
 def deaf_http_2(body: object) -> bytes:
@@ -174,12 +183,3 @@ def deaf_http_2(body: object) -> bytes:
     connection.send_headers(1, named)
     connection.send_data(1, encode("POST", "/", body).partition(b"\r\n\r\n")[2], end_stream=True)
     return connection.data_to_send()
-
-
-def is_closed(connection: socket.socket) -> bool:
-    """Whether the service has closed it, as the kernel knows without anything being read."""
-    state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    return state != ESTABLISHED
-
-
-ESTABLISHED = 1  # Linux, include/net/tcp_states.h
