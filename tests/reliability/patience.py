@@ -16,18 +16,19 @@ from urllib.parse import urlsplit
 import h2.connection
 from h2.settings import SettingCodes
 
-from tests.metrics import Scrape
 from tests.reliability.answers import ANSWERED
-from tests.reliability.calls import SETTLED, ask, ask_once
+from tests.reliability.calls import SETTLED, ask, ask_once, rule
 from tests.reliability.http1 import FAILURES, Http1, encode
-from tests.reliability.mix import INVOKE, STREAM, to
+from tests.reliability.mix import INVOKE, STREAM, WORDS, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.trials import BETWEEN, DEAF, DRIPPING, IDLE, PATIENCE, SLOW_HEADS
 
 DRIP = 2.0  # seconds between two bytes
-EARLY, LATE = 15.0, 100.0  # seconds after which the service is looked at
+EARLY, LATE = 15.0, 138.0  # seconds after which the service is looked at
 ADDRESSES = 20  # that they come from, as from so many machines
 SMALL = 4_096  # bytes of the buffer that a deaf client has
+AHEAD = 4  # requests that it sends at once: the kernel may take the whole of a first answer
+STORY = {"when": {"prompt": "story"}, "reply": " ".join(WORDS * 500)}
 HEAD, _, BODY = ask(INVOKE, "Hi " * 200).partition(b"\r\n\r\n")
 
 
@@ -47,7 +48,7 @@ class Patience:
 
     def __init__(self) -> None:
         self.idle, self.heads, self.bodies = Group(), Group(), Group()
-        self.deaf: list[int] = []  # calls that an engine has, early and late
+        self.under_way: list[float] = []  # calls, early and late
         self.between: list[tuple[str, float]] = []  # outcomes and seconds of calls meanwhile
         self.memory = 0.0  # MiB, how much more the service has while all are there
         self.left = -1.0  # calls under way after it all
@@ -56,6 +57,7 @@ class Patience:
 
     def start(self) -> None:
         self._service: Service = self._running.enter_context(service_running(*SCRIPTED))
+        rule(self._service.url, **STORY)
         self._thread.start()
 
     def end(self) -> None:
@@ -98,18 +100,14 @@ class Patience:
     async def _call_between(self, url: str, before: int) -> None:
         """Call as an ordinary client does while all of them are there."""
         await asyncio.sleep(EARLY)
-        self.deaf.append(await asyncio.to_thread(running, url))
+        self.under_way.append(await asyncio.to_thread(self._service.under_way))
         self.memory = (self._service.seen().memory_info().rss - before) / (1024 * 1024)
         for number in range(BETWEEN):
             began = monotonic()
             answer = await ask_once(url, ask((INVOKE, STREAM)[number % 2]))
             self.between.append((answer.outcome, monotonic() - began))
         await asyncio.sleep(LATE - EARLY)
-        self.deaf.append(await asyncio.to_thread(running, url))
-
-
-def running(url: str) -> int:
-    return round(Scrape(url).sum("invoke_api_engine_calls_running"))
+        self.under_way.append(await asyncio.to_thread(self._service.under_way))
 
 
 def source(number: int) -> str:
@@ -169,8 +167,8 @@ async def hear_nothing(url: str, number: int) -> None:
         connection.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         connection.bind((source(number), 0))
         await loop.sock_connect(connection, (urlsplit(url).hostname, urlsplit(url).port))
-        long = {"prompt": "Hi", "max_tokens": 8_192}
-        raw = deaf_http_2(long) if number % 2 else encode("POST", to(STREAM), long)
+        long = {"prompt": "A long story", "max_tokens": 8_192}
+        raw = deaf_http_2(long) if number % 2 else AHEAD * encode("POST", to(STREAM), long)
         await loop.sock_sendall(connection, raw)
         await asyncio.Event().wait()  # until its time is over
 

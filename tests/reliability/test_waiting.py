@@ -42,12 +42,12 @@ def test_bodies_that_drip_are_ended_in_time(waited: Patience, evidence: Evidence
 
 
 def test_clients_that_never_read_are_given_up(waited: Patience, evidence: Evidence) -> None:
-    early, late = waited.deaf
+    early, late = waited.under_way
 
-    assert early == DEAF
+    assert early == DEAF + DRIPPING
     assert waited.left == 0
     assert waited.memory < MOST_MEMORY
-    evidence.record("deaf", DEAF, late)
+    evidence.record("deaf", DEAF, round(late))
 
 
 def test_others_are_answered_meanwhile(waited: Patience, evidence: Evidence) -> None:
