@@ -44,7 +44,7 @@ def test_bodies_that_drip_are_ended_in_time(waited: Patience, evidence: Evidence
 def test_clients_that_never_read_are_given_up(waited: Patience, evidence: Evidence) -> None:
     early, late = waited.under_way
 
-    assert early == DEAF + DRIPPING
+    assert early >= DEAF + DRIPPING
     assert waited.left == 0
     assert waited.memory < MOST_MEMORY
     evidence.record("deaf", DEAF, round(late))

@@ -30,7 +30,7 @@ IDLE_SECONDS, HEAD_SECONDS, BODY_SECONDS = 90.0, 35.0, 140.0
 PATIENCE = 141.0  # seconds that slow clients stay at most
 
 SECRETS = "each kind of call with a secret in every place that takes one"
-KEPT = "in neither log, journal, metrics nor invocation log"
+KEPT = "in log, journal, metrics or invocation log; no other's in an answer"
 
 TRIALS = {
     "hang-ups": Trial(
@@ -60,11 +60,15 @@ TRIALS = {
         f"connections to a service that may open {FILES} files",
         "those that were there are served on, all are served afterwards, the log stays short",
     ),
-    "idle": Trial("connections that say nothing, or nothing more", f"closed within {PATIENCE:g} s"),
+    "idle": Trial(
+        "connections that say nothing, or nothing more", f"closed within {IDLE_SECONDS:g} s"
+    ),
     "slow-heads": Trial(
         "heads of requests that come byte by byte", f"closed within {HEAD_SECONDS:g} s"
     ),
-    "dripping": Trial("bodies of requests that come byte by byte", f"ended within {PATIENCE:g} s"),
+    "dripping": Trial(
+        "bodies of requests that come byte by byte", f"ended within {BODY_SECONDS:g} s"
+    ),
     "deaf": Trial(
         "clients that read nothing of a long stream, over HTTP/1.1 and HTTP/2",
         "their calls are ended after a minute, in the engine as well; memory is bounded",
