@@ -48,7 +48,7 @@ class Http1:
         answer = Answer()
         try:
             (await self.open()).write(raw)
-            await self._read(answer)
+            await self.read(answer)
         except FAILURES:
             self.leave()
         if answer.headers.get("connection", "").lower() == "close":
@@ -72,7 +72,8 @@ class Http1:
             self.writer.transport.abort()
         self.reader = self.writer = None
 
-    async def _read(self, answer: Answer) -> None:
+    async def read(self, answer: Answer) -> None:
+        """Read one answer to its end. Raises one of `FAILURES` where it breaks off."""
         assert self.reader
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.rstrip("\r\n").split("\r\n")

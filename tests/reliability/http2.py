@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -54,18 +55,25 @@ class Http2:
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
-        stream = self._h2.get_next_available_stream_id()
-        answer, first, end = self._answers[stream] = Answer(), asyncio.Event(), asyncio.Event()
+        answer, first, end = Answer(), asyncio.Event(), asyncio.Event()
         named = [(":method", method), (":path", path), (":scheme", "http")]
         named += [(":authority", self._address.netloc), ("content-length", str(len(raw)))]
         named += [(name.lower(), value) for name, value in (headers or {}).items()]
-        self._h2.send_headers(stream, named, end_stream=not raw)
+        stream = self._h2.get_next_available_stream_id()
+        try:
+            self._h2.send_headers(stream, named, end_stream=not raw)
+        except ProtocolError:  # the service has said goodbye
+            return answer
+        if self._reading.done():
+            return answer
+        self._answers[stream] = answer, first, end
         self._flush()
         await self._send_body(stream, raw, is_half=is_half)
         if not is_half:
             await (first if leaves else end).wait()
         if (leaves or is_half) and not end.is_set():
-            self._h2.reset_stream(stream, ErrorCodes.CANCEL)
+            with suppress(ProtocolError):
+                self._h2.reset_stream(stream, ErrorCodes.CANCEL)
             self._flush()
         del self._answers[stream]
         return answer

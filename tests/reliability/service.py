@@ -51,10 +51,10 @@ def service_running(
     *flags: str,
     command: str = "serve",
     port: int = 0,
-    files: int | None = None,
+    limits: Mapping[int, int] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """A service that is ready; `files` bounds how many it may have open, for good.
+    """A service that is ready; `limits` are the system's, for good: of open files, say.
 
     Its log must be free of tracebacks at the end, and it must end when it is told to.
     """
@@ -68,7 +68,7 @@ def service_running(
                 cwd=ROOT,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
-                preexec_fn=partial(_bound, files) if files else None,  # noqa: PLW1509 - no threads start here
+                preexec_fn=partial(_bound, limits) if limits else None,  # noqa: PLW1509 - no threads start here
             )
         try:
             url = _read_url(process, log)
@@ -86,8 +86,9 @@ def service_running(
                     process.kill()
 
 
-def _bound(files: int) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+def _bound(limits: Mapping[int, int]) -> None:
+    for kind, most in limits.items():
+        resource.setrlimit(kind, (most, most))
 
 
 def _read_url(process: "subprocess.Popen[bytes]", log: Path) -> str:

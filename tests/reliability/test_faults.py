@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from functools import partial
+from time import monotonic
 
 from tests.reliability.answers import ANSWERED, Answer
 from tests.reliability.calls import ask, ask_once, counted, ends, journal, rule, side_by_side
@@ -11,7 +12,8 @@ from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import INVOKE, STREAM, THROTTLING, UNAVAILABLE
 from tests.reliability.service import SCRIPTED, service_running
-from tests.reliability.trials import CALLERS, CHANGES, FAULTS
+from tests.reliability.trials import CALLERS, CHANGES, FAULTS, PATTERNS, SOON
+from tests.servers import call
 
 PLAIN = {"reply": "no fault"}
 
@@ -84,3 +86,19 @@ def test_rules_that_come_and_go_answer_whole_or_not_at_all(evidence: Evidence) -
     assert ruled
     assert not set(ends(list(entries.values()))) - {"stop", "length"}
     evidence.record("rules", CHANGES, len(broken))
+
+
+def test_a_pattern_that_others_would_search_for_ever_holds_up_nobody(evidence: Evidence) -> None:
+    """Refused or not, it is told in time, and so are all answers."""
+    given = json.dumps({"when": {"prompt": {"regex": "^(a+)+$"}}, "reply": "all a"}).encode()
+    with service_running(*SCRIPTED) as service:
+        made, _ = call(service.url, "POST", "/_emulator/rules", given)
+        began = monotonic()
+        works = [partial(ask_once, service.url, ask(INVOKE, "a" * 41 + "!"))] * PATTERNS
+        answers = asyncio.run(side_by_side(works))
+        took = monotonic() - began
+    lost = [answer for answer in answers if answer.outcome != ANSWERED]
+
+    assert made.status in (201, 400)
+    assert took < SOON
+    evidence.record("patterns", PATTERNS, len(lost))

@@ -1,6 +1,7 @@
 """A service that may open no more files: it waits, says so once, and answers again."""
 
 import asyncio
+from resource import RLIMIT_NOFILE
 
 from tests.reliability.calls import answers_still, ask
 from tests.reliability.evidence import Evidence
@@ -34,7 +35,7 @@ async def use_up(url: str) -> list[str]:
 def test_out_of_files_open_connections_are_served_and_new_ones_afterwards(
     evidence: Evidence,
 ) -> None:
-    with service_running(*SCRIPTED, files=FILES) as service:
+    with service_running(*SCRIPTED, limits={RLIMIT_NOFILE: FILES}) as service:
         outcomes = asyncio.run(use_up(service.url))
         unanswered = answers_still(service.url)
         log = service.text()

@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from tests.reliability.answers import ANSWERED
+from tests.reliability.answers import ANSWERED, Answer
 from tests.reliability.calls import SETTLED, answers_still, ask, ask_once, counted, side_by_side
 from tests.reliability.evidence import Evidence
-from tests.reliability.http1 import FAILURES, Http1
+from tests.reliability.http1 import FAILURES, Http1, encode
 from tests.reliability.mix import INVOKE
 from tests.reliability.service import SCRIPTED, seconds_until, service_running
 
@@ -57,3 +57,28 @@ def test_the_whole_request_is() -> None:
         answer = asyncio.run(ask_once(service.url, WHOLE))
 
     assert answer.outcome == ANSWERED
+
+
+async def ask_in_two(url: str, size: int) -> bool:
+    """Send a request in two packets and another behind it; whether each has its own answer."""
+    connection, first, second = Http1(url), Answer(), Answer()
+    writer = await connection.open()
+    with suppress(*FAILURES):
+        writer.write(WHOLE[:size])
+        await asyncio.sleep(0.02)  # until it has been read, most often
+        writer.write(WHOLE[size:] + encode("GET", "/_emulator/health"))
+        await connection.read(first)
+        await connection.read(second)
+        writer.write_eof()
+        assert connection.reader
+        rest = await connection.reader.read()
+        return b"outputs" in first.body and b"models" in second.body and not rest
+    return False
+
+
+def test_a_request_in_two_packets_is_one_request_wherever_it_is_split(evidence: Evidence) -> None:
+    with service_running(*SCRIPTED) as service:
+        works = [partial(ask_in_two, service.url, size) for size in range(1, len(WHOLE))]
+        answered = asyncio.run(side_by_side(works))
+
+    evidence.record("splits", len(works), answered.count(False))

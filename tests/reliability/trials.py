@@ -17,6 +17,14 @@ KILLS = 5
 CALLERS = 200
 FAULTS = 77
 CHANGES = 200
+PATTERNS = 20
+RESETS = 10_000
+REQUESTS = 2_500
+WORKERS_KILLED = 3
+LOGGED = 400
+RECORDERS_KILLED = 3
+BOMBS = 8  # of each kind
+SOON = 20.0  # seconds within which others are answered, on any machine
 FILES = 200  # that a service may have open
 TOO_MANY = 600
 IDLE = 2_000
@@ -51,6 +59,36 @@ TRIALS = {
     "halves": Trial(
         "every prefix of a request, then the end of the client's side, or a reset",
         "none is answered as a request; whole requests are answered afterwards",
+    ),
+    "splits": Trial(
+        "a request in two packets, split at every byte, and another request behind it",
+        "two answers, each its own",
+    ),
+    "resets": Trial(
+        "HTTP/2 streams of one connection, each opened and reset at once",
+        f"others are answered within {SOON:g} s; nothing stays under way",
+    ),
+    "long-lived": Trial("requests on one connection of HTTP/2", "each is answered"),
+    "patterns": Trial(
+        "calls under a rule whose pattern takes other engines exponential time, `^(a+)+$`",
+        f"each is answered within {SOON:g} s",
+    ),
+    "bombs": Trial(
+        "documents and images of a few KB that unfold, from clients that leave",
+        f"others are answered within {SOON:g} s; memory is bounded; nothing stays under way",
+    ),
+    "workers": Trial(
+        "workers of `--workers 2` killed under load", "each is replaced; calls are answered"
+    ),
+    "full-disk": Trial(
+        "calls while the disk of the invocation log takes no more",
+        "each is answered; no line is torn; the service's own log stays short",
+    ),
+    "recorders-tape": Trial(
+        "`invoke-api record` killed while it writes to a folder", "all recordings can be read"
+    ),
+    "recorders-tape.json": Trial(
+        "the same with one file for all, which it goes on with", "all recordings can be read"
     ),
     "faults": Trial(
         f"callers at once, with two rules of {FAULTS} faults each",
