@@ -35,7 +35,7 @@ class NewConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport), "a stream has such a transport"
         self._transport = transport
-        self._timer = self._shared.loop.call_later(self._shared.limits.head, self.stop)
+        self._timer = self._shared.loop.call_later(self._shared.limits.idle, self.stop)
         self._shared.open.add(self)
         encryption: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if encryption and encryption.selected_alpn_protocol() == "h2":

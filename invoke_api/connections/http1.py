@@ -72,10 +72,10 @@ class Http1Connection(WritingConnection):
     # Bytes that come in.
 
     def data_received(self, data: bytes) -> None:
-        if self._drops_input:
-            return
-        for event in self._reader.feed(data):
+        for event in () if self._drops_input else self._reader.feed(data):
             self._take(event)
+            if self._drops_input:
+                return
         if len(self._exchanges) > 1:
             self._bound_pipeline()
         self._enter_phase()
@@ -165,6 +165,7 @@ class Http1Connection(WritingConnection):
         closes = self._exchanges[0].closes
         self._exchanges.popleft()
         if closes:
+            self._drops_input = True
             self.close()
         elif self._exchanges:
             self._begin()
@@ -235,5 +236,7 @@ class Http1Connection(WritingConnection):
             self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
         elif not self._exchanges and not self._reader.is_in_head:
             self.close()
+        elif self._exchanges and self._exchanges[-1].is_answered:
+            self._end()  # the rest of its body does not come, and is not needed
         else:
             self._refuse(LATE)

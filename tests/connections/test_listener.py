@@ -64,7 +64,7 @@ def test_another_address_has_its_own_share() -> None:
 
 def test_without_files_the_listener_pauses_says_so_once_and_goes_on(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    program = f'ulimit -Hn 80; "$@" 2>{log} & exec tail -n +1 -F {log} >&2'
+    program = f'ulimit -n 80; "$@" 2>{log} & exec tail -n +1 -F {log} >&2'
     flags = ["--engine", "scripted", "--model", SEVEN_B]
     log.touch()
     with command_running(["sh", "-c", program, "-", *COMMAND, *flags]) as url:
