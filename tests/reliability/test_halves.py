@@ -72,7 +72,9 @@ async def ask_in_two(url: str, size: int) -> bool:
         writer.write_eof()
         assert connection.reader
         rest = await connection.reader.read()
+        connection.leave()
         return b"outputs" in first.body and b"models" in second.body and not rest
+    connection.leave()
     return False
 
 
