@@ -17,7 +17,7 @@ LAYERS = [
     {"__init__"},
     {"wire", "appending", "repeats"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing", "patterns"},
+    {"dialects", "identifiers", "config_files", "listing", "patterns", "secrecy"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment"},

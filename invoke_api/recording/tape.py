@@ -13,6 +13,7 @@ import httpx
 from invoke_api.cassettes.recording import Headers, Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.rules.playing import Broken
+from invoke_api.secrecy import secrets_of, without
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """What a `Recording` keeps; the answer's part is filled in as it comes."""
+    """What a `Recording` keeps; the answer's part is filled in as it comes.
+
+    `secrets` are those that the call was signed with: AWS quotes them in a refusal.
+    """
 
     writer: CassetteWriter
     upstream: str
@@ -34,11 +38,13 @@ class Tape:
     headers: Headers = ()
     at: int = 0
     parts: list[Part] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
 
     def start(self, answer: httpx.Response) -> None:
         """The head of the answer is there."""
         self.at = self._now()
         self.status = answer.status_code
+        self.secrets = secrets_of(answer.request.headers.raw)
         self.headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers.raw
         )
@@ -46,7 +52,7 @@ class Tape:
     async def whole(self, answer: httpx.Response) -> bytes:
         """The body; the recording is written. Raises `httpx.HTTPError` where it breaks off."""
         raw = b"".join([part async for part in answer.aiter_raw()])
-        self.parts.append(Part(at=self._now(), raw=raw))
+        self.parts.append(Part(at=self._now(), raw=self._without_secrets(raw)))
         await self._write(is_stream=False)
         return raw
 
@@ -73,6 +79,11 @@ class Tape:
                 log.info("%s %s: not recorded: the client left", self.method, self.path)
                 raise
         await self._write(reader.take(), is_stream=True)
+
+    def _without_secrets(self, raw: bytes) -> bytes:
+        if self.status < 400:  # an answer of a model quotes no signature
+            return raw
+        return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
     def _keep(self, reader: FrameReader, data: bytes) -> None:
         """Keep the frames that these bytes complete."""
