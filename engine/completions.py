@@ -35,8 +35,8 @@ ERRORS: dict[int, type[EngineError]] = {
     504: EngineTimeout,
 }
 LONGEST = 500  # characters of somebody else's words in an error of ours
-# Bytes of one event. A whole answer of 32,768 tokens in a single event, ids and all, is half of it.
-LONGEST_LINE = 1_048_576
+# Bytes of one event. The first of vLLM's has all ids of the prompt: a million tokens of 8 bytes.
+LONGEST_LINE = 16 * 1024**2
 MOST_IDS = 2**31  # no vocabulary has as many; what is more is no index of a list
 
 

@@ -131,12 +131,13 @@ class Connections:
         try:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
-                    said = await _read_some(response, LONGEST_ERROR)
+                    async with asyncio.timeout(self._patience):
+                        said = await _read_some(response, LONGEST_ERROR)
                     raise to_error(response.status_code, said, request)
                 async with aclosing(_read(response, request, self._patience)) as answer:
                     async for steps in answer:
                         yield steps
-        except httpx.ReadTimeout as error:
+        except (httpx.ReadTimeout, TimeoutError) as error:
             raise EngineTimeout("no token came in time") from error
         except httpx.TransportError as error:
             raise _no_answer(error) from error
@@ -179,7 +180,7 @@ async def _read(
                         pass
 
 
-def _no_answer(error: httpx.HTTPError) -> NoAnswer:
+def _no_answer(error: Exception) -> NoAnswer:
     is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     return NoAnswer(EngineDead(_explain(error)), is_lost=is_lost)
 

@@ -136,3 +136,29 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
         frames.append(data[at : at + total])
         at += total
     return frames, data[at:]
+
+
+class FrameReader:
+    """A stream's bytes as they come, until they are whole frames.
+
+    Each byte is looked at a few times only, however small the pieces are in which a frame comes.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._needed = 4  # bytes until there is something to split
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that these bytes complete. Raises `FrameError`, and then all is held."""
+        self._held += data
+        if len(self._held) < self._needed:
+            return []
+        frames, rest = split_frames(bytes(self._held))
+        self._held = bytearray(rest)
+        self._needed = unpack_from("!I", rest)[0] if len(rest) >= 4 else 4
+        return frames
+
+    def take(self) -> bytes:
+        """All that is held of a frame whose end has not come; from here on it begins anew."""
+        held, self._held, self._needed = bytes(self._held), bytearray(), 4
+        return held

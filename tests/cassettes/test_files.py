@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from invoke_api.cassettes.files import CassetteWriter, load_recordings, load_waits, to_slug
+from invoke_api.cassettes.files import load_recordings, load_waits
 from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter, to_slug
 from invoke_api.config_files import ConfigError
 from invoke_api.wire.chunks import encode_chunk
 

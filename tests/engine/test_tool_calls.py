@@ -104,6 +104,21 @@ def test_arguments_go_out_before_they_are_whole() -> None:
     assert [*calls.take('": 1}')] == [("arguments", '": 1}')]
 
 
+@pytest.mark.parametrize("step", [1, 5])
+def test_a_mark_in_ordinary_letters_ends_the_arguments(step: int) -> None:
+    text = '[TOOL_CALLS]f[ARGS]["[TOOL_C"][TOOL_CALLS]g[ARGS][TOOL_'
+    texts = [text[start : start + step] for start in range(0, len(text), step)]
+
+    assert told(*texts) == [
+        ("begin", "f"),
+        ("arguments", '["[TOOL_C"]'),
+        ("end", ""),
+        ("begin", "g"),
+        ("arguments", "[TOOL_"),
+        ("end", ""),
+    ]
+
+
 @pytest.mark.parametrize("text", ['[TOOL_CALLS] [{"name": "f", "arguments": {}}]', "[TOOL_CALLS]f"])
 def test_of_calls_in_a_list_and_of_half_a_name_nothing_is_told(text: str) -> None:
     assert told(text) == []

@@ -20,7 +20,7 @@ from engine.on_demand import Places
 from engine.protocol import EngineState, GenerationRequest, Limits
 from invoke_api import __version__
 from invoke_api.app import ROUTES
-from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.operations.counted import STATUSES
 from invoke_api.telemetry.exposition import Exposition
 from invoke_api.telemetry.metrics import Metrics
@@ -368,7 +368,7 @@ def test_the_state_of_an_engine_is_told(status: str) -> None:
     assert states == {**dict.fromkeys(states, 0), status: 1}
 
 
-def test_models_that_share_an_engine_are_told_once() -> None:
+async def test_models_that_share_an_engine_are_told_once() -> None:
     one, other = StubEngine(), StubEngine()
     metrics = Metrics([("a", one), ("b", one), ("c", other)])
     metrics._refresh()  # noqa: SLF001 - what `render` begins with
