@@ -93,10 +93,11 @@ class Service:
         answer = Answer()
         parts: list[bytes] = []
         came = [{"type": "http.request", "body": asked.body, "more_body": False}]
-        forever = asyncio.get_running_loop().create_future()
 
         async def receive() -> Message:
-            return came.pop() if came else await forever
+            if not came:
+                await asyncio.Event().wait()
+            return came.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
