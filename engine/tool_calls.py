@@ -101,10 +101,10 @@ def split_calls(text: str) -> tuple[str, list[ToolCall]]:
     if not mark:
         return text, []
     try:
-        if "[ARGS]" in rest:
-            calls = [_read_call(part) for part in rest.split(MARK)]
-        else:
+        if rest.lstrip().startswith("["):  # whatever stands in its arguments; no name begins so
             calls = [ToolCall(entry["name"], entry["arguments"]) for entry in json.loads(rest)]
+        else:
+            calls = [_read_call(part) for part in rest.split(MARK)]
         for call in calls:
             if not isinstance(call.name, str) or not isinstance(call.arguments, dict):
                 raise NotCalls(rest)

@@ -132,3 +132,9 @@ def test_arguments_have_as_many_levels_as_a_body_may_have(form: str) -> None:
     assert split_calls(form % ("[" * levels + "]" * levels))[1]
     with pytest.raises(NotCalls):
         split_calls(form % ("[" * DEEPEST + "]" * DEEPEST))
+
+
+def test_names_of_marks_may_stand_in_the_arguments_of_a_list() -> None:
+    calls = [ToolCall("f", {"a": "[ARGS][CALL_ID]"}), ToolCall("g", {"[ARGS]{": 1})]
+
+    assert split_calls(write_calls("list", "", calls)) == ("", calls)

@@ -9,24 +9,22 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random, SystemRandom
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
 
 from tests.fuzzing.app import KINDS, Alarms, Service, service_running
 from tests.fuzzing.control import draw_control, judge_control
 from tests.fuzzing.judging import judge
 from tests.fuzzing.kept import HARNESSES, check_of, mutations
-from tests.fuzzing.requests import Asked, draw_request
+from tests.fuzzing.requests import draw_request
 
 MINUTES = 10.0
 FOUND = Path("build/fuzz")  # what atheris finds
 
-Judge = Callable[[Service, Asked, Alarms], Coroutine[Any, Any, Any]]
+EXECUTED = "number_of_executed_units"  # libFuzzer's word
 
 
 def main() -> None:
@@ -83,8 +81,8 @@ def _run_harness(name: str, seed: str, seconds: float) -> bool:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         print(f"{name}: {done.stdout[-5_000:]}\n{done.stderr[-10_000:]}")
-    runs = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
-    print(f"{name}: {runs[-1] if runs else 'broken'}, by atheris", flush=True)
+    runs = [line.split()[-1] for line in done.stderr.splitlines() if EXECUTED in line]
+    print(f"{name}: {runs[-1] if runs else 'no'} inputs by atheris", flush=True)
     return done.returncode == 0
 
 

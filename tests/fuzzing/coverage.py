@@ -25,7 +25,7 @@ def main(folder: Path, seconds: str, seed: str) -> None:
         "-max_len=8192",
         "-timeout=20",
         "-verbosity=0",
-        "-close_fd_mask=1",
+        "-print_final_stats=1",
     ]
     atheris.Setup([sys.argv[0], *options, str(found), str(CORPUS / NAME)], CHECK)
     atheris.Fuzz()
