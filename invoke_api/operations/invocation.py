@@ -177,15 +177,11 @@ async def open_source(
     `size` is how long the prompt takes to read, in bytes. Raises `InvokeError`s.
     """
     try:
-        if size > LONG_BODY:
-            read = await asyncio.to_thread(read_prompt, request, prepared)
-        else:
-            read = read_prompt(request, prepared)
+        tokenizer, generation = await aside(size, lambda: read_prompt(request, prepared))
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
     except EngineError as error:
         raise to_invoke_error(error) from error
-    tokenizer, generation = read
     writer = prepared.writer(tokenizer)
     if generation is None:
         assert prepared.guarding, "a guardrail has refused it"
