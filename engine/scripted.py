@@ -68,15 +68,14 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            # An instance of a schema takes some milliseconds to find.
-            if request.schema:
-                tokens = await asyncio.to_thread(self._tokens, request)
-            else:
-                tokens = self._tokens(request)
-            for number, batch in enumerate(transcript.batches(tokens)):
-                if number:  # an instance of a schema may be long: others have their turn
-                    await asyncio.sleep(0)
+            if not request.schema:
+                yield transcript.push_all(self._tokens(request))
+                return
+            # An instance of a schema takes some milliseconds to find, and may be long.
+            tokens = await asyncio.to_thread(self._tokens, request)
+            for batch in transcript.batches(tokens):
                 yield batch
+                await asyncio.sleep(0)
         finally:
             self._running -= 1
 

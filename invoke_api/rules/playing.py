@@ -11,7 +11,7 @@ from engine.tool_calls import write_calls
 from engine.transcript import BATCH, Transcript
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
-from invoke_api.rules.tokens import KEPT
+from invoke_api.rules.tokens import KEPT, LONG_TEXT, encode
 from invoke_api.wire.errors import ValidationException
 
 
@@ -35,11 +35,16 @@ async def speak(
     check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
     text = _write(verdict, tokenizer, request)
-    tokens = await KEPT.encode(tokenizer, text, spelled=request.spelled)
-    for number, batch in enumerate(transcript.batches(chain(tokens, (tokenizer.eos,)))):
-        if number:
-            await asyncio.sleep(0)
+    if len(text) <= LONG_TEXT:
+        tokens: Sequence[int] = encode(tokenizer, text, spelled=request.spelled)
+    else:
+        tokens = await KEPT.encode(tokenizer, text, spelled=request.spelled)
+    if len(tokens) < BATCH:
+        yield transcript.push_all([*tokens, tokenizer.eos])
+        return
+    for batch in transcript.batches(chain(tokens, (tokenizer.eos,))):
         yield batch
+        await asyncio.sleep(0)
 
 
 def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:

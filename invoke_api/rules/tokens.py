@@ -8,7 +8,7 @@ from threading import Lock
 
 from engine.tokenizer import Tokenizer
 
-LONG_TEXT = 4_096  # characters; reading fewer takes less than a millisecond
+LONG_TEXT = 4_096  # characters; fewer are read in the loop's thread, within a millisecond
 MAX_KEPT = 4_000_000  # characters of all texts that are kept; a token of theirs takes 8 bytes
 
 Key = tuple[Tokenizer, str, bool]
@@ -30,9 +30,7 @@ class TokenCache:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
     async def encode(self, tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
-        """The tokens of a rule's text, `spelled` as `Tokenizer.encode_spelled` reads it."""
-        if len(text) <= LONG_TEXT:
-            return _encode(tokenizer, text, spelled)
+        """What `encode` returns, as read now or before."""
         key = (tokenizer, text, spelled)
         with self._lock:
             if key in self._kept:
@@ -45,12 +43,15 @@ class TokenCache:
         return await asyncio.shield(asyncio.wrap_future(reading))
 
     def _read(self, key: Key) -> Sequence[int]:
+        tokenizer, text, spelled = key
         try:
-            tokens = _encode(*key)
-        finally:
+            tokens = encode(tokenizer, text, spelled=spelled)
+        except BaseException:
             with self._lock:
                 del self._reading[key]
+            raise
         with self._lock:
+            del self._reading[key]
             self._keep(key, tokens)
         return tokens
 
@@ -62,7 +63,8 @@ class TokenCache:
             self._size -= len(text)
 
 
-def _encode(tokenizer: Tokenizer, text: str, spelled: bool) -> Sequence[int]:  # noqa: FBT001 - of a key
+def encode(tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
+    """The tokens of a text, `spelled` as `Tokenizer.encode_spelled` reads it."""
     return tokenizer.encode_spelled(text) if spelled else tokenizer.encode_text(text)
 
 
