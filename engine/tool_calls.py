@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
+MAX_HEAD = 1_024  # characters in front of the arguments of a call that is told as it comes
 # v11 puts the call's id between the name and the arguments.
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
@@ -44,6 +45,8 @@ class CallStream:
 
     def take(self, text: str) -> Iterator[Piece]:
         """What the next text tells."""
+        if not self._is_inside and len(self._rest) > MAX_HEAD:
+            return  # no call begins so late, and reading on would take longer with each token
         self._rest += text
         while True:
             if self._is_inside:
