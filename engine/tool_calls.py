@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
-MAX_HEAD = 1_024  # characters in front of the arguments of a call that is told as it comes
 # v11 puts the call's id between the name and the arguments.
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
 BEGINNING = re.compile(re.escape(MARK) + HEAD)
+MAX_HEAD = 1_024  # characters in front of the arguments of a call that is told as it comes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,7 @@ from functools import cache
 import pytest
 
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.tool_calls import (
-    MAX_HEAD,
-    STYLES,
-    CallStream,
-    NotCalls,
-    ToolCall,
-    split_calls,
-    write_calls,
-)
+from engine.tool_calls import STYLES, CallStream, NotCalls, ToolCall, split_calls, write_calls
 
 load = cache(load_tokenizer)
 CALLS = [ToolCall("get_weather", {"city": "Zürich", "days": [1, 2.5]}), ToolCall("stop", {})]
@@ -106,7 +98,7 @@ def test_arguments_go_out_before_they_are_whole() -> None:
 
 def test_a_name_without_an_end_is_read_no_further() -> None:
     calls = CallStream()
-    pieces = [piece for text in ("[TOOL_CALLS]", "a" * MAX_HEAD) for piece in calls.take(text)]
+    pieces = [piece for text in ("[TOOL_CALLS]", "a" * 1_024) for piece in calls.take(text)]
 
     assert pieces == []
     assert [*calls.take("[ARGS]{}")] == []
