@@ -51,9 +51,12 @@ def open_image(url: object, side: int | None = None) -> Image.Image:
         raise ChatRefused(UNKNOWN) from error
     except UploadRefused as refusal:
         raise _to_error(refusal) from refusal
-    width, height = read.head["size"]
-    call.keep(width * height)
-    return Image.frombytes("RGB", (width, height), read.payload)
+    try:
+        image = Image.frombytes("RGB", tuple(read.head["size"]), read.payload)
+    except (KeyError, TypeError, ValueError) as error:  # a worker that was taken over says anything
+        raise ChatRefused(SENTENCES["broken"]) from error
+    call.keep(image.width * image.height)
+    return image
 
 
 def _to_error(refusal: UploadRefused) -> EngineError:

@@ -22,7 +22,6 @@ from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
-from invoke_api.operations.aside import Aside
 from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.counted import METRICS, CountedCalls, is_counted
@@ -43,6 +42,7 @@ from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.services import Services
+from invoke_api.operations.threads import SharedThreads
 from invoke_api.quotas import Quotas, settle
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -221,7 +221,7 @@ def create_app(
         replay=recordings or Replay(Library(())),
         logging=configurations,
         metrics=observed,
-        aside=Aside(),
+        threads=SharedThreads(),
         extensions=extensions,
         alone=alone,
         others_ready=others_ready,
@@ -236,7 +236,7 @@ def create_app(
             yield State(services=services)
         finally:
             observed.close()
-            services.aside.close()
+            services.threads.close()
             await engines.close()
             if invocation_log:
                 await invocation_log.close()

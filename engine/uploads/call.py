@@ -11,6 +11,10 @@ from engine.uploads.limits import CALL_SECONDS, MOST_PIXELS, WHOLE_PIXELS
 from engine.uploads.refusals import UploadRefused
 
 
+class ReadElsewhere(Exception):
+    """An upload was met where nothing may wait for it: do the same work again where it may."""
+
+
 class Killable(Protocol):
     """What a call ends when it is cancelled."""
 
@@ -70,9 +74,14 @@ class Call:
                 self.check()
 
 
-# Of the thread that prepares a call. It is not handed down: mistral-common stands in between.
+NOWHERE = Call(0.0)  # of work that may read no uploads
+# Of the work that prepares a call. It is not handed down: mistral-common stands in between.
 CURRENT: ContextVar[Call | None] = ContextVar("CURRENT", default=None)
 
 
 def current_call() -> Call:
-    return CURRENT.get() or Call()
+    """Return the call of this work, a new one if there is none. Raises `ReadElsewhere`."""
+    call = CURRENT.get()
+    if call is NOWHERE:
+        raise ReadElsewhere
+    return call or Call()

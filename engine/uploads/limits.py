@@ -33,7 +33,7 @@ class Limits:
 # pypdf reads some 300 pages a second, openpyxl half a million characters; it needs, as it says
 # itself, 50 times the size of a file.
 DOCUMENT = Limits(
-    cpu_seconds=10, seconds=30.0, memory=512 * MEGABYTE, output=4 * MOST_CHARACTERS + 4
+    cpu_seconds=10, seconds=25.0, memory=512 * MEGABYTE, output=4 * MOST_CHARACTERS + 4
 )
 # A progressive JPEG of 8,000 pixels a side takes 640 MB, a WebP of 6,900 pixels 760.
 IMAGE = Limits(cpu_seconds=5, seconds=15.0, memory=768 * MEGABYTE, output=3 * WHOLE_PIXELS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from time import monotonic
+from typing import get_args
 
 from engine.uploads.limits import Limits
 from engine.uploads.messages import (
@@ -30,6 +31,25 @@ EXCEEDED: dict[Reason, str] = {
     "broken": "it is damaged",
     "cancelled": "the call has ended",
 }
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+def _refusal_of(answer: Message) -> UploadRefused | None:
+    """Raises `BadMessage`."""
+    refused = answer.head.get("refused")
+    if refused is None:
+        return None
+    if refused not in REASONS:
+        raise BadMessage("a worker refuses for no reason of ours")
+    return UploadRefused(refused, EXCEEDED.get(refused) or str(answer.head.get("message")))
+
+
+def _resident_of(answer: Message) -> int:
+    """Raises `BadMessage`."""
+    resident = answer.head.get("resident")
+    if not isinstance(resident, int):
+        raise BadMessage("a worker does not say how much memory it has")
+    return resident
 
 
 class Reader:
@@ -84,17 +104,17 @@ class Reader:
         try:
             self._send(encode_message(Message(head, raw)), deadline)
             answer = self._receive(limits.output, deadline)
+            refused = _refusal_of(answer)
+            self.resident = _resident_of(answer)
         except TimeoutError:
             raise self._end("time") from None
         except BadMessage:
             raise self._end("output") from None
         except (EOFError, BrokenPipeError):
             raise self._end(None) from None
-        self.resident = int(answer.head.get("resident", 0))
-        refused = answer.head.get("refused")
-        self.is_fit = refused != "memory"
+        self.is_fit = refused is None or refused.reason != "memory"
         if refused:
-            raise UploadRefused(refused, EXCEEDED.get(refused) or str(answer.head["message"]))
+            raise refused
         return answer
 
     def kill(self) -> None:

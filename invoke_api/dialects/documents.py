@@ -86,7 +86,11 @@ def _read_here(raw: bytes) -> str:
 
 def _read_aside(kind: str, raw: bytes) -> str:
     """Read it in a worker process. Raises `UploadRefused`."""
-    return WORKERS.read(kind, raw, DOCUMENT).payload.decode(errors="surrogatepass")
+    read = WORKERS.read(kind, raw, DOCUMENT).payload
+    try:
+        return read.decode(errors="surrogatepass")
+    except UnicodeDecodeError as error:  # a worker that was taken over says anything
+        raise UploadRefused("broken", "it is damaged") from error
 
 
 DOCUMENTS: dict[str, Callable[[bytes], str]] = {

@@ -10,8 +10,8 @@ from invoke_api.cassettes.library import Replay
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
-from invoke_api.operations.aside import Aside
 from invoke_api.operations.client import Calls
+from invoke_api.operations.threads import SharedThreads
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -32,7 +32,7 @@ class Services:
     replay: Replay
     logging: LoggingConfigurations
     metrics: Metrics
-    aside: Aside
+    threads: SharedThreads
     extensions: bool
     alone: bool  # or one of several processes on the same port
     others_ready: Callable[[], bool]  # whether these are

@@ -1,27 +1,30 @@
 """Bombs of every format: refused or answered, in bounded memory, and nobody else waits for it."""
 
+import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from engine.uploads.limits import DOCUMENT, IMAGE, MEGABYTE
-from tests.images import png
+from engine.uploads.limits import CALL_SECONDS, DOCUMENT, IMAGE, MEGABYTE
+from tests.images import png, to_url
 from tests.servers import (
     COMMAND,
     LARGE,
     LARGE_3,
+    MIXTRAL,
     PIXTRAL,
     SEVEN_B,
-    call,
     command_running,
+    connect,
     invoke,
     wait_until_ready,
 )
-from tests.uploads.bombs import BOMBS, converse_body
-from tests.uploads.image_bombs import IMAGE_BOMBS, converse_images
+from tests.uploads.bombs import BOMBS, converse_body, small_wide_cell
+from tests.uploads.image_bombs import IMAGE_BOMBS, converse_images, drawn, many_scans
 from tests.uploads.service import PLAIN, memory_watched, others_answered, service_at
 
-LONGEST_WAIT = 1.0  # seconds that another call may take meanwhile
+LONGEST_WAIT = 2.0  # seconds that another call may take meanwhile, on a machine that is busy
 # Bytes that the service may need for bodies, prompts and decoded images, and a worker for its
 # libraries.
 OWN = 300 * MEGABYTE
@@ -38,10 +41,13 @@ def url() -> Iterator[str]:
         yield url
 
 
-def ask(url: str, model: str, body: bytes) -> tuple[int, bytes]:
-    path = f"/model/{model.replace(':', '%3A')}/converse"
-    response, answer = call(url, "POST", path, body)
-    return response.status, answer
+def ask(url: str, model: str, body: bytes, operation: str = "converse") -> tuple[int, bytes]:
+    path = f"/model/{model.replace(':', '%3A')}/{operation}"
+    with closing(connect(url)) as connection:
+        connection.timeout = 2 * CALL_SECONDS
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -61,14 +67,55 @@ def test_a_long_text_for_a_chat_costs_others_nothing(url: str, model: str) -> No
     check(url, model, converse_body("md", b"The north is wet. " * 110_000), 0)
 
 
-def check(url: str, model: str, body: bytes, memory: int) -> None:
+HIDDEN = {b'"document"': b'"docum\\u0065nt"', b'"image"': b'"im\\u0061ge"'}
+
+
+def hide(body: bytes) -> bytes:
+    """The same in other words, which whoever looks for some in the bytes does not find."""
+    for plain, hidden in HIDDEN.items():
+        body = body.replace(plain, hidden)
+    return body
+
+
+def test_a_document_in_disguise_costs_others_nothing(url: str) -> None:
+    check(url, SEVEN_B, hide(converse_body("docx", small_wide_cell())), DOCUMENT.memory)
+
+
+@pytest.mark.parametrize("words", [1, 10_000])
+def test_a_document_in_disguise_is_read(url: str, words: int) -> None:
+    raw = b"<p>%s</p>" % (b"north " * words)
+    plain, hidden = (ask(url, MIXTRAL, body(converse_body("html", raw))) for body in (bytes, hide))
+
+    assert plain[0] == 200
+    assert text_of(plain[1]) == text_of(hidden[1])
+
+
+def text_of(answer: bytes) -> str:
+    [block] = json.loads(answer)["output"]["message"]["content"]
+    text: str = block["text"]
+    return text
+
+
+def test_images_in_disguise_cost_others_nothing(url: str) -> None:
+    check(url, PIXTRAL, hide(converse_images("jpeg", [many_scans()])), IMAGE.memory)
+
+
+def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": to_url(drawn("PNG", (8_000, 8_000), "1"))}}
+    message = {"role": "user", "content": [{"type": "text", "text": "Hi"}, image]}
+    body = json.dumps({"messages": [message] * 2, "max_tokens": 1}).encode()
+    disguised = body.replace(b"image_url", b"im\\u0061ge_url")
+    check(url, PIXTRAL, disguised, IMAGE.memory, operation="invoke")
+
+
+def check(url: str, model: str, body: bytes, memory: int, operation: str = "converse") -> None:
     service = service_at(url)
     before = service.memory_info().rss
     with others_answered(url) as waits, memory_watched(service) as sums:
-        status, answer = ask(url, model, body)
+        status, answer = ask(url, model, body, operation)
 
     assert status in (200, 400), answer
-    assert b'"message":' in answer
+    assert b'"message":' in answer or b'"choices":' in answer
     assert max(sums) < before + memory + OWN
     assert max(waits) < LONGEST_WAIT
     assert service.is_running()

@@ -1,6 +1,7 @@
 """Readers of uploads end with their call and with their service, and are shared by callers."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import psutil
 import pytest
@@ -70,3 +71,35 @@ def test_readers_end_with_a_service_that_is_killed(workers: str) -> None:
         connection.close()
 
     assert not alive
+
+
+def test_a_service_that_ends_ends_its_readers_and_answers_their_calls() -> None:
+    options = ["--engine", "scripted", "--graceful-timeout", "1"]
+    with killable([*COMMAND, *options]) as (url, service):
+        wait_until_ready(url, seconds=30)
+        connection = send(url, converse_body("docx", wide_cell()), "AKIDDRAINED")
+        readers = wait_for(service, 1)
+        service.terminate()
+        with closing(connection):
+            response = connection.getresponse()
+            answer = response.read()
+        _, alive = psutil.wait_procs([service, *readers], timeout=PATIENCE)
+
+    assert not alive
+    assert (response.status, answer) == (
+        503,
+        b'{"message":"Bedrock is unable to process your request."}',
+    )
+
+
+def test_callers_that_leave_while_they_wait_leave_nothing_behind(url: str) -> None:
+    service, bomb = service_at(url), converse_body("docx", wide_cell())
+    connections = [send(url, bomb, "AKIDWAITING") for _ in range(30)]
+    wait_for(service, MOST_WORKERS - 1)
+    for connection in reversed(connections):  # those that wait before the one that is read
+        connection.close()
+
+    wait_for(service, 0)
+    document = converse_body("docx", ORDINARY)
+    response, _ = call(url, "POST", CONVERSE, document, **signed("AKIDWAITING"))
+    assert response.status == 200

@@ -12,13 +12,18 @@ from typing import Any
 import psutil
 import pytest
 
+from engine import images
+from engine.errors import ChatRefused
 from engine.uploads import pool as pools
 from engine.uploads import reader as readers
 from engine.uploads.call import CURRENT, Call
 from engine.uploads.limits import DOCUMENT, IMAGE, Limits
+from engine.uploads.messages import Message, encode_message
 from engine.uploads.pool import Pool
 from engine.uploads.refusals import UploadRefused
-from tests.images import png
+from invoke_api.dialects import documents
+from invoke_api.wire.errors import ValidationException
+from tests.images import png, to_url
 from tests.uploads.bombs import merged_sheet, wide_cell
 from tests.uploads.image_bombs import many_scans
 
@@ -43,12 +48,15 @@ def call() -> Iterator[Call]:
 
 
 def workers() -> set[int]:
-    return {
-        child.pid
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE
-        and "engine.uploads.worker" in " ".join(child.cmdline())
-    }
+    """The workers that this process has now."""
+    return {child.pid for child in psutil.Process().children() if is_worker(child)}
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "engine.uploads.worker" in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
 
 
 def read(pool: Pool, raw: bytes = PAGE, kind: str = "html", limits: Limits = DOCUMENT) -> str:
@@ -154,27 +162,61 @@ def test_no_worker_can_be_started(monkeypatch: pytest.MonkeyPatch, pool: Pool) -
     assert psutil.Process().num_fds() == files
 
 
+def answering(answer: bytes) -> str:
+    """A worker that gives this answer to everything."""
+    said = f"import os; os.read(0, 9); os.write(1, bytes.fromhex('{answer.hex()}'))"
+    return said + "  # {path} {fd}"
+
+
+HEAD = b"\0\0\0\2" + bytes(8)
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (b"", "broken"),
-        (b"\0\0\0\2\0\0\0\0\0\0\0\0{}"[:13], "broken"),
+        (HEAD + b"{", "broken"),
         (b"\xff" * 12, "output"),
-        (b"\0\0\0\2\0\0\0\0\0\0\0\0[]", "output"),
-        (b"\0\0\0\2\0\0\0\0\0\0\0\0{{", "output"),
+        (HEAD + b"[]", "output"),
+        (HEAD + b"{{", "output"),
+        (HEAD + b"{}", "output"),
+        (encode_message(Message({"resident": 0, "refused": ["broken"]})), "output"),
+        (encode_message(Message({"resident": "much"})), "output"),
     ],
-    ids=["nothing", "half", "too much", "no object", "no JSON"],
+    ids=["nothing", "half", "too much", "no object", "no JSON", "empty", "reason", "resident"],
 )
 def test_a_worker_that_has_been_taken_over_is_not_believed(
     monkeypatch: pytest.MonkeyPatch, pool: Pool, answer: bytes, reason: str
 ) -> None:
-    said = f"import os; os.read(0, 9); os.write(1, bytes.fromhex('{answer.hex()}'))"
-    program = said + "  # {path} {fd}"
-    monkeypatch.setattr(readers, "PROGRAM", program)
+    monkeypatch.setattr(readers, "PROGRAM", answering(answer))
     before = workers()
 
     assert refusal(pool, PAGE, "html", DOCUMENT) == reason
     assert workers() == before
+
+
+@pytest.mark.parametrize("size", [None, [1], [9, 9], [-1, 1], "ab", [1e9, 1e9]])
+def test_an_image_that_is_none_is_damaged(
+    monkeypatch: pytest.MonkeyPatch, pool: Pool, size: object
+) -> None:
+    answer = encode_message(Message({"resident": 0, "size": size}, b"abc"))
+    monkeypatch.setattr(readers, "PROGRAM", answering(answer))
+    monkeypatch.setattr(images, "WORKERS", pool)
+
+    with pytest.raises(ChatRefused, match=r"^An image is damaged\.$"):
+        images.open_image(to_url(png()))
+
+
+def test_a_text_that_is_none_is_a_broken_document(
+    monkeypatch: pytest.MonkeyPatch, pool: Pool
+) -> None:
+    answer = encode_message(Message({"resident": 0}, b"\xff"))
+    monkeypatch.setattr(readers, "PROGRAM", answering(answer))
+    monkeypatch.setattr(documents, "WORKERS", pool)
+    document = {"name": "notes", "format": "html", "source": {"bytes": ""}}
+
+    with pytest.raises(ValidationException, match="notes could not be read"):
+        documents.read_document(document)
 
 
 def test_closing_the_pool_ends_what_is_read() -> None:

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine.uploads.call import CURRENT, Call
-from invoke_api.operations.aside import Threads
+from engine.uploads.call import CURRENT, Call, ReadElsewhere, current_call
+from invoke_api.operations.threads import Threads
 from invoke_api.wire.errors import ThrottlingException
 
 
@@ -105,3 +105,9 @@ async def test_work_knows_its_call() -> None:
     call = Call()
     async with threads() as made:
         assert await made.run("a", call, CURRENT.get) is call
+
+
+async def test_work_without_a_call_reads_no_uploads() -> None:
+    async with threads() as made:
+        with pytest.raises(ReadElsewhere):
+            await made.run("a", None, current_call)
