@@ -22,7 +22,13 @@ from typing import Any
 import hypercorn.protocol
 from h2.connection import ConnectionState as H2State
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, PriorityUpdated, RequestReceived, StreamReset
+from h2.events import (
+    DataReceived,
+    PriorityUpdated,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamReset,
+)
 from h2.events import Event as H2Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
@@ -47,6 +53,9 @@ from invoke_api.connections.http2_frames import (
 from invoke_api.connections.http2_sending import SendingProtocol
 
 TURN_SECONDS = 0.005  # that a connection's frames may keep the loop from others
+# Of headers that were sent before: hpack searches all of them for each that is to be sent, so a
+# client that offers room for millions would make each answer slower. nghttp2's bound, too.
+MAX_TABLE_BYTES = 4_096
 LINGER_SECONDS = 1.0  # for a client to read its GOAWAY: closing at once could take it away again
 
 
@@ -94,12 +103,13 @@ class PatientProtocol(SendingProtocol):
         try:
             until = self._loop.time() + TURN_SECONDS
             for frame in self._reader.feed(data):
-                await self._read_frame(frame)
-                if self.closed:
-                    return
-                if self._loop.time() > until:
+                now = self._loop.time()
+                if now > until:
                     await asyncio.sleep(0)
                     until = self._loop.time() + TURN_SECONDS
+                if self.closed:
+                    return
+                await self._read_frame(frame, now)
         except ConnectionFault as fault:
             if isinstance(fault, TooMuch):
                 self._complain(fault)
@@ -107,36 +117,34 @@ class PatientProtocol(SendingProtocol):
         except ProtocolError as error:
             await self._end(error.error_code, str(error))
 
-    async def _read_frame(self, frame: Frame) -> None:
-        if not self._is_free(frame):
-            self._budgets.check(frame, self._loop.time())
-        if self._is_goodbye(frame):
+    async def _read_frame(self, frame: Frame, now: float) -> None:
+        kind = frame.kind
+        if kind != Kind.RST_STREAM or not self._has_begun(frame.stream_id):
+            self._budgets.check(frame, now)
+        if kind == Kind.GOAWAY and self._is_friendly(frame):
             self._leaving = True
             return
-        if self._is_late(frame):
-            self._budgets.spend(MISTAKES, self._loop.time())
+        if kind == Kind.HEADERS and self._is_over(frame.stream_id):
+            self._budgets.spend(MISTAKES, now)
         await self._handle_events(self.connection.receive_data(frame.raw))
 
-    def _is_free(self, frame: Frame) -> bool:
-        """Whether it gives up an answer that has begun: by then the request was worth its cost."""
-        if frame.kind != Kind.RST_STREAM:
-            return False
-        stream = self.streams.get(frame.stream_id)
+    def _has_begun(self, stream_id: int) -> bool:
+        """Tell whether the answer has: by then the request was work, and may be given up freely."""
+        stream = self.streams.get(stream_id)
         return stream is not None and stream.state is ASGIHTTPState.RESPONSE
 
-    def _is_goodbye(self, frame: Frame) -> bool:
-        if frame.kind != Kind.GOAWAY or frame.stream_id or self._budgets.is_in_block:
+    def _is_friendly(self, frame: Frame) -> bool:
+        """Tell whether a GOAWAY leaves the open streams alone, and there are some."""
+        if frame.stream_id or self._budgets.is_in_block:  # h2 has a word to say
             return False
         code = frame.raw[HEAD.size + 4 : HEAD.size + 8]  # RFC 9113, 6.8: after the last stream
         return code == ErrorCodes.NO_ERROR.to_bytes(4) and self.connection.open_inbound_streams > 0
 
-    def _is_late(self, frame: Frame) -> bool:
-        """Whether it is a head for a stream that is over, which h2 answers with a reset."""
-        if frame.kind != Kind.HEADERS:
+    def _is_over(self, stream_id: int) -> bool:
+        """Tell whether a stream was there and is closed; h2 answers its frames with a reset."""
+        if stream_id > self.connection.highest_inbound_stream_id:
             return False
-        if frame.stream_id > self.connection.highest_inbound_stream_id:
-            return False
-        stream = self.connection.streams.get(frame.stream_id)
+        stream = self.connection.streams.get(stream_id)
         return stream is None or stream.closed
 
     async def _end(self, code: ErrorCodes, reason: str) -> None:
@@ -173,7 +181,10 @@ class PatientProtocol(SendingProtocol):
                 self.connection.reset_stream(event.stream_id, code)
             else:
                 await super()._handle_events([event])
-            if isinstance(event, StreamReset):
+            if isinstance(event, RemoteSettingsChanged):
+                encoder = self.connection.encoder
+                encoder.header_table_size = min(encoder.header_table_size, MAX_TABLE_BYTES)
+            elif isinstance(event, StreamReset):
                 if not event.remote_reset:
                     self._budgets.spend(MISTAKES, self._loop.time())
                 await self._forget(event.stream_id)

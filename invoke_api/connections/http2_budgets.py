@@ -49,6 +49,7 @@ SETTINGS = Budget("SETTINGS frames", 50, 1)
 # Guesses: Envoy allows one empty DATA frame in a row, Netty two; neither counts tiny ones.
 TINY_DATA = Budget("DATA frames with little or nothing in them", 1_000, 100)
 SPLIT_BLOCKS = Budget("heads in several frames", 100, 10)
+GOODBYES = Budget("GOAWAY frames", 10, 1)
 UNKNOWN = Budget("frames of unknown types", 100, 10)
 
 BY_KIND = {
@@ -56,7 +57,7 @@ BY_KIND = {
     Kind.RST_STREAM: RESETS,
     Kind.SETTINGS: SETTINGS,
     Kind.PING: PINGS,
-    Kind.GOAWAY: UNKNOWN,  # one is enough
+    Kind.GOAWAY: GOODBYES,
     Kind.WINDOW_UPDATE: WINDOW_UPDATES,
     Kind.PRIORITY_UPDATE: PRIORITIES,
 }
@@ -141,4 +142,4 @@ def _budget_of(frame: Frame) -> Budget | None:
     if frame.kind == Kind.DATA:
         is_tiny = not frame.flags & END_STREAM and frame.data_size <= TINY
         return TINY_DATA if is_tiny else None
-    return None if frame.kind in FREE else BY_KIND.get(frame.kind, UNKNOWN)  # type: ignore[call-overload]
+    return None if frame.kind in FREE else BY_KIND.get(frame.kind, UNKNOWN)
