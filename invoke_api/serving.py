@@ -25,6 +25,7 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
+from invoke_api.connections.limits import Limits
 from invoke_api.engines import build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
@@ -39,6 +40,7 @@ from invoke_api.rules.parsing import RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
 from invoke_api.server import (
+    LIMITS,
     SIGNALS,
     Grace,
     Tls,
@@ -66,6 +68,7 @@ class Service:
     tls: Tls | None
     following: Coroutine[None, None, None] | None
     grace: Grace
+    limits: Limits = LIMITS
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
@@ -91,7 +94,15 @@ async def run(
     tell()
     task = asyncio.create_task(service.following) if service.following else None
     try:
-        await serve(service.app, listener, stop, service.calls, service.tls, grace=service.grace)
+        await serve(
+            service.app,
+            listener,
+            stop,
+            service.calls,
+            service.tls,
+            grace=service.grace,
+            limits=service.limits,
+        )
     finally:
         watchdog.stop()
     if task:
@@ -135,7 +146,10 @@ def assemble(
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
-    return Service(app, calls, tls, following, grace)
+    limits = Limits(
+        connections=settings.max_connections, per_address=settings.max_connections_per_address
+    )
+    return Service(app, calls, tls, following, grace, limits)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
@@ -237,7 +251,7 @@ def build_tls(settings: Settings) -> Tls | None:
         return None
     tls = Tls(settings.tls_cert, settings.tls_key)
     try:
-        tls.check()
+        tls.to_context()
     except OSError as error:  # ssl.SSLError is one
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error

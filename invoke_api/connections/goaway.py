@@ -15,11 +15,10 @@ and its connection is closed. One stream too many is refused alone.
 """
 
 import asyncio
-from contextlib import suppress
+import sys
 from copy import copy
 from typing import Any
 
-import hypercorn.protocol
 from h2.connection import ConnectionState as H2State
 from h2.errors import ErrorCodes
 from h2.events import (
@@ -38,7 +37,6 @@ from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.h2 import StreamBuffer
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import filter_pseudo_headers
-from hyperframe.exceptions import HyperframeError
 
 from invoke_api.connections.complaints import COMPLAINTS, Complaints
 from invoke_api.connections.http2_budgets import MISTAKES, TooMuch
@@ -56,7 +54,6 @@ TURN_SECONDS = 0.005  # that a connection's frames may keep the loop from others
 # Of headers that were sent before: hpack searches all of them for each that is to be sent, so a
 # client that offers room for millions would make each answer slower. nghttp2's bound, too.
 MAX_TABLE_BYTES = 4_096
-LINGER_SECONDS = 1.0  # for a client to read its GOAWAY: closing at once could take it away again
 
 
 class PatientProtocol(SendingProtocol):
@@ -69,18 +66,14 @@ class PatientProtocol(SendingProtocol):
         # all would stop the connection for good: its reader would wait for room in that queue.
         self.config = copy(self.config)
         self.config.max_app_queue_size = 0
+        self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut one off
         self._reader = FrameReader()
         self._leaving = False
-        self._gone = asyncio.Event()
 
     async def initiate(
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
-        try:
-            await super().initiate(headers, settings)
-        except (ProtocolError, HyperframeError, ValueError):  # as h2 reads HTTP2-Settings
-            await self._end(ErrorCodes.PROTOCOL_ERROR, "invalid HTTP2-Settings")
-            return
+        await super().initiate(headers, settings)
         # One more than was announced just now: h2 would end the connection for it.
         limits = self.connection.local_settings
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1
@@ -91,8 +84,6 @@ class PatientProtocol(SendingProtocol):
         if isinstance(event, RawData):
             await self._read(event.data)
             return
-        if self.closed:
-            self._gone.set()
         await super().handle(event)
         for buffer in list(self.stream_buffers.values()):
             await buffer.close()  # who waits for room in one would wait for ever
@@ -153,12 +144,6 @@ class PatientProtocol(SendingProtocol):
         if self.connection.state_machine.state is not H2State.CLOSED:  # else h2 has said it
             self.connection.close_connection(code, reason.encode())
         await self._flush()
-        self.task_group.spawn(self._linger)
-
-    async def _linger(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                await self._gone.wait()
         await self.send(Closed())
 
     def _complain(self, fault: TooMuch) -> None:
@@ -255,8 +240,3 @@ class PatientProtocol(SendingProtocol):
 def _is_ascii(request: RequestReceived) -> bool:
     """Tell whether method and path are: RFC 9113, 8.1.1, and Hypercorn decodes both."""
     return all(value.isascii() for name, value in request.headers if name in (b":method", b":path"))
-
-
-def install() -> None:
-    """Make Hypercorn use it for every HTTP/2 connection from now on."""
-    hypercorn.protocol.H2Protocol = PatientProtocol  # type: ignore[attr-defined]  # where Hypercorn looks

@@ -16,8 +16,8 @@ from invoke_api.connections.http2_frames import (
     Frame,
     Kind,
 )
+from invoke_api.connections.limits import HEAD_BYTES
 
-MAX_BLOCK_BYTES = 65_536  # of a request's head as it is sent, compressed
 MAX_CONTINUATIONS = 8  # frames of one head after its first; nghttp2's default
 MAX_SETTINGS = 32  # entries of one frame; nghttp2's default
 SETTING = 6  # bytes of an entry
@@ -130,8 +130,8 @@ class Budgets:
             self.spend(SPLIT_BLOCKS, now)
         self._block_bytes += frame.size
         self._block_frames += 1
-        if self._block_bytes > MAX_BLOCK_BYTES:
-            raise TooMuch(f"bytes in a head, {MAX_BLOCK_BYTES:,} at most")
+        if self._block_bytes > HEAD_BYTES:
+            raise TooMuch(f"bytes in a head, {HEAD_BYTES:,} at most")
         if self._block_frames > MAX_CONTINUATIONS + 1:
             raise TooMuch("CONTINUATION frames in a head")
         if ends:
