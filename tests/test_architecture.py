@@ -51,7 +51,7 @@ OWNERS = {
     "h11": set(),  # Hypercorn's
     "h2": {"invoke_api/connections"},
     "httptools": {"invoke_api/connections"},
-    "hyperframe": {"invoke_api/connections"},
+    "priority": {"invoke_api/connections"},
     "docx": {"engine/uploads"},
     "openpyxl": {"engine/uploads"},
     "pypdf": {"engine/uploads"},

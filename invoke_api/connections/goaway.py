@@ -15,13 +15,19 @@ and its connection is closed. One stream too many is refused alone.
 """
 
 import asyncio
-from contextlib import suppress
+import sys
 from copy import copy
 from typing import Any
 
 from h2.connection import ConnectionState as H2State
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, PriorityUpdated, RequestReceived, StreamReset
+from h2.events import (
+    DataReceived,
+    PriorityUpdated,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamReset,
+)
 from h2.events import Event as H2Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
@@ -31,7 +37,6 @@ from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.h2 import StreamBuffer
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import filter_pseudo_headers
-from hyperframe.exceptions import HyperframeError
 
 from invoke_api.connections.complaints import COMPLAINTS, Complaints
 from invoke_api.connections.http2_budgets import MISTAKES, TooMuch
@@ -46,7 +51,9 @@ from invoke_api.connections.http2_frames import (
 from invoke_api.connections.http2_sending import SendingProtocol
 
 TURN_SECONDS = 0.005  # that a connection's frames may keep the loop from others
-LINGER_SECONDS = 1.0  # for a client to read its GOAWAY: closing at once could take it away again
+# Of headers that were sent before: hpack searches all of them for each that is to be sent, so a
+# client that offers room for millions would make each answer slower. nghttp2's bound, too.
+MAX_TABLE_BYTES = 4_096
 
 
 class PatientProtocol(SendingProtocol):
@@ -59,18 +66,14 @@ class PatientProtocol(SendingProtocol):
         # all would stop the connection for good: its reader would wait for room in that queue.
         self.config = copy(self.config)
         self.config.max_app_queue_size = 0
+        self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut one off
         self._reader = FrameReader()
         self._leaving = False
-        self._gone = asyncio.Event()
 
     async def initiate(
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
-        try:
-            await super().initiate(headers, settings)
-        except (ProtocolError, HyperframeError, ValueError):  # as h2 reads HTTP2-Settings
-            await self._end(ErrorCodes.PROTOCOL_ERROR, "invalid HTTP2-Settings")
-            return
+        await super().initiate(headers, settings)
         # One more than was announced just now: h2 would end the connection for it.
         limits = self.connection.local_settings
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1
@@ -81,8 +84,6 @@ class PatientProtocol(SendingProtocol):
         if isinstance(event, RawData):
             await self._read(event.data)
             return
-        if self.closed:
-            self._gone.set()
         await super().handle(event)
         for buffer in list(self.stream_buffers.values()):
             await buffer.close()  # who waits for room in one would wait for ever
@@ -93,12 +94,13 @@ class PatientProtocol(SendingProtocol):
         try:
             until = self._loop.time() + TURN_SECONDS
             for frame in self._reader.feed(data):
-                await self._read_frame(frame)
-                if self.closed:
-                    return
-                if self._loop.time() > until:
+                now = self._loop.time()
+                if now > until:
                     await asyncio.sleep(0)
                     until = self._loop.time() + TURN_SECONDS
+                if self.closed:
+                    return
+                await self._read_frame(frame, now)
         except ConnectionFault as fault:
             if isinstance(fault, TooMuch):
                 self._complain(fault)
@@ -106,36 +108,34 @@ class PatientProtocol(SendingProtocol):
         except ProtocolError as error:
             await self._end(error.error_code, str(error))
 
-    async def _read_frame(self, frame: Frame) -> None:
-        if not self._is_free(frame):
-            self._budgets.check(frame, self._loop.time())
-        if self._is_goodbye(frame):
+    async def _read_frame(self, frame: Frame, now: float) -> None:
+        kind = frame.kind
+        if kind != Kind.RST_STREAM or not self._has_begun(frame.stream_id):
+            self._budgets.check(frame, now)
+        if kind == Kind.GOAWAY and self._is_friendly(frame):
             self._leaving = True
             return
-        if self._is_late(frame):
-            self._budgets.spend(MISTAKES, self._loop.time())
+        if kind == Kind.HEADERS and self._is_over(frame.stream_id):
+            self._budgets.spend(MISTAKES, now)
         await self._handle_events(self.connection.receive_data(frame.raw))
 
-    def _is_free(self, frame: Frame) -> bool:
-        """Whether it gives up an answer that has begun: by then the request was worth its cost."""
-        if frame.kind != Kind.RST_STREAM:
-            return False
-        stream = self.streams.get(frame.stream_id)
+    def _has_begun(self, stream_id: int) -> bool:
+        """Tell whether the answer has: by then the request was work, and may be given up freely."""
+        stream = self.streams.get(stream_id)
         return stream is not None and stream.state is ASGIHTTPState.RESPONSE
 
-    def _is_goodbye(self, frame: Frame) -> bool:
-        if frame.kind != Kind.GOAWAY or frame.stream_id or self._budgets.is_in_block:
+    def _is_friendly(self, frame: Frame) -> bool:
+        """Tell whether a GOAWAY leaves the open streams alone, and there are some."""
+        if frame.stream_id or self._budgets.is_in_block:  # h2 has a word to say
             return False
         code = frame.raw[HEAD.size + 4 : HEAD.size + 8]  # RFC 9113, 6.8: after the last stream
         return code == ErrorCodes.NO_ERROR.to_bytes(4) and self.connection.open_inbound_streams > 0
 
-    def _is_late(self, frame: Frame) -> bool:
-        """Whether it is a head for a stream that is over, which h2 answers with a reset."""
-        if frame.kind != Kind.HEADERS:
+    def _is_over(self, stream_id: int) -> bool:
+        """Tell whether a stream was there and is closed; h2 answers its frames with a reset."""
+        if stream_id > self.connection.highest_inbound_stream_id:
             return False
-        if frame.stream_id > self.connection.highest_inbound_stream_id:
-            return False
-        stream = self.connection.streams.get(frame.stream_id)
+        stream = self.connection.streams.get(stream_id)
         return stream is None or stream.closed
 
     async def _end(self, code: ErrorCodes, reason: str) -> None:
@@ -144,12 +144,6 @@ class PatientProtocol(SendingProtocol):
         if self.connection.state_machine.state is not H2State.CLOSED:  # else h2 has said it
             self.connection.close_connection(code, reason.encode())
         await self._flush()
-        self.task_group.spawn(self._linger)
-
-    async def _linger(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                await self._gone.wait()
         await self.send(Closed())
 
     def _complain(self, fault: TooMuch) -> None:
@@ -172,7 +166,10 @@ class PatientProtocol(SendingProtocol):
                 self.connection.reset_stream(event.stream_id, code)
             else:
                 await super()._handle_events([event])
-            if isinstance(event, StreamReset):
+            if isinstance(event, RemoteSettingsChanged):
+                encoder = self.connection.encoder
+                encoder.header_table_size = min(encoder.header_table_size, MAX_TABLE_BYTES)
+            elif isinstance(event, StreamReset):
                 if not event.remote_reset:
                     self._budgets.spend(MISTAKES, self._loop.time())
                 await self._forget(event.stream_id)

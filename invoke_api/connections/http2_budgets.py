@@ -16,8 +16,8 @@ from invoke_api.connections.http2_frames import (
     Frame,
     Kind,
 )
+from invoke_api.connections.limits import HEAD_BYTES
 
-MAX_BLOCK_BYTES = 65_536  # of a request's head as it is sent, compressed
 MAX_CONTINUATIONS = 8  # frames of one head after its first; nghttp2's default
 MAX_SETTINGS = 32  # entries of one frame; nghttp2's default
 SETTING = 6  # bytes of an entry
@@ -49,6 +49,7 @@ SETTINGS = Budget("SETTINGS frames", 50, 1)
 # Guesses: Envoy allows one empty DATA frame in a row, Netty two; neither counts tiny ones.
 TINY_DATA = Budget("DATA frames with little or nothing in them", 1_000, 100)
 SPLIT_BLOCKS = Budget("heads in several frames", 100, 10)
+GOODBYES = Budget("GOAWAY frames", 10, 1)
 UNKNOWN = Budget("frames of unknown types", 100, 10)
 
 BY_KIND = {
@@ -56,7 +57,7 @@ BY_KIND = {
     Kind.RST_STREAM: RESETS,
     Kind.SETTINGS: SETTINGS,
     Kind.PING: PINGS,
-    Kind.GOAWAY: UNKNOWN,  # one is enough
+    Kind.GOAWAY: GOODBYES,
     Kind.WINDOW_UPDATE: WINDOW_UPDATES,
     Kind.PRIORITY_UPDATE: PRIORITIES,
 }
@@ -129,8 +130,8 @@ class Budgets:
             self.spend(SPLIT_BLOCKS, now)
         self._block_bytes += frame.size
         self._block_frames += 1
-        if self._block_bytes > MAX_BLOCK_BYTES:
-            raise TooMuch(f"bytes in a head, {MAX_BLOCK_BYTES:,} at most")
+        if self._block_bytes > HEAD_BYTES:
+            raise TooMuch(f"bytes in a head, {HEAD_BYTES:,} at most")
         if self._block_frames > MAX_CONTINUATIONS + 1:
             raise TooMuch("CONTINUATION frames in a head")
         if ends:
@@ -141,4 +142,4 @@ def _budget_of(frame: Frame) -> Budget | None:
     if frame.kind == Kind.DATA:
         is_tiny = not frame.flags & END_STREAM and frame.data_size <= TINY
         return TINY_DATA if is_tiny else None
-    return None if frame.kind in FREE else BY_KIND.get(frame.kind, UNKNOWN)  # type: ignore[call-overload]
+    return None if frame.kind in FREE else BY_KIND.get(frame.kind, UNKNOWN)

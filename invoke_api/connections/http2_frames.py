@@ -4,7 +4,6 @@ RFC 9113, 4.1: a head of nine bytes, then the payload, which passes through unto
 """
 
 from collections.abc import Iterator
-from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
@@ -16,8 +15,11 @@ HEAD = Struct(">HBBBL")  # two bytes and one of length, type, flags, stream
 STREAM_BITS = 0x7FFF_FFFF  # the highest bit is reserved
 
 
-class Kind(IntEnum):
-    """The types of frames that the service looks at: RFC 9113, 6, and RFC 9218, 7."""
+class Kind:
+    """The types of frames that the service looks at: RFC 9113, 6, and RFC 9218, 7.
+
+    No enumeration: its members hash in Python, several times for each frame.
+    """
 
     DATA = 0x0
     HEADERS = 0x1

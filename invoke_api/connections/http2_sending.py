@@ -113,13 +113,16 @@ class SendingProtocol(H2Protocol):
         try:
             if buffer.buffer and room:
                 size = min(room, self.connection.max_outbound_frame_size, MAX_TURN)
-                self.connection.send_data(stream_id, await buffer.pop(size))
+                data = await buffer.pop(size)
+                is_over = buffer.complete
+                self.connection.send_data(stream_id, data, end_stream=is_over)
                 self._budgets.data += 1
                 await self._flush()
-            if buffer.complete:
+            elif is_over := buffer.complete:
                 self.connection.end_stream(stream_id)
-                self._budgets.answers += 1
                 await self._flush()
+            if is_over:
+                self._budgets.answers += 1
                 await self._drop_buffer(stream_id)
             elif not buffer.buffer or not self._room(stream_id):
                 self.priority.block(stream_id)

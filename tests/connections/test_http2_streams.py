@@ -4,6 +4,7 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
+import pytest
 from h2.errors import ErrorCodes
 
 from tests.connections.on_no_socket import Wire, connected
@@ -142,6 +143,16 @@ async def test_room_for_the_connection_wakes_all_streams() -> None:
         await wire.until(lambda: all(has(wire, DATA, each, END_STREAM) for each in (1, 3)))
 
     assert sum(len(each.payload) for each in wire.frames if each.kind == DATA) == 200_000
+
+
+@pytest.mark.parametrize(("offered", "taken"), [(2**31 - 1, 4_096), (100, 100)])
+async def test_the_table_of_headers_stays_small(offered: int, taken: int) -> None:
+    setting = b"\x00\x01" + offered.to_bytes(4)
+    async with connected() as wire:
+        await wire.send(PREFACE + frame(SETTINGS, payload=setting) + head(1))
+        await wire.until(lambda: has(wire, DATA, 1, END_STREAM))
+
+        assert wire.protocol.connection.encoder.header_table_size == taken
 
 
 async def test_who_is_told_goodbye_is_heard_no_more_and_the_connection_closes() -> None:
