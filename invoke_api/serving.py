@@ -24,6 +24,7 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.config_files import ConfigError
+from invoke_api.connections.limits import Limits
 from invoke_api.engines import Engines, build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
@@ -38,8 +39,10 @@ from invoke_api.rules.parsing import RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
 from invoke_api.server import (
+    LIMITS,
     SIGNALS,
     Grace,
+    Opening,
     Tls,
     allow_many_connections,
     open_socket,
@@ -64,6 +67,7 @@ class Service:
     tls: Tls | None
     following: Coroutine[None, None, None] | None
     grace: Grace
+    limits: Limits = LIMITS
     engines: Engines | None = None  # a recorder has none
 
 
@@ -82,12 +86,22 @@ async def run(
     listener: socket,
     tell: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
+    opening: Opening | None = None,
 ) -> None:
-    """Until one of the signals comes; `tell` is called at the beginning."""
+    """Until a signal comes; `tell` is called at the beginning, `opening` is as `serve` has it."""
     stop = stop_signal(signals)
     tell()
     task = asyncio.create_task(service.following) if service.following else None
-    await serve(service.app, listener, stop, service.calls, service.tls, grace=service.grace)
+    await serve(
+        service.app,
+        listener,
+        stop,
+        service.calls,
+        service.tls,
+        grace=service.grace,
+        limits=service.limits,
+        opening=opening,
+    )
     if task:
         task.cancel()
 
@@ -99,7 +113,6 @@ def assemble(
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
-    settle: float = 0.0,
 ) -> Service:
     """The service, of which nothing is started yet. Raises `click.ClickException`.
 
@@ -128,11 +141,13 @@ def assemble(
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
         others_ready=others_ready,
-        settle=settle,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
-    return Service(app, calls, tls, following, grace, engines)
+    limits = Limits(
+        connections=settings.max_connections, per_address=settings.max_connections_per_address
+    )
+    return Service(app, calls, tls, following, grace, limits, engines)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
@@ -252,7 +267,7 @@ def build_tls(settings: Settings) -> Tls | None:
         return None
     tls = Tls(settings.tls_cert, settings.tls_key)
     try:
-        tls.check()
+        tls.to_context()
     except OSError as error:  # ssl.SSLError is one
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error
