@@ -29,7 +29,7 @@ class Deadlines:
             self._open.discard(deadline)
 
     def end(self) -> None:
-        """The engine is lost. vLLM may wait for ever: before its first request, it asks the core."""
+        """The engine is lost. vLLM may wait for ever: for what it asks before its first request."""
         while self._open:
             with suppress(RuntimeError):  # one that passes at this moment
                 self._open.pop().reschedule(0.0)
