@@ -110,14 +110,23 @@ def serving(registry: Path, *flags: str) -> Iterator[Served]:
                 until(lambda: "listens on" in served.log() or process.poll() is not None, LOAD)
                 [url] = re.findall(r"listens on (\S+)", served.log())
                 yield replace(served, url=url)
-                children = psutil.Process(process.pid).children(recursive=True)
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=120)
-        assert psutil.wait_procs(children, timeout=30)[1] == [], "a process outlives the service"
+        until(lambda: not session(process.pid), PATIENCE)
         assert served.files() == ["log"]
     assert found.known(), "else nothing was shared, and nothing is shown"
     until(lambda: served.shared() == set(), LOAD)
+
+
+def session(pid: int) -> list[int]:
+    """The processes that this one has started, and their descendants, whoever their parent is."""
+    found = []
+    for each in psutil.pids():
+        with suppress(ProcessLookupError):
+            if os.getsid(each) == pid:
+                found.append(each)
+    return found
 
 
 def calls_under_way(served: Served, pool: ThreadPoolExecutor, count: int) -> list[Future[int]]:
