@@ -17,6 +17,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from starlette.applications import Starlette
 
+from engine.leftovers import remove_folder
 from invoke_api.connections.limits import HEAD_BYTES, Limits
 from invoke_api.connections.listener import Listener
 from invoke_api.connections.shared import Shared
@@ -181,5 +182,6 @@ def end_at_once(number: int, _: object) -> None:
     """End this process as the signal would, and its children: vLLM's would keep their memory."""
     for child in multiprocessing.active_children():
         child.kill()
+    remove_folder()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
