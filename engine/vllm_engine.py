@@ -13,6 +13,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from engine.deadlines import Deadlines
 from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.leftovers import LEFTOVERS
 from engine.loading import freeze_once, in_thread
@@ -76,6 +77,7 @@ class VllmEngine:
         self._llm: AsyncLLM | None = None
         self._abandoned = False
         self._running = 0
+        self._deadlines = Deadlines()
         self._watch: Watch | None = None
         self._family: Family | None = None  # unless another process runs the cores
         self._state = EngineState("cold")
@@ -102,8 +104,7 @@ class VllmEngine:
             )
 
     def state(self) -> EngineState:
-        is_told = self._state.status == "failed"
-        if not is_told and self._llm is not None and self._llm.errored:
+        if self._state.status != "failed" and self._llm is not None and self._llm.errored:
             return EngineState("failed", "vLLM's engine core has died; its log says why")
         return self._state
 
@@ -139,7 +140,7 @@ class VllmEngine:
         assert llm is not None
         self._running += 1
         try:
-            async with asyncio.timeout(self._limits.first_token_seconds):
+            async with self._deadlines.open(self._limits.first_token_seconds):
                 queue = await self._ask(llm, request)
                 tokens = await queue.answer.take()
             while tokens:
@@ -171,6 +172,7 @@ class VllmEngine:
 
     def _note_hung(self, reason: str) -> None:
         self._state = EngineState("failed", f"vLLM's engine core hangs: {reason}")
+        self._deadlines.end()
 
     async def release(self) -> None:
         if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
@@ -205,6 +207,7 @@ class VllmEngine:
             await self._abandon_load()
         llm, self._llm = self._llm, None
         self._state = EngineState("cold")
+        self._deadlines.end()
         if llm is None:
             return
         forget(llm)
@@ -232,7 +235,6 @@ class VllmEngine:
         while self._state.status == "loading":
             kill_cores()
             await asyncio.sleep(0.1)
-        LEFTOVERS.sweep()
 
     def _load(self) -> None:
         try:

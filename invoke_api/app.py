@@ -196,7 +196,6 @@ def create_app(
     alone: bool = True,
     metrics_folder: Path | None = None,
     others_ready: Callable[[], bool] = lambda: True,
-    settle: float = 0.0,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
@@ -204,8 +203,7 @@ def create_app(
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
     of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
-    it is not ready before `others_ready`. No connection is taken before the engines take calls, or
-    for `settle` seconds.
+    it is not ready before `others_ready`.
     """
     observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
@@ -231,7 +229,6 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         observed.start()
-        await engines.settle(settle, lambda: calls.are_last)
         try:
             yield State(services=services)
         finally:

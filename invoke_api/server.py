@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from starlette.applications import Starlette
 
+from engine.leftovers import remove_folder
 from invoke_api.connections.limits import HEAD_BYTES, Limits
 from invoke_api.connections.listener import Listener
 from invoke_api.connections.shared import Shared
@@ -27,6 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
 MOST_FILES = 65_536  # as many as vLLM's own server asks for
 LIMITS = Limits()
+Opening = Callable[[asyncio.Event], Awaitable[None]]  # gets what says that the service is to stop
 FAREWELL_SECONDS = 1.0  # for calls that are told that the service ends, and again for hanging up
 
 
@@ -110,8 +112,13 @@ async def serve(
     *,
     grace: Grace = Grace(),
     limits: Limits = LIMITS,
+    opening: Opening | None = None,
 ) -> None:
-    """Answer on this socket until `stop` is set, and then as `grace` has it."""
+    """Answer on this socket until `stop` is set, and then as `grace` has it.
+
+    `opening` is awaited before the first connection is accepted, once the engines have begun to
+    load; without it the socket must listen already.
+    """
     async with app.router.lifespan_context(app) as state:
         shared = Shared(
             app=app,
@@ -121,6 +128,8 @@ async def serve(
             config=_config(limits),
             context=WorkerContext(None),
         )
+        if opening:
+            await opening(stop)
         listener = Listener(listening, shared, tls.to_context() if tls else None)
         listener.start()
         try:
@@ -175,5 +184,6 @@ def end_at_once(number: int, _: object) -> None:
     """End this process as the signal would, and its children: vLLM's would keep their memory."""
     for child in multiprocessing.active_children():
         child.kill()
+    remove_folder()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

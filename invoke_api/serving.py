@@ -43,6 +43,7 @@ from invoke_api.server import (
     LIMITS,
     SIGNALS,
     Grace,
+    Opening,
     Tls,
     allow_many_connections,
     open_socket,
@@ -87,8 +88,9 @@ async def run(
     listener: socket,
     tell: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
+    opening: Opening | None = None,
 ) -> None:
-    """Until one of the signals comes; `tell` is called at the beginning."""
+    """Until a signal comes; `tell` is called at the beginning, `opening` is as `serve` has it."""
     stop = stop_signal(signals)
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
@@ -103,6 +105,7 @@ async def run(
             service.tls,
             grace=service.grace,
             limits=service.limits,
+            opening=opening,
         )
     finally:
         watchdog.stop()
@@ -122,7 +125,6 @@ def assemble(
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
-    settle: float = 0.0,
 ) -> Service:
     """The service, of which nothing is started yet. Raises `click.ClickException`.
 
@@ -151,7 +153,6 @@ def assemble(
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
         others_ready=others_ready,
-        settle=settle,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)

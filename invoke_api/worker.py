@@ -14,6 +14,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from shutil import rmtree
+from socket import socket
 from typing import Any
 
 from engine.vllm_cores import CoresElsewhere, FrontEnd
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 READY_LOOK = 0.2  # seconds between two looks at whether the engines of a worker are ready
 # Seconds that a worker which takes another's place waits for its engines before it takes
-# connections. Below Hypercorn's 60 for a start; an engine that is not ready by then may never be.
+# connections: an engine that is not ready by then, as a server that is gone, may never be.
 SETTLE = 30.0
 
 REPORTS: set[asyncio.Task[None]] = set()  # of this process
@@ -129,7 +130,6 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
         cores,
         place.metrics,
         others_ready=lambda: others.are_ready,
-        settle=SETTLE if place.is_late else 0.0,
     )
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
     if not place.is_late:
@@ -138,7 +138,8 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
     gc.freeze()  # as in serve_alone
     assert service.engines
     begin = partial(_begin, service.engines, line)
-    asyncio.run(run(service, listener, begin, [signal.SIGTERM]))
+    opening = partial(_open_late, service.engines, listener) if place.is_late else None
+    asyncio.run(run(service, listener, begin, [signal.SIGTERM], opening))
     first = multiprocessing.parent_process()
     if first and not first.is_alive():  # so that nobody else removes it
         rmtree(place.metrics, ignore_errors=True)
@@ -158,6 +159,12 @@ def _begin(engines: Engines, line: Line) -> None:
     line.send(Listens())
     task = asyncio.create_task(_report(engines, line))
     REPORTS.add(task)  # asyncio itself holds tasks weakly
+
+
+async def _open_late(engines: Engines, listener: socket, stop: asyncio.Event) -> None:
+    """Listen once the models are ready: clients of the other workers must not notice this one."""
+    await engines.settle(SETTLE, stop.is_set)
+    listener.listen(BACKLOG)
 
 
 async def _report(engines: Engines, line: Line) -> None:

@@ -83,7 +83,8 @@ class StandInWorker:
         self.line.connection.close()
 
     def terminate(self) -> None:
-        self.die(-15)
+        if self.exitcode is None:
+            self.die(-15)
 
     def join(self, _: float) -> None:
         pass

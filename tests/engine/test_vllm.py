@@ -301,6 +301,22 @@ async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> Non
     assert engine.running() == 0
 
 
+@pytest.mark.parametrize("end", ["closed", "hangs"])
+async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
+    """Before its first request, vLLM waits for an answer of the core's, and for that alone."""
+    engine = await asking(AskedLlm(never))
+    asked = asyncio.ensure_future(anext(engine.generate(ASK)))
+    await asyncio.sleep(0.01)
+    if end == "closed":
+        await engine.close()
+    else:
+        engine._note_hung("it is stopped")  # noqa: SLF001 - as `Watch` does
+
+    with pytest.raises(EngineDead):
+        await asyncio.wait_for(asked, timeout=5)
+    assert engine.running() == 0
+
+
 def watching(llm: Any, limits: Limits) -> Watch:
     """What a load would begin."""
     return Watch(
