@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint bench soak audit
+.PHONY: help serve test lint fuzz bench soak audit
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -20,6 +20,10 @@ lint: ## Set up, then ruff, mypy, bandit and the checks of the Docker files
 	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive invoke_api engine bench examples
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
+
+fuzz: ## Set up, then send what nobody would for DURATION=10 minutes, by a fresh SEED= that is printed; ONLY= names parts
+	@scripts/setup test
+	@SEED=$(SEED) DURATION=$(DURATION) ONLY="$(ONLY)" .venv/bin/python -m tests.fuzzing
 
 bench: ## Set up, then measure all that bench/ has; three quarters of an hour on two cores
 	@scripts/setup test

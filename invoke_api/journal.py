@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from engine.protocol import Finish
 from invoke_api.secrecy import redacted, secrets_of, without
+from invoke_api.wire.any_json import read_json
 from invoke_api.wire.errors import InvokeError
 
 LONGEST = 65_536  # bytes kept of a body, and characters of an answer
@@ -126,7 +125,7 @@ class Journal:
 def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     if len(body) < LONGEST:
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
+            return read_json(body)
+        except ValueError:
             pass
     return body[:LONGEST].decode(errors="replace")

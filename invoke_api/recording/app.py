@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from invoke_api.authentication.gate import claimed_region
-from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.passing import (
     PassedReply,

@@ -10,11 +10,11 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.files import CassetteWriter
 from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.rules.playing import Broken
 from invoke_api.secrecy import secrets_of, without
-from invoke_api.wire.eventstream import FrameError, split_frames
+from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,14 @@ class Tape:
 
         Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
         """
-        rest = b""
+        reader = FrameReader()
         async with connection:
             try:
                 async for data in answer.aiter_raw():
-                    rest = self._keep(rest + data)
+                    self._keep(reader, data)
                     yield data
             except httpx.HTTPError as error:
+                rest = reader.take()
                 if not self.parts and not rest:  # nothing has gone on: it can be said
                     raise
                 await self._write(rest, is_stream=True, complete=False)
@@ -77,22 +78,21 @@ class Tape:
             except (GeneratorExit, asyncio.CancelledError):
                 log.info("%s %s: not recorded: the client left", self.method, self.path)
                 raise
-        await self._write(rest, is_stream=True)
+        await self._write(reader.take(), is_stream=True)
 
     def _without_secrets(self, raw: bytes) -> bytes:
         if self.status < 400:  # an answer of a model quotes no signature
             return raw
         return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
-    def _keep(self, data: bytes) -> bytes:
-        """What is left of it once the whole frames are kept."""
+    def _keep(self, reader: FrameReader, data: bytes) -> None:
+        """Keep the frames that these bytes complete."""
         try:
-            frames, rest = split_frames(data)
+            frames = reader.feed(data)
         except FrameError:  # what follows can't be told apart any more
-            frames, rest = [data], b""
+            frames = [reader.take()]
         at = self._now()
         self.parts += [Part(at=at, raw=frame) for frame in frames]
-        return rest
 
     async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
         if rest:
@@ -114,7 +114,8 @@ class Tape:
         try:
             path = await asyncio.to_thread(self.writer.write, recording)
         except OSError as error:
-            log.error("%s %s: not recorded: %s", self.method, self.path, error)  # noqa: TRY400 - a sentence, no traceback
+            reason = error.strerror or error
+            log.error("%s %s: not recorded: %s", self.method, self.path, reason)  # noqa: TRY400 - a sentence, no traceback
         else:
             log.info("%s %s %d: %s", self.method, self.path, self.status, path)
 
