@@ -20,6 +20,7 @@ CHANGES = 100
 PATTERNS = 20
 RESETS = 10_000
 REQUESTS = 1_500
+CUTS = 100
 WORKERS_KILLED = 2
 LOGGED = 400
 RECORDERS_KILLED = 2
@@ -69,6 +70,10 @@ TRIALS = {
         f"others are answered within {SOON:g} s; nothing stays under way",
     ),
     "long-lived": Trial("requests on one connection of HTTP/2", "each is answered"),
+    "cuts": Trial(
+        "HTTP/2 streams that a rule cuts before their first byte, one after the other",
+        "each is reset at once",
+    ),
     "patterns": Trial(
         "calls under a rule whose pattern takes other engines exponential time, `^(a+)+$`",
         f"each is answered within {SOON:g} s",
