@@ -89,9 +89,7 @@ class SendingProtocol(H2Protocol):
         buffer = self.stream_buffers.get(stream_id)
         if self.closed or buffer is None or buffer._complete:  # noqa: SLF001 - `complete` is another thing
             return
-        if (
-            buffer.buffer
-        ):  # an empty one is never drained: Hypercorn's event is set by what leaves it
+        if buffer.buffer:  # Hypercorn would wait for ever until an empty one is emptied
             with self._watched(stream_id):
                 await buffer.drain()
         if stream_id in self.stream_buffers:
