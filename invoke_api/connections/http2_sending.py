@@ -89,8 +89,9 @@ class SendingProtocol(H2Protocol):
         buffer = self.stream_buffers.get(stream_id)
         if self.closed or buffer is None or buffer._complete:  # noqa: SLF001 - `complete` is another thing
             return
-        with self._watched(stream_id):
-            await buffer.drain()
+        if buffer.buffer:  # Hypercorn would wait for ever until an empty one is emptied
+            with self._watched(stream_id):
+                await buffer.drain()
         if stream_id in self.stream_buffers:
             with suppress(ProtocolError):
                 self.connection.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)

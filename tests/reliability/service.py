@@ -64,6 +64,7 @@ def service_running(
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 given,
+                stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 cwd=ROOT,
                 env={**os.environ, **(env or {})},

@@ -25,7 +25,7 @@ from tests.reliability.lanes import lanes_open
 from tests.reliability.ledger import Ledger
 from tests.reliability.report import FILE, SOAK, report
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.reliability.watching import Sample, complaints, growths, middle, take, watch
+from tests.reliability.watching import Sample, complaints, growths, middle, take, tenths, watch
 from tests.servers import GUARDRAILS
 
 LANES = 16
@@ -102,6 +102,7 @@ def to_result(run: Run) -> dict[str, Any]:
         "slowest_seconds": round(run.slowest, 2),
         "middle": middle(run.samples),
         "growth": growths(run.samples),
+        "memory_by_tenths": tenths(run.samples),
         "before": to_rest(run.before),
         "after": to_rest(run.after),
     }

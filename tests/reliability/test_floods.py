@@ -1,4 +1,4 @@
-"""Floods of HTTP/2 frames on one connection: others are answered as if it were not there."""
+"""HTTP/2 connections that are flooded, used for long, or cut: everybody else gets answers."""
 
 import asyncio
 from contextlib import suppress
@@ -8,16 +8,14 @@ from time import monotonic
 import h2.connection
 from h2.errors import ErrorCodes
 
-from tests.reliability.answers import ANSWERED, Answer
-from tests.reliability.calls import SETTLED, answers_still, ask, side_by_side
+from tests.reliability.answers import ANSWERED, CUT, Answer
+from tests.reliability.calls import SETTLED, answers_still, rule, side_by_side
 from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import FAILURES
 from tests.reliability.http2 import Http2
-from tests.reliability.mix import INVOKE, to
+from tests.reliability.mix import INVOKE, STREAM, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.reliability.trials import REQUESTS, RESETS, SOON
-
-BODY = ask(INVOKE).partition(b"\r\n\r\n")[2]
+from tests.reliability.trials import CUTS, REQUESTS, RESETS, SOON
 
 
 def rapid_reset() -> bytes:
@@ -27,8 +25,7 @@ def rapid_reset() -> bytes:
     for number in range(RESETS):
         stream = 2 * number + 1
         named = [(":method", "POST"), (":path", to(INVOKE)), (":scheme", "http")]
-        connection.send_headers(stream, [*named, (":authority", "x")])
-        connection.send_data(stream, BODY, end_stream=True)
+        connection.send_headers(stream, [*named, (":authority", "x")], end_stream=True)
         connection.reset_stream(stream, ErrorCodes.CANCEL)
     return connection.data_to_send()
 
@@ -69,3 +66,22 @@ def test_a_connection_of_http_2_serves_any_number_of_requests(evidence: Evidence
     lost = [answer for answer in answers if answer.outcome != ANSWERED]
 
     evidence.record("long-lived", REQUESTS, len(lost))
+
+
+async def ask_one_by_one(url: str) -> list[Answer]:
+    """Nothing else is written on the connection, which could carry along what was held back."""
+    async with Http2(url) as connection, asyncio.timeout(SOON):
+        return [
+            await connection.ask("POST", to(operation), {"prompt": "Hi"})
+            for operation in (INVOKE, STREAM)
+            for _ in range(CUTS // 2)
+        ]
+
+
+def test_a_stream_that_is_cut_before_its_first_byte_is_reset(evidence: Evidence) -> None:
+    with service_running(*SCRIPTED) as service:
+        rule(service.url, fault="cut")
+        answers = asyncio.run(ask_one_by_one(service.url))
+    lost = [answer for answer in answers if answer.outcome != CUT]
+
+    evidence.record("cuts", CUTS, len(lost))

@@ -69,6 +69,13 @@ def middle(samples: Sequence[Sample]) -> dict[str, float]:
     return {name: round(median(getattr(each, name) for each in last), 1) for name in names}
 
 
+def tenths(samples: Sequence[Sample]) -> list[float]:
+    """Return the median of memory in each tenth of a run, which shows growth that slows down."""
+    size = max(1, len(samples) // 10)
+    parts = [samples[start : start + size] for start in range(0, 10 * size, size)]
+    return [round(median(each.memory for each in part), 1) for part in parts if part]
+
+
 def complaints(samples: Sequence[Sample], before: Sample, after: Sample) -> list[str]:
     """Return a sentence for each thing that grows, or is left when all calls have ended."""
     found = [
