@@ -9,6 +9,7 @@ from tests.fidelity import (
     api_keys,
     catalogue,
     chunks,
+    conversations,
     converse,
     counts,
     exceptions,
@@ -43,6 +44,7 @@ TABLES = {
     "Frames": frames,
     "Texts": texts,
     "Counts": counts,
+    "Conversations": conversations,
 }
 
 HEAD = """\

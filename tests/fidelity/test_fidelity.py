@@ -18,8 +18,10 @@ from botocore.parsers import EventStreamJSONParser, RestJSONParser
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
+from tests.clients import client
 from tests.fidelity import (
     chunks,
+    conversations,
     counts,
     exceptions,
     frames,
@@ -144,6 +146,29 @@ def test_tokens_are_counted_as_bedrock_counts_them(row: counts.Count, scripted: 
     assert whole.headers["X-Amzn-Bedrock-Input-Token-Count"] == str(row.tokens)
     assert whole.headers["X-Amzn-Bedrock-Output-Token-Count"] == "3"
     assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (row.tokens, 3)
+
+
+@pytest.mark.skipif(REMOTE, reason="as above")
+@pytest.mark.parametrize("row", conversations.TABLE, ids=lambda row: row.name)
+def test_a_conversation_counts_as_on_bedrock(
+    row: conversations.Conversation, scripted: str
+) -> None:
+    body = {
+        "messages": [{"role": "user", "content": [{"text": row.text}]}],
+        "inferenceConfig": {"maxTokens": 3},
+    }
+    with client(scripted, "AKIDEXAMPLE", region="eu-west-1") as runtime:
+        whole = runtime.converse(modelId=in_europe(row.model), **body)["usage"]
+        events = list(runtime.converse_stream(modelId=in_europe(row.model), **body)["stream"])
+
+    assert (whole["inputTokens"], whole["outputTokens"]) == (row.tokens, 3)
+    assert whole["serverToolUsage"] == {}
+    assert events[-1]["metadata"]["usage"] == whole
+
+
+def in_europe(model: str) -> str:
+    """The profile of the region where the recordings were made."""
+    return f"eu.{model.removeprefix('us.')}" if model.startswith("us.") else model
 
 
 def read_chunks(stream: bytes) -> list[dict[str, Any]]:
