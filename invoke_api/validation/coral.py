@@ -14,7 +14,9 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from invoke_api.validation.document import NotJson, parse_json
+from invoke_api.validation.org_json import shorten
 from invoke_api.validation.schema import Validator
+from invoke_api.validation.wording import MOST_VIOLATIONS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.front_door_errors import SerializationException
 
@@ -52,10 +54,12 @@ class CoralSchema:
             value = known(parse_json(body or b"{}"), self._schema)
         except NotJson as error:
             raise SerializationException from error
-        errors = list(self._validator.iter_errors(value))
-        for misread in errors:
-            if misread.validator == "type":
-                raise SerializationException(_misread(misread))
+        errors: list[ValidationError] = []
+        for found in self._validator.iter_errors(value):
+            if found.validator == "type":
+                raise SerializationException(_misread(found))
+            if len(errors) < MOST_VIOLATIONS:
+                errors.append(found)
         if unions := [error for error in errors if error.validator in UNION]:
             raise ValidationException(_name_keys(unions[0]))
         if violations := list(_violations(errors)):
@@ -99,7 +103,7 @@ def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may 
         return STRUCTURE
     if isinstance(value, list):
         return LIST
-    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=str(value).upper())
+    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=shorten(str(value)).upper())
     return f"{found} can not be converted to {WANTED[error.validator_value]}"
 
 
