@@ -16,6 +16,7 @@ DEEPEST = 512  # levels of arguments, as of a body: whatever writes JSON has an 
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
 BEGINNING = re.compile(re.escape(MARK) + HEAD)
+MAX_HEAD = 1_024  # characters in front of the arguments of a call that is told as it comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class CallStream:
 
     def take(self, text: str) -> Iterator[Piece]:
         """What the next text tells."""
+        if not self._is_inside and len(self._rest) > MAX_HEAD:
+            return  # no call begins so late, and reading on would take longer with each token
         self._rest += text
         while True:
             if self._is_inside:

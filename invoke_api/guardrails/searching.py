@@ -71,8 +71,9 @@ class Form:
     """Data with a form of its own, not inside a longer word or number.
 
     `pattern` begins with one character that is none of a word. Behind its match stands none of a
-    word either, none of `not_before`, and with `is_number` no decimal point with a digit. `check`
-    is asked about the match. `longest` are the characters that a match has at most; if it is
+    word either, none of `not_before`, and with `is_number` no decimal point with a digit. `trim`
+    says how many characters of the match are not part of it, `check` is asked about the others.
+    `longest` are the characters that a match has at most; if it is
     refused, one that begins inside it is looked for.
     """
 
@@ -84,8 +85,10 @@ class Form:
         is_number: bool = False,
         not_before: str = "",
         check: Callable[[str], bool] = bool,
+        trim: Callable[[str], int] = lambda _: 0,
     ) -> None:
         self._pattern = pattern
+        self._trim = trim
         self._not_before = not_before
         self._longest = longest
         self._is_number = is_number
@@ -106,6 +109,7 @@ class Form:
         """The match if it is good, or the first good one that begins inside it."""
         limit = end
         while start < limit:
+            start += self._trim(text[start:end])
             if self._is_good(text, start, end):
                 yield start, end
                 return
@@ -115,7 +119,7 @@ class Form:
             start, end = start + inside.start() + 1, start + inside.end()
 
     def _is_good(self, text: str, start: int, end: int) -> bool:
-        if is_word(text, end) or not self._check(text[start:end]):
+        if is_word(text, start - 1) or is_word(text, end) or not self._check(text[start:end]):
             return False
         follows = text[end : end + 2]
         is_fraction = self._is_number and follows[:1] == "." and follows[1:].isdecimal()
@@ -125,11 +129,9 @@ class Form:
 class Tail(Form):
     """The last `longest` characters of what the pattern finds, unless they begin inside a word."""
 
-    def _in(self, text: str, start: int, end: int) -> Iterator[Span]:
-        first = end - self._longest
-        is_whole = first == start or not is_word(text, first - 1)
-        if is_whole and self._is_good(text, first, end):
-            yield first, end
+    def _in(self, text: str, start: int, end: int) -> Iterator[Span]:  # noqa: ARG002 - as of Form
+        if self._is_good(text, end - self._longest, end):
+            yield end - self._longest, end
 
 
 def is_word(text: str, place: int) -> bool:

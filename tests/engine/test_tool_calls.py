@@ -104,6 +104,14 @@ def test_arguments_go_out_before_they_are_whole() -> None:
     assert [*calls.take('": 1}')] == [("arguments", '": 1}')]
 
 
+def test_a_name_without_an_end_is_read_no_further() -> None:
+    calls = CallStream()
+    pieces = [piece for text in ("[TOOL_CALLS]", "a" * 1_024) for piece in calls.take(text)]
+
+    assert pieces == []
+    assert [*calls.take("[ARGS]{}")] == []
+
+
 @pytest.mark.parametrize("step", [1, 5])
 def test_a_mark_in_ordinary_letters_ends_the_arguments(step: int) -> None:
     text = '[TOOL_CALLS]f[ARGS]["[TOOL_C"][TOOL_CALLS]g[ARGS][TOOL_'

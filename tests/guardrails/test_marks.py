@@ -128,6 +128,15 @@ def test_no_mark_hides_text_that_is_no_call_of_a_tool_that_is_offered(
     assert [each for each in told if "cactus" in each or SILENCED not in each] == []
 
 
+def test_a_call_that_is_cut_short_is_text(runtime: Any, bedrock: Bedrock) -> None:
+    bedrock.reply('ok[TOOL_CALLS]mail[ARGS]{"to": "a cactus", "more": "END"}')
+    cut = {"stopSequences": ["END"]}
+    told = converse(runtime, LARGE_2407, tools=True, inferenceConfig=cut)
+
+    assert SILENCED in told
+    assert "cactus" not in told
+
+
 def test_a_model_that_must_call_and_does_not_is_looked_at(runtime: Any, bedrock: Bedrock) -> None:
     bedrock.reply("A cactus, please")
     spec = {"name": "mail", "inputSchema": {"json": SCHEMA}}
