@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 # Characters of a key that decide its place: all, of any that somebody would send.
-LONGEST_KEY = 4_096
+LONGEST_KEY = 10_000
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 
 

@@ -15,7 +15,7 @@ from invoke_api.validation.java import LONGEST_KEY, BigInteger, hash_map_order
 
 # Characters of one value in a sentence. Guess: nobody was heard to have sent a longer one, and to
 # order and to write millions takes minutes.
-LONGEST = 4_096
+LONGEST = 10_000
 NUMBERS = (int, float, Decimal, BigInteger)
 ESCAPES = {
     character: f"\\{letter}" for character, letter in zip('\\"\b\t\n\f\r', '\\"btnfr', strict=True)

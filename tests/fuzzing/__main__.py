@@ -36,26 +36,41 @@ def main() -> None:
     print(f"SEED={seed} DURATION={minutes:g} repeats this run", flush=True)
     names = [name for name in HARNESSES if name in only]
     share = 60 * minutes / (2 if names and "requests" in only else 1)
-    if "requests" in only:
-        asyncio.run(_send_requests(seed, share))
-    whole = [_run_harness(name, seed, share / len(names)) for name in names]
+    whole = [asyncio.run(_send_requests(seed, share))] if "requests" in only else []
+    whole += [_run_harness(name, seed, share / len(names)) for name in names]
     sys.exit(0 if all(whole) else 1)
 
 
-async def _send_requests(seed: str, seconds: float) -> None:
+async def _send_requests(seed: str, seconds: float) -> bool:
+    """Whether nothing was found."""
     alarms = Alarms()
     logging.getLogger().addHandler(alarms)
-    for kind in (*KINDS, "control"):
-        is_control = kind == "control"
-        draw, verdict = (draw_control, judge_control) if is_control else (draw_request, judge)
-        random, sent = Random(f"{seed} {kind}"), 0
-        end = monotonic() + seconds / (len(KINDS) + 1)
+    kinds = (*KINDS, "control")
+    whole = []
+    for kind in kinds:
         with TemporaryDirectory() as folder:
-            async with service_running("plain" if is_control else kind, Path(folder)) as service:
-                while monotonic() < end:
-                    await verdict(service, draw(random), alarms)
-                    sent += 1
-        print(f"{kind}: {sent} requests", flush=True)
+            running = service_running("plain" if kind == "control" else kind, Path(folder))
+            async with running as service:
+                random = Random(f"{seed} {kind}")
+                whole.append(await _send(service, kind, random, alarms, seconds / len(kinds)))
+    return all(whole)
+
+
+async def _send(
+    service: Service, kind: str, random: Random, alarms: Alarms, seconds: float
+) -> bool:
+    is_control = kind == "control"
+    draw, verdict = (draw_control, judge_control) if is_control else (draw_request, judge)
+    sent, end = 0, monotonic() + seconds
+    while monotonic() < end:
+        try:
+            await verdict(service, draw(random), alarms)
+        except AssertionError as error:
+            print(f"{kind}: request {sent}: {error}", flush=True)
+            return False
+        sent += 1
+    print(f"{kind}: {sent} requests", flush=True)
+    return True
 
 
 def _run_harness(name: str, seed: str, seconds: float) -> bool:

@@ -1,6 +1,7 @@
 """The service in this process, without a socket: requests go in as ASGI, answers come out whole."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,8 @@ from starlette.types import Message
 from invoke_api.app import create_app
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.library import Library, Replay
+from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.engines import build_engines
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
@@ -24,6 +26,10 @@ from invoke_api.operations.services import Services
 from invoke_api.plans import EngineChoice
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.telemetry.invocation_log import open_log
+from invoke_api.wire.chunks import encode_chunk
+from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.headers import EVENT_STREAM
+from tests.fuzzing.bodies import PROMPT
 from tests.fuzzing.requests import Asked
 from tests.servers import GUARDRAILS
 from tests.waiting import until_in_loop
@@ -67,7 +73,7 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
         build_engines(registry.models.values(), EngineChoice(kind="scripted", cache=folder)),
         Calls(),
         gate=Gate(auth="any", credentials=KEYS) if kind == "signed" else Gate(),
-        recordings=Replay(Library(())) if kind == "replayed" else None,
+        recordings=_recordings() if kind == "replayed" else None,
         invocation_log=log,
         extensions=kind == "everything",
         guardrails=shelf,
@@ -78,6 +84,35 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
         engines = [engine for _, engine in service.services.engines.items()]
         await until_in_loop(lambda: all(each.state().takes_calls for each in engines))
         yield service
+
+
+def _recordings() -> Replay:
+    """One whole answer and one stream, which are near to whatever else is asked at their paths."""
+    seven_b = "/model/mistral.mistral-7b-instruct-v0:2"
+    chunk = b'{"outputs":[{"text":" A","stop_reason":"stop"}]}'
+    stream = [encode_chunk(chunk, 5), ValidationException("No").to_frame()]
+    recordings = [
+        _record(f"{seven_b}/invoke", PROMPT, [chunk], JSON),
+        _record(f"{seven_b}/invoke-with-response-stream", PROMPT, stream, EVENT_STREAM),
+    ]
+    cassettes = to_cassettes([("here", each) for each in recordings], lambda *_: None)
+    return Replay(Library(cassettes, nearest=True))
+
+
+def _record(path: str, body: Any, parts: list[bytes], kind: str) -> Recording:
+    return Recording(
+        recorded="2026-11-30T12:00:00Z",
+        upstream="https://bedrock-runtime.us-east-1.amazonaws.com",
+        method="POST",
+        path=path,
+        request_headers=(),
+        request_body=json.dumps(body).encode(),
+        status=200,
+        headers=(("Content-Type", kind), ("x-amzn-RequestId", "the-id")),
+        at=1,
+        parts=tuple(Part(at=number, raw=raw) for number, raw in enumerate(parts)),
+        is_stream=kind == EVENT_STREAM,
+    )
 
 
 class Service:
@@ -93,10 +128,11 @@ class Service:
         answer = Answer()
         parts: list[bytes] = []
         came = [{"type": "http.request", "body": asked.body, "more_body": False}]
-        forever = asyncio.get_running_loop().create_future()
 
         async def receive() -> Message:
-            return came.pop() if came else await forever
+            if not came:
+                await asyncio.Event().wait()
+            return came.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
