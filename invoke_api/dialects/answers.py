@@ -27,7 +27,7 @@ class Answer:
     model_id: str
     created: int
     content: str
-    calls: Sequence[Document] = ()
+    calls: Sequence[Mapping[str, Any]] = ()
     reason: Reason | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -63,7 +63,7 @@ def _of_2025(answer: Answer) -> Document:
         message["tool_calls"] = [
             {"index": number, **call} if answer.is_chunk else call for number, call in calls
         ]
-    choice = {"index": 0, "finish_reason": answer.reason, "logprobs": None}
+    choice: Document = {"index": 0, "finish_reason": answer.reason, "logprobs": None}
     choice["delta" if answer.is_chunk else "message"] = message
     return {
         "id": f"chatcmpl-{answer.request_id}",

@@ -66,8 +66,9 @@ async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Res
     assert invocation.writer, "what has an end is written"
     if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
         text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
-    more = invocation.metrics().to_headers() | invocation.call.repeated
-    return Reply(request, invocation.writer.reply(text, finish), more=more)
+    metrics = invocation.metrics()
+    more = metrics.to_headers() | invocation.call.repeated
+    return Reply(request, invocation.writer.reply(text, finish, metrics), more=more)
 
 
 async def answer_invoke_stream(request: Request, invocation: Invocation[Writer]) -> Response:

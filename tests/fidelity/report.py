@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
 from tests.fidelity import (
+    answers,
     api_keys,
     catalogue,
     chunks,
@@ -40,6 +41,7 @@ TABLES = {
     "Guardrails": guardrails,
     "Catalogue": catalogue,
     "Exceptions": exceptions,
+    "Answers": answers,
     "Chunks": chunks,
     "Frames": frames,
     "Texts": texts,
