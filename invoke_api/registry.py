@@ -21,7 +21,7 @@ from invoke_api.config_files import (
     load_schema,
     read_config,
 )
-from invoke_api.dialects import DIALECTS, Dialect
+from invoke_api.dialects import Dialect, open_dialect
 from invoke_api.dialects.abilities import Abilities
 from invoke_api.identifiers import Identifier
 from invoke_api.listing import Listing, Problem, listing_problems, to_listing
@@ -46,6 +46,7 @@ class Model:
 
     listing: Listing
     dialect_name: str
+    dialect: Dialect
     schema: BodySchema
     tokenizer: str
     context_length: int
@@ -65,10 +66,6 @@ class Model:
     @property
     def id(self) -> str:
         return self.listing.id
-
-    @property
-    def dialect(self) -> Dialect:
-        return DIALECTS[self.dialect_name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +214,9 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
     return Model(
         listing=to_listing(entry),
         dialect_name=entry["dialect"],
+        dialect=open_dialect(
+            entry["dialect"], model_id=entry["id"], answers=entry.get("answers", "2025")
+        ),
         schema=_body_schema(entry["schema"]),
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],

@@ -43,26 +43,41 @@ ANSWER = {
 }
 
 
+REASON = {"enum": ["stop", "length", "tool_calls"]}
+COUNT = {"type": "integer", "minimum": 0}
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 CHOICES = {
     "type": "object",
-    "required": ["choices"],
+    "required": ["id", "object", "created", "model", "choices", "usage"],
     "additionalProperties": False,
     "properties": {
+        "id": {"type": "string"},
+        "object": {"const": "chat.completion"},
+        "created": {"type": "integer"},
+        "model": {"type": "string"},
+        "service_tier": {"const": "default"},
+        "usage": {
+            "type": "object",
+            "required": list(COUNTS),
+            "properties": dict.fromkeys(COUNTS, COUNT),
+        },
         "choices": {
             "type": "array",
             "minItems": 1,
             "maxItems": 1,
             "items": {
                 "type": "object",
-                "required": ["index", "message", "stop_reason"],
-                "additionalProperties": False,
+                "required": ["index", "message"],
                 "properties": {
                     "index": {"const": 0},
                     "message": {"type": "object", "required": ["role", "content"]},
-                    "stop_reason": {"enum": ["stop", "length", "tool_calls"]},
                 },
+                "oneOf": [
+                    {"required": ["stop_reason"], "properties": {"stop_reason": REASON}},
+                    {"required": ["finish_reason"], "properties": {"finish_reason": REASON}},
+                ],
             },
-        }
+        },
     },
 }
 ANSWERS = {"mistral-text": ANSWER, "mistral-chat": CHOICES}

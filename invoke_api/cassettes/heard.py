@@ -20,6 +20,7 @@ TEXTS: tuple[Path, ...] = (
 STOPS: tuple[Path, ...] = (
     ("outputs", 0, "stop_reason"),
     ("choices", 0, "stop_reason"),
+    ("choices", 0, "finish_reason"),
     ("stopReason",),
 )
 COUNTS: tuple[tuple[Path, Path], ...] = (
@@ -28,6 +29,7 @@ COUNTS: tuple[tuple[Path, Path], ...] = (
         ("amazon-bedrock-invocationMetrics", "outputTokenCount"),
     ),
     (("usage", "inputTokens"), ("usage", "outputTokens")),
+    (("usage", "prompt_tokens"), ("usage", "completion_tokens")),
 )
 COUNT_HEADERS = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count")
 AT_THE_LIMIT = {"length", "max_tokens"}

@@ -1,9 +1,11 @@
 """Request languages: from a body to a GenerationRequest, and from deltas to Bedrock's JSON."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.answers import SHAPES
 from invoke_api.dialects.calls import AnswerReader
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_chat import MistralChat
@@ -13,8 +15,8 @@ from invoke_api.dialects.mistral_text import MistralText
 class Writer(Protocol):
     """Writes one answer, whole or chunk by chunk."""
 
-    def reply(self, text: str, finish: Finish) -> bytes:
-        """The whole body of an InvokeModel answer."""
+    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
+        """Return the whole body of an InvokeModel answer, with its counts if they are known."""
         ...
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
@@ -52,4 +54,12 @@ class Dialect(Protocol):
         ...
 
 
-DIALECTS: dict[str, Dialect] = {"mistral-text": MistralText(), "mistral-chat": MistralChat()}
+def open_dialect(name: str, *, model_id: str, answers: str) -> Dialect:
+    """Return the dialect of a model; `answers` names a shape of `dialects.answers`."""
+    return DIALECTS[name](model_id, answers)
+
+
+DIALECTS: dict[str, Callable[[str, str], Dialect]] = {
+    "mistral-text": lambda *_: MistralText(),
+    "mistral-chat": lambda model_id, answers: MistralChat(model_id, SHAPES[answers]),
+}

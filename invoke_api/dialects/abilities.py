@@ -45,9 +45,10 @@ def _lacks(
     choice = (tools or {}).get("toolChoice", {})
     inference = body.get("inferenceConfig", {})
     yield bool(body.get("system")) and not abilities.system, NO_SYSTEM
-    yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
+    # Heard of 7B and Mixtral, too, which have no tools in any mode.
     streams = stream and not abilities.streams_tools
     yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
+    yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
     yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
     stops = bool(inference.get("stopSequences"))
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")

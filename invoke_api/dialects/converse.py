@@ -4,13 +4,14 @@ Sentences: Amazon Bedrock's own, heard of Mistral's models or of others where no
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from invoke_api.dialects.abilities import Abilities
 from invoke_api.dialects.documents import NO_S3, read_document
 from invoke_api.dialects.plain import to_plain
-from invoke_api.wire.errors import ValidationException
+from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
 MOST_IMAGES = 20  # in a message: User Guide, conversation-inference-call
 LARGEST_IMAGE = 3_750_000  # bytes: likewise
@@ -63,7 +64,7 @@ def _check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
     for number, turn in enumerate(turns):
         if turn["role"] == "system":  # heard of Mistral's before the service model had it
             raise ValidationException(
-                "1 validation error detected: Value 'system' at"
+                "1 validation error detected: Value at"
                 f" 'messages.{number + 1}.member.role' failed to satisfy constraint:"
                 " Member must satisfy enum value set: [user, assistant]"
             )
@@ -161,19 +162,35 @@ def _texts(blocks: Sequence[Block]) -> Iterator[str]:
         elif "json" in block:  # in results of tools only
             yield json.dumps(to_plain(block["json"]), ensure_ascii=False)
         else:
-            [kind] = block.keys() & KINDS or {"content"}
-            raise ValidationException(LACKING.get(kind, LACKING_BLOCK.format(kind=kind)))
+            raise _lacking(block)
+
+
+def _lacking(block: Block) -> InvokeError:
+    """Return what Bedrock says of a block that the model does not take."""
+    [kind] = block.keys() & KINDS or {"content"}
+    if kind == "cachePoint":
+        return AccessDeniedException(NO_CACHE)
+    if kind == "reasoningContent":
+        return ValidationException(NO_REASONING)
+    return ValidationException(LACKING_BLOCK.format(kind=kind))
 
 
 LACKING_BLOCK = (
     "This model doesn't support the {kind} content block that you provided."
     " Update the content block and try again."
 )
-# Guess: what Bedrock says of cache points to models that cache nothing, with another status.
-LACKING = {
-    "cachePoint": "You invoked an unsupported model or your request did not allow prompt caching."
-    " See the documentation for more information.",
-}
+# Heard of Llama, Kimi and Gemma, which cache nothing either.
+NO_CACHE = (
+    "You invoked an unsupported model or your request did not allow prompt caching."
+    " See the documentation for more information."
+)
+NO_REASONING = (
+    "User messages cannot contain reasoning content."
+    " Please remove the reasoning content and try again."
+)
+NO_IMAGE_IN_RESULT = (
+    "This model doesn't support the image field for user messages. Remove image and try again."
+)
 KINDS = {
     *("image", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint"),
     *("reasoningContent", "citationsContent", "searchResult", "toolAddition", "toolRemoval"),
@@ -181,6 +198,8 @@ KINDS = {
 
 
 def _result(result: Block) -> Message:
+    if any("image" in block for block in result["content"]):
+        raise ValidationException(NO_IMAGE_IN_RESULT)
     content = "\n\n".join(_texts(result["content"]))
     return {"role": "tool", "tool_call_id": result["toolUseId"], "content": content}
 
@@ -195,8 +214,9 @@ def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     tools = []
     for tool in body.get("toolConfig", {}).get("tools", ()):
         if "toolSpec" not in tool:
-            kind = next(iter(tool))
-            raise ValidationException(LACKING.get(kind, "This model doesn't support system tools."))
+            if "cachePoint" in tool:
+                raise AccessDeniedException(NO_CACHE)
+            raise ValidationException("This model doesn't support system tools.")
         spec = tool["toolSpec"]
         function = {
             "name": spec["name"],
@@ -221,5 +241,10 @@ def _check_tools(turns: Sequence[Mapping[str, Any]], *, has_tools: bool) -> None
                 f" {', '.join(missing)}"
             )
         waiting = [block["toolUse"]["toolUseId"] for block in turn["content"] if "toolUse" in block]
+        if repeated := [each for each, count in Counter(waiting).items() if count > 1]:
+            raise ValidationException(
+                f"The toolUse blocks at messages.{number}.content contain duplicate Ids:"
+                f" {', '.join(repeated)}"
+            )
         if (given or waiting) and not has_tools:
             raise ValidationException(NO_TOOL_CONFIG)

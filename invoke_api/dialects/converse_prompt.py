@@ -58,11 +58,11 @@ def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
 def render_instruct(messages: Sequence[Message]) -> str:
     """The text that the first models read.
 
-    Token counts recorded of Bedrock tell that a `<s>` stands in it, beside the BOS that the server
-    adds. Guess for turns after the first.
+    Three token counts recorded of Bedrock tell that a `<s>` stands in it, beside the BOS that the
+    server adds, and no blank before `[/INST]`. Guess for turns after the first.
     """
     turns = [
-        f"[INST] {message['content']} [/INST]"
+        f"[INST] {message['content']}[/INST]"
         if message["role"] == "user"
         else f" {message['content']}</s>"
         for message in messages

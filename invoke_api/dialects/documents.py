@@ -20,7 +20,8 @@ NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
 BAD_NAME = (
     "The document file name can only contain alphanumeric characters, whitespace characters,"
     " hyphens, parentheses, and square brackets. The name can't contain more than one consecutive"
-    " whitespace character."
+    " whitespace character. Check that the file name conforms to these restrictions and retry your"
+    " request."
 )
 NO_S3 = "This model doesn't support the s3Uri field. Remove s3Uri and try again."
 # Heard: text and content go with citations only.

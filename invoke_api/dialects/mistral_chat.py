@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import time
 from typing import Any
-
-import orjson
 
 from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
+from invoke_api.dialects.answers import Answer, Shape
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
@@ -17,7 +18,13 @@ from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 
+@dataclass(frozen=True, slots=True)
 class MistralChat:
+    """The dialect of one model; `shape` is that of its generation's answers."""
+
+    model_id: str
+    shape: Shape
+
     def to_question(self, body: dict[str, Any]) -> Question:
         tools = [tool["function"]["name"] for tool in body.get("tools", ())]
         return to_question(body["messages"], tools)
@@ -60,46 +67,51 @@ class MistralChat:
         reader: AnswerReader | None = None,
     ) -> "ChatWriter":
         own = reader or CallReader(_is_forced(body), tokenizer.is_spaced)
-        return ChatWriter(own, request_id)
+        return ChatWriter(own, self.shape, model_id=self.model_id, request_id=request_id)
 
 
 class ChatWriter:
-    """Guess for the shape of chunks: `message` as in a whole answer, as a client reads them."""
+    """Writes one answer in the shape of its model's generation."""
 
-    def __init__(self, reader: AnswerReader, request_id: str) -> None:
+    def __init__(
+        self, reader: AnswerReader, shape: Shape, *, model_id: str, request_id: str
+    ) -> None:
         self._reader = reader
-        self._request_id = request_id
+        self._shape = shape
+        self._begun = Answer(
+            request_id=request_id, model_id=model_id, created=int(time()), content=""
+        )
 
-    def reply(self, text: str, finish: Finish) -> bytes:
+    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text)
-        return orjson.dumps({"choices": [self._last_choice(content, finish)]})
+        return self._shape.write(self._end(content, finish, metrics), {})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         content = self._reader.take(delta.text)
         if delta.finish:
-            choice = self._last_choice(content, delta.finish)
+            answer = self._end(content, delta.finish, metrics)
         else:
-            message = {"role": "assistant", "content": content}
-            choice = {"index": 0, "message": message, "stop_reason": None}
-        body: dict[str, object] = {"choices": [choice]}
-        if metrics:
-            body["amazon-bedrock-invocationMetrics"] = metrics.to_json()
-        return orjson.dumps(body)
+            answer = replace(self._begun, content=content)
+        more = {"amazon-bedrock-invocationMetrics": metrics.to_json()} if metrics else {}
+        return self._shape.write(replace(answer, is_chunk=True), more)
 
-    def _last_choice(self, content: str, finish: Finish) -> dict[str, object]:
+    def _end(self, content: str, finish: Finish, metrics: Metrics | None) -> Answer:
         rest, calls = self._reader.finish()
-        message: dict[str, object] = {"role": "assistant", "content": content + rest}
-        if calls:
-            message["tool_calls"] = list(self._to_calls(calls))
-        reason = "tool_calls" if calls and finish == "stop" else finish
-        return {"index": 0, "message": message, "stop_reason": reason}
+        return replace(
+            self._begun,
+            content=content + rest,
+            calls=tuple(self._to_calls(calls)),
+            reason="tool_calls" if calls and finish == "stop" else finish,
+            input_tokens=metrics.input_tokens if metrics else None,
+            output_tokens=metrics.output_tokens if metrics else None,
+        )
 
-    def _to_calls(self, calls: Sequence[ToolCall]) -> Iterator[dict[str, object]]:
+    def _to_calls(self, calls: Sequence[ToolCall]) -> Iterator[dict[str, Any]]:
         for number, call in enumerate(calls):
             # Not by orjson, which knows no numbers beyond 64 bits.
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
             yield {
-                "id": make_id(self._request_id, number),
+                "id": make_id(self._begun.request_id, number),
                 "type": "function",
                 "function": {"name": call.name, "arguments": arguments},
             }
@@ -146,8 +158,11 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
-    """The message with ids as the model knows them."""
-    known = dict(message)
+    """Return the message with ids as the model knows them, and without members that are null.
+
+    An answer's message has some, and clients send it back as it came.
+    """
+    known = {key: value for key, value in message.items() if value is not None}
     if "tool_call_id" in known:
         known["tool_call_id"] = to_models_id(known["tool_call_id"])
     if "tool_calls" in known:

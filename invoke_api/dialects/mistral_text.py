@@ -43,7 +43,7 @@ class MistralText:
     ) -> "MistralText":
         return self
 
-    def reply(self, text: str, finish: Finish) -> bytes:
+    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:  # noqa: ARG002 - told in headers
         return orjson.dumps({"outputs": [{"text": text, "stop_reason": finish}]})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:

@@ -22,6 +22,7 @@ CONFIG = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
 ACTION = "amazon-bedrock-guardrailAction"
 METRICS = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
+REASONS = ("stop_reason", "finish_reason")
 GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
 
 
@@ -165,8 +166,8 @@ class GuardedWriter:
         self.native = native
         self._guarding = guarding
 
-    def reply(self, text: str, finish: Finish) -> bytes:
-        document = self._own(self._inner.reply(text, finish))
+    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
+        document = self._own(self._inner.reply(text, finish, metrics))
         return orjson.dumps({**document, **self._guarding.to_invoke(), ACTION: self._action()})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
@@ -181,9 +182,9 @@ class GuardedWriter:
     def _own(self, written: bytes) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(written)
         if self._guarding.is_refused:
-            for entries in document.values():
-                for entry in entries:
-                    del entry["stop_reason"]
+            for entry in (*document.get("outputs", ()), *document.get("choices", ())):
+                for reason in REASONS:
+                    entry.pop(reason, None)
         return document
 
     def _action(self) -> Literal["INTERVENED", "NONE"]:

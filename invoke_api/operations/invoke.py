@@ -17,6 +17,7 @@ from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import encode_chunk
+from invoke_api.wire.errors import JSON
 
 INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
@@ -65,14 +66,17 @@ async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Res
     assert invocation.writer, "what has an end is written"
     if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
         text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
-    more = invocation.metrics().to_headers() | invocation.call.repeated
-    return Reply(request, invocation.writer.reply(text, finish), more=more)
+    metrics = invocation.metrics()
+    more = metrics.to_headers() | invocation.call.repeated
+    return Reply(request, invocation.writer.reply(text, finish, metrics), more=more)
 
 
 async def answer_invoke_stream(request: Request, invocation: Invocation[Writer]) -> Response:
     frames = to_frames(invocation.guarded_deltas(), partial(_to_frame, invocation))
     first = await first_of(request, frames)
-    return EventStream(request, first, frames, more=invocation.call.repeated)
+    # ConverseStream has no such header in any recording.
+    more = {"X-Amzn-Bedrock-Content-Type": JSON, **invocation.call.repeated}
+    return EventStream(request, first, frames, more=more)
 
 
 def _to_frame(invocation: Invocation[Writer], delta: Delta) -> bytes:

@@ -54,9 +54,7 @@ class EventStream(Response):
         self._rest = rest
         self.status_code = 200
         self.background = None
-        self.raw_headers = _headers(
-            request, EVENT_STREAM, more={"X-Amzn-Bedrock-Content-Type": JSON, **more}
-        )
+        self.raw_headers = _headers(request, EVENT_STREAM, more=more)
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         # A stream that a rule breaks ends without its end, and the server cuts the connection.

@@ -6,6 +6,8 @@ union that has not exactly one member is Bedrock's own business, which has words
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -119,18 +121,24 @@ def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
 
 
 def _violations(errors: Iterable[Any]) -> Iterator[str]:
+    """Yield a sentence for each constraint: since 2026 with the path and without the value."""
     told: Counter[str] = Counter()  # of what is missing: there is an error for each
-    for error in errors:
+    for error in _patterns_first(errors):
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             where = _path(error.absolute_path)
             path = [*error.absolute_path, missing[told[where]]]
             told[where] += 1
-            yield f"Value null at '{_path(path)}' {FAILED} not be null"
+            yield f"Value at '{_path(path)}' {FAILED} not be null"
         elif error.validator in WORDS:
-            shown = "" if error.schema.get("sensitive") else f" '{shorten(_shown(error.instance))}'"
             words = WORDS[error.validator](error.validator_value)
-            yield f"Value{shown} at '{_path(error.absolute_path)}' {FAILED} {words}"
+            yield f"Value at '{_path(error.absolute_path)}' {FAILED} {words}"
+
+
+def _patterns_first(errors: Iterable[Any]) -> Iterator[Any]:
+    """Put the pattern before the length of one value: heard of the name of a tool."""
+    for _, of_one in groupby(errors, key=attrgetter("absolute_path")):
+        yield from sorted(of_one, key=lambda error: error.validator != "pattern")
 
 
 FAILED = "failed to satisfy constraint: Member must"
@@ -149,12 +157,3 @@ WORDS: dict[str, Callable[[Any], str]] = {
 def _path(steps: Iterable[str | int]) -> str:
     """Coral counts from 1, and calls what stands in a list a member."""
     return ".".join(f"{step + 1}.member" if isinstance(step, int) else step for step in steps)
-
-
-def _shown(value: object) -> str:
-    """As Java shows it."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}={_shown(inner)}" for key, inner in value.items()) + "}"
-    return str(value)

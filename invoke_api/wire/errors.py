@@ -23,7 +23,7 @@ END_OF_LIFE = (
     "This model version has reached the end of its life. Please upgrade to an active model."
 )
 NOT_ON_DEMAND = (
-    "Invocation of model ID {model_id} with on-demand throughput isn't supported. Retry your"
+    "Invocation of model ID {model_id} with on-demand throughput isn’t supported. Retry your"
     " request with the ID or ARN of an inference profile that contains this model."
 )
 

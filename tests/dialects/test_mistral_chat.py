@@ -71,22 +71,36 @@ def stream(runtime: Any, model: str, **body: Any) -> list[dict[str, Any]]:
     return [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
 
 
+REASON = {LARGE_2407: "stop_reason"}  # the others call it finish_reason
+
+
+def reason_of(model: str, choice: dict[str, Any]) -> str | None:
+    reason: str | None = choice[REASON.get(model, "finish_reason")]
+    return reason
+
+
+def part_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a chunk adds to the message."""
+    part: dict[str, Any] = choice.get("delta") or choice["message"]
+    return part
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_text_comes_whole_and_in_chunks(bedrock: Bedrock, runtime: Any, model: str) -> None:
     bedrock.reply("It rains, and 🦜 sing.")
     choice, headers = ask(runtime, model)
     chunks = stream(runtime, model)
     metrics = chunks[-1]["amazon-bedrock-invocationMetrics"]
-    messages = [chunk["choices"][0]["message"] for chunk in chunks]
+    parts = [part_of(chunk["choices"][0]) for chunk in chunks]
 
-    assert choice == {
-        "index": 0,
-        "message": {"role": "assistant", "content": "It rains, and 🦜 sing."},
-        "stop_reason": "stop",
-    }
-    assert "".join(message["content"] for message in messages) == "It rains, and 🦜 sing."
-    assert [chunk["choices"][0]["stop_reason"] for chunk in chunks[-2:]] == [None, "stop"]
+    assert choice["message"]["content"] == "It rains, and 🦜 sing."
+    assert reason_of(model, choice) == "stop"
+    assert "".join(part["content"] for part in parts) == "It rains, and 🦜 sing."
+    reasons = [reason_of(model, chunk["choices"][0]) for chunk in chunks[-2:]]
+    assert reasons == [None, "stop"]
     assert len(chunks) == metrics["outputTokenCount"]
+    assert chunks[-1]["usage"]["completion_tokens"] == metrics["outputTokenCount"]
+    assert len({chunk["id"] for chunk in chunks}) == 1
     assert headers["x-amzn-bedrock-input-token-count"] == str(metrics["inputTokenCount"])
     assert headers["x-amzn-bedrock-output-token-count"] == str(metrics["outputTokenCount"])
 
@@ -95,7 +109,7 @@ def test_max_tokens_and_stop_are_in_force(bedrock: Bedrock, runtime: Any) -> Non
     bedrock.reply("one two three four")
 
     assert ask(runtime, LARGE_2407, max_tokens=2)[0]["message"]["content"] == "one two"
-    assert ask(runtime, LARGE_2407, max_tokens=2)[0]["stop_reason"] == "length"
+    assert reason_of(LARGE_2407, ask(runtime, LARGE_2407, max_tokens=2)[0]) == "length"
     assert ask(runtime, LARGE_3, stop=[" three"])[0]["message"]["content"] == "one two"
 
 
@@ -110,13 +124,13 @@ def test_a_rule_calls_a_tool_that_is_offered(
     chunks = stream(runtime, model, tools=[TOOL], tool_choice=choice)
     last = chunks[-1]["choices"][0]
 
-    assert called["stop_reason"] == last["stop_reason"] == "tool_calls"
+    assert reason_of(model, called) == reason_of(model, last) == "tool_calls"
     assert called["message"]["content"] == "Wait."
     assert call["type"] == "function"
     assert call["function"]["name"] == "get_weather"
     assert json.loads(call["function"]["arguments"]) == CALL["arguments"]
     assert len(call["id"]) == 22
-    assert last["message"]["tool_calls"][0]["function"] == call["function"]
+    assert part_of(last)["tool_calls"][0]["function"] == call["function"]
     assert len(chunks) == int(headers["x-amzn-bedrock-output-token-count"])
     assert "Scripted" in ask(runtime, model)[0]["message"]["content"]  # no tool, no call
 

@@ -303,7 +303,7 @@ CONFIGURATIONS = [
         "a configuration without a bucket's name",
         LOGGING,
         detected(
-            "Value null at 'loggingConfig.s3Config.bucketName' failed to satisfy constraint:"
+            "Value at 'loggingConfig.s3Config.bucketName' failed to satisfy constraint:"
             " Member must not be null"
         ),
         "Coral's sentence, quoted for many services",
@@ -331,7 +331,7 @@ COUNTS = [
     ),
     invalid(
         "CountTokens of nothing",
-        detected("Value null at 'input' failed to satisfy constraint: Member must not be null"),
+        detected("Value at 'input' failed to satisfy constraint: Member must not be null"),
         GUESS,
         why="Coral's sentence, quoted for many services",
         operations=("count-tokens",),

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fidelity.case import CORAL, GUESS, Case, invalid
+from tests.fidelity.case import CORAL, GUESS, Case
 from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
 
 BOTH = ("converse", "converse-stream")
@@ -39,12 +39,12 @@ def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict
 
 def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
     """The body has one message of the user's unless another is given."""
-    known = {"operations", "why", "in_stream", "region", "code", "suffix", "remote"}
+    known = {"operations", "why", "in_stream", "region", "status", "code", "suffix", "remote"}
     case = {key: more.pop(key) for key in known & more.keys()}
     body = {"messages": [USER], **more}
-    return invalid(
-        name, message, seen, **{"operations": BOTH, "model": model, "body": body, **case}
-    )
+    kind = {"status": 400, "code": "ValidationException"}
+    known_case = {"operations": BOTH, "model": model, "body": body, **kind, **case}
+    return Case(name=name, seen=seen, message=message, **known_case)
 
 
 def misread(name: str, message: str, **body: Any) -> Case:
@@ -62,6 +62,7 @@ def misread(name: str, message: str, **body: Any) -> Case:
 
 
 IMAGE = {"image": {"format": "png", "source": {"bytes": "AAAA"}}}
+REASONING = {"reasoningContent": {"reasoningText": {"text": "Hm."}}}
 VIDEO = {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}}
 NO_BLOCK = (
     "This model doesn't support the {} content block that you provided."
@@ -80,7 +81,78 @@ TABLE = [
         )
         for name, model in (("7B", SEVEN_B), ("Mixtral", MIXTRAL))
     ),
-    refused("tools to 7B", "This model doesn't support tool use.", FACTS, toolConfig=TOOLS),
+    refused(
+        "tools to 7B",
+        "This model doesn't support tool use.",
+        FACTS,
+        operations=("converse",),
+        toolConfig=TOOLS,
+    ),
+    *(
+        refused(
+            f"tools to {name} in a stream",
+            "This model doesn't support tool use in streaming mode.",
+            "a VS Code extension's probe, us-west-2, 2026-10-10",
+            model=model,
+            operations=("converse-stream",),
+            toolConfig=TOOLS,
+        )
+        for name, model in (("7B", SEVEN_B), ("Mixtral", MIXTRAL))
+    ),
+    *(
+        refused(
+            f"two calls of one id to {name}",
+            "The toolUse blocks at messages.1.content contain duplicate Ids: abcd12345",
+            "vercel/ai#16182, of other models",
+            model=model,
+            operations=("converse",),
+            messages=[
+                USER,
+                {"role": "assistant", "content": use("abcd12345")["content"] * 2},
+                {"role": "user", "content": result("abcd12345")["content"] * 2},
+            ],
+            toolConfig=TOOLS,
+        )
+        for name, model in (("Pixtral", PIXTRAL), ("Large 3", LARGE_3))
+    ),
+    refused(
+        "an image in a tool's result",
+        "This model doesn't support the image field for user messages. Remove image and try again.",
+        "anomalyco/opencode#49443",
+        model=PIXTRAL,
+        operations=("converse",),
+        messages=[
+            USER,
+            use("abcd12345"),
+            user({"toolResult": {"toolUseId": "abcd12345", "content": [IMAGE]}})[0],
+        ],
+        toolConfig=TOOLS,
+    ),
+    *(
+        refused(
+            f"reasoning of the {role}'s",
+            "User messages cannot contain reasoning content."
+            " Please remove the reasoning content and try again.",
+            "public reports of Devstral, Ministral and Large, 2026",
+            model=LARGE_3,
+            messages=messages,
+        )
+        for role, messages in (
+            ("user", user(REASONING, {"text": "Hi"})),
+            ("assistant", [USER, {"role": "assistant", "content": [REASONING]}, USER]),
+        )
+    ),
+    refused(
+        "a cache point",
+        "You invoked an unsupported model or your request did not allow prompt caching."
+        " See the documentation for more information.",
+        GUESS,
+        why="heard of Llama, Kimi and Gemma, with this status",
+        model=LARGE_3,
+        code="AccessDeniedException",
+        status=403,
+        messages=user({"text": "Hi"}, {"cachePoint": {"type": "default"}}),
+    ),
     refused(
         "tools to Large in a stream",
         "This model doesn't support tool use in streaming mode.",
@@ -230,9 +302,9 @@ TABLE = [
         "a document with a full stop in its name",
         "The document file name can only contain alphanumeric characters, whitespace characters,"
         " hyphens, parentheses, and square brackets. The name can't contain more than one"
-        " consecutive whitespace character.",
-        GUESS,
-        why="the words are quoted often, but where they were heard was not looked up",
+        " consecutive whitespace character. Check that the file name conforms to these"
+        " restrictions and retry your request.",
+        "vercel/ai's recordings, 2026",
         messages=user(document(name="notes.txt"), {"text": "Sum it up"}),
     ),
     refused(
@@ -281,14 +353,14 @@ TABLE = [
     ),
     refused(
         "a temperature over 1",
-        "1 validation error detected: Value '32424.0' at 'inferenceConfig.temperature' failed to"
+        "1 validation error detected: Value at 'inferenceConfig.temperature' failed to"
         " satisfy constraint: Member must have value less than or equal to 1",
-        OTHERS,
+        f"{OTHERS}; without the value: vercel/ai's recordings, 2026",
         inferenceConfig={"temperature": 32424.0},
     ),
     refused(
         "a message of the role system",
-        "1 validation error detected: Value 'system' at 'messages.2.member.role' failed to satisfy"
+        "1 validation error detected: Value at 'messages.2.member.role' failed to satisfy"
         " constraint: Member must satisfy enum value set: [user, assistant]",
         "before the service model had that role; of other models",
         messages=[USER, {"role": "system", "content": [{"text": "Be brief"}]}],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.fidelity.headers import MALFORMED_GUARDRAIL, NO_GUARDRAIL, detected, failed
+from tests.fidelity.headers import MALFORMED_GUARDRAIL, NO_GUARDRAIL, detected
 
 ONE = ("invoke",)  # a path of its own stands in place of the operation's
 CAPTURED = "captured from real calls by open-source clients"
@@ -56,9 +56,12 @@ TABLE = [
     refused(
         "both as source",
         "abcdef123456/version/1",
-        detected(failed("BOTH", "source", "satisfy enum value set: [INPUT, OUTPUT]")),
+        detected(
+            "Value at 'source' failed to satisfy constraint:"
+            " Member must satisfy enum value set: [INPUT, OUTPUT]"
+        ),
         GUESS,
-        why="Coral's sentence for enums; that it is refused was heard",
+        why="Coral's sentence for enums, of Converse's bodies; that it is refused was heard",
         body={**BODY, "source": "BOTH"},
         **KNOWN_HERE,
     ),

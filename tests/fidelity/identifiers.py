@@ -143,7 +143,7 @@ REFUSED = [
     *(
         invalid(
             f"{name} on demand",
-            f"Invocation of model ID {model} with on-demand throughput isn't supported. Retry your"
+            f"Invocation of model ID {model} with on-demand throughput isn’t supported. Retry your"
             " request with the ID or ARN of an inference profile that contains this model.",
             "terricain/aioboto3#352",
             model=called,

@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
 from tests.fidelity import (
+    answers,
     api_keys,
     catalogue,
     chunks,
+    conversations,
     converse,
     counts,
     exceptions,
@@ -39,10 +41,12 @@ TABLES = {
     "Guardrails": guardrails,
     "Catalogue": catalogue,
     "Exceptions": exceptions,
+    "Answers": answers,
     "Chunks": chunks,
     "Frames": frames,
     "Texts": texts,
     "Counts": counts,
+    "Conversations": conversations,
 }
 
 HEAD = """\

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from botocore.parsers import EventStreamJSONParser, RestJSONParser
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
+from tests.clients import client
 from tests.fidelity import (
+    answers,
     chunks,
+    conversations,
     counts,
     exceptions,
     frames,
@@ -38,6 +42,7 @@ TABLES = {
 }
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 BOTH_PROTOCOLS = ("Signatures", "API keys")
 ERROR_HEADERS = [
     "Date",
@@ -144,6 +149,52 @@ def test_tokens_are_counted_as_bedrock_counts_them(row: counts.Count, scripted: 
     assert whole.headers["X-Amzn-Bedrock-Input-Token-Count"] == str(row.tokens)
     assert whole.headers["X-Amzn-Bedrock-Output-Token-Count"] == "3"
     assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (row.tokens, 3)
+
+
+@pytest.mark.skipif(REMOTE, reason="the real models say other things")
+@pytest.mark.parametrize("row", answers.TABLE, ids=lambda row: row.name)
+def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
+    row: answers.Whole, scripted: str
+) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "One sentence about dolphins."}]})
+    with client(scripted, "AKIDEXAMPLE") as runtime:
+        answer = runtime.invoke_model(modelId=row.model, body=body)
+        raw = answer["body"].read().decode()
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    counted = [int(headers[f"x-amzn-bedrock-{each}-token-count"]) for each in ("input", "output")]
+    said = {
+        "TEXT": json.loads(raw)["choices"][0]["message"]["content"],
+        "MODEL": row.model,
+        "IN": str(counted[0]),
+        "OUT": str(counted[1]),
+        "ALL": str(sum(counted)),
+    }
+    expected = re.sub(r"\b(TEXT|MODEL|IN|OUT|ALL)\b", lambda word: said[word[0]], row.answer)
+    made = re.sub(UUID, "ID", re.sub(r'(?<="created":)\d{10}\b', "CREATED", raw))
+
+    assert made == expected
+
+
+@pytest.mark.skipif(REMOTE, reason="as above")
+@pytest.mark.parametrize("row", conversations.TABLE, ids=lambda row: row.name)
+def test_a_conversation_counts_as_on_bedrock(
+    row: conversations.Conversation, scripted: str
+) -> None:
+    body = {
+        "messages": [{"role": "user", "content": [{"text": row.text}]}],
+        "inferenceConfig": {"maxTokens": 3},
+    }
+    with client(scripted, "AKIDEXAMPLE", region="eu-west-1") as runtime:
+        whole = runtime.converse(modelId=in_europe(row.model), **body)["usage"]
+        events = list(runtime.converse_stream(modelId=in_europe(row.model), **body)["stream"])
+
+    assert (whole["inputTokens"], whole["outputTokens"]) == (row.tokens, 3)
+    assert events[-1]["metadata"]["usage"] == whole
+
+
+def in_europe(model: str) -> str:
+    """The profile of the region where the recordings were made."""
+    return f"eu.{model.removeprefix('us.')}" if model.startswith("us.") else model
 
 
 def read_chunks(stream: bytes) -> list[dict[str, Any]]:

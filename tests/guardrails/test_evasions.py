@@ -1,5 +1,4 @@
 """Ways to write the same so that it is not found, each found all the same, and hidden whole."""
-# ruff: noqa: RUF001 - letters that look alike are what is tested
 
 import time
 from threading import Thread

@@ -81,7 +81,7 @@ def test_an_answer_is_masked_and_the_trace_has_the_models_own(
     assert answer["usage"]["outputTokens"] > 5
     assert trace["actionReason"] == "No action.\nGuardrail masked."
     assert "Write to a@b.org." in own
-    assert json.loads(own).keys() <= {"outputs", "choices"}
+    assert json.loads(own).keys() & {"outputs", "choices"}
     assert assessment["sensitiveInformationPolicy"] == {
         "piiEntities": [
             {"match": "a@b.org", "type": "EMAIL", "action": "ANONYMIZED", "detected": True}

@@ -122,7 +122,7 @@ def test_an_image_in_a_result_of_a_tool_is_refused(runtime: Any) -> None:
         {"role": "assistant", "content": [{"toolUse": use}]},
         {"role": "user", "content": [{"toolResult": result}]},
     ]
-    with pytest.raises(ClientError, match="doesn't support the image content block"):
+    with pytest.raises(ClientError, match="doesn't support the image field for user messages"):
         ask(runtime, PIXTRAL, messages=messages, toolConfig=TOOLS)
 
 
