@@ -5,12 +5,12 @@ import ssl
 
 from invoke_api.connections.http1 import Http1Connection
 from invoke_api.connections.http2 import Http2Connection
+from invoke_api.connections.http2_frames import PREFACE
 from invoke_api.connections.limits import LINGER_SECONDS
 from invoke_api.connections.responses import encode_refusal
 from invoke_api.connections.shared import Address, Shared
 from invoke_api.connections.writing import WritingConnection
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4
 TOO_MANY = encode_refusal(
     503,
     "Too many connections are open; close some, or raise --max-connections.",

@@ -68,6 +68,8 @@ class PatientProtocol(SendingProtocol):
         self.config.max_app_queue_size = 0
         self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut one off
         self._reader = FrameReader()
+        self._frames = 0  # that are whole
+        self._blocks_from = 0  # how many there were when the last head began
         self._leaving = False
 
     async def initiate(
@@ -79,6 +81,16 @@ class PatientProtocol(SendingProtocol):
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1
         limits.acknowledge()
         self.connection.receive_data(PREFACE)  # the client's is read by our reader
+
+    @property
+    def unfinished(self) -> int | None:
+        """A number for the frame or the head that has begun and not ended; None if there is none.
+
+        It stays the same while the client drips the rest.
+        """
+        if self._budgets.is_in_block:
+            return self._blocks_from
+        return self._frames if self._reader.is_mid_frame else None
 
     async def handle(self, event: ConnectionEvent) -> None:
         if isinstance(event, RawData):

@@ -27,6 +27,8 @@ class Http2Connection(WritingConnection):
         self._has_left = False
         self._has_input = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._unfinished: int | None = None
+        self._frame_timer: asyncio.TimerHandle | None = None
         self._is_idle = True
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -38,6 +40,7 @@ class Http2Connection(WritingConnection):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._note_busy()
+        self._bound_frame(None)
         self._leave()
 
     def eof_received(self) -> bool:
@@ -79,6 +82,7 @@ class Http2Connection(WritingConnection):
                 await protocol.initiate()
                 while data := await self._read():
                     await protocol.handle(RawData(data))
+                    self._bound_frame(protocol.unfinished)
                 await protocol.handle(Closed())
         except Exception:
             log.exception("an HTTP/2 connection failed")
@@ -97,6 +101,17 @@ class Http2Connection(WritingConnection):
             self._is_paused = False
             self.transport.resume_reading()
         return data
+
+    def _bound_frame(self, unfinished: int | None) -> None:
+        """Close the connection unless the frame or the head that has begun ends in time."""
+        if unfinished == self._unfinished:
+            return
+        self._unfinished = unfinished
+        if self._frame_timer:
+            self._frame_timer.cancel()
+            self._frame_timer = None
+        if unfinished is not None and not self.is_lost:
+            self._frame_timer = self.loop.call_later(self.shared.limits.head, self.close)
 
     async def _take(self, event: Event) -> None:
         """Do what Hypercorn's protocol asks for. Waits while the client does not read."""

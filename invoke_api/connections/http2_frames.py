@@ -77,6 +77,11 @@ class FrameReader:
         self._preface = PREFACE  # the part of it that is still to come
         self._has_settings = False
 
+    @property
+    def is_mid_frame(self) -> bool:
+        """Whether a frame, or the preface, has begun and not ended."""
+        return bool(self._buffer) or 0 < len(self._preface) < len(PREFACE)
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that are whole by now. Raises `ConnectionFault`.
 

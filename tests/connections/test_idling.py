@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
+import pytest
 from h2.events import StreamEnded
 
 from invoke_api.connections.limits import Limits
@@ -44,6 +45,28 @@ def test_an_idle_connection_over_http_2_is_closed_in_time() -> None:
 
         assert client.closed_by_server
         assert 0.4 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"\0\0\x40\1\5\0\0\0\3",  # HEADERS whose payload of 64 bytes does not come
+        b"\0\0\0\1\1\0\0\0\3",  # HEADERS that go on in another frame
+        b"\0\0\x40\0\0\0\0\0\1",  # DATA
+    ],
+    ids=["frame", "head", "body"],
+)
+def test_half_a_frame_ends_its_connection_in_time_though_a_call_is_in_flight(begun: bytes) -> None:
+    engine = StubEngine([" on"] * 10_000, pause=0.05)
+    with engine_running(engine, limits=Limits(head=0.4)) as url, Client(url) as client:
+        client.request(f"/model/{SEVEN_B}/invoke", BODY)
+        until(lambda: running(url) == 1, seconds=5)
+        client.send(begun)
+        began = time.monotonic()
+        client.read()
+
+        assert client.closed_by_server
+        assert 0.3 < time.monotonic() - began < 5
 
 
 def test_a_call_over_http_2_holds_up_the_end_of_the_service_as_long_as_it_runs() -> None:
