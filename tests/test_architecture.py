@@ -17,7 +17,7 @@ LAYERS = [
     {"__init__"},
     {"wire"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing"},
+    {"dialects", "identifiers", "config_files", "listing", "patterns"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment"},
@@ -65,6 +65,7 @@ OWNERS = {
         "invoke_api/serving",
         "invoke_api/settings",
     },
+    "re2": {"invoke_api/patterns"},
     "yaml": {"invoke_api/config_files"},
     "prometheus_client": {
         "engine/vllm_metrics",
