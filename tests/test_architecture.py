@@ -17,10 +17,10 @@ LAYERS = [
     {"__init__"},
     {"wire"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing", "patterns"},
+    {"dialects", "identifiers", "config_files", "listing", "patterns", "web_pages"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
-    {"quotas", "catalogue", "telemetry", "plans", "environment"},
+    {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
     {"engines", "settings", "connections", "logs"},
     {"operations", "record_settings"},
     {"control"},
@@ -54,6 +54,7 @@ OWNERS = {
     "jsonschema": {
         "engine/instances",
         "invoke_api/cassettes",
+        "invoke_api/config_files",
         "invoke_api/registry",
         "invoke_api/rules",
         "invoke_api/validation",
@@ -61,6 +62,7 @@ OWNERS = {
     "click": {
         "invoke_api/cli",
         "invoke_api/environment",
+        "invoke_api/flags",
         "invoke_api/record_settings",
         "invoke_api/serving",
         "invoke_api/settings",

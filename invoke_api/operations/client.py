@@ -74,7 +74,7 @@ class Calls:
         return result
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
     """The request's body.
 
     Raises `ValidationException` over the limit, `ClientLeft`, and `RequestTimeoutException` if no
@@ -92,13 +92,13 @@ async def read_body(request: Request) -> bytes:
             raise ClientLeft
         part = message.get("body", b"")
         size += len(part)
-        if size <= BODY_LIMIT:
+        if size <= limit:
             parts.append(part)
         more = message.get("more_body", False)
-    if size > BODY_LIMIT:
+    if size > limit:
         raise ValidationException(
             "1 validation error detected: Value at 'body' failed to satisfy constraint:"
-            f" Member must have length less than or equal to {BODY_LIMIT}"
+            f" Member must have length less than or equal to {limit}"
         )
     return b"".join(parts)
 

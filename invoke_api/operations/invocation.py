@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
@@ -22,7 +23,7 @@ from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.operations.services import services_of
-from invoke_api.rules.book import RuleBook, Verdict
+from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
 from invoke_api.rules.playing import faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
@@ -32,6 +33,8 @@ W = TypeVar("W")
 
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
+# Steps of patterns above which rules look at a prompt in a thread: some 5 ms of work at worst.
+LONG_SEARCH = 5_000_000
 
 
 class Prepared(NamedTuple, Generic[W]):
@@ -87,9 +90,26 @@ async def open_invocation(
     rules = services_of(request).rules
     if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
         return await to_invocation(request, prepared, None, entry, began)
-    verdict = rules.pick(to_asked(prepared, operation)) if rules else None
+    verdict = await pick_rules(rules, to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
     return await to_invocation(request, prepared, verdict, entry, began)
+
+
+async def pick_rules(rules: RuleBook, asked: Asked) -> Verdict | None:
+    """What the rules say, in a thread where a long prompt would hold up others.
+
+    Raises `ValidationException` for a prompt that is too long for the patterns of rules.
+    """
+    try:
+        if rules.is_quick(asked, LONG_SEARCH):
+            return rules.pick(asked)
+    except TooLongSearch as error:
+        raise ValidationException(str(error)) from error
+    is_over = Event()
+    try:
+        return rules.pick(asked, await asyncio.to_thread(rules.matching, asked, is_over.is_set))
+    finally:
+        is_over.set()
 
 
 def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Replay
+from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
@@ -28,6 +29,7 @@ class Services:
     quotas: Quotas
     guardrails: Shelf
     replay: Replay
+    paces: NamedRecordings
     logging: LoggingConfigurations
     metrics: Metrics
     extensions: bool
