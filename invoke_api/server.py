@@ -1,4 +1,4 @@
-"""The application on a socket: Hypercorn, HTTP/1.1 and HTTP/2 on one port, in clear text or TLS."""
+"""The application on a socket: HTTP/1.1 and HTTP/2 on one port, in clear text or TLS."""
 
 import asyncio
 import logging
@@ -8,26 +8,25 @@ import resource
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.run import worker_serve
-from hypercorn.config import Config, Sockets
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
 from starlette.applications import Starlette
 
-from invoke_api.connections import goaway, http1, writing
+from invoke_api.connections.limits import HEAD_BYTES, Limits
+from invoke_api.connections.listener import Listener
+from invoke_api.connections.shared import Shared
 from invoke_api.operations.client import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted
 MOST_FILES = 65_536  # as many as vLLM's own server asks for
-KEEP_ALIVE = 75.0  # seconds that a connection may be idle
-HANDSHAKE = 10.0  # seconds for TLS to begin; the end waits for those who connect and say nothing
-LAST_WORDS = 1.0  # seconds that those get then which are told that it ends
+LIMITS = Limits()
+FAREWELL_SECONDS = 1.0  # for calls that are told that the service ends, and again for hanging up
 
 
 def allow_many_connections() -> None:
@@ -87,11 +86,12 @@ class Tls:
     certificate: Path
     key: Path
 
-    def check(self) -> None:
-        """Raises `OSError` unless they can be read and go together."""
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            self.certificate, self.key
-        )
+    def to_context(self) -> ssl.SSLContext:
+        """Return what a server needs. Raise `OSError` unless the files go together."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        return context
 
 
 def to_url(listener: socket.socket, tls: Tls | None = None) -> str:
@@ -102,59 +102,54 @@ def to_url(listener: socket.socket, tls: Tls | None = None) -> str:
 
 async def serve(
     app: Starlette,
-    listener: socket.socket,
+    listening: socket.socket,
     stop: asyncio.Event,
     calls: Calls,
     tls: Tls | None = None,
     *,
     grace: Grace = Grace(),
+    limits: Limits = LIMITS,
 ) -> None:
     """Answer on this socket until `stop` is set, and then as `grace` has it."""
-    for module in (goaway, http1, writing):
-        module.install()
-    closing = asyncio.Event()
-    ending = asyncio.create_task(_end(stop, closing, calls, grace))
-    try:
-        await worker_serve(
-            ASGIWrapper(app),  # type: ignore[arg-type]  # ASGI types of two libraries, one protocol
-            _config(tls, grace),
-            sockets=Sockets(
-                secure_sockets=[listener] if tls else [],
-                insecure_sockets=[] if tls else [listener],
-                quic_sockets=[],
-            ),
-            shutdown_trigger=closing.wait,
+    async with app.router.lifespan_context(app) as state:
+        shared = Shared(
+            app=app,
+            loop=asyncio.get_running_loop(),
+            limits=limits,
+            state=state or {},
+            config=_config(limits),
+            context=WorkerContext(None),
         )
-    finally:
-        ending.cancel()
+        listener = Listener(listening, shared, tls.to_context() if tls else None)
+        listener.start()
+        try:
+            await stop.wait()
+            calls.are_last = True
+            await asyncio.sleep(grace.delay)
+        finally:
+            listener.close()
+            await _end(shared, calls, grace)
 
 
-async def _end(stop: asyncio.Event, closing: asyncio.Event, calls: Calls, grace: Grace) -> None:
-    await stop.wait()
-    calls.are_last = True
-    await asyncio.sleep(grace.delay)
-    closing.set()
-    await asyncio.sleep(grace.calls)
+async def _end(shared: Shared, calls: Calls, grace: Grace) -> None:
+    if await shared.stop(grace.calls):
+        return
     calls.end()
-    await asyncio.sleep(LAST_WORDS)
-    writing.hang_up()
+    if not await shared.wait_closed(FAREWELL_SECONDS):
+        shared.abort()
+        await shared.wait_closed(FAREWELL_SECONDS)
 
 
-def _config(tls: Tls | None, grace: Grace) -> Config:
+def _config(limits: Limits) -> Config:
+    """Hypercorn's settings, which HTTP/2 goes by."""
     config = Config()
-    if tls:
-        config.certfile = str(tls.certificate)
-        config.keyfile = str(tls.key)
-    config.ssl_handshake_timeout = HANDSHAKE
-    config.backlog = BACKLOG
-    config.graceful_timeout = grace.calls + 2  # by then every call has had its answer
-    config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
     config.loglevel = "WARNING"
-    config.keep_alive_timeout = KEEP_ALIVE
+    config.keep_alive_timeout = limits.idle
     config.h2_max_concurrent_streams = 1_000
+    config.h2_max_header_list_size = HEAD_BYTES
     return config
 
 

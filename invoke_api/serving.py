@@ -25,6 +25,7 @@ from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.config_files import ConfigError
+from invoke_api.connections.limits import Limits
 from invoke_api.engines import build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
@@ -39,6 +40,7 @@ from invoke_api.rules.parsing import RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.watching import follow
 from invoke_api.server import (
+    LIMITS,
     SIGNALS,
     Grace,
     Tls,
@@ -65,6 +67,7 @@ class Service:
     tls: Tls | None
     following: Coroutine[None, None, None] | None
     grace: Grace
+    limits: Limits = LIMITS
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
@@ -87,7 +90,15 @@ async def run(
     stop = stop_signal(signals)
     tell()
     task = asyncio.create_task(service.following) if service.following else None
-    await serve(service.app, listener, stop, service.calls, service.tls, grace=service.grace)
+    await serve(
+        service.app,
+        listener,
+        stop,
+        service.calls,
+        service.tls,
+        grace=service.grace,
+        limits=service.limits,
+    )
     if task:
         task.cancel()
 
@@ -126,7 +137,10 @@ def assemble(
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
-    return Service(app, calls, tls, following, grace)
+    limits = Limits(
+        connections=settings.max_connections, per_address=settings.max_connections_per_address
+    )
+    return Service(app, calls, tls, following, grace, limits)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
@@ -235,7 +249,7 @@ def build_tls(settings: Settings) -> Tls | None:
         return None
     tls = Tls(settings.tls_cert, settings.tls_key)
     try:
-        tls.check()
+        tls.to_context()
     except OSError as error:  # ssl.SSLError is one
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from invoke_api.authentication.gate import SCHEMES
+from invoke_api.connections.limits import Limits
 from invoke_api.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.flags import (
     allowed_host_option,
@@ -63,6 +64,8 @@ class Settings:
     tls_cert: Path | None
     tls_key: Path | None
     cache_dir: Path
+    max_connections: int
+    max_connections_per_address: int
     shutdown_delay: float
     graceful_timeout: float
     log_format: str
@@ -259,6 +262,18 @@ SERVE_OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         default=default_cache,
         help="Where the demo checkpoints are kept.",
+    ),
+    _option(
+        "--max-connections",
+        type=click.IntRange(min=1),
+        default=Limits().connections,
+        help="Connections open at once, in each worker; one too many is answered 503.",
+    ),
+    _option(
+        "--max-connections-per-address",
+        type=click.IntRange(min=1),
+        default=Limits().per_address,
+        help="The same from one client's address; raise it behind a balancer.",
     ),
     _option(
         "--shutdown-delay",

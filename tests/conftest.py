@@ -21,6 +21,23 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile("steady")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--examples", type=int, default=20_000, help="mutated requests to try")
+    parser.addoption("--seed", type=int, default=2_402, help="where their chance begins")
+
+
+@pytest.fixture
+def examples(request: pytest.FixtureRequest) -> int:
+    count: int = request.config.getoption("--examples")
+    return count
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    number: int = request.config.getoption("--seed")
+    return number
+
+
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[str]:
     """The URL of `invoke-api serve --engine scripted`, which knows the tests' guardrails."""

@@ -23,12 +23,13 @@ import psutil
 
 from engine.protocol import Engine
 from invoke_api.app import create_app
+from invoke_api.connections.limits import Limits
 from invoke_api.engines import Engines
 from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server import Grace, open_socket, serve, to_url
+from invoke_api.server import LIMITS, Grace, open_socket, serve, to_url
 
 ROOT = Path(__file__).parent.parent
 AS_USUAL = Grace()
@@ -85,7 +86,10 @@ def wait_until_ready(url: str, seconds: float) -> None:
 
 @contextmanager
 def engine_running(
-    engine: Engine, guardrails: Sequence[Guardrail] = (), grace: Grace = AS_USUAL
+    engine: Engine,
+    guardrails: Sequence[Guardrail] = (),
+    grace: Grace = AS_USUAL,
+    limits: Limits = LIMITS,
 ) -> Iterator[str]:
     """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
@@ -98,7 +102,7 @@ def engine_running(
 
     def run() -> None:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve(app, listener, stop, calls, grace=grace))
+        loop.run_until_complete(serve(app, listener, stop, calls, grace=grace, limits=limits))
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 

@@ -1,1 +1,1 @@
-"""What Hypercorn does with connections, changed where clients or speed need it."""
+"""HTTP on sockets: connections, their limits and deadlines. Knows ASGI, nothing of AWS."""

@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
-import hypercorn.protocol
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, PriorityUpdated, RequestReceived, StreamReset
 from h2.events import Event as H2Event
@@ -158,8 +157,3 @@ class PatientProtocol(H2Protocol):
 
 def _is_ascii(request: RequestReceived) -> bool:
     return all(value.isascii() for name, value in request.headers if name == b":path")
-
-
-def install() -> None:
-    """Make Hypercorn use it for every HTTP/2 connection from now on."""
-    hypercorn.protocol.H2Protocol = PatientProtocol  # type: ignore[attr-defined]  # where Hypercorn looks

@@ -1,237 +1,242 @@
-"""Plain requests and answers over HTTP/1.1 without h11, which costs more than all the rest.
+"""HTTP/1.1 on one connection: requests in turn to an ASGI application, answers in their order."""
 
-h11 (0.16) checks each header with regular expressions, copies them all, and follows head, body and
-end through its states; Hypercorn (0.18) makes events of them. A request that came whole is read at
-once, an answer on a connection that stays open is written as it comes, and h11 sees neither.
-Everything else goes the usual way; if only the answer does, h11 is shown the request then.
-"""
-
-from time import time
+import asyncio
+from collections import deque
+from collections.abc import Hashable
 from typing import Any
+from urllib.parse import unquote
 
-import h11
-import hypercorn.protocol
-from hypercorn.events import Closed, RawData, Updated
-from hypercorn.events import Event as HypercornEvent
-from hypercorn.protocol.events import Body, EndBody, Event, Request
-from hypercorn.protocol.h11 import STREAM_ID
-from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.utils import suppress_body
+from invoke_api.connections.exchange import Exchange
+from invoke_api.connections.limits import PIPELINED_BYTES, PIPELINED_REQUESTS
+from invoke_api.connections.reading import End, Event, Head, Refused, RequestReader
+from invoke_api.connections.responses import encode_refusal
+from invoke_api.connections.shared import Address, Shared
+from invoke_api.connections.writing import WritingConnection
 
-from invoke_api.connections.header_order import OrderedProtocol
-from invoke_api.connections.whole import (
-    LAST_PIECE,
-    WholeRequest,
-    encode_piece,
-    encode_stream_head,
-    encode_whole,
-    read_whole,
-)
-from invoke_api.connections.writing import Piece
-
-BODY = "http.response.body"
+LATE = Refused(408, "The request was not received in time.")
+FAILED = Refused(500, "The service failed to answer.")
+CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
+ASGI = {"version": "3.0", "spec_version": "2.4"}
+BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
 
 
-class WholeProtocol(OrderedProtocol):
-    """Hypercorn's HTTP/1.1, which asks h11 only about requests and answers that are not plain."""
+class Http1Connection(WritingConnection):
+    """The first of `_exchanges` is being answered, the others wait: a client may pipeline.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
-        super().__init__(*args, **kwargs)
-        self._unread = b""  # a request that is being answered, and that h11 has not seen
-
-    async def handle(self, event: HypercornEvent) -> None:
-        if isinstance(event, RawData):
-            request = read_whole(event.data) if self._is_between_requests() else None
-            if request:
-                self._unread = event.data
-                await self.send(Updated(idle=False))
-                await self._answer(request)
-                return
-            self._show_h11()
-        await super().handle(event)
-
-    def _is_between_requests(self) -> bool:
-        if self.stream:
-            return False
-        states = (self.connection.our_state, self.connection.their_state)
-        return states == (h11.IDLE, h11.IDLE) and not self.connection.trailing_data[0]
-
-    async def _answer(self, request: WholeRequest) -> None:
-        await self._open_stream("POST", request.target, request.headers)
-        if self.stream:  # or the service does not want the request at all
-            await self.stream.handle(Body(stream_id=STREAM_ID, data=request.body))
-        if self.stream:
-            await self.stream.handle(EndBody(stream_id=STREAM_ID))
-
-    def _show_h11(self) -> None:
-        """Have h11 read what was read without it, for it is to write the answer after all."""
-        data, self._unread = self._unread, b""
-        if data:
-            self.connection.receive_data(data)
-            while not isinstance(event := self.connection.next_event(), h11.EndOfMessage):
-                assert event is not h11.NEED_DATA, "the request came whole"
-
-    async def _send_h11_event(self, event: Any) -> None:  # noqa: ANN401 - h11's
-        self._show_h11()
-        await super()._send_h11_event(event)
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Nothing, for Hypercorn decodes every header here, and again in what comes next."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
-        if request.method == b"PRI" or any(name == b"upgrade" for name, _ in headers):
-            await super()._check_protocol(request)
-            await super()._create_stream(request)
-            return
-        method = request.method.decode("ascii").upper()
-        await self._open_stream(method, request.target, headers, request.http_version.decode())
-
-    async def _open_stream(
-        self,
-        method: str,
-        target: bytes,
-        headers: list[tuple[bytes, bytes]],
-        http_version: str = "1.1",
-    ) -> None:
-        self.stream = WholeStream(self)
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=headers,
-                http_version=http_version,
-                method=method,
-                raw_path=target,
-                state=self.connection_state,
-            )
-        )
-        self.keep_alive_requests += 1
-        await self.context.mark_request()
-
-    def is_waiting(self) -> bool:
-        """For an answer to a whole request, after which there may be another over HTTP/1.1."""
-        states = (self.connection.our_state, self.connection.their_state)
-        return bool(self._unread) or states == (h11.SEND_RESPONSE, h11.DONE)
-
-    async def write(self, data: bytes) -> None:
-        await self.send(RawData(data=data))
-
-    async def write_soon(self, data: bytes) -> None:
-        await self.send(Piece(data))
-
-    async def finish(self) -> None:
-        """Do as Hypercorn does after the end of a response."""
-        await self._close_stream()
-        await self.can_read.set()
-        if self.context.terminated.is_set() or not self.is_waiting():
-            await self.send(Closed())
-            return
-        if self._unread:
-            self._unread = b""
-        else:
-            self._start_afresh()
-        await self.send(Updated(idle=True))
-
-    def _start_afresh(self) -> None:
-        data, is_closed = self.connection.trailing_data
-        self.connection = h11.Connection(
-            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
-        )
-        if data:
-            self.connection.receive_data(data)
-        if is_closed:
-            self.connection.receive_data(b"")
-
-
-class WholeStream(HTTPStream):
-    """Hypercorn's side of one request, which holds the head until the body has begun.
-
-    It holds each part of the request's body, too, until the next: the last goes with the end.
+    `_phase` says which deadline is in force. With `_drops_input` nothing more is read as HTTP.
     """
 
-    def __init__(self, protocol: WholeProtocol) -> None:
-        super().__init__(
-            protocol.app,
-            protocol.config,
-            protocol.context,
-            protocol.task_group,
-            protocol.ssl,
-            protocol.client,
-            protocol.server,
-            protocol.stream_send,
-            STREAM_ID,
-        )
-        self._protocol = protocol
-        self._start: Any = None
-        self._is_chunked = False  # of a body that is being written without h11
-        self._part = b""
+    def __init__(self, shared: Shared, client: Address) -> None:
+        super().__init__(shared, client)
+        self._base_scope: dict[str, Any] = {}  # what all requests of the connection have in common
+        self._reader = RequestReader()
+        self._exchanges: deque[Exchange] = deque()
+        self._refused: Refused | None = None
+        self._drops_input = False
+        self._is_paused = False
+        self._phase: Hashable = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def handle(self, event: Event) -> None:
-        if self.closed or not isinstance(event, Body | EndBody):
-            await super().handle(event)
-            return
-        is_over = isinstance(event, EndBody)
-        if is_over or self._part:
-            body, self._part = self._part, b""
-            await self.app_put({"type": "http.request", "body": body, "more_body": not is_over})
-        if isinstance(event, Body):
-            self._part = bytes(event.data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._base_scope = {
+            "type": "http",
+            "asgi": ASGI,
+            "scheme": "https" if self.is_encrypted else "http",
+            "root_path": "",
+            "client": self.client,
+            "server": self.server,
+        }
+        self._enter_phase()
 
-    async def app_send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
-        if self._is_chunked and message is not None and message["type"] == BODY:
-            if not self.closed:  # else the client has left
-                await self._write_piece(message)
-            return
-        start, self._start = self._start, None
-        if start is None:
-            if self.state is ASGIHTTPState.REQUEST and _is(message, "http.response.start"):
-                self._start = message
-            else:
-                await super().app_send(message)
-            return
-        answer = self._encode(start, message) if _is(message, BODY) else None
-        if answer is None:
-            await super().app_send(start)
-            await super().app_send(message)
-            return
-        self.response = start
-        if message.get("more_body", False):
-            self._is_chunked = True
-            self.state = ASGIHTTPState.RESPONSE
-            await self._protocol.write(answer + encode_piece(message.get("body", b"")))
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._leave()
+        if self._timer:
+            self._timer.cancel()
+
+    def eof_received(self) -> bool:
+        """Take a client that closes its side for one that has left; asyncio closes ours."""
+        self._leave()
+        return False
+
+    def _leave(self) -> None:
+        for exchange in self._exchanges:
+            exchange.drop()
+
+    def stop(self) -> None:
+        if not self._exchanges:
+            self.close()
+
+    # Bytes that come in.
+
+    def data_received(self, data: bytes) -> None:
+        for event in () if self._drops_input else self._reader.feed(data):
+            self._take(event)
+            if self._drops_input:
+                return
+        if len(self._exchanges) > 1:
+            self._bound_pipeline()
+        self._enter_phase()
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Head):
+            self._exchanges.append(Exchange(self, event))
+            if len(self._exchanges) == 1:
+                self._begin()
+        elif isinstance(event, bytes):
+            self._exchanges[-1].add_body(event)
+            # With a call in flight the socket is read on: only so is it heard that a client leaves.
+            if len(self._exchanges) == 1 and self._exchanges[0].is_full and not self._is_paused:
+                self._is_paused = True
+                self.transport.pause_reading()
+        elif isinstance(event, Refused):
+            self._refuse(event)
         else:
-            await self._protocol.write(answer)
-            await self._end()
+            assert event is End
+            self._exchanges[-1].complete()
+            self._advance()
 
-    def _encode(self, start: Any, message: Any) -> bytes | None:  # noqa: ANN401 - ASGI's
-        """The whole answer, or the head of one whose end is not there yet."""
-        status, headers = start["status"], start["headers"]
-        if suppress_body(self.scope["method"], status) or not self._protocol.is_waiting():
-            return None
-        if not message.get("more_body", False):
-            return encode_whole(status, headers, message.get("body", b""))
-        is_chunked = self.scope["http_version"] == "1.1" and not start.get("trailers", False)
-        return encode_stream_head(status, headers) if is_chunked else None
+    def _begin(self) -> None:
+        """Hand the first request to the application."""
+        head = self._exchanges[0].head
+        path, _, query = head.target.partition(b"?")
+        scope = {
+            **self._base_scope,
+            "http_version": head.http_version,
+            "method": head.method,
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": head.headers,
+            "state": dict(self.shared.state),
+            "extensions": {},
+        }
+        self._exchanges[0].start(self.shared.app, scope, self.loop)
 
-    async def _write_piece(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
-        piece = encode_piece(message.get("body", b""))
-        if message.get("more_body", False):
-            if piece:
-                await self._protocol.write_soon(piece)
+    def go_on_reading(self) -> None:
+        if self._is_paused and not self.is_lost:
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    def _bound_pipeline(self) -> None:
+        """Drop what comes behind too many requests; the connection closes after those before."""
+        waiting = list(self._exchanges)[1:]
+        size = sum(exchange.unread_bytes for exchange in waiting)
+        if len(waiting) > PIPELINED_REQUESTS or size > PIPELINED_BYTES:
+            self._drops_input = True
+            for _ in waiting:
+                self._exchanges.pop()
+
+    # Answers.
+
+    def closes_after(self, exchange: Exchange) -> bool:
+        """Tell whether the connection ends with the answer to this one."""
+        if not exchange.head.keeps_alive or self.shared.is_ending:
+            return True
+        is_last = self._drops_input and exchange is self._exchanges[-1]
+        return is_last and self._refused is None
+
+    def note_answered(self, exchange: Exchange) -> None:
+        """Go on with the next request, if this one has come to its end."""
+        self.go_on_reading()
+        if exchange.is_complete:
+            self._advance()
+        elif exchange.closes:
+            self._end()
+        self._enter_phase()
+
+    def note_ended(self, exchange: Exchange) -> None:
+        """End the connection if the application has not written the end of its answer."""
+        if exchange.is_answered or self.is_lost:
             return
-        await self._protocol.write(piece + LAST_PIECE)
-        await self._end()
+        if exchange.has_begun:
+            self.close()
+        elif exchange.is_dropped:
+            self._write_refusal()
+        else:
+            self._refused = FAILED
+            self._write_refusal()
 
-    async def _end(self) -> None:
-        self.state = ASGIHTTPState.CLOSED
-        await self.config.log.access(self.scope, self.response, time() - self.start_time)
-        await self._protocol.finish()
+    def _advance(self) -> None:
+        if not self._exchanges[0].is_answered:
+            return
+        closes = self._exchanges[0].closes
+        self._exchanges.popleft()
+        if closes:
+            self._drops_input = True
+            self.close()
+        elif self._exchanges:
+            self._begin()
+        elif self._refused:
+            self._write_refusal()
 
+    def _refuse(self, refused: Refused) -> None:
+        """Read no more; refuse once the requests before have their answers."""
+        self._drops_input = True
+        self._refused = refused
+        if not self._exchanges:
+            self._write_refusal()
+        elif not self._exchanges[-1].is_complete:
+            self._exchanges[-1].drop()
+            self.go_on_reading()
+            if self._exchanges[-1].is_answered:
+                self._write_refusal()
 
-def _is(message: Any, kind: str) -> bool:  # noqa: ANN401 - ASGI's
-    return message is not None and message["type"] == kind
+    def _write_refusal(self) -> None:
+        if self._refused:
+            status, message = self._refused
+            self.write(encode_refusal(status, message, CODES.get(status, "ValidationException")))
+        self._end()
 
+    def _end(self) -> None:
+        """Close, and drop what the client still sends."""
+        self._drops_input = True
+        self._set_deadline(None)
+        self.linger()
 
-def install() -> None:
-    """Make Hypercorn use it for every HTTP/1.1 connection from now on."""
-    hypercorn.protocol.H11Protocol = WholeProtocol  # type: ignore[attr-defined]  # where Hypercorn looks
+    # Deadlines.
+
+    def _enter_phase(self) -> None:
+        """Put the deadline in force that belongs to what the connection waits for."""
+        if self.is_lingering:
+            return
+        last = self._exchanges[-1] if self._exchanges else None
+        limits = self.shared.limits
+        phase: Hashable
+        if self._reader.is_in_head and not self._drops_input:
+            phase, seconds = ("head", self._reader.heads), limits.head
+        elif last and not last.is_complete:
+            phase, seconds = last, limits.body + BODY_MARGIN
+        elif last:
+            phase, seconds = "answer", None
+        else:
+            phase, seconds = ("idle", self._reader.heads), limits.idle
+        if phase != self._phase:
+            self._phase = phase
+            self._set_deadline(seconds)
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        self._deadline = None if seconds is None else self.loop.time() + seconds
+        if self._deadline is None or self.is_lost:
+            return
+        if self._timer and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        """Wait on, if the deadline has moved since the timer was set."""
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+        elif not self._exchanges and not self._reader.is_in_head:
+            self.close()
+        elif self._exchanges and self._exchanges[-1].is_answered:
+            self._end()  # the rest of its body does not come, and is not needed
+        else:
+            self._refuse(LATE)

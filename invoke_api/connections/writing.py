@@ -1,9 +1,7 @@
-"""Writes to connections that can take them: without a lock, without waiting, and in bursts.
+"""The writing side of a connection: in bursts, no faster than its client reads.
 
-Hypercorn (0.18) takes a lock around each write and asks afterwards whether to wait, which costs a
-tenth of what a token does; both are for those that must wait. And whoever writes to a hundred
-streams one by one wakes their reader, on this machine, a hundred times: what may wait until the end
-of the loop's round goes to the sockets together.
+Whoever writes to a hundred streams one by one wakes their reader, on this machine, a hundred times:
+what may wait until the end of the loop's round goes to the sockets together.
 """
 
 import asyncio
@@ -12,134 +10,183 @@ import socket
 import sys
 import termios
 from contextlib import suppress
-from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
-from hypercorn.asyncio import run
-from hypercorn.events import Event, RawData
+from invoke_api.connections.limits import LINGER_SECONDS
+from invoke_api.connections.shared import Address, Shared
+from invoke_api.connections.stalling import Watch
 
-from invoke_api.connections.idling import IdlingServer
-from invoke_api.connections.stalling import Watch, watched
-
-MOST_HELD = 65_536  # bytes of a connection, which are written in the midst of a round
-
-
-class Piece(Event):
-    """To be written at the end of the round, after what was written before it."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:  # a frozen dataclass, as RawData is, takes 1 µs more
-        self.data = data
+MAX_HELD_BYTES = 65_536  # of a connection, until the end of the round
 
 
 class Outbox:
-    """The connections of a loop on which something is to be written at the end of this round.
-
-    `open` are all that there are.
-    """
+    """The connections of a loop on which something is to be written at the end of this round."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._servers: list[WritingServer] = []
-        self.open: WeakSet[WritingServer] = WeakSet()
+        self._connections: list[WritingConnection] = []
 
-    def add(self, server: "WritingServer") -> None:
-        if not self._servers:
+    def add(self, connection: "WritingConnection") -> None:
+        if not self._connections:
             self._loop.call_soon(self._write_all)
-        self._servers.append(server)
+        self._connections.append(connection)
 
     def _write_all(self) -> None:
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.write_held()
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.write_held()
 
 
 OUTBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 
 
-class WritingServer(IdlingServer):
-    """The same server, which writes past the lock while nothing waits to be written."""
+class WritingConnection(asyncio.Protocol):
+    """A connection that writes: base of both versions of HTTP.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
-        super().__init__(*args, **kwargs)
-        self._outbox = OUTBOXES.setdefault(self.loop, Outbox(self.loop))
-        self._outbox.open.add(self)
+    `is_lost` once the client has left or was hung up on. `is_lingering` after the last answer,
+    while the client may still be reading it.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Shared, client: Address) -> None:
+        self.shared = shared
+        self.client = client
+        self.loop = loop = shared.loop
+        self.is_lost = False
+        self.is_lingering = False
+        self._outbox = OUTBOXES.setdefault(loop, Outbox(loop))
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._is_open = True
+        self._is_closing = False
+        self._room = asyncio.Event()  # clear while the client must read before more is written
+        self._room.set()
+        self._watch: Watch | None = None
 
-    async def protocol_send(self, event: Event) -> None:
-        if type(event) is Piece:
-            if self._hold(event.data):
-                return
-            event = RawData(event.data)
-        if isinstance(event, RawData):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "a stream has such a transport"
+        self.transport = transport
+        self.shared.open.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.is_lost = True
+        self._held.clear()
+        self.resume_writing()
+        self.shared.open.discard(self)
+        self.shared.release(self.client[0])
+
+    def stop(self) -> None:
+        """Close once nothing is in flight."""
+        self.close()
+
+    @property
+    def server(self) -> Address:
+        """The address that the client has connected to."""
+        host, port = self.transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+        if self._watch and not self._is_closing:
+            self._watch.stop()
+            self._watch = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be written without waiting."""
+        return self._room.is_set()
+
+    async def wait_for_room(self) -> None:
+        """Return once the client has read enough, or has left."""
+        await self._room.wait()
+
+    def write(self, data: bytes) -> None:
+        """Write at once, after what is held."""
+        if self._held:
+            self._held.append(data)
             self.write_held()
-            if self._is_free():
-                self.writer.write(event.data)
-                return
-            with watched(self.loop, self.waiting, self.abort):
-                await super().protocol_send(event)
-            return
-        await super().protocol_send(event)
+        elif self._takes_writes():
+            self.transport.write(data)
 
-    def _hold(self, data: bytes) -> bool:
-        """Keep it for the end of the round; not if it must wait, or would be too much."""
+    def write_soon(self, data: bytes) -> None:
+        """Write at the end of the loop's round, or earlier if too much is held."""
         if not self._held:
-            if not (self._is_open and self._is_free()):
-                return False
             self._outbox.add(self)
-        elif self._held_bytes > MOST_HELD:
-            return False
         self._held.append(data)
         self._held_bytes += len(data)
-        return True
+        if self._held_bytes > MAX_HELD_BYTES:
+            self.write_held()
 
     def write_held(self) -> None:
+        """Write what is held; a client that has left gets nothing."""
         if not self._held:
             return
         data = b"".join(self._held)
         self._held.clear()
         self._held_bytes = 0
-        if not self.writer.transport.is_closing():  # the client has left
-            self.writer.write(data)
+        if self._takes_writes():
+            self.transport.write(data)
+
+    def _takes_writes(self) -> bool:
+        return not (self.is_lost or self.is_lingering or self.transport.is_closing())
+
+    def close(self) -> None:
+        """Close the connection once its client has taken all that is written.
+
+        A client that takes nothing for a while is hung up on.
+        """
+        if self._is_closing or self.is_lost:
+            return
+        self.write_held()
+        self._is_closing = True
+        if self.transport.get_write_buffer_size():
+            self._watch_reader()
+        self.transport.close()
+
+    def linger(self) -> None:
+        """Close so that the client can read the answer: unread input would reset the connection.
+
+        The rest of its input is to be dropped, until it closes its side or some seconds are over.
+        """
+        if self._is_closing or self.is_lost or self.is_lingering:
+            return
+        self.write_held()
+        self.is_lingering = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.close)
+        else:
+            self.close()
 
     def abort(self) -> None:
         """Hang up, whatever is still to be written."""
-        self.writer.transport.abort()
+        self.transport.abort()
 
-    def waiting(self) -> int:
-        """Bytes that the client has yet to take, those included that the kernel holds for it."""
-        transport = self.writer.transport
-        size: int = transport.get_write_buffer_size()
-        return size + kernel_holds(transport.get_extra_info("socket"))
+    def unread_bytes(self) -> int | None:
+        """Return how many bytes the client has yet to take, those in the kernel included.
 
-    def _is_free(self) -> bool:
-        transport = self.writer.transport
-        return not (
-            self.send_lock.locked() or transport.is_closing() or transport.get_write_buffer_size()
-        )
+        None once the connection is closed, for nothing is waited for any more.
+        """
+        if self.is_lost:
+            return None
+        size: int = self.transport.get_write_buffer_size()
+        return size + kernel_holds(self.transport.get_extra_info("socket"))
 
-    async def _initiate_server_close(self) -> None:
-        self._hold_no_more()
-        await super()._initiate_server_close()
-
-    async def _close(self) -> None:
-        self._hold_no_more()
-        await super()._close()
-
-    def _hold_no_more(self) -> None:
-        """The connection is about to be closed, and what is held then would be lost."""
-        if self._is_open:
-            self._is_open = False
-            self.write_held()
-            if self.writer.transport.get_write_buffer_size():  # it stays until all is taken
-                Watch(self.loop, self.waiting, self.abort)
+    def _watch_reader(self) -> None:
+        if self._watch is None:
+            self._watch = Watch(self.loop, self.unread_bytes, self.abort)
 
 
 def kernel_holds(connection: socket.socket) -> int:
-    """Bytes that the other side has not acknowledged; 0 where the system does not tell.
+    """Return how many bytes the other side has not acknowledged; 0 where the system does not tell.
 
     asyncio hears of room in the kernel's buffer when a third of it is free, a megabyte or more.
     """
@@ -147,18 +194,3 @@ def kernel_holds(connection: socket.socket) -> int:
     with suppress(OSError, ValueError):  # not Linux, or it is closed
         fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, held)
     return int.from_bytes(held, sys.byteorder)
-
-
-def hang_up() -> None:
-    """Abort all connections of this loop.
-
-    From Python 3.12.1 on, a server that is closed is waited for as long as one of them is open.
-    """
-    outbox = OUTBOXES.get(asyncio.get_running_loop())
-    for server in list(outbox.open if outbox else ()):
-        server.abort()
-
-
-def install() -> None:
-    """Make Hypercorn use it for every connection from now on."""
-    run.TCPServer = WritingServer  # type: ignore[attr-defined]  # where Hypercorn looks

@@ -4,12 +4,11 @@ import json
 from typing import Any
 
 import h2.events
-import hypercorn.protocol
 import pytest
 from h2.errors import ErrorCodes
 from hypercorn.protocol.h2 import H2Protocol
 
-from invoke_api.connections import goaway
+from invoke_api.connections import http2
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, engine_running
@@ -105,8 +104,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
 
 
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(goaway, "install", lambda: None)
-    monkeypatch.setattr(hypercorn.protocol, "H2Protocol", H2Protocol)
+    monkeypatch.setattr(http2, "PatientProtocol", H2Protocol)
     engine = StubEngine([" a", " b", " c"], pause=0.1)
     with engine_running(engine) as url, Client(url) as client:
         open_stream(client)

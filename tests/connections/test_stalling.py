@@ -13,8 +13,8 @@ import h2.events
 import psutil
 import pytest
 
-from invoke_api import server
 from invoke_api.connections import stalling
+from invoke_api.connections.limits import Limits
 from tests.http2 import Client
 from tests.servers import SEVEN_B, call, engine_running, sockets_of
 from tests.streams import split_frames
@@ -88,11 +88,9 @@ class SlowClient(Client):
 
 
 @pytest.mark.parametrize("headers", [[], ["Connection: close"]], ids=["kept", "closed"])
-def test_who_takes_nothing_of_a_whole_answer_is_hung_up_on(
-    monkeypatch: pytest.MonkeyPatch, headers: list[str]
-) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE", 0.3)
-    with engine_running(StubEngine([LONG])) as url, asking(url, *headers):
+def test_who_takes_nothing_of_a_whole_answer_is_hung_up_on(headers: list[str]) -> None:
+    limits = Limits(idle=0.3)
+    with engine_running(StubEngine([LONG]), limits=limits) as url, asking(url, *headers):
         until(lambda: not sockets_of(url, psutil.CONN_ESTABLISHED), seconds=5)
         assert b'"ended":null' not in call(url, "GET", "/_emulator/requests")[1]
 

@@ -1,21 +1,25 @@
-"""Writing past the lock, and in bursts: in order, and not faster than a slow client reads."""
+"""Writing in bursts: in order, and no faster than a slow client reads."""
 
 import asyncio
 import json
 import socket
 import time
 from base64 import b64decode
-from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, RawData
 
-from invoke_api.connections.writing import MOST_HELD, Piece, WritingServer
+from invoke_api.connections import stalling
+from invoke_api.connections.limits import Limits
+from invoke_api.connections.shared import Shared
+from invoke_api.connections.writing import MAX_HELD_BYTES, WritingConnection
 from invoke_api.wire.eventstream import Frame
 from tests.servers import SEVEN_B, call, engine_running
 from tests.streams import split_frames
 from tests.stubs import StubEngine
+from tests.waiting import until_in_loop
 
 TOKENS = [" on" * 5_000 + f" {number}" for number in range(1_000)]
 
@@ -64,59 +68,62 @@ def _chunks(body: bytes) -> list[bytes]:
     return chunks
 
 
-class Wire:
-    """A writer and its transport, as asyncio has them; `full`, it must be drained first."""
+class NoSocket:
+    def fileno(self) -> int:
+        return -1
+
+
+class Wire(asyncio.Transport):
+    """What is written to a connection, in order; `full`, its client has yet to read."""
 
     def __init__(self, *, full: bool = False) -> None:
-        self.transport = self
+        super().__init__()
         self.written: list[bytes] = []
-        self._waiting = int(full)
+        self._is_full = full
 
-    def write(self, data: bytes) -> None:
-        assert self.written[-1:] != [b"closed"]
-        self.written.append(data)
-
-    async def drain(self) -> None:
-        self._waiting = 0
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.is_closing()
+        self.written.append(bytes(data))
 
     def is_closing(self) -> bool:
         return self.written[-1:] == [b"closed"]
 
     def get_write_buffer_size(self) -> int:
-        return self._waiting
+        return int(self._is_full)
 
-    def get_extra_info(self, _: str) -> "Wire":
-        return self
-
-    def fileno(self) -> int:
-        return -1
-
-    def write_eof(self) -> None:
-        pass
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return NoSocket() if name == "socket" else default
 
     def close(self) -> None:
         self.written.append(b"closed")
 
-    async def wait_closed(self) -> None:
-        pass
+    def abort(self) -> None:
+        self.written.append(b"aborted")
 
 
-def server_on(wire: Wire) -> WritingServer:
-    loop = asyncio.get_running_loop()
-    nothing: Any = None
-    writer: Any = wire
-    return WritingServer(nothing, loop, Config(), nothing, nothing, nothing, writer)
+def connection_on(wire: Wire) -> WritingConnection:
+    shared = Shared(
+        app=None,
+        loop=asyncio.get_running_loop(),
+        limits=Limits(),
+        state={},
+        config=Config(),
+        context=WorkerContext(None),
+    )
+    connection = WritingConnection(shared, ("127.0.0.1", 1))
+    connection.connection_made(wire)
+    return connection
 
 
 async def test_pieces_of_a_round_go_out_together_at_its_end() -> None:
     one, other = Wire(), Wire()
-    first, second = server_on(one), server_on(other)
-    for server in (first, second, first):
-        await server.protocol_send(Piece(b"a"))
+    first, second = connection_on(one), connection_on(other)
+    for connection in (first, second, first):
+        connection.write_soon(b"a")
     assert (one.written, other.written) == ([], [])
     await asyncio.sleep(0)
     assert (one.written, other.written) == ([b"aa"], [b"a"])
-    await first.protocol_send(Piece(b"b"))
+    first.write_soon(b"b")
     await asyncio.sleep(0)
 
     assert one.written == [b"aa", b"b"]
@@ -124,47 +131,62 @@ async def test_pieces_of_a_round_go_out_together_at_its_end() -> None:
 
 async def test_what_goes_out_at_once_goes_after_what_was_held() -> None:
     wire = Wire()
-    server = server_on(wire)
-    await server.protocol_send(Piece(b"a"))
-    await server.protocol_send(RawData(b"b"))
-    assert wire.written == [b"a", b"b"]
+    connection = connection_on(wire)
+    connection.write_soon(b"a")
+    connection.write(b"b")
+    assert wire.written == [b"ab"]
     await asyncio.sleep(0)
 
-    assert wire.written == [b"a", b"b"]
+    assert wire.written == [b"ab"]
 
 
-async def test_no_more_is_held_than_there_is_room_for() -> None:
+async def test_too_much_for_one_round_goes_out_at_once() -> None:
     wire = Wire()
-    server = server_on(wire)
-    for _ in range(3):
-        await server.protocol_send(Piece(b"a" * MOST_HELD))
+    connection_on(wire).write_soon(b"a" * (MAX_HELD_BYTES + 1))
 
-    assert list(map(len, wire.written)) == [2 * MOST_HELD, MOST_HELD]
+    assert len(wire.written) == 1
 
 
-async def test_nothing_is_held_for_who_must_wait() -> None:
-    wire = Wire(full=True)
-    server = server_on(wire)
-    await server.protocol_send(Piece(b"a"))
-    assert wire.written == [b"a"]
-    assert not wire.get_write_buffer_size(), "it was not waited for"
-
-
-async def test_what_is_held_goes_out_before_the_end() -> None:
+async def test_what_is_held_goes_out_before_the_connection_closes() -> None:
     wire = Wire()
-    server = server_on(wire)
-    await server.protocol_send(Piece(b"a"))
-    await server.protocol_send(Closed())
+    connection = connection_on(wire)
+    connection.write_soon(b"a")
+    connection.close()
+    connection.write(b"too late")
     await asyncio.sleep(0)
 
     assert wire.written == [b"a", b"closed"]
 
 
-async def test_what_is_held_for_who_has_left_is_dropped() -> None:
+async def test_a_client_that_has_left_gets_nothing() -> None:
     wire = Wire()
-    server = server_on(wire)
-    await server.protocol_send(Piece(b"a"))
-    wire.close()
+    connection = connection_on(wire)
+    connection.write_soon(b"a")
+    connection.connection_lost(None)
+    connection.write(b"b")
     await asyncio.sleep(0)
 
-    assert wire.written == [b"closed"]
+    assert wire.written == []
+    await connection.wait_for_room()
+
+
+async def test_a_writer_waits_while_the_client_does_not_read() -> None:
+    connection = connection_on(Wire())
+    connection.pause_writing()
+    waiting = asyncio.ensure_future(connection.wait_for_room())
+    await asyncio.sleep(0)
+    assert not connection.has_room
+    assert not waiting.done()
+    connection.resume_writing()
+    await waiting
+
+    assert connection.has_room
+
+
+async def test_a_client_that_takes_nothing_of_the_rest_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stalling, "STALLED", 0.02)
+    wire = Wire(full=True)
+    connection_on(wire).close()
+    await until_in_loop(lambda: wire.written == [b"closed", b"aborted"], seconds=2)

@@ -1,0 +1,184 @@
+"""One request over HTTP/1.1 and its answer, as an ASGI application has them."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from invoke_api.connections.reading import Head
+from invoke_api.connections.responses import (
+    CONTINUE,
+    LAST_CHUNK,
+    Framing,
+    Headers,
+    choose_framing,
+    encode_chunk,
+    encode_head,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_UNREAD_BYTES = 1_048_576  # of a body that the application has not asked for yet
+LEFT = {"type": "http.disconnect"}
+
+Message = Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """What an exchange needs of the connection that it is on."""
+
+    @property
+    def has_room(self) -> bool: ...
+    def write(self, data: bytes) -> None: ...
+    def write_soon(self, data: bytes) -> None: ...
+    async def wait_for_room(self) -> None: ...
+    def note_answered(self, exchange: "Exchange") -> None: ...
+    def note_ended(self, exchange: "Exchange") -> None: ...
+    def go_on_reading(self) -> None: ...
+    def closes_after(self, exchange: "Exchange") -> bool: ...
+
+
+class Exchange:
+    """A request that comes in, and the answer that goes out.
+
+    `is_complete` once all of the request has come, `is_answered` once all of the answer is written,
+    `has_begun` once its head is. `is_dropped` means that the client has left.
+    """
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        self.head = head
+        self.is_complete = False
+        self.has_begun = False
+        self.is_answered = False
+        self.is_dropped = False
+        self.unread_bytes = 0
+        self.task: asyncio.Task[None] | None = None
+        self._connection = connection
+        self._parts: deque[bytes] = deque()
+        self._is_read = False  # to its end, by the application
+        self._waiter: asyncio.Future[None] | None = None
+        self._start: Message | None = None
+        self._framing = Framing.NONE
+        self._left_to_write = 0  # bytes, where the length of the body is told
+        self._expects_continue = head.expects_continue
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more of the body is to be read from the socket for now."""
+        return self.unread_bytes > MAX_UNREAD_BYTES
+
+    # From the connection.
+
+    def add_body(self, part: bytes) -> None:
+        self._expects_continue = False
+        if not self.is_answered:
+            self._parts.append(part)
+            self.unread_bytes += len(part)
+            self._wake()
+
+    def complete(self) -> None:
+        self.is_complete = True
+        self._wake()
+
+    def drop(self) -> None:
+        """Tell the application that the client has left."""
+        self.is_dropped = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # To the application.
+
+    def start(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401 - any ASGI application
+        self.task = loop.create_task(self._run(app, scope))
+
+    async def _run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - the same
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception:
+            log.exception("the application failed")
+        finally:
+            self._connection.note_ended(self)
+
+    async def receive(self) -> Message:
+        """ASGI's: the body part by part, then, when the client leaves, that it has left."""
+        while True:
+            if self.is_dropped or self.is_answered:
+                return LEFT
+            if not self._is_read and (self._parts or self.is_complete):
+                return self._next_part()
+            if self._expects_continue:
+                self._expects_continue = False
+                self._connection.write(CONTINUE)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def _next_part(self) -> Message:
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        was_full = self.is_full
+        self._parts.clear()
+        self.unread_bytes = 0
+        self._is_read = self.is_complete
+        if was_full:
+            self._connection.go_on_reading()
+        return {"type": "http.request", "body": body, "more_body": not self.is_complete}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's: waits while the client does not read. Does nothing once the client has left."""
+        if self.is_dropped or self.is_answered:
+            return
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        assert self._start, "an answer begins with its head"
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if not self.has_begun:
+            self._connection.write(self._begin(self._start) + self._frame(body, more=more))
+        elif framed := self._frame(body, more=more):
+            (self._connection.write_soon if more else self._connection.write)(framed)
+        if not more:
+            self._end()
+        elif not self._connection.has_room:
+            await self._connection.wait_for_room()
+
+    def _begin(self, start: Message) -> bytes:
+        status: int = start["status"]
+        headers: Headers = start.get("headers", ())
+        framing = choose_framing(self.head.method, status, headers, self.head.http_version)
+        self._framing = framing
+        if framing is Framing.LENGTH:
+            lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
+            self._left_to_write = lengths[0]
+        head = encode_head(status, headers, framing, closes=self.closes)
+        self.has_begun = True
+        return head
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with this answer."""
+        return self._framing is Framing.CLOSE or self._connection.closes_after(self)
+
+    def _frame(self, body: bytes, *, more: bool) -> bytes:
+        if self._framing is Framing.CHUNKED:
+            return encode_chunk(body) if more else encode_chunk(body) + LAST_CHUNK
+        if self._framing is Framing.NONE:
+            return b""
+        if self._framing is Framing.LENGTH:
+            self._left_to_write -= len(body)
+            if self._left_to_write < 0:
+                raise ValueError("the body of an answer is longer than its Content-Length")
+        return body
+
+    def _end(self) -> None:
+        if self._framing is Framing.LENGTH and self._left_to_write:
+            raise ValueError("the body of an answer is shorter than its Content-Length")
+        self.is_answered = True
+        self._parts.clear()
+        self._connection.note_answered(self)
