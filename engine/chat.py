@@ -32,12 +32,13 @@ class ChatTemplate:
     ) -> None:
         inner = tokenizer.instruct_tokenizer
         inner.decode = _no_text  # type: ignore[method-assign]  # of no use to us, and half of the time
+        self._side: int | None = None  # pixels that an image may have, if the model sees
         if inner.image_encoder is not None:
             from engine.images import CountingEncoder
 
             known = inner.image_encoder
             inner.image_encoder = CountingEncoder(known.image_config, known.special_ids)
-        self._sees = inner.image_encoder is not None
+            self._side = known.image_config.max_image_size
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
@@ -56,7 +57,7 @@ class ChatTemplate:
 
         images: list[Image] = []
         opened = [
-            {**message, "content": with_images(message["content"], images, sees=self._sees)}
+            {**message, "content": with_images(message["content"], images, self._side)}
             if "content" in message
             else message
             for message in messages

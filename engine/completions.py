@@ -35,6 +35,9 @@ ERRORS: dict[int, type[EngineError]] = {
     504: EngineTimeout,
 }
 LONGEST = 500  # characters of somebody else's words in an error of ours
+# Bytes of one event. The first of vLLM's has all ids of the prompt: a million tokens of 8 bytes.
+LONGEST_LINE = 16 * 1024**2
+MOST_IDS = 2**31  # no vocabulary has as many; what is more is no index of a list
 
 
 class Step(NamedTuple):
@@ -97,13 +100,29 @@ class Lines:
     """The data of server-sent events as bytes come in: each is one line here, and JSON."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._parts: list[bytes] = []  # of a line whose end is not there yet
+        self._size = 0
 
     def push(self, data: bytes) -> list[bytes]:
-        """The data of the lines that are whole by now, but the one that says that all is."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        """The data of the lines that are whole by now, but the one that says that all is.
+
+        Raises `EngineDead` for a line without end.
+        """
+        first, *more = data.split(b"\n")
+        self._hold(first)
+        if not more:
+            return []
+        lines = [b"".join(self._parts), *more[:-1]]
+        self._parts, self._size = [], 0
+        self._hold(more[-1])
         found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
         return [line for line in found if line != DONE]
+
+    def _hold(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > LONGEST_LINE:
+            raise EngineDead(f"an event is longer than {LONGEST_LINE} bytes")
+        self._parts.append(part)
 
 
 def parse_event(data: bytes, request: GenerationRequest) -> Step:
@@ -111,27 +130,50 @@ def parse_event(data: bytes, request: GenerationRequest) -> Step:
     try:
         event = orjson.loads(data)
         if error := event.get("error"):
-            status = error.get("code")
-            raise to_error(status if isinstance(status, int) else 500, data, request)
+            raise to_error(_to_status(error), data, request)
         [choice] = event.get("choices") or [{}]  # none where usage is told
-        tokens, text = choice.get("token_ids") or (), choice.get("text") or ""
-        finish = choice.get("finish_reason")
+        tokens = _check_ids(choice.get("token_ids") or ())
+        text = _check_text(choice.get("text"))
+        finish = _check_text(choice.get("finish_reason"))
     except (AttributeError, TypeError, ValueError) as error:
         raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
     if finish and finish not in FINISHES:
-        raise EngineDead(f"the completion ended with {finish!r}")
+        raise EngineDead(f"the completion ended with {_shortened(finish)!r}")
     return Step(tokens, text, FINISHES.get(finish))
+
+
+def _to_status(error: Any) -> int:  # noqa: ANN401 - any JSON
+    """The status that an error in a stream would have had; it may be no more than a text."""
+    status = error.get("code") if isinstance(error, dict) else None
+    return status if type(status) is int else 500
+
+
+def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
+    """Raises `TypeError`. Not of a tokenizer, but of a list: -1 and true are places in one, too."""
+    if not isinstance(tokens, list | tuple):
+        raise TypeError("token ids are no list")
+    for token in tokens:
+        if type(token) is not int or not 0 <= token < MOST_IDS:
+            raise TypeError("a token id is no small number")
+    return tokens
+
+
+def _check_text(text: Any) -> str:  # noqa: ANN401 - any JSON
+    if text is not None and not isinstance(text, str):
+        raise TypeError("a text is none")
+    return text or ""
 
 
 def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
     """What an answer of this status is: an `EngineError`, or `NoAnswer` with one."""
     said = _parse_error(raw)
-    message = _shortened(str(said.get("message") or "") or raw)
+    message = said.get("message")
+    message = _shortened(message if isinstance(message, str) and message else raw)
     if status not in REFUSALS:
         error = ERRORS.get(status, EngineDead)(f"it answered {status}: {message}")
         return NoAnswer(error) if status in GONE else error
     # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
-    if isinstance(window := said.get("n_ctx"), int):
+    if window := _to_window(said.get("n_ctx")):
         return PromptTooLong(window)
     return SchemaRefused(message) if request.schema else RequestRefused(message)
 
@@ -164,5 +206,9 @@ def find_window(raw: bytes, model: str) -> int | None:
     if entry is None:
         names = ", ".join(map(repr, entries)) or "none"
         raise Unfit(f"it has no model {model!r}; it has {names}")
-    window = entry.get("max_model_len")
-    return window if isinstance(window, int) else None
+    return _to_window(entry.get("max_model_len"))
+
+
+def _to_window(told: Any) -> int | None:  # noqa: ANN401 - any JSON
+    """A number of tokens; what is none tells nothing."""
+    return told if type(told) is int and told > 0 else None

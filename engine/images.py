@@ -1,4 +1,4 @@
-"""Images of a conversation: read from data URLs alone, and counted without a pixel being decoded.
+"""Images of a conversation: read from data URLs alone, and counted by their size.
 
 Imports mistral-common and Pillow, and so is imported inside functions only.
 """
@@ -6,49 +6,61 @@ Imports mistral-common and Pillow, and so is imported inside functions only.
 import re
 from base64 import b64decode
 from binascii import Error
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from mistral_common.protocol.instruct.chunk import ImageChunk, ImageURLChunk
 from mistral_common.tokens.tokenizers.image import ImageEncoder, ImageEncoding
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from engine.chat import TEXT_ONLY
-from engine.errors import ChatRefused
+from engine.errors import ChatRefused, EngineBusy, EngineError
+from engine.uploads.call import current_call
+from engine.uploads.limits import IMAGE, MOST_PIXELS, MOST_SIDE
+from engine.uploads.pool import WORKERS
+from engine.uploads.refusals import UploadRefused
 
 # Any other URL would have this machine fetch what a client names, or read its files.
 DATA = re.compile(r"data:image/[a-z.+-]+;base64,")
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # those that Bedrock takes
 MEDIA = ("image", "image_url", "input_audio", "audio", "audio_url")  # of mistral-common's parts
-LONGEST_SIDE = 8_000  # pixels: User Guide, Converse's limits
+UNKNOWN = "An image is no PNG, JPEG, WebP or GIF in base64."
+# By the reasons of `UploadRefused`. Guess for all words: Bedrock's own are not known.
+SENTENCES = {
+    "unknown": UNKNOWN,
+    "broken": "An image is damaged.",
+    "pixels": f"An image may have {MOST_SIDE} pixels a side, and no more.",
+    "many": f"The images of a request may have {MOST_PIXELS} pixels, and no more.",
+}
 
 
-def open_image(url: object) -> Image.Image:
-    """The RGB image of a data URL, what is transparent in it white. Raises `ChatRefused`."""
+def open_image(url: object, side: int | None = None) -> Image.Image:
+    """Return the RGB image of a data URL, what is transparent in it white.
+
+    It is decoded in a worker process. If the images of the call have many pixels, one that is
+    larger than `side`, as much as the model takes, is scaled down to it. Raises `ChatRefused`.
+    """
     found = DATA.match(url) if isinstance(url, str) else None
     if not found or not isinstance(url, str):
         raise ChatRefused("An image_url must be a data URL of an image, in base64.")
+    call = current_call()
+    room = {"whole": call.whole, "most": call.pixels}
     try:
-        image = Image.open(BytesIO(b64decode(url[found.end() :], validate=True)), formats=FORMATS)
-        if max(image.size) > LONGEST_SIDE:  # said by the head of the file
-            raise ChatRefused(f"An image may have {LONGEST_SIDE} pixels a side, and no more.")
-        return _to_rgb(image)
-    except (Error, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ChatRefused("An image is no PNG, JPEG, WebP or GIF in base64.") from error
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
-        # What Pillow's decoders stumble over in a file that ends too early, or is damaged.
-        raise ChatRefused("An image is damaged.") from error
+        raw = b64decode(url[found.end() :], validate=True)
+        read = WORKERS.read("image", raw, IMAGE, **room, side=side)
+    except Error as error:
+        raise ChatRefused(UNKNOWN) from error
+    except UploadRefused as refusal:
+        raise _to_error(refusal) from refusal
+    width, height = read.head["size"]
+    call.keep(width * height)
+    return Image.frombytes("RGB", (width, height), read.payload)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        image.load()
-        return image
-    with_alpha = image.convert("RGBA")
-    white = Image.new("RGBA", with_alpha.size, "WHITE")
-    white.paste(with_alpha, (0, 0), with_alpha)
-    return white.convert("RGB")
+def _to_error(refusal: UploadRefused) -> EngineError:
+    if refusal.reason in ("cancelled", "unavailable"):
+        return EngineBusy(str(refusal))
+    sentence = SENTENCES.get(refusal.reason, f"An image could not be read: {refusal}.")
+    return ChatRefused(sentence)
 
 
 class CountingEncoder(ImageEncoder):
@@ -66,24 +78,24 @@ class CountingEncoder(ImageEncoder):
         return ImageEncoding(tokens=tokens, image=np.empty(0))
 
 
-def with_images(content: Any, images: list[Image.Image], *, sees: bool) -> Any:  # noqa: ANN401 - any JSON
+def with_images(content: Any, images: list[Image.Image], side: int | None) -> Any:  # noqa: ANN401 - any JSON
     """A message's content with its images opened; they are added to `images`, in their order.
 
-    Raises `ChatRefused`, for every image unless the model `sees`.
+    `side` is how many pixels the model takes, None if it takes no images. Raises `ChatRefused`.
     """
     if not isinstance(content, list):
         return content
-    return [_with_image(part, images, sees=sees) for part in content]
+    return [_with_image(part, images, side) for part in content]
 
 
-def _with_image(part: Any, images: list[Image.Image], *, sees: bool) -> Any:  # noqa: ANN401 - any JSON
+def _with_image(part: Any, images: list[Image.Image], side: int | None) -> Any:  # noqa: ANN401 - any JSON
     kind = part.get("type") if isinstance(part, dict) else None
     if kind is None or kind not in MEDIA:
         return part  # mistral-common's to read or to refuse
-    if not sees:
+    if side is None:
         raise ChatRefused(TEXT_ONLY)
     if kind != "image_url":
         raise ChatRefused(f"This model takes no {kind}.")
     wanted = part.get("image_url")
-    images.append(open_image(wanted.get("url") if isinstance(wanted, dict) else wanted))
+    images.append(open_image(wanted.get("url") if isinstance(wanted, dict) else wanted, side))
     return {"type": "image", "image": images[-1]}

@@ -1,10 +1,12 @@
 """The start of an engine, and what the log is told of it."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from time import monotonic
 from typing import TypeVar
 
@@ -68,3 +70,12 @@ async def _tell(tell: Callable[[float], None]) -> None:
     while True:
         await asyncio.sleep(STILL_LOADING)
         tell(monotonic() - began)
+
+
+@cache
+def freeze_once() -> None:
+    """What vLLM has imported stays, and is not searched for garbage while calls wait.
+
+    vLLM's own server does so, too. Only once, for garbage that is frozen is never freed.
+    """
+    gc.freeze()

@@ -8,18 +8,29 @@ vLLM calls `register` in each of its processes: it is a plugin of `vllm.general_
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from multiprocessing.connection import wait
+from shutil import rmtree
+
+from engine.vllm_options import claimed_folder
 
 PATIENCE = 10.0  # seconds that a core gets to end in order
 
 
 def register() -> None:
-    """Have this process end with its parent, if it is an engine core."""
+    """Have this process end with its parent, if it is an engine core.
+
+    What it puts into files goes into a folder of its own, which the parent removes.
+    """
     parent = multiprocessing.parent_process()
     if parent and multiprocessing.current_process().name.startswith("EngineCore"):
+        if folder := claimed_folder():
+            own = folder / str(os.getpid())
+            own.mkdir(exist_ok=True)
+            tempfile.tempdir = str(own)  # as the module's documentation has it
         threading.Thread(target=_end_after, args=[parent.sentinel], daemon=True).start()
 
 
@@ -33,6 +44,8 @@ def _end_after(sentinel: int) -> None:
     for coordinator in coordinators:
         with suppress(psutil.NoSuchProcess):
             coordinator.kill()
+    if folder := claimed_folder():  # of several cores, each does so
+        rmtree(folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -91,12 +91,17 @@ class EngineState:
 class Limits:
     """How many calls an engine takes at once, and how long one may wait for each of its tokens.
 
-    Those that wait count among the calls. Of an engine that is loaded on demand, up to `queue`
+    Those that wait count among the calls. An engine core that is stopped, or that neither answers
+    nor computes, is replaced after `stall_seconds`. Default: a stop-the-world pause of a debugger
+    or a profiler is shorter, and `first_token_seconds` longer. A core that computes gets
+    `first_token_seconds` for a step: on a CPU, a prefill step of some thousand tokens may take a
+    minute. Of an engine that is loaded on demand, up to `queue`
     calls wait for the load, each up to `load_seconds`: boto3 gives up reading after 60.
     """
 
     calls: int = 1_024
     first_token_seconds: float = 120.0
+    stall_seconds: float = 30.0
     queue: int = 256
     load_seconds: float = 45.0
 

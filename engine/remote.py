@@ -25,6 +25,7 @@ KNOCKING = 0.5  # seconds between two looks at a server that is not there
 WATCHING = 5.0  # and at one that is, and may have gone while nobody called
 FETCHING = 15.0  # and between two tries to get a tokenizer that is not there; the hub is not ours
 LONG_PROMPT = 8_192  # tokens; what has more is written as text in a thread: some 2 ms of work
+LONG_TEXT = 8_192  # characters of one event; what has more is read in a thread: up to 8 ms of work
 
 
 class RemoteEngine:
@@ -111,7 +112,7 @@ class RemoteEngine:
                 async with asyncio.timeout(self._limits.first_token_seconds):
                     steps = await anext(answer)
                 while True:  # the last has a finish, or there is an error in its place
-                    if deltas := self._to_deltas(steps, transcript, request, tokenizer):
+                    if deltas := await self._to_deltas(steps, transcript, request, tokenizer):
                         yield deltas
                         if deltas[-1].finish:
                             return
@@ -230,7 +231,18 @@ class RemoteEngine:
         self._doubt.set()
         return error.error
 
-    def _to_deltas(
+    async def _to_deltas(
+        self,
+        steps: Sequence[Step],
+        transcript: Transcript,
+        request: GenerationRequest,
+        tokenizer: Tokenizer,
+    ) -> list[Delta]:
+        if any(len(step.text) > LONG_TEXT for step in steps):
+            return await asyncio.to_thread(self._push, steps, transcript, request, tokenizer)
+        return self._push(steps, transcript, request, tokenizer)
+
+    def _push(
         self,
         steps: Iterable[Step],
         transcript: Transcript,

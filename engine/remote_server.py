@@ -21,6 +21,9 @@ LOOK_SECONDS = 10.0  # for one look: a server under load may be slow to say that
 KEEP_ALIVE = 4.0
 # Seconds for what follows the last token, [DONE]: it comes at once, and frees the connection.
 REST = 0.1
+# Bytes. A look reads no more, and takes longer answers for none; of an error, the rest is left.
+LONGEST_LOOK = 4_194_304
+LONGEST_ERROR = 65_536
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -74,21 +77,30 @@ class Connections:
         Raises `NoAnswer` while it can't be used, and `Unfit` if waiting won't help.
         """
         try:
-            health = await self._client.get("health", timeout=LOOK_SECONDS)
-            models = await self._client.get("v1/models", timeout=LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):  # httpx has one for each read only
+                health, _ = await self._get("health")
+                status, models = await self._get("v1/models")
         except httpx.HTTPError as error:
             raise _no_answer(error) from error
-        if health.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
-            dead = EngineDead(f"its /health answers {health.status_code}")
-            raise NoAnswer(dead, is_lost=True)
-        if models.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        except TimeoutError as error:
+            slow = EngineTimeout(f"it has not said in {LOOK_SECONDS:g} s how it is")
+            raise NoAnswer(slow) from error
+        if health >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
+            raise NoAnswer(EngineDead(f"its /health answers {health}"), is_lost=True)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise Unfit(
                 "it wants another API key" if self._server.api_key else "it wants an API key"
             )
-        if models.status_code != HTTPStatus.OK:
-            dead = EngineDead(f"its /v1/models answers {models.status_code}")
-            raise NoAnswer(dead, is_lost=True)
-        return find_window(models.content, self._server.model)
+        if status != HTTPStatus.OK:
+            raise NoAnswer(EngineDead(f"its /v1/models answers {status}"), is_lost=True)
+        if len(models) > LONGEST_LOOK:
+            raise Unfit(f"its /v1/models answers more than {LONGEST_LOOK} bytes")
+        return find_window(models, self._server.model)
+
+    async def _get(self, path: str) -> tuple[int, bytes]:
+        """Status and body; of a body over `LONGEST_LOOK` its beginning."""
+        async with self._client.stream("GET", path, timeout=LOOK_SECONDS) as response:
+            return response.status_code, await _read_some(response, LONGEST_LOOK)
 
     async def complete(
         self, body: bytes, request: GenerationRequest
@@ -119,14 +131,26 @@ class Connections:
         try:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
-                    raise to_error(response.status_code, await response.aread(), request)
+                    async with asyncio.timeout(self._patience):
+                        said = await _read_some(response, LONGEST_ERROR)
+                    raise to_error(response.status_code, said, request)
                 async with aclosing(_read(response, request, self._patience)) as answer:
                     async for steps in answer:
                         yield steps
-        except httpx.ReadTimeout as error:
+        except (httpx.ReadTimeout, TimeoutError) as error:
             raise EngineTimeout("no token came in time") from error
         except httpx.TransportError as error:
             raise _no_answer(error) from error
+
+
+async def _read_some(response: httpx.Response, most: int) -> bytes:
+    """The body, as it stands on the wire, or its beginning of at least `most` bytes."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body)
 
 
 async def _read(
@@ -156,7 +180,7 @@ async def _read(
                         pass
 
 
-def _no_answer(error: httpx.HTTPError) -> NoAnswer:
+def _no_answer(error: Exception) -> NoAnswer:
     is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     return NoAnswer(EngineDead(_explain(error)), is_lost=is_lost)
 

@@ -73,7 +73,10 @@ class ScriptedEngine:
                 tokens = await asyncio.to_thread(self._tokens, request)
             else:
                 tokens = self._tokens(request)
-            yield transcript.push_all(tokens)
+            for number, batch in enumerate(transcript.batches(tokens)):
+                if number:  # an instance of a schema may be long: others have their turn
+                    await asyncio.sleep(0)
+                yield batch
         finally:
             self._running -= 1
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
+DEEPEST = 512  # levels of arguments, as of a body: whatever writes JSON has an end to its stack
 # v11 puts the call's id between the name and the arguments.
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
@@ -43,18 +44,13 @@ class CallStream:
         self.begun = 0  # calls
 
     def take(self, text: str) -> Iterator[Piece]:
-        """What the next text tells; no mark stands in two texts."""
+        """What the next text tells."""
         self._rest += text
         while True:
             if self._is_inside:
-                written, mark, behind = self._rest.partition(MARK)
-                self._rest = mark + behind
-                if written:
-                    yield Piece("arguments", written)
-                if not mark:
-                    return
-                self._is_inside = False
-                yield Piece("end")
+                yield from self._write()
+            if self._is_inside:
+                return
             found = BEGINNING.match(self._rest)
             if not found:
                 return
@@ -63,11 +59,35 @@ class CallStream:
             self.begun += 1
             yield Piece("begin", found[1].strip())
 
+    def _write(self) -> Iterator[Piece]:
+        """The arguments up to the next mark, or to where one may have begun."""
+        written, mark, behind = self._rest.partition(MARK)
+        if not mark:
+            written, behind = split_half_mark(written)
+        self._rest = mark + behind
+        if written:
+            yield Piece("arguments", written)
+        if mark:
+            self._is_inside = False
+            yield Piece("end")
+
     def finish(self) -> Iterator[Piece]:
         """The end of a call that has begun."""
         if self._is_inside:
             self._is_inside = False
+            if self._rest:  # half a mark, which is none
+                yield Piece("arguments", self._rest)
             yield Piece("end")
+
+
+def split_half_mark(text: str) -> tuple[str, str]:
+    """The text, and the part at its end with which `MARK` may begin.
+
+    A model may write the mark in ordinary letters, over several tokens.
+    """
+    start = text.rfind("[", -len(MARK) + 1)
+    is_half = start >= 0 and MARK.startswith(text[start:])
+    return (text[:start], text[start:]) if is_half else (text, "")
 
 
 def write_calls(style: str, text: str, calls: Sequence[ToolCall]) -> str:
@@ -89,9 +109,25 @@ def split_calls(text: str) -> tuple[str, list[ToolCall]]:
             if not isinstance(call.name, str) or not isinstance(call.arguments, dict):
                 raise NotCalls(rest)
             json.dumps(call.arguments, ensure_ascii=False).encode()  # half of a surrogate pair?
+            _check_depth(call.arguments)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotCalls(rest) from error
     return before, calls
+
+
+def _check_depth(arguments: dict[str, Any]) -> None:
+    """Raises `NotCalls` for what would be written from a stack that has no room left for it."""
+    level: list[dict[str, Any] | list[Any]] = [arguments]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise NotCalls(f"deeper than {DEEPEST} levels")
+
+
+def _inside(outer: dict[str, Any] | list[Any]) -> Iterator[dict[str, Any] | list[Any]]:
+    values = outer.values() if isinstance(outer, dict) else outer
+    return (each for each in values if isinstance(each, dict | list))
 
 
 def _read_call(part: str) -> ToolCall:

@@ -13,9 +13,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
+from engine.leftovers import LEFTOVERS
+from engine.processes import Family, cores_of
+from engine.protocol import Limits
+from engine.pulse import Pulse
 from engine.vllm_errors import explain
 from engine.vllm_metrics import stat_loggers
-from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
+from engine.vllm_options import (
+    SHUTDOWN_TIMEOUT,
+    claim_folder,
+    engine_arguments,
+    set_environment,
+)
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -47,6 +56,7 @@ class VllmCores:
         options: Mapping[str, Any],
         environment: Mapping[str, str],
         front_ends: int,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
     ) -> None:
         if options.get("data_parallel_backend") == "ray":
             # vLLM's (0.32) manager of them has nothing to wait for that tells of their deaths.
@@ -58,6 +68,9 @@ class VllmCores:
         self._options = options
         self._environment = environment
         self._count = front_ends
+        self._limits = limits
+        self._pulse = Pulse(limits)
+        self._family: Family | None = None
         self._manager: Any = None
         self._coordinator: Any = None
         self._is_started = False
@@ -75,6 +88,7 @@ class VllmCores:
 
     def _start(self) -> list[FrontEnd]:
         set_environment(self._environment)
+        claim_folder()
         began = monotonic()
         weights = self._weights()
         arguments = engine_arguments(weights, self._context_length, self._options)
@@ -88,12 +102,17 @@ class VllmCores:
         addresses = _find_addresses(config.parallel_config, self._count)
         executor = Executor.get_class(config)
         log_stats = not arguments["disable_log_stats"]
-        with launch_core_engines(config, executor, log_stats, addresses) as launch:
+        with (
+            LEFTOVERS.noting(),
+            launch_core_engines(config, executor, log_stats, addresses) as launch,
+        ):
             # A tuple in vLLM 0.26, no more in 0.32.
             is_tuple = isinstance(launch, tuple)
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
         self._is_started = True
+        self._family = cores_of(self._manager, config.parallel_config)
+        self._pulse = Pulse(self._limits)
         log.info(
             "%s: %.1f s to find the weights, %.1f s to import vLLM, %.1f s to start its cores",
             Path(weights).name,
@@ -117,6 +136,17 @@ class VllmCores:
         # With `data_parallel_size_local: 0` all cores run on other machines.
         return [*(self._manager.sentinels() if self._manager else ()), *coordinators]
 
+    def judge(self, elapsed: float, *, is_silent: bool) -> str | None:
+        """Return why a core hangs, if one does, as `Pulse.judge` does."""
+        if not self._family:
+            return None
+        return self._pulse.judge(elapsed, self._family.look(), is_silent=is_silent)
+
+    def kill(self) -> None:
+        """At once, for one that hangs hears nothing; `sentinels` tell of it."""
+        if self._family:
+            self._family.kill()
+
     def close(self) -> None:
         parts = self._manager, self._coordinator
         self._manager = self._coordinator = None
@@ -124,6 +154,9 @@ class VllmCores:
         for part in parts:
             if part:
                 part.shutdown(timeout=SHUTDOWN_TIMEOUT)
+        self.kill()  # workers that outlive their core, for they are stopped
+        self._family = None
+        LEFTOVERS.sweep()
 
 
 # For one of several front ends: the cores are there when it is told of them. If they end just then,
@@ -146,7 +179,9 @@ class CoresElsewhere:
         count: int,
         on_open: Callable[[], None],
         on_broken: Callable[[], None],
+        on_silent: Callable[[], None] = lambda: None,
     ) -> None:
+        self.on_silent = on_silent
         self._index = index
         self._count = count
         self._on_open = on_open
@@ -167,7 +202,7 @@ class CoresElsewhere:
         with self._heard:
             had_met, self._has_met = self._has_met, False
             if had_met and self._llm:
-                _end(self._llm)
+                take_for_dead(self._llm)
             else:
                 self._news = EngineDead(reason)
                 self._heard.notify_all()
@@ -193,7 +228,7 @@ class CoresElsewhere:
         with self._heard:
             if not self._has_met:  # they were lost while it was being made
                 self._news = None if isinstance(self._news, EngineDead) else self._news
-                _end(self._llm)
+                take_for_dead(self._llm)
                 return self._llm
         self._on_open()
         return self._llm
@@ -242,8 +277,8 @@ def _find_addresses(parallel: Any, count: int) -> Any:  # noqa: ANN401 - vLLM's 
     return EngineZmqAddresses([find() for _ in range(count)], [find() for _ in range(count)])
 
 
-def _end(llm: "AsyncLLM") -> None:
-    """Have vLLM's client take them for dead, which it finds out itself only of its own."""
+def take_for_dead(llm: "AsyncLLM") -> None:
+    """Have vLLM's client take its cores for dead: it notices only that its own have ended."""
     from vllm.v1.engine.exceptions import EngineDeadError
 
     client: Any = llm.engine_core

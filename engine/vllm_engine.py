@@ -4,36 +4,40 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 """
 
 import asyncio
-import gc
 import logging
-import multiprocessing
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import cache
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineBusy, EngineDead, EngineTimeout
-from engine.loading import in_thread
+from engine.leftovers import LEFTOVERS
+from engine.loading import freeze_once, in_thread
+from engine.processes import Family, cores_of, kill_cores
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
 from engine.vllm_metrics import forget, stat_loggers
-from engine.vllm_options import SHUTDOWN_TIMEOUT, engine_arguments, set_environment
+from engine.vllm_options import (
+    SHUTDOWN_TIMEOUT,
+    claim_folder,
+    engine_arguments,
+    set_environment,
+)
 from engine.vllm_outputs import TokenOutputs
 from engine.vllm_requests import to_prompt, to_sampling
+from engine.vllm_watch import Watch
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = logging.getLogger(__name__)
 
-LOOK = 1.0  # seconds between two looks for answers that have stopped
 SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
 
 
@@ -72,7 +76,8 @@ class VllmEngine:
         self._llm: AsyncLLM | None = None
         self._abandoned = False
         self._running = 0
-        self._watching: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self._family: Family | None = None  # unless another process runs the cores
         self._state = EngineState("cold")
 
     async def start(self) -> None:
@@ -86,11 +91,19 @@ class VllmEngine:
         # Shielded, for `close` waits until the load has ended: one that has yet to begin must not
         # be forgotten with whoever asked for it.
         await asyncio.shield(in_thread(self._load))
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        if self._llm is not None:
+            self._watch = Watch(
+                self._llm,
+                self._limits,
+                self._family,
+                is_ready=lambda: self.state().status == "ready",
+                on_silent=self._cores.on_silent if self._cores else lambda: None,
+                on_hung=self._note_hung,
+            )
 
     def state(self) -> EngineState:
-        if self._llm is not None and self._llm.errored:
+        is_told = self._state.status == "failed"
+        if not is_told and self._llm is not None and self._llm.errored:
             return EngineState("failed", "vLLM's engine core has died; its log says why")
         return self._state
 
@@ -156,16 +169,8 @@ class VllmEngine:
                 raise told from error
             raise
 
-    async def _watch(self) -> None:
-        """Between two tokens, no more time may pass than before the first.
-
-        A core on another machine may be gone, and nobody else would notice.
-        """
-        while True:
-            await asyncio.sleep(LOOK)
-            if self._llm is not None:
-                outputs: Any = self._llm.output_processor
-                outputs.end_silent(monotonic() - self._limits.first_token_seconds)
+    def _note_hung(self, reason: str) -> None:
+        self._state = EngineState("failed", f"vLLM's engine core hangs: {reason}")
 
     async def release(self) -> None:
         if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
@@ -193,9 +198,9 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     async def close(self) -> None:
-        if self._watching:
-            self._watching.cancel()
-            self._watching = None
+        if self._watch:
+            self._watch.close()
+            self._watch = None
         if self._state.status == "loading":
             await self._abandon_load()
         llm, self._llm = self._llm, None
@@ -209,24 +214,25 @@ class VllmEngine:
             llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
             # Whoever waits for a token still: it may have been about to tell them so.
             llm.output_processor.propagate_error(EngineDeadError())
-        await asyncio.to_thread(llm.shutdown, timeout=SHUTDOWN_TIMEOUT)
+        await in_thread(partial(self._shut_down, llm))
+
+    def _shut_down(self, llm: "AsyncLLM") -> None:
+        llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
+        if self._family:  # workers that outlive their core, for they are stopped
+            self._family.kill()
+            LEFTOVERS.sweep()
 
     async def _abandon_load(self) -> None:
         # A thread can't be cancelled, but this one ends with the processes it waits for, those
         # included that it has yet to start. Another engine that is loading at this moment loses
         # its own: vLLM does not tell them apart.
-        import psutil  # vLLM needs it too
-
         self._abandoned = True
         if self._cores:
             self._cores.lost("the service ends")
         while self._state.status == "loading":
-            for core in multiprocessing.active_children():
-                with suppress(psutil.NoSuchProcess):
-                    for worker in psutil.Process(core.pid).children(recursive=True):
-                        worker.kill()
-                core.kill()
+            kill_cores()
             await asyncio.sleep(0.1)
+        LEFTOVERS.sweep()
 
     def _load(self) -> None:
         try:
@@ -234,12 +240,15 @@ class VllmEngine:
                 self._open()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not start", exc_info=True)
+            LEFTOVERS.sweep()
             self._state = EngineState("failed", explain(error))
         else:
             self._state = EngineState("ready")
 
     def _open(self) -> None:
         set_environment({**self._environment, **(GREETING if self._cores else {})})
+        if not self._cores:
+            claim_folder()
         began = monotonic()
         weights = self._weights()
         self._read_tokenizer()
@@ -259,13 +268,17 @@ class VllmEngine:
             self._llm = self._cores.open(arguments)
         else:
             # How much vLLM does at once, unless it is told, depends on what it is used for.
-            self._llm = AsyncLLM.from_engine_args(
-                AsyncEngineArgs(**arguments),
-                usage_context=UsageContext.OPENAI_API_SERVER,
-                stat_loggers=stat_loggers(arguments),
-            )
+            with LEFTOVERS.noting():
+                self._llm = AsyncLLM.from_engine_args(
+                    AsyncEngineArgs(**arguments),
+                    usage_context=UsageContext.OPENAI_API_SERVER,
+                    stat_loggers=stat_loggers(arguments),
+                )
+            resources: Any = self._llm.engine_core.resources
+            parallel = self._llm.vllm_config.parallel_config
+            self._family = cores_of(resources.engine_manager, parallel)
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
-        _freeze_once()
+        freeze_once()
         log.info(
             "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
             Path(weights).name,
@@ -283,12 +296,3 @@ class VllmEngine:
                 weights = self._weights() if self._tokenizer_name == "tekken" else None
                 self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
         return self._tokenizer
-
-
-@cache
-def _freeze_once() -> None:
-    """What vLLM has imported stays, and is not searched for garbage while calls wait.
-
-    vLLM's own server does so, too. Only once, for garbage that is frozen is never freed.
-    """
-    gc.freeze()

@@ -34,6 +34,8 @@ def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineE
 
 def explain(error: Exception) -> str:
     """Why a load failed, in one line for operators."""
+    if isinstance(error, EngineDead):  # our own words
+        return str(error)
     reason = f"{type(error).__name__}: {error}"
     if "See root cause above" in reason:  # above is in the log, not where this line is read
         reason += " (vLLM's engine core did not start; the log of this process says why)"

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engine.leftovers import PREFIX, folder_for_sockets
+
 # What vLLM reads from the environment; a value that the operator has set wins.
 ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
@@ -29,6 +31,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "None": (type(None),),
 }
+SOCKETS = "VLLM_RPC_BASE_PATH"  # where vLLM's processes bind the sockets on which they meet
 SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
 
 
@@ -36,6 +39,23 @@ def set_environment(more: Mapping[str, str]) -> None:
     """For vLLM's processes; as all of this one share it, a value that is there already stays."""
     for name, value in {**ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)
+
+
+def claim_folder() -> None:
+    """Have vLLM put its sockets where they can be found and removed; the operator's folder wins."""
+    if SOCKETS not in os.environ and (folder := folder_for_sockets()):
+        os.environ[SOCKETS] = str(folder)
+
+
+def claimed_folder() -> Path | None:
+    """What `claim_folder` has said, in a process that vLLM has started; None for an operator's."""
+    folder = Path(os.environ.get(SOCKETS, ""))
+    return folder if folder.name.startswith(PREFIX) else None
+
+
+def uses_other_hub() -> bool:
+    """Whether vLLM asks ModelScope for weights in place of Hugging Face's hub."""
+    return os.environ.get("VLLM_USE_MODELSCOPE", "").strip().lower() in ("1", "true")
 
 
 def engine_arguments(

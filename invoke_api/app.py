@@ -1,7 +1,7 @@
 """The Starlette application: routes, the short way to most of them, the lifetime of the engines."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
+from invoke_api.operations.aside import Aside
 from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.counted import METRICS, CountedCalls
@@ -44,7 +45,7 @@ from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.services import Services
-from invoke_api.quotas import Quotas
+from invoke_api.quotas import Quotas, settle
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.playing import Broken
@@ -176,6 +177,7 @@ class Service(Starlette):
             else:
                 await super().__call__(scope, receive, send)
         finally:
+            settle(scope)
             self._counted.end(scope, began)
 
     async def _take_short_way(
@@ -211,15 +213,18 @@ def create_app(
     metrics_folder: Path | None = None,
     doors: Doors | None = None,
     paces: NamedRecordings | None = None,
+    others_ready: Callable[[], bool] = lambda: True,
+    settle: float = 0.0,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
     With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
-    of them would keep for itself is refused, and metrics are those of all with `metrics_folder`.
-    `doors` are whom the service's own routes answer: on loopback, unless told otherwise. Rules over
-    HTTP may take their pace from `paces`.
+    of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
+    it is not ready before `others_ready`. No connection is taken before the engines take calls, or
+    for `settle` seconds. `doors` are whom the service's own routes answer: on loopback, unless told
+    otherwise. Rules over HTTP may take their pace from `paces`.
     """
     observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
@@ -236,18 +241,22 @@ def create_app(
         paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,
+        aside=Aside(),
         extensions=extensions,
         alone=alone,
+        others_ready=others_ready,
     )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         observed.start()
+        await engines.settle(settle, lambda: calls.are_last)
         try:
             yield State(services=services)
         finally:
             observed.close()
+            services.aside.close()
             await engines.close()
             if invocation_log:
                 await invocation_log.close()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from invoke_api import __version__
-from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.environment import (
     KEY_VARIABLES,
     REMOTE_KEY_VARIABLE,
@@ -19,6 +19,7 @@ from invoke_api.environment import (
 from invoke_api.flags import registry_option, with_options
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
+from invoke_api.plans import missing_weights
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model, Registry
 from invoke_api.server import Grace, to_url
@@ -28,6 +29,7 @@ from invoke_api.serving import (
     as_sentences,
     listen,
     load_models,
+    look_for_weights,
     run,
     serve_alone,
 )
@@ -55,6 +57,7 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
         log.warning(remark)
     with as_sentences():
         registry = every.only(settings.model)
+    look_for_weights(settings, registry)
     if settings.workers > 1:
         sys.exit(serve_with_workers(settings, registry))
     serve_alone(settings, registry)
@@ -131,7 +134,18 @@ def check(registry: Path) -> None:
     for model in found.models.values():
         if model.engine == "remote" and "url" not in model.remote:
             click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
+    _check_weights(found)
     click.echo(f"{registry}: {len(found.models)} models, no mistakes")
+
+
+def _check_weights(registry: Registry) -> None:
+    """Raises `click.ClickException` for folders that are missing; the hub's files may come yet."""
+    models = [model for model in registry.models.values() if model.engine == "vllm"]
+    missing = [each for model in models if (each := missing_weights(model))]
+    if folders := [each.sentence for each in missing if not each.hub_id]:
+        raise click.ClickException("\n".join(folders))
+    if ids := dict.fromkeys(each.hub_id for each in missing if each.hub_id):
+        click.echo(f"not in the local cache of Hugging Face's hub: {', '.join(ids)}")
 
 
 def _known_variables(registry: Registry) -> set[str]:

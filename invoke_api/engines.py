@@ -1,7 +1,8 @@
 """Which engine speaks for which model, and the life of them all."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 
@@ -13,6 +14,8 @@ from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm_engine import VllmEngine
 from invoke_api.plans import EngineChoice, plan_engine
 from invoke_api.registry import Model
+
+SETTLE_LOOK = 0.05  # seconds between two looks at engines that are waited for
 
 
 class Engines:
@@ -54,6 +57,17 @@ class Engines:
             task = asyncio.create_task(load(engine, ", ".join(names)))
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
+
+    def take_calls(self) -> bool:
+        """Whether each of them does, be it that the first call loads it."""
+        return all(engine.state().takes_calls for engine in self._by_model.values())
+
+    async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait until all take calls, so long at most, and not longer than `until` wants."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event
+                    await asyncio.sleep(SETTLE_LOOK)
 
     async def close(self) -> None:
         for task in self._loading:

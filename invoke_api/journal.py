@@ -1,20 +1,17 @@
 """What came in and what became of it: the last calls, for tests to look at."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from engine.protocol import Finish
+from invoke_api.secrecy import redacted, secrets_of, without
+from invoke_api.wire.any_json import read_json
 from invoke_api.wire.errors import InvokeError
 
 LONGEST = 65_536  # bytes kept of a body, and characters of an answer
 MOST = 1_000  # calls kept
-HIDDEN = "[redacted]"
-SECRET = {"x-amz-security-token", "cookie", "proxy-authorization", "x-api-key"}
 
 Ended = Literal["stop", "length", "error", "cancelled", "cut"]
 
@@ -86,7 +83,7 @@ class Entry:
             "engine": self.engine,
             "rule_id": self.rule_id,
             "status": self.status,
-            "error": self.error and self.error._asdict(),
+            "error": self.error and self._error_to_json(self.error),
             "text": "".join(self.texts)[:LONGEST],
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
@@ -95,6 +92,11 @@ class Entry:
             "ended": self.ended,
             **({"cassette": self.cassette, "differs": self.differs} if self.cassette else {}),
         }
+
+    def _error_to_json(self, error: Failure) -> dict[str, str]:
+        """AWS's sentences quote what was signed, and the header that signs it."""
+        message = without(error.message, secrets_of(self.headers))
+        return {"type": error.type, "message": message}
 
 
 class Journal:
@@ -120,24 +122,10 @@ class Journal:
         self._entries.extend(kept)
 
 
-def redacted(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
-    """The headers without what would let a reader call in somebody's name."""
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name == "authorization":
-            scheme, _, rest = value.partition(" ")
-            kept = rest.rpartition("Signature=")[0] + "Signature=" if "Signature=" in rest else ""
-            yield name, f"{scheme} {kept}{HIDDEN}"
-        elif name in SECRET:
-            yield name, HIDDEN
-        else:
-            yield name, value
-
-
 def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     if len(body) < LONGEST:
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
+            return read_json(body)
+        except ValueError:
             pass
     return body[:LONGEST].decode(errors="replace")

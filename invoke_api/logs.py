@@ -1,13 +1,16 @@
 """How the log looks: a line for people, or a JSON object a line for machines."""
 
+import json
 import logging
 
 import orjson
 
+from invoke_api.repeats import Repeats
+
 
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
+        entry: dict[str, str | int] = {
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -15,7 +18,16 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
+        if repeated := getattr(record, "repeated", None):
+            entry["repeated"] = repeated
+        return _to_json(entry)
+
+
+def _to_json(entry: dict[str, str | int]) -> str:
+    try:
         return orjson.dumps(entry).decode()
+    except TypeError:  # half of a surrogate pair, out of somebody's file name
+        return json.dumps(entry)
 
 
 FORMATTERS: dict[str, logging.Formatter] = {
@@ -25,9 +37,12 @@ FORMATTERS: dict[str, logging.Formatter] = {
 
 
 def set_up_logs(log_format: str) -> None:
-    """Our own lines from INFO on, other people's from WARNING on, all to standard error."""
+    """Our own lines from INFO on, other people's from WARNING on, all to standard error.
+
+    Lines that repeat are counted.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[log_format])
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[Repeats(handler)], force=True)
     for name in ("invoke_api", "engine"):
         logging.getLogger(name).setLevel(logging.INFO)

@@ -14,6 +14,7 @@ from engine.scripted import ScriptedEngine
 from engine.vllm_cores import CoresElsewhere, VllmCores
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import is_installed
+from engine.weights import Missing, find_missing
 from invoke_api.registry import Model
 
 
@@ -92,11 +93,26 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         f"vllm {key}",
         model,
         tokenizer=model.tokenizer,
-        weights=partial(str, model.weights),
+        weights=partial(_find_weights, model),
         context_length=model.context_length,
         options=model.vllm,
         environment={},
     )
+
+
+def missing_weights(model: Model) -> Missing | None:
+    """Of a model whose engine is vLLM's; the sentence names the registry's line, and the model."""
+    found = find_missing(model.weights, model.tokenizer, model.vllm)
+    where = f"{model.where_weights}: model {model.id!r}"
+    return found and found._replace(sentence=f"{where}: {found.sentence}")
+
+
+def _find_weights(model: Model) -> str:
+    """Raises `EngineDead` for what vLLM would miss, too, after some seconds and in other words."""
+    missing = missing_weights(model)
+    if missing and missing.is_fatal:
+        raise EngineDead(missing.sentence)
+    return model.weights
 
 
 def _to_plan(
@@ -111,7 +127,7 @@ def _to_plan(
         key,
         partial(VllmEngine, tokenizer=tokenizer, limits=model.limits, **checkpoint),
         tokenizer_of_prompts,
-        partial(VllmCores, **checkpoint),
+        partial(VllmCores, limits=model.limits, **checkpoint),
     )
 
 

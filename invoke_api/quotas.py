@@ -2,18 +2,21 @@
 
 Source: General Reference, Amazon Bedrock quotas; User Guide, quotas-token-burndown: a request
 takes its input tokens and `max_tokens` at once, and what it did not need comes back at its end.
+Guess: a call that ends before its first token keeps no tokens; the guide speaks of answers only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
+from typing import Any
 
 from engine.protocol import Deltas
 from invoke_api.registry import Model
 from invoke_api.wire.errors import ThrottlingException
 
+MANY = 10_000  # buckets; from here on those that are full again are looked for
 TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
 
 
@@ -37,10 +40,14 @@ class Quotas:
         self._enforced = enforced
         self._clock = clock
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
+        self._many = MANY
         self._lock = Lock()
 
     def take(self, model: Model, region: str, key: str | None, tokens: int) -> "Share | None":
-        """So many tokens and one request. Raises `ThrottlingException`, and then takes nothing."""
+        """Take so many tokens and one request; `Share.settle` is to follow once the call has ended.
+
+        Raises `ThrottlingException`, and then takes nothing.
+        """
         if not self._enforced:
             return None
         with self._lock:
@@ -56,6 +63,10 @@ class Quotas:
                 pool.level -= tokens
         return Share(pool, tokens, self._lock) if pool else None
 
+    def count(self) -> int:
+        """How many buckets are kept."""
+        return len(self._buckets)
+
     def _bucket(
         self, kind: str, model: Model, region: str, key: str | None, rate: int | None
     ) -> _Bucket | None:
@@ -63,27 +74,60 @@ class Quotas:
             return None
         now = self._clock()
         name = (kind, model.id, region, key or "")
+        if name not in self._buckets:
+            self._forget_full(now)
         bucket = self._buckets.setdefault(name, _Bucket(rate, rate, now))
         bucket.fill(now)
         return bucket
 
+    def _forget_full(self, now: float) -> None:
+        """Drop the buckets that are full, as a new one would be, once there are many.
 
-@dataclass(frozen=True, slots=True)
+        A bucket is full again after a minute, so the table is bounded by the keys of the last one.
+        """
+        if len(self._buckets) < self._many:
+            return
+        for bucket in self._buckets.values():
+            bucket.fill(now)
+        kept = {name: each for name, each in self._buckets.items() if each.level < each.rate}
+        self._buckets = kept
+        self._many = max(MANY, 2 * len(kept))
+
+
+@dataclass(slots=True)
 class Share:
-    """What one request holds of a pool of tokens."""
+    """The tokens that one call holds of a bucket until it is settled."""
 
     pool: _Bucket
     tokens: int
     lock: Lock
+    used: int = 0
+    is_settled: bool = False
 
     async def metered(self, deltas: Deltas, input_tokens: int) -> Deltas:
-        """The same deltas; the tokens that they did not need go back at their end."""
-        used = input_tokens
+        """Pass the deltas on and count them; settle at their end.
+
+        A generator that is never iterated runs no `finally`: the end of the call settles as well.
+        """
         try:
             async with aclosing(deltas):
                 async for batch in deltas:
-                    used += len(batch)
+                    self.used = (self.used or input_tokens) + len(batch)
                     yield batch
         finally:
-            with self.lock:
-                self.pool.level = min(self.pool.rate, self.pool.level + self.tokens - used)
+            self.settle()
+
+    def settle(self) -> None:
+        """Give back the tokens that the call did not need: all of them before its first token."""
+        with self.lock:
+            if not self.is_settled:
+                self.is_settled = True
+                level = self.pool.level + self.tokens - self.used
+                self.pool.level = min(self.pool.rate, level)
+
+
+def settle(scope: Mapping[str, Any]) -> None:
+    """Settle the share that a request holds, if any: the last thing that is done of a call."""
+    share: Share | None = scope.get("share")
+    if share:
+        share.settle()

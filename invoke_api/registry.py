@@ -60,6 +60,7 @@ class Model:
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
     limits: Limits
+    where_weights: str  # the file and line that name them
 
     @property
     def id(self) -> str:
@@ -164,7 +165,10 @@ def load_registry(path: Path) -> Registry:
         raise ConfigError("\n".join(mistakes))
     if contradictions := list(_find_contradictions(document, source)):
         raise ConfigError("\n".join(contradictions))
-    models = [_to_model(entry) for entry in document["models"]]
+    models = [
+        _to_model(entry, source.where(["models", index, "weights"]))
+        for index, entry in enumerate(document["models"])
+    ]
     others = [to_listing(entry) for entry in document.get("not_run", [])]
     return Registry(
         {model.id: model for model in models},
@@ -209,7 +213,7 @@ def _schema_problems(name: str) -> Iterator[str]:
         yield f"{SCHEMAS / name} is no JSON Schema: {error}"
 
 
-def _to_model(entry: dict[str, Any]) -> Model:
+def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
     return Model(
         listing=to_listing(entry),
         dialect_name=entry["dialect"],
@@ -227,4 +231,5 @@ def _to_model(entry: dict[str, Any]) -> Model:
         vllm=entry.get("vllm", {}),
         remote=entry.get("remote", {}),
         limits=Limits(**entry.get("limits", {})),
+        where_weights=where_weights,
     )

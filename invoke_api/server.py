@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -148,6 +149,7 @@ def _config(limits: Limits) -> Config:
     config.errorlog = logging.getLogger("hypercorn")
     config.loglevel = "WARNING"
     config.keep_alive_timeout = limits.idle
+    config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
     config.h2_max_concurrent_streams = 1_000
     config.h2_max_header_list_size = HEAD_BYTES
     return config

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from socket import socket
 from types import MappingProxyType
@@ -26,13 +27,13 @@ from invoke_api.cassettes.library import Library, Replay, to_cassettes
 from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.config_files import ConfigError
 from invoke_api.connections.limits import Limits
-from invoke_api.engines import build_engines
+from invoke_api.engines import Engines, build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
-from invoke_api.plans import EngineChoice, plan_cores
+from invoke_api.plans import EngineChoice, missing_weights, plan_cores
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry, load_registry
 from invoke_api.rules.book import RuleBook
@@ -52,6 +53,7 @@ from invoke_api.server import (
 )
 from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
+from invoke_api.watchdog import END_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Service:
     following: Coroutine[None, None, None] | None
     grace: Grace
     limits: Limits = LIMITS
+    engines: Engines | None = None  # a recorder has none
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
@@ -88,19 +91,29 @@ async def run(
 ) -> None:
     """Until one of the signals comes; `tell` is called at the beginning."""
     stop = stop_signal(signals)
+    watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
+    watchdog.start(asyncio.get_running_loop())
     tell()
     task = asyncio.create_task(service.following) if service.following else None
-    await serve(
-        service.app,
-        listener,
-        stop,
-        service.calls,
-        service.tls,
-        grace=service.grace,
-        limits=service.limits,
-    )
+    try:
+        await serve(
+            service.app,
+            listener,
+            stop,
+            service.calls,
+            service.tls,
+            grace=service.grace,
+            limits=service.limits,
+        )
+    finally:
+        watchdog.stop()
     if task:
         task.cancel()
+
+
+def seconds_to_end(grace: Grace) -> float:
+    """Return the time from a signal after which the service is killed if it is still there."""
+    return grace.delay + grace.calls + END_SECONDS
 
 
 def assemble(
@@ -108,8 +121,14 @@ def assemble(
     registry: Registry,
     cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
     metrics_folder: Path | None = None,
+    *,
+    others_ready: Callable[[], bool] = lambda: True,
+    settle: float = 0.0,
 ) -> Service:
-    """The service, of which nothing is started yet. Raises `click.ClickException`."""
+    """The service, of which nothing is started yet. Raises `click.ClickException`.
+
+    All that follows `registry` is for one of several workers: see `create_app`.
+    """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
     with as_sentences():
@@ -134,19 +153,39 @@ def assemble(
         metrics_folder=metrics_folder,
         doors=settings.doors,
         paces=NamedRecordings(settings.recording_places),
+        others_ready=others_ready,
+        settle=settle,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
     limits = Limits(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
-    return Service(app, calls, tls, following, grace, limits)
+    return Service(app, calls, tls, following, grace, limits, engines)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
     """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
     with as_sentences():
         return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+
+
+def look_for_weights(settings: Settings, registry: Registry) -> None:
+    """Raises `click.ClickException` if no model can be served for want of weights.
+
+    Others are served; a model without weights is `failed`, or fails when it is called.
+    """
+    if settings.demo:
+        return
+    models = registry.models.values()
+    vllms = [model for model in models if (settings.engine or model.engine) == "vllm"]
+    found = [missing for model in vllms if (missing := missing_weights(model))]
+    fatal = [missing.sentence for missing in found if missing.is_fatal]
+    if len(fatal) == len(models):
+        raise click.ClickException("\n".join(fatal))
+    if settings.max_loaded_models:  # else each load says so at once
+        for sentence in fatal:
+            log.error(sentence)
 
 
 def choice_of(

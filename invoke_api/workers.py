@@ -1,79 +1,51 @@
 """`serve --workers N`: so many processes on one port, and vLLM's engine cores beside them.
 
 The first process answers nobody. It runs the cores, tells its workers where they and the cores
-meet, and starts the cores again when they have died. It ends all when a worker has died: vLLM's
-cores greet their front ends once only, so that a new one could not take its place.
+meet, and starts the cores again when they have died. It replaces a worker that has died, unless
+there are cores: then the other workers finish their calls, and all end.
+
+A new worker could not take its place there. A core sends what a front end waits for before it is
+one, its ready message with the size of the KV cache, once, when its input sockets connect (vLLM
+0.32: `EngineCoreProc.process_input_sockets`; `MPClient.__init__` waits for it). Its DEALER does
+connect again to whoever binds the address next, and says nothing then; the ROUTER there takes no
+second peer of the same identity unless `enable_elastic_ep` (`router_handover`), so nobody else can
+say it in the core's name; and the core goes on with the requests of the dead one, which nobody can
+abort. vLLM's own server ends when one of its front ends does, too.
 """
 
-import asyncio
-import gc
 import logging
 import multiprocessing
-import os
 import signal
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
 
 from engine.errors import EngineDead
 from engine.restarts import Backoff, Restarts
-from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
+from engine.vllm_cores import FrontEnd, VllmCores
+from engine.vllm_watch import ROUND
 from invoke_api import __version__
-from invoke_api.environment import handing_on
-from invoke_api.logs import set_up_logs
 from invoke_api.registry import Registry
-from invoke_api.server import BACKLOG, SIGNALS, bind_socket, end_at_once, to_url
-from invoke_api.serving import LISTENS, assemble, cores_of, listen, load_models, run
+from invoke_api.server import SIGNALS, bind_socket, end_at_once, to_url
+from invoke_api.serving import LISTENS, assemble, cores_of, listen
 from invoke_api.settings import Settings
+from invoke_api.slots import Slot
+from invoke_api.telemetry.exposition import forget_process
+from invoke_api.worker import AllReady, Listens, Met, News, Place, Ready, Silent
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.2  # seconds between two looks for a signal
+LOOK = 0.2  # seconds between two looks for a signal, and for a worker that is to be started
 PATIENCE = 15.0  # seconds that workers get to end, beyond the grace of their calls
-LISTENING = ""  # what a worker says; later the key of each plan whose cores it has met
-# Where prometheus_client, once it is imported, keeps what several processes count.
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+SILENCE = 1.5 * ROUND  # seconds for which a worker's word that a core is silent holds
 DIED = "vLLM's engine core has died; its log says why"
-
-
-class Line:
-    """A connection on which several threads speak."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._lock = threading.Lock()
-
-    def send(self, message: object) -> None:
-        """Who has ended hears nothing."""
-        with self._lock, suppress(OSError):
-            self.connection.send(message)
-
-    def hear(self) -> Any:  # noqa: ANN401 - the two sides know what they say
-        """What the other side says; None when it has ended."""
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):  # the latter if it had not heard all that was said to it
-            return None
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    process: SpawnProcess
-    line: "Line"
-
-    def tell(self, key: str, news: FrontEnd | str) -> None:
-        """Where it meets the cores of this plan, or why it does not."""
-        self.line.send((key, news))
 
 
 def serve_with_workers(settings: Settings, registry: Registry) -> int:
@@ -104,18 +76,20 @@ class Team:
         self._metrics = metrics
         self._signals = 0
         self._patience = settings.shutdown_delay + settings.graceful_timeout + PATIENCE
-        with handing_on(METRICS_FOLDER, str(metrics)):
-            self._workers = [
-                _start_worker(settings, index, list(cores), metrics)
-                for index in range(settings.workers)
-            ]
-        self._lines = {worker.line.connection: worker.line for worker in self._workers}
-        self._said: Counter[str] = Counter()
-        self._began: dict[str, float] = {}  # by the keys of plans, when the last load began
+        places = (
+            Place(index=index, keys=tuple(cores), metrics=metrics, is_late=False)
+            for index in range(settings.workers)
+        )
+        self._slots = [Slot(settings, place, Backoff()) for place in places]
+        self._lines = {slot.line.connection: slot for slot in self._slots}
+        self._are_ready = False
+        self._met: Counter[str] = Counter()
+        self._silences: dict[str, float] = {}  # by the keys of plans, when a worker last said so
+        self._began: dict[str, float] = {}  # likewise, when the last load began
         self._is_ending = threading.Event()
 
     def run(self) -> int:
-        """Until a signal comes or a worker has ended, which is status 1."""
+        """Until a signal comes or a worker has ended that is not replaced, which is status 1."""
         for number in SIGNALS:
             signal.signal(number, self._note_signal)
         for key in self._cores:
@@ -125,6 +99,8 @@ class Team:
             ready = wait([*self._sentinels(), *self._lines], LOOK)
             self._hear(self._lines.keys() & set(ready))
             status = self._note_dead_workers()
+            self._start_next_workers()
+            self._tell_readiness()
         self._end()
         return status
 
@@ -135,32 +111,70 @@ class Team:
             end_at_once(number, None)
 
     def _sentinels(self) -> list[int]:
-        return [worker.process.sentinel for worker in self._workers]
+        return [slot.process.sentinel for slot in self._slots if slot.starts_at is None]
 
     def _hear(self, connections: Iterable[Connection]) -> None:
         for connection in connections:
-            said = self._lines[connection].hear()
-            if said is None:  # its sentinel tells too
-                del self._lines[connection]
-                continue
-            self._said[said] += 1
-            if self._said[said] == len(self._workers):
-                self._announce(said)
+            slot = self._lines[connection]
+            match slot.line.hear():
+                case None:  # its sentinel tells too
+                    del self._lines[connection]
+                case Listens():
+                    self._note_listening(slot)
+                case Ready(is_ready):
+                    if slot.note_ready(is_ready=is_ready):
+                        log.info("%s listens again", slot.name)
+                case Silent(key):
+                    self._silences[key] = monotonic()
+                case Met(key):
+                    self._note_met(key)
 
-    def _announce(self, said: str) -> None:
-        if said == LISTENING:
-            log.info(LISTENS, __version__, f"{self._url} ({len(self._workers)} workers)")
-        else:
-            names = ", ".join(self._cores[said][1])
-            log.info("ready after %.1f s: %s", monotonic() - self._began[said], names)
+    def _note_listening(self, slot: Slot) -> None:
+        had_all = all(each.has_listened for each in self._slots)
+        slot.note_listening(monotonic())
+        if not had_all and all(each.has_listened for each in self._slots):
+            log.info(LISTENS, __version__, f"{self._url} ({len(self._slots)} workers)")
+
+    def _note_met(self, key: str) -> None:
+        self._met[key] += 1
+        if self._met[key] == len(self._slots):
+            names = ", ".join(self._cores[key][1])
+            log.info("ready after %.1f s: %s", monotonic() - self._began[key], names)
 
     def _note_dead_workers(self) -> int:
-        for worker in self._workers:
-            if worker.process.exitcode is not None:
-                name, status = worker.process.name, worker.process.exitcode
-                log.error("%s has ended with status %d, so all end", name, status)
+        """The exit status, 0 as long as all that have ended are replaced."""
+        for slot in self._slots:
+            if slot.starts_at is not None or slot.process.exitcode is None:
+                continue
+            ended = f"{slot.name} has ended with status {slot.process.exitcode}"
+            if self._cores:
+                log.error(
+                    "%s, and vLLM's cores take no other in its place:"
+                    " the other workers finish their calls, and all end",
+                    ended,
+                )
                 return 1
+            if not slot.has_listened:
+                log.error("%s before it listened, so all end", ended)
+                return 1
+            log.error("%s; the next starts in %g s", ended, slot.note_end(monotonic()))
+            forget_process(slot.process.pid, self._metrics)
         return 0
+
+    def _start_next_workers(self) -> None:
+        for slot in self._slots:
+            if slot.starts_at is not None and monotonic() >= slot.starts_at:
+                slot.start_next()
+                self._lines[slot.line.connection] = slot
+                slot.line.send(AllReady(self._are_ready))
+
+    def _tell_readiness(self) -> None:
+        """Whether all are ready that a client can reach, to each of them, when it changes."""
+        are_ready = all(slot.is_ready for slot in self._slots if slot.takes_connections)
+        if are_ready != self._are_ready:
+            self._are_ready = are_ready
+            for slot in self._slots:
+                slot.line.send(AllReady(are_ready))
 
     def _keep_cores(self, key: str) -> None:
         """Start them, and again when they have died, until all ends."""
@@ -170,11 +184,11 @@ class Team:
         while True:
             if self._start_cores(key, names):
                 restarts.note_ready(monotonic())
-                wait(cores.sentinels())
+                reason = self._until_dead(key, cores)
                 if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
                     return
-                log.error("%s: %s", names, DIED)
-                self._tell_all(key, [DIED] * len(self._workers))
+                log.error("%s: %s", names, reason)
+                self._tell_all(key, [reason] * len(self._slots))
                 cores.close()  # the others, and their workers
             pause = restarts.note_failure(monotonic())
             if pause is None:
@@ -183,6 +197,18 @@ class Team:
             log.info("%s: started again in %g s", names, pause)
             if self._is_ending.wait(pause):
                 return
+
+    def _until_dead(self, key: str, cores: VllmCores) -> str:
+        """Why they are of no use any more. Those that hang are killed."""
+        began = monotonic()
+        while not wait(cores.sentinels(), ROUND) and not self._is_ending.is_set():
+            # This process may have stood still itself, and with it those that it would blame.
+            elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
+            is_silent = began - self._silences.get(key, -SILENCE) < SILENCE
+            if reason := cores.judge(elapsed, is_silent=is_silent):
+                cores.kill()
+                return f"vLLM's engine core hangs: {reason}"
+        return DIED
 
     def _start_cores(self, key: str, names: str) -> bool:
         """Whether they run; the workers are told."""
@@ -194,79 +220,28 @@ class Team:
         except EngineDead as error:
             if not self._is_ending.is_set():
                 log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough
-            self._tell_all(key, [str(error)] * len(self._workers))
+            self._tell_all(key, [str(error)] * len(self._slots))
             return False
-        self._said[key] = 0
+        self._met[key] = 0
+        self._silences.pop(key, None)  # of the last ones
         self._tell_all(key, news)
         return True
 
     def _tell_all(self, key: str, news: Iterable[FrontEnd | str]) -> None:
-        for worker, piece in zip(self._workers, news, strict=True):
-            worker.tell(key, piece)
+        for slot, piece in zip(self._slots, news, strict=True):
+            slot.line.send(News(key, piece))
 
     def _end(self) -> None:
         self._is_ending.set()
-        for worker in self._workers:
-            worker.process.terminate()
+        running = [slot.process for slot in self._slots if slot.starts_at is None]
+        for process in running:
+            process.terminate()
         deadline = monotonic() + self._patience
-        for worker in self._workers:
-            worker.process.join(max(0.0, deadline - monotonic()))
-            worker.process.kill()
+        for process in running:
+            process.join(max(0.0, deadline - monotonic()))
+            process.kill()
         for cores, _ in self._cores.values():
             cores.close()
         for core in multiprocessing.active_children():  # of those that have yet to start
             core.kill()
         log.info("stopped")
-
-
-def _start_worker(settings: Settings, index: int, keys: list[str], metrics: Path) -> Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=work, name=f"worker-{index + 1}", args=[settings, index, theirs, keys, metrics]
-    )
-    process.start()
-    theirs.close()
-    return Worker(process, Line(ours))
-
-
-def work(
-    settings: Settings, index: int, connection: Connection, keys: list[str], metrics: Path
-) -> None:
-    """What a worker does, until SIGTERM comes or the first process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
-    set_up_logs(settings.log_format)
-    if keys or index:  # the first process tells, or the first of us
-        for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-    line = Line(connection)
-    cores = {
-        key: CoresElsewhere(index, settings.workers, partial(line.send, key), _end_this_worker)
-        for key in keys
-    }
-    registry = load_models(settings.registry, settings.model)
-    service = assemble(settings, registry, cores, metrics)
-    listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
-    listener.listen(BACKLOG)
-    threading.Thread(target=_hear, args=[line, cores], daemon=True).start()
-    gc.freeze()  # as in serve_alone
-    asyncio.run(run(service, listener, lambda: line.send(LISTENING), [signal.SIGTERM]))
-    first = multiprocessing.parent_process()
-    if first and not first.is_alive():  # so that nobody else removes it
-        rmtree(metrics, ignore_errors=True)
-
-
-def _end_this_worker() -> None:
-    log.error("this worker has lost vLLM's cores and can't have them back, so it ends")
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _hear(line: Line, cores: Mapping[str, CoresElsewhere]) -> None:
-    """The news of the first process, and its end."""
-    while (said := line.hear()) is not None:
-        key, news = said
-        if isinstance(news, FrontEnd):
-            cores[key].found(news)
-        else:
-            cores[key].lost(news)
-    os.kill(os.getpid(), signal.SIGTERM)

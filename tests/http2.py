@@ -1,13 +1,16 @@
-"""An HTTP/2 client with prior knowledge, frame by frame: what no library lets a test do."""
+"""HTTP/2 clients with prior knowledge, frame by frame: what no library lets a test do."""
 
 import socket
-from collections.abc import Iterable
-from typing import Any, Self
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import h2.connection
 import h2.events
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 Headers = Iterable[tuple[str, str]]
 
@@ -52,6 +55,11 @@ class Client:
             ],
         )
         self._h2.send_data(stream, body, end_stream=is_whole)
+        self._flush()
+
+    def set_window(self, size: int) -> None:
+        """How many bytes of each stream to come the client takes at first."""
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
         self._flush()
 
     def give_room(self, size: int) -> None:
@@ -102,3 +110,111 @@ class Client:
 
     def _flush(self) -> None:
         self._socket.sendall(self._h2.data_to_send())
+
+
+class Frame(NamedTuple):
+    """A frame that the server has sent."""
+
+    kind: int
+    flags: int
+    stream_id: int
+    payload: bytes
+
+    @property
+    def code(self) -> ErrorCodes:
+        """Of a GOAWAY or RST_STREAM."""
+        return ErrorCodes(int.from_bytes(self.payload[4 * (self.kind == GOAWAY) :][:4]))
+
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = range(5)
+PING, GOAWAY, WINDOW_UPDATE, CONTINUATION, PRIORITY_UPDATE = 6, 7, 8, 9, 16
+ACK = END_STREAM = 1
+END_HEADERS = 4
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+# With room for all answers of a test.
+HELLO = PREFACE + frame(SETTINGS) + frame(WINDOW_UPDATE, payload=(2**30).to_bytes(4))
+
+
+def head(
+    stream: int,
+    path: str = "/_emulator/health",
+    *,
+    method: str = "GET",
+    flags: int = END_STREAM | END_HEADERS,
+) -> bytes:
+    """A request's HEADERS, compressed without a table: in any order, on any connection."""
+    fields = {":method": method, ":scheme": "http", ":authority": "localhost", ":path": path}
+    return frame(HEADERS, flags, stream, encode_fields(fields))
+
+
+def encode_fields(fields: Mapping[str, str]) -> bytes:
+    """RFC 7541, 6.2.2: literals that are not indexed, of at most 126 bytes."""
+    return b"".join(
+        b"\0" + b"".join(bytes([len(part)]) + part.encode() for part in field)
+        for field in fields.items()
+    )
+
+
+def reset(stream: int) -> bytes:
+    return frame(RST_STREAM, 0, stream, bytes(3) + b"\x08")
+
+
+def frames_of(data: bytes) -> tuple[list[Frame], bytes]:
+    """The whole frames in what a server has sent, and the rest."""
+    frames = []
+    while len(data) >= 9 and len(data) >= (end := 9 + int.from_bytes(data[:3])):
+        frames.append(Frame(data[3], data[4], int.from_bytes(data[5:9]), data[9:end]))
+        data = data[end:]
+    return frames, data
+
+
+class RawClient:
+    """One connection on which a test sends any bytes it likes."""
+
+    def __init__(self, url: str, hello: bytes = HELLO) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        self._rest = b""
+        self._frames: deque[Frame] = deque()
+        self.closed_by_server = False
+        self.send(hello)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, *frames: bytes) -> None:
+        """Send them while the server takes them; it may hang up at any moment."""
+        with suppress(ConnectionError):
+            self._socket.sendall(b"".join(frames))
+
+    def read(self, until: Callable[[Frame], bool] | None = None) -> list[Frame]:
+        """All frames up to one like this, or up to the end of the connection."""
+        frames: list[Frame] = []
+        while True:
+            while self._frames:
+                frames.append(self._frames.popleft())
+                if until and until(frames[-1]):
+                    return frames
+            try:
+                data = self._socket.recv(65_536)
+            except ConnectionError:
+                data = b""
+            if not data:
+                self.closed_by_server = True
+                return frames
+            more, self._rest = frames_of(self._rest + data)
+            self._frames += more
+
+    def read_goodbye(self) -> Frame | None:
+        """The GOAWAY; None if the server hangs up without."""
+        frames = self.read(until=lambda each: each.kind == GOAWAY)
+        return frames[-1] if frames and frames[-1].kind == GOAWAY else None

@@ -56,13 +56,13 @@ def command_running(
             command, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
         )
         try:
-            yield _read_url(process, log.fileno(), time.monotonic() + seconds)
+            yield read_url(process, log.fileno(), time.monotonic() + seconds)
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
 
 
-def _read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
+def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
     while time.monotonic() < deadline:
         text = os.pread(log, 100_000, 0).decode()
         if found := re.search(r"listens on (https?://\S+)", text):

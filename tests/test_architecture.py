@@ -15,9 +15,9 @@ PACKAGES = ["engine", "invoke_api", "tests"]
 # Inside invoke_api, likewise; files of one row do not import each other.
 LAYERS = [
     {"__init__"},
-    {"wire"},
+    {"wire", "appending", "repeats"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing", "patterns", "web_pages"},
+    {"dialects", "identifiers", "config_files", "listing", "patterns", "secrecy", "web_pages"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
@@ -27,8 +27,11 @@ LAYERS = [
     {"control"},
     {"testing"},
     {"app", "recording"},
-    {"server"},
+    {"server", "guardian"},
+    {"watchdog"},
     {"serving"},
+    {"worker"},
+    {"slots"},
     {"workers"},
     {"cli"},
     {"__main__"},
@@ -49,9 +52,9 @@ OWNERS = {
     "h2": {"invoke_api/connections"},
     "httptools": {"invoke_api/connections"},
     "hyperframe": {"invoke_api/connections"},
-    "docx": {"invoke_api/dialects"},
-    "openpyxl": {"invoke_api/dialects"},
-    "pypdf": {"invoke_api/dialects"},
+    "docx": {"engine/uploads"},
+    "openpyxl": {"engine/uploads"},
+    "pypdf": {"engine/uploads"},
     "httpx": {"engine/remote_server", "invoke_api/recording"},
     "jsonschema": {
         "engine/instances",
@@ -82,15 +85,17 @@ OWNERS = {
         "engine/vllm_errors",
         "engine/vllm_metrics",
         "engine/vllm_requests",
+        "engine/vllm_watch",
         "engine/cpu_waiting",
     },
+    "huggingface_hub": {"engine/tekken", "engine/weights"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
-    "psutil": {"engine/orphans", "engine/vllm_engine"},
+    "psutil": {"engine/leftovers", "engine/orphans", "engine/processes"},
     "sentencepiece": {"engine/tokenizer", "engine/words"},
     "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
-    "PIL": {"engine/chat", "engine/images", "engine/protocol"},
-    "numpy": {"engine/images"},
+    "PIL": {"engine/chat", "engine/images", "engine/protocol", "engine/uploads"},
+    "numpy": {"engine/images", "invoke_api/cassettes"},
     "pydantic": {"engine/chat"},
     "boto3": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},
@@ -164,7 +169,7 @@ def test_wire_knows_the_standard_library_and_orjson() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
-    heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common"}
+    heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common", "huggingface_hub"}
     if path.name in ("images.py", "tekken.py"):  # which are imported inside functions themselves
         heavy.remove("mistral_common")
 

@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -27,6 +30,7 @@ from tests.servers import (
     sockets_of,
     wait_until_ready,
 )
+from tests.waiting import until
 
 PROGRAM = COMMAND[0]
 
@@ -64,6 +68,77 @@ def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
     first, *_ = run("check", "--registry", str(file)).stdout.splitlines()
 
     assert first == f"{SEVEN_B}: has the engine remote and no url, so serve needs --remote URL"
+
+
+def registry_of(folder: Path, **weights: str) -> Path:
+    """The registry with other weights for these models."""
+    lines = DEFAULT_REGISTRY.read_text().splitlines()
+    for model_id, where in weights.items():
+        start = next(number for number, line in enumerate(lines) if line.endswith(model_id))
+        line = next(n for n in range(start, len(lines)) if lines[n].strip().startswith("weights:"))
+        lines[line] = f"    weights: {where}"
+    path = folder / "registry.yaml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_check_names_weights_that_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    file = registry_of(tmp_path, **{SEVEN_B: "/nowhere/7b", MIXTRAL: str(tmp_path / "empty")})
+    lines = file.read_text().splitlines()
+    places = [1 + n for n, line in enumerate(lines) if "/nowhere" in line or "/empty" in line]
+    done = run("check", "--registry", str(file))
+
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first == f"Error: {file}:{places[0]}: model {SEVEN_B!r}: there is no folder /nowhere/7b"
+    empty = f"the folder {tmp_path}/empty has neither config.json nor params.json"
+    assert second == f"{file}:{places[1]}: model {MIXTRAL!r}: {empty}, so it holds no model"
+
+
+@pytest.mark.skipif(not find_spec("huggingface_hub"), reason="vLLM brings it")
+def test_check_says_what_is_yet_to_be_downloaded(tmp_path: Path) -> None:
+    done = run("check", HF_HUB_CACHE=str(tmp_path))
+    first, *_ = done.stdout.splitlines()
+
+    assert done.returncode == 0
+    assert first.startswith("not in the local cache of Hugging Face's hub: mistralai/Mistral-7B-")
+    assert first.count("Mistral-Large-Instruct-2407") == 1, "two models share it"
+
+
+@pytest.mark.skipif(not find_spec("vllm"), reason="it would be missed first")
+def test_where_no_model_has_weights_nothing_is_served(tmp_path: Path) -> None:
+    file = registry_of(tmp_path, **{SEVEN_B: "/nowhere/7b"})
+    done = run("serve", "--registry", str(file), "--model", SEVEN_B, "--port", "0")
+
+    assert done.returncode == 1
+    assert "there is no folder /nowhere/7b" in done.stderr
+    assert "listens" not in done.stderr
+
+
+@pytest.mark.skipif(not find_spec("vllm"), reason="it would be missed first")
+def test_where_one_has_them_the_other_fails_at_once_in_our_words(tmp_path: Path) -> None:
+    file = registry_of(tmp_path, **{SEVEN_B: "/nowhere/7b"})
+    text = file.read_text().replace("engine: vllm", "engine: scripted")
+    file.write_text(text.replace("engine: scripted", "engine: vllm", 1))
+    flags = ["--registry", str(file), "--model", SEVEN_B, "--model", MIXTRAL]
+
+    def states() -> dict[str, dict[str, str]]:
+        models: dict[str, dict[str, str]] = json.loads(call(url, "GET", "/_emulator/health")[1])
+        return cast("dict[str, dict[str, str]]", models["models"])
+
+    with command_running([*COMMAND, *flags]) as url:
+        began = time.monotonic()
+        until(lambda: states()[SEVEN_B]["status"] == "failed")
+        took = time.monotonic() - began
+        until(lambda: states()[MIXTRAL]["status"] == "ready")
+        reason = states()[SEVEN_B]["reason"]
+        refused = invoke(url, {"prompt": "Hi"})[0].status
+        answered = invoke(url, {"prompt": "Hi"}, MIXTRAL)[0].status
+
+    assert reason.endswith(f"model {SEVEN_B!r}: there is no folder /nowhere/7b")
+    assert took < 5, "vLLM alone takes longer to import"
+    assert (refused, answered) == (503, 200)
 
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

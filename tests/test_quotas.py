@@ -1,22 +1,39 @@
 """Requests and tokens a minute: what is let through, what is throttled, and in which words."""
 
+import asyncio
 import dataclasses
 import json
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import sampled_from
+from starlette.types import Message, Scope
 
-from engine.protocol import Delta, Deltas, Usage
+from engine.errors import EngineBusy, EngineDead
+from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Usage, check_request
+from invoke_api import quotas as module
+from invoke_api.app import create_app
+from invoke_api.engines import Engines
+from invoke_api.operations.client import Calls
 from invoke_api.quotas import TOO_MANY_TOKENS, Quotas
 from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
+from invoke_api.rules.book import RuleBook
+from invoke_api.rules.parsing import parse_rules
 from invoke_api.rules.playing import Broken, faulty, singly
 from invoke_api.rules.rule import Fault
 from invoke_api.wire.errors import ThrottlingException
 from tests.servers import COMMAND, PIXTRAL, SEVEN_B, command_running, invoke, wait_until_ready
+from tests.stubs import StubEngine
+
+REGISTRY = load_registry(DEFAULT_REGISTRY)
 
 
 def model(requests: int | None = None, tokens: int | None = None) -> Model:
-    shipped = load_registry(DEFAULT_REGISTRY).models[SEVEN_B]
+    shipped = REGISTRY.models[SEVEN_B]
     return dataclasses.replace(shipped, requests_per_minute=requests, tokens_per_minute=tokens)
 
 
@@ -113,3 +130,167 @@ def test_a_service_with_quotas_throttles(tmp_path: Path) -> None:
     assert json.loads(answers[-1][1]) == {
         "message": "Too many requests, please wait before trying again."
     }
+
+
+LIMIT = 1_000_000
+WINDOW = 32_768  # tokens; that of the model
+TOO_LONG = " word" * 40_000
+IN_A_THREAD = " word" * 3_000
+
+
+def level_of(quotas: Quotas, limited: Model) -> int:
+    """How many tokens may be taken now; found out by taking them."""
+    low, high = 0, LIMIT
+    while low < high:
+        tokens = (low + high + 1) // 2
+        try:
+            share = quotas.take(limited, "us-east-1", None, tokens)
+        except ThrottlingException:
+            high = tokens - 1
+        else:
+            assert share
+            share.settle()
+            low = tokens
+    return low
+
+
+class CountingStub(StubEngine):
+    """Counts the deltas that it gives, and refuses what is too long as real engines do."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.given = 0
+
+    async def generate(self, request: GenerationRequest) -> Deltas:
+        check_request(request, WINDOW)
+        async with aclosing(super().generate(request)) as deltas:
+            async for batch in deltas:
+                self.given += len(batch)
+                yield batch
+
+
+class Client:
+    """One call in this process; it leaves once so many messages of the answer have come.
+
+    With 0 it leaves before the first, with None it stays.
+    """
+
+    def __init__(self, body: bytes, leaves_after: int | None) -> None:
+        self._parts = [body]
+        self._leaves_after = leaves_after
+        self._left = asyncio.Event()
+        self._seen = 0
+
+    async def receive(self) -> Message:
+        if self._parts:
+            return {"type": "http.request", "body": self._parts.pop(), "more_body": False}
+        if self._leaves_after == 0:
+            await asyncio.sleep(0)
+            self._left.set()
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, _: Message) -> None:
+        self._seen += 1
+        if self._seen == self._leaves_after:
+            self._left.set()
+        await asyncio.sleep(0)
+
+
+async def call_in_process(
+    app: Callable[..., Any], path: str, body: bytes, leaves_after: int | None
+) -> Scope:
+    """The scope of a call that is over, whatever it has raised."""
+    client = Client(body, leaves_after)
+    scope: Scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    async with app.router.lifespan_context(app) as state:  # type: ignore[attr-defined]
+        scope["state"] = state
+        with suppress(ZeroDivisionError, Broken):  # which are for the log, and for the server
+            await app(scope, client.receive, client.send)
+    return scope
+
+
+ENGINES: dict[str, Callable[[], CountingStub]] = {
+    "answers": lambda: CountingStub([" a", " b", " c"]),
+    "answers at once": lambda: CountingStub([" a", " b", " c"], pause=None),
+    "is busy": lambda: CountingStub(error=EngineBusy()),
+    "dies after two tokens": lambda: CountingStub([" a", " b"], error=EngineDead()),
+    "never answers": lambda: CountingStub([" a"], pause=3_600.0),
+    "is not ready": lambda: CountingStub(state=EngineState("loading")),
+    "has a bug": lambda: CountingStub(error=ZeroDivisionError()),
+}
+RULES: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "reply": {"reply": " one two three"},
+    "fault": {"fault": "ThrottlingException"},
+    "cut at once": {"fault": {"break": "cut", "after_tokens": 0}},
+    "cut": {"fault": {"break": "cut", "after_tokens": 1}},
+}
+
+
+@given(
+    engine=sampled_from(sorted(ENGINES)),
+    rule=sampled_from(sorted(RULES)),
+    operation=sampled_from(["invoke", "invoke-with-response-stream", "converse-stream"]),
+    prompt=sampled_from(["Hi", IN_A_THREAD, TOO_LONG]),
+    leaves_after=sampled_from([None, 0, 1, 2]),
+)
+@settings(max_examples=300)
+def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
+    engine: str, rule: str, operation: str, prompt: str, leaves_after: int | None
+) -> None:
+    if engine == "never answers":
+        leaves_after = 0
+    if operation == "converse-stream":
+        asked: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": prompt}]}]}
+    else:
+        asked = {"prompt": prompt, "max_tokens": 7}
+    stub, book = ENGINES[engine](), RuleBook()
+    document = RULES[rule]
+    book.add(parse_rules(document) if document else ())
+    limited = model(tokens=LIMIT)
+    registry = dataclasses.replace(REGISTRY, models={SEVEN_B: limited})
+    quotas = Quotas(enforced=True, clock=lambda: 0.0)
+    app = create_app(registry, Engines({SEVEN_B: stub}), Calls(), book=book, quotas=quotas)
+    path = f"/model/{SEVEN_B}/{operation}"
+    scope = asyncio.run(call_in_process(app, path, json.dumps(asked).encode(), leaves_after))
+
+    level = level_of(quotas, limited)
+    prompt_tokens = scope.get("prompt_tokens", 0)
+    if rule == "reply":  # all of it at once, or nothing
+        assert level in (LIMIT, LIMIT - prompt_tokens - 4)
+        assert scope["entry"].output_tokens is None or level < LIMIT
+    else:
+        assert level == LIMIT - (prompt_tokens + stub.given if stub.given else 0)
+
+
+def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 4)
+    clock = Clock()
+    quotas, limited = Quotas(enforced=True, clock=clock), model(tokens=100)
+    first = quotas.take(limited, "us-east-1", "A", 100)
+    for key in range(1_000):
+        clock.now += 61.0
+        quotas.take(limited, "us-east-1", f"B{key}", 100)
+
+    assert first
+    assert quotas.count() <= 5
+
+
+def test_a_bucket_that_is_not_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 4)
+    quotas, limited = Quotas(enforced=True, clock=lambda: 0.0), model(tokens=100)
+    for key in range(100):
+        quotas.take(limited, "us-east-1", str(key), 100)
+
+    for key in range(100):
+        with pytest.raises(ThrottlingException):
+            quotas.take(limited, "us-east-1", str(key), 100)

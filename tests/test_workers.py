@@ -1,22 +1,17 @@
 """`serve --workers`: several processes on one port and the same engines, real ones."""
 
 import json
-import logging
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from multiprocessing import Pipe
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import psutil
 import pytest
@@ -25,13 +20,9 @@ from click.testing import CliRunner
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
-from engine.errors import EngineDead
-from engine.restarts import Backoff
-from engine.vllm_cores import FrontEnd
 from invoke_api.cli import main
 from invoke_api.registry import DEFAULT_REGISTRY
-from invoke_api.server import SIGNALS
-from invoke_api.workers import Line, Team
+from invoke_api.worker import Line
 from tests.metrics import Scrape
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke, sockets_of
 from tests.waiting import until
@@ -152,14 +143,52 @@ def started(**env: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Pro
             process.kill()
 
 
-def test_a_worker_that_dies_takes_all_with_it() -> None:
+def test_a_worker_that_dies_is_replaced_and_the_other_goes_on() -> None:
     with started() as (process, (first, second)):
-        first.kill()
+        url = url_of(second)
+        with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+            until(lambda: call(url, "GET", "/_emulator/ready")[0].status == 200)
+            kept = [stack.enter_context(closing(connect(url))) for _ in range(16)]
+            for each in kept:
+                ask(each)
+            owned = taken_by(url, second.pid)
+            first.kill()
+            outcomes = list(pool.map(outcome, kept))
+            until(lambda: len(listeners(url)) == 1)
+            while_one = [call(url, "GET", "/_emulator/ready")[0].status for _ in range(10)]
+            until(lambda: len(listeners(url)) == WORKERS, seconds=30)
+            afterwards = [invoke(url, PROMPT)[0].status for _ in range(20)]
+        answered = Scrape(url).sum("invoke_api_calls_total", model_id=SEVEN_B, status="200")
+        process.terminate()
         told = process.communicate(timeout=30)[1]
 
-    assert process.returncode == 1
-    assert "has ended with status -9, so all end" in told
-    assert not second.is_running()
+    assert process.returncode == 0
+    assert "worker-1 has ended" in told or "worker-2 has ended" in told
+    assert outcomes.count(200) == owned, "only what the dead one had is lost"
+    assert while_one == [200] * 10
+    assert afterwards == [200] * 20, "it takes no calls before its models are ready"
+    assert answered >= len(kept) + owned + len(afterwards), "what the dead one counted still counts"
+
+
+def url_of(process: psutil.Process) -> str:
+    [port] = {each.laddr.port for each in process.net_connections("tcp") if each.status == "LISTEN"}
+    return f"http://127.0.0.1:{port}"
+
+
+def listeners(url: str) -> set[int | None]:
+    return set(sockets_of(url, psutil.CONN_LISTEN))
+
+
+def taken_by(url: str, pid: int) -> int:
+    return sockets_of(url, psutil.CONN_ESTABLISHED)[pid]
+
+
+def outcome(connection: HTTPConnection) -> int:
+    try:
+        connection.request("POST", f"/model/{SEVEN_B}/invoke", json.dumps(PROMPT))
+        return connection.getresponse().status
+    except OSError:
+        return 0
 
 
 def test_workers_end_with_the_first_process(tmp_path: Path) -> None:
@@ -278,73 +307,3 @@ def test_cores_of_rays_are_refused_before_anything_starts(
     assert done.exit_code == 1
     sentence = "data_parallel_backend: ray needs one front end: serve without --workers"
     assert done.output == f"Error: {SEVEN_B}: {sentence}\n"
-
-
-class StandInCores:
-    """Cores that fail to start as often as they are told, and die when they are told."""
-
-    def __init__(self, failures: int) -> None:
-        self._failures = failures
-        self.starts = self.closes = 0
-        self._alive, self._life = Pipe()
-
-    def start(self) -> list[FrontEnd]:
-        self.starts += 1
-        if self.starts <= self._failures:
-            raise EngineDead("no memory")
-        self._alive, self._life = Pipe()
-        return []
-
-    def sentinels(self) -> list[Any]:
-        return [self._alive]
-
-    def die(self) -> None:
-        self._life.close()
-
-    def close(self) -> None:
-        self.closes += 1
-
-
-@pytest.fixture
-def _signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("_signals")
-def test_cores_that_fail_or_die_are_started_again_until_the_end(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr("invoke_api.workers.Backoff", partial(Backoff, first=0.01))
-    cores: Any = StandInCores(failures=2)
-    team = Team(
-        cast("Any", SimpleNamespace(workers=0, shutdown_delay=0, graceful_timeout=0)),
-        "http://nowhere",
-        {"key": (cores, ["a"])},
-        tmp_path,
-    )
-
-    def play() -> None:
-        until(lambda: cores.starts == 3)
-        cores.die()
-        until(lambda: cores.starts == 4)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with ThreadPoolExecutor() as pool:
-        playing = pool.submit(play)
-        assert team.run() == 0
-        playing.result(timeout=10)
-
-    assert cores.closes == 2  # what was left of the dead ones, and at the end
-    told = [re.sub(r"\d\.\d+ s", "0 s", record.getMessage()) for record in caplog.records]
-    assert told == [
-        *["loading a", "failed after 0 s: a: no memory", "a: started again in 0 s"] * 2,
-        "loading a",
-        "a: vLLM's engine core has died; its log says why",
-        "a: started again in 0 s",
-        "loading a",
-        "stopped",
-    ]

@@ -1,5 +1,6 @@
 """The keys that callers may use: from a file that nobody else can read, or from the environment."""
 
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ def load_credentials(path: Path) -> Credentials:
 
     Raises `ConfigError` with every mistake; never with a secret.
     """
-    document, source = read_config(path)
+    document, source = _read(path)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(
             f"{path}: others can read or write this file, which holds secrets; chmod 600 {path}"
@@ -71,13 +72,20 @@ def load_credentials(path: Path) -> Credentials:
         key = AccessKey(**_dated(entry, source, ["access_keys", index]))
         if key.access_key_id in access_keys:
             where = source.where(["access_keys", index, "access_key_id"])
-            raise ConfigError(f"{where}: the key {key.access_key_id!r} stands here twice")
+            raise ConfigError(f"{where}: this access_key_id stands here twice")
         access_keys[key.access_key_id] = key
     api_keys = (
         ApiKey(**_dated(entry, source, ["api_keys", index]))
         for index, entry in enumerate(document.get("api_keys", []))
     )
     return Credentials(access_keys, tuple(api_keys))
+
+
+def _read(path: Path) -> tuple[Any, Source]:
+    try:
+        return read_config(path)
+    except ConfigError as error:  # YAML's errors quote: a secret may begin with * or !
+        raise ConfigError(re.sub("'[^'\\n]*'", "'...'", str(error))) from None
 
 
 def _dated(entry: Mapping[str, Any], source: Source, steps: Sequence[str | int]) -> dict[str, Any]:

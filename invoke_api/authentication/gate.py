@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import sha256
 
 from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
@@ -34,9 +35,16 @@ class Caller:
 
     @property
     def arn(self) -> str:
-        """Guess: a user who is called as the key; there are no users here, only keys."""
-        who = f"user/{self.access_key_id}" if self.access_key_id else "root"
+        """Guess: a user for each key, as there are no users here. A digest stands for the key's id,
+        since the ARN goes into the invocation log.
+        """
+        who = f"user/{user_name(self.access_key_id)}" if self.access_key_id else "root"
         return f"arn:{PARTITIONS[self.region]}:iam::{self.account_id}:{who}"
+
+
+def user_name(access_key_id: str) -> str:
+    """Return a name that is the same for the same key, and does not tell its id."""
+    return f"key-{sha256(access_key_id.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

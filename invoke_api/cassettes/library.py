@@ -2,13 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
+from invoke_api.cassettes.distance import differences
 from invoke_api.cassettes.recording import Recording
+from invoke_api.secrecy import unsigned
+
+MAX_DIFFERENCES = 1_000  # places in which a request differs that are told
 
 # What else of a request decides its answer: a guardrail's verdict is part of it.
 DECISIVE = ("x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion")
@@ -31,7 +35,7 @@ class Request:
 
 
 def to_request(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
-    route, _, query = path.partition("?")
+    route, _, query = unsigned(path).partition("?")
     named = {name.lower(): value for name, value in headers}
     value: Any = body
     canonical: str | bytes = body
@@ -56,7 +60,10 @@ class Cassette:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`differences` are JSON pointers into the body, none for the very request."""
+    """`differences` are JSON pointers into the body, none for the very request.
+
+    At most `MAX_DIFFERENCES` of them.
+    """
 
     cassette: Cassette
     differences: tuple[str, ...] = ()
@@ -64,6 +71,20 @@ class Found:
 
 class NoMatch(LookupError):
     """Nothing answers; the message says what comes nearest."""
+
+
+class Shelf:
+    """The recordings of one method and path, of which there is one at least."""
+
+    def __init__(self, cassettes: list[Cassette]) -> None:
+        from invoke_api.cassettes.nearest import Columns  # noqa: PLC0415 - numpy takes 0.1 s
+
+        self._cassettes = cassettes
+        self._columns = Columns([cassette.request.body for cassette in cassettes])
+
+    def nearest(self, body: Any) -> Cassette:  # noqa: ANN401 - any JSON
+        """The first of those whose bodies differ least."""
+        return self._cassettes[self._columns.nearest(body)]
 
 
 class Library:
@@ -76,13 +97,14 @@ class Library:
     def __init__(self, cassettes: Iterable[Cassette], *, nearest: bool = False) -> None:
         self._nearest = nearest
         self._same: dict[Request, list[Cassette]] = {}
-        self._alike: dict[tuple[str, str], list[Cassette]] = {}  # by method and path
+        alike: dict[tuple[str, str], list[Cassette]] = {}  # by method and path
         for cassette in cassettes:
             request = cassette.request
             self._same.setdefault(request, []).append(cassette)
             # A refusal answers the very request only: another may well be taken.
             if not cassette.stale and cassette.recording.status < 400:
-                self._alike.setdefault((request.method, request.path), []).append(cassette)
+                alike.setdefault((request.method, request.path), []).append(cassette)
+        self._alike = {route: Shelf(cassettes) for route, cassettes in alike.items()}
         self._taken: Counter[tuple[str | None, Request]] = Counter()
 
     def find(self, request: Request, scope: str | None) -> Cassette | None:
@@ -94,17 +116,16 @@ class Library:
         return self._turn(fresh, scope) if fresh else None
 
     def compare(self, request: Request) -> Found:
-        """The nearest to a request of which there is none; slow, and changes nothing.
+        """The nearest to a request of which there is none; takes a while, and changes nothing.
 
         Raises `NoMatch`, also for the nearest if only the very same may answer.
         """
-        alike = self._alike.get((request.method, request.path), [])
-        near = min(
-            alike, key=lambda cassette: distance(cassette.request.body, request.body), default=None
-        )
-        if near is None:
+        shelf = self._alike.get((request.method, request.path))
+        if shelf is None:
             raise NoMatch(f"nothing was recorded for {request.method} {request.path}")
-        found = Found(near, tuple(differences(near.request.body, request.body)))
+        near = shelf.nearest(request.body)
+        told = islice(differences(near.request.body, request.body), MAX_DIFFERENCES)
+        found = Found(near, tuple(told))
         if not self._nearest:
             shown = ", ".join(found.differences[:5]) or "its headers or its query"
             raise NoMatch(f"the nearest is {near.where}, which differs in {shown}")
@@ -132,36 +153,6 @@ class Replay:
 
     library: Library
     timed: bool = False
-
-
-def distance(one: object, other: object) -> float:
-    """How far two JSON values are apart: 1 for each place that differs, less for alike texts."""
-    return sum(apart for _, apart in _compare("#", one, other))
-
-
-def differences(one: object, other: object) -> Iterator[str]:
-    """JSON pointers to the places in which two values differ."""
-    return (pointer for pointer, _ in _compare("#", one, other))
-
-
-def _compare(pointer: str, one: Any, other: Any) -> Iterator[tuple[str, float]]:  # noqa: ANN401 - any JSON
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in {**one, **other}:
-            yield from _compare(f"{pointer}/{name}", one.get(name), other.get(name))
-    elif isinstance(one, list) and isinstance(other, list):
-        for index, (left, right) in enumerate(zip_longest(one, other)):
-            yield from _compare(f"{pointer}/{index}", left, right)
-    elif one != other:
-        yield pointer, _apart(one, other)
-
-
-def _apart(one: object, other: object) -> float:
-    """From the words that two texts share, which is quick at any length."""
-    if not isinstance(one, str) or not isinstance(other, str):
-        return 1.0
-    words, others = Counter(one.split()), Counter(other.split())
-    shared = (words & others).total()
-    return 1.0 - shared / max(1, (words | others).total())
 
 
 Check = Callable[[Recording, Request], str | None]

@@ -73,12 +73,22 @@ def _open_chunk(chunk: str) -> str | dict[str, Any]:
         return chunk
 
 
+def _is_readable(value: object) -> bool:
+    """Whether `to_bytes` takes it: in a payload of others, `bytes` may be anything."""
+    if not isinstance(value, dict):
+        return False
+    for key in ("base64", "text"):
+        if key in value:
+            return isinstance(value[key], str)
+    return "json" in value and str(value.get("style", "compact")) in STYLES
+
+
 def frame_to_bytes(readable: dict[str, Any]) -> bytes:
     """What `frame_to_readable` was given."""
     if "base64" in readable:
         return b64decode(readable["base64"])
     payload = readable["payload"]
-    if isinstance(payload.get("json"), dict) and isinstance(payload["json"].get("bytes"), dict):
+    if isinstance(payload.get("json"), dict) and _is_readable(payload["json"].get("bytes")):
         chunk = b64encode(to_bytes(payload["json"]["bytes"])).decode()
         payload = {**payload, "json": {**payload["json"], "bytes": chunk}}
     return encode_frame(readable["headers"], to_bytes(payload))

@@ -57,7 +57,7 @@ class Exchange:
         self._connection = connection
         self._parts: deque[bytes] = deque()
         self._is_read = False  # to its end, by the application
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
         self._framing = Framing.NONE
         self._left_to_write = 0  # bytes, where the length of the body is told
@@ -87,8 +87,9 @@ class Exchange:
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     # To the application.
 
@@ -104,7 +105,10 @@ class Exchange:
             self._connection.note_ended(self)
 
     async def receive(self) -> Message:
-        """ASGI's: the body part by part, then, when the client leaves, that it has left."""
+        """ASGI's: the body part by part, then, when the client leaves, that it has left.
+
+        Several may wait at once: each hears that the client has left.
+        """
         while True:
             if self.is_dropped or self.is_answered:
                 return LEFT
@@ -113,11 +117,12 @@ class Exchange:
             if self._expects_continue:
                 self._expects_continue = False
                 self._connection.write(CONTINUE)
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                self._waiters.remove(waiter)
 
     def _next_part(self) -> Message:
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

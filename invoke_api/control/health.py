@@ -13,14 +13,16 @@ async def health(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """200 once every model takes calls, be it that the first one loads it, until the service is
-    told to stop; 503 before and after.
+    told to stop; 503 before and after. Of several workers, once it is so in each: a balancer knows
+    only the port that they share.
     """
     services = services_of(request)
-    takes_calls = all(engine.state().takes_calls for _, engine in services.engines.items())
     answer: dict[str, object] = {"models": _states(request)}
+    is_ready = services.engines.take_calls()
     if services.calls.are_last:
-        answer = {"reason": "the service is told to stop", **answer}
-    is_ready = takes_calls and not services.calls.are_last
+        is_ready, answer = False, {"reason": "the service is told to stop", **answer}
+    elif is_ready and not services.others_ready():
+        is_ready, answer = False, {"reason": "another worker is not ready", **answer}
     return JSONResponse(answer, status_code=200 if is_ready else 503)
 
 

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.calls import AnswerReader
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_chat import MistralChat
 from invoke_api.dialects.mistral_text import MistralText
@@ -36,7 +37,19 @@ class Dialect(Protocol):
         """Raises `ChatRefused` for what is no conversation."""
         ...
 
-    def writer(self, body: dict[str, object], tokenizer: Tokenizer, request_id: str) -> Writer: ...
+    def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
+        """What reads an answer for a guardrail: calls of tools that were not offered are text."""
+        ...
+
+    def writer(
+        self,
+        body: dict[str, object],
+        tokenizer: Tokenizer,
+        request_id: str,
+        reader: AnswerReader | None = None,
+    ) -> Writer:
+        """`reader` stands in place of the dialect's own."""
+        ...
 
 
 DIALECTS: dict[str, Dialect] = {"mistral-text": MistralText(), "mistral-chat": MistralChat()}

@@ -1,22 +1,52 @@
 """What of an answer is text, and what are calls of tools: as it comes, and once it is whole."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engine.marks import TOOL_MARKS
-from engine.tool_calls import MARK, NotCalls, ToolCall, split_calls
+from engine.tool_calls import MARK, NotCalls, ToolCall, split_calls, split_half_mark
 
 MARKS = re.compile("|".join(map(re.escape, TOOL_MARKS)))
 
 
+class AnswerReader(Protocol):
+    """Tells text from calls of tools in one answer. All text that a client sees went through it."""
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the text that comes now may belong to a call."""
+        ...
+
+    @property
+    def held_now(self) -> str:
+        """The part of the text that was taken last which may belong to a call."""
+        ...
+
+    def take(self, text: str) -> str:
+        """Return the part of the next text that can go out now."""
+        ...
+
+    def finish(self) -> tuple[str, list[ToolCall]]:
+        """Return the text that was held and is no call, and the calls."""
+        ...
+
+
 @dataclass(slots=True)
 class CallReader:
-    """`forced` is for a prompt that ends with `MARK`; `spaced` takes a space off the first word."""
+    """`forced` is for a prompt that ends with `MARK`; `spaced` takes a space off the first word.
+
+    `offered` are the names of the tools that may be called: calls of others are text. None lets
+    all calls pass.
+    """
 
     forced: bool = False
     spaced: bool = False
-    held_now: str = ""  # of the text that was taken last
+    offered: Collection[str] | None = None
+    held_now: str = ""
     _held: list[str] = field(default_factory=list)
+    _half: str = ""  # of a mark
     _is_first: bool = True
 
     def __post_init__(self) -> None:
@@ -25,35 +55,81 @@ class CallReader:
 
     @property
     def is_holding(self) -> bool:
-        """Whether what comes now belongs to a call."""
         return bool(self._held)
 
     def take(self, text: str) -> str:
-        """The part of the next text that is no call, and can go out now."""
         if self._held:
             self.held_now = text if len(self._held) > 1 or not self.forced else MARK + text
             self._held.append(text)
             return ""
+        if self._half or "[" in text:
+            text = self._up_to_mark(self._half + text)
+        return self._unspaced(text)
+
+    def _up_to_mark(self, text: str) -> str:
         before, mark, rest = text.partition(MARK)
+        self._half = ""
         if mark:
             self._held += [mark, rest]
             self.held_now = mark + rest
-        if self._is_first and before:
-            self._is_first = False
-            before = before.removeprefix(" ") if self.spaced else before
+        else:
+            before, self._half = split_half_mark(before)
         return before
 
+    def _unspaced(self, text: str) -> str:
+        if self._is_first and text:
+            self._is_first = False
+            return text.removeprefix(" ") if self.spaced else text
+        return text
+
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """The text that was held and is no call, without the names of marks; and the calls."""
-        held = "".join(self._held)
+        """Text that was held is told without the names of marks."""
+        held = "".join(self._held) + self._half
         # A rule's calls come with a mark of their own, those of a model that is forced without.
         for text in (held, held.removeprefix(MARK)) if self.forced else (held,):
-            try:
-                before, calls = split_calls(text)
-            except NotCalls:
-                before, calls = text, []
+            before, calls = self._split(text)
             if calls:
                 break
         if not calls:
             before = MARKS.sub("", before)
-        return before.removeprefix(" ") if self._is_first and self.spaced else before, calls
+        return self._unspaced(before), calls
+
+    def _split(self, text: str) -> tuple[str, list[ToolCall]]:
+        try:
+            before, calls = split_calls(text)
+        except NotCalls:
+            return text, []
+        is_offered = self.offered is None or all(call.name in self.offered for call in calls)
+        return (before, calls) if is_offered else (text, [])
+
+
+class TextReader:
+    """Answers that are text, whatever marks stand in them."""
+
+    is_holding = False
+    held_now = ""
+
+    def take(self, text: str) -> str:
+        return text
+
+    def finish(self) -> tuple[str, list[ToolCall]]:
+        return "", []
+
+
+@dataclass(slots=True)
+class ToldReader:
+    """An answer that has been read already: its text goes out as it is, and so do the `calls`."""
+
+    calls: list[ToolCall] = field(default_factory=list)
+    held_now: str = ""
+
+    @property
+    def is_holding(self) -> bool:
+        """A token without text says nothing in front of a call."""
+        return bool(self.calls)
+
+    def take(self, text: str) -> str:
+        return text
+
+    def finish(self) -> tuple[str, list[ToolCall]]:
+        return "", self.calls

@@ -8,7 +8,7 @@ import orjson
 
 from engine.protocol import Delta, Finish
 from engine.tool_calls import CallStream, Piece, ToolCall
-from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.calls import AnswerReader
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.dialects.response_fields import select
 from invoke_api.dialects.tool_ids import make_id
@@ -31,21 +31,23 @@ class ConverseWriter:
     """`asked` are members that the answer has because the request had them.
 
     `native` writes the model's own answer of this text and this end; `paths` point to what of that
-    is asked for, too.
+    is asked for, too, which `shown` writes where a guardrail has left less of it.
     """
 
     def __init__(
         self,
-        reader: CallReader,
+        reader: AnswerReader,
         request_id: str,
         asked: Mapping[str, Any],
         native: Callable[[str, Finish], bytes],
         *,
         paths: Sequence[str] = (),
         watch: Watch | None = None,
+        shown: Callable[[str, Finish], bytes] | None = None,
     ) -> None:
         self._reader = reader
         self.native = native
+        self._shown = shown or native
         self._paths = paths
         self._watch = watch
         self._texts: list[str] = []
@@ -134,7 +136,7 @@ class ConverseWriter:
     def _more(self, text: str, finish: Finish) -> dict[str, Any]:
         if not self._paths:
             return {}
-        return {MORE: select(orjson.loads(self.native(text, finish)), self._paths)}
+        return {MORE: select(orjson.loads(self._shown(text, finish)), self._paths)}
 
     def _use(self, number: int, call: ToolCall) -> dict[str, Any]:
         return {"input": call.arguments, "name": call.name, "toolUseId": self._id(number)}

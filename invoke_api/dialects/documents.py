@@ -6,16 +6,16 @@ Guess: how Bedrock writes a document into the prompt of a model that reads text 
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
-from io import BytesIO
+from functools import partial
 from typing import Any
-from zipfile import ZipFile
 
-from invoke_api.wire.errors import ValidationException
+from engine.uploads.limits import DOCUMENT, MOST_CHARACTERS
+from engine.uploads.pool import WORKERS
+from engine.uploads.refusals import UploadRefused
+from engine.uploads.texts import from_plain
+from invoke_api.wire.errors import InvokeError, ServiceUnavailableException, ValidationException
 
 LARGEST = 4_500_000  # bytes: User Guide, conversation-inference-call
-LONGEST = 2_000_000  # characters: no context holds as many
-UNZIPPED = 100_000_000  # bytes: what a file of 4.5 MB may hide
 NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
 BAD_NAME = (
     "The document file name can only contain alphanumeric characters, whitespace characters,"
@@ -25,6 +25,8 @@ BAD_NAME = (
 NO_S3 = "This model doesn't support the s3Uri field. Remove s3Uri and try again."
 # Heard: text and content go with citations only.
 NO_TEXT_SOURCE = "DocumentSource object must set one of the following keys: bytes, s3Location."
+
+TOO_LONG = f"The document {{name}} has more than {MOST_CHARACTERS} characters."
 
 
 def read_document(document: Mapping[str, Any]) -> str:
@@ -54,92 +56,40 @@ def _to_text(kind: str, raw: bytes, name: str) -> str:
     if kind not in DOCUMENTS:
         raise ValidationException(f"This model doesn't support documents of the format {kind}.")
     try:
-        text = DOCUMENTS[kind](raw).strip()
-    except ImportError as error:
-        raise ValidationException(
-            f"Documents of the format {kind} need invoke-api[documents]: {error}"
-        ) from error
-    except Exception as error:  # readers raise whatever a broken file makes them stumble over
-        raise ValidationException(f"The document {name} could not be read.") from error
-    if len(text) > LONGEST:
-        raise ValidationException(f"The document {name} has more than {LONGEST} characters.")
+        text = DOCUMENTS[kind](raw)
+    except UploadRefused as refusal:
+        raise _to_error(refusal, name, kind) from refusal
+    if len(text) > MOST_CHARACTERS:
+        raise ValidationException(TOO_LONG.format(name=name))
     return text
 
 
-class _Text(HTMLParser):
-    """The words of a page, without scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, _: object) -> None:
-        self._silent += tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in ("script", "style") and self._silent > 0
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent and data.strip():
-            self.parts.append(data.strip())
+def _to_error(refusal: UploadRefused, name: str, kind: str) -> InvokeError:
+    """Guess for all of its words: no answer of Bedrock's to such a file was seen."""
+    match refusal.reason:
+        case "missing":
+            return ValidationException(
+                f"Documents of the format {kind} need invoke-api[documents]: {refusal}"
+            )
+        case "output":
+            return ValidationException(TOO_LONG.format(name=name))
+        case "broken":
+            return ValidationException(f"The document {name} could not be read.")
+        case "cancelled" | "unavailable":
+            return ServiceUnavailableException()
+    return ValidationException(f"The document {name} could not be read: {refusal}.")
 
 
-def _from_html(raw: bytes) -> str:
-    page = _Text()
-    page.feed(_from_text(raw))
-    return "\n".join(page.parts)
+def _read_here(raw: bytes) -> str:
+    return from_plain(raw).strip()
 
 
-def _from_text(raw: bytes) -> str:
-    return raw.decode(errors="replace")
-
-
-def _from_pdf(raw: bytes) -> str:
-    from pypdf import PdfReader  # noqa: PLC0415 - an extra
-
-    return "\n\n".join(page.extract_text() for page in PdfReader(BytesIO(raw)).pages)
-
-
-def _from_docx(raw: bytes) -> str:
-    from docx import Document  # noqa: PLC0415 - the same
-
-    opened = Document(_checked_zip(raw))
-    rows = [[cell.text for cell in row.cells] for table in opened.tables for row in table.rows]
-    lines = [paragraph.text for paragraph in opened.paragraphs]
-    return "\n".join([*lines, *("\t".join(row) for row in rows)])
-
-
-def _from_xlsx(raw: bytes) -> str:
-    from openpyxl import load_workbook  # noqa: PLC0415 - the same
-
-    # Not read-only, which fills every gap in front of a cell that stands alone far below.
-    book = load_workbook(_checked_zip(raw), data_only=True)
-    lines = []
-    for sheet in book.worksheets:
-        lines.append(f"{sheet.title}:")
-        rows: dict[int, list[str]] = {}
-        for (row, _), cell in sorted(sheet._cells.items()):  # noqa: SLF001 - those that there are
-            if cell.value is not None:
-                rows.setdefault(row, []).append(str(cell.value))
-        lines += ["\t".join(cells) for cells in rows.values()]
-    return "\n".join(lines)
-
-
-def _checked_zip(raw: bytes) -> BytesIO:
-    """Raises `ValueError` for what would not fit into memory once it is unzipped."""
-    file = BytesIO(raw)
-    with ZipFile(file) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED:
-            raise ValueError("too large once it is unzipped")
-    file.seek(0)
-    return file
+def _read_aside(kind: str, raw: bytes) -> str:
+    """Read it in a worker process. Raises `UploadRefused`."""
+    return WORKERS.read(kind, raw, DOCUMENT).payload.decode(errors="surrogatepass")
 
 
 DOCUMENTS: dict[str, Callable[[bytes], str]] = {
-    **dict.fromkeys(("txt", "md", "csv"), _from_text),
-    "html": _from_html,
-    "pdf": _from_pdf,
-    "docx": _from_docx,
-    "xlsx": _from_xlsx,
+    **dict.fromkeys(("txt", "md", "csv"), _read_here),
+    **{kind: partial(_read_aside, kind) for kind in ("html", "pdf", "docx", "xlsx")},
 }

@@ -10,7 +10,7 @@ from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
-from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.plain import to_plain
@@ -40,23 +40,33 @@ class MistralChat:
         context_length: int,  # noqa: ARG002 - a template can't stop half-way
         request_id: str,
     ) -> GenerationRequest:
-        tools = body.get("tools", []) if body["tool_choice"] != "none" else []
         prompt = encode_chat(
             tokenizer,
             to_plain(body["messages"]),
-            [_with_parameters(tool) for tool in to_plain(tools)],
+            [_with_parameters(tool) for tool in to_plain(_offered(body))],
             forced=_is_forced(body),
         )
         return to_generation(body, prompt, request_id, spelled=True)
 
-    def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "ChatWriter":
-        return ChatWriter(CallReader(_is_forced(body), tokenizer.is_spaced), request_id)
+    def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
+        offered = {tool["function"]["name"] for tool in _offered(body)}
+        return CallReader(_is_forced(body), tokenizer.is_spaced, offered)
+
+    def writer(
+        self,
+        body: dict[str, Any],
+        tokenizer: Tokenizer,
+        request_id: str,
+        reader: AnswerReader | None = None,
+    ) -> "ChatWriter":
+        own = reader or CallReader(_is_forced(body), tokenizer.is_spaced)
+        return ChatWriter(own, request_id)
 
 
 class ChatWriter:
     """Guess for the shape of chunks: `message` as in a whole answer, as a client reads them."""
 
-    def __init__(self, reader: CallReader, request_id: str) -> None:
+    def __init__(self, reader: AnswerReader, request_id: str) -> None:
         self._reader = reader
         self._request_id = request_id
 
@@ -107,6 +117,12 @@ def encode_chat(
     if not forced:
         return prompt
     return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(MARK)))
+
+
+def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tools that the model is told of."""
+    tools: list[dict[str, Any]] = body.get("tools", []) if body["tool_choice"] != "none" else []
+    return tools
 
 
 def _is_forced(body: Mapping[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """`prompt` in, `outputs` out: Mistral 7B, Mixtral 8x7B, Small 2402 and Large 2402."""
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -8,17 +8,18 @@ import orjson
 from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
+from invoke_api.dialects.calls import AnswerReader, TextReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 
 # What Mistral's instruction format puts around each message of the user.
-USER_MESSAGE = re.compile(r"\[INST\](.*?)\[/INST\]", re.DOTALL)
+OPENING, CLOSING = "[INST]", "[/INST]"
 
 
 class MistralText:
     def to_question(self, body: dict[str, Any]) -> Question:
         prompt: str = body["prompt"]
-        messages = USER_MESSAGE.findall(prompt) or [prompt]
+        messages = [*_user_messages(prompt)] or [prompt]
         return Question(prompt, messages[-1].strip(), len(messages))
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
@@ -30,7 +31,16 @@ class MistralText:
         prompt = tokenizer.encode(body["prompt"], enough=context_length)
         return to_generation(body, ChatPrompt(prompt), request_id, spelled=False)
 
-    def writer(self, body: dict[str, Any], tokenizer: Tokenizer, request_id: str) -> "MistralText":  # noqa: ARG002 - a dialect's own
+    def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:  # noqa: ARG002 - a dialect's own
+        return TextReader()
+
+    def writer(
+        self,
+        body: dict[str, Any],  # noqa: ARG002 - a dialect's own
+        tokenizer: Tokenizer,  # noqa: ARG002
+        request_id: str,  # noqa: ARG002
+        reader: AnswerReader | None = None,  # noqa: ARG002
+    ) -> "MistralText":
         return self
 
     def reply(self, text: str, finish: Finish) -> bytes:
@@ -41,3 +51,11 @@ class MistralText:
         if metrics:
             body["amazon-bedrock-invocationMetrics"] = metrics.to_json()
         return orjson.dumps(body)
+
+
+def _user_messages(prompt: str) -> Iterator[str]:
+    """In linear time: where no closing mark follows, none follows a later opening one."""
+    start = prompt.find(OPENING)
+    while start >= 0 and (end := prompt.find(CLOSING, start)) >= 0:
+        yield prompt[start + len(OPENING) : end]
+        start = prompt.find(OPENING, end)

@@ -1,11 +1,14 @@
 """What a guardrail finds in texts, what becomes of them, and what Bedrock would charge."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from invoke_api.guardrails.guardrail import Action, Filter, Guardrail, Source
+from invoke_api.guardrails.normalizing import Reading
 
 UNIT = 1_000  # characters that are charged as one
+MAX_FINDINGS = 10_000  # that are told of one assessment; all are acted upon
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """`texts` are the parts with what is anonymized in them replaced. `latency` is in ms."""
+    """`texts` are the parts with what is anonymized in them replaced. `latency` is in ms.
+
+    `actions` are of all that was found, `findings` at most the first `MAX_FINDINGS`.
+    """
 
     guardrail: Guardrail
     source: Source
     findings: tuple[Finding, ...]
+    actions: frozenset[Action]
     texts: tuple[str, ...]
     guarded: int
     total: int
@@ -39,11 +46,11 @@ class Assessment:
 
     @property
     def is_blocked(self) -> bool:
-        return any(finding.action == "BLOCKED" for finding in self.findings)
+        return "BLOCKED" in self.actions
 
     @property
     def intervened(self) -> bool:
-        return any(finding.action != "NONE" for finding in self.findings)
+        return bool(self.actions - {"NONE"})
 
     @property
     def reason(self) -> str:
@@ -65,57 +72,68 @@ def assess(
 ) -> Assessment:
     """Pure. Findings come in the order of the text; without `masks` nothing is anonymized."""
     findings: list[Finding] = []
+    actions: set[Action] = set()
     texts: list[str] = []
     topics: set[str] = set()
+    done = {
+        order: _action(each, source, masks=masks) for order, each in enumerate(guardrail.filters)
+    }
     for part in parts:
-        found = sorted(_find(guardrail, source, part.text)) if part.is_guarded else []
-        if not masks:
-            found = [(place, _unmasked(finding)) for place, finding in found]
-        for _, finding in found:
-            if finding.filter.kind == "topic":  # is there, or is not
-                if finding.filter.name in topics:
+        places = sorted(_find(guardrail, source, part.text)) if part.is_guarded else []
+        actions.update({done[place.order] for place in places})
+        for place in places:
+            wanted = guardrail.filters[place.order]
+            if wanted.kind == "topic":  # is there, or is not
+                if wanted.name in topics:
                     continue
-                topics.add(finding.filter.name)
-            findings.append(finding)
-        texts.append(_mask(part.text, found))
+                topics.add(wanted.name)
+            if len(findings) < MAX_FINDINGS:
+                match = part.text[place.start : place.end]
+                findings.append(Finding(wanted, match, done[place.order]))
+        hidden = [place for place in places if done[place.order] == "ANONYMIZED"]
+        texts.append(_mask(part.text, guardrail, hidden))
     return Assessment(
         guardrail=guardrail,
         source=source,
         findings=tuple(findings),
+        actions=frozenset(actions),
         texts=tuple(texts),
         guarded=sum(len(part.text) for part in parts if part.is_guarded),
         total=sum(len(part.text) for part in parts),
     )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
+def _action(wanted: Filter, source: Source, *, masks: bool) -> Action:
+    action = wanted.actions.get(source, "NONE")
+    return "NONE" if action == "ANONYMIZED" and not masks else action
+
+
+class _Place(NamedTuple):
+    """Places are sorted: of those that begin together, the longest comes first."""
+
     start: int
-    left: int  # characters behind it: of those that begin here, the longest comes first
+    left: int  # characters behind it
     order: int  # of the filter in the guardrail
     end: int
 
 
-Found = tuple[_Place, Finding]
-
-
-def _find(guardrail: Guardrail, source: Source, text: str) -> Iterator[Found]:
+def _find(guardrail: Guardrail, source: Source, text: str) -> Iterator[_Place]:
+    reading = Reading(text)
     for order, wanted in enumerate(guardrail.filters):
-        if wanted.pattern and source in wanted.actions:
-            for match in wanted.pattern.finditer(text):
-                place = _Place(match.start(), len(text) - match.end(), order, match.end())
-                yield place, Finding(wanted, match[0], wanted.actions[source])
+        if wanted.seeker and source in wanted.actions:
+            for start, end in wanted.seeker.spans(reading):
+                yield _Place(start, len(text) - end, order, end)
 
 
-def _unmasked(finding: Finding) -> Finding:
-    return replace(finding, action="NONE") if finding.action == "ANONYMIZED" else finding
+def _mask(text: str, guardrail: Guardrail, places: Sequence[_Place]) -> str:
+    """The text without a character of these places, a name instead of each.
 
-
-def _mask(text: str, found: Sequence[Found]) -> str:
-    """Each match replaced by the name of what it is; of two that overlap, the first."""
+    Places that overlap are one, which has the name of the first of them, and of those that begin
+    together of the longest. Guess: Bedrock was not heard about any that overlap.
+    """
     pieces, end = [], 0
-    for place, finding in found:
-        if finding.action == "ANONYMIZED" and place.start >= end:
-            pieces += [text[end : place.start], f"{{{finding.filter.name}}}"]
-            end = place.end
+    for place in places:
+        if place.start >= end:
+            pieces += [text[end : place.start], f"{{{guardrail.filters[place.order].name}}}"]
+        end = max(end, place.end)
     return "".join([*pieces, text[end:]])

@@ -1,19 +1,25 @@
 """One call under a guardrail: what comes in, what goes out, and the trace of both."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Literal
 
 from engine.protocol import Delta, Deltas, Finish, Usage
-from engine.tool_calls import MARK
+from engine.tool_calls import ToolCall
+from invoke_api.dialects.calls import AnswerReader, TextReader, ToldReader
 from invoke_api.guardrails.assessing import Assessment, Part, assess
 from invoke_api.guardrails.guardrail import Guardrail, Source
 from invoke_api.guardrails.reports import to_assessment
 
 Trace = Literal["disabled", "enabled", "enabled_full"]
-STRIDE = 50  # characters that an asynchronous stream may be ahead of its assessment; Bedrock's: N/F
+# Characters that an asynchronous stream may be ahead of its assessment, at least; Bedrock's: N/F.
+STRIDE = 50
+SHARE = 10  # It may be ahead by one in so many of those assessed: each look reads all of them.
+# Characters, times filters, that are searched on the loop, in 1 to 4 ms; more in a thread.
+LONG_SEARCH = 100_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,8 +27,6 @@ class Guarding:
     """`native` writes what the model said as its own answer; streams trace the plain text.
 
     With `is_async` a stream goes out as it comes, and can be blocked but not anonymized.
-    `calls_only` is for a model that must call a tool: what it says is no text. `is_spaced` takes a
-    space off the first word, as the writer of the answer does.
     """
 
     guardrail: Guardrail
@@ -30,11 +34,11 @@ class Guarding:
     account: str
     trace: Trace = "disabled"
     is_async: bool = False
-    calls_only: bool = False
-    is_spaced: bool = False
     input: Assessment | None = None
     output: Assessment | None = None
     said: str = ""
+    _reader: AnswerReader = field(default_factory=TextReader)
+    _told: ToldReader = field(default_factory=ToldReader)
 
     @property
     def is_refused(self) -> bool:
@@ -55,22 +59,31 @@ class Guarding:
         """What is said in place of an answer; no token is used."""
         yield [Delta(self.guardrail.blocked["INPUT"], "stop", Usage(0, 0))]
 
-    def check_output(
+    def read_by(self, reader: AnswerReader) -> ToldReader:
+        """Read the answer by this reader; return the one for who writes what is left of it.
+
+        So the text that leaves is the text that was assessed, whatever marks stand in it.
+        """
+        self._reader = reader
+        return self._told
+
+    async def check_output(
         self, text: str, finish: Finish, native: Callable[[str, Finish], bytes] | None = None
     ) -> str:
-        """The text as it may go out; calls of tools are left alone, unless all is blocked."""
+        """The text as it may go out. Calls of tools go by `ToldReader`, unless all is blocked.
+
+        User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated. Guess:
+        nor are those of InvokeModel's, and a call of a tool that was not offered is text.
+        """
         if self.is_refused:
             return text
-        mark = 0 if self.calls_only else (text + MARK).find(MARK)
-        self.output = self.assess("OUTPUT", [Part(self._shown(text[:mark]))])
-        if not self.output.intervened:
-            return text
-        self.said = native(text, finish).decode() if native else text
-        return self.output.outputs[0] + ("" if self.output.is_blocked else text[mark:])
-
-    def _shown(self, text: str) -> str:
-        """The text as the client will see it."""
-        return text.removeprefix(" ") if self.is_spaced else text
+        shown = self._reader.take(text)
+        rest, calls = self._reader.finish()
+        self.output = await self._assess_output(shown + rest)
+        if self.output.intervened:
+            self.said = native(text, finish).decode() if native else text
+        self._told.calls = [] if self.output.is_blocked else calls
+        return self.output.outputs[0] if self.output.intervened else shown + rest
 
     async def stream(self, deltas: Deltas) -> Deltas:
         """The deltas as they may go out."""
@@ -84,17 +97,34 @@ class Guarding:
 
     async def _held(self, deltas: Deltas) -> Deltas:
         held: list[Delta] = []
+        said: list[str] = []
+        calls: list[ToolCall] = []
         async with aclosing(deltas):
             async for batch in deltas:
-                held += batch
+                for delta in batch:
+                    said.append(delta.text)
+                    text, calls = self._read(delta)
+                    if text or delta.finish or not self._reader.is_holding:
+                        held.append(delta._replace(text=text))
         last = held[-1]
         assert last.finish, "the last delta has a finish"
-        text = "".join(delta.text for delta in held)
-        told = self.check_output(text, last.finish)
-        yield held if told == text else [Delta(told, last.finish, last.usage)]
+        self.output = await self._assess_output("".join(delta.text for delta in held))
+        self._told.calls = [] if self.output.is_blocked else calls
+        if self.output.intervened:
+            self.said = "".join(said)
+            held = [last._replace(text=self.output.outputs[0])]
+        yield held
+
+    def _read(self, delta: Delta) -> tuple[str, list[ToolCall]]:
+        """The text that the client would see of this delta; with the last one, the calls."""
+        text = self._reader.take(delta.text)
+        if not delta.finish:
+            return text, []
+        rest, calls = self._reader.finish()
+        return text + rest, calls
 
     async def _passed(self, deltas: Deltas) -> Deltas:
-        text, seen, is_over = "", 0, self.calls_only
+        said, shown, seen = "", "", 0
         async with aclosing(deltas):
             async for batch in deltas:
                 ready: list[Delta] = []
@@ -102,30 +132,41 @@ class Guarding:
                     if self._has_blocked():  # read on to its end, for what it costs
                         ready += [delta._replace(text="")] if delta.finish else []
                         continue
-                    text += delta.text
-                    is_call = MARK in delta.text  # no mark stands in two texts
-                    # Farther and farther apart: each look reads it all.
-                    is_due = delta.finish or is_call or len(text) >= seen + max(STRIDE, seen // 10)
-                    if is_due and not is_over:
-                        seen, is_over = len(text), is_call  # calls are not looked at
+                    text, calls = self._read(delta)
+                    said += delta.text
+                    shown += text
+                    if delta.finish or len(shown) >= seen + max(STRIDE, seen // SHARE):
+                        seen = len(shown)
                         if ready:  # written down while nothing is found yet
                             yield ready
                         ready = []
-                        self._look(text)
-                    message = self.guardrail.blocked["OUTPUT"]
-                    ready.append(delta._replace(text=message) if self._has_blocked() else delta)
+                        text = await self._look(shown, said, text)
+                        self._told.calls = [] if self._has_blocked() else calls
+                    if text or delta.finish or not self._reader.is_holding:
+                        ready.append(delta._replace(text=text))
                 if ready:
                     yield ready
 
     def _has_blocked(self) -> bool:
         return self.output is not None and self.output.is_blocked
 
-    def _look(self, text: str) -> None:
-        """Of what has gone out already, nothing can be anonymized any more."""
-        spoken = self._shown(text.partition(MARK)[0])
-        self.output = self.assess("OUTPUT", [Part(spoken)], masks=False)
-        if self.output.is_blocked:
-            self.said = text
+    async def _look(self, shown: str, said: str, last: str) -> str:
+        """What may go out in place of the last piece of the text that is shown.
+
+        Of what has gone out already, nothing can be anonymized any more.
+        """
+        self.output = await self._assess_output(shown, masks=False)
+        if not self.output.is_blocked:
+            return last
+        self.said = said
+        return self.output.outputs[0]
+
+    async def _assess_output(self, text: str, *, masks: bool = True) -> Assessment:
+        """In a thread where it takes longer than the loop may stand still."""
+        parts = [Part(text)]
+        if len(text) * len(self.guardrail.filters) <= LONG_SEARCH:
+            return self.assess("OUTPUT", parts, masks=masks)
+        return await asyncio.to_thread(self.assess, "OUTPUT", parts, masks=masks)
 
     def assess(self, source: Source, parts: Sequence[Part], *, masks: bool = True) -> Assessment:
         """With the time that it takes."""

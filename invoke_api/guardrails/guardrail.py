@@ -1,9 +1,10 @@
 """A guardrail: what is looked for in which direction, and what is done about it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from invoke_api.guardrails.searching import Seeker
 
 Source = Literal["INPUT", "OUTPUT"]
 Kind = Literal["topic", "word", "pii", "regex"]
@@ -15,17 +16,18 @@ SOURCES: tuple[Source, ...] = ("INPUT", "OUTPUT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """One thing to look for; without a `pattern` it is never found.
+    """One thing to look for; without a `seeker` it is never found.
 
     `name` is a topic's or regex's name, a word, or a type of PII. `actions` has the directions in
-    which it is looked for, `enabled` those that are charged for it.
+    which it is looked for, `enabled` those that are charged for it. `regex` is as it was written.
     """
 
     kind: Kind
     name: str
-    pattern: re.Pattern[str] | None
+    seeker: Seeker | None
     actions: Mapping[Source, Action]
     enabled: frozenset[Source]
+    regex: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """The operator's guardrails: a file of what CreateGuardrail would be given."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,10 @@ from invoke_api.guardrails.guardrail import (
     Kind,
 )
 from invoke_api.guardrails.guardrail import Source as Direction
+from invoke_api.guardrails.normalizing import fold
 from invoke_api.guardrails.pii import PII
+from invoke_api.guardrails.searching import Phrases, Regex, Seeker
+from invoke_api.patterns import Pattern, PatternError, compile_pattern
 
 VERSIONS = ("DRAFT", "1")
 DONE: dict[str, Action] = {"BLOCK": "BLOCKED", "ANONYMIZE": "ANONYMIZED", "NONE": "NONE"}
@@ -57,23 +59,24 @@ def _mistakes(entries: list[Entry]) -> Iterator[Remark]:
             yield [index], "Guardrail must have at least one policy"
         yield from (([index, *steps], problem) for steps, problem in _bad_patterns(entry))
         for steps, phrase in _phrases(entry):
-            if not phrase.split():
-                yield [index, *steps], "a phrase of nothing but blanks"
+            if not fold(phrase).split():
+                yield [index, *steps], "a phrase of nothing but blanks and invisible characters"
 
 
 NEVER = {
     "topic": "is never found: it has no examples, which are the phrases that are looked for here",
     "pii": "is never found: no pattern matches it; a regex of your own may stand for it",
 }
+EMPTY = "matches places without a character too, which are not counted"
 SILENT = "find nothing here: AWS's own models and lists do"
 
 
 def _bad_patterns(entry: Entry) -> Iterator[Remark]:
     for steps, regex in _entries(entry, "sensitiveInformationPolicyConfig", "regexesConfig"):
         try:
-            re.compile(regex["pattern"])
-        except (re.error, OverflowError, RecursionError) as error:
-            yield [*steps, "pattern"], f"no regular expression: {error}"
+            compile_pattern(regex["pattern"])
+        except PatternError as error:
+            yield [*steps, "pattern"], f"the pattern of regex {regex['name']!r} {error}"
 
 
 def _phrases(entry: Entry) -> Iterator[tuple[list[str | int], str]]:
@@ -86,16 +89,23 @@ def _phrases(entry: Entry) -> Iterator[tuple[list[str | int], str]]:
 
 def _never_found(entries: list[Entry]) -> Iterator[Remark]:
     for index, entry in enumerate(entries):
-        for policy, name, build in KINDS:
-            for steps, config in _entries(entry, policy, name):
-                wanted = build(config)
-                if wanted.pattern is None:
-                    yield [index, *steps], f"{wanted.kind} {wanted.name!r} {NEVER[wanted.kind]}"
+        yield from (([index, *steps], remark) for steps, remark in _silent(entry))
         if "managedWordListsConfig" in entry.get("wordPolicyConfig", {}):
             yield [index, "wordPolicyConfig"], f"managed lists of words {SILENT}"
         for policy, what in OF_MODELS.items():
             if policy in entry:
                 yield [index, policy], f"{what} {SILENT}"
+
+
+def _silent(entry: Entry) -> Iterator[Remark]:
+    """What of the filters is never found, and what else may be found than their author thinks."""
+    for policy, name, build in KINDS:
+        for steps, config in _entries(entry, policy, name):
+            wanted = build(config)
+            if wanted.seeker is None:
+                yield steps, f"{wanted.kind} {wanted.name!r} {NEVER[wanted.kind]}"
+            if wanted.kind == "regex" and _pattern(config).fullmatch(""):
+                yield [*steps, "pattern"], f"regex {wanted.name!r} {EMPTY}"
 
 
 OF_MODELS = {
@@ -138,11 +148,16 @@ def _to_guardrails(entry: Entry) -> Iterator[Guardrail]:
         )
 
 
-def _filter(kind: Kind, name: str, pattern: re.Pattern[str] | None, config: Entry) -> Filter:
+def _filter(kind: Kind, name: str, seeker: Seeker | None, config: Entry, regex: str = "") -> Filter:
     enabled = [each for each in SOURCES if config.get(f"{each.lower()}Enabled", True)]
     actions = {each: action for each in enabled if (action := _action(config, each))}
     return Filter(
-        kind=kind, name=name, pattern=pattern, actions=actions, enabled=frozenset(enabled)
+        kind=kind,
+        name=name,
+        seeker=seeker,
+        actions=actions,
+        enabled=frozenset(enabled),
+        regex=regex,
     )
 
 
@@ -159,20 +174,13 @@ def _action(config: Entry, direction: Direction) -> Action | None:
     return DONE[said or general]
 
 
-def _phrase(*phrases: str) -> re.Pattern[str] | None:
-    """Whole words, in small letters or capitals."""
-    if not phrases:
-        return None
-    words = (r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
-
-
 def _topic(config: Entry) -> Filter:
-    return _filter("topic", config["name"], _phrase(*config.get("examples", ())), config)
+    examples = config.get("examples")
+    return _filter("topic", config["name"], Phrases(examples) if examples else None, config)
 
 
 def _word(config: Entry) -> Filter:
-    return _filter("word", config["text"], _phrase(config["text"]), config)
+    return _filter("word", config["text"], Phrases([config["text"]]), config)
 
 
 def _pii(config: Entry) -> Filter:
@@ -180,7 +188,12 @@ def _pii(config: Entry) -> Filter:
 
 
 def _regex(config: Entry) -> Filter:
-    return _filter("regex", config["name"], re.compile(config["pattern"]), config)
+    seeker = Regex(_pattern(config))
+    return _filter("regex", config["name"], seeker, config, config["pattern"])
+
+
+def _pattern(config: Entry) -> Pattern:
+    return compile_pattern(config["pattern"])
 
 
 KINDS: tuple[tuple[str, str, Callable[[Entry], Filter]], ...] = (

@@ -103,8 +103,8 @@ def _add(found: dict[str, Any], wanted: Filter, entry: Entry) -> None:
 def _to_entry(finding: Finding) -> Entry:
     wanted = finding.filter
     entry = PLACES[wanted.kind][2](wanted.name, finding.match)
-    if wanted.kind == "regex" and wanted.pattern:
-        entry |= {"regex": wanted.pattern.pattern, "match": finding.match}
+    if wanted.kind == "regex":
+        entry |= {"regex": wanted.regex, "match": finding.match}
     return {**entry, "action": finding.action, "detected": True}
 
 

@@ -11,11 +11,11 @@ from invoke_api.guardrails.assessing import UNIT, Assessment, Part
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.reports import to_coverage, to_usage
+from invoke_api.operations.aside import aside
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.guarded import is_to_guard
-from invoke_api.operations.invocation import aside
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import services_of
 from invoke_api.wire.converse_events import encode_sorted
@@ -31,7 +31,7 @@ NO_IMAGES = "This guardrail has no policy that looks at images."  # guess
 
 async def apply_guardrail(request: Request) -> Response:
     raw = await read_body(request)
-    return Reply(request, await aside(len(raw), lambda: _apply(request, raw)))
+    return Reply(request, await aside(request, len(raw), lambda: _apply(request, raw)))
 
 
 def _apply(request: Request, raw: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """What is asked by Converse, ready to be put to a model: the prompt, and who writes the answer."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ from engine.chat import ChatPrompt
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
-from invoke_api.dialects.calls import CallReader
+from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.converse import to_messages, to_tools
 from invoke_api.dialects.converse_prompt import render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter
@@ -18,10 +17,13 @@ from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.guardrails.guarding import Guarding
+from invoke_api.operations.aside import UPLOADS
 from invoke_api.registry import Model
 
 # Guess: the service model has both in the answer, and no recording shows when.
 REPEATED = ("performanceConfig", "serviceTier")
+
+Native = Callable[[str, Finish], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Conversation:
         """Characters to tokenise, about."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return sys.maxsize  # an image, however short, may be large
+            return UPLOADS  # an image, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
@@ -67,16 +69,32 @@ class Conversation:
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         is_spaced = self.is_chat and tokenizer.is_spaced
-        reader = CallReader(self.must_call, is_spaced)
+        own: AnswerReader = CallReader(self.must_call, is_spaced)
+        shown: Native | None = None
         if self.guarding:
-            self.guarding.is_spaced = is_spaced
+            offered = {tool["function"]["name"] for tool in self.tools}
+            own = self.guarding.read_by(CallReader(self.must_call, is_spaced, offered))
+            shown = self._native(tokenizer, request_id, own)
+        return ConverseWriter(
+            own,
+            request_id,
+            self.repeated,
+            self._native(tokenizer, request_id),
+            paths=self.paths,
+            watch=self.guarding,
+            shown=shown,
+        )
+
+    def _native(
+        self, tokenizer: Tokenizer, request_id: str, reader: AnswerReader | None = None
+    ) -> Native:
+        """Return the function that writes a text and its end as the model's own answer."""
 
         def native(text: str, finish: Finish) -> bytes:
-            return self.model.dialect.writer(self.body, tokenizer, request_id).reply(text, finish)
+            writer = self.model.dialect.writer(self.body, tokenizer, request_id, reader)
+            return writer.reply(text, finish)
 
-        return ConverseWriter(
-            reader, request_id, self.repeated, native, paths=self.paths, watch=self.guarding
-        )
+        return native
 
 
 def to_conversation(
@@ -94,8 +112,6 @@ def to_conversation(
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
-    if guarding:
-        guarding.calls_only = must_call
     return Conversation(
         model=model,
         messages=messages,

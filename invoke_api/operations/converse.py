@@ -10,11 +10,12 @@ from starlette.responses import Response
 from engine.protocol import Delta
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
+from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import Operation, admit
 from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.guarded import guard_converse, named_in_converse, open_guarding
-from invoke_api.operations.invocation import LONG_BODY, Invocation, Prepared
+from invoke_api.operations.invocation import Invocation, Prepared
 from invoke_api.operations.options import LATENCY, SERVICE_TIER, grant_options
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.converse_events import encode_event, encode_sorted
@@ -34,7 +35,7 @@ ConverseInvocation = Invocation[ConverseWriter]
 
 def weigh_converse(raw: bytes) -> int:
     """A document, however short, may hide much, and takes its time to be read."""
-    return LONG_BODY + 1 if b'"document"' in raw else len(raw)
+    return UPLOADS if b'"document"' in raw else len(raw)
 
 
 def prepare_converse(
@@ -76,7 +77,7 @@ async def answer_converse(request: Request, invocation: ConverseInvocation) -> R
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     if invocation.guarding:
-        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
+        text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
     document = invocation.writer.reply(text, finish, invocation.metrics())
     return Reply(request, encode_sorted(document))
 

@@ -1,6 +1,5 @@
 """CountTokens, which Bedrock offers for no model of Mistral's; with `--extensions` it counts."""
 
-import asyncio
 from base64 import b64decode
 from typing import Any
 
@@ -11,12 +10,12 @@ from starlette.responses import Response
 from engine.errors import EngineError
 from invoke_api.authentication.gate import Caller
 from invoke_api.identifiers import parse_identifier
+from invoke_api.operations.aside import UPLOADS, aside
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import BODY_LIMIT, read_body
 from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.engine_errors import to_invoke_error
-from invoke_api.operations.invocation import aside
 from invoke_api.operations.replies import Reply, request_id
 from invoke_api.operations.services import services_of
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
@@ -36,7 +35,7 @@ async def count_tokens(request: Request) -> Response:
         asked: dict[str, Any] = coral_schema("count_tokens.json").parse(raw)["input"]
         return caller, asked
 
-    caller, asked = await aside(len(raw), check)
+    caller, asked = await aside(request, len(raw), check)
     registry = services_of(request).registry
     identifier = parse_identifier(request.path_params["model_id"])
     if registry.find_profile(identifier, caller.region) is None:
@@ -44,7 +43,7 @@ async def count_tokens(request: Request) -> Response:
     if not services_of(request).extensions:
         raise ValidationException(REFUSAL)
     # In a thread, however short it is: some tokenizers are slow at their first use.
-    tokens = await asyncio.to_thread(_count, request, asked, caller.region)
+    tokens = await aside(request, UPLOADS, lambda: _count(request, asked, caller.region))
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
 
 

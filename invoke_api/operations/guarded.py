@@ -98,10 +98,23 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
             f"The value at {CONFIG}.tagSuffix must be 1 to 20 letters and digits."
         )
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
-    pattern = re.compile(f"<{tag}(.*?)</{tag}", re.DOTALL)
     return lambda text: [
-        Part(piece, is_guarded=place % 2 == 1) for place, piece in enumerate(pattern.split(text))
+        Part(piece, is_guarded=place % 2 == 1)
+        for place, piece in enumerate(split_tags(text, f"<{tag}", f"</{tag}"))
     ]
+
+
+def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
+    """What stands before, between and behind tags, in turn, in linear time."""
+    at = 0
+    while (start := text.find(opening, at)) >= 0:
+        end = text.find(closing, start + len(opening))
+        if end < 0:  # nor is there one behind any later tag
+            break
+        yield text[at:start]
+        yield text[start + len(opening) : end]
+        at = end + len(closing)
+    yield text[at:]
 
 
 def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:

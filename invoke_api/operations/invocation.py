@@ -1,6 +1,5 @@
 """One invocation: checked, and answered by an engine or a rule."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
@@ -17,6 +16,7 @@ from invoke_api.authentication.gate import claimed_key
 from invoke_api.dialects.invocation import Question
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
+from invoke_api.operations.aside import LONG_BODY, aside
 from invoke_api.operations.call import Admitted
 from invoke_api.operations.client import read_body
 from invoke_api.operations.engine_errors import to_invoke_error
@@ -24,15 +24,12 @@ from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.operations.services import services_of
 from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
-from invoke_api.rules.playing import faulty, paced, refusing, silence, singly, speak
+from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
-T = TypeVar("T")
 W = TypeVar("W")
 
-# Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
-LONG_BODY = 8_192
 # Steps of patterns above which rules look at a prompt in a thread: some 5 ms of work at worst.
 LONG_SEARCH = 5_000_000
 
@@ -67,8 +64,8 @@ class Invocation(Measured, Generic[W]):
     guarding: Guarding | None = None
 
     def guarded_deltas(self) -> Deltas:
-        """The deltas as a stream may send them."""
-        return self.guarding.stream(self.deltas()) if self.guarding else self.deltas()
+        """The deltas as a stream may send them; a guardrail may have held all of them."""
+        return bounded(self.guarding.stream(self.deltas())) if self.guarding else self.deltas()
 
 
 async def open_invocation(
@@ -86,20 +83,22 @@ async def open_invocation(
     began = monotonic()
     raw = await read_body(request)
     entry = open_entry(request, raw, operation, request.path_params["model_id"])
-    prepared = await aside(weigh(raw), lambda: prepare(raw))
+    prepared = await aside(request, weigh(raw), lambda: prepare(raw))
     rules = services_of(request).rules
     if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
         return await to_invocation(request, prepared, None, entry, began)
-    verdict = await pick_rules(rules, to_asked(prepared, operation)) if rules else None
+    verdict = await pick_rules(request, to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
     return await to_invocation(request, prepared, verdict, entry, began)
 
 
-async def pick_rules(rules: RuleBook, asked: Asked) -> Verdict | None:
+async def pick_rules(request: Request, asked: Asked) -> Verdict | None:
     """What the rules say, in a thread where a long prompt would hold up others.
 
-    Raises `ValidationException` for a prompt that is too long for the patterns of rules.
+    Raises `ValidationException` for a prompt that is too long for the patterns of rules, and what
+    `aside` raises.
     """
+    rules = services_of(request).rules
     try:
         if rules.is_quick(asked, LONG_SEARCH):
             return rules.pick(asked)
@@ -107,7 +106,10 @@ async def pick_rules(rules: RuleBook, asked: Asked) -> Verdict | None:
         raise ValidationException(str(error)) from error
     is_over = Event()
     try:
-        return rules.pick(asked, await asyncio.to_thread(rules.matching, asked, is_over.is_set))
+        matching = await aside(
+            request, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set)
+        )
+        return rules.pick(asked, matching)
     finally:
         is_over.set()
 
@@ -137,8 +139,9 @@ async def to_invocation(
         # The first prompt of a model may have to wait for its tokenizer to be loaded.
         # Converse over a model of prompts has a template, too.
         warm = (call.model.id, entry.operation.startswith("Converse"))
-        size = prepared.size if warm in engines.warm else LONG_BODY + 1
-        source, writer = await aside(size, lambda: open_source(request, prepared, verdict))
+        size = max(prepared.size, 0 if warm in engines.warm else LONG_BODY + 1)
+        opened = await open_source(request, prepared, verdict, size)
+        source, writer = opened
         engines.warm.add(warm)
     return Invocation(
         source=source,
@@ -170,11 +173,6 @@ def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> E
     return entry
 
 
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """The result of work on a body of so many bytes, in a thread if it may take long."""
-    return await asyncio.to_thread(work) if size > LONG_BODY else work()
-
-
 def to_asked(prepared: Prepared[W], operation: str) -> Asked:
     question, call = prepared.question(), prepared.call
     return Asked(
@@ -188,37 +186,68 @@ def to_asked(prepared: Prepared[W], operation: str) -> Asked:
     )
 
 
-def open_source(
-    request: Request, prepared: Prepared[W], verdict: Verdict | None
+async def open_source(
+    request: Request, prepared: Prepared[W], verdict: Verdict | None, size: int
 ) -> tuple[Deltas, W | None]:
     """The deltas of one call, the engine's or what a rule makes of it, and who writes them down.
 
-    Raises `InvokeError`s.
+    `size` is how long the prompt takes to read, in bytes. Raises `InvokeError`s.
     """
-    services = services_of(request)
-    engines = services.engines
-    model, caller = prepared.call.model, prepared.call.caller
     try:
-        tokenizer = engines.tokenizer(model)
-        if prepared.guarding and prepared.guarding.is_refused:
-            return prepared.guarding.refuse(), prepared.writer(tokenizer)
-        generation = prepared.generation(tokenizer)
-        if generation.images and not model.listing.sees:
-            return refusing(ChatRefused(TEXT_ONLY)), None
+        tokenizer, generation = await aside(request, size, lambda: read_prompt(request, prepared))
     except ChatRefused as error:  # the model server's word, which comes inside a stream
         return refusing(error), None
     except EngineError as error:
         raise to_invoke_error(error) from error
+    writer = prepared.writer(tokenizer)
+    if generation is None:
+        assert prepared.guarding, "a guardrail has refused it"
+        return prepared.guarding.refuse(), writer
+    return start_source(request, prepared.call, verdict, tokenizer, generation), writer
+
+
+def read_prompt(
+    request: Request, prepared: Prepared[W]
+) -> tuple[Tokenizer, GenerationRequest | None]:
+    """What the engine is asked, None if a guardrail has refused it. Takes nothing of a quota.
+
+    Raises `EngineError`s, `ChatRefused` among them.
+    """
+    model = prepared.call.model
+    tokenizer = services_of(request).engines.tokenizer(model)
+    if prepared.guarding and prepared.guarding.is_refused:
+        return tokenizer, None
+    generation = prepared.generation(tokenizer)
+    if generation.images and not model.listing.sees:
+        raise ChatRefused(TEXT_ONLY)
+    return tokenizer, generation
+
+
+def start_source(
+    request: Request,
+    call: Admitted,
+    verdict: Verdict | None,
+    tokenizer: Tokenizer,
+    generation: GenerationRequest,
+) -> Deltas:
+    """Take the call's share of the quota, and open its deltas. Raises `ThrottlingException`.
+
+    In the loop's own thread, unlike `read_prompt`: work in a thread goes on when its call is
+    cancelled, and nobody would give back what it takes then.
+    """
+    services = services_of(request)
+    model, caller = call.model, call.caller
     tokens = len(generation.prompt) + generation.max_tokens
     share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
     if verdict and verdict.answers:
         source = speak(verdict, tokenizer, generation, model.context_length)
     else:
-        source = engines.of(model).generate(generation)
+        source = services.engines.of(model).generate(generation)
     request.scope["prompt_tokens"] = len(generation.prompt)  # for the metrics of what breaks off
     if share:
+        request.scope["share"] = share
         source = share.metered(source, len(generation.prompt))
-    return _play(source, verdict, model.id), prepared.writer(tokenizer)
+    return _play(source, verdict, model.id)
 
 
 def _play(source: Deltas, verdict: Verdict | None, model_id: str) -> Deltas:

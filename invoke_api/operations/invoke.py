@@ -1,6 +1,5 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
-import sys
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
+from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
@@ -32,11 +32,11 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
     made = request_id(request)
 
     def to_writer(tokenizer: Tokenizer) -> Writer:
-        writer = dialect.writer(body, tokenizer, made)
+        own = dialect.writer(body, tokenizer, made)
         if guarding is None:
-            return writer
-        guarding.is_spaced = call.model.dialect_name == "mistral-chat" and tokenizer.is_spaced
-        return GuardedWriter(writer, dialect.writer(body, tokenizer, made).reply, guarding)
+            return own
+        told = guarding.read_by(dialect.reader(body, tokenizer))
+        return GuardedWriter(dialect.writer(body, tokenizer, made, told), own.reply, guarding)
 
     return Prepared(
         call=call,
@@ -45,7 +45,7 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
             body, tokenizer, call.model.context_length, made
         ),
         writer=to_writer,
-        size=sys.maxsize if b"image_url" in raw else len(raw),  # a short one may be large
+        size=UPLOADS if b"image_url" in raw else len(raw),
         guarding=guarding,
     )
 
@@ -64,7 +64,7 @@ async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Res
     text, finish = await whole(request, invocation.deltas())
     assert invocation.writer, "what has an end is written"
     if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
-        text = invocation.guarding.check_output(text, finish, invocation.writer.native)
+        text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
     more = invocation.metrics().to_headers() | invocation.call.repeated
     return Reply(request, invocation.writer.reply(text, finish), more=more)
 

@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.protocol import Delta, Deltas
+from engine.transcript import BATCH
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.journal import Entry, Failure
 from invoke_api.operations.answering import first_of, to_frames, whole
+from invoke_api.operations.aside import LONG_BODY
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.passing import Headers, PassedReply, PassedStream, passed_headers
 from invoke_api.operations.replies import EventStream
@@ -42,9 +44,15 @@ def to_source(
 async def recorded(recording: Recording, entry: Entry, began: float | None) -> Deltas:
     """A delta for each frame, or for each token of a whole body, at their time since `began`.
 
+    A long one is read in a thread, and the loop runs between `BATCH` deltas and the next.
+
     Raises `Broken` where the service broke off.
     """
-    deltas = to_deltas(recording)
+    size = sum(len(part.raw) for part in recording.parts)
+    # The operator's own recordings are no caller's work, so no caller's share of the threads.
+    deltas = (
+        await asyncio.to_thread(to_deltas, recording) if size > LONG_BODY else to_deltas(recording)
+    )
     if not recording.is_stream:  # its tokens did not come one by one, and can still be counted
         usage = deltas[-1].usage
         deltas = [Delta("")] * (usage.output_tokens - 1 if usage else 0) + deltas
@@ -53,6 +61,8 @@ async def recorded(recording: Recording, entry: Entry, began: float | None) -> D
         if began is not None and recording.parts:
             at = recording.parts[max(0, number - early)].at / 1000
             await asyncio.sleep(began + at - monotonic())
+        elif number and not number % BATCH:
+            await asyncio.sleep(0)
         if delta.finish and (failure := failure_of(recording)):
             entry.fail_as(Failure(*failure), recording.status)
         yield (delta,)

@@ -1,6 +1,5 @@
 """Any operation of any model, answered from cassettes: `--engine replay`."""
 
-import asyncio
 from time import monotonic
 from typing import Any
 
@@ -12,11 +11,11 @@ from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
 from invoke_api.journal import Entry
+from invoke_api.operations.aside import LONG_BODY, aside
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.invocation import (
     Prepared,
-    aside,
     open_entry,
     pick_rules,
     refuse_unruled,
@@ -30,6 +29,8 @@ from invoke_api.operations.services import services_of
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import InvokeError, ValidationException
+
+COMPARED = LONG_BODY + 1  # whatever the size of a body, there may be many recordings
 
 
 async def replay(request: Request) -> Response:
@@ -48,7 +49,7 @@ async def replay(request: Request) -> Response:
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     opened = await try_to_prepare(request, raw, call, entry) if call else None
     rules = services.rules
-    verdict = await pick_rules(rules, to_asked(entry, raw, opened)) if rules else None
+    verdict = await pick_rules(request, to_asked(entry, raw, opened)) if rules else None
     refuse_unruled(services.rules, verdict)
     if verdict and verdict.answers:
         return await say(request, call, opened, verdict, entry, began=began)
@@ -78,7 +79,9 @@ async def try_to_prepare(
     except InvokeError:
         return None
     try:
-        return await aside(call.weigh(raw), lambda: call.prepare(request, call.operation, raw))
+        return await aside(
+            request, call.weigh(raw), lambda: call.prepare(request, call.operation, raw)
+        )
     except InvokeError as error:
         return error
 
@@ -130,7 +133,9 @@ async def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Re
         same = library.find(asked, key)
         if same is None and isinstance(opened, InvokeError):
             raise opened
-        found = Found(same) if same else await asyncio.to_thread(library.compare, asked)
+        found = (
+            Found(same) if same else await aside(request, COMPARED, lambda: library.compare(asked))
+        )
     except NoMatch as error:
         raise ValidationException(f"No recording answers this request: {error}") from None
     if same is None:

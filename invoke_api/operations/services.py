@@ -1,5 +1,6 @@
 """What the service is made of, for those who answer its requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
+from invoke_api.operations.aside import Aside
 from invoke_api.operations.client import Calls
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
@@ -32,8 +34,10 @@ class Services:
     paces: NamedRecordings
     logging: LoggingConfigurations
     metrics: Metrics
+    aside: Aside
     extensions: bool
     alone: bool  # or one of several processes on the same port
+    others_ready: Callable[[], bool]  # whether these are
 
 
 def services_of(request: Request) -> Services:

@@ -15,8 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from invoke_api.authentication.gate import claimed_region
-from invoke_api.cassettes.files import CassetteWriter
-from invoke_api.journal import redacted
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.operations.client import Calls, ClientLeft, read_body
 from invoke_api.operations.passing import (
     PassedReply,
@@ -28,6 +27,7 @@ from invoke_api.operations.passing import (
 from invoke_api.operations.replies import Nothing, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
+from invoke_api.secrecy import redacted, unsigned
 from invoke_api.web_pages import Doors
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException
 from invoke_api.wire.front_door_errors import KeyDenied
@@ -114,14 +114,9 @@ async def record(request: Request) -> Response:
 
 
 def _shown(error: Exception) -> str:
+    if isinstance(error, httpx.LocalProtocolError):  # it quotes the header, which is a secret
+        return "the signed request is no valid HTTP: look for line breaks in the credentials"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def unsigned(path: str) -> str:
-    """Without what a presigned URL has in its query: it is the caller's own signature."""
-    route, _, query = path.partition("?")
-    kept = [part for part in query.split("&") if not part.lower().startswith("x-amz-")]
-    return f"{route}?{'&'.join(kept)}" if any(kept) else route
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -10,17 +10,21 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.files import CassetteWriter
 from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.rules.playing import Broken
-from invoke_api.wire.eventstream import FrameError, split_frames
+from invoke_api.secrecy import secrets_of, without
+from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """What a `Recording` keeps; the answer's part is filled in as it comes."""
+    """What a `Recording` keeps; the answer's part is filled in as it comes.
+
+    `secrets` are those that the call was signed with: AWS quotes them in a refusal.
+    """
 
     writer: CassetteWriter
     upstream: str
@@ -34,11 +38,13 @@ class Tape:
     headers: Headers = ()
     at: int = 0
     parts: list[Part] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
 
     def start(self, answer: httpx.Response) -> None:
         """The head of the answer is there."""
         self.at = self._now()
         self.status = answer.status_code
+        self.secrets = secrets_of(answer.request.headers.raw)
         self.headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers.raw
         )
@@ -46,7 +52,7 @@ class Tape:
     async def whole(self, answer: httpx.Response) -> bytes:
         """The body; the recording is written. Raises `httpx.HTTPError` where it breaks off."""
         raw = b"".join([part async for part in answer.aiter_raw()])
-        self.parts.append(Part(at=self._now(), raw=raw))
+        self.parts.append(Part(at=self._now(), raw=self._without_secrets(raw)))
         await self._write(is_stream=False)
         return raw
 
@@ -57,13 +63,14 @@ class Tape:
 
         Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
         """
-        rest = b""
+        reader = FrameReader()
         async with connection:
             try:
                 async for data in answer.aiter_raw():
-                    rest = self._keep(rest + data)
+                    self._keep(reader, data)
                     yield data
             except httpx.HTTPError as error:
+                rest = reader.take()
                 if not self.parts and not rest:  # nothing has gone on: it can be said
                     raise
                 await self._write(rest, is_stream=True, complete=False)
@@ -71,17 +78,21 @@ class Tape:
             except (GeneratorExit, asyncio.CancelledError):
                 log.info("%s %s: not recorded: the client left", self.method, self.path)
                 raise
-        await self._write(rest, is_stream=True)
+        await self._write(reader.take(), is_stream=True)
 
-    def _keep(self, data: bytes) -> bytes:
-        """What is left of it once the whole frames are kept."""
+    def _without_secrets(self, raw: bytes) -> bytes:
+        if self.status < 400:  # an answer of a model quotes no signature
+            return raw
+        return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
+
+    def _keep(self, reader: FrameReader, data: bytes) -> None:
+        """Keep the frames that these bytes complete."""
         try:
-            frames, rest = split_frames(data)
+            frames = reader.feed(data)
         except FrameError:  # what follows can't be told apart any more
-            frames, rest = [data], b""
+            frames = [reader.take()]
         at = self._now()
         self.parts += [Part(at=at, raw=frame) for frame in frames]
-        return rest
 
     async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
         if rest:
@@ -103,7 +114,8 @@ class Tape:
         try:
             path = await asyncio.to_thread(self.writer.write, recording)
         except OSError as error:
-            log.error("%s %s: not recorded: %s", self.method, self.path, error)  # noqa: TRY400 - a sentence, no traceback
+            reason = error.strerror or error
+            log.error("%s %s: not recorded: %s", self.method, self.path, reason)  # noqa: TRY400 - a sentence, no traceback
         else:
             log.info("%s %s %d: %s", self.method, self.path, self.status, path)
 

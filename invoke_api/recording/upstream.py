@@ -16,6 +16,9 @@ RUNTIME = {"model", "guardrail", "guardrail-checks", "async-invoke"}
 DOMAINS = {"aws-cn": "amazonaws.com.cn"}
 # Bedrock lets a model think for long before its first byte; the client's own time-out comes first.
 TIMEOUT = httpx.Timeout(10, read=3600)
+# A connection for each call: what a service sends behind the end of an answer would be read as the
+# next one, and a recording is not to hold what belongs to another call.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,6 @@ def open_upstream(*, url: str | None, region: str | None, profile: str | None) -
     session = open_session(profile)
     signer = Signer(session)
     signer.check()
-    client = httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=None))
+    client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS)
     home = session.get_config_variable("region") or "us-east-1"
     return Upstream(client, signer, url, region, home)

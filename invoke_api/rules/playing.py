@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from itertools import chain
 
 from engine.protocol import Delta, Deltas, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import write_calls
-from engine.transcript import Transcript
+from engine.transcript import BATCH, Transcript
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
+from invoke_api.rules.tokens import KEPT
 from invoke_api.wire.errors import ValidationException
 
 
@@ -26,26 +28,34 @@ async def speak(
 ) -> Deltas:
     """A rule's answer as an engine would give it: `max_tokens` and `stop` in force, token by token.
 
+    A long one comes in batches, and the loop runs between two of them.
+
     Raises `ValidationException` for calls of tools by a model that knows none.
     """
     check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
-    yield transcript.push_all([*_encode(verdict, tokenizer, request), tokenizer.eos])
+    text = _write(verdict, tokenizer, request)
+    tokens = await KEPT.encode(tokenizer, text, spelled=request.spelled)
+    for number, batch in enumerate(transcript.batches(chain(tokens, (tokenizer.eos,)))):
+        if number:
+            await asyncio.sleep(0)
+        yield batch
 
 
-def _encode(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> list[int]:
+def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:
+    """The rule's text as the model would write it."""
     text = verdict.text or ""
     if not request.spelled:
         if verdict.calls:
             raise ValidationException(
                 f"Rule {verdict.rule_id} calls tools, which a request of a prompt can't offer."
             )
-        return tokenizer.encode_text(text)
+        return text
     if text and tokenizer.is_spaced and not text.startswith(" "):
         text = " " + text  # as the model would begin, and as will be taken off again
     if verdict.calls:
         text = write_calls(tokenizer.chat.calls_style, text, verdict.calls)
-    return tokenizer.encode_spelled(text)
+    return text
 
 
 async def refusing(error: Exception) -> Deltas:
@@ -68,6 +78,16 @@ async def singly(deltas: Deltas) -> Deltas:
         async for batch in deltas:
             for delta in batch:
                 yield (delta,)
+
+
+async def bounded(deltas: Deltas) -> Deltas:
+    """The same deltas in batches of at most `BATCH`; the loop runs between two of a larger one."""
+    async with aclosing(deltas):
+        async for batch in deltas:
+            for start in range(0, len(batch), BATCH):
+                if start:
+                    await asyncio.sleep(0)
+                yield batch[start : start + BATCH]
 
 
 async def paced(deltas: Deltas, pace: Pace) -> Deltas:

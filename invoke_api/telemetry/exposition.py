@@ -13,7 +13,7 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 
@@ -41,8 +41,16 @@ class Exposition:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text in the format that this header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it stumbles over a version that is no number
+            encode, content_type = choose_encoder("")
         return encode(self._told), content_type
+
+
+def forget_process(pid: int | None, folder: Path) -> None:
+    """A process that has ended has nothing under way any more; what it has counted still counts."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # as above
 
 
 class VllmMetrics(Collector):

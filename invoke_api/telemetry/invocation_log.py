@@ -5,11 +5,14 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import orjson
 
+from invoke_api.appending import append_whole
 from invoke_api.config_files import ConfigError
 from invoke_api.telemetry.record import Logged, to_record
+from invoke_api.wire.any_json import write_json
 
 log = logging.getLogger(__name__)
 
@@ -19,17 +22,23 @@ FILE = "modelinvocations.jsonl"  # as the log stream in CloudWatch is called
 
 
 class InvocationLog:
-    """Lines stand in the order in which calls end. What can't be written is told of, and lost."""
+    """Lines stand in the order in which calls end, each whole.
+
+    A line that can't be written is lost: the first is told of, and how many they were once lines
+    are written again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="invocation-log")
         self._added = self._done = 0  # the latter counts in the thread
+        self._lost = 0
+        self._lock = Lock()
 
     def add(self, call: Logged) -> None:
         """Returns at once: a thread makes the line and writes it."""
-        if self._added - self._done >= MOST_WAITING:  # a disk that hangs, and bodies are large
-            log.error("the call %s is missing in the invocation log: %s", call.request_id, STUCK)
+        if self.waiting() >= MOST_WAITING:  # a disk that hangs, and bodies are large
+            self._lose(call, STUCK)
             return
         self._added += 1
         with suppress(RuntimeError):  # closed: a call that outlives the service has no line
@@ -38,18 +47,41 @@ class InvocationLog:
     async def close(self) -> None:
         """Once every line is written."""
         await asyncio.to_thread(self._thread.shutdown)
+        if self._lost:
+            log.error("%d calls are missing in the invocation log", self._lost)
+
+    def waiting(self) -> int:
+        """How many calls have no line yet."""
+        return self._added - self._done
 
     def _write(self, call: Logged) -> None:
         try:
-            line = orjson.dumps(to_record(call), option=orjson.OPT_APPEND_NEWLINE)
-            # Opened anew, so that the file may be moved away; one write, so that lines of several
-            # processes do not mix.
-            with self._path.open("ab", buffering=0) as file:
-                file.write(line)
+            line = write_json(to_record(call), orjson.OPT_APPEND_NEWLINE)
+            append_whole(self._path, line)
+        except OSError as error:
+            self._lose(call, error.strerror or str(error))
         except Exception:
             log.exception("the call %s is missing in the invocation log", call.request_id)
+        else:
+            self._find_again()
         finally:
             self._done += 1
+
+    def _lose(self, call: Logged, reason: str) -> None:
+        with self._lock:
+            self._lost += 1
+            is_first = self._lost == 1
+        if is_first:
+            text = "the call %s is missing in the invocation log, and later ones may be: %s: %s"
+            log.error(text, call.request_id, self._path, reason)
+
+    def _find_again(self) -> None:
+        """A line is written; how many are lost is told once others need not be lost any more."""
+        if not self._lost or self.waiting() > MOST_WAITING // 2:
+            return
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        log.warning("the invocation log is written again; %d calls are missing in it", lost)
 
 
 def open_log(folder: Path | None) -> InvocationLog | None:

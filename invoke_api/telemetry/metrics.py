@@ -8,6 +8,7 @@ from engine.protocol import Engine
 from invoke_api.telemetry.call_metrics import CallMetrics
 from invoke_api.telemetry.engine_metrics import EngineMetrics
 from invoke_api.telemetry.exposition import Exposition
+from invoke_api.telemetry.loop_metrics import LoopMetrics
 
 LOOK = 1.0  # seconds between two looks at what is going on, where other processes tell of it too
 
@@ -20,6 +21,7 @@ class Metrics:
         self._exposition = Exposition(folder)
         self.calls = CallMetrics(self._exposition.registry)
         self._engines = EngineMetrics(engines, self._exposition.registry)
+        self._loop = LoopMetrics(self._exposition.registry)
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,6 +40,7 @@ class Metrics:
     def _refresh(self) -> None:
         self.calls.refresh()
         self._engines.refresh()
+        self._loop.refresh()
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """As `Exposition.render`, in a thread: of many models it takes some milliseconds."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from invoke_api.wire.any_json import read_json, write_json
 from invoke_api.wire.errors import JSON
-from invoke_api.wire.eventstream import FrameError, decode_frame, split_frames
+from invoke_api.wire.eventstream import decode_frame, split_frames
 
 # The User Guide: larger bodies, and those that are no JSON, go to S3, and the record without them.
 LONGEST = 100 * 1024
@@ -76,17 +75,17 @@ def _read_answer(call: Logged) -> object:
         return _read_json(call.response)
     try:
         chunks = None if call.response is None else list(_read_chunks(call.response))
-    except FrameError:  # a rule tore it
+    except ValueError:  # a rule tore it: FrameError is one
         return None
-    return chunks if len(orjson.dumps(chunks)) <= LONGEST else None
+    return chunks if len(write_json(chunks)) <= LONGEST else None
 
 
 def _read_json(body: bytes | None) -> object:
     if body is None or len(body) > LONGEST:
         return None
     try:
-        document: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document: object = read_json(body)
+    except ValueError:
         return None
     return document
 
@@ -95,9 +94,9 @@ def _read_chunks(stream: bytes) -> Iterator[object]:
     """What the events of a stream carry: a chunk of the model's, or an event of Converse's."""
     for raw in split_frames(stream)[0]:
         frame = decode_frame(raw)
-        payload = orjson.loads(frame.payload)
+        payload = read_json(frame.payload)
         if frame.headers.get(":event-type") == "chunk":
-            yield orjson.loads(b64decode(payload["bytes"]))
+            yield read_json(b64decode(payload["bytes"]))
         else:
             payload.pop("p", None)
             yield {frame.headers.get(":event-type"): payload}

@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from invoke_api.validation.document import NotJson, parse_json
+from invoke_api.validation.org_json import shorten
 from invoke_api.validation.schema import Validator
+from invoke_api.validation.wording import MOST_VIOLATIONS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.front_door_errors import SerializationException
 
@@ -50,10 +52,12 @@ class CoralSchema:
             value = known(parse_json(body or b"{}"), self._schema)
         except NotJson as error:
             raise SerializationException from error
-        errors = list(self._validator.iter_errors(value))
-        for misread in errors:
-            if misread.validator == "type":
-                raise SerializationException(_misread(misread))
+        errors: list[ValidationError] = []
+        for found in self._validator.iter_errors(value):
+            if found.validator == "type":
+                raise SerializationException(_misread(found))
+            if len(errors) < MOST_VIOLATIONS:
+                errors.append(found)
         if unions := [error for error in errors if error.validator in UNION]:
             raise ValidationException(_name_keys(unions[0]))
         if violations := list(_violations(errors)):
@@ -97,7 +101,7 @@ def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may 
         return STRUCTURE
     if isinstance(value, list):
         return LIST
-    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=str(value).upper())
+    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=shorten(str(value)).upper())
     return f"{found} can not be converted to {WANTED[error.validator_value]}"
 
 
@@ -124,7 +128,7 @@ def _violations(errors: Iterable[Any]) -> Iterator[str]:
             told[where] += 1
             yield f"Value null at '{_path(path)}' {FAILED} not be null"
         elif error.validator in WORDS:
-            shown = "" if error.schema.get("sensitive") else f" '{_shown(error.instance)}'"
+            shown = "" if error.schema.get("sensitive") else f" '{shorten(_shown(error.instance))}'"
             words = WORDS[error.validator](error.validator_value)
             yield f"Value{shown} at '{_path(error.absolute_path)}' {FAILED} {words}"
 

@@ -12,8 +12,11 @@ DEEPEST = 512  # levels: the limit of org.json since 20231013
 # A body of Mistral's has a dozen values. Millions of them hold up everybody else while they are
 # read, for the JSON decoder lets nothing else run.
 MOST_VALUES = 100_000
-# A string, to the end of the document if it has none itself; or what stands between two values.
-STRING_OR_COMMA = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|,', re.DOTALL)
+# A string, to the end of the document if it has none itself; or what stands between two values, or
+# begins one that has others in it.
+STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+STRING_OR_COMMA = re.compile(STRING + b"|,", re.DOTALL)
+STRING_OR_OPENING = re.compile(STRING + rb"|[\[{]", re.DOTALL)
 
 
 class NotJson(ValueError):
@@ -25,8 +28,11 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
     Raises `NotJson`, also for a key twice, NaN, a lone surrogate, deep nesting, or too many values.
     """
+    opened = body.count(b"[") + body.count(b"{")
     if body.count(b",") > MOST_VALUES:
-        _check_commas(body)
+        _check_values(STRING_OR_COMMA, body)
+    if opened > MOST_VALUES:
+        _check_values(STRING_OR_OPENING, body)
     try:
         text = body.decode()
         value = _decode(text)
@@ -34,7 +40,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
             json.dumps(value, ensure_ascii=False, default=str).encode()
     except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999 is one
         raise NotJson(str(error)) from None
-    if text.count("[") + text.count("{") > DEEPEST:
+    if opened > DEEPEST:
         _check_depth(value)
     return value
 
@@ -50,9 +56,9 @@ def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return CAREFUL.decode(text)
 
 
-def _check_commas(body: bytes) -> None:
-    commas = (found for found in STRING_OR_COMMA.finditer(body) if found[0] == b",")
-    if next(islice(commas, MOST_VALUES, None), None):
+def _check_values(pattern: re.Pattern[bytes], body: bytes) -> None:
+    values = (found for found in pattern.finditer(body) if not found[0].startswith(b'"'))
+    if next(islice(values, MOST_VALUES, None), None):
         raise NotJson(f"more than {MOST_VALUES} values")
 
 

@@ -1,10 +1,10 @@
-"""What shows through of Java in Bedrock's sentences: names of types, texts of values, key order."""
+"""What shows through of Java in Bedrock's sentences: names of types, numbers, key order."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 
-import orjson
-
+# Characters of a key that decide its place: all, of any that somebody would send.
+LONGEST_KEY = 4_096
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 
 
@@ -50,15 +50,6 @@ def type_name(value: object) -> str:
     return NAMES[type(value)]
 
 
-def to_string(value: object) -> str:
-    """`String.valueOf` of a JSON value. Decimal and BigDecimal follow one specification here."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | dict | list | None):
-        return orjson.dumps(value, default=float).decode()
-    return str(value)
-
-
 def hash_map_order(keys: Iterable[str]) -> list[str]:
     """These keys, given as they were put in, in the order in which a `HashMap` goes over them.
 
@@ -73,7 +64,7 @@ def hash_map_order(keys: Iterable[str]) -> list[str]:
 
 def _string_hash(text: str) -> int:
     """`String.hashCode()`, as an unsigned number; Java hashes UTF-16 units."""
-    raw = text.encode("utf-16-be", "surrogatepass")
+    raw = text[:LONGEST_KEY].encode("utf-16-be", "surrogatepass")
     value = 0
     for at in range(0, len(raw), 2):
         value = (31 * value + int.from_bytes(raw[at : at + 2])) & 0xFFFFFFFF

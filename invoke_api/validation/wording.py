@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from jsonschema.exceptions import ValidationError
 
-from invoke_api.validation.java import hash_map_order, to_string, type_name
+from invoke_api.validation.java import hash_map_order, type_name
+from invoke_api.validation.org_json import shorten, to_string
 
 JAVA_TYPES = {
     "string": "String",
@@ -101,7 +102,7 @@ def _extraneous(error: ValidationError) -> Iterator[str]:
     known = error.schema.get("properties", {})
     for key in hash_map_order(islice(_instance(error), MOST_VIOLATIONS)):
         if key not in known:
-            yield f"extraneous key [{key}] is not permitted"
+            yield f"extraneous key [{shorten(key)}] is not permitted"
 
 
 def _type(error: ValidationError) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """The events of ConverseStream: padded as Bedrock pads them, keys in alphabetical order."""
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from invoke_api.wire.any_json import write_json
 from invoke_api.wire.chunks import ALPHABET
 from invoke_api.wire.errors import JSON
 from invoke_api.wire.eventstream import encode_headers, encode_payload
@@ -20,11 +20,7 @@ def encode_event(kind: str, payload: Mapping[str, Any], padding: int) -> bytes:
 
 def encode_sorted(document: Mapping[str, Any]) -> bytes:
     """Compact JSON whose keys are in alphabetical order, as Converse has them."""
-    try:
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # a number beyond 64 bits in what a model gives a tool
-        text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return text.encode()
+    return write_json(document, orjson.OPT_SORT_KEYS)
 
 
 @lru_cache(maxsize=16)

@@ -13,8 +13,7 @@ InvokeError
 from collections.abc import Mapping
 from typing import ClassVar
 
-import orjson
-
+from invoke_api.wire.any_json import write_json
 from invoke_api.wire.eventstream import encode_frame
 
 JSON = "application/json"
@@ -66,7 +65,7 @@ class InvokeError(Exception):
         return self.code + self.suffix
 
     def to_json(self) -> bytes:
-        return orjson.dumps({self.message_key: self.message, **self.members})
+        return write_json({self.message_key: self.message, **self.members})
 
     def to_frame(self) -> bytes:
         """The exception frame that ends a stream whose status line is out already.

@@ -34,7 +34,7 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 def encode_headers(headers: Mapping[str, str]) -> bytes:
     """The block of all headers: strings, type 7, as every header in a recorded Bedrock stream.
 
-    Made once where the headers of a stream stay the same.
+    Made once where the headers of a stream stay the same. Raises `FrameError` for one too long.
     """
     return b"".join(
         _encode_header(name.encode(), value.encode()) for name, value in headers.items()
@@ -42,7 +42,10 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
 
 
 def _encode_header(name: bytes, value: bytes) -> bytes:
-    return pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value
+    try:
+        return pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value
+    except struct_error:
+        raise FrameError(f"no header has {len(name)} and {len(value)} bytes") from None
 
 
 def encode_payload(headers: bytes, payload: bytes) -> bytes:
@@ -133,3 +136,29 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
         frames.append(data[at : at + total])
         at += total
     return frames, data[at:]
+
+
+class FrameReader:
+    """A stream's bytes as they come, until they are whole frames.
+
+    Each byte is looked at a few times only, however small the pieces are in which a frame comes.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._needed = 4  # bytes until there is something to split
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that these bytes complete. Raises `FrameError`, and then all is held."""
+        self._held += data
+        if len(self._held) < self._needed:
+            return []
+        frames, rest = split_frames(bytes(self._held))
+        self._held = bytearray(rest)
+        self._needed = unpack_from("!I", rest)[0] if len(rest) >= 4 else 4
+        return frames
+
+    def take(self) -> bytes:
+        """All that is held of a frame whose end has not come; from here on it begins anew."""
+        held, self._held, self._needed = bytes(self._held), bytearray(), 4
+        return held

@@ -36,7 +36,7 @@ MISTAKES = [
         GOOD.replace(
             "api_keys", "  - {access_key_id: AKIDEXAMPLE, secret_access_key: x}\napi_keys"
         ),
-        ":5: the key 'AKIDEXAMPLE' stands here twice",
+        ":5: this access_key_id stands here twice",
     ),
 ]
 

@@ -1,13 +1,15 @@
 """Cassette files: written, read again, and every mistake in them a sentence with its line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from invoke_api.cassettes.files import CassetteWriter, load_recordings, load_waits, to_slug
+from invoke_api.cassettes.files import load_recordings, load_waits
 from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter, to_slug
 from invoke_api.config_files import ConfigError
 from invoke_api.wire.chunks import encode_chunk
 
@@ -129,3 +131,12 @@ def test_nothing_to_answer_from_is_a_mistake(tmp_path: Path) -> None:
         load_recordings(tmp_path)
     with pytest.raises(ConfigError, match="there is no such file or folder"):
         load_recordings(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "[" * 100_000, '{"cassette": 1e400}'])
+def test_a_file_that_no_reader_takes_is_named_with_its_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd.json"
+    file.write_text(f"\n{text}")
+
+    with pytest.raises(ConfigError, match=re.escape(f"{file}:2: ")):
+        load_recordings(file)

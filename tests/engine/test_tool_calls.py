@@ -5,7 +5,15 @@ from functools import cache
 import pytest
 
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.tool_calls import STYLES, CallStream, NotCalls, ToolCall, split_calls, write_calls
+from engine.tool_calls import (
+    DEEPEST,
+    STYLES,
+    CallStream,
+    NotCalls,
+    ToolCall,
+    split_calls,
+    write_calls,
+)
 
 load = cache(load_tokenizer)
 CALLS = [ToolCall("get_weather", {"city": "Zürich", "days": [1, 2.5]}), ToolCall("stop", {})]
@@ -96,6 +104,31 @@ def test_arguments_go_out_before_they_are_whole() -> None:
     assert [*calls.take('": 1}')] == [("arguments", '": 1}')]
 
 
+@pytest.mark.parametrize("step", [1, 5])
+def test_a_mark_in_ordinary_letters_ends_the_arguments(step: int) -> None:
+    text = '[TOOL_CALLS]f[ARGS]["[TOOL_C"][TOOL_CALLS]g[ARGS][TOOL_'
+    texts = [text[start : start + step] for start in range(0, len(text), step)]
+
+    assert told(*texts) == [
+        ("begin", "f"),
+        ("arguments", '["[TOOL_C"]'),
+        ("end", ""),
+        ("begin", "g"),
+        ("arguments", "[TOOL_"),
+        ("end", ""),
+    ]
+
+
 @pytest.mark.parametrize("text", ['[TOOL_CALLS] [{"name": "f", "arguments": {}}]', "[TOOL_CALLS]f"])
 def test_of_calls_in_a_list_and_of_half_a_name_nothing_is_told(text: str) -> None:
     assert told(text) == []
+
+
+@pytest.mark.parametrize(
+    "form", ['[TOOL_CALLS]f[ARGS]{"a":%s}', '[TOOL_CALLS][{"name":"f","arguments":{"a":%s}}]']
+)
+def test_arguments_have_as_many_levels_as_a_body_may_have(form: str) -> None:
+    levels = DEEPEST - 1
+    assert split_calls(form % ("[" * levels + "]" * levels))[1]
+    with pytest.raises(NotCalls):
+        split_calls(form % ("[" * DEEPEST + "]" * DEEPEST))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine import vllm_engine
+from engine import vllm_engine, vllm_watch
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, EngineTimeout, RequestRefused
 from engine.loading import in_thread
 from engine.protocol import EngineState, GenerationRequest, Limits
@@ -18,6 +18,7 @@ from engine.vllm_cores import CoresElsewhere
 from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm_outputs import TokenOutputs
+from engine.vllm_watch import Watch
 from tests.waiting import taken
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -300,6 +301,18 @@ async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> Non
     assert engine.running() == 0
 
 
+def watching(llm: Any, limits: Limits) -> Watch:
+    """What a load would begin."""
+    return Watch(
+        llm,
+        limits,
+        None,
+        is_ready=lambda: False,
+        on_silent=lambda: None,
+        on_hung=lambda _: None,
+    )
+
+
 async def test_an_answer_that_stops_in_the_middle_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     class Processor:
         def add_request(self, *_: object) -> None:
@@ -322,18 +335,18 @@ async def test_an_answer_that_stops_in_the_middle_ends(monkeypatch: pytest.Monke
         outputs.process_outputs([output])
         return queue
 
-    monkeypatch.setattr(vllm_engine, "LOOK", 0.01)
+    monkeypatch.setattr(vllm_watch, "LOOK", 0.01)
     llm = AskedLlm(ask)
     setattr(llm, "output_processor", outputs)  # noqa: B010 - instead of the count
     engine = await asking(llm, Limits(first_token_seconds=0.1))
-    watching = asyncio.create_task(engine._watch())  # noqa: SLF001 - a load would begin it
+    watch = watching(llm, Limits(first_token_seconds=0.1))
     deltas = engine.generate(replace(ASK, max_tokens=5))
     await anext(deltas)
 
     with pytest.raises(EngineTimeout):
         await anext(deltas)
     assert llm.aborted == ["r-1 True"]
-    watching.cancel()
+    watch.close()
 
 
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:

@@ -1,4 +1,4 @@
-"""ApplyGuardrail, to guardrails that there are not and to bodies that are none."""
+"""ApplyGuardrail, to guardrails that there are not and bodies that are none; words in disguise."""
 
 from typing import Any
 
@@ -17,6 +17,31 @@ def refused(name: str, guardrail: str, message: str, seen: str, **more: Any) -> 
 
 
 KNOWN_HERE = {"remote": False}  # the tests' own, in no account of AWS's
+LOOKALIKES = (
+    "AWS calls word filters an exact match; what only looks different is blocked to be safe"
+)
+
+
+def looked_through(name: str, text: str) -> Case:
+    """A blocked word, written so that it looks the same, in the prompt of an InvokeModel."""
+    return Case(
+        name=name,
+        seen=GUESS,
+        why=LOOKALIKES,
+        operations=ONE,
+        headers={
+            "X-Amzn-Bedrock-GuardrailIdentifier": "abcdef123456",
+            "X-Amzn-Bedrock-GuardrailVersion": "1",
+        },
+        body={"prompt": f"A {text}, please"},
+        answer=(
+            b'{"outputs":[{"text":"You shouldn\'t ask this question"}],'
+            b'"amazon-bedrock-guardrailAction":"INTERVENED"}'
+        ),
+        remote=False,
+    )
+
+
 TABLE = [
     refused("an unknown id", "abcdefghijkl/version/1", NO_GUARDRAIL, CAPTURED),
     refused("an unknown version", "abcdef123456/version/7", NO_GUARDRAIL, CAPTURED),
@@ -46,4 +71,8 @@ TABLE = [
         body={**BODY, "content": []},
         **KNOWN_HERE,
     ),
+    looked_through("a blocked word in capitals", "CACTUS"),
+    looked_through("a blocked word in full-width letters", "\uff43\uff41\uff43\uff54\uff55\uff53"),
+    looked_through("a blocked word with zero-width spaces in it", "ca\u200bc\u200dtus"),
+    looked_through("a blocked word with soft hyphens in it", "cac\u00adtus"),
 ]

@@ -95,7 +95,7 @@ def test_an_answer_is_logged_with_both_bodies(ask: Callable[..., dict[str, Any]]
     assert record["schemaType"] == "ModelInvocationLog"
     assert datetime.fromisoformat(record["timestamp"])
     assert record["accountId"] == "123456789012"
-    assert record["identity"] == {"arn": "arn:aws:iam::123456789012:user/AKIDEXAMPLE"}
+    assert record["identity"] == {"arn": "arn:aws:iam::123456789012:user/key-7a898e50"}
     assert (record["operation"], record["modelId"]) == ("InvokeModel", SEVEN_B)
     assert json.dumps(record["input"]) == json.dumps(
         {

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
+from invoke_api.cassettes.files import load_recordings
+from tests.full_disks import fill, small_disk
 from tests.rules.test_rules import client
 from tests.sdk.javascript import call_js
 from tests.servers import COMMAND, SEVEN_B, call, command_running, wait_until_ready
@@ -250,6 +254,44 @@ def test_a_service_that_is_not_there_is_a_503_and_a_line_in_the_log(tmp_path: Pa
     assert error["Message"] == f"The recorder got no answer from {nobody}."
 
 
+def read_request(connection: socket.socket) -> bytes:
+    asked = b""
+    while not asked.endswith(b"{}"):
+        more = connection.recv(65_536)
+        if not more:
+            break
+        asked += more
+    return asked
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def test_what_a_service_sends_behind_an_answer_is_not_the_next_one(tmp_path: Path) -> None:
+    """A service that answers twice at once, on each connection for as long as that is open."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(ConnectionError):
+            while asked := read_request(connection):
+                number = asked.partition(b"/model/")[2][:1]
+                connection.sendall(HEAD % (1, number) + HEAD % (1, b"x"))
+
+    def accept(server: socket.socket) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = server.accept()
+                threading.Thread(target=serve, args=[connection], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, args=[server], daemon=True).start()
+        with recording(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}") as url:
+            bodies = [call(url, "POST", f"/model/{n}/invoke", b"{}")[1] for n in range(1, 4)]
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert bodies == [b"1", b"2", b"3"]
+    assert [each["response"]["body"]["json"] for each in documents(tmp_path)] == [1, 2, 3]
+
+
 def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
@@ -259,9 +301,7 @@ def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(20)
-                asked = b""
-                while not asked.endswith(b"{}"):
-                    asked += connection.recv(65_536)
+                read_request(connection)
                 leaving.close()
 
                 assert connection.recv(1) == b""
@@ -305,6 +345,38 @@ def test_what_can_not_work_is_a_sentence(
     assert done.returncode != 0
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_costs_the_recording_and_not_the_answer(upstream: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 65_536) as disk:
+        with recording(disk / "calls.json", upstream) as url:
+            before, _ = call(url, "GET", "/foundation-models?n=1")
+            filling = fill(disk, leave=2_048)
+            answers = [call(url, "GET", "/foundation-models?n=2") for _ in range(3)]
+            filling.unlink()
+            after, _ = call(url, "GET", "/foundation-models?n=3")
+        paths = [each.path for _, each in load_recordings(disk / "calls.json")]
+
+    assert [response.status for response, _ in answers] == [200, 200, 200]
+    assert all(b"modelSummaries" in body for _, body in answers)
+    assert (before.status, after.status) == (200, 200)
+    assert paths == ["/foundation-models?n=1", "/foundation-models?n=3"]
+
+
+def test_a_second_recorder_is_refused_at_its_start(upstream: str, tmp_path: Path) -> None:
+    with recording(tmp_path, upstream):
+        command = [COMMAND[0], "record", "--port", "0", "--to", str(tmp_path)]
+        env = {**os.environ, **CLEAN, **KEYS}
+        second = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=30, check=False
+        )
+    said = re.fullmatch(
+        rf"Error: can't write to {re.escape(str(tmp_path))}: process (\d+) is recording there\n",
+        second.stderr,
+    )
+
+    assert second.returncode == 1
+    assert said
 
 
 def test_frames_are_split_where_they_end(upstream: str, tmp_path: Path) -> None:

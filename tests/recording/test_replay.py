@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from invoke_api.cassettes.files import CassetteWriter
 from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import ThrottlingException
 from invoke_api.wire.eventstream import encode_frame

@@ -20,8 +20,9 @@ from engine.on_demand import Places
 from engine.protocol import EngineState, GenerationRequest, Limits
 from invoke_api import __version__
 from invoke_api.app import ROUTES
-from invoke_api.cassettes.files import CassetteWriter
+from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.operations.counted import STATUSES
+from invoke_api.telemetry.exposition import Exposition
 from invoke_api.telemetry.metrics import Metrics
 from tests.cassettes.test_files import a_recording
 from tests.http2 import Client
@@ -367,7 +368,7 @@ def test_the_state_of_an_engine_is_told(status: str) -> None:
     assert states == {**dict.fromkeys(states, 0), status: 1}
 
 
-def test_models_that_share_an_engine_are_told_once() -> None:
+async def test_models_that_share_an_engine_are_told_once() -> None:
     one, other = StubEngine(), StubEngine()
     metrics = Metrics([("a", one), ("b", one), ("c", other)])
     metrics._refresh()  # noqa: SLF001 - what `render` begins with
@@ -453,3 +454,10 @@ def test_the_documentation_shows_what_is_told(url: str) -> None:
     assert example.splitlines()
     for line in example.splitlines():
         assert line.rpartition(" ")[0] in series
+
+
+@pytest.mark.parametrize("version", ["1e400", "²", "", "1.x", "9" * 5_000])
+def test_a_version_that_is_none_is_answered_in_the_plain_format(version: str) -> None:
+    exposition = Exposition(None)
+    for kind in ("text/plain", "application/openmetrics-text"):
+        assert exposition.render(f"{kind};version={version};escaping=x")[0]

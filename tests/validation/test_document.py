@@ -36,3 +36,18 @@ def test_garbage_takes_no_longer_than_it_is(part: bytes) -> None:
         parse_json(b"," * (MOST_VALUES + 1) + part * 2_000_000)
 
     assert time.monotonic() - began < 20  # what is quadratic takes hours
+
+
+def test_lists_and_objects_are_values_too() -> None:
+    nested = b"[" * 500 + b"]" * 500
+    enough = MOST_VALUES // 500 - 1
+    assert len(parse_json(b"[" + b",".join([nested] * enough) + b"]")) == enough
+    for many in ([nested] * (enough + 2), [b'{"a":{}}'] * (MOST_VALUES // 2 + 1)):
+        with pytest.raises(NotJson, match="more than 100000 values"):
+            parse_json(b"[" + b",".join(many) + b"]")
+
+
+def test_brackets_in_a_long_string_are_no_values() -> None:
+    text = "[{" * MOST_VALUES
+
+    assert parse_json(f'["{text}"]'.encode()) == [text]

@@ -1,13 +1,17 @@
 """AWS's published event-stream vectors, as botocore's and smithy-python's suites hold them."""
 
+import time
 from dataclasses import dataclass
 from operator import attrgetter
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from invoke_api.wire.eventstream import (
     FrameError,
+    FrameReader,
     HeaderValue,
     decode_frame,
     encode_frame,
@@ -180,3 +184,47 @@ def test_botocore_reads_our_frames_one_byte_at_a_time() -> None:
         ({":event-type": "chunk"}, b"one"),
         ({}, "zwölf".encode()),
     ]
+
+
+@given(payloads=st.lists(st.binary(max_size=40), max_size=6), cuts=st.data())
+def test_frames_are_read_whatever_pieces_they_come_in(
+    payloads: list[bytes], cuts: st.DataObject
+) -> None:
+    frames = [encode_frame({":event-type": "chunk"}, payload) for payload in payloads]
+    raw = b"".join(frames) + b"\0\0\0"
+    reader, found = FrameReader(), []
+    while raw:
+        size = cuts.draw(st.integers(1, len(raw)))
+        found += reader.feed(raw[:size])
+        raw = raw[size:]
+
+    assert found == frames
+    assert reader.take() == b"\0\0\0"
+    assert reader.take() == b""
+
+
+def test_a_large_frame_in_small_pieces_takes_as_long_as_it_is() -> None:
+    frame = encode_frame({}, bytes(4 * 2**20))
+    reader, found = FrameReader(), []
+    began = time.process_time()
+    for at in range(0, len(frame), 64):
+        found += reader.feed(frame[at : at + 64])
+
+    assert found == [frame]
+    assert time.process_time() - began < 5  # seconds; 0.05 as a rule
+
+
+def test_bytes_that_are_no_frame_are_still_held() -> None:
+    reader = FrameReader()
+    reader.feed(b"\xff")
+    with pytest.raises(FrameError):
+        reader.feed(b"\xff\xff\xff and more")
+
+    assert reader.take() == b"\xff\xff\xff\xff and more"
+    assert reader.feed(VECTORS[0].frame) == [VECTORS[0].frame]
+
+
+@pytest.mark.parametrize("headers", [{"n" * 256: ""}, {"n": "v" * 65_536}, {"é" * 128: ""}])
+def test_a_header_that_does_not_fit_is_no_frame(headers: dict[str, str]) -> None:
+    with pytest.raises(FrameError, match="no header has"):
+        encode_frame(headers, b"")

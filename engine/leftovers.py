@@ -1,0 +1,159 @@
+"""What vLLM's processes leave behind when they are killed: shared memory, semaphores, sockets.
+
+An orderly end removes most of it; Python's resource tracker removes shared memory once this process
+ends too, which a service that restarts its engines does not. So names are noted while processes
+have them mapped, and removed when all of those have ended. Linux only: elsewhere nothing is noted.
+"""
+
+import atexit
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from multiprocessing import resource_tracker, shared_memory
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+SHARED = Path("/dev/shm")  # noqa: S108 - where Linux shows them
+# What Python calls shared memory and semaphores that it is to find a name for.
+NAME = re.compile(r"psm_[0-9a-f]{8}|sem\.mp-\w{8}")
+# In /proc/PID/maps (proc(5)), by inode: glibc makes a semaphore under another name.
+MAPPED = re.compile(rf" (\d+) +{SHARED}/")
+PREFIX = "invoke-vllm-"
+LONGEST_PATH = 107 - 37  # characters: of a Unix socket's path (unix(7)), less "/" and a UUID
+LOOK = 0.25  # seconds between two looks while an engine starts and may end at any moment
+
+
+class Leftovers:
+    """The named shared objects of this process's descendants, and who has them mapped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: dict[str, set[psutil.Process]] = {}
+
+    def note(self) -> None:
+        """Read what descendants have mapped; takes some milliseconds."""
+        import psutil  # vLLM needs it too
+
+        mapped = {each: _mapped(each.pid) for each in psutil.Process().children(recursive=True)}
+        for inode, name in _shared_objects():
+            users = {process for process, inodes in mapped.items() if inode in inodes}
+            if users:
+                with self._lock:
+                    self._users.setdefault(name, set()).update(users)
+
+    def known(self) -> set[str]:
+        with self._lock:
+            return set(self._users)
+
+    def sweep(self) -> None:
+        """Remove what nobody has mapped any more."""
+        self.note()
+        with self._lock:
+            unused = [name for name, users in self._users.items() if not any(map(_lives, users))]
+            for name in unused:
+                del self._users[name]
+        for name in unused:
+            _remove(name)
+        if folder := _own_folder():
+            _sweep_folder(folder)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note again and again meanwhile, from a thread."""
+        is_over = threading.Event()
+
+        def look() -> None:
+            while not is_over.wait(LOOK):
+                self.note()
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            self.note()
+
+
+LEFTOVERS = Leftovers()  # one, as the descendants are those of the whole process
+
+
+@cache
+def folder_for_sockets() -> Path | None:
+    """A folder of this process's own for vLLM's sockets; None if paths in it would be too long."""
+    folder = Path(mkdtemp(prefix=PREFIX))
+    if len(str(folder)) > LONGEST_PATH:
+        folder.rmdir()
+        return None
+    atexit.register(remove_folder, os.getpid())
+    return folder
+
+
+def remove_folder(owner: int | None = None) -> None:
+    """`owner` is the process that made it: one that it has forked must not remove it."""
+    if (folder := _own_folder()) and owner in (None, os.getpid()):
+        rmtree(folder, ignore_errors=True)
+
+
+def _own_folder() -> Path | None:
+    return folder_for_sockets() if folder_for_sockets.cache_info().currsize else None
+
+
+def _mapped(pid: int) -> set[int]:
+    """The inodes of the shared objects that this process has mapped."""
+    try:
+        return set(map(int, MAPPED.findall(Path(f"/proc/{pid}/maps").read_text())))
+    except OSError:  # it has ended, or this is no Linux
+        return set()
+
+
+def _shared_objects() -> Iterator[tuple[int, str]]:
+    """Inode and name of all that Python may have made, on this machine."""
+    if SHARED.is_dir():
+        with os.scandir(SHARED) as entries:
+            yield from ((each.inode(), each.name) for each in entries if NAME.fullmatch(each.name))
+
+
+def _lives(process: "psutil.Process") -> bool:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _remove(name: str) -> None:
+    """And have the resource tracker, which our descendants share with us, forget it."""
+    with suppress(FileNotFoundError):
+        if name.startswith("sem."):
+            (SHARED / name).unlink()
+            resource_tracker.unregister(f"/{name.removeprefix('sem.')}", "semaphore")
+        else:
+            memory = shared_memory.SharedMemory(name)
+            memory.close()
+            memory.unlink()
+
+
+def _sweep_folder(folder: Path) -> None:
+    """Remove sockets that no process has bound, and the folders of processes that have ended."""
+    paths = list(
+        folder.iterdir()
+    )  # before the next line, or one that is bound just now looks unused
+    try:
+        bound = Path("/proc/net/unix").read_text()
+    except OSError:
+        return
+    for path in paths:
+        if path.is_socket() and str(path) not in bound:
+            path.unlink(missing_ok=True)
+        elif path.is_dir() and not Path(f"/proc/{path.name}").exists():
+            rmtree(path, ignore_errors=True)

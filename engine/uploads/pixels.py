@@ -1,0 +1,117 @@
+"""Images as RGB pixels, scaled down where they are too many. Runs in a worker process."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from engine.uploads.limits import MOST_SIDE
+from engine.uploads.messages import Message
+from engine.uploads.refusals import UploadRefused
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # those that Bedrock takes
+BAND = 512  # rows that are converted at once: a copy of the whole could be 256 MB
+# How much larger than its target an image is that the last step scales, as Pillow advises.
+GAP = 2.0
+OPAQUE = ("1", "L")  # modes in which nothing is transparent, unless a colour is said to be
+
+Size = tuple[int, int]
+
+
+def read_image(raw: bytes, *, whole: int, most: int, side: int | None) -> Message:
+    """Return the first frame, what is transparent in it white, and its `size`.
+
+    An image of more than `whole` pixels is scaled down to `side` pixels, as the model would.
+    Raises `UploadRefused` if more than `most` pixels are left.
+    """
+    image = _open(raw)
+    size = image.size
+    if size[0] * size[1] > whole and side:
+        size = fit(size, side)
+    if size[0] * size[1] > most:
+        raise UploadRefused("many", "too many pixels")
+    try:
+        if size != image.size:
+            image.draft("RGB", size)  # a JPEG is decoded smaller, but not smaller than this
+        scaled = _scale(image, size) if size != image.size else _to_rgb(image)
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
+        # Pillow's decoders raise these for a file that ends too early, or is damaged.
+        raise UploadRefused("broken", "it is damaged") from error
+    return Message({"size": scaled.size}, scaled.tobytes())
+
+
+def fit(size: Size, side: int) -> Size:
+    """Return the size that mistral-common's models scale an image to, if it is larger.
+
+    It has as many tokens. One so thin that nothing would be left keeps its size.
+    """
+    ratio = max(size) / side
+    width, height = round(size[0] / ratio), round(size[1] / ratio)
+    return (width, height) if ratio > 1 and width and height else size
+
+
+def _open(raw: bytes) -> "Image":
+    """Read the head of the file, which says how large it is. Raises `UploadRefused`."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(BytesIO(raw), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise UploadRefused("unknown", "it is no PNG, JPEG, WebP or GIF") from error
+    except Image.DecompressionBombError as error:
+        raise UploadRefused("pixels", "too many pixels") from error
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
+        raise UploadRefused("broken", "it is damaged") from error
+    if max(image.size) > MOST_SIDE:
+        raise UploadRefused("pixels", "too many pixels")
+    return image
+
+
+def _to_rgb(image: "Image") -> "Image":
+    from PIL import Image
+
+    image.load()
+    if image.mode == "RGB":
+        return image
+    opaque = Image.new("RGB", image.size)
+    for top, band in _bands(image, BAND):
+        opaque.paste(band, (0, top))
+    return opaque
+
+
+def _scale(image: "Image", size: Size) -> "Image":
+    """Reduce it by a whole factor, band by band, then to its size: Pillow's own two steps."""
+    from PIL import Image
+
+    image.load()
+    factor = [
+        max(1, int(ours / theirs / GAP)) for ours, theirs in zip(image.size, size, strict=True)
+    ]
+    across, down = factor
+    width, height = (-(-ours // by) for ours, by in zip(image.size, factor, strict=True))
+    reduced = Image.new("RGB", (width, height))
+    for top, band in _bands(image, -(-BAND // down) * down):
+        reduced.paste(band.reduce((across, down)), (0, top // down))
+    edge = (0, 0, image.width / across, image.height / down)
+    return reduced.resize(size, Image.Resampling.BICUBIC, box=edge)
+
+
+def _bands(image: "Image", rows: int) -> Iterator[tuple[int, "Image"]]:
+    """Rows of the image, grey or RGB on white, each with the number of its first."""
+    from PIL import Image
+
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if band.mode in OPAQUE and "transparency" not in band.info:
+            band = band.convert("L")
+        elif band.mode != "RGB":
+            with_alpha = band.convert("RGBA")
+            white = Image.new("RGBA", band.size, "WHITE")
+            white.paste(with_alpha, (0, 0), with_alpha)
+            band = white.convert("RGB")
+        yield top, band
+
+
+READERS: dict[str, Callable[..., Message]] = {"image": read_image}

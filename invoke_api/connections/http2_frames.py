@@ -1,0 +1,119 @@
+"""HTTP/2 bytes, cut into whole frames before h2 reads them. Pure: bytes in, frames out.
+
+RFC 9113, 4.1: a head of nine bytes, then the payload, which passes through untouched.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from h2.errors import ErrorCodes
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+MAX_FRAME_BYTES = 16_384  # of a payload; the service announces no other SETTINGS_MAX_FRAME_SIZE
+HEAD = Struct(">HBBBL")  # two bytes and one of length, type, flags, stream
+STREAM_BITS = 0x7FFF_FFFF  # the highest bit is reserved
+
+
+class Kind(IntEnum):
+    """The types of frames that the service looks at: RFC 9113, 6, and RFC 9218, 7."""
+
+    DATA = 0x0
+    HEADERS = 0x1
+    PRIORITY = 0x2
+    RST_STREAM = 0x3
+    SETTINGS = 0x4
+    PUSH_PROMISE = 0x5
+    PING = 0x6
+    GOAWAY = 0x7
+    WINDOW_UPDATE = 0x8
+    CONTINUATION = 0x9
+    PRIORITY_UPDATE = 0x10
+
+
+ACK = END_STREAM = 0x1
+END_HEADERS = 0x4
+PADDED = 0x8
+
+
+class ConnectionFault(Exception):
+    """A client's mistake that ends its connection, with the code and the words of the GOAWAY."""
+
+    def __init__(self, code: ErrorCodes, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Frame(NamedTuple):
+    """One frame; `raw` is all of it, with its head."""
+
+    kind: int
+    flags: int
+    stream_id: int
+    raw: bytes
+
+    @property
+    def size(self) -> int:
+        """Return the length of the payload in bytes."""
+        return len(self.raw) - HEAD.size
+
+    @property
+    def data_size(self) -> int:
+        """Return the length of a DATA frame's data in bytes, padding left out."""
+        if not self.flags & PADDED or not self.size:
+            return self.size
+        return self.size - 1 - self.raw[HEAD.size]
+
+
+class FrameReader:
+    """The bytes of one client, from its connection preface on, however they are cut."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._preface = PREFACE  # the part of it that is still to come
+        self._has_settings = False
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that are whole by now. Raises `ConnectionFault`.
+
+        Exhaust the iterator before the next call.
+        """
+        self._buffer += data[self._skip_preface(data) :]
+        start = 0
+        try:
+            while frame := self._cut(start):
+                start += len(frame.raw)
+                yield frame
+        finally:
+            del self._buffer[:start]
+
+    def _skip_preface(self, data: bytes) -> int:
+        """Return how many bytes of `data` belong to the preface."""
+        size = min(len(self._preface), len(data))
+        if data[:size] != self._preface[:size]:
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "invalid connection preface")
+        self._preface = self._preface[size:]
+        return size
+
+    def _cut(self, start: int) -> Frame | None:
+        if len(self._buffer) < start + HEAD.size:
+            return None
+        high, low, kind, flags, stream = HEAD.unpack_from(self._buffer, start)
+        size = (high << 8) | low
+        if size > MAX_FRAME_BYTES:  # before it is waited for
+            reason = f"frame of {size:,} bytes, {MAX_FRAME_BYTES:,} at most"
+            raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, reason)
+        if not self._has_settings:
+            self._check_first(kind, flags)
+        end = start + HEAD.size + size
+        if len(self._buffer) < end:
+            return None
+        return Frame(kind, flags, stream & STREAM_BITS, bytes(self._buffer[start:end]))
+
+    def _check_first(self, kind: int, flags: int) -> None:
+        # RFC 9113, 3.4: the preface is followed by a SETTINGS frame, which may be empty.
+        if kind != Kind.SETTINGS or flags & ACK:
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        self._has_settings = True

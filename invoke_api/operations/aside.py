@@ -1,0 +1,168 @@
+"""Work that may take long, in threads that callers share: no caller keeps them from the others."""
+
+import asyncio
+import os
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.requests import Request
+
+from engine.uploads.call import CURRENT, Call
+from engine.uploads.limits import MOST_WORKERS
+from engine.uploads.pool import WORKERS
+from invoke_api.authentication.gate import claimed_key
+from invoke_api.wire.errors import ServiceUnavailableException, ThrottlingException
+
+if TYPE_CHECKING:
+    from invoke_api.operations.services import Services
+
+T = TypeVar("T")
+
+# Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
+LONG_BODY = 8_192
+UPLOADS = sys.maxsize  # of a body with documents or images: however short, it may hide much
+BODY_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio has by default
+# Calls of one caller that may wait for a thread. Guess: that Bedrock throttles what is more.
+MOST_LONG_BODIES = 1_024
+MOST_UPLOADS = 256
+
+
+class Threads:
+    """`most` threads, of which one caller has up to `of_one`; up to `waiting` of its calls wait.
+
+    The caller with the fewest threads gets the next one, and among equals the one that has waited
+    longest.
+    """
+
+    def __init__(self, name: str, *, most: int, of_one: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)  # starts none yet
+        self._free = most
+        self._of_one = of_one
+        self._most_waiting = waiting
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def run(self, caller: str, call: Call, work: Callable[[], T]) -> T:
+        """Return the result of `work`. Cancelled, it ends the uploads that `call` reads.
+
+        The thread is the caller's until `work` has returned. Raises `ThrottlingException`.
+        """
+        await self._enter(caller)
+        context = copy_context()
+        context.run(CURRENT.set, call)
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._pool, context.run, work)
+        done.add_done_callback(lambda _: self._leave(caller))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _enter(self, caller: str) -> None:
+        if self._free and self._running[caller] < self._of_one:
+            self._take(caller)
+            return
+        queue = self._waiting.setdefault(caller, deque())
+        if len(queue) >= self._most_waiting:
+            raise ThrottlingException
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._forget(caller, turn)
+            else:  # it had its turn at the same moment
+                self._leave(caller)
+            raise
+
+    def _take(self, caller: str) -> None:
+        self._free -= 1
+        self._running[caller] += 1
+
+    def _leave(self, caller: str) -> None:
+        self._free += 1
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
+        able = [each for each in self._waiting if self._running[each] < self._of_one]
+        if able:
+            self._call_in(min(able, key=self._running.__getitem__))
+
+    def _call_in(self, caller: str) -> None:
+        queue = self._waiting.pop(caller)
+        turn = queue.popleft()
+        if queue:  # behind the others
+            self._waiting[caller] = queue
+        self._take(caller)
+        turn.set_result(None)
+
+    def _forget(self, caller: str, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting[caller]
+        queue.remove(turn)
+        if not queue:
+            del self._waiting[caller]
+
+
+def _threads_of_bodies() -> Threads:
+    half = max(1, BODY_THREADS // 2)
+    return Threads("body", most=BODY_THREADS, of_one=half, waiting=MOST_LONG_BODIES)
+
+
+def _threads_of_uploads() -> Threads:
+    """As many as there are workers, so that none waits for a worker."""
+    of_one = MOST_WORKERS - 1
+    return Threads("uploads", most=MOST_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Threads for long bodies, and others for uploads, which take longer."""
+
+    bodies: Threads = field(default_factory=_threads_of_bodies)
+    uploads: Threads = field(default_factory=_threads_of_uploads)
+
+    def close(self) -> None:
+        self.bodies.close()
+        self.uploads.close()
+        WORKERS.close()
+
+
+async def aside(request: Request, size: int, work: Callable[[], T]) -> T:
+    """Return the result of work on a body of so many bytes, in a thread if it may take long.
+
+    There it ends with the call as far as it can. Raises `ClientLeft`, `ThrottlingException`, and
+    `ServiceUnavailableException` when the service ends.
+    """
+    if size <= LONG_BODY:
+        return work()
+    services: Services = request.scope["state"]["services"]
+    threads = services.aside.uploads if size == UPLOADS else services.aside.bodies
+    call = request.scope.setdefault("uploads", Call())
+    running = threads.run(caller_of(request), call, work)
+    try:
+        return await services.calls.unless_client_leaves(request.receive, running)
+    except asyncio.CancelledError:
+        if not services.calls.ending:
+            raise
+        raise ServiceUnavailableException from None
+
+
+def caller_of(request: Request) -> str:
+    """Return whom a call is counted for, before it is known whether the key is right.
+
+    Nobody can take away another's share with a key that is not theirs: the address counts, too.
+    """
+    headers = request.scope["headers"]
+    authorization = next((value for name, value in headers if name == b"authorization"), b"")
+    address, _ = request.scope.get("client") or ("", 0)
+    return f"{address} {claimed_key(authorization.decode('latin-1'))}"

@@ -1,0 +1,178 @@
+"""Log lines that repeat: the first is passed on, later ones are counted."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import NamedTuple
+
+INTERVAL = 10.0  # seconds between two lines that say how often a line has repeated
+MAX_DIFFERENT = 10  # lines of one kind that are passed on in that time, each different
+MAX_KINDS = 1_000  # that are remembered; one takes some hundred bytes
+MAX_REMEMBERED = 10 * MAX_DIFFERENT  # lines of one kind
+LONGEST = 1_000  # characters that are kept of a message, and a hash of longer ones
+SHOWN = 200  # characters of a line that has repeated
+NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")  # addresses, ports and names of tasks
+
+
+class Kind(NamedTuple):
+    """Lines that differ in their arguments only; `place` is where an exception was raised."""
+
+    logger: str
+    level: int
+    message: str
+    error: type[BaseException] | None
+    place: tuple[str, int] | None
+
+
+@dataclass(slots=True)
+class Seen:
+    """The lines of one kind: `passed` on, as hashes, the `fresh` of them in this interval.
+
+    `more` are counted since `began`, in seconds; `last` is one of those.
+    """
+
+    began: float
+    passed: set[int] = field(default_factory=set)
+    fresh: int = 0
+    more: int = 0
+    last: logging.LogRecord | None = None
+
+
+class Repeats(logging.Handler):
+    """Passes on to `target` the first line of each kind at once, and others that are different.
+
+    A line that was there already is counted, and so are those of one kind beyond `MAX_DIFFERENT` in
+    an interval: at its end one line tells how many. A kind that does not repeat for an interval
+    begins anew. Tracebacks of one place are alike, whatever their message.
+    """
+
+    def __init__(
+        self,
+        target: logging.Handler,
+        *,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._interval = interval
+        self._clock = clock
+        self._kinds: dict[Kind, Seen] = {}
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called with this handler's lock held, as by `logging`."""
+        try:
+            is_new = self._is_new(record)
+        except Exception:  # noqa: BLE001 - arguments that do not fit: the target tells of them
+            is_new = True
+        if is_new:
+            self._target.handle(record)
+
+    def tell(self) -> None:
+        """Say of each kind whose interval is over how often it has repeated."""
+        with self._held():
+            self._timer = None
+            self._tell_all(self._clock() - self._interval)
+            if any(seen.more for seen in self._kinds.values()):
+                self._wait()
+
+    def kinds(self) -> int:
+        """How many kinds of lines are remembered."""
+        return len(self._kinds)
+
+    def close(self) -> None:
+        """Say what is still to be said. `logging` calls it when the process ends."""
+        with self._held():
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            self._tell_all(self._clock())
+        super().close()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _is_new(self, record: logging.LogRecord) -> bool:
+        now = self._clock()
+        kind = to_kind(record)
+        seen = self._kinds.get(kind)
+        if seen is None:
+            if len(self._kinds) >= MAX_KINDS:
+                self._forget_one(now)
+            seen = self._kinds[kind] = Seen(now)
+        elif now - seen.began >= self._interval:
+            self._tell(seen, now)
+            seen.began, seen.fresh = now, 0
+        line = 0 if kind.error else hash(record.getMessage())
+        if line in seen.passed or seen.fresh >= MAX_DIFFERENT:
+            seen.more, seen.last = seen.more + 1, record
+            self._wait()
+            return False
+        if len(seen.passed) >= MAX_REMEMBERED:
+            seen.passed.clear()
+        seen.passed.add(line)
+        seen.fresh += 1
+        return True
+
+    def _tell_all(self, until: float) -> None:
+        """Of the kinds that began by then; those that did not repeat are forgotten."""
+        now = self._clock()
+        for kind, seen in list(self._kinds.items()):
+            if seen.began > until:
+                continue
+            if seen.more:
+                self._tell(seen, now)
+                seen.began, seen.fresh = now, 0
+            else:
+                del self._kinds[kind]
+
+    def _tell(self, seen: Seen, now: float) -> None:
+        if not seen.more or seen.last is None:
+            return
+        seconds = max(0.1, now - seen.began)
+        self._target.handle(to_count(seen.last, seen.more, seconds))
+        seen.more, seen.last = 0, None
+
+    def _forget_one(self, now: float) -> None:
+        """The one that began first."""
+        kind = next(iter(self._kinds))
+        self._tell(self._kinds.pop(kind), now)
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self._interval, self.tell)
+            self._timer.daemon = True
+            self._timer.start()
+
+
+def to_kind(record: logging.LogRecord) -> Kind:
+    """The kind of a line. Messages that are written out already differ in their numbers."""
+    message = NUMBERS.sub("#", str(record.msg))
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}{hash(message)}"
+    _, error, trace = record.exc_info or (None, None, None)
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace else None
+    return Kind(record.name, record.levelno, message, type(error) if error else None, place)
+
+
+def to_count(last: logging.LogRecord, times: int, seconds: float) -> logging.LogRecord:
+    """The line that stands for so many more; `repeated` holds the number."""
+    text = last.getMessage().partition("\n")[0][:SHOWN]
+    message = f"{text} … {times:,} {'time' if times == 1 else 'times'} more in {seconds:.2g} s"
+    count = logging.LogRecord(
+        last.name, last.levelno, last.pathname, last.lineno, "%s", (message,), None
+    )
+    count.repeated = times
+    return count

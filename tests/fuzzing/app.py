@@ -1,0 +1,134 @@
+"""The service in this process, without a socket: requests go in as ASGI, answers come out whole."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from invoke_api.app import create_app
+from invoke_api.authentication.credentials import AccessKey, Credentials
+from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.library import Library, Replay
+from invoke_api.engines import build_engines
+from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.shelf import Shelf
+from invoke_api.operations.client import Calls
+from invoke_api.operations.services import Services
+from invoke_api.plans import EngineChoice
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.telemetry.invocation_log import open_log
+from tests.fuzzing.requests import Asked
+from tests.servers import GUARDRAILS
+from tests.waiting import until_in_loop
+
+
+@dataclass(slots=True)
+class Answer:
+    """`raised` is what came out of the application, which a server would write into its log."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    raised: BaseException | None = None
+
+
+class Alarms(logging.Handler):
+    """What was logged as an error, or with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info or record.levelno >= logging.ERROR:
+            self.heard.append(self.format(record))
+
+
+KEYS = Credentials({"AKIDEXAMPLE": AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key="x")})
+# What a service is asked with; those with rules, recordings or a log go other ways than the plain.
+KINDS = ("plain", "everything", "signed", "replayed")
+
+
+@asynccontextmanager
+async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
+    """One of `KINDS`, whose files are in this folder."""
+    registry = load_registry(DEFAULT_REGISTRY)
+    log = open_log(folder) if kind == "everything" else None
+    shelf = Shelf(load_guardrails(GUARDRAILS)[0])
+    app = create_app(
+        registry,
+        build_engines(registry.models.values(), EngineChoice(kind="scripted", cache=folder)),
+        Calls(),
+        gate=Gate(auth="any", credentials=KEYS) if kind == "signed" else Gate(),
+        recordings=Replay(Library(())) if kind == "replayed" else None,
+        invocation_log=log,
+        extensions=kind == "everything",
+        guardrails=shelf,
+    )
+    async with app.router.lifespan_context(app) as state:
+        assert state
+        service = Service(app, state["services"], kind)
+        engines = [engine for _, engine in service.services.engines.items()]
+        await until_in_loop(lambda: all(each.state().takes_calls for each in engines))
+        yield service
+
+
+class Service:
+    """One application that has begun."""
+
+    def __init__(self, app: Starlette, services: Services, kind: str) -> None:
+        self._app = app
+        self.services = services
+        self.is_replayed = kind == "replayed"
+
+    async def ask(self, asked: Asked) -> Answer:
+        """The answer, which must come; the client never leaves."""
+        answer = Answer()
+        parts: list[bytes] = []
+        came = [{"type": "http.request", "body": asked.body, "more_body": False}]
+        forever = asyncio.get_running_loop().create_future()
+
+        async def receive() -> Message:
+            return came.pop() if came else await forever
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in message["headers"]
+                }
+            else:
+                parts.append(message.get("body", b""))
+
+        try:
+            await self._app(self._scope(asked), receive, send)
+        except Exception as error:  # noqa: BLE001 - what a server would log
+            answer.raised = error
+        answer.body = b"".join(parts)
+        return answer
+
+    def _scope(self, asked: Asked) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": asked.method,
+            "scheme": "http",
+            "path": unquote(asked.path.decode("ascii")),
+            "raw_path": asked.path,
+            "query_string": asked.query,
+            "root_path": "",
+            "headers": list(asked.headers),
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8080),
+            "state": {"services": self.services},
+            "extensions": {},
+        }

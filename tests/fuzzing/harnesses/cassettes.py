@@ -1,0 +1,52 @@
+"""Cassette files: any bytes are refused with a line, or are recordings that can be played."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from invoke_api.cassettes.files import load_recordings
+from invoke_api.cassettes.heard import failure_of, to_deltas
+from invoke_api.cassettes.library import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.readable import to_bytes, to_readable
+from invoke_api.cassettes.recording import Recording, to_recording
+from invoke_api.cassettes.writer import to_slug, to_text
+from invoke_api.config_files import ConfigError
+
+FOLDER = TemporaryDirectory()
+FILE = Path(FOLDER.name) / "cassette.json"
+
+
+def check(data: bytes) -> None:
+    assert to_bytes(json.loads(json.dumps(to_readable(data)))) == data
+    FILE.write_bytes(data)
+    try:
+        recordings = load_recordings(FILE)
+    except ConfigError as error:
+        assert str(FILE) in str(error)
+        return
+    for _, recording in recordings:
+        _check_recording(recording)
+    library = Library(to_cassettes(recordings, lambda *_: None), nearest=True)
+    for _, recording in recordings:
+        asked = to_request(
+            recording.method, recording.path, recording.request_headers, recording.request_body
+        )
+        assert library.find(asked, None)
+    try:
+        library.compare(to_request("POST", "/model/a/invoke", (), data))
+    except NoMatch as error:
+        assert str(error)
+
+
+def _check_recording(recording: Recording) -> None:
+    """It is written as it was read, and can be told and sent."""
+    assert to_recording(json.loads(to_text(recording.to_document()))) == recording
+    assert to_slug(recording.path)
+    deltas = to_deltas(recording)
+    assert deltas
+    assert all(isinstance(delta.text, str) for delta in deltas)
+    "".join(delta.text for delta in deltas).encode()
+    failure = failure_of(recording)
+    assert failure is None or (failure.type + failure.message).encode() is not None
+    for name, value in recording.headers:
+        (name + value).encode("latin-1")

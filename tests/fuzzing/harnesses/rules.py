@@ -1,0 +1,56 @@
+"""Rules: any document is refused with sentences, or its rules speak and are listed."""
+
+import json
+from contextlib import suppress
+
+from invoke_api.rules.book import RuleBook
+from invoke_api.rules.parsing import RuleError, parse_rules
+from invoke_api.rules.rule import Asked, Rule
+from invoke_api.wire.errors import InvokeError
+
+ASKED = [
+    Asked(
+        operation=operation,
+        model_id="mistral.mistral-7b-instruct-v0:2",
+        prompt="Hello, what is 1 and 1?",
+        last_user_message="Hello, aab",
+        turn=turn,
+        tools=("f",),
+        access_key_id="AKIDEXAMPLE",
+    )
+    for operation, turn in (("Converse", 1), ("InvokeModel", 2))
+]
+
+
+def check(data: bytes) -> None:
+    if b"recording" in data:  # names a file
+        return
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    try:
+        rules = parse_rules(document)
+    except RuleError as error:
+        assert str(error).strip()
+        return
+    book = RuleBook()
+    assert len(book.add(rules)) == len(rules)
+    json.dumps(book.listed())
+    for asked in ASKED:
+        if verdict := book.pick(asked):
+            assert verdict.answers or verdict.fault or verdict.pace
+    for rule in rules:
+        _check_rule(rule)
+
+
+def _check_rule(rule: Rule) -> None:
+    if rule.fault and rule.fault.error:
+        error = rule.fault.error("a-model")
+        assert isinstance(error, InvokeError)
+        assert json.loads(error.to_json())
+        assert error.to_frame()
+    if rule.pace:
+        waits = rule.pace.waits()
+        with suppress(OverflowError):
+            assert all(next(waits) >= 0 for _ in range(3))

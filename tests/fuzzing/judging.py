@@ -1,0 +1,130 @@
+"""What must be true of every answer, whatever was asked: the verdict of the fuzzers."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+import botocore.session
+from botocore.eventstream import EventStreamBuffer
+from botocore.model import OperationModel
+from botocore.parsers import create_parser
+from starlette.routing import Match, Route
+
+from invoke_api.app import REPLAYED, ROUTES
+from invoke_api.operations.counted import STATUSES
+from invoke_api.operations.model_calls import MODEL_CALLS
+from invoke_api.operations.not_offered import NOT_OFFERED
+from invoke_api.wire.front_door_errors import FrontDoorError
+from tests.fuzzing.app import Alarms, Answer, Service
+from tests.fuzzing.requests import Asked
+
+SESSION = botocore.session.get_session()
+OPERATIONS: dict[str, OperationModel] = {
+    name: model.operation_model(name)
+    for model in map(SESSION.get_service_model, ("bedrock-runtime", "bedrock"))
+    for name in model.operation_names
+}
+PARSER = create_parser("rest-json")
+FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
+JOURNALLED = {
+    *(call.operation.name for call in MODEL_CALLS.values()),
+    *(route.name for route in NOT_OFFERED),
+}
+
+
+async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
+    """The answer, once all has been looked at. Raises `AssertionError` that shows the request."""
+    service.services.journal.clear()
+    answer = await service.ask(asked)
+    asked = replace(asked, operation=_name(ROUTES, asked) or "")
+    try:
+        assert not answer.raised, repr(answer.raised)
+        assert not alarms.heard, alarms.heard
+        assert answer.headers["x-amzn-requestid"]
+        if answer.status == 200:
+            _judge_success(asked, answer)
+        else:
+            _judge_error(asked, answer)
+        _judge_journal(service, asked, answer)
+    except Exception as error:
+        raise AssertionError(f"{error!r}\n{asked.told()}\n{answer.body[:500]!r}") from error
+    return answer
+
+
+def _name(routes: list[Route], asked: Asked) -> str | None:
+    """Whose path and method it is: a label may have made another's of it."""
+    path = unquote(asked.path.decode())
+    scope = {"type": "http", "path": path, "method": asked.method, "root_path": ""}
+    found = (route.name for route in routes if route.matches(scope)[0] is Match.FULL)
+    return next(found, None)
+
+
+def _judge_success(asked: Asked, answer: Answer) -> None:
+    assert "x-amzn-errortype" not in answer.headers
+    if "eventstream" in answer.headers["content-type"]:
+        _judge_stream(asked, answer.body)
+    else:
+        document = json.loads(answer.body, parse_constant=_refuse)
+        assert isinstance(document, dict)
+        if asked.operation and "Output" not in document:
+            _parse(asked, answer)
+
+
+def _judge_stream(asked: Asked, body: bytes) -> None:
+    """Whole frames, which botocore reads; an exception in one is modelled, and the last."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(body)
+    events = [event.to_response_dict() for event in buffer]
+    assert events
+    assert not buffer._data, "the last frame is cut short"  # noqa: SLF001 - there is no other way
+    shape = OPERATIONS[asked.operation].get_event_stream_output()
+    for place, event in enumerate(events):
+        headers = event["headers"]
+        kind = headers.get(":event-type") or headers[":exception-type"]
+        assert kind in shape.members
+        assert kind != "internalServerException"
+        assert ":event-type" in headers or place == len(events) - 1
+        json.loads(event["body"], parse_constant=_refuse)
+
+
+def _judge_error(asked: Asked, answer: Answer) -> None:
+    name = answer.headers["x-amzn-errortype"].partition(":")[0]
+    assert answer.status < 500, answer.status
+    assert answer.status == STATUSES[name]
+    if asked.operation:
+        modelled = {shape.name for shape in OPERATIONS[asked.operation].error_shapes}
+        assert name in modelled | FRONT_DOOR | {"ValidationException"}
+    error = _parse(asked, answer)["Error"]
+    assert error["Code"] == name
+    assert error["Message"]
+
+
+def _parse(asked: Asked, answer: Answer) -> Any:
+    """What boto3 would give its caller."""
+    response = {
+        "status_code": answer.status,
+        "headers": answer.headers,
+        "body": answer.body,
+        "context": {"operation_name": asked.operation},
+    }
+    operation = OPERATIONS.get(asked.operation)
+    return PARSER.parse(response, operation.output_shape if operation else None)
+
+
+def _judge_journal(service: Service, asked: Asked, answer: Answer) -> None:
+    """One entry a call of what has any; of recordings, all have."""
+    entries = service.services.journal.listed()
+    json.dumps(entries)
+    has_one = asked.operation in JOURNALLED
+    if service.is_replayed:
+        has_one = _name(REPLAYED, asked) is not None
+    assert len(entries) == has_one, len(entries)
+    for entry in entries:
+        assert entry["request_id"] == answer.headers["x-amzn-requestid"]
+        assert entry["ended"] in ("stop", "length", "error"), entry["ended"]
+        assert entry["status"] == answer.status, entry["status"]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,107 @@
+"""Threads that callers share: in turn, within limits, until their calls end."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from engine.uploads.call import CURRENT, Call
+from invoke_api.operations.aside import Threads
+from invoke_api.wire.errors import ThrottlingException
+
+
+class Work:
+    """Something that takes as long as a test wants."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self._log = log
+        self._name = name
+        self.may_end = threading.Event()
+
+    def __call__(self) -> str:
+        self._log.append(self._name)
+        self.may_end.wait(30)
+        return self._name
+
+
+@asynccontextmanager
+async def threads(*, most: int = 2, of_one: int = 1, waiting: int = 2) -> AsyncIterator[Threads]:
+    made = Threads("test", most=most, of_one=of_one, waiting=waiting)
+    yield made
+    made.close()
+
+
+async def begin(made: Threads, caller: str, work: Work) -> "asyncio.Task[str]":
+    task = asyncio.create_task(made.run(caller, Call(), work))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_the_caller_with_the_fewest_threads_is_next() -> None:
+    log: list[str] = []
+    async with threads(most=2, of_one=2, waiting=9) as made:
+        works = [Work(log, name) for name in ("a1", "a2", "a3", "b1", "a4")]
+        tasks = [await begin(made, work._name[0], work) for work in works]  # noqa: SLF001
+        for work, task in zip(works, tasks, strict=True):
+            work.may_end.set()
+            await task
+
+    assert log in (["a1", "a2", "b1", "a3", "a4"], ["a2", "a1", "b1", "a3", "a4"])
+
+
+async def test_one_caller_has_no_more_than_its_share() -> None:
+    log: list[str] = []
+    async with threads() as made:
+        first, second, other = (Work(log, name) for name in ("first", "second", "other"))
+        one, two = await begin(made, "a", first), await begin(made, "a", second)
+        other.may_end.set()
+
+        assert await made.run("b", Call(), other) == "other"
+        assert log == ["first", "other"]
+        first.may_end.set()
+        second.may_end.set()
+        assert (await one, await two) == ("first", "second")
+
+
+async def test_a_full_queue_is_throttled_for_its_caller_alone() -> None:
+    log: list[str] = []
+    async with threads() as made:
+        works = [Work(log, str(number)) for number in range(3)]
+        tasks = [await begin(made, "a", work) for work in works]
+        with pytest.raises(ThrottlingException):
+            await made.run("a", Call(), Work(log, "too many"))
+        other = Work(log, "other")
+        other.may_end.set()
+
+        assert await made.run("b", Call(), other) == "other"
+        for work in works:
+            work.may_end.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -> None:
+    log: list[str] = []
+    async with threads(most=1) as made:
+        running, waiting, last = (Work(log, name) for name in ("running", "waiting", "last"))
+        call = Call()
+        one = asyncio.create_task(made.run("a", call, running))
+        await asyncio.sleep(0)
+        two, three = await begin(made, "b", waiting), await begin(made, "c", last)
+        for task in (one, two):
+            task.cancel()
+        await asyncio.wait([one, two])
+
+        assert (one.cancelled(), two.cancelled(), call.is_cancelled) == (True, True, True)
+        assert not three.done()  # the thread is busy still
+        running.may_end.set()
+        last.may_end.set()
+        assert await three == "last"
+        assert log == ["running", "last"]
+
+
+async def test_work_knows_its_call() -> None:
+    call = Call()
+    async with threads() as made:
+        assert await made.run("a", call, CURRENT.get) is call

@@ -1,0 +1,212 @@
+"""vLLM's own processes, stopped and killed under a service that goes on: what is lost, and left."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from engine.demo import options as demo
+from engine.demo.checkpoints import CONTEXT, make_demo
+from invoke_api.registry import DEFAULT_REGISTRY
+from tests.metrics import Scrape
+from tests.servers import COMMAND, SEVEN_B, call, connect, invoke
+from tests.waiting import until
+
+INVOKE = f"/model/{SEVEN_B}/invoke"
+STALL = 4.0  # seconds, of the registry below
+WORKERS = 2
+LOST = 0  # in place of the status of a call whose connection broke
+LONG = {"prompt": "turn left", "max_tokens": 8_000, "temperature": 0}
+HUNDREDS = {**LONG, "max_tokens": 300}
+SHORT = {"prompt": "turn left", "max_tokens": 3}
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    process: subprocess.Popen[bytes]  # the first one
+    temporary: Path
+
+    def state(self) -> dict[str, Any]:
+        models = json.loads(call(self.url, "GET", "/_emulator/health")[1])["models"]
+        state: dict[str, Any] = models[SEVEN_B]
+        return state
+
+    def is_ready(self) -> bool:
+        return call(self.url, "GET", "/_emulator/ready")[0].status == 200
+
+    def processes(self) -> list[psutil.Process]:
+        """vLLM's: a core, and its worker, once they run."""
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        return [each for each in found if each.name().startswith("VLLM")]
+
+    def log(self) -> str:
+        return (self.temporary / "log").read_text()
+
+    def files(self) -> list[str]:
+        """What there is in the temporary folder, but for a cache of torch's that is of one name."""
+        paths = self.temporary.rglob("*")
+        return sorted(each.name for each in paths if "torchinductor" not in str(each))
+
+
+def shared_objects() -> set[str]:
+    return {each.name for each in Path("/dev/shm").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def registry(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    document = yaml.safe_load(DEFAULT_REGISTRY.read_text())
+    model = next(each for each in document["models"] if each["id"] == SEVEN_B)
+    model |= {
+        "weights": str(make_demo("dense", checkpoints)),
+        "tokenizer": "v3",
+        "context_length": CONTEXT,
+        "vllm": dict(demo.OPTIONS),
+        "limits": {"stall_seconds": STALL},
+    }
+    path = tmp_path_factory.mktemp("registry") / "registry.yaml"
+    path.write_text(yaml.safe_dump({"models": [model]}))
+    return path
+
+
+@contextmanager
+def serving(registry: Path, *flags: str) -> Iterator[Served]:
+    """The service, which leaves nothing: no shared memory, no file, no process."""
+    before = shared_objects()
+    # Not pytest's own folder, whose path is too long for a Unix socket.
+    with TemporaryDirectory() as temporary, (Path(temporary) / "log").open("w") as log:
+        env = {**os.environ, **demo.ENVIRONMENT, "TMPDIR": temporary}
+        command = [*COMMAND, "--registry", str(registry), *flags]
+        with subprocess.Popen(command, stderr=log, env=env, start_new_session=True) as process:
+            served = Served("", process, Path(temporary))
+            try:
+                until(
+                    lambda: "listens on" in served.log() or process.poll() is not None, seconds=60
+                )
+                [url] = re.findall(r"listens on (\S+)", served.log())
+                yield replace(served, url=url)
+                children = psutil.Process(process.pid).children(recursive=True)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=60)
+        assert psutil.wait_procs(children, timeout=10)[1] == [], "a process outlives the service"
+        assert served.files() == ["log"]
+    assert shared_objects() <= before
+
+
+def calls_under_way(served: Served, pool: ThreadPoolExecutor, count: int) -> list[Future[int]]:
+    calls = [pool.submit(lambda: invoke(served.url, LONG)[0].status) for _ in range(count)]
+    until(lambda: served.state()["running"] == count)
+    return calls
+
+
+def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registry: Path) -> None:
+    with serving(registry) as served, ThreadPoolExecutor(8) as pool:
+        until(served.is_ready, seconds=280)
+        shared, files = len(shared_objects()), len(served.files())
+        core, worker = served.processes()
+        calls = calls_under_way(served, pool, 8)
+        core.suspend()
+        began = time.monotonic()
+        statuses = [each.result(timeout=60) for each in calls]
+        took = time.monotonic() - began
+
+        assert statuses == [503] * 8
+        assert took < STALL + 40
+        assert not served.is_ready()
+        assert "vLLM's engine core hangs: its process" in served.state()["reason"]
+        until(served.is_ready, seconds=280)
+        assert invoke(served.url, SHORT)[0].status == 200
+        assert not core.is_running()
+        assert not worker.is_running()
+
+        core, worker = served.processes()
+        worker.suspend()  # which the core, idle as it is, does not notice
+        until(lambda: not served.is_ready(), seconds=STALL + 40)
+        until(lambda: len(served.processes()) == 1, seconds=120)
+        for each in served.processes():  # while it loads
+            each.kill()
+        until(served.is_ready, seconds=280)
+        assert len(served.processes()) == 2
+        until(lambda: len(shared_objects()) == shared)
+        assert len(served.files()) == files
+
+
+def test_workers_share_a_core_that_is_stopped_and_end_in_order_when_one_is_killed(
+    registry: Path,
+) -> None:
+    flags = ["--workers", str(WORKERS), "--graceful-timeout", "60"]
+    with serving(registry, *flags) as served:
+        assert_all_become_ready(served)
+        core, *_ = served.processes()
+        core.suspend()
+        assert invoke(served.url, LONG)[0].status == 503
+        until(lambda: not served.is_ready())
+        assert "vLLM's engine core hangs: its process" in served.log()
+        assert_all_become_ready(served)
+        assert not core.is_running()
+
+        with ExitStack() as stack, ThreadPoolExecutor(48) as pool:
+            kept = [stack.enter_context(closing(connect(served.url))) for _ in range(48)]
+            for each in kept:
+                assert ask(each, "GET", "/_emulator/health") == 200
+            pids = owners(served.url)
+            places = [pids[each.sock.getsockname()[1]] for each in kept]
+            calls = [pool.submit(ask, each, "POST", INVOKE, HUNDREDS) for each in kept]
+            until(lambda: Scrape(served.url).sum("invoke_api_engine_calls_running") == 48)
+            victim = psutil.Process(places[0])
+            victim.kill()
+            outcomes = Counter(zip(places, (each.result(120) for each in calls), strict=True))
+
+        lost = {pid for pid, status in outcomes if status == LOST}
+        assert lost == {victim.pid}, "only the calls of the dead one are lost"
+        assert {status for pid, status in outcomes if pid != victim.pid} == {200}
+        assert served.process.wait(timeout=60) == 1
+        assert "the other workers finish their calls, and all end" in served.log()
+
+
+def assert_all_become_ready(served: Served) -> None:
+    """At once: when one says that it is ready, so do all."""
+    with ExitStack() as stack:
+        kept = [stack.enter_context(closing(connect(served.url))) for _ in range(16)]
+        until(lambda: ask(kept[0], "GET", "/_emulator/ready") == 200, seconds=280)
+        ready = [ask(each, "GET", "/_emulator/ready") for each in kept]
+        assert len(set(owners(served.url).values())) == WORKERS
+
+    assert ready == [200] * len(kept)
+
+
+def ask(connection: HTTPConnection, method: str, path: str, body: object = None) -> int:
+    """The status, once the whole answer is there."""
+    try:
+        connection.request(method, path, json.dumps(body) if body else None)
+        response = connection.getresponse()
+        response.read()
+    except (HTTPException, OSError):
+        return LOST
+    return response.status
+
+
+def owners(url: str) -> dict[Any, int]:
+    """By the ports of clients, which process has their connections."""
+    port = int(url.rsplit(":", 1)[1])
+    return {
+        tuple(each.raddr)[1]: each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_ESTABLISHED and tuple(each.laddr)[1] == port and each.pid
+    }

@@ -1,0 +1,85 @@
+"""A process seen from outside while it is under load: its memory, files, threads and tasks."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from statistics import linear_regression, median
+from time import monotonic
+
+from tests.metrics import Scrape
+from tests.reliability.service import UNDER_WAY, Service
+
+TASKS = "invoke_api_tasks"
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a process has at a moment, in seconds of the monotonic clock; memory in MiB."""
+
+    at: float
+    memory: float
+    files: float
+    threads: float
+    tasks: float
+    calls: float
+
+
+# By how much each may seem to grow over the last two thirds of a run, by a line through all
+# samples. Calls come and go, so that files and tasks swing by what is under way.
+MOST_GROWTH = {"memory": 24.0, "files": 12.0, "threads": 4.0, "tasks": 24.0}
+# By how much each may be above what it was before the load, once the last call has ended.
+MOST_LEFT = {"files": 2.0, "threads": 8.0, "tasks": 2.0}
+
+
+def take(service: Service) -> Sample:
+    process, scrape = service.seen(), Scrape(service.url)
+    return Sample(
+        at=monotonic(),
+        memory=process.memory_info().rss / MIB,
+        files=process.num_fds(),
+        threads=process.num_threads(),
+        tasks=scrape.sum(TASKS),
+        calls=scrape.sum(UNDER_WAY),
+    )
+
+
+async def watch(service: Service, samples: list[Sample], every: float) -> None:
+    """Take samples until cancelled."""
+    while True:
+        samples.append(await asyncio.to_thread(take, service))
+        await asyncio.sleep(every)
+
+
+def growth(samples: Sequence[Sample], name: str) -> float:
+    """Return how much a line through the last two thirds of the samples rises from end to end."""
+    last = samples[len(samples) // 3 :]
+    slope, _ = linear_regression([each.at for each in last], [getattr(each, name) for each in last])
+    return slope * (last[-1].at - last[0].at)
+
+
+def growths(samples: Sequence[Sample]) -> dict[str, float]:
+    return {name: round(growth(samples, name), 2) for name in MOST_GROWTH}
+
+
+def middle(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the median of each over the last two thirds."""
+    last = samples[len(samples) // 3 :]
+    names = [field.name for field in fields(Sample) if field.name != "at"]
+    return {name: round(median(getattr(each, name) for each in last), 1) for name in names}
+
+
+def complaints(samples: Sequence[Sample], before: Sample, after: Sample) -> list[str]:
+    """Return a sentence for each thing that grows, or is left when all calls have ended."""
+    found = [
+        f"{name} grew by {grown:.1f}, {MOST_GROWTH[name]:g} at most"
+        for name, grown in growths(samples).items()
+        if grown > MOST_GROWTH[name]
+    ]
+    had, has = asdict(before), asdict(after)
+    found += [
+        f"{name}: {has[name]:g} are left, {had[name]:g} before"
+        for name, most in MOST_LEFT.items()
+        if has[name] > had[name] + most
+    ]
+    return found

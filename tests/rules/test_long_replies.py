@@ -1,0 +1,222 @@
+"""Long replies of rules: read once and off the loop, framed no faster than clients take them."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from engine.protocol import Delta, Deltas, GenerationRequest, Usage
+from engine.scripted import ScriptedEngine
+from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.transcript import BATCH, Transcript
+from invoke_api.cassettes.recording import Part
+from invoke_api.journal import Entry
+from invoke_api.operations.recorded import recorded
+from invoke_api.rules.book import Verdict
+from invoke_api.rules.playing import bounded, speak
+from invoke_api.rules.tokens import LONG_TEXT, TokenCache
+from invoke_api.wire.chunks import encode_chunk
+from tests.cassettes.test_files import a_recording
+from tests.http2 import Client
+from tests.rules.test_rules import rule
+from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
+
+STREAM = f"/model/{SEVEN_B}/invoke-with-response-stream"
+LONG = " ".join(f"word{number % 500}" for number in range(9_000))
+ASKED = json.dumps({"prompt": "long", "max_tokens": 8_192}).encode()
+STREAMS = 300
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return load_tokenizer("v1")
+
+
+class Reads:
+    """A tokenizer that counts what it reads, and in which threads."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.threads: list[int] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def encode_text(self, text: str) -> list[int]:
+        self.threads.append(threading.get_ident())
+        assert self.may_go_on.wait(10)
+        return self._tokenizer.encode_text(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+def request(max_tokens: int = 8_192) -> GenerationRequest:
+    return GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens)
+
+
+def saying(text: str) -> Verdict:
+    return Verdict("1", text, (), None, None)
+
+
+async def batches_of(deltas: Deltas) -> list[list[Delta]]:
+    async with aclosing(deltas):
+        return [list(batch) async for batch in deltas]
+
+
+async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenizer) -> None:
+    found = await batches_of(speak(saying(LONG), tokenizer, request(), 32_768))
+    tokens = [*tokenizer.encode_text(LONG), tokenizer.eos]
+    at_once = Transcript(tokenizer, request()).push_all(tokens)
+
+    assert [delta for batch in found for delta in batch] == at_once
+    assert max(map(len, found)) == BATCH
+
+
+async def test_a_short_reply_is_one_batch(tokenizer: Tokenizer) -> None:
+    [batch] = await batches_of(speak(saying(" It rains."), tokenizer, request(), 32_768))
+
+    assert batch[-1].finish == "stop"
+
+
+@asynccontextmanager
+async def counting_turns() -> AsyncIterator[list[int]]:
+    """How often others have had their turn, in the one element."""
+    turns = [0]
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count())
+    yield turns
+    other.cancel()
+
+
+async def test_others_have_their_turn_between_two_batches(tokenizer: Tokenizer) -> None:
+    async with counting_turns() as turns:
+        found = await batches_of(speak(saying(LONG), tokenizer, request(), 32_768))
+
+    assert turns[0] >= len(found) - 1 > 60
+
+
+async def test_others_have_their_turn_while_a_long_recording_is_played() -> None:
+    frame = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
+    long = a_recording(is_stream=True, parts=(Part(at=1, raw=frame),) * 20 * BATCH)
+    entry = Entry(request_id="r", operation="X", model_id="m", headers=(), body=b"")
+    async with counting_turns() as turns:
+        found = await batches_of(recorded(long, entry, None))
+
+    assert len(found) == 20 * BATCH
+    assert turns[0] >= 19
+
+
+async def test_a_long_text_is_read_once_and_in_a_thread(tokenizer: Tokenizer) -> None:
+    cache, reads = TokenCache(), Reads(tokenizer)
+    reads.may_go_on.clear()
+    asked = [asyncio.create_task(cache.encode(reads, LONG, spelled=False)) for _ in range(50)]
+    await asyncio.sleep(0)
+    asked.pop().cancel()  # whoever leaves does not take it from the others
+    reads.may_go_on.set()
+    found = await asyncio.gather(*asked)
+    found.append(await cache.encode(reads, LONG, spelled=False))
+
+    assert len(reads.threads) == 1
+    assert threading.get_ident() not in reads.threads
+    assert all(tokens == tokenizer.encode_text(LONG) for tokens in found)
+
+
+async def test_a_text_that_can_not_be_read_is_tried_again(tokenizer: Tokenizer) -> None:
+    cache = TokenCache()
+    with pytest.raises(AttributeError):
+        await cache.encode(object(), LONG, spelled=False)  # type: ignore[arg-type]
+    broken = cache.encode(object(), LONG, spelled=False)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        await broken
+
+    assert await cache.encode(tokenizer, LONG, spelled=False) == tokenizer.encode_text(LONG)
+
+
+async def test_no_more_texts_are_kept_than_there_is_room_for(tokenizer: Tokenizer) -> None:
+    cache, reads = TokenCache(most=2 * LONG_TEXT + 100), Reads(tokenizer)
+    texts = [name * (LONG_TEXT + 1) for name in "abc"]
+    for text in (texts[0], texts[1], texts[0], texts[2], texts[0], texts[1]):
+        await cache.encode(reads, text, spelled=False)
+    huge = "d" * 10 * LONG_TEXT
+    for _ in range(2):
+        await cache.encode(reads, huge, spelled=False)
+
+    assert len(reads.threads) == 4 + 2
+
+
+async def test_the_scripted_engine_gives_a_long_instance_in_batches() -> None:
+    engine = ScriptedEngine(tokenizer="v1", context_length=32_768)
+    await engine.start()
+    schema = json.dumps({"type": "array", "items": {"type": "string"}, "minItems": 500})
+    found = await batches_of(engine.generate(replace(request(), schema=schema)))
+
+    assert len(json.loads("".join(delta.text for batch in found for delta in batch))) == 500
+    assert max(map(len, found)) == BATCH
+
+
+async def test_what_a_guardrail_has_held_goes_on_in_batches() -> None:
+    held = [Delta(" a")] * 999 + [Delta("", "stop", Usage(1, 1_000))]
+
+    async def at_once() -> Deltas:
+        yield held
+
+    found = await batches_of(bounded(at_once()))
+
+    assert [delta for batch in found for delta in batch] == held
+    assert max(map(len, found)) == BATCH
+
+
+@contextmanager
+def stalled(url: str, streams: int) -> Iterator[None]:
+    """A client that asks for so many streams and takes not a byte of any."""
+    with Client(url) as client:
+        client.set_window(0)
+        for number in range(streams):
+            client.request(STREAM, ASKED, stream=2 * number + 1)
+        yield
+
+
+def test_streams_that_nobody_reads_cost_a_batch_each() -> None:
+    with command_running([*COMMAND, "--engine", "scripted"]) as url:
+        wait_until_ready(url, seconds=30)
+        rule(url, reply=LONG, when={"prompt": "long"})
+        whole, _ = call(url, "POST", STREAM, ASKED)
+        process = psutil.Process(pid_of(url))
+        before = process.memory_info().rss
+        waits = []
+        with stalled(url, STREAMS):
+            for _ in range(50):
+                began = time.monotonic()
+                answer, _ = invoke(url, {"prompt": "Hi"})
+                waits.append(time.monotonic() - began)
+                assert answer.status == 200
+            grown = process.memory_info().rss - before
+
+    assert whole.status == 200
+    assert max(waits) < 5  # seconds; 9 of which it took at once on two cores that others use too
+    assert grown < 150e6  # bytes, of which 1,050e6 it took
+
+
+def pid_of(url: str) -> int:
+    port = urlsplit(url).port
+    listening = (
+        each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and tuple(each.laddr)[1] == port
+    )
+    pid = next(listening)
+    assert pid
+    return pid
