@@ -15,8 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Library, Replay
+from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
+from invoke_api.control.own_routes import OwnRoutes
 from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
@@ -24,7 +26,7 @@ from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
-from invoke_api.operations.counted import METRICS, CountedCalls, is_counted
+from invoke_api.operations.counted import METRICS, CountedCalls
 from invoke_api.operations.failing import HANDLERS, answer_bug, answer_expected
 from invoke_api.operations.foundation_models import (
     get_foundation_model,
@@ -50,6 +52,7 @@ from invoke_api.rules.playing import Broken
 from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.telemetry.metrics import Metrics
+from invoke_api.web_pages import Doors
 from invoke_api.wire.errors import InvokeError
 
 
@@ -143,18 +146,31 @@ class Service(Starlette):
     times, which costs as much as all the checks of a request.
     """
 
-    def __init__(self, counted: CountedCalls, *, short: bool, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(
+        self,
+        counted: CountedCalls,
+        own: OwnRoutes,
+        *,
+        short: bool,
+        **more: Any,  # noqa: ANN401 - Starlette's own
+    ) -> None:
         super().__init__(**more)
         self._counted = counted
+        self._own = own
         self._is_short = short
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_counted(scope["path"]):
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+            return
+        found = MODEL_CALL.match(scope["path"])
+        if not found and self._own.takes(scope):
+            scope["app"] = self
+            await self._own(scope, receive, send)
             return
         began = self._counted.begin()
         try:
-            found = self._is_short and MODEL_CALL.match(scope["path"])
+            found = found if self._is_short else None
             if found and scope["method"] == "POST":
                 scope["path_params"] = {"model_id": found[1]}
                 await self._take_short_way(scope, receive, send, MODEL_CALLS[found[2]])
@@ -195,6 +211,8 @@ def create_app(
     guardrails: Shelf | None = None,
     alone: bool = True,
     metrics_folder: Path | None = None,
+    doors: Doors | None = None,
+    paces: NamedRecordings | None = None,
     others_ready: Callable[[], bool] = lambda: True,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
@@ -203,7 +221,8 @@ def create_app(
     answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
     of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
-    it is not ready before `others_ready`.
+    it is not ready before `others_ready`. `doors` are whom the service's own routes answer: on
+    loopback, unless told otherwise. Rules over HTTP may take their pace from `paces`.
     """
     observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
@@ -217,6 +236,7 @@ def create_app(
         quotas=quotas or Quotas(),
         guardrails=guardrails or Shelf(),
         replay=recordings or Replay(Library(())),
+        paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,
         threads=SharedThreads(),
@@ -244,8 +264,9 @@ def create_app(
         around.append(Middleware(logged, registry=registry))
     app = Service(
         CountedCalls(observed.calls, OPERATIONS),
+        OwnRoutes(OPEN, _control(control, alone), doors or Doors()),
         short=not recordings and not around,  # it knows of neither
-        routes=OPEN + _control(control, alone) + (REPLAYED if recordings else ROUTES),
+        routes=REPLAYED if recordings else ROUTES,
         lifespan=lifespan,
         middleware=around,
         exception_handlers=HANDLERS,

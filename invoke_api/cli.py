@@ -16,6 +16,7 @@ from invoke_api.environment import (
     run_with,
     strange_variables,
 )
+from invoke_api.flags import registry_option, with_options
 from invoke_api.logs import set_up_logs
 from invoke_api.operations.client import Calls
 from invoke_api.plans import missing_weights
@@ -32,7 +33,7 @@ from invoke_api.serving import (
     run,
     serve_alone,
 )
-from invoke_api.settings import SERVE_OPTIONS, Settings, registry_option, with_options
+from invoke_api.settings import SERVE_OPTIONS, Settings
 from invoke_api.testing import LOUDER, bedrock_running
 from invoke_api.workers import serve_with_workers
 
@@ -87,7 +88,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = listen(settings.host, settings.port)
     calls = Calls()
-    recorder = create_recorder(upstream, writer, calls, is_local=not settings.allow_anonymous)
+    recorder = create_recorder(upstream, writer, calls, settings.doors)
     url = to_url(listener)
     service = Service(recorder, calls, tls=None, following=None, grace=Grace())
     asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
+from invoke_api.flags import (
+    allowed_host_option,
+    host_option,
+    log_option,
+    not_hosts,
+    port_option,
+)
 from invoke_api.identifiers import PARTITIONS
-from invoke_api.settings import host_option, is_loopback, log_option, port_option
+from invoke_api.web_pages import Doors, is_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +28,7 @@ class RecordSettings:
     host: str
     port: int
     allow_anonymous: bool
+    allowed_host: tuple[str, ...]
     log_format: str
 
     def __post_init__(self) -> None:
@@ -33,6 +41,19 @@ class RecordSettings:
             raise click.UsageError("--upstream is a URL without a path: https://HOST[:PORT]")
         if self.region is not None and self.region not in PARTITIONS:
             raise click.UsageError(f"AWS has no region {self.region!r}.")
+        for is_so, sentence in not_hosts(self.allowed_host):
+            if is_so:
+                raise click.UsageError(sentence)
+
+    @property
+    def doors(self) -> Doors:
+        """Whom the recorder signs calls for: no web page at all, it has none of its own."""
+        return Doors(
+            host=self.host,
+            allowed=frozenset(self.allowed_host),
+            checks_host=not self.allow_anonymous,
+            has_pages=False,
+        )
 
 
 RECORD_OPTIONS = (
@@ -48,5 +69,6 @@ RECORD_OPTIONS = (
     host_option,
     port_option,
     click.option("--allow-anonymous", is_flag=True, help="Listen beyond loopback."),
+    allowed_host_option,
     log_option,
 )

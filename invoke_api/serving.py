@@ -24,6 +24,7 @@ from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.files import load_recordings
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.config_files import ConfigError
 from invoke_api.connections.limits import Limits
 from invoke_api.engines import Engines, build_engines
@@ -152,6 +153,8 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
+        doors=settings.doors,
+        paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
     )
     following = follow(settings.rules, book, ids) if settings.rules else None
@@ -271,7 +274,14 @@ def _build_gate(settings: Settings) -> Gate:
             "--auth none lets everybody in, and there are keys: say --auth sigv4, bearer or any, or"
             f" leave out --credentials, {KEY_VARIABLES[0]} and so on."
         )
-    return Gate(auth=settings.auth, credentials=keys, region=settings.region)
+    if settings.auth != "none" and settings.allows_control and not keys.has_operator:
+        log.warning("--control answers no key: none in --credentials says `operator: true`")
+    return Gate(
+        auth=settings.auth,
+        credentials=keys,
+        region=settings.region,
+        page_hosts=frozenset(settings.allowed_host),
+    )
 
 
 def build_tls(settings: Settings) -> Tls | None:

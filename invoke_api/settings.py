@@ -1,20 +1,27 @@
 """What the operator wants: flags and `INVOKE_API_*`, read once into a frozen `Settings`."""
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from invoke_api.authentication.gate import SCHEMES
 from invoke_api.connections.limits import Limits
 from invoke_api.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
+from invoke_api.flags import (
+    allowed_host_option,
+    host_option,
+    log_option,
+    not_hosts,
+    port_option,
+    registry_option,
+)
+from invoke_api.flags import option as _option
 from invoke_api.identifiers import PARTITIONS
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.web_pages import Doors, is_loopback
 
 # As in schemas/model_registry.json.
 SERVER_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?"
@@ -23,8 +30,6 @@ WITHOUT_WEIGHTS = ("scripted", "remote", "replay")  # the engines that load none
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +51,10 @@ class Settings:
     auth: str
     credentials: Path | None
     allow_anonymous: bool
+    allowed_host: tuple[str, ...]
     region: str
     rules: Path | None
+    recordings: Path | None
     strict: bool
     quotas: bool
     guardrails: Path | None
@@ -115,6 +122,11 @@ class Settings:
             (self.tls_cert is None) != (self.tls_key is None),
             "--tls-cert and --tls-key go together.",
         )
+        yield from not_hosts(self.allowed_host)
+        yield (
+            self.recordings is not None and not self.allows_control,
+            "--recordings is for rules over HTTP, which need --control.",
+        )
         yield self.region not in PARTITIONS, f"AWS has no region {self.region!r}."
         for flag, value in {
             "--rules": self.rules,
@@ -134,34 +146,22 @@ class Settings:
         """Whether rules and journal may be reached: where everybody may call, everybody may."""
         return self.auth == "none" if self.control is None else self.control
 
+    @property
+    def recording_places(self) -> list[Path]:
+        """Where rules over HTTP may find recordings: what the operator has named anyway."""
+        folder = self.rules.parent if self.rules else None
+        return [place for place in (self.recordings, self.cassettes, folder) if place]
 
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    @property
+    def doors(self) -> Doors:
+        """Whom the service's own routes answer. Keys are asked for beyond, where there are any."""
+        is_open = self.allows_control and self.auth == "none"
+        return Doors(
+            host=self.host,
+            allowed=frozenset(self.allowed_host),
+            checks_host=is_open or is_loopback(self.host),
+        )
 
-
-def _option(flag: str, **more: Any) -> Callable[[Command], Command]:  # noqa: ANN401 - click's own
-    variable = "INVOKE_API_" + flag.removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **more)
-
-
-registry_option = _option(
-    "--registry",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_REGISTRY,
-    help="The model registry.",
-)
-
-host_option = _option("--host", default="127.0.0.1", help="Address to listen on.")
-port_option = _option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8080,
-    help="Port to listen on; 0 picks a free one and prints it.",
-)
-log_option = _option("--log-format", type=click.Choice(["text", "json"]), default="text")
 
 SERVE_OPTIONS = (
     host_option,
@@ -219,11 +219,17 @@ SERVE_OPTIONS = (
         f" stand in {', '.join(KEY_VARIABLES)} instead.",
     ),
     _option("--allow-anonymous", is_flag=True, help="Listen beyond loopback without --auth."),
+    allowed_host_option,
     _option(
         "--region", default="us-east-1", help="Where callers are who do not sign for a region."
     ),
     _option(
         "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
+    ),
+    _option(
+        "--recordings",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="A folder of recordings whose times rules over HTTP may name as their pace.",
     ),
     _option(
         "--guardrails",
@@ -284,14 +290,3 @@ SERVE_OPTIONS = (
     ),
     log_option,
 )
-
-
-def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
-    """All these flags, in their order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add

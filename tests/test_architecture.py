@@ -17,10 +17,10 @@ LAYERS = [
     {"__init__"},
     {"wire", "appending", "repeats"},
     {"validation"},
-    {"dialects", "identifiers", "config_files", "listing", "patterns", "secrecy"},
+    {"dialects", "identifiers", "config_files", "listing", "patterns", "secrecy", "web_pages"},
     {"cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
-    {"quotas", "catalogue", "telemetry", "plans", "environment"},
+    {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
     {"engines", "connections", "logs"},
     {"settings"},
     {"operations", "record_settings"},
@@ -59,6 +59,7 @@ OWNERS = {
     "jsonschema": {
         "engine/instances",
         "invoke_api/cassettes",
+        "invoke_api/config_files",
         "invoke_api/registry",
         "invoke_api/rules",
         "invoke_api/validation",
@@ -66,6 +67,7 @@ OWNERS = {
     "click": {
         "invoke_api/cli",
         "invoke_api/environment",
+        "invoke_api/flags",
         "invoke_api/record_settings",
         "invoke_api/serving",
         "invoke_api/settings",

@@ -13,13 +13,17 @@ from invoke_api.config_files import ConfigError, Source, find_mistakes, read_con
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A key to sign with. One with a session token is temporary, as those of AWS STS are."""
+    """A key to sign with. One with a session token is temporary, as those of AWS STS are.
+
+    That of an `operator` may also use the control routes.
+    """
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     expires: datetime | None = None
     account_id: str | None = None
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class ApiKey:
     api_key: str = field(repr=False)
     expires: datetime | None = None
     account_id: str | None = None
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Credentials:
         return Credentials(
             {**self.access_keys, **other.access_keys}, self.api_keys + other.api_keys
         )
+
+    @property
+    def has_operator(self) -> bool:
+        keys: list[AccessKey | ApiKey] = [*self.access_keys.values(), *self.api_keys]
+        return any(key.operator for key in keys)
 
     def __bool__(self) -> bool:
         return bool(self.access_keys or self.api_keys)

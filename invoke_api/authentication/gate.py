@@ -9,6 +9,7 @@ from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import PARTITIONS
+from invoke_api.web_pages import foreign_page
 from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import Scope, parse_authorization
 
@@ -18,11 +19,15 @@ SOMEBODY = "123456789012"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`access_key_id` and `account` are None for somebody unknown."""
+    """`access_key_id` and `account` are None for somebody unknown.
+
+    `is_operator` if the key may also use the control routes.
+    """
 
     region: str
     access_key_id: str | None = None
     account: str | None = None
+    is_operator: bool = False
 
     @property
     def account_id(self) -> str:
@@ -44,11 +49,15 @@ def user_name(access_key_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """`region` is where a caller is taken to be who does not say: an API key names none."""
+    """`region` is where a caller is taken to be who does not say: an API key names none.
+
+    Where everybody may call, web pages may that are of this machine or of `page_hosts`.
+    """
 
     auth: str = "none"
     credentials: Credentials = field(default_factory=Credentials)
     region: str = "us-east-1"
+    page_hosts: frozenset[str] = frozenset()
 
     def admit(self, request: RawRequest) -> Caller:
         """Raises a `FrontDoorError` for those who may not pass."""
@@ -56,6 +65,11 @@ class Gate:
 
 
 def _anybody(gate: Gate, request: RawRequest) -> Caller:
+    if origin := foreign_page(request.headers, gate.page_hosts):
+        raise KeyDenied(
+            f"A web page of {origin} may not call models here without a key; --allowed-host adds a"
+            " host whose pages may."
+        )
     authorization = request.header(b"authorization") or ""
     return Caller(claimed_region(authorization) or gate.region, claimed_key(authorization))
 
@@ -84,7 +98,7 @@ def _claimed(authorization: str) -> Scope | None:
 
 def _signed(gate: Gate, request: RawRequest) -> Caller:
     key, scope = signature.verify(request, gate.credentials.access_keys)
-    return Caller(scope.region, key.access_key_id, key.account_id)
+    return Caller(scope.region, key.access_key_id, key.account_id, key.operator)
 
 
 def _bearer(gate: Gate, request: RawRequest) -> Caller:
@@ -93,7 +107,7 @@ def _bearer(gate: Gate, request: RawRequest) -> Caller:
         raise KeyDenied
     key, region = api_keys.verify(_token(header) or "", gate.credentials, request.now)
     access_key_id = getattr(key, "access_key_id", None)
-    return Caller(region or gate.region, access_key_id, key.account_id)
+    return Caller(region or gate.region, access_key_id, key.account_id, key.operator)
 
 
 def _either(gate: Gate, request: RawRequest) -> Caller:

@@ -1,15 +1,21 @@
 """`/_emulator/rules`, `/_emulator/requests`, `/_emulator/reset`: what a test says and sees."""
 
-import json
+import asyncio
 from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from invoke_api.cassettes.named import NamedRecordings
+from invoke_api.config_files import ConfigError
+from invoke_api.control.answers import json_answer, refusal
+from invoke_api.control.documents import BadDocument, parse_document
 from invoke_api.operations.services import services_of
+from invoke_api.rules.book import TooManyRules
 from invoke_api.rules.parsing import RuleError, parse_rules
 from invoke_api.rules.rule import Rule
 
+MAX_SCOPE = 128  # characters, as in schemas/rules.json
 # What the journal may be asked for; `scope` is its word for the access key id.
 FILTERS = {
     "scope": "access_key_id",
@@ -25,21 +31,28 @@ async def rules(request: Request) -> Response:
 
     POST with `?scope=` adds for that caller what names no other.
     """
-    book = services_of(request).rules
+    services = services_of(request)
+    book = services.rules
     scope = request.query_params.get("scope")
+    if scope is not None and len(scope) > MAX_SCOPE:
+        return refusal(f"a scope has {MAX_SCOPE} characters at most")
     if request.method == "DELETE":
-        return _json({"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))})
+        return json_answer(
+            {"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))}
+        )
     if request.method == "GET":
-        return _json({"rules": book.listed(scope)})
+        return json_answer({"rules": book.listed(scope)})
     try:
-        # Not by orjson, which knows no numbers beyond 64 bits.
-        parsed = parse_rules(json.loads(await request.body()))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        return _json({"error": f"not JSON: {error}"}, status=400)
-    except RuleError as error:
-        return _json({"error": str(error)}, status=400)
-    added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
-    return _json({"rules": book.add(added)}, status=201)
+        # In a thread: patterns are compiled, and recordings are read.
+        parsed = await asyncio.to_thread(_parse, request.scope["own_body"], services.paces)
+        added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
+        return json_answer({"rules": book.add(added)}, status=201)
+    except (BadDocument, RuleError, ConfigError, TooManyRules) as error:
+        return refusal(str(error))
+
+
+def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
+    return parse_rules(parse_document(body), paces.waits)
 
 
 async def requests(request: Request) -> Response:
@@ -47,20 +60,18 @@ async def requests(request: Request) -> Response:
     journal = services_of(request).journal
     if request.method == "DELETE":
         journal.clear(request.query_params.get("scope"))
-        return _json({})
+        return json_answer({})
     unknown = set(request.query_params) - set(FILTERS)
     if unknown:
         known = ", ".join(FILTERS)
-        return _json({"error": f"no filter {min(unknown)!r}; there are {known}"}, status=400)
+        return refusal(f"no filter {min(unknown)[:100]!r}; there are {known}")
     wanted = {FILTERS[name]: value for name, value in request.query_params.items()}
-    return _json({"requests": journal.listed(**wanted)})
+    return json_answer({"requests": journal.listed(**wanted)})
 
 
 async def one_worker_only(_: Request) -> Response:
     """Each of several processes would know its own rules and its own calls only."""
-    return _json(
-        {"error": "rules and journal need one worker: serve without --workers"}, status=409
-    )
+    return refusal("rules and journal need one worker: serve without --workers", status=409)
 
 
 async def reset(request: Request) -> Response:
@@ -70,16 +81,10 @@ async def reset(request: Request) -> Response:
     services.rules.remove(scope=scope)
     services.journal.clear(scope)
     services.replay.library.forget_turns(scope)
-    return _json({})
+    return json_answer({})
 
 
 def _scoped(rule: Rule, scope: str) -> Rule:
     if rule.scope:
         return rule
     return replace(rule, scope=scope, document={**rule.document, "scope": scope})
-
-
-def _json(document: object, *, status: int = 200) -> Response:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    body = f"{text}\n".encode(errors="backslashreplace")
-    return Response(body, status, media_type="application/json")

@@ -74,7 +74,7 @@ class Calls:
         return result
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
     """Return the request's body.
 
     Raise `ValidationException` over the limit, `ClientLeft`, and `RequestTimeoutException` if the
@@ -83,7 +83,7 @@ async def read_body(request: Request) -> bytes:
     An answer before the end of the body would cut off a client that is still sending it, so the
     rest of one that is too large is read and dropped, up to a second limit.
     """
-    begun: Done[bytes] | Pending[bytes] = begin(_read_body(request))
+    begun: Done[bytes] | Pending[bytes] = begin(_read_body(request, limit))
     if isinstance(begun, Done):
         return begun.value
     try:
@@ -93,7 +93,7 @@ async def read_body(request: Request) -> bytes:
         raise RequestTimeoutException from error
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, limit: int) -> bytes:
     parts = []
     size = 0
     more = True
@@ -103,13 +103,13 @@ async def _read_body(request: Request) -> bytes:
             raise ClientLeft
         part = message.get("body", b"")
         size += len(part)
-        if size <= BODY_LIMIT:
+        if size <= limit:
             parts.append(part)
         more = message.get("more_body", False)
-    if size > BODY_LIMIT:
+    if size > limit:
         raise ValidationException(
             "1 validation error detected: Value at 'body' failed to satisfy constraint:"
-            f" Member must have length less than or equal to {BODY_LIMIT}"
+            f" Member must have length less than or equal to {limit}"
         )
     return b"".join(parts)
 

@@ -25,7 +25,7 @@ STATUSES = {
     UNKNOWN_OPERATION: 404,  # told with 200
 }
 ANSWERED = {"stop", "length", "ok"}
-OWN = "/_emulator/"
+OWN = "/_emulator"
 METRICS = "/metrics"
 
 
@@ -38,7 +38,8 @@ class Told(NamedTuple):
 
 def is_counted(path: str) -> bool:
     """Whether it is of Bedrock's: all that is not our own."""
-    return not path.startswith(OWN) and path != METRICS
+    is_own = path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in ("", "/")
+    return not is_own and path != METRICS
 
 
 class End(NamedTuple):

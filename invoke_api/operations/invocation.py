@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
@@ -22,12 +23,15 @@ from invoke_api.operations.engine_errors import to_invoke_error
 from invoke_api.operations.measured import Measured
 from invoke_api.operations.replies import request_id
 from invoke_api.operations.services import services_of
-from invoke_api.rules.book import RuleBook, Verdict
+from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
 from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, singly, speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
 
 W = TypeVar("W")
+
+# Steps of patterns above which rules look at a prompt in a thread: some 5 ms of work at worst.
+LONG_SEARCH = 5_000_000
 
 
 class Prepared(NamedTuple, Generic[W]):
@@ -83,9 +87,31 @@ async def open_invocation(
     rules = services_of(request).rules
     if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
         return await to_invocation(request, prepared, None, entry, began)
-    verdict = rules.pick(to_asked(prepared, operation)) if rules else None
+    verdict = await pick_rules(request, to_asked(prepared, operation)) if rules else None
     refuse_unruled(rules, verdict)
     return await to_invocation(request, prepared, verdict, entry, began)
+
+
+async def pick_rules(request: Request, asked: Asked) -> Verdict | None:
+    """What the rules say, in a thread where a long prompt would hold up others.
+
+    Raises `ValidationException` for a prompt that is too long for the patterns of rules, and what
+    `aside` raises.
+    """
+    rules = services_of(request).rules
+    try:
+        if rules.is_quick(asked, LONG_SEARCH):
+            return rules.pick(asked)
+    except TooLongSearch as error:
+        raise ValidationException(str(error)) from error
+    is_over = Event()
+    try:
+        matching = await aside(
+            request, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set)
+        )
+        return rules.pick(asked, matching)
+    finally:
+        is_over.set()
 
 
 def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:

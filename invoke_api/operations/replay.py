@@ -17,6 +17,7 @@ from invoke_api.operations.client import read_body
 from invoke_api.operations.invocation import (
     Prepared,
     open_entry,
+    pick_rules,
     refuse_unruled,
     to_invocation,
 )
@@ -47,7 +48,8 @@ async def replay(request: Request) -> Response:
     caller = admit_caller(request, raw)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     opened = await try_to_prepare(request, raw, call, entry) if call else None
-    verdict = services.rules.pick(to_asked(entry, raw, opened)) if services.rules else None
+    rules = services.rules
+    verdict = await pick_rules(request, to_asked(entry, raw, opened)) if rules else None
     refuse_unruled(services.rules, verdict)
     if verdict and verdict.answers:
         return await say(request, call, opened, verdict, entry, began=began)

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Replay
+from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
@@ -30,6 +31,7 @@ class Services:
     quotas: Quotas
     guardrails: Shelf
     replay: Replay
+    paces: NamedRecordings
     logging: LoggingConfigurations
     metrics: Metrics
     threads: SharedThreads

@@ -28,7 +28,7 @@ from invoke_api.operations.replies import Nothing, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.secrecy import redacted, unsigned
-from invoke_api.settings import is_loopback
+from invoke_api.web_pages import Doors
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException
 from invoke_api.wire.front_door_errors import KeyDenied
 from invoke_api.wire.headers import EVENT_STREAM
@@ -40,12 +40,12 @@ METHODS = ["GET", "POST", "PUT", "DELETE"]  # those of botocore's models of bedr
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """`is_local` if nobody but this machine is to be served."""
+    """`doors` are whom it serves."""
 
     upstream: Upstream
     writer: CassetteWriter
     calls: Calls
-    is_local: bool
+    doors: Doors
 
 
 class State(TypedDict):
@@ -55,14 +55,14 @@ class State(TypedDict):
 
 
 def create_recorder(
-    upstream: Upstream, writer: CassetteWriter, calls: Calls, *, is_local: bool
+    upstream: Upstream, writer: CassetteWriter, calls: Calls, doors: Doors
 ) -> Starlette:
     """The proxy, which closes the upstream's client; `calls` learns of each call."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with upstream.client:
-            yield State(services=Recorder(upstream, writer, calls, is_local))
+            yield State(services=Recorder(upstream, writer, calls, doors))
 
     app = Starlette(
         routes=[Route("/{path:path}", record, methods=METHODS)],
@@ -75,10 +75,10 @@ def create_recorder(
 
 async def record(request: Request) -> Response:
     """Pass one call on, and its answer back as it comes."""
-    if is_of_a_web_page(request):
-        raise KeyDenied("The recorder signs no calls of web pages.")
-    body = await read_body(request)
     recorder: Recorder = request.state.services
+    if why := recorder.doors.refusal(request.method, request.scope["headers"]):
+        raise KeyDenied(f"The recorder signs no calls of web pages. {why}")
+    body = await read_body(request)
     upstream = recorder.upstream
     region = claimed_region(request.headers.get("Authorization", ""))
     path = unsigned(raw_path(request))
@@ -111,19 +111,6 @@ async def record(request: Request) -> Response:
         raise
     await connection.aclose()
     return PassedReply(answer.status_code, headers, whole)
-
-
-def is_of_a_web_page(request: Request) -> bool:
-    """Whether a browser sent it, which may have been led here from anywhere.
-
-    A page of a name that now leads to the loopback address looks like a call of one's own, but for
-    the name.
-    """
-    headers = request.headers
-    if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
-        return True
-    recorder: Recorder = request.state.services
-    return recorder.is_local and not is_loopback(request.url.hostname or "")
 
 
 def _shown(error: Exception) -> str:

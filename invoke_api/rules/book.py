@@ -1,6 +1,7 @@
 """The rules in force: which one speaks next, and how often it has spoken."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -8,7 +9,20 @@ from time import monotonic
 from typing import Any
 
 from engine.tool_calls import ToolCall
-from invoke_api.rules.rule import Asked, Fault, Pace, Rule
+from invoke_api.rules.rule import MAX_SEARCHED, Asked, Fault, Pace, Rule
+
+MAX_RULES = 2_000  # in all; each call asks every one of them
+MAX_RULES_OF_ONE = 1_000  # of one scope, as in schemas/rules.json
+MAX_PATTERNS = 512  # in all; each may take up a megabyte
+MAX_SEARCH = 4_000_000_000  # steps of patterns that one call may take at worst, some seconds
+
+
+class TooManyRules(ValueError):
+    """There is no place for more. The message is a sentence."""
+
+
+class TooLongSearch(ValueError):
+    """A prompt is too long for the patterns that would be looked for. The message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class _Entry:
     rule: Rule
     given: float
     random: Random
+    steps: int  # that a character of the prompt costs at worst
     spoken: int = 0
 
     def is_over(self) -> bool:
@@ -67,18 +82,33 @@ class RuleBook:
 
     strict: bool = False
     _entries: list[_Entry] = field(default_factory=list)
+    _steps: int = 0  # of all entries
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __bool__(self) -> bool:
         return bool(self._entries)
 
     def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
-        """The rules as they will be listed."""
+        """The rules as they will be listed. Raises `TooManyRules`, and then adds none."""
+        return self._add_to(self._entries, rules)
+
+    def _add_to(self, kept: list[_Entry], rules: Iterable[Rule]) -> list[dict[str, Any]]:
         added = [
-            _Entry(str(next(self._numbers)), rule, monotonic(), Random(rule.seed))  # noqa: S311 - chance, not secrecy
+            _Entry(
+                str(next(self._numbers)),
+                rule,
+                monotonic(),
+                Random(rule.seed),  # noqa: S311 - chance, not secrecy
+                rule.when.steps,
+            )
             for rule in rules
         ]
-        self._entries += added
+        entries = kept + added
+        if _excess(entries):  # those that have spoken as often as they should are of no more use
+            entries = [entry for entry in kept if not entry.is_over()] + added
+        if sentence := _excess(entries):
+            raise TooManyRules(sentence)
+        self._keep(entries)
         return [entry.to_json() for entry in added]
 
     def listed(self, scope: str | None = None) -> list[dict[str, Any]]:
@@ -92,23 +122,50 @@ class RuleBook:
             if scope not in (None, entry.rule.scope) or rule_id not in (None, entry.id)
         ]
         gone = len(self._entries) - len(kept)
-        self._entries = kept
+        self._keep(kept)
         return gone
 
     def replace(self, old: Sequence[str], rules: Iterable[Rule]) -> list[str]:
-        """The ids of these rules, which take the place of those."""
-        self._entries = [entry for entry in self._entries if entry.id not in old]
-        return [entry["id"] for entry in self.add(rules)]
+        """The ids of these rules, which take the place of those. Raises `TooManyRules`."""
+        gone = set(old)
+        kept = [entry for entry in self._entries if entry.id not in gone]
+        return [entry["id"] for entry in self._add_to(kept, rules)]
 
-    def pick(self, asked: Asked) -> Verdict | None:
+    def _keep(self, entries: list[_Entry]) -> None:
+        self._entries = entries
+        self._steps = sum(entry.steps for entry in entries)
+
+    def is_quick(self, asked: Asked, steps: int) -> bool:
+        """Whether all rules can be asked in so many steps. Raises `TooLongSearch`."""
+        length = min(MAX_SEARCHED, max(len(asked.prompt), len(asked.last_user_message)))
+        if length * self._steps <= steps:
+            return True
+        worst = length * sum(entry.steps for entry in self._in_order(asked.access_key_id))
+        if worst > MAX_SEARCH:
+            raise TooLongSearch(
+                f"The rules' regular expressions may take {worst:,} steps over this prompt, and"
+                f" {MAX_SEARCH:,} are the most."
+            )
+        return worst <= steps
+
+    def matching(self, asked: Asked, is_over: Callable[[], bool]) -> Container[str]:
+        """The ids of the rules that match, for a thread: nothing is changed.
+
+        Once it `is_over`, nobody waits for the rest.
+        """
+        entries = list(self._in_order(asked.access_key_id))
+        return {each.id for each in entries if not is_over() and each.rule.when.matches(asked)}
+
+    def pick(self, asked: Asked, matching: Container[str] | None = None) -> Verdict | None:
         """What the rules that match say to this call; the counts of those that spoke go up.
 
         One that has no reply, a pace or a fault after some tokens, leaves that to the next.
+        `matching` are the ids of those that match, where that has been looked at before.
         """
         verdict = None
         for entry in self._in_order(asked.access_key_id):
             rule = entry.rule
-            if entry.is_over() or not rule.when.matches(asked):
+            if entry.is_over() or not _matches(entry, asked, matching):
                 continue
             if rule.probability < 1 and entry.random.random() >= rule.probability:
                 continue
@@ -124,6 +181,23 @@ class RuleBook:
         scopes = [None] if access_key_id is None else [access_key_id, None]
         for scope in scopes:
             yield from (entry for entry in reversed(self._entries) if entry.rule.scope == scope)
+
+
+def _matches(entry: _Entry, asked: Asked, matching: Container[str] | None) -> bool:
+    return entry.rule.when.matches(asked) if matching is None else entry.id in matching
+
+
+def _excess(entries: Sequence[_Entry]) -> str | None:
+    """Return a sentence if these are too many."""
+    if len(entries) > MAX_RULES:
+        return f"there would be more than {MAX_RULES:,} rules; remove some first"
+    scope, most = next(iter(Counter(each.rule.scope for each in entries).most_common(1)), (None, 0))
+    if most > MAX_RULES_OF_ONE:
+        whose = f"scope {scope!r}" if scope else "everybody"
+        return f"there would be more than {MAX_RULES_OF_ONE:,} rules for {whose}; remove some first"
+    if sum(len(entry.rule.when.patterns) for entry in entries) > MAX_PATTERNS:
+        return f"there would be more than {MAX_PATTERNS:,} regular expressions; remove some first"
+    return None
 
 
 def _add(verdict: Verdict | None, below: Verdict) -> Verdict:

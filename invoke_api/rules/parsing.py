@@ -1,9 +1,12 @@
 """Documents into rules; every mistake is a sentence that says where."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import translate
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,16 @@ from jsonschema import ValidationError
 
 from engine.tool_calls import ToolCall
 from invoke_api.cassettes.files import load_waits
-from invoke_api.config_files import ConfigError, find_mistakes, load_schema, read_config
+from invoke_api.cassettes.named import NamedRecordings
+from invoke_api.config_files import (
+    MAX_MISTAKES,
+    ConfigError,
+    find_mistakes,
+    load_schema,
+    read_config,
+    shown,
+)
+from invoke_api.patterns import Pattern, PatternError, compile_pattern
 from invoke_api.rules.rule import BREAKS, Fault, Pace, Reply, Rule, When
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
@@ -27,6 +39,13 @@ EXCEPTIONS = {
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, InvokeError) and kind is not InvokeError
 }
+
+PATTERN_MEMORY = 1 << 20  # bytes that one pattern may take up
+MAX_STEPS = 40_000  # of a pattern for each byte of a prompt, at worst
+MAX_WAIT = 3_600.0  # seconds of a recorded pace, as of a first token in schemas/rules.json
+
+NO_RECORDINGS = NamedRecordings()
+WaitsOf = Callable[[str], tuple[float, ...]]
 
 OF_EXCEPTIONS = {"message", "members", "retry_after"}
 TEXTS = ("text", "texts", "echo")
@@ -47,36 +66,48 @@ def load_rules(path: Path) -> list[Rule]:
     document, source = read_config(path)
     if mistakes := list(find_mistakes(document, source, "rules.json")):
         raise RuleError("\n".join(mistakes))
-    return _to_rules(document["rules"], lambda index: source.where(["rules", index]), path.parent)
+    return _to_rules(
+        document["rules"],
+        lambda index: source.where(["rules", index]),
+        lambda name: load_waits(path.parent / name),
+    )
 
 
-def parse_rules(document: Any) -> list[Rule]:  # noqa: ANN401 - any JSON
-    """One rule, a list of them, or `{"rules": [...]}`. Raises `RuleError`."""
+def parse_rules(
+    document: Any,  # noqa: ANN401 - any JSON
+    waits_of: WaitsOf = NO_RECORDINGS.waits,
+) -> list[Rule]:
+    """One rule, a list of them, or `{"rules": [...]}`. Raises `RuleError`.
+
+    `waits_of` finds the times of a recording by its name, or raises `ConfigError`.
+    """
     if isinstance(document, dict) and "rules" not in document:
         document = [document]
     if isinstance(document, list):
         document = {"rules": document}
     schema_errors = Validator(load_schema("rules.json")).iter_errors(document)
-    if mistakes := [_sentence(error) for error in schema_errors]:
+    if mistakes := [_sentence(error) for error in islice(schema_errors, MAX_MISTAKES)]:
         raise RuleError("; ".join(mistakes))
-    return _to_rules(document["rules"], lambda index: f"rule {index + 1}", Path())
+    return _to_rules(document["rules"], lambda index: f"rule {index + 1}", waits_of)
 
 
 def _to_rules(
-    entries: Sequence[Mapping[str, Any]], where: Callable[[int], str], folder: Path
+    entries: Sequence[Mapping[str, Any]], where: Callable[[int], str], waits_of: WaitsOf
 ) -> list[Rule]:
-    """`folder` is where the paths in a rule begin."""
     problems = [
         f"{where(index)}: {problem}"
         for index, entry in enumerate(entries)
         for problem in _problems(entry)
     ]
     if problems:
-        raise RuleError("\n".join(problems))
-    try:
-        return [_to_rule(entry, folder) for entry in entries]
-    except ConfigError as error:
-        raise RuleError(str(error)) from error
+        raise RuleError("\n".join(problems[:MAX_MISTAKES]))
+    rules = []
+    for index, entry in enumerate(entries):
+        try:
+            rules.append(_to_rule(entry, waits_of))
+        except ConfigError as error:
+            raise RuleError(f"{where(index)}: {error}") from error
+    return rules
 
 
 def _sentence(error: ValidationError) -> str:
@@ -85,7 +116,7 @@ def _sentence(error: ValidationError) -> str:
         for step in reversed(error.absolute_path)
         if step != "rules"
     )
-    return f"{where or 'the rules'}: {error.message}"
+    return f"{where or 'the rules'}: {shown(error)}"
 
 
 def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -100,13 +131,21 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(reply := entry.get("reply"), dict) and len(reply.keys() & TEXTS) > 1:
         yield f"a reply has one of {', '.join(TEXTS)}"
     yield from _fault_problems(entry)
+    yield from _text_problems(entry.get("when", {}))
+    try:
+        json.dumps(entry)
+    except TypeError:  # YAML knows dates, sets and bytes
+        yield "it holds what is no JSON, such as a date; put it in quotes"
+
+
+def _text_problems(when: Mapping[str, Any]) -> Iterator[str]:
     for key in ("prompt", "last_user_message"):
-        text = entry.get("when", {}).get(key)
+        text = when.get(key)
         if isinstance(text, dict):
             try:
-                re.compile(text["regex"])
-            except (re.error, OverflowError, RecursionError) as error:
-                yield f"{key} is no regular expression: {error}"
+                _to_pattern(text)
+            except PatternError as error:
+                yield f"{key} {error}"
 
 
 def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -133,21 +172,21 @@ def _spell_out(fault: str | dict[str, Any]) -> dict[str, Any]:
     return {"break" if fault in BREAKS else "exception": fault}
 
 
-def _to_rule(entry: Mapping[str, Any], folder: Path) -> Rule:
+def _to_rule(entry: Mapping[str, Any], waits_of: WaitsOf) -> Rule:
     when = entry.get("when", {})
     return Rule(
         document=entry,
         when=When(
             operation=when.get("operation"),
-            model_id=when.get("model_id"),
+            model_id=_to_glob(when.get("model_id")),
             prompt=_to_pattern(when.get("prompt")),
             last_user_message=_to_pattern(when.get("last_user_message")),
             turn=when.get("turn"),
-            tool=when.get("tool"),
+            tool=_to_glob(when.get("tool")),
         ),
         reply=_to_reply(entry.get("reply")),
         fault=_to_fault(entry),
-        pace=_to_pace(entry["pace"], folder) if "pace" in entry else None,
+        pace=_to_pace(entry["pace"], waits_of) if "pace" in entry else None,
         times=entry.get("times"),
         seconds=entry.get("seconds"),
         probability=entry.get("probability", 1.0),
@@ -156,10 +195,21 @@ def _to_rule(entry: Mapping[str, Any], folder: Path) -> Rule:
     )
 
 
-def _to_pattern(text: str | dict[str, str] | None) -> re.Pattern[str] | None:
-    if text is None:
-        return None
-    return re.compile(re.escape(text) if isinstance(text, str) else text["regex"], re.DOTALL)
+def _to_pattern(text: str | dict[str, str] | None) -> str | Pattern | None:
+    """Raises `PatternError`."""
+    if text is None or isinstance(text, str):
+        return text
+    pattern = compile_pattern(text["regex"], dot_matches_newline=True, memory=PATTERN_MEMORY)
+    if pattern.size > MAX_STEPS:
+        raise PatternError(
+            f"may take {pattern.size:,} steps a byte, and {MAX_STEPS:,} are the most"
+        )
+    return pattern
+
+
+def _to_glob(text: str | None) -> re.Pattern[str] | None:
+    # Each part between two stars is found once (an atomic group): no going back over the name.
+    return None if text is None else re.compile(translate(text))
 
 
 def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
@@ -176,11 +226,14 @@ def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
     return Reply(texts=tuple(texts), echo="echo" in reply, calls=calls)
 
 
-def _to_pace(pace: Mapping[str, Any], folder: Path) -> Pace:
+def _to_pace(pace: Mapping[str, Any], waits_of: WaitsOf) -> Pace:
     """Raises `ConfigError` for a recording that is none."""
     given = dict(pace)
     recorded = given.pop("recording", None)
-    return Pace(**given, recorded=load_waits(folder / recorded) if recorded else ())
+    waits = waits_of(recorded) if recorded else ()
+    if any(wait > MAX_WAIT for wait in waits):
+        raise ConfigError(f"the recording has a wait of more than {MAX_WAIT:,.0f} seconds")
+    return Pace(**given, recorded=waits)
 
 
 def _to_fault(entry: Mapping[str, Any]) -> Fault | None:

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import chain, cycle
 from random import Random
 from typing import Any, Literal, get_args
 
 from engine.tool_calls import ToolCall
+from invoke_api.patterns import Pattern
 from invoke_api.wire.errors import InvokeError
+
+MAX_SEARCHED = 1_000_000  # characters of a prompt that rules look at
 
 Breakage = Literal["cut", "torn_frame", "hang"]
 BREAKS: tuple[Breakage, ...] = get_args(Breakage)
@@ -30,30 +32,45 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Every condition that is not None must hold; `model_id` is a glob, texts are patterns.
+    """Every condition that is not None must hold; `model_id` is a glob.
 
-    `tool` is a glob that the name of one of the tools offered must match.
+    A text is part of what is said, or a pattern that finds something in it. `tool` is a glob that
+    the name of one of the tools offered must match.
     """
 
     operation: str | None = None
-    model_id: str | None = None
-    prompt: re.Pattern[str] | None = None
-    last_user_message: re.Pattern[str] | None = None
+    model_id: re.Pattern[str] | None = None
+    prompt: str | Pattern | None = None
+    last_user_message: str | Pattern | None = None
     turn: int | None = None
-    tool: str | None = None
+    tool: re.Pattern[str] | None = None
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        return [text for text in (self.prompt, self.last_user_message) if isinstance(text, Pattern)]
+
+    @property
+    def steps(self) -> int:
+        """How many steps a character of the prompt costs at worst."""
+        texts = [text for text in (self.prompt, self.last_user_message) if text is not None]
+        return sum(text.size if isinstance(text, Pattern) else 1 for text in texts)
 
     def matches(self, asked: Asked) -> bool:
         return (
             self.operation in (None, asked.operation)
-            and (self.model_id is None or fnmatchcase(asked.model_id, self.model_id))
-            and (self.prompt is None or self.prompt.search(asked.prompt) is not None)
-            and (
-                self.last_user_message is None
-                or self.last_user_message.search(asked.last_user_message) is not None
-            )
+            and (self.model_id is None or self.model_id.match(asked.model_id) is not None)
             and self.turn in (None, asked.turn)
-            and (self.tool is None or any(fnmatchcase(name, self.tool) for name in asked.tools))
+            and (self.tool is None or any(map(self.tool.match, asked.tools)))
+            and _is_in(self.prompt, asked.prompt)
+            and _is_in(self.last_user_message, asked.last_user_message)
         )
+
+
+def _is_in(wanted: str | Pattern | None, text: str) -> bool:
+    if wanted is None:
+        return True
+    said = text[:MAX_SEARCHED]
+    return wanted in said if isinstance(wanted, str) else wanted.search(said) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from invoke_api.config_files import ConfigError
-from invoke_api.rules.book import RuleBook
+from invoke_api.rules.book import RuleBook, TooManyRules
 from invoke_api.rules.parsing import RuleError, load_rules
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ async def follow(path: Path, book: RuleBook, ids: list[str]) -> None:
             continue
         seen = stamp
         try:
-            ids = book.replace(ids, load_rules(path))
-        except (ConfigError, RuleError) as error:
+            ids = book.replace(ids, await asyncio.to_thread(load_rules, path))
+        except (ConfigError, RuleError, TooManyRules) as error:
             log.error("the rules stay as they were: %s", error)  # noqa: TRY400 - a sentence, no traceback
         else:
             log.info("%s: %d rules", path, len(ids))

@@ -10,7 +10,7 @@ import pytest
 from h2.events import StreamEnded
 
 from invoke_api.connections.limits import Limits
-from tests.http2 import Client
+from tests.http2 import DATA, END_HEADERS, END_STREAM, Client, RawClient, frame, head
 from tests.servers import SEVEN_B, engine_running
 from tests.stubs import StubEngine
 from tests.test_leaving import running
@@ -58,8 +58,10 @@ def test_an_idle_connection_over_http_2_is_closed_in_time() -> None:
 )
 def test_half_a_frame_ends_its_connection_in_time_though_a_call_is_in_flight(begun: bytes) -> None:
     engine = StubEngine([" on"] * 10_000, pause=0.05)
-    with engine_running(engine, limits=Limits(head=0.4)) as url, Client(url) as client:
-        client.request(f"/model/{SEVEN_B}/invoke", BODY)
+    path = f"/model/{SEVEN_B}/invoke"
+    with engine_running(engine, limits=Limits(head=0.4)) as url, RawClient(url) as client:
+        call = head(1, path, method="POST", flags=END_HEADERS)
+        client.send(call, frame(DATA, END_STREAM, 1, BODY))
         until(lambda: running(url) == 1, seconds=5)
         client.send(begun)
         began = time.monotonic()

@@ -203,6 +203,7 @@ def test_every_loopback_address_is_this_machine(upstream: str, tmp_path: Path) -
         {"Origin": "https://example.com"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Host": "example.com"},  # a name that leads to the loopback address
+        {"Sec-Fetch-Site": "same-origin"},  # it has no pages of its own
     ],
 )
 def test_a_web_page_gets_nothing_signed(
@@ -212,8 +213,15 @@ def test_a_web_page_gets_nothing_signed(
         response, body = call(url, "POST", f"/model/{SEVEN_B}/invoke", b"{}", **header)
 
     assert response.status == 403
-    assert json.loads(body) == {"Message": "The recorder signs no calls of web pages."}
+    assert json.loads(body)["Message"].startswith("The recorder signs no calls of web pages. ")
     assert documents(tmp_path) == []
+
+
+def test_a_name_of_the_recorder_may_be_said(upstream: str, tmp_path: Path) -> None:
+    with recording(tmp_path, upstream, "--allowed-host", "recorder.test") as url:
+        response, _ = call(url, "GET", "/foundation-models", Host="recorder.test:8080")
+
+    assert response.status == 200
 
 
 def test_a_presigned_callers_signature_is_neither_sent_nor_kept(

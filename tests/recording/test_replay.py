@@ -20,7 +20,15 @@ from invoke_api.wire.errors import ThrottlingException
 from invoke_api.wire.eventstream import encode_frame
 from tests.cassettes.test_files import a_recording
 from tests.rules.test_rules import client, control, requests, rule
-from tests.servers import COMMAND, MIXTRAL, SEVEN_B, call, command_running, invoke
+from tests.servers import (
+    COMMAND,
+    MIXTRAL,
+    SEVEN_B,
+    call,
+    command_running,
+    invoke,
+    wait_until_ready,
+)
 from tests.streams import split_frames
 
 STREAM = "invoke-with-response-stream"
@@ -282,14 +290,15 @@ def test_a_rules_pace_goes_before_the_recorded_one(url: str) -> None:
     assert 0.2 <= time.monotonic() - began < 1
 
 
-def test_a_rule_keeps_the_times_of_a_recording(scripted: str, cassettes: Path) -> None:
+def test_a_rule_keeps_the_times_of_a_recording(cassettes: Path) -> None:
     [path] = cassettes.glob("0002-*.json")
-    rule(scripted, pace={"recording": str(path)}, scope="AKIDPACED", reply=" one two")
-    with client(scripted, key="AKIDPACED") as runtime:
+    flags = ["--engine", "scripted", "--recordings", str(cassettes)]
+    with command_running([*COMMAND, *flags]) as url, client(url) as runtime:
+        wait_until_ready(url, seconds=30)
+        rule(url, pace={"recording": path.name}, reply=" one two")
         began = time.monotonic()
         runtime.invoke_model(modelId=SEVEN_B, body='{"prompt":"Hi"}')["body"].read()
         took = time.monotonic() - began
-    control(scripted, "POST", "/reset?scope=AKIDPACED")
 
     assert 0.6 <= took < 2  # three tokens, the EOS being one
 
@@ -300,7 +309,7 @@ def test_a_recorded_pace_that_is_none_is_a_sentence(scripted: str, tmp_path: Pat
     answers = [call(scripted, "POST", "/_emulator/rules", body) for body in (missing, both)]
 
     assert [response.status for response, _ in answers] == [400, 400]
-    assert b"none.json: there is no such file" in answers[0][1]
+    assert b"a pace over HTTP takes no recording here; --recordings" in answers[0][1]
     assert b"a recorded pace has its own first_token" in answers[1][1]
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.reliability.evidence import Evidence
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
@@ -18,6 +21,7 @@ from tests.servers import GUARDRAILS, SEVEN_B
 KEY_ID = "AKIASECRECYTRIAL0001"
 OTHER_KEY_ID = "AKIASECRECYTRIAL0002"
 STORED = "STORED-secret-access-key"
+READER = "AKIDOPERATOR"  # whose key opens the journal
 STORED_API_KEY = "ABSKU1RPUkVELWFwaS1rZXktb2YtdGhlLXRyaWFs"
 SIGNATURE = "51646e6174757265" * 4
 # Where a caller may put a secret that is no part of a signature.
@@ -109,7 +113,8 @@ def found(text: str, secrets: list[str]) -> list[str]:
 def keys(tmp_path: Path) -> Path:
     file = tmp_path / "keys.json"
     access_key = {"access_key_id": KEY_ID, "secret_access_key": STORED}
-    known = {"access_keys": [access_key], "api_keys": [{"api_key": STORED_API_KEY}]}
+    operator = {"access_key_id": READER, "secret_access_key": "operates", "operator": True}
+    known = {"access_keys": [access_key, operator], "api_keys": [{"api_key": STORED_API_KEY}]}
     file.write_text(json.dumps(known))
     file.chmod(0o600)
     return file
@@ -150,7 +155,9 @@ def test_nothing_that_serve_keeps_has_a_secret(
 
 def read(url: str, path: str) -> str:
     connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
-    connection.request("GET", path)
+    request = AWSRequest("GET", f"{url}{path}")
+    SigV4Auth(Credentials(READER, "operates"), "bedrock", "us-east-1").add_auth(request)
+    connection.request("GET", path, headers=dict(request.headers))
     text = connection.getresponse().read().decode()
     connection.close()
     return text

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 
+from invoke_api.control.documents import BadDocument, parse_document
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import RuleError, parse_rules
 from invoke_api.rules.rule import Asked, Rule
@@ -26,8 +27,9 @@ def check(data: bytes) -> None:
     if b"recording" in data:  # names a file
         return
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
+        document = parse_document(data)
+    except BadDocument as error:
+        assert str(error).strip()
         return
     try:
         rules = parse_rules(document)

@@ -1,0 +1,104 @@
+"""The emulator's own routes: found by their very bytes, behind their own doors."""
+
+import logging
+from collections.abc import Sequence
+from posixpath import normpath
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from invoke_api.control.answers import refusal
+from invoke_api.operations.call import to_raw
+from invoke_api.operations.client import ClientLeft, read_body
+from invoke_api.operations.counted import is_counted
+from invoke_api.operations.services import services_of
+from invoke_api.web_pages import Doors
+from invoke_api.wire.errors import InvokeError, ValidationException
+from invoke_api.wire.front_door_errors import KeyDenied
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1 << 20  # bytes of a body, which holds rules at most
+NO_OPERATOR = (
+    "This key may call models; rules and journal take a key that the credentials file gives"
+    " `operator: true`."
+)
+
+
+class OwnRoutes:
+    """An ASGI app. `open_` routes answer everybody, `control` routes a test or an operator.
+
+    `control` is empty where they are switched off. Each route is one path, without parameters.
+    """
+
+    def __init__(self, open_: Sequence[Route], control: Sequence[Route], doors: Doors) -> None:
+        self._routes = [*open_, *control]
+        self._control = control
+        self._doors = doors
+
+    def takes(self, scope: Scope) -> bool:
+        """Return whether a path is ours, also one that only looks like it once it is decoded."""
+        path: str = scope["path"]
+        if not is_counted(path):
+            return True
+        if "//" not in path and "/." not in path:
+            return False
+        return not is_counted(normpath(f"/{path.lstrip('/')}"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await self._answer(request)
+        except ClientLeft:
+            return
+        except InvokeError as error:
+            response = refusal(error.message, status=error.status)
+        except Exception:
+            log.exception("%s %s failed", request.method, scope["path"])
+            response = refusal("This is a bug of the emulator; its log says more.", status=500)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        """Answer once the body is there: an answer before its end would cut off its sender."""
+        body = await _body_of(request)
+        if why := self._doors.refusal(request.method, request.scope["headers"]):
+            return refusal(why, status=403)
+        # By the bytes: %2f is no slash, and a balancer's filter of prefixes sees what we see.
+        path = request.scope["raw_path"].decode("latin-1")
+        found = [route for route in self._routes if route.path == path]
+        if not found:
+            return refusal(f"There is no such route; {self._names()}.", status=404)
+        [route] = found
+        methods = route.methods or set()
+        if request.method not in methods:
+            return refusal(f"{route.path} takes {', '.join(sorted(methods))}.", status=405)
+        if body is None:
+            return refusal(f"The body is longer than {MAX_BODY:,} bytes.", status=413)
+        if route in self._control:
+            _check_operator(request, body)
+        request.scope["own_body"] = body
+        answer: Response = await route.endpoint(request)
+        return answer
+
+    def _names(self) -> str:
+        names = ", ".join(route.path for route in self._routes)
+        return f"there are {names}" if self._control else f"without --control there are {names}"
+
+
+async def _body_of(request: Request) -> bytes | None:
+    """Return the body, None for one that is too long. Raises `ClientLeft` and `InvokeError`s."""
+    try:
+        return await read_body(request, MAX_BODY)
+    except ValidationException:
+        return None
+
+
+def _check_operator(request: Request, body: bytes) -> None:
+    """Raise a `FrontDoorError` unless there is no authentication, or the key is an operator's."""
+    gate = services_of(request).gate
+    if gate.auth == "none":
+        return
+    if not gate.admit(to_raw(request, body)).is_operator:
+        raise KeyDenied(NO_OPERATOR)
