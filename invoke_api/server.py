@@ -122,6 +122,7 @@ async def serve(
             context=WorkerContext(None),
         )
         listener = Listener(listening, shared, tls.to_context() if tls else None)
+        listening.listen(BACKLOG)  # a worker that replaces another does so only now
         listener.start()
         try:
             await stop.wait()
