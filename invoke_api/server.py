@@ -131,6 +131,7 @@ async def serve(
         if opening:
             await opening(stop)
         listener = Listener(listening, shared, tls.to_context() if tls else None)
+        listening.listen(BACKLOG)  # a worker that replaces another does so only now
         listener.start()
         try:
             await stop.wait()
