@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+from starlette.applications import Starlette
 
 from engine.protocol import Engine
 from invoke_api.app import create_app
@@ -96,6 +97,15 @@ def engine_running(
     calls = Calls()
     engines = Engines({SEVEN_B: engine})
     app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
+    with app_running(app, calls, grace, limits) as url:
+        yield url
+
+
+@contextmanager
+def app_running(
+    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = LIMITS
+) -> Iterator[str]:
+    """The URL of any application on our sockets, in a thread with its own loop."""
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 ACCEPTS_PER_ROUND = 64  # so that a flood of connections leaves the loop time for calls
 MAX_REFUSALS = 100  # connections at once that are told of the limit; those beyond just end
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+ADVICE = "; raise the limit of open files or lower --max-connections"
 PAUSE_SECONDS = 1.0
 QUIET_SECONDS = 60.0  # between two log lines about the same shortage
 
@@ -52,18 +53,16 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in OUT_OF_FILES:
-                    raise
-                self._wait_for_files(error)
+                self._wait(error)
                 return
             accepted.setblocking(False)  # noqa: FBT003 - the socket module's own signature
             self._take(accepted, (address[0], address[1]))
 
-    def _wait_for_files(self, error: OSError) -> None:
+    def _wait(self, error: OSError) -> None:
         self._tell(
-            "%s: no new connections until some are closed; raise the limit of open files"
-            " or lower --max-connections",
+            "%s: no new connections until some are closed%s",
             error.strerror,
+            ADVICE if error.errno in OUT_OF_FILES else "",
         )
         self._loop.remove_reader(self._socket)
         self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)

@@ -7,11 +7,16 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 from hypercorn.protocol.h2 import H2Protocol
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from invoke_api.connections import http2
+from invoke_api.operations.client import Calls
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
-from tests.servers import SEVEN_B, engine_running
+from tests.servers import SEVEN_B, app_running, engine_running
 from tests.stubs import StubEngine
 
 BODY = {"prompt": "Go on."}
@@ -95,8 +100,12 @@ def test_a_long_body_that_is_refused_leaves_its_neighbours_alone() -> None:
 
 
 def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on() -> None:
-    with engine_running(StubEngine()) as url, Client(url) as client:
-        client.request_and_keep_sending("/_emulator/health")
+    async def early(_: Request) -> Response:
+        return Response("ok")
+
+    app = Starlette(routes=[Route("/early", early)])
+    with app_running(app, Calls()) as url, Client(url) as client:
+        client.request_and_keep_sending("/early")
         events = client.read(until=h2.events.WindowUpdated)
 
     assert not client.closed_by_server

@@ -329,7 +329,7 @@ def test_what_was_asked_for_is_in_the_answer(runtime: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "path"), [(SEVEN_B, "/outputs/0/stop_reason"), (LARGE_3, "/choices/0/stop_reason")]
+    ("model", "path"), [(SEVEN_B, "/outputs/0/stop_reason"), (LARGE_3, "/choices/0/finish_reason")]
 )
 def test_fields_of_the_models_own_answer_are_there_if_asked_for(
     runtime: Any, model: str, path: str
@@ -341,8 +341,9 @@ def test_fields_of_the_models_own_answer_are_there_if_asked_for(
         stream(runtime, model, additionalModelResponseFieldPaths=paths, inferenceConfig=limits)
     )
 
-    assert whole["additionalModelResponseFields"] == {"stop_reason": "length"}
-    assert events["messageStop"]["additionalModelResponseFields"] == {"stop_reason": "length"}
+    name = path.rpartition("/")[2]
+    assert whole["additionalModelResponseFields"] == {name: "length"}
+    assert events["messageStop"]["additionalModelResponseFields"] == {name: "length"}
     with pytest.raises(ClientError, match="The value outputs in additionalModelResponse"):
         ask(runtime, model, additionalModelResponseFieldPaths=["outputs"])
 
