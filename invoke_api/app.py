@@ -43,6 +43,7 @@ from invoke_api.operations.logging_configuration import (
 from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
+from invoke_api.operations.routing import OperationRoute, has_steps
 from invoke_api.operations.services import Services
 from invoke_api.operations.threads import SharedThreads
 from invoke_api.quotas import Quotas, settle
@@ -73,7 +74,7 @@ LOGGING = "/logging/modelinvocations"
 # Each goes by the name of its operation. Calls of models also have a short way, see `Service`.
 BUILT = [
     *(
-        Route(
+        OperationRoute(
             f"/model/{{model_id:path}}/{path}",
             partial(call_model, call=call),
             methods=["POST"],
@@ -81,38 +82,40 @@ BUILT = [
         )
         for path, call in MODEL_CALLS.items()
     ),
-    Route(
+    OperationRoute(
         "/model/{model_id:path}/count-tokens", count_tokens, methods=["POST"], name="CountTokens"
     ),
-    Route(
+    OperationRoute(
         "/guardrail/{guardrailIdentifier:path}/version/{guardrailVersion}/apply",
         apply_guardrail,
         methods=["POST"],
         name="ApplyGuardrail",
     ),
-    Route("/foundation-models", list_foundation_models, name="ListFoundationModels"),
-    Route(
+    OperationRoute("/foundation-models", list_foundation_models, name="ListFoundationModels"),
+    OperationRoute(
         "/foundation-models/{modelIdentifier:path}", get_foundation_model, name="GetFoundationModel"
     ),
-    Route(
+    OperationRoute(
         "/foundation-model-availability/{modelId:path}",
         get_foundation_model_availability,
         name="GetFoundationModelAvailability",
     ),
-    Route("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
-    Route(
+    OperationRoute("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
+    OperationRoute(
         "/inference-profiles/{inferenceProfileIdentifier:path}",
         get_inference_profile,
         name="GetInferenceProfile",
     ),
-    Route(
+    OperationRoute(
         LOGGING,
         put_logging_configuration,
         methods=["PUT"],
         name="PutModelInvocationLoggingConfiguration",
     ),
-    Route(LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"),
-    Route(
+    OperationRoute(
+        LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"
+    ),
+    OperationRoute(
         LOGGING,
         delete_logging_configuration,
         methods=["DELETE"],
@@ -170,8 +173,8 @@ class Service(Starlette):
             return
         began = self._counted.begin()
         try:
-            found = found if self._is_short else None
-            if found and scope["method"] == "POST":
+            is_short = self._is_short and has_steps(scope, "/model/id/operation")
+            if found and is_short and scope["method"] == "POST":
                 scope["path_params"] = {"model_id": found[1]}
                 await self._take_short_way(scope, receive, send, MODEL_CALLS[found[2]])
             else:

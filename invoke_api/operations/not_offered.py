@@ -5,12 +5,12 @@ from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
 from invoke_api.operations.invocation import open_entry
 from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
+from invoke_api.operations.routing import OperationRoute
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
 # Nearly every operation models it; those that do not are here with what they model.
@@ -19,12 +19,12 @@ ERRORS: dict[str, type[InvokeError]] = {"CreateModelCopyJob": AccessDeniedExcept
 ENDLESS = {"InvokeModelWithBidirectionalStream"}
 
 
-def to_routes(*tables: str) -> list[Route]:
+def to_routes(*tables: str) -> list[OperationRoute]:
     """The longest paths first: a label may hold slashes, as ARNs do."""
     rows = [row for table in tables for row in read_table(table)]
     rows.sort(key=lambda row: len(row[2].replace("*", "")), reverse=True)
     return [
-        Route(_with_labels(path), _refuser(name), methods=[method], name=name)
+        OperationRoute(_with_labels(path), _refuser(name), methods=[method], name=name)
         for name, method, path in rows
     ]
 

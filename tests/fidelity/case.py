@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import quote
 
 from tests.servers import SEVEN_B
 
@@ -68,7 +69,7 @@ class Case:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
     def raw_path(self, operation: str) -> str:
-        return self.path or f"/model/{self.model.replace(':', '%3A')}/{operation}"
+        return self.path or f"/model/{quote(self.model, safe='%')}/{operation}"
 
     def error_body(self) -> bytes:
         """The exact bytes of the error."""

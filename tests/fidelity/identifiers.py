@@ -81,7 +81,6 @@ SPELT = [
         ("a raw colon", "crmne/ruby_llm's recordings", f"/model/{SEVEN_B}/{operation}"),
         ("an empty query", "awslabs' CRT client", f"/model/{encoded(SEVEN_B, ':')}/{operation}?"),
         ("an encoded ARN", "botocore", f"/model/{encoded(arn(SEVEN_B), ':', '/')}/{operation}"),
-        ("a raw ARN", GUESS, f"/model/{arn(SEVEN_B)}/{operation}"),
     )
 ]
 

@@ -8,6 +8,7 @@ UNKNOWN = (
 )
 THRICE = "an AWS sample's helper, and two clients' sources"
 ONE = ("invoke",)
+ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{SEVEN_B}"  # with its slash as it is
 
 TABLE = [
     Case(
@@ -42,6 +43,11 @@ TABLE = [
             ("POST", f"/model/{SEVEN_B}/INVOKE", GUESS),
             ("POST", f"/model/{SEVEN_B}/embed", GUESS),
             ("POST", f"/models/{SEVEN_B}/invoke", GUESS),
+            *(
+                ("POST", f"/model/{ARN}/{operation}", "vercel/ai#17523")
+                for operation in ("invoke", "converse", "converse-stream")
+            ),
+            ("GET", f"/foundation-models/{ARN}", GUESS),
             ("GET", "/", GUESS),
             ("GET", f"/model/{SEVEN_B}/invoke", GUESS),
             ("GET", f"/model/{SEVEN_B}/invoke-with-response-stream", GUESS),
