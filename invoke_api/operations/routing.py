@@ -19,5 +19,5 @@ class OperationRoute(Route):
 
 def has_steps(scope: Scope, path: str) -> bool:
     """Tell whether the path that came has as many steps as this one."""
-    steps: int = scope["raw_path"].count(b"/")
-    return steps == path.count("/")
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()  # ASGI lets a server leave it out
+    return raw.count(b"/") == path.count("/")
