@@ -55,7 +55,13 @@ async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
 def _name(routes: list[Route], asked: Asked) -> str | None:
     """Whose path and method it is: a label may have made another's of it."""
     path = unquote(asked.path.decode())
-    scope = {"type": "http", "path": path, "method": asked.method, "root_path": ""}
+    scope = {
+        "type": "http",
+        "raw_path": asked.path,
+        "path": path,
+        "method": asked.method,
+        "root_path": "",
+    }
     found = (route.name for route in routes if route.matches(scope)[0] is Match.FULL)
     return next(found, None)
 
