@@ -23,9 +23,12 @@ class Transcript:
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
         self._stop = request.stop
+        # As many characters as may be the beginning of a stop string, whatever they are: so does
+        # vLLM, and so did Bedrock (langchain-ai/langchain-aws#215: the last chunk has the rest).
+        self._most_held = max((len(each) - 1 for each in request.stop), default=0)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._is_inside = False  # of a character that the decoder has the beginning of
-        self._held = ""  # whole characters that may be the beginning of a stop string
+        self._held = ""  # whole characters, told once it is known that no stop string is in them
         self._output_tokens = 0
 
     def push_all(self, tokens: Iterable[int]) -> list[Delta]:
@@ -75,9 +78,7 @@ class Transcript:
                 return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
             return self._finish("length", text + self._decoder.decode(b"", final=True))
-        if not self._stop:
-            return Delta(text)
-        safe = len(text) - length_of_beginning(text, self._stop)
+        safe = max(0, len(text) - self._most_held)
         self._held = text[safe:]
         return Delta(text[:safe])
 
@@ -102,12 +103,3 @@ def _to_delta(piece: bytes) -> Delta | None:
 def find_stop(text: str, stop: tuple[str, ...]) -> int | None:
     """Where the first stop string in the text begins."""
     return min((at for at in map(text.find, stop) if at >= 0), default=None)
-
-
-def length_of_beginning(text: str, stop: tuple[str, ...]) -> int:
-    """How many characters at the end of the text might be the beginning of a stop string."""
-    longest = max(map(len, stop), default=1) - 1
-    for length in range(min(longest, len(text)), 0, -1):
-        if any(string.startswith(text[-length:]) for string in stop):
-            return length
-    return 0

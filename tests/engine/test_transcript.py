@@ -50,14 +50,14 @@ def test_a_stop_string_is_cut_wherever_it_lies(stop: tuple[str, ...], text: str)
     assert deltas[-1].finish == "stop"
 
 
-def test_text_that_may_begin_a_stop_string_waits_but_no_other_does() -> None:
-    deltas = push_all(" one two three", stop=(" two four",))
+def test_as_many_characters_wait_as_may_begin_the_longest_stop_string() -> None:
+    deltas = push_all(" one two three", stop=("four", "a"))
 
-    assert [delta.text for delta in deltas] == [" one", "", " two three", ""]
+    assert [delta.text for delta in deltas] == [" ", "one ", "two th", "ree"]
 
 
 def test_text_held_back_at_the_limit_is_not_lost() -> None:
-    assert push_all(" one two three", stop=(" two three",), max_tokens=2)[-1].text == " two"
+    assert push_all(" one two three", stop=(" two three",), max_tokens=2)[-1].text == " one two"
 
 
 def test_a_character_comes_whole() -> None:

@@ -66,8 +66,15 @@ TABLE = [
         text=" ",
     ),
     Text(
-        name="text that may begin a stop sequence waits, its chunk is empty",
+        name="with a stop sequence the last chunk has the rest of the text",
+        seen="langchain-ai/langchain-aws#215, of Small 2402: three characters, for one of four",
+        more={"stop": ["test"]},
+        last="ed.",
+    ),
+    Text(
+        name="as many characters wait as a stop sequence has but one, whatever they are",
         seen=GUESS,
+        why="so does vLLM, and so the last chunk of the row before comes to be",
         more={"stop": [" Scripted answer!"], "max_tokens": 3},
         finish="length",
         tokens=3,
