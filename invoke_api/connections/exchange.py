@@ -1,4 +1,4 @@
-"""One request over HTTP/1.1 and its answer, as an ASGI application has them."""
+"""One HTTP/1.1 request and its answer, as the ASGI application sees them."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ Message = Mapping[str, Any]
 
 
 class Connection(Protocol):
-    """What an exchange needs of the connection that it is on."""
+    """The members of a connection that an exchange uses."""
 
     @property
     def has_room(self) -> bool: ...
@@ -40,10 +40,11 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """A request that comes in, and the answer that goes out.
+    """One request and its answer.
 
-    `is_complete` once all of the request has come, `is_answered` once all of the answer is written,
-    `has_begun` once its head is. `is_dropped` means that the client has left.
+    `is_complete` is true once the whole request has come. `has_begun` is true once the head of the
+    answer is written, and `is_answered` once the whole answer is. `is_dropped` means that the
+    client has left.
     """
 
     def __init__(self, connection: Connection, head: Head) -> None:
@@ -56,16 +57,16 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self._connection = connection
         self._parts: deque[bytes] = deque()
-        self._is_read = False  # to its end, by the application
+        self._is_read = False  # whether the application has read it to its end
         self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
         self._framing = Framing.NONE
-        self._left_to_write = 0  # bytes, where the length of the body is told
+        self._left_to_write = 0  # bytes, with `Framing.LENGTH`
         self._expects_continue = head.expects_continue
 
     @property
     def is_full(self) -> bool:
-        """Whether no more of the body is to be read from the socket for now."""
+        """Tell whether the connection must stop reading the body from the socket for now."""
         return self.unread_bytes > MAX_UNREAD_BYTES
 
     # From the connection.
@@ -105,9 +106,9 @@ class Exchange:
             self._connection.note_ended(self)
 
     async def receive(self) -> Message:
-        """ASGI's: the body part by part, then, when the client leaves, that it has left.
+        """Return the next part of the body, or a disconnect once the client has left (ASGI).
 
-        Several may wait at once: each hears that the client has left.
+        Several tasks may wait at once: each of them gets the disconnect.
         """
         while True:
             if self.is_dropped or self.is_answered:
@@ -135,7 +136,10 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self.is_complete}
 
     async def send(self, message: Message) -> None:
-        """ASGI's: waits while the client does not read. Does nothing once the client has left."""
+        """Write a part of the answer (ASGI). Wait while the client does not read.
+
+        Do nothing once the client has left.
+        """
         if self.is_dropped or self.is_answered:
             return
         if message["type"] == "http.response.start":
@@ -167,7 +171,7 @@ class Exchange:
 
     @property
     def closes(self) -> bool:
-        """Whether the connection ends with this answer."""
+        """Tell whether the connection ends after this answer."""
         return self._framing is Framing.CLOSE or self._connection.closes_after(self)
 
     def _frame(self, body: bytes, *, more: bool) -> bytes:

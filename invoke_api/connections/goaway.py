@@ -1,17 +1,17 @@
-"""HTTP/2 for patient clients, hasty ones and attackers: the half of a connection that reads.
+"""The reading half of an HTTP/2 connection, which handles an early GOAWAY and floods.
 
-A client that says goodbye before it has read the answer, as the AWS SDK for JS does: its default
-handler sends GOAWAY with code NO_ERROR as soon as the response headers have come. RFC 9113, 6.8,
-lets the streams that are open then finish. But h2 (4.4.1; python-hyper/h2 issue 1181) marks the
-connection closed and drops what waits to be sent, and Hypercorn (0.18) hangs up, so such a client
-loses the end of its answer without an error. Here h2 does not see a GOAWAY with NO_ERROR while
-streams are open, and the connection is closed after the last of them: a Node process would
-otherwise stay until the keep-alive time is over. `tests/connections/test_goaway.py` fails when
-this is no longer enough, and when stock Hypercorn no longer needs it.
+Early GOAWAY: the default handler of the AWS SDK for JS sends GOAWAY with code NO_ERROR as soon as
+the response headers have come. RFC 9113, 6.8, lets the streams that are open then finish. But h2
+(4.4.1; python-hyper/h2 issue 1181) marks the connection closed and drops the unsent data, and
+Hypercorn (0.18) hangs up, so such a client loses the end of its answer without an error. Here h2
+does not see a GOAWAY with NO_ERROR while streams are open, and the connection is closed after the
+last of them: a Node process would otherwise stay until the keep-alive time is over.
+`tests/connections/test_goaway.py` fails when this is no longer enough, and when stock Hypercorn no
+longer needs it.
 
-A client that floods: each frame is weighed against the budgets of its connection before h2 reads
-it. Past a budget, or at a mistake, the client gets a GOAWAY that says so, its calls are cancelled
-and its connection is closed. One stream too many is refused alone.
+Floods: each frame is charged to the budgets of its connection before h2 reads it. When a budget is
+exceeded, or at a protocol error, the client gets a GOAWAY with the reason, its calls are cancelled
+and its connection is closed. A stream above the limit is refused alone.
 """
 
 import asyncio
@@ -51,19 +51,20 @@ from invoke_api.connections.http2_frames import (
 from invoke_api.connections.http2_sending import SendingProtocol
 
 TURN_SECONDS = 0.005  # that a connection's frames may keep the loop from others
-# Of headers that were sent before: hpack searches all of them for each that is to be sent, so a
-# client that offers room for millions would make each answer slower. nghttp2's bound, too.
+# Size of the table of headers that were sent before. For each header to send, hpack searches the
+# whole table, so a client that offers room for millions would slow down each answer. nghttp2 has
+# the same limit.
 MAX_TABLE_BYTES = 4_096
 
 
 class PatientProtocol(SendingProtocol):
-    """Hypercorn's HTTP/2, which serves a client that has said goodbye to the end."""
+    """Hypercorn's HTTP/2, which completes the open streams of a client that has sent GOAWAY."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
         self._loop = asyncio.get_running_loop()
-        # With Hypercorn's bound of ten parts, an application that answers before it has read them
-        # all would stop the connection for good: its reader would wait for room in that queue.
+        # With Hypercorn's limit of ten parts, an application that answers before it has read them
+        # all would block the connection forever: its reader would wait for room in that queue.
         self.config = copy(self.config)
         self.config.max_app_queue_size = 0
         self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut one off
@@ -76,17 +77,17 @@ class PatientProtocol(SendingProtocol):
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
         await super().initiate(headers, settings)
-        # One more than was announced just now: h2 would end the connection for it.
+        # One stream more than announced just now: h2 would close the connection for it.
         limits = self.connection.local_settings
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1
         limits.acknowledge()
-        self.connection.receive_data(PREFACE)  # the client's is read by our reader
+        self.connection.receive_data(PREFACE)  # `FrameReader` reads the client's own
 
     @property
     def unfinished(self) -> int | None:
-        """A number for the frame or the head that has begun and not ended; None if there is none.
+        """The number of the frame or head that is incomplete; None if there is none.
 
-        It stays the same while the client drips the rest.
+        It stays the same while the client sends the rest slowly.
         """
         if self._budgets.is_in_block:
             return self._blocks_from
@@ -132,28 +133,31 @@ class PatientProtocol(SendingProtocol):
         await self._handle_events(self.connection.receive_data(frame.raw))
 
     def _has_begun(self, stream_id: int) -> bool:
-        """Tell whether the answer has: by then the request was work, and may be given up freely."""
+        """Tell whether a stream's answer has begun.
+
+        The request was work by then, so its reset costs nothing of a budget.
+        """
         stream = self.streams.get(stream_id)
         return stream is not None and stream.state is ASGIHTTPState.RESPONSE
 
     def _is_friendly(self, frame: Frame) -> bool:
-        """Tell whether a GOAWAY leaves the open streams alone, and there are some."""
-        if frame.stream_id or self._budgets.is_in_block:  # h2 has a word to say
+        """Tell whether there are open streams and this GOAWAY lets them finish."""
+        if frame.stream_id or self._budgets.is_in_block:  # h2 rejects it
             return False
         code = frame.raw[HEAD.size + 4 : HEAD.size + 8]  # RFC 9113, 6.8: after the last stream
         return code == ErrorCodes.NO_ERROR.to_bytes(4) and self.connection.open_inbound_streams > 0
 
     def _is_over(self, stream_id: int) -> bool:
-        """Tell whether a stream was there and is closed; h2 answers its frames with a reset."""
+        """Tell whether a stream was open and is closed now; h2 answers its frames with a reset."""
         if stream_id > self.connection.highest_inbound_stream_id:
             return False
         stream = self.connection.streams.get(stream_id)
         return stream is None or stream.closed
 
     async def _end(self, code: ErrorCodes, reason: str) -> None:
-        """Cancel all calls, and say why."""
+        """Cancel all calls, send a GOAWAY with the reason, and close the connection."""
         await self.handle(Closed())
-        if self.connection.state_machine.state is not H2State.CLOSED:  # else h2 has said it
+        if self.connection.state_machine.state is not H2State.CLOSED:  # else h2 has sent it
             self.connection.close_connection(code, reason.encode())
         await self._flush()
         await self.send(Closed())
@@ -164,7 +168,7 @@ class PatientProtocol(SendingProtocol):
         complaints.add(fault.reason, host, self._loop.time())
 
     async def _priority_updated(self, event: PriorityUpdated) -> None:
-        """RFC 9113, 5.3.1, has done away with these frames."""
+        """Ignore PRIORITY frames, which RFC 9113, 5.3.1, deprecates."""
 
     async def _handle_events(self, events: list[H2Event]) -> None:
         for event in events:
@@ -192,13 +196,13 @@ class PatientProtocol(SendingProtocol):
         if not _is_ascii(request):
             return ErrorCodes.PROTOCOL_ERROR
         limit, connection = self.config.h2_max_concurrent_streams, self.connection
-        # h2 counts one by one, so it is asked only where there may be too many.
+        # h2 counts its open streams one by one, so ask it only when there may be too many.
         if len(connection.streams) > limit and connection.open_inbound_streams > limit:
             return ErrorCodes.REFUSED_STREAM
         return None
 
     async def _create_stream(self, request: RequestReceived) -> None:
-        """As Hypercorn does, but that CONNECT opens no WebSocket: it goes where GET goes."""
+        """Create a stream as Hypercorn does, but handle CONNECT like GET: it opens no WebSocket."""
         pseudo = {name: value for name, value in request.headers if name.startswith(b":")}
         stream_id = request.stream_id
         stream = self.streams[stream_id] = HTTPStream(
@@ -250,5 +254,5 @@ class PatientProtocol(SendingProtocol):
 
 
 def _is_ascii(request: RequestReceived) -> bool:
-    """Tell whether method and path are: RFC 9113, 8.1.1, and Hypercorn decodes both."""
+    """Tell whether method and path are ASCII (RFC 9113, 8.1.1). Hypercorn decodes both."""
     return all(value.isascii() for name, value in request.headers if name in (b":method", b":path"))

@@ -1,7 +1,7 @@
-"""Limit the frames with which one HTTP/2 connection could flood the server. Pure: no clock inside.
+"""Limits on the frames with which one HTTP/2 connection could flood the server. Pure: no clock.
 
 Each such kind of frame has a token bucket, which refills with time and with work that the client
-asked for. A client that empties one is told to calm down: RFC 9113, 10.5.
+asked for. A client that empties a bucket gets ENHANCE_YOUR_CALM: RFC 9113, 10.5.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,11 @@ TINY = 16  # bytes; a DATA frame that carries no more costs more than it brings
 
 
 class Budget(NamedTuple):
-    """Frames at once, then frames a second, and frames for each answer and DATA frame sent."""
+    """A limit on one kind of frame.
+
+    `burst` frames may come at once. After that the client earns more frames per second, per answer
+    sent and per DATA frame sent.
+    """
 
     name: str
     burst: int
@@ -40,7 +44,7 @@ RESETS = Budget("RST_STREAM frames", 1_000, 33)
 MISTAKES = Budget("streams that had to be refused or reset", 1_000, 33)
 # Envoy allows 5, 2 for each stream and 10 for each DATA frame it has sent.
 WINDOW_UPDATES = Budget("WINDOW_UPDATE frames", 1_000, 100, per_answer=2, per_data=10)
-# Envoy allows 100 for each stream, most clients send none, and nobody reads them here.
+# Envoy allows 100 for each stream. Most clients send none, and the service ignores them.
 PRIORITIES = Budget("PRIORITY frames", 1_000, 33)
 # Guesses: Envoy closes after 1,000 of these two that wait for an answer, Go after 10,000, Jetty at
 # 50 a second. SDKs send one SETTINGS frame, and a PING every few seconds.
@@ -65,7 +69,7 @@ FREE = {Kind.DATA, Kind.HEADERS, Kind.PUSH_PROMISE, Kind.CONTINUATION}
 
 
 class TooMuch(ConnectionFault):
-    """A client has used up one of its budgets."""
+    """The fault of a client that has used up one of its budgets."""
 
     def __init__(self, name: str) -> None:
         super().__init__(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {name}")
@@ -73,7 +77,10 @@ class TooMuch(ConnectionFault):
 
 @dataclass(slots=True)
 class Bucket:
-    """What is left of a budget at the time, and for the work, of the last look."""
+    """The frames `left` in a budget when it was last used.
+
+    `time`, `answers` and `data` are the clock and the counts of sent answers and DATA frames then.
+    """
 
     left: float
     time: float
@@ -84,7 +91,7 @@ class Bucket:
 class Budgets:
     """The budgets of one connection.
 
-    The caller counts `answers`, those whose end was sent, and the DATA frames sent, `data`.
+    The caller counts in `answers` the answers whose end was sent, in `data` the DATA frames sent.
     """
 
     def __init__(self) -> None:
@@ -100,7 +107,7 @@ class Budgets:
         return self._block_frames > 0
 
     def check(self, frame: Frame, now: float) -> None:
-        """Spend what this frame costs. Raises `TooMuch`."""
+        """Charge this frame to its budgets. Raise `TooMuch` when a limit is exceeded."""
         if frame.kind in (Kind.HEADERS, Kind.CONTINUATION):
             self._check_block(frame, now)
         if frame.kind == Kind.SETTINGS and frame.size > MAX_SETTINGS * SETTING:
@@ -109,7 +116,7 @@ class Budgets:
             self.spend(budget, now)
 
     def spend(self, budget: Budget, now: float) -> None:
-        """Take one token of this budget. Raises `TooMuch`."""
+        """Take one token of this budget. Raise `TooMuch` if there is none."""
         bucket = self._buckets.get(budget.name)
         if bucket is None:
             bucket = self._buckets[budget.name] = Bucket(budget.burst, now)

@@ -1,6 +1,6 @@
 """HTTP/2 bytes, cut into whole frames before h2 reads them. Pure: bytes in, frames out.
 
-RFC 9113, 4.1: a head of nine bytes, then the payload, which passes through untouched.
+A frame is a head of nine bytes and the payload (RFC 9113, 4.1), which passes through unchanged.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ STREAM_BITS = 0x7FFF_FFFF  # the highest bit is reserved
 class Kind:
     """The types of frames that the service looks at: RFC 9113, 6, and RFC 9218, 7.
 
-    No enumeration: its members hash in Python, several times for each frame.
+    The types are integers, because an enumeration's members hash in Python, several times a frame.
     """
 
     DATA = 0x0
@@ -40,7 +40,7 @@ PADDED = 0x8
 
 
 class ConnectionFault(Exception):
-    """A client's mistake that ends its connection, with the code and the words of the GOAWAY."""
+    """A client's mistake that ends its connection, with the code and the reason of the GOAWAY."""
 
     def __init__(self, code: ErrorCodes, reason: str) -> None:
         super().__init__(reason)
@@ -70,7 +70,7 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """The bytes of one client, from its connection preface on, however they are cut."""
+    """A reader of one client's bytes, preface included, which come in pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -79,11 +79,11 @@ class FrameReader:
 
     @property
     def is_mid_frame(self) -> bool:
-        """Whether a frame, or the preface, has begun and not ended."""
+        """Tell whether a frame, or the preface, has begun and not ended."""
         return bool(self._buffer) or 0 < len(self._preface) < len(PREFACE)
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are whole by now. Raises `ConnectionFault`.
+        """Yield the frames that are complete by now. Raise `ConnectionFault` for invalid bytes.
 
         Exhaust the iterator before the next call.
         """

@@ -1,4 +1,4 @@
-"""The half of an HTTP/2 connection that sends: streams in turn, as far as the client gives room."""
+"""The sending half of an HTTP/2 connection: streams in turn, within the client's windows."""
 
 import asyncio
 from contextlib import AbstractContextManager, suppress
@@ -18,7 +18,7 @@ MAX_TURN = 16_384  # bytes that a stream sends before the next one has its turn
 
 
 class SendingProtocol(H2Protocol):
-    """Hypercorn's HTTP/2, which shares the connection fairly and buffers no more than it must."""
+    """Hypercorn's HTTP/2, which shares the connection fairly and buffers as little as possible."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
@@ -42,11 +42,14 @@ class SendingProtocol(H2Protocol):
         )
 
     def _waiting(self, stream_id: int) -> int | None:
-        """Bytes of a stream for which its client gives no room; in the socket it is another's."""
+        """Return how many bytes of a stream wait for room at the client; None if it gives room.
+
+        Another watch covers the bytes in the socket.
+        """
         return len(self.stream_buffers[stream_id].buffer) if self._has_no_room(stream_id) else None
 
     def _has_no_room(self, stream_id: int) -> bool:
-        """Whether the client takes nothing of what waits to be sent."""
+        """Tell whether a stream has data to send and the client gives no room for any of it."""
         buffer = self.stream_buffers.get(stream_id)
         return buffer is not None and bool(buffer.buffer) and self._room(stream_id) == 0
 
@@ -58,7 +61,7 @@ class SendingProtocol(H2Protocol):
             return None
 
     def _must_wait(self, event: Event) -> bool:
-        """Until the client has made room for what waits to be sent."""
+        """Tell whether an event waits until the client has made room for the buffered data."""
         buffer = self.stream_buffers.get(event.stream_id)
         if buffer is None:
             return False
@@ -67,7 +70,7 @@ class SendingProtocol(H2Protocol):
         return isinstance(event, EndBody)
 
     async def _give_up(self, stream_id: int) -> None:
-        """Do as if the client had."""
+        """Reset a stream and close it as if the client had reset it."""
         with suppress(ProtocolError):
             self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
             await self._flush()
@@ -75,21 +78,21 @@ class SendingProtocol(H2Protocol):
         await self._forget(stream_id)
 
     async def _forget(self, stream_id: int) -> None:
-        """Do what is to be done after a reset."""
+        """Clean up after a stream was reset."""
         await self._drop_buffer(stream_id)
 
     async def _drop_buffer(self, stream_id: int) -> None:
-        """Drop what a stream has yet to send; whoever waits to send more of it waits no longer."""
+        """Drop the unsent data of a stream, and wake the task that waits to send more of it."""
         self.priority.remove_stream(stream_id)
         if buffer := self.stream_buffers.pop(stream_id, None):
             await buffer.close()
 
     async def _reset_unfinished(self, stream_id: int) -> None:
-        # The application gave up in the middle; Hypercorn would leave the client waiting.
+        # The application stopped before its answer ended; Hypercorn would leave the client waiting.
         buffer = self.stream_buffers.get(stream_id)
         if self.closed or buffer is None or buffer._complete:  # noqa: SLF001 - `complete` is another thing
             return
-        if buffer.buffer:  # Hypercorn would wait for ever until an empty one is emptied
+        if buffer.buffer:  # on an empty buffer, Hypercorn's `drain` would wait forever
             with self._watched(stream_id):
                 await buffer.drain()
         if stream_id in self.stream_buffers:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests from bytes: llhttp parses, and what it leaves to the server is checked here.
+"""A parser of HTTP/1.1 requests: llhttp, and the checks that llhttp leaves to the server.
 
 Pure: bytes in, events out. llhttp (Node's parser, by `httptools`) refuses what RFC 9112 calls
 malformed, and both Content-Length and Transfer-Encoding in one head. It leaves to the server the
@@ -33,7 +33,7 @@ class End:
 
 
 class Refused(NamedTuple):
-    """A request that is not read on, nor is anything behind it."""
+    """The refusal of a request. Neither the rest of it nor anything behind it is read."""
 
     status: int
     message: str
@@ -46,7 +46,7 @@ ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 
 class RequestReader:
-    """The requests of one connection, as their bytes come in, in pieces of any size."""
+    """A reader of one connection's requests, whose bytes come in pieces of any size."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
@@ -66,18 +66,18 @@ class RequestReader:
 
     @property
     def heads(self) -> int:
-        """How many heads have begun."""
+        """The number of heads that have begun."""
         return self._heads
 
     @property
     def is_in_head(self) -> bool:
-        """Whether a request has begun whose head is not complete."""
+        """Tell whether the head of a request has begun and is not complete."""
         return self._in_head
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events of these bytes, of which `Refused` is the last.
+        """Return the events of these bytes. No event follows `Refused`.
 
-        After `Refused`, and behind a request after which the connection closes, nothing is read.
+        Bytes behind `Refused`, or behind a request that closes the connection, are ignored.
         """
         if self._is_over:
             return []
@@ -107,7 +107,7 @@ class RequestReader:
         return events + self.feed(rest)
 
     def _note_error(self, error: httptools.HttpParserError) -> None:
-        if not self._is_over:  # llhttp minds bytes behind `Connection: close`; they are dropped
+        if not self._is_over:  # llhttp rejects bytes behind `Connection: close`; drop them
             self._refuse(self._refused or Refused(400, f"This is not HTTP/1.1: {error}."))
 
     def _note_size(self, size: int, *, was_in_head: bool) -> None:
@@ -123,7 +123,7 @@ class RequestReader:
         self._is_over = True
         self._events.append(refused)
 
-    # What httptools calls, in this order. An error raised in them ends the parsing.
+    # Callbacks of httptools, in the order of its calls. An error raised in one ends the parsing.
 
     def on_message_begin(self) -> None:
         if self._is_over:
@@ -154,7 +154,7 @@ class RequestReader:
             self._stop(refused)
         method = self._parser.get_method().decode("ascii")
         target, headers = _to_origin_form(self._target, self._headers)
-        # Not asked again at the end: a trailer may not change it, and llhttp lets it.
+        # Read only here, since a trailer must not change it and llhttp would let it.
         stays = self._parser.should_keep_alive() and method != "CONNECT"
         keeps_alive = self._keeps_alive = version == "1.1" and stays
         self._is_upgrade = self._parser.should_upgrade()
@@ -186,7 +186,7 @@ TOO_LARGE = Refused(431, f"The head of the request is larger than {HEAD_BYTES} b
 
 
 def _problems(headers: list[tuple[bytes, bytes]], version: str) -> Iterator[Refused]:
-    """Yield what RFC 9112 has a server refuse and llhttp lets pass."""
+    """Yield a refusal for each mistake that a server must refuse (RFC 9112) and llhttp accepts."""
     if version not in PLAIN_VERSIONS:
         yield Refused(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
     names = [name for name, _ in headers]

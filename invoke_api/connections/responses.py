@@ -8,7 +8,7 @@ import orjson
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-# An answer's head may be made of these: tab, space, visible characters, obs-text.
+# The bytes that the head of an answer may contain: tab, space, visible characters, obs-text.
 LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
 LAST_CHUNK = b"0\r\n\r\n"
 CHUNKED = (b"Transfer-Encoding", b"chunked")
@@ -17,7 +17,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Framing(Enum):
-    """How a client finds the end of a body (RFC 9112, 6.3)."""
+    """The way in which a client finds the end of a body (RFC 9112, 6.3)."""
 
     LENGTH = auto()  # by Content-Length
     CHUNKED = auto()
@@ -26,7 +26,7 @@ class Framing(Enum):
 
 
 def choose_framing(method: str, status: int, headers: Headers, http_version: str) -> Framing:
-    """Return how the body of this answer is framed."""
+    """Return the framing of this answer's body."""
     if method == "HEAD" or status in (204, 304):
         return Framing.NONE
     if any(name.lower() == b"content-length" for name, _ in headers):
@@ -37,8 +37,8 @@ def choose_framing(method: str, status: int, headers: Headers, http_version: str
 def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool) -> bytes:
     """Return the head of an answer. Raise `ValueError` for a header that would break it.
 
-    Bedrock has Transfer-Encoding in front of Connection, if there is one. `closes` says that the
-    connection ends after this answer.
+    Transfer-Encoding precedes Connection, if there is one, as on Bedrock. `closes` tells whether
+    the connection ends after this answer.
     """
     lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
     told = False
@@ -64,7 +64,7 @@ def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """Return one chunk; nothing for no data, for an empty chunk would end the body."""
+    """Return one chunk, or nothing for no data, because an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 

@@ -1,7 +1,7 @@
 """The writing side of a connection: in bursts, no faster than its client reads.
 
-Whoever writes to a hundred streams one by one wakes their reader, on this machine, a hundred times:
-what may wait until the end of the loop's round goes to the sockets together.
+A server that writes to a hundred streams one by one wakes a reader on the same machine a hundred
+times. So all bytes that may wait are written together at the end of the event loop's round.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ MAX_HELD_BYTES = 65_536  # of a connection, until the end of the round
 
 
 class Outbox:
-    """The connections of a loop on which something is to be written at the end of this round."""
+    """The connections of an event loop that have bytes to write at the end of its round."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -41,10 +41,10 @@ OUTBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictiona
 
 
 class WritingConnection(asyncio.Protocol):
-    """A connection that writes: base of both versions of HTTP.
+    """The writing part of a connection: base class for both versions of HTTP.
 
-    `is_lost` once the client has left or was hung up on. `is_lingering` after the last answer,
-    while the client may still be reading it.
+    `is_lost` is true once the client has left or was disconnected. `is_lingering` is true after the
+    last answer, while the client may still be reading it.
     """
 
     transport: asyncio.Transport
@@ -101,7 +101,7 @@ class WritingConnection(asyncio.Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether more may be written without waiting."""
+        """Tell whether more may be written without waiting."""
         return self._room.is_set()
 
     async def wait_for_room(self) -> None:
@@ -109,7 +109,7 @@ class WritingConnection(asyncio.Protocol):
         await self._room.wait()
 
     def write(self, data: bytes) -> None:
-        """Write at once, after what is held."""
+        """Write at once, after the held bytes."""
         if self._held:
             self._held.append(data)
             self.write_held()
@@ -126,7 +126,7 @@ class WritingConnection(asyncio.Protocol):
             self.write_held()
 
     def write_held(self) -> None:
-        """Write what is held; a client that has left gets nothing."""
+        """Write the held bytes, or drop them if the client has left."""
         if not self._held:
             return
         data = b"".join(self._held)
@@ -139,9 +139,9 @@ class WritingConnection(asyncio.Protocol):
         return not (self.is_lost or self.is_lingering or self.transport.is_closing())
 
     def close(self) -> None:
-        """Close the connection once its client has taken all that is written.
+        """Close the connection once its client has taken all bytes written.
 
-        A client that takes nothing for a while is hung up on.
+        Abort the connection if the client takes nothing for a while.
         """
         if self._is_closing or self.is_lost:
             return
@@ -154,7 +154,8 @@ class WritingConnection(asyncio.Protocol):
     def linger(self) -> None:
         """Close so that the client can read the answer: unread input would reset the connection.
 
-        The rest of its input is to be dropped, until it closes its side or some seconds are over.
+        Subclasses drop the rest of its input, until the client closes its side or `LINGER_SECONDS`
+        are over.
         """
         if self._is_closing or self.is_lost or self.is_lingering:
             return
@@ -167,13 +168,13 @@ class WritingConnection(asyncio.Protocol):
             self.close()
 
     def abort(self) -> None:
-        """Hang up, whatever is still to be written."""
+        """Close the connection at once, and drop the bytes that are still to be written."""
         self.transport.abort()
 
     def unread_bytes(self) -> int | None:
         """Return how many bytes the client has yet to take, those in the kernel included.
 
-        None once the connection is closed, for nothing is waited for any more.
+        Return None once the connection is closed, because nothing waits for the client any more.
         """
         if self.is_lost:
             return None
@@ -186,9 +187,10 @@ class WritingConnection(asyncio.Protocol):
 
 
 def kernel_holds(connection: socket.socket) -> int:
-    """Return how many bytes the other side has not acknowledged; 0 where the system does not tell.
+    """Return how many bytes the other side has not acknowledged; 0 if the system does not tell.
 
-    asyncio hears of room in the kernel's buffer when a third of it is free, a megabyte or more.
+    asyncio learns of room in the kernel's buffer only when a third of it, a megabyte or more, is
+    free.
     """
     held = bytearray(4)
     with suppress(OSError, ValueError):  # not Linux, or it is closed

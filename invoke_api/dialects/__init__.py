@@ -40,7 +40,7 @@ class Dialect(Protocol):
         ...
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
-        """What reads an answer for a guardrail: calls of tools that were not offered are text."""
+        """Return the guardrail's reader of an answer. Calls of tools not offered are text to it."""
         ...
 
     def writer(
@@ -50,7 +50,7 @@ class Dialect(Protocol):
         request_id: str,
         reader: AnswerReader | None = None,
     ) -> Writer:
-        """`reader` stands in place of the dialect's own."""
+        """Return the writer of an answer. A `reader` replaces the dialect's own."""
         ...
 
 

@@ -12,16 +12,16 @@ MARKS = re.compile("|".join(map(re.escape, TOOL_MARKS)))
 
 
 class AnswerReader(Protocol):
-    """Tells text from calls of tools in one answer. All text that a client sees went through it."""
+    """A reader that tells text from tool calls in an answer. It reads all text that clients see."""
 
     @property
     def is_holding(self) -> bool:
-        """Whether the text that comes now may belong to a call."""
+        """Tell whether the text that comes now may belong to a call."""
         ...
 
     @property
     def held_now(self) -> str:
-        """The part of the text that was taken last which may belong to a call."""
+        """The part of the text taken last that may belong to a call."""
         ...
 
     def take(self, text: str) -> str:
@@ -29,16 +29,17 @@ class AnswerReader(Protocol):
         ...
 
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """Return the text that was held and is no call, and the calls."""
+        """Return the held text that is no call, and the calls."""
         ...
 
 
 @dataclass(slots=True)
 class CallReader:
-    """`forced` is for a prompt that ends with `MARK`; `spaced` takes a space off the first word.
+    """The reader of an answer in which `MARK` begins the calls.
 
-    `offered` are the names of the tools that may be called: calls of others are text. None lets
-    all calls pass.
+    `forced` is for a prompt that ends with `MARK`. `spaced` removes a space before the first word.
+    `offered` are the names of the tools that may be called; calls of other tools are text. None
+    allows all calls.
     """
 
     forced: bool = False
@@ -83,7 +84,7 @@ class CallReader:
         return text
 
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """Text that was held is told without the names of marks."""
+        """Return the held text that is no call, without the names of marks, and the calls."""
         held = "".join(self._held) + self._half
         # A rule's calls come with a mark of their own, those of a model that is forced without.
         for text in (held, held.removeprefix(MARK)) if self.forced else (held,):
@@ -104,7 +105,7 @@ class CallReader:
 
 
 class TextReader:
-    """Answers that are text, whatever marks stand in them."""
+    """The reader of an answer that is all text, whatever marks it contains."""
 
     is_holding = False
     held_now = ""
@@ -118,14 +119,14 @@ class TextReader:
 
 @dataclass(slots=True)
 class ToldReader:
-    """An answer that has been read already: its text goes out as it is, and so do the `calls`."""
+    """The reader of an answer that was read before: it passes the text and the `calls` on."""
 
     calls: list[ToolCall] = field(default_factory=list)
     held_now: str = ""
 
     @property
     def is_holding(self) -> bool:
-        """A token without text says nothing in front of a call."""
+        """Tell whether there are calls. Tokens without text are left out in front of a call."""
         return bool(self.calls)
 
     def take(self, text: str) -> str:

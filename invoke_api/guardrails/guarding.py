@@ -15,10 +15,12 @@ from invoke_api.guardrails.guardrail import Guardrail, Source
 from invoke_api.guardrails.reports import to_assessment
 
 Trace = Literal["disabled", "enabled", "enabled_full"]
-# Characters that an asynchronous stream may be ahead of its assessment, at least; Bedrock's: N/F.
+# Least number of characters that an asynchronous stream may be ahead of its assessment. Bedrock's
+# number: N/F.
 STRIDE = 50
-SHARE = 10  # It may be ahead by one in so many of those assessed: each look reads all of them.
-# Characters, times filters, that are searched on the loop, in 1 to 4 ms; more in a thread.
+SHARE = 10  # It may be ahead by 1/SHARE of those assessed, because each look reads all of them.
+# Characters times filters up to which a search runs on the event loop, in 1 to 4 ms. A longer
+# search runs in a thread.
 LONG_SEARCH = 100_000
 
 
@@ -60,9 +62,9 @@ class Guarding:
         yield [Delta(self.guardrail.blocked["INPUT"], "stop", Usage(0, 0))]
 
     def read_by(self, reader: AnswerReader) -> ToldReader:
-        """Read the answer by this reader; return the one for who writes what is left of it.
+        """Read the answer with this reader, and return the one for the answer's writer.
 
-        So the text that leaves is the text that was assessed, whatever marks stand in it.
+        So the client gets exactly the text that was assessed, whatever marks it contains.
         """
         self._reader = reader
         return self._told
@@ -70,7 +72,7 @@ class Guarding:
     async def check_output(
         self, text: str, finish: Finish, native: Callable[[str, Finish], bytes] | None = None
     ) -> str:
-        """The text as it may go out. Calls of tools go by `ToldReader`, unless all is blocked.
+        """Return the text that may go out. `ToldReader` has the calls, unless all is blocked.
 
         User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated. Guess:
         nor are those of InvokeModel's, and a call of a tool that was not offered is text.
@@ -116,7 +118,7 @@ class Guarding:
         yield held
 
     def _read(self, delta: Delta) -> tuple[str, list[ToolCall]]:
-        """The text that the client would see of this delta; with the last one, the calls."""
+        """Return the text of this delta that the client would see; with the last one, the calls."""
         text = self._reader.take(delta.text)
         if not delta.finish:
             return text, []
@@ -151,9 +153,9 @@ class Guarding:
         return self.output is not None and self.output.is_blocked
 
     async def _look(self, shown: str, said: str, last: str) -> str:
-        """What may go out in place of the last piece of the text that is shown.
+        """Return the text that may go out in place of `last`, the end of `shown`.
 
-        Of what has gone out already, nothing can be anonymized any more.
+        The text that has gone out already can't be anonymized any more.
         """
         self.output = await self._assess_output(shown, masks=False)
         if not self.output.is_blocked:
@@ -162,7 +164,7 @@ class Guarding:
         return self.output.outputs[0]
 
     async def _assess_output(self, text: str, *, masks: bool = True) -> Assessment:
-        """In a thread where it takes longer than the loop may stand still."""
+        """Assess an answer, in a thread if that takes longer than the event loop may be blocked."""
         parts = [Part(text)]
         if len(text) * len(self.guardrail.filters) <= LONG_SEARCH:
             return self.assess("OUTPUT", parts, masks=masks)

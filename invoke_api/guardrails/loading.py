@@ -98,7 +98,7 @@ def _never_found(entries: list[Entry]) -> Iterator[Remark]:
 
 
 def _silent(entry: Entry) -> Iterator[Remark]:
-    """What of the filters is never found, and what else may be found than their author thinks."""
+    """Yield a remark on each filter that finds nothing and each regex that matches empty text."""
     for policy, name, build in KINDS:
         for steps, config in _entries(entry, policy, name):
             wanted = build(config)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from invoke_api.guardrails.searching import Form, Tail
 from invoke_api.patterns import compile_pattern
 
-# Patterns are of normalized text: digits are those of ASCII. The character before is found with
-# them, for linear time knows no look-behind; letters beyond ASCII, which are many, are told apart
-# by who searches.
+# Patterns match normalized text, in which all digits are ASCII. Each pattern includes the character
+# before the match, because a search in linear time has no look-behind. `Form` checks for letters
+# beyond ASCII, which are many.
 _BEFORE = "[^A-Za-z0-9_.-]"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 
@@ -37,26 +37,26 @@ def _form(
 
 
 def _not_of_name(match: str) -> int:
-    """How much stands in front of the name of an e-mail address: punctuation beyond ASCII."""
+    """Return the length of the punctuation beyond ASCII before the name of an e-mail address."""
     name = match.partition("@")[0]
     others = (place for place, each in enumerate(name) if not (each.isalnum() or each in "_.%+-"))
     return max(others, default=-1) + 1
 
 
 def _is_mixed(match: str) -> bool:
-    """Whether capitals and digits are both in it."""
+    """Tell whether the match has both capitals and digits."""
     return bool(re.search("[A-Z]", match) and re.search(r"\d", match))
 
 
 def _is_social(match: str) -> bool:
-    """Never given: area 000, 666 and 900 to 999, group 00 and number 0000."""
+    """Tell whether it can exist: no area 000, 666 or 900 to 999, group 00 or number 0000."""
     area, group, number = match.split("-")
     return not (area in {"000", "666"} or area[0] == "9" or group == "00" or number == "0000")
 
 
 PII: dict[str, Form] = {
     "AWS_ACCESS_KEY": _form(r"(?:AKIA|ASIA)[A-Z0-9]{16}", 20, is_number=False),
-    # What follows it, an equals sign too, is part of something longer.
+    # A word character or an equals sign behind the match makes it a part of something longer.
     "AWS_SECRET_KEY": Tail(
         compile_pattern(f"{_BEFORE}[A-Za-z0-9/+]{{40,}}"),
         longest=40,

@@ -1,4 +1,4 @@
-"""Where the phrases and patterns of a guardrail stand in a text, in time linear in the text."""
+"""Search for a guardrail's phrases and patterns in a text, in time linear in the text."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ Span = tuple[int, int]  # in the text as it came
 
 class Seeker(Protocol):
     def spans(self, reading: Reading) -> Iterator[Span]:
-        """The places in the text; none is empty."""
+        """Yield the places in the text. No place is empty."""
         ...
 
 
 class Phrases:
-    """Whole words, in small letters or capitals, with any blanks between them."""
+    """Phrases of whole words, in small letters or capitals, with any blanks between the words."""
 
     def __init__(self, phrases: list[str]) -> None:
         self._phrases = [_to_words(phrase) for phrase in phrases]
@@ -30,7 +30,7 @@ class Phrases:
 
 
 def _to_words(phrase: str) -> tuple[str, re.Pattern[str]]:
-    """The first word and a pattern of the others, each of which is read once."""
+    """Return the first word and a pattern of the others, which reads each of them once."""
     first, *others = fold(phrase).split()
     return first, re.compile("".join(rf"\s++{re.escape(word)}" for word in others))
 
@@ -47,7 +47,7 @@ def _phrase_in(text: str, first: str, more: re.Pattern[str]) -> Iterator[Span]:
 
 
 class Regex:
-    """A pattern of the operator's: in the text as it came, and in the normalized one."""
+    """A pattern of the operator's, searched in the original text and in the normalized text."""
 
     def __init__(self, pattern: Pattern) -> None:
         self._pattern = pattern
@@ -70,11 +70,11 @@ class Regex:
 class Form:
     """Data with a form of its own, not inside a longer word or number.
 
-    `pattern` begins with one character that is none of a word. Behind its match stands none of a
-    word either, none of `not_before`, and with `is_number` no decimal point with a digit. `trim`
-    says how many characters of the match are not part of it, `check` is asked about the others.
-    `longest` are the characters that a match has at most; if it is
-    refused, one that begins inside it is looked for.
+    `pattern` begins with one character that belongs to no word. The character behind a match must
+    belong to no word and not be in `not_before`. With `is_number`, no decimal point with a digit
+    may follow. `trim` returns how many characters at the start of a match to leave out. `check`
+    accepts or rejects the rest. `longest` is the greatest length of a match. After a rejected
+    match, the search goes on inside it.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Form:
             yield normal.back(start, end)
 
     def find(self, text: str) -> Iterator[Span]:
-        """The places in a normalized text."""
-        # Before the first character stands one as well: all patterns begin with the one before.
+        """Yield the places in a normalized text."""
+        # All patterns begin with the character before a match, so the text gets one in front.
         for found in self._pattern.finditer("\n" + text):
             yield from self._in(text, found.start(), found.end() - 1)
 
     def _in(self, text: str, start: int, end: int) -> Iterator[Span]:
-        """The match if it is good, or the first good one that begins inside it."""
+        """Yield the match if it is good, else the first good match that begins inside it."""
         limit = end
         while start < limit:
             start += self._trim(text[start:end])
@@ -127,7 +127,7 @@ class Form:
 
 
 class Tail(Form):
-    """The last `longest` characters of what the pattern finds, unless they begin inside a word."""
+    """The last `longest` characters of a match of the pattern, unless they begin inside a word."""
 
     def _in(self, text: str, start: int, end: int) -> Iterator[Span]:  # noqa: ARG002 - as of Form
         if self._is_good(text, end - self._longest, end):
@@ -135,7 +135,7 @@ class Tail(Form):
 
 
 def is_word(text: str, place: int) -> bool:
-    """Whether a letter, a digit or an underscore of any script is there."""
+    """Tell whether this place has a letter, a digit or an underscore of any script."""
     if not 0 <= place < len(text):
         return False
     return text[place].isalnum() or text[place] == "_"

@@ -106,7 +106,7 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
 
 
 def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
-    """What stands before, between and behind tags, in turn, in linear time."""
+    """Yield the pieces of the text before, between and behind tags in turn, in linear time."""
     at = 0
     while (start := text.find(opening, at)) >= 0:
         end = text.find(closing, start + len(opening))

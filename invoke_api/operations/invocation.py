@@ -30,7 +30,7 @@ from invoke_api.wire.errors import ValidationException
 
 W = TypeVar("W")
 
-# Steps of patterns above which rules look at a prompt in a thread: some 5 ms of work at worst.
+# Steps of patterns above which the rules search a prompt in a thread: at worst some 5 ms of work.
 LONG_SEARCH = 5_000_000
 
 
@@ -64,7 +64,7 @@ class Invocation(Measured, Generic[W]):
     guarding: Guarding | None = None
 
     def guarded_deltas(self) -> Deltas:
-        """The deltas as a stream may send them; a guardrail may have held all of them."""
+        """Return the deltas that a stream may send; a guardrail may have held all of them."""
         return bounded(self.guarding.stream(self.deltas())) if self.guarding else self.deltas()
 
 
@@ -93,10 +93,10 @@ async def open_invocation(
 
 
 async def pick_rules(request: Request, asked: Asked) -> Verdict | None:
-    """What the rules say, in a thread where a long prompt would hold up others.
+    """Return the verdict of the rules. Search a long prompt in a thread, not to block other calls.
 
-    Raises `ValidationException` for a prompt that is too long for the patterns of rules, and what
-    `aside` raises.
+    Raise `ValidationException` for a prompt that is too long for the patterns of rules, and the
+    errors of `aside`.
     """
     rules = services_of(request).rules
     try:
@@ -189,9 +189,9 @@ def to_asked(prepared: Prepared[W], operation: str) -> Asked:
 async def open_source(
     request: Request, prepared: Prepared[W], verdict: Verdict | None, size: int
 ) -> tuple[Deltas, W | None]:
-    """The deltas of one call, the engine's or what a rule makes of it, and who writes them down.
+    """Return the deltas of one call, from the engine or a rule, and the writer of the answer.
 
-    `size` is how long the prompt takes to read, in bytes. Raises `InvokeError`s.
+    `size` estimates the cost of reading the prompt, in bytes. Raise `InvokeError`s.
     """
     try:
         tokenizer, generation = await aside(request, size, lambda: read_prompt(request, prepared))
@@ -209,9 +209,9 @@ async def open_source(
 def read_prompt(
     request: Request, prepared: Prepared[W]
 ) -> tuple[Tokenizer, GenerationRequest | None]:
-    """What the engine is asked, None if a guardrail has refused it. Takes nothing of a quota.
+    """Return the tokenizer and the engine's request, which is None if a guardrail has refused it.
 
-    Raises `EngineError`s, `ChatRefused` among them.
+    Take nothing from a quota. Raise `EngineError`s, `ChatRefused` among them.
     """
     model = prepared.call.model
     tokenizer = services_of(request).engines.tokenizer(model)
@@ -230,10 +230,10 @@ def start_source(
     tokenizer: Tokenizer,
     generation: GenerationRequest,
 ) -> Deltas:
-    """Take the call's share of the quota, and open its deltas. Raises `ThrottlingException`.
+    """Take the call's share of the quota and return its deltas. Raise `ThrottlingException`.
 
-    In the loop's own thread, unlike `read_prompt`: work in a thread goes on when its call is
-    cancelled, and nobody would give back what it takes then.
+    Runs on the event loop, unlike `read_prompt`: work in a thread goes on when its call is
+    cancelled, and a share that it took after that would never be given back.
     """
     services = services_of(request)
     model, caller = call.model, call.caller

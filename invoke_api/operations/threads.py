@@ -1,4 +1,4 @@
-"""Threads that callers share: none of them keeps the others from being answered."""
+"""Pools of threads that callers share: no caller can block the calls of the others."""
 
 import asyncio
 import os
@@ -17,16 +17,16 @@ from invoke_api.wire.errors import ThrottlingException
 T = TypeVar("T")
 
 BODY_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio has by default
-# Calls of one caller that may wait for a thread. Guess: that Bedrock throttles what is more.
+# Calls of one caller that may wait for a thread. Guess: Bedrock throttles further calls.
 MOST_LONG_BODIES = 1_024
 MOST_UPLOADS = 256
 
 
 class Threads:
-    """`most` threads, of which one caller has up to `of_one`; up to `waiting` of its calls wait.
+    """A pool of `most` threads.
 
-    The caller with the fewest threads gets the next one, and among equals the one that has waited
-    longest.
+    One caller has at most `of_one` of them, and at most `waiting` of its calls wait. The caller
+    with the fewest threads gets the next one, and among equals the one that has waited longest.
     """
 
     def __init__(self, name: str, *, most: int, of_one: int, waiting: int) -> None:
@@ -38,10 +38,10 @@ class Threads:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def run(self, caller: str, call: Call | None, work: Callable[[], T]) -> T:
-        """Return the result of `work`. Cancelled, it ends the uploads that `call` reads.
+        """Return the result of `work`. If cancelled, end the uploads that `call` reads.
 
-        The thread is the caller's until `work` has returned. Raises `ThrottlingException`, and
-        without a `call` `ReadElsewhere`.
+        The caller keeps the thread until `work` has returned. Raise `ThrottlingException` when too
+        many of its calls wait. Without a `call`, raise `ReadElsewhere` when `work` has uploads.
         """
         await self._enter(caller)
         context = copy_context()
@@ -111,7 +111,7 @@ def _threads_of_bodies() -> Threads:
 
 
 def _threads_of_uploads() -> Threads:
-    """As many as there are workers, so that none waits for a worker."""
+    """Return a pool of as many threads as there are workers, so that none waits for a worker."""
     of_one = MOST_WORKERS - 1
     return Threads("uploads", most=MOST_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
 
