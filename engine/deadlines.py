@@ -1,4 +1,4 @@
-"""How long calls may wait for their first tokens, and the end of all these waits at once."""
+"""Time limits for the first tokens of calls, which a lost engine ends all at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,14 @@ from engine.errors import EngineDead
 
 
 class Deadlines:
-    """The waits of one engine's calls, in this loop."""
+    """The open waits of one engine's calls, on one event loop."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()
 
     @asynccontextmanager
     async def open(self, seconds: float) -> AsyncIterator[None]:
-        """Raises `TimeoutError` when they have passed, and `EngineDead` if `end` comes before."""
+        """Raise `TimeoutError` after `seconds`, or `EngineDead` if `end` is called before."""
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
@@ -29,7 +29,10 @@ class Deadlines:
             self._open.discard(deadline)
 
     def end(self) -> None:
-        """The engine is lost. vLLM may wait for ever: for what it asks before its first request."""
+        """End all open waits, because the engine is lost.
+
+        vLLM itself may wait for ever: it queries the engine before its first request.
+        """
         while self._open:
-            with suppress(RuntimeError):  # one that passes at this moment
+            with suppress(RuntimeError):  # this deadline passes at this moment
                 self._open.pop().reschedule(0.0)

@@ -1,8 +1,9 @@
-"""What vLLM's processes leave behind when they are killed: shared memory, semaphores, sockets.
+"""Cleanup of shared memory, semaphores and sockets that killed vLLM processes leave behind.
 
-An orderly end removes most of it; Python's resource tracker removes shared memory once this process
-ends too, which a service that restarts its engines does not. So names are noted while processes
-have them mapped, and removed when all of those have ended. Linux only: elsewhere nothing is noted.
+An orderly shutdown removes most of them. Python's resource tracker removes shared memory only when
+this process ends, and a service that restarts its engines keeps running. So this file notes the
+names while processes have them mapped, and removes them when all of those processes have ended.
+It works on Linux only and notes nothing elsewhere.
 """
 
 import atexit
@@ -22,24 +23,25 @@ if TYPE_CHECKING:
     import psutil
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where Linux shows them
-# What Python calls shared memory and semaphores that it is to find a name for.
+# Names that Python generates for shared memory and semaphores.
 NAME = re.compile(r"psm_[0-9a-f]{8}|sem\.mp-\w{8}")
-# In /proc/PID/maps (proc(5)), by inode: glibc makes a semaphore under another name.
+# Lines of /proc/PID/maps (proc(5)). Objects are matched by inode, because glibc creates a
+# semaphore under another name.
 MAPPED = re.compile(rf" (\d+) +{SHARED}/")
 PREFIX = "invoke-vllm-"
-LONGEST_PATH = 107 - 37  # characters: of a Unix socket's path (unix(7)), less "/" and a UUID
-LOOK = 0.25  # seconds between two looks while an engine starts and may end at any moment
+LONGEST_PATH = 107 - 37  # characters of a Unix socket's path (unix(7)), less "/" and a UUID
+LOOK = 0.25  # seconds between two scans while an engine starts and may end at any moment
 
 
 class Leftovers:
-    """The named shared objects of this process's descendants, and who has them mapped."""
+    """Named shared objects of this process's descendants, with the processes that map them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: dict[str, set[psutil.Process]] = {}
 
     def note(self) -> None:
-        """Read what descendants have mapped; takes some milliseconds."""
+        """Read which objects the descendants have mapped; takes some milliseconds."""
         import psutil  # vLLM needs it too
 
         mapped = {each: _mapped(each.pid) for each in psutil.Process().children(recursive=True)}
@@ -54,7 +56,7 @@ class Leftovers:
             return set(self._users)
 
     def sweep(self) -> None:
-        """Remove what nobody has mapped any more."""
+        """Remove the objects that no process has mapped any more."""
         self.note()
         with self._lock:
             unused = [name for name, users in self._users.items() if not any(map(_lives, users))]
@@ -67,7 +69,7 @@ class Leftovers:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Note again and again meanwhile, from a thread."""
+        """Call `note` in a thread every `LOOK` seconds while the context is open."""
         is_over = threading.Event()
 
         def look() -> None:
@@ -84,12 +86,12 @@ class Leftovers:
             self.note()
 
 
-LEFTOVERS = Leftovers()  # one, as the descendants are those of the whole process
+LEFTOVERS = Leftovers()  # one per process: it covers all descendants
 
 
 @cache
 def folder_for_sockets() -> Path | None:
-    """A folder of this process's own for vLLM's sockets; None if paths in it would be too long."""
+    """Return a new folder for vLLM's sockets, or None if paths in it would be too long."""
     folder = Path(mkdtemp(prefix=PREFIX))
     if len(str(folder)) > LONGEST_PATH:
         folder.rmdir()
@@ -99,7 +101,10 @@ def folder_for_sockets() -> Path | None:
 
 
 def remove_folder(owner: int | None = None) -> None:
-    """`owner` is the process that made it: one that it has forked must not remove it."""
+    """Remove the folder for sockets, if this process is its `owner`.
+
+    `owner` is the pid of the process that made it: a forked child must not remove it.
+    """
     if (folder := _own_folder()) and owner in (None, os.getpid()):
         rmtree(folder, ignore_errors=True)
 
@@ -109,15 +114,15 @@ def _own_folder() -> Path | None:
 
 
 def _mapped(pid: int) -> set[int]:
-    """The inodes of the shared objects that this process has mapped."""
+    """Return the inodes of the shared objects that process `pid` has mapped."""
     try:
         return set(map(int, MAPPED.findall(Path(f"/proc/{pid}/maps").read_text())))
-    except OSError:  # it has ended, or this is no Linux
+    except OSError:  # the process has ended, or this is not Linux
         return set()
 
 
 def _shared_objects() -> Iterator[tuple[int, str]]:
-    """Inode and name of all that Python may have made, on this machine."""
+    """Yield inode and name of each object on this machine that Python may have made."""
     if SHARED.is_dir():
         with os.scandir(SHARED) as entries:
             yield from ((each.inode(), each.name) for each in entries if NAME.fullmatch(each.name))
@@ -132,7 +137,7 @@ def _lives(process: "psutil.Process") -> bool:
 
 
 def _remove(name: str) -> None:
-    """And have the resource tracker, which our descendants share with us, forget it."""
+    """Remove the object, and from the resource tracker that the descendants share."""
     with suppress(FileNotFoundError):
         if name.startswith("sem."):
             (SHARED / name).unlink()
@@ -147,7 +152,7 @@ def _sweep_folder(folder: Path) -> None:
     """Remove sockets that no process has bound, and the folders of processes that have ended."""
     paths = list(
         folder.iterdir()
-    )  # before the next line, or one that is bound just now looks unused
+    )  # listed before the next line, or a socket that is bound just now looks unused
     try:
         bound = Path("/proc/net/unix").read_text()
     except OSError:

@@ -74,8 +74,9 @@ async def _tell(tell: Callable[[float], None]) -> None:
 
 @cache
 def freeze_once() -> None:
-    """What vLLM has imported stays, and is not searched for garbage while calls wait.
+    """Exclude the objects that exist after vLLM's import from garbage collection.
 
-    vLLM's own server does so, too. Only once, for garbage that is frozen is never freed.
+    Collecting them would delay calls; vLLM's own server freezes them, too. Runs only once, because
+    frozen garbage is never freed.
     """
     gc.freeze()

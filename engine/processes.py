@@ -1,4 +1,4 @@
-"""The processes of one engine: its cores, and the workers that they have started."""
+"""Processes of one engine: its cores, and the workers that the cores have started."""
 
 import multiprocessing
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from engine.pulse import Sighting
 
 
 class Family:
-    """Cores by their pids, with all their descendants of this moment; in psutil's words.
+    """Cores and their current descendants, as psutil processes.
 
-    It `is_whole` unless the engine has processes that are no descendants, on other machines.
+    `is_whole` is False if the engine has processes that are not descendants, as on other machines.
     """
 
     def __init__(self, pids: Iterable[int | None] = (), *, is_whole: bool = True) -> None:
@@ -25,7 +25,10 @@ class Family:
                 self._members += [core, *core.children(recursive=True)]
 
     def look(self) -> Sighting:
-        """Blocks for some microseconds a process. Who has ended is left out: vLLM notices that."""
+        """Return CPU time and stopped process of the family.
+
+        Blocks for some microseconds a process. Ended processes are left out: vLLM notices them.
+        """
         import psutil
 
         cpu_seconds, stopped = 0.0, None
@@ -38,7 +41,7 @@ class Family:
         return Sighting(cpu_seconds if self._is_whole else None, stopped)
 
     def kill(self) -> None:
-        """Those that still run, also where they are stopped and hear no other signal."""
+        """Kill the processes that still run, also stopped ones, which only SIGKILL can end."""
         import psutil
 
         for member in self._members:
@@ -47,8 +50,8 @@ class Family:
 
 
 def cores_of(manager: Any, parallel: Any) -> Family:  # noqa: ANN401 - vLLM's
-    """The family of vLLM's manager of core processes, started with this `ParallelConfig`."""
-    # Ray's workers are its own processes, and `nnodes` of vLLM's own start theirs.
+    """Return the processes of vLLM's core manager; `parallel` is its `ParallelConfig`."""
+    # Ray runs its workers as its own processes, and with `nnodes` other machines start theirs.
     is_whole = (
         parallel.data_parallel_size_local == parallel.data_parallel_size
         and not parallel.use_ray
@@ -59,5 +62,5 @@ def cores_of(manager: Any, parallel: Any) -> Family:  # noqa: ANN401 - vLLM's
 
 
 def kill_cores() -> None:
-    """All cores that this process has started, ready or not, with their workers."""
+    """Kill all cores that this process has started, ready or not, with their workers."""
     Family(each.pid for each in multiprocessing.active_children()).kill()

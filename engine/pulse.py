@@ -1,6 +1,6 @@
-"""When an engine core counts as hanging: pure, fed with one sighting after another.
+"""Detection of engine cores that hang. Pure; the caller passes one sighting after another.
 
-A core that computes one long step answers nothing either, so silence alone does not convict it.
+A core that computes one long step does not answer either, so silence alone is not enough.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ BUSY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """An engine's processes at one moment.
+    """State of an engine's processes at one moment.
 
-    `cpu_seconds` is their CPU time so far, None if some run on other machines, where they can't be
-    seen computing. `stopped` names a process that a signal or a debugger has stopped.
+    `cpu_seconds` is their CPU time so far, or None if some run on other machines, where it can't be
+    read. `stopped` names a process that a signal or a debugger has stopped.
     """
 
     cpu_seconds: float | None = None
@@ -25,23 +25,23 @@ class Sighting:
 
 
 class Pulse:
-    """What one engine core has done lately. Times are in seconds.
+    """Recent activity of one engine core. Times are in seconds.
 
-    The caller passes the time since its last sighting, and cuts it short if it could not look
-    itself: a machine that was asleep must not make a healthy core look dead.
+    The caller passes the time since its last sighting, and caps it if the caller itself could not
+    run: a machine that was suspended must not make a healthy core look dead.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._patience = limits.stall_seconds
-        # Its calls have failed by then, whatever it computes.
+        # After this time the calls have failed, whatever the core computes.
         self._longest_step = max(limits.stall_seconds, limits.first_token_seconds)
         self._stopped = self._silent = self._idle = 0.0
         self._cpu_seconds: float | None = None
 
     def judge(self, elapsed: float, sighting: Sighting, *, is_silent: bool) -> str | None:
-        """Return why the core hangs, or None. `is_silent`: it owes an answer to a question."""
+        """Return why the core hangs, or None. `is_silent`: it owes an answer to a request."""
         self._stopped = self._stopped + elapsed if sighting.stopped else 0.0
-        # Machines that are cut off for a while answer late, and can't be replaced from here.
+        # Machines that lose the network for a while answer late, and can't be replaced from here.
         is_silent = is_silent and sighting.cpu_seconds is not None
         self._silent = self._silent + elapsed if is_silent else 0.0
         is_idle = is_silent and self._used_no_cpu(elapsed, sighting.cpu_seconds)

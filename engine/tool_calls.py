@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 MARK = "[TOOL_CALLS]"
-DEEPEST = 512  # levels of arguments, as of a body: whatever writes JSON has an end to its stack
+DEEPEST = 512  # levels of arguments, as in a body: JSON writers have a limited stack
 # v11 puts the call's id between the name and the arguments.
 HEAD = r"([^\[]+)(?:\[CALL_ID\][^\[]*)?\[ARGS\]"
 CALL = re.compile(f"{HEAD}(.*)", re.DOTALL)
 BEGINNING = re.compile(re.escape(MARK) + HEAD)
-MAX_HEAD = 1_024  # characters in front of the arguments of a call that is told as it comes
+MAX_HEAD = 1_024  # characters before the arguments of a call that is streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class CallStream:
         self.begun = 0  # calls
 
     def take(self, text: str) -> Iterator[Piece]:
-        """What the next text tells."""
+        """Yield the pieces that the next text completes."""
         if not self._is_inside and len(self._rest) > MAX_HEAD:
-            return  # no call begins so late, and reading on would take longer with each token
+            return  # no call begins so late, and parsing would take longer with each token
         self._rest += text
         while True:
             if self._is_inside:
@@ -63,7 +63,7 @@ class CallStream:
             yield Piece("begin", found[1].strip())
 
     def _write(self) -> Iterator[Piece]:
-        """The arguments up to the next mark, or to where one may have begun."""
+        """Yield the arguments up to the next mark, or up to a possible beginning of one."""
         written, mark, behind = self._rest.partition(MARK)
         if not mark:
             written, behind = split_half_mark(written)
@@ -75,16 +75,16 @@ class CallStream:
             yield Piece("end")
 
     def finish(self) -> Iterator[Piece]:
-        """The end of a call that has begun."""
+        """Yield the end of a call that has begun."""
         if self._is_inside:
             self._is_inside = False
-            if self._rest:  # half a mark, which is none
+            if self._rest:  # an incomplete mark is part of the arguments
                 yield Piece("arguments", self._rest)
             yield Piece("end")
 
 
 def split_half_mark(text: str) -> tuple[str, str]:
-    """The text, and the part at its end with which `MARK` may begin.
+    """Return the text, and the part at its end with which `MARK` may begin.
 
     A model may write the mark in ordinary letters, over several tokens.
     """
@@ -94,17 +94,17 @@ def split_half_mark(text: str) -> tuple[str, str]:
 
 
 def write_calls(style: str, text: str, calls: Sequence[ToolCall]) -> str:
-    """The text of an answer that ends with these calls."""
+    """Return the text of an answer that ends with these calls."""
     return text + STYLES[style](calls)
 
 
 def split_calls(text: str) -> tuple[str, list[ToolCall]]:
-    """The text in front, and the calls. Raises `NotCalls`."""
+    """Return the text before the calls, and the calls. Raises `NotCalls`."""
     before, mark, rest = text.partition(MARK)
     if not mark:
         return text, []
     try:
-        if rest.lstrip().startswith("["):  # whatever stands in its arguments; no name begins so
+        if rest.lstrip().startswith("["):  # a list; no name begins with "["
             calls = [ToolCall(entry["name"], entry["arguments"]) for entry in json.loads(rest)]
         else:
             calls = [_read_call(part) for part in rest.split(MARK)]
@@ -119,7 +119,7 @@ def split_calls(text: str) -> tuple[str, list[ToolCall]]:
 
 
 def _check_depth(arguments: dict[str, Any]) -> None:
-    """Raises `NotCalls` for what would be written from a stack that has no room left for it."""
+    """Raise `NotCalls` for arguments that are nested too deeply to be written as JSON."""
     level: list[dict[str, Any] | list[Any]] = [arguments]
     for _ in range(DEEPEST):
         level = [inner for outer in level for inner in _inside(outer)]

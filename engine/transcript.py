@@ -8,8 +8,8 @@ from itertools import islice
 from engine.protocol import Delta, Finish, GenerationRequest, Usage
 from engine.tokenizer import Tokenizer
 
-# Tokens of an answer that is known beforehand which are written down at once: a millisecond of work
-# for whoever frames them, and more than the scripted engine says.
+# Tokens of a known answer that are converted at once: framing them takes a millisecond, and the
+# scripted engine's own answers are shorter.
 BATCH = 128
 
 
@@ -23,16 +23,16 @@ class Transcript:
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
         self._stop = request.stop
-        # As many characters as may be the beginning of a stop string, whatever they are: so does
-        # vLLM, and so did Bedrock (langchain-ai/langchain-aws#215: the last chunk has the rest).
+        # Hold back one character less than the longest stop string has, whatever the text is. vLLM
+        # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
         self._most_held = max((len(each) - 1 for each in request.stop), default=0)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._is_inside = False  # of a character that the decoder has the beginning of
-        self._held = ""  # whole characters, told once it is known that no stop string is in them
+        self._is_inside = False  # the decoder holds the beginning of a character
+        self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
 
     def push_all(self, tokens: Iterable[int]) -> list[Delta]:
-        """The deltas of these tokens, up to the one that finishes: it has `finish` and `usage`."""
+        """Return the deltas of these tokens, up to the last one with `finish` and `usage`."""
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
         for token in tokens:
@@ -52,7 +52,7 @@ class Transcript:
         return deltas
 
     def batches(self, tokens: Iterable[int]) -> Iterator[list[Delta]]:
-        """The same in lists of at most `BATCH` deltas, each made when it is asked for."""
+        """Yield the deltas in lists of at most `BATCH`, each made on demand."""
         rest = iter(tokens)
         while batch := list(islice(rest, BATCH)):
             deltas = self.push_all(batch)
@@ -61,14 +61,14 @@ class Transcript:
                 return
 
     def end(self, finish: Finish) -> Delta:
-        """The last delta where the model ends without a token that ends a text: what was held."""
+        """Return the last delta, with the held text, if the model ends without a final token."""
         return self._finish(finish, self._held + self._decoder.decode(b"", final=True))
 
     def _push(self, token: int) -> Delta:
         if token == self._eos:
             return self.end("stop")
         if self._pieces[token] != self._plain[token]:
-            # A control token that is spelled out: no text of the model's, and so no stop string.
+            # A control token that is spelled out is not model text, so it can't be a stop string.
             return self._mark(self._pieces[token].decode())
         text = self._held + self._decoder.decode(self._pieces[token])
         self._is_inside = self._decoder.getstate()[0] != b""
@@ -93,7 +93,7 @@ class Transcript:
 
 @cache  # as many as the tokenizers have tokens
 def _to_delta(piece: bytes) -> Delta | None:
-    """The delta of a token that is made of whole characters, as nearly all are."""
+    """Return the delta of a token of whole characters, as nearly all are; otherwise None."""
     try:
         return Delta(piece.decode())
     except UnicodeDecodeError:
@@ -101,5 +101,5 @@ def _to_delta(piece: bytes) -> Delta | None:
 
 
 def find_stop(text: str, stop: tuple[str, ...]) -> int | None:
-    """Where the first stop string in the text begins."""
+    """Return the position of the first stop string in the text, or None."""
     return min((at for at in map(text.find, stop) if at >= 0), default=None)

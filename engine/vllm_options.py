@@ -31,8 +31,8 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "None": (type(None),),
 }
-SOCKETS = "VLLM_RPC_BASE_PATH"  # where vLLM's processes bind the sockets on which they meet
-SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's own 5 are too few for its workers to leave in peace
+SOCKETS = "VLLM_RPC_BASE_PATH"  # the folder where vLLM's processes bind their sockets
+SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's default of 5 is too short for a clean exit
 
 
 def set_environment(more: Mapping[str, str]) -> None:
@@ -42,19 +42,22 @@ def set_environment(more: Mapping[str, str]) -> None:
 
 
 def claim_folder() -> None:
-    """Have vLLM put its sockets where they can be found and removed; the operator's folder wins."""
+    """Have vLLM use a folder of ours for its sockets, unless the operator has set one."""
     if SOCKETS not in os.environ and (folder := folder_for_sockets()):
         os.environ[SOCKETS] = str(folder)
 
 
 def claimed_folder() -> Path | None:
-    """What `claim_folder` has said, in a process that vLLM has started; None for an operator's."""
+    """Return the folder that `claim_folder` has set; None if the operator has set one.
+
+    For processes that vLLM has started.
+    """
     folder = Path(os.environ.get(SOCKETS, ""))
     return folder if folder.name.startswith(PREFIX) else None
 
 
 def uses_other_hub() -> bool:
-    """Whether vLLM asks ModelScope for weights in place of Hugging Face's hub."""
+    """Tell whether vLLM loads weights from ModelScope instead of Hugging Face's hub."""
     return os.environ.get("VLLM_USE_MODELSCOPE", "").strip().lower() in ("1", "true")
 
 

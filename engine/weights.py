@@ -1,4 +1,4 @@
-"""Whether vLLM will find a model's weights: a look at the disk, with nothing downloaded."""
+"""Checks on disk that vLLM will find a model's weights. Nothing is downloaded."""
 
 import json
 import os
@@ -11,7 +11,8 @@ from engine.vllm_options import uses_other_hub
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 CONFIGS = ("config.json", "params.json")  # Hugging Face's layout, and Mistral's own
-# By `load_format`: what vLLM reads of a folder for `auto`, the default. Of others nothing is said.
+# The files that vLLM reads in a folder, by `load_format`; the default is `auto`. Other formats are
+# not checked.
 FORMATS = {
     "auto": ("*.safetensors", "*.bin", "*.pt"),
     "mistral": ("consolidated*.safetensors",),
@@ -19,14 +20,14 @@ FORMATS = {
     "pt": ("*.pt", "*.bin"),
     "dummy": (),
 }
-# Any of these lets vLLM and mistral-common read text.
+# Files of a tokenizer. Any of these is enough for vLLM and mistral-common.
 TOKENIZERS = ("tekken*.json", "tokenizer*.json", "*.model", "*.model.*", "vocab*")
 
 
 class Missing(NamedTuple):
-    """What is not there. `is_fatal` unless it is downloaded when the engine starts.
+    """Missing files of a model. `is_fatal` unless vLLM downloads them at the engine's start.
 
-    `hub_id` is None for a folder, which nobody downloads.
+    `hub_id` is None for a folder, which is never downloaded.
     """
 
     sentence: str
@@ -35,7 +36,10 @@ class Missing(NamedTuple):
 
 
 def find_missing(weights: str, tokenizer: str, options: Mapping[str, Any]) -> Missing | None:
-    """None if all is there, or if it can't be told. `options` are vLLM's engine arguments."""
+    """Return the missing files, or None if all exist or this is unknown.
+
+    `options` are vLLM's engine arguments.
+    """
     if "://" in weights or (weights.endswith(".gguf") and Path(weights).is_file()):
         return None
     if _is_path(weights):
@@ -47,7 +51,7 @@ def find_missing(weights: str, tokenizer: str, options: Mapping[str, Any]) -> Mi
 
 
 def _is_path(weights: str) -> bool:
-    """What exists is a path to vLLM, and all else an id of the hub."""
+    """Tell whether `weights` is or looks like a path; vLLM takes any other for a hub id."""
     exists = weights and Path(weights).exists()
     return bool(exists) or weights.startswith(("/", ".", "~")) or weights.count("/") > 1
 
@@ -78,12 +82,15 @@ def _problems_inside(folder: Path, tokenizer: str, options: Mapping[str, Any]) -
 
 
 def _has(folder: Path, pattern: str) -> bool:
-    """Whether there is such a file; a link that leads nowhere is none."""
+    """Tell whether the folder has such a file; a broken link does not count."""
     return any(path.is_file() for path in folder.glob(pattern))
 
 
 def _missing_shards(folder: Path) -> str | None:
-    """The first file that a broken download left out. vLLM itself complains of a bad index."""
+    """Return the first missing shard of an incomplete download.
+
+    An invalid index is left to vLLM, which reports it.
+    """
     try:
         index = json.loads((folder / "model.safetensors.index.json").read_bytes())
         shards = {str(name) for name in index["weight_map"].values()}
@@ -96,14 +103,17 @@ def _missing_shards(folder: Path) -> str | None:
 
 
 def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> Missing | None:
-    """Only the cache on this disk is looked at. Names what says that it must be enough."""
+    """Report files that the local cache of Hugging Face's hub lacks; None if it is complete.
+
+    The sentence names HF_HUB_OFFLINE if it forbids the download.
+    """
     try:
         from huggingface_hub import constants, try_to_load_from_cache  # vLLM needs it
     except ImportError:
         return None
     found = (
         try_to_load_from_cache(hub_id, name, cache_dir=folder, revision=options.get("revision"))
-        for folder in {options.get("download_dir"), None}  # None is its own folder
+        for folder in {options.get("download_dir"), None}  # None is the hub's default cache
         for name in CONFIGS
     )
     snapshots = [Path(path).parent for path in found if isinstance(path, str)]
@@ -119,6 +129,6 @@ def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> Missing |
 
 
 def _is_whole(snapshot: Path, options: Mapping[str, Any]) -> bool:
-    if "download_dir" in options:  # vLLM has weights and the files beside them in two places
+    if "download_dir" in options:  # vLLM then keeps weights and the other files in two places
         return True
     return _folder_problem(snapshot, "", options) is None

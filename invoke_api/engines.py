@@ -15,7 +15,7 @@ from engine.vllm_engine import VllmEngine
 from invoke_api.plans import EngineChoice, plan_engine
 from invoke_api.registry import Model
 
-SETTLE_LOOK = 0.05  # seconds between two looks at engines that are waited for
+SETTLE_LOOK = 0.05  # seconds between two polls of engines
 
 
 class Engines:
@@ -59,11 +59,11 @@ class Engines:
             task.add_done_callback(self._loading.discard)
 
     def take_calls(self) -> bool:
-        """Whether each of them does, be it that the first call loads it."""
+        """Tell whether each engine accepts calls; one that loads on demand does."""
         return all(engine.state().takes_calls for engine in self._by_model.values())
 
     async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait until all take calls, so long at most, and not longer than `until` wants."""
+        """Wait until all engines accept calls, `seconds` pass, or `until` returns True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event

@@ -1,11 +1,11 @@
-"""A small process beside the service, which ends it when it was told to end and cannot.
+"""A small process that kills the service if the service does not end after a signal.
 
-It runs this file alone, without the package. A call into C that holds the interpreter stops every
-Python thread of the service, and its signal handlers, so help must come from another process.
+It runs this file alone, without the package. A call into C that holds the interpreter lock stops
+all Python threads and signal handlers of the service, so only another process can end it.
 
 The service writes a BEAT into a pipe while its event loop runs, and OVER when the loop has ended.
-At a signal, `faulthandler` writes the stack of the thread that was running: in C, at once, whatever
-the interpreter does. The end of the pipe is the end of the service.
+At a signal, `faulthandler` writes the stack of the running thread. It is written in C, so it works
+at once, whatever the interpreter does. The pipe closes when the service ends.
 """
 
 import os
@@ -23,25 +23,26 @@ KILLED = """\
 Invoke API was told to end, and {}: it is killed. When the signal came it was here:
 {}
 """
-MAX_STACK = 10_000  # bytes that are kept of what faulthandler writes
+MAX_STACK = 10_000  # bytes of faulthandler's output that are kept
 
 
 class Vigil:
-    """What is known of the service. Pure: the caller passes the time, in seconds on one clock.
+    """State of the service. Pure: the caller passes the time, in seconds on one clock.
 
-    After a signal the service may stand `still` for so many seconds, and take `total` in all.
+    After a signal, the event loop may be blocked for `still` seconds. The whole shutdown may take
+    `total` seconds.
     """
 
     def __init__(self, still: float, total: float) -> None:
         self._still = still
         self._total = total
-        self._heard = 0.0  # the last beat
+        self._heard = 0.0  # time of the last beat
         self._signal: float | None = None
         self._is_over = False
         self.stack = b""
 
     def hear(self, data: bytes, now: float) -> None:
-        """Note what the service has written."""
+        """Process the bytes that the service has written."""
         if BEAT in data:
             self._heard = now
         self._is_over = self._is_over or OVER in data
@@ -50,7 +51,7 @@ class Vigil:
             self.stack = (self.stack + stack)[:MAX_STACK]
 
     def verdict(self, now: float) -> str | None:
-        """Say why the service is to be killed now; None if it is not."""
+        """Return why the service must be killed now, or None."""
         if self._signal is None:
             return None
         if now - self._signal > self._total:
@@ -66,7 +67,7 @@ def guard(
     kill: Callable[[], object],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Watch until the service has ended, or end it."""
+    """Watch the service until it ends; kill it if it exceeds its limits after a signal."""
     while True:
         if select([pipe], [], [], LOOK)[0]:
             data = os.read(pipe, 65_536)
@@ -82,7 +83,7 @@ def guard(
 
 
 def main(process: str, still: str, total: str) -> None:
-    """Guard this process, whose pipe is our standard input."""
+    """Guard the process with this id; standard input is the pipe from it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

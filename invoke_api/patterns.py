@@ -1,7 +1,7 @@
-r"""Regular expressions that are searched in linear time, whatever the pattern and the text.
+r"""Regular expressions with searches in linear time for any pattern and text.
 
 The syntax is RE2's, with Python's meaning of `\w`, `\d` and `\s`: letters, digits and spaces of
-every script. `\b` knows words of ASCII only, and `$` is the very end of the text.
+every script. `\b` considers ASCII words only, and `$` matches only at the end of the text.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import re2
 
 MAX_PATTERN = 10_000  # characters of a pattern
-MAX_MEMORY = 8 << 20  # bytes that one pattern may take up, as RE2 has it unless told otherwise
+MAX_MEMORY = 8 << 20  # bytes that one pattern may take up; RE2's default
 
 
 class PatternError(ValueError):
@@ -20,7 +20,7 @@ class PatternError(ValueError):
 
 
 class Found(NamedTuple):
-    """One place that matches, in characters."""
+    """One match, with positions in characters."""
 
     from_: int
     to: int
@@ -36,13 +36,13 @@ class Found(NamedTuple):
         return self.from_, self.to
 
     def group(self) -> str:
-        """Return what matched; groups inside a pattern are not kept."""
+        """Return the matched text; groups inside a pattern are not captured."""
         return self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern. Searching releases the interpreter and keeps no group but the whole.
+    """A compiled pattern. Searching releases the GIL and captures only the whole match.
 
     `size` is in RE2's instructions: a search takes at most this many steps a byte. `memory` bounds
     the bytes that the pattern takes up.
@@ -57,7 +57,7 @@ class Pattern:
         return next(_found(self._compiled.finditer(_encodable(text)), text), None)
 
     def finditer(self, text: str) -> Iterator[Found]:
-        """Yield the places that match, from left to right; none overlaps another."""
+        """Yield the matches from left to right, without overlaps."""
         return _found(self._compiled.finditer(_encodable(text)), text)
 
     def fullmatch(self, text: str) -> Found | None:
@@ -90,13 +90,13 @@ def compile_pattern(
     return Pattern(text, compiled.programsize, memory, compiled)
 
 
-# What Python's letters mean, as parts of a class. Each begins and ends with what can't become one
-# end of a range: [\w-z] means the same as in Python.
+# Python's shorthands as parts of an RE2 character class. The first and last item of each can't be
+# an end of a range, so [\w-z] means the same as in Python.
 _SHORTHANDS = {
     "d": r"\p{Nd}",
     "D": r"\P{Nd}",
     "w": r"\p{L}_\p{N}",
-    # All categories but letters and numbers, and of Pc all but the underscore.
+    # All categories except letters, numbers and, in Pc, the underscore.
     "W": r"\p{M}\p{Z}\p{S}\x{203f}\x{2040}\x{2054}\x{fe33}\x{fe34}\x{fe4d}-\x{fe4f}\x{ff3f}"
     r"\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}\p{C}",
     "s": r"\p{Zs}\t-\r\x1c-\x1f\x{85}\p{Zl}\p{Zp}",
@@ -114,7 +114,7 @@ _IN_CLASS = re.compile(
 
 
 def translate(text: str) -> str:
-    r"""Write a pattern of Python's as RE2 has it: shorthands, `\Z`, `\uXXXX` and `{,n}`."""
+    r"""Translate Python's syntax to RE2's: shorthands, `\Z`, `\uXXXX` and `{,n}`."""
     parts: list[str] = []
     at, in_class = 0, False
     while found := (_IN_CLASS if in_class else _OUTSIDE).search(text, at):
@@ -143,7 +143,7 @@ _TRANSLATED: dict[str, Callable[[str], str]] = {
 }
 
 
-# RE2's beginning of a sentence, and ours.
+# The beginning of RE2's error message, and our message for it.
 _REFUSALS = {
     "invalid perl operator: (?=": "uses look-ahead, which cannot run in linear time",
     "invalid perl operator: (?!": "uses look-ahead, which cannot run in linear time",
@@ -173,7 +173,7 @@ def _sentence(error: re2.error) -> str:
 
 
 def _encodable(text: str) -> str:
-    """Return the text with U+FFFD for halves of surrogate pairs, which UTF-8 does not know."""
+    """Return the text with U+FFFD for lone surrogates, which UTF-8 can't encode."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -185,6 +185,6 @@ def _found(matches: Iterator[Any], text: str) -> Iterator[Found]:
     last = None
     for match in matches:
         start, end = match.span()
-        if (start, end) != last:  # the binding finds an empty place at the end twice
+        if (start, end) != last:  # the binding returns an empty match at the end twice
             yield Found(start, end, text[start:end])
         last = start, end

@@ -101,14 +101,20 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
 
 
 def missing_weights(model: Model) -> Missing | None:
-    """Of a model whose engine is vLLM's; the sentence names the registry's line, and the model."""
+    """Return the missing weights of a model on vLLM, or None.
+
+    The sentence names the registry's line and the model.
+    """
     found = find_missing(model.weights, model.tokenizer, model.vllm)
     where = f"{model.where_weights}: model {model.id!r}"
     return found and found._replace(sentence=f"{where}: {found.sentence}")
 
 
 def _find_weights(model: Model) -> str:
-    """Raises `EngineDead` for what vLLM would miss, too, after some seconds and in other words."""
+    """Return the model's weights. Raises `EngineDead` if vLLM would not find them.
+
+    vLLM would fail only after some seconds, with a less clear message.
+    """
     missing = missing_weights(model)
     if missing and missing.is_fatal:
         raise EngineDead(missing.sentence)

@@ -1,8 +1,8 @@
 """Requests and tokens a minute, by model, region and access key: Bedrock's account quotas.
 
 Source: General Reference, Amazon Bedrock quotas; User Guide, quotas-token-burndown: a request
-takes its input tokens and `max_tokens` at once, and what it did not need comes back at its end.
-Guess: a call that ends before its first token keeps no tokens; the guide speaks of answers only.
+takes its input tokens and `max_tokens` at once, and unused tokens are returned when it ends.
+Guess: a call that ends before its first token costs no tokens; the guide mentions answers only.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from engine.protocol import Deltas
 from invoke_api.registry import Model
 from invoke_api.wire.errors import ThrottlingException
 
-MANY = 10_000  # buckets; from here on those that are full again are looked for
+MANY = 10_000  # buckets; above this number full ones are dropped
 TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
 
 
@@ -44,7 +44,7 @@ class Quotas:
         self._lock = Lock()
 
     def take(self, model: Model, region: str, key: str | None, tokens: int) -> "Share | None":
-        """Take so many tokens and one request; `Share.settle` is to follow once the call has ended.
+        """Take `tokens` and one request; call `Share.settle` when the call has ended.
 
         Raises `ThrottlingException`, and then takes nothing.
         """
@@ -64,7 +64,7 @@ class Quotas:
         return Share(pool, tokens, self._lock) if pool else None
 
     def count(self) -> int:
-        """How many buckets are kept."""
+        """Return the number of buckets that are kept."""
         return len(self._buckets)
 
     def _bucket(
@@ -81,9 +81,9 @@ class Quotas:
         return bucket
 
     def _forget_full(self, now: float) -> None:
-        """Drop the buckets that are full, as a new one would be, once there are many.
+        """Drop full buckets once there are many; a new bucket is full, too.
 
-        A bucket is full again after a minute, so the table is bounded by the keys of the last one.
+        A bucket is full again after a minute, so the table holds only keys of the last minute.
         """
         if len(self._buckets) < self._many:
             return
@@ -96,7 +96,7 @@ class Quotas:
 
 @dataclass(slots=True)
 class Share:
-    """The tokens that one call holds of a bucket until it is settled."""
+    """Tokens of a bucket that one call holds until they are settled."""
 
     pool: _Bucket
     tokens: int
@@ -105,9 +105,10 @@ class Share:
     is_settled: bool = False
 
     async def metered(self, deltas: Deltas, input_tokens: int) -> Deltas:
-        """Pass the deltas on and count them; settle at their end.
+        """Yield the deltas and count their tokens; settle at their end.
 
-        A generator that is never iterated runs no `finally`: the end of the call settles as well.
+        A generator that is never iterated does not run its `finally`, so `settle` is also called
+        at the end of the call.
         """
         try:
             async with aclosing(deltas):
@@ -118,7 +119,7 @@ class Share:
             self.settle()
 
     def settle(self) -> None:
-        """Give back the tokens that the call did not need: all of them before its first token."""
+        """Return the unused tokens to the bucket; all of them if no token was generated."""
         with self.lock:
             if not self.is_settled:
                 self.is_settled = True
@@ -127,7 +128,7 @@ class Share:
 
 
 def settle(scope: Mapping[str, Any]) -> None:
-    """Settle the share that a request holds, if any: the last thing that is done of a call."""
+    """Settle the share that a request holds, if any. This is the last step of a call."""
     share: Share | None = scope.get("share")
     if share:
         share.settle()

@@ -1,4 +1,4 @@
-"""Log lines that repeat: the first is passed on, later ones are counted."""
+"""Suppression of repeated log lines: the first is passed on, later ones are counted."""
 
 import logging
 import re
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import NamedTuple
 
-INTERVAL = 10.0  # seconds between two lines that say how often a line has repeated
-MAX_DIFFERENT = 10  # lines of one kind that are passed on in that time, each different
-MAX_KINDS = 1_000  # that are remembered; one takes some hundred bytes
-MAX_REMEMBERED = 10 * MAX_DIFFERENT  # lines of one kind
-LONGEST = 1_000  # characters that are kept of a message, and a hash of longer ones
+INTERVAL = 10.0  # seconds between two lines with the number of repetitions
+MAX_DIFFERENT = 10  # different lines of one kind that are passed on in an interval
+MAX_KINDS = 1_000  # kinds that are remembered; each takes some hundred bytes
+MAX_REMEMBERED = 10 * MAX_DIFFERENT  # lines of one kind that are remembered
+LONGEST = 1_000  # characters of a message that are kept; longer ones also get a hash
 SHOWN = 200  # characters of a line that has repeated
 NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")  # addresses, ports and names of tasks
 
 
 class Kind(NamedTuple):
-    """Lines that differ in their arguments only; `place` is where an exception was raised."""
+    """A group of lines that differ only in arguments; `place` is where an exception was raised."""
 
     logger: str
     level: int
@@ -30,9 +30,10 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Seen:
-    """The lines of one kind: `passed` on, as hashes, the `fresh` of them in this interval.
+    """Lines of one kind that were logged.
 
-    `more` are counted since `began`, in seconds; `last` is one of those.
+    `passed` has hashes of the lines that were passed on. `fresh` is their number in this interval.
+    `more` is the number of suppressed lines since `began`, in seconds; `last` is the last of these.
     """
 
     began: float
@@ -43,11 +44,11 @@ class Seen:
 
 
 class Repeats(logging.Handler):
-    """Passes on to `target` the first line of each kind at once, and others that are different.
+    """A handler that passes each different line to `target` at once and counts repetitions.
 
-    A line that was there already is counted, and so are those of one kind beyond `MAX_DIFFERENT` in
-    an interval: at its end one line tells how many. A kind that does not repeat for an interval
-    begins anew. Tracebacks of one place are alike, whatever their message.
+    It also counts lines of one kind beyond `MAX_DIFFERENT` in an interval. At the end of the
+    interval it logs one line with the count. A kind that does not repeat for an interval is
+    forgotten. Tracebacks from the same place are equal, whatever their message.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Repeats(logging.Handler):
         self._timer: threading.Timer | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called with this handler's lock held, as by `logging`."""
+        """Pass on or count a record. `logging` calls this with the handler's lock held."""
         try:
             is_new = self._is_new(record)
         except Exception:  # noqa: BLE001 - arguments that do not fit: the target tells of them
@@ -74,7 +75,7 @@ class Repeats(logging.Handler):
             self._target.handle(record)
 
     def tell(self) -> None:
-        """Say of each kind whose interval is over how often it has repeated."""
+        """Log the number of repetitions of each kind whose interval is over."""
         with self._held():
             self._timer = None
             self._tell_all(self._clock() - self._interval)
@@ -82,11 +83,11 @@ class Repeats(logging.Handler):
                 self._wait()
 
     def kinds(self) -> int:
-        """How many kinds of lines are remembered."""
+        """Return the number of kinds of lines that are remembered."""
         return len(self._kinds)
 
     def close(self) -> None:
-        """Say what is still to be said. `logging` calls it when the process ends."""
+        """Log the remaining counts. `logging` calls this when the process ends."""
         with self._held():
             if self._timer:
                 self._timer.cancel()
@@ -125,7 +126,7 @@ class Repeats(logging.Handler):
         return True
 
     def _tell_all(self, until: float) -> None:
-        """Of the kinds that began by then; those that did not repeat are forgotten."""
+        """Log counts of the kinds that began by `until`; forget kinds that did not repeat."""
         now = self._clock()
         for kind, seen in list(self._kinds.items()):
             if seen.began > until:
@@ -144,7 +145,7 @@ class Repeats(logging.Handler):
         seen.more, seen.last = 0, None
 
     def _forget_one(self, now: float) -> None:
-        """The one that began first."""
+        """Forget the oldest kind, after logging its count."""
         kind = next(iter(self._kinds))
         self._tell(self._kinds.pop(kind), now)
 
@@ -156,7 +157,10 @@ class Repeats(logging.Handler):
 
 
 def to_kind(record: logging.LogRecord) -> Kind:
-    """The kind of a line. Messages that are written out already differ in their numbers."""
+    """Return the kind of a record.
+
+    Numbers are ignored, because messages may have been formatted before.
+    """
     message = NUMBERS.sub("#", str(record.msg))
     if len(message) > LONGEST:
         message = f"{message[:LONGEST]}{hash(message)}"
@@ -168,7 +172,7 @@ def to_kind(record: logging.LogRecord) -> Kind:
 
 
 def to_count(last: logging.LogRecord, times: int, seconds: float) -> logging.LogRecord:
-    """The line that stands for so many more; `repeated` holds the number."""
+    """Return a record that reports `times` repetitions; its `repeated` holds the number."""
     text = last.getMessage().partition("\n")[0][:SHOWN]
     message = f"{text} … {times:,} {'time' if times == 1 else 'times'} more in {seconds:.2g} s"
     count = logging.LogRecord(

@@ -1,8 +1,8 @@
-"""A thread that notices when the event loop stands still, and a guardian that ends the service.
+"""A thread that detects a blocked event loop, and a guardian that ends the service.
 
-Nobody is answered while the loop stands still, and asyncio hears no signal. The thread logs the
-stack of the loop, once, so that the cause can be found. At a signal the guardian, a process of its
-own (`guardian.py`), gives the service a bounded time.
+While the loop is blocked, requests are not answered and asyncio handles no signals. The thread logs
+the stack of the loop, once, so that the cause can be found. After a signal the guardian, a separate
+process (`guardian.py`), gives the service a limited time.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from invoke_api import guardian
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 0.5  # between two beats of the loop
-LOOK_SECONDS = 0.5  # between two looks of the thread
-STILL_SECONDS = 5.0  # without a beat, after which the stack is logged
-LOST_SECONDS = 2.0  # by which the thread itself must be late: then the process did not run
-END_STILL_SECONDS = 10.0  # that the loop may stand still after a signal
-END_SECONDS = 15.0  # for engines and threads to end, beyond the grace of the calls
+BEAT_SECONDS = 0.5  # seconds between two beats of the loop
+LOOK_SECONDS = 0.5  # seconds between two checks by the thread
+STILL_SECONDS = 5.0  # seconds without a beat until the stack is logged
+LOST_SECONDS = 2.0  # delay of the thread itself that shows that the process did not run
+END_STILL_SECONDS = 10.0  # seconds that the loop may be blocked after a signal
+END_SECONDS = 15.0  # seconds for engines and threads to end, beyond the grace period of calls
 
 STILL = (
     "The event loop has stood still for %.1f s: no client is answered meanwhile, and a signal to"
@@ -41,7 +41,7 @@ LOST = (
 
 
 class Standstill:
-    """Whether the loop stands still. Pure: the caller passes the time and the count of beats."""
+    """Detector of a blocked loop. Pure: the caller passes the time and the count of beats."""
 
     def __init__(self, now: float) -> None:
         self._beats = 0
@@ -49,9 +49,9 @@ class Standstill:
         self._is_told = False
 
     def look(self, beats: int, now: float) -> tuple[str, float] | None:
-        """Return the line to log, with its seconds; None if there is nothing to tell."""
+        """Return the line to log, with its seconds; None if there is nothing to log."""
         lost, self._looked = now - self._looked - LOOK_SECONDS, now
-        if lost > LOST_SECONDS:  # nobody has run, so the loop is not to blame
+        if lost > LOST_SECONDS:  # the whole process was suspended, so the loop is not to blame
             self._since += lost
         still = now - self._since
         if beats != self._beats:
@@ -66,10 +66,10 @@ class Standstill:
 
 
 class Watchdog:
-    """The watch over one loop, begun and ended in the loop's thread.
+    """The watchdog of one loop; start and stop it in the loop's thread.
 
-    `seconds` is the time that the service gets from the first of `signals` to its end. Without
-    signals nobody ends it: a worker is killed by the first process.
+    `seconds` is the time limit of the shutdown, from the first of `signals`. Without signals there
+    is no guardian: the first process kills its workers itself.
     """
 
     def __init__(self, signals: Sequence[signal.Signals] = (), seconds: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class Watchdog:
         self._tell: Callable[[bytes], object] = lambda _: None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin; handlers of the signals must be there already, and are called as before."""
+        """Start watching. Install signal handlers before; they are still called."""
         if self._signals:
             self._start_guardian()
         self._loop = loop
@@ -91,7 +91,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch over the loop; the guardian stays until this process has ended."""
+        """Stop watching the loop; the guardian stays until this process has ended."""
         self._timer.cancel()
         self._tell(guardian.OVER)
         self._ended.set()
@@ -116,7 +116,7 @@ class Watchdog:
         os.set_blocking(ours, False)
         bounds = [str(END_STILL_SECONDS), str(self._seconds)]
         try:
-            # In a session of its own, for Ctrl-C reaches all processes of this one.
+            # In its own session, because Ctrl-C reaches all processes of this one.
             self._guardian = subprocess.Popen(  # noqa: S603 - our own file
                 [sys.executable, "-I", "-S", guardian.__file__, str(os.getpid()), *bounds],
                 stdin=theirs,
@@ -135,13 +135,13 @@ class Watchdog:
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def _leave_to_parent(self) -> None:
-        """Keep a signal to a child from being taken for one to us."""
+        """Unregister in a forked child, so that its signals are not reported as ours."""
         for number in self._signals:
             faulthandler.unregister(number)
 
 
 def _write(pipe: int, data: bytes) -> None:
-    with suppress(OSError):  # it is full, or the guardian was killed
+    with suppress(OSError):  # the pipe is full, or the guardian was killed
         os.write(pipe, data)
 
 

@@ -1,7 +1,8 @@
-"""What a browser tells of the page behind a request, and the names that a service goes by.
+"""Checks of browser requests: the origin of the page, and the host names of the service.
 
-A page of another origin can send requests to a service on loopback, and by DNS rebinding, a name
-of its own that leads to 127.0.0.1, read the answers as well. Only the headers below tell.
+A page of another origin can send requests to a service on loopback. By DNS rebinding, with a host
+name of its own that resolves to 127.0.0.1, it can also read the answers. Only the headers below
+reveal such requests.
 """
 
 import ipaddress
@@ -13,24 +14,25 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]*))?")
 ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\S+)")
-PORTS = {"http": "80", "https": "443"}  # which neither Host nor Origin need to name
-MAX_SHOWN = 100  # characters of a header in a sentence
+PORTS = {"http": "80", "https": "443"}  # default ports, which Host and Origin may leave out
+MAX_SHOWN = 100  # characters of a header in an error message
 TELLING = frozenset({b"origin", b"sec-fetch-site"})
 WANTED = (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can be meant: localhost, *.localhost (RFC 6761), 127/8."""
+    """Tell whether this host is loopback: localhost, *.localhost (RFC 6761), 127/8."""
     name = host.lower().removesuffix(".")
     return name == "localhost" or name.endswith(".localhost") or _is_loopback_address(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """Who may use routes that are the service's own. Whoever is no browser sends no such headers.
+    """Access rules for the service's own routes. Clients other than browsers send no such headers.
 
-    `host` is the address that the service listens on, `allowed` are names beside it. Without
-    `checks_host` every name will do, and without `has_pages` not even pages of its own may come.
+    `host` is the address that the service listens on. `allowed` are further host names. Without
+    `checks_host` every host name is accepted. Without `has_pages` the service's own pages are
+    refused, too.
     """
 
     host: str = "127.0.0.1"
@@ -39,7 +41,7 @@ class Doors:
     has_pages: bool = True
 
     def refusal(self, method: str, headers: Headers) -> str | None:
-        """Return a sentence for a request that is refused."""
+        """Return an error message if the request is refused, otherwise None."""
         told = _Told(headers)
         if self.checks_host and (wrong := self._wrong_host(told)) is not None:
             return f"Nothing here is called {_shown(wrong)}; --allowed-host adds a name."
@@ -53,23 +55,23 @@ class Doors:
         return None
 
     def _wrong_host(self, told: "_Told") -> str | None:
-        """Return the first Host that is none of ours. HTTP/1.0 has none, and browsers send one."""
+        """Return the first unknown Host, or None. HTTP/1.0 needs no Host; browsers send one."""
         return next((host for host in told.all("host") if not self._knows(name_in(host))), None)
 
     def _knows(self, name: str) -> bool:
-        # An address is no name that anybody's DNS could lead here; one that all addresses of the
-        # machine are listened on goes by any of them.
+        # DNS rebinding needs a name, so addresses are safe. A service that listens on all addresses
+        # of the machine can be reached by any of them.
         is_bound = name == self.host.lower() or (_is_any(self.host) and _is_address(name))
         return bool(name) and (is_loopback(name) or is_bound or name in self.allowed)
 
 
 def foreign_page(headers: Headers, allowed: frozenset[str]) -> str | None:
-    """Return the origin of a page that is not of this machine, nor of an allowed host, if any.
+    """Return the origin of a page that is neither from this machine nor an allowed host, or None.
 
-    Pages of http://localhost:3000 are an app under development, which calls Bedrock through its own
-    server. A page of an address is its own if the request is for that address.
+    Pages of http://localhost:3000 belong to an app under development, which calls Bedrock through
+    its own server. A page from an IP address is accepted if the request is for that address.
     """
-    if TELLING.isdisjoint(dict(headers)):  # as all of the SDKs' calls; a microsecond counts here
+    if TELLING.isdisjoint(dict(headers)):  # true for all SDK calls; a microsecond counts here
         return None
     told = _Told(headers)
     for origin in told.all("origin"):
@@ -83,13 +85,13 @@ def foreign_page(headers: Headers, allowed: frozenset[str]) -> str | None:
 
 
 def name_in(authority: str) -> str:
-    """Return the host of `host:port` in small letters, without brackets; empty if it is none."""
+    """Return the host of `host:port` in lower case, without brackets; empty if invalid."""
     found = AUTHORITY.fullmatch(authority.strip())
     return found[1].strip("[]").lower().removesuffix(".") if found else ""
 
 
 class _Told:
-    """The headers that tell of a page, each of them as often as it came."""
+    """The headers that describe the page of a request, with repeated ones."""
 
     def __init__(self, headers: Headers) -> None:
         self._pairs = [
@@ -105,7 +107,7 @@ class _Told:
         return ", ".join(self.all(name)).lower()
 
     def is_own(self, origin: str) -> bool:
-        """Return whether the page came from where its request goes to, port and all."""
+        """Tell whether the page's origin is the host and port of the request."""
         found = ORIGIN.fullmatch(origin)
         if not found:  # also `null`, which sandboxed pages and files send
             return False
@@ -113,7 +115,7 @@ class _Told:
         return hosts == [_without_port(found[1], found[2])]
 
     def is_followed_link(self, method: str) -> bool:
-        """Return whether somebody followed a link to look: the page they left can't read it."""
+        """Tell whether the user followed a link; the page with the link can't read the answer."""
         way = (self.one("sec-fetch-mode"), self.one("sec-fetch-dest"))
         return (
             method in ("GET", "HEAD") and way == ("navigate", "document") and not self.all("origin")

@@ -1,4 +1,4 @@
-"""One of several processes that answer on the same port, and what it says to the first process."""
+"""One of several worker processes on the same port, and its messages to the first process."""
 
 import asyncio
 import gc
@@ -26,9 +26,9 @@ from invoke_api.settings import Settings
 
 log = logging.getLogger(__name__)
 
-READY_LOOK = 0.2  # seconds between two looks at whether the engines of a worker are ready
-# Seconds that a worker which takes another's place waits for its engines before it takes
-# connections: an engine that is not ready by then, as a server that is gone, may never be.
+READY_LOOK = 0.2  # seconds between two checks whether the engines of a worker are ready
+# Seconds that a replacement worker waits for its engines before it accepts connections. An engine
+# that is not ready by then may never be, for example if its server is gone.
 SETTLE = 30.0
 
 REPORTS: set[asyncio.Task[None]] = set()  # of this process
@@ -36,76 +36,77 @@ REPORTS: set[asyncio.Task[None]] = set()  # of this process
 
 @dataclass(frozen=True, slots=True)
 class Listens:
-    """A worker has begun."""
+    """Message of a worker: it has started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Whether all engines of a worker take calls; said at each change."""
+    """Message of a worker at each change: whether all its engines accept calls."""
 
     is_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A worker is a front end of the cores of the plan with this key."""
+    """Message of a worker: it is a front end of the cores of the plan with this key."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """The cores of this plan owe this worker an answer; said again and again meanwhile."""
+    """Message of a worker, repeated: the cores of this plan owe it an answer."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class AllReady:
-    """What the first process says to each worker: whether all that take connections are ready."""
+    """Message to each worker: whether all workers that accept connections are ready."""
 
     are_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Likewise: where the cores of this plan are met, or why they are not."""
+    """Message to a worker: where to connect to the cores of this plan, or why they failed."""
 
     key: str
     news: FrontEnd | str
 
 
 class Line:
-    """A connection on which several threads speak."""
+    """A connection on which several threads may send."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._lock = threading.Lock()
 
     def send(self, message: object) -> None:
-        """Who has ended hears nothing."""
+        """Send a message; drop it if the other process has ended."""
         with self._lock, suppress(OSError):
             self.connection.send(message)
 
     def hear(self) -> Any:  # noqa: ANN401 - the two sides know what they say
-        """What the other side says; None when it has ended."""
+        """Return the next message of the other process; None when it has ended."""
         try:
             return self.connection.recv()
-        except (EOFError, OSError):  # the latter if it had not heard all that was said to it
+        except (EOFError, OSError):  # OSError if it ended with unread messages
             return None
 
 
 class Others:
-    """What this worker knows of the others: nothing at first, so that it is not ready alone."""
+    """State of the other workers. Not ready at first, so that this worker waits for them."""
 
     are_ready = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Which worker this is. `keys` are those of the plans whose cores the first process runs.
+    """Identity of a worker. `keys` are the keys of the plans whose cores the first process runs.
 
-    One that `is_late` takes the place of another, and no connections before its engines are ready.
+    A worker that `is_late` replaces another, and accepts no connections before its engines are
+    ready.
     """
 
     index: int
@@ -115,10 +116,10 @@ class Place:
 
 
 def work(settings: Settings, place: Place, connection: Connection) -> None:
-    """What a worker does, until SIGTERM comes or the first process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process tells us
+    """Run a worker until SIGTERM arrives or the first process ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; we get SIGTERM
     set_up_logs(settings.log_format)
-    if place.keys or place.index or place.is_late:  # the first process tells, or the first of us
+    if place.keys or place.index or place.is_late:  # another process logs this
         for name in ("engine.kept", "engine.loading", "engine.vllm_engine"):
             logging.getLogger(name).setLevel(logging.WARNING)
     line, others = Line(connection), Others()
@@ -141,7 +142,7 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
     opening = partial(_open_late, service.engines, listener) if place.is_late else None
     asyncio.run(run(service, listener, begin, [signal.SIGTERM], opening))
     first = multiprocessing.parent_process()
-    if first and not first.is_alive():  # so that nobody else removes it
+    if first and not first.is_alive():  # then no other process removes it
         rmtree(place.metrics, ignore_errors=True)
 
 
@@ -162,7 +163,7 @@ def _begin(engines: Engines, line: Line) -> None:
 
 
 async def _open_late(engines: Engines, listener: socket, stop: asyncio.Event) -> None:
-    """Listen once the models are ready: clients of the other workers must not notice this one."""
+    """Listen once the models are ready, so that clients do not notice the replacement."""
     await engines.settle(SETTLE, stop.is_set)
     listener.listen(BACKLOG)
 
@@ -182,7 +183,7 @@ def _end_this_worker() -> None:
 
 
 def _hear(line: Line, cores: Mapping[str, CoresElsewhere], others: Others) -> None:
-    """The news of the first process, and its end."""
+    """Handle messages of the first process; end this worker when that process ends."""
     while (said := line.hear()) is not None:
         if isinstance(said, AllReady):
             others.are_ready = said.are_ready

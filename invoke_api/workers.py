@@ -1,16 +1,17 @@
-"""`serve --workers N`: so many processes on one port, and vLLM's engine cores beside them.
+"""`serve --workers N`: N worker processes on one port, and vLLM's engine cores beside them.
 
-The first process answers nobody. It runs the cores, tells its workers where they and the cores
-meet, and starts the cores again when they have died. It replaces a worker that has died, unless
-there are cores: then the other workers finish their calls, and all end.
+The first process serves no requests. It runs the cores, sends its workers the addresses of the
+cores, and restarts cores that have died. It replaces a worker that has died, unless there are
+cores: then the other workers finish their calls, and the service ends.
 
-A new worker could not take its place there. A core sends what a front end waits for before it is
-one, its ready message with the size of the KV cache, once, when its input sockets connect (vLLM
-0.32: `EngineCoreProc.process_input_sockets`; `MPClient.__init__` waits for it). Its DEALER does
-connect again to whoever binds the address next, and says nothing then; the ROUTER there takes no
-second peer of the same identity unless `enable_elastic_ep` (`router_handover`), so nobody else can
-say it in the core's name; and the core goes on with the requests of the dead one, which nobody can
-abort. vLLM's own server ends when one of its front ends does, too.
+With cores a new worker could not replace the dead one. A front end waits for a core's ready
+message, with the size of the KV cache. The core sends it once, when its input sockets connect (vLLM
+0.32: `EngineCoreProc.process_input_sockets`; `MPClient.__init__` waits for it). The core's DEALER
+socket does reconnect to the next process that binds the address, but does not repeat the message.
+The new ROUTER accepts no second peer of the same identity unless `enable_elastic_ep` is set
+(`router_handover`), so no other process can send the message in the core's name. And the core
+continues the requests of the dead worker, which no process can abort. vLLM's own server also ends
+when one of its front ends does.
 """
 
 import logging
@@ -42,9 +43,9 @@ from invoke_api.worker import AllReady, Listens, Met, News, Place, Ready, Silent
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.2  # seconds between two looks for a signal, and for a worker that is to be started
-PATIENCE = 15.0  # seconds that workers get to end, beyond the grace of their calls
-SILENCE = 1.5 * ROUND  # seconds for which a worker's word that a core is silent holds
+LOOK = 0.2  # seconds between two checks for signals and for workers to start
+PATIENCE = 15.0  # seconds that workers get to end, beyond the grace period of calls
+SILENCE = 1.5 * ROUND  # seconds for which a worker's report of a silent core is valid
 DIED = "vLLM's engine core has died; its log says why"
 
 
@@ -84,12 +85,15 @@ class Team:
         self._lines = {slot.line.connection: slot for slot in self._slots}
         self._are_ready = False
         self._met: Counter[str] = Counter()
-        self._silences: dict[str, float] = {}  # by the keys of plans, when a worker last said so
-        self._began: dict[str, float] = {}  # likewise, when the last load began
+        self._silences: dict[str, float] = {}  # by plan key: when a worker last reported silence
+        self._began: dict[str, float] = {}  # by plan key: when the last load began
         self._is_ending = threading.Event()
 
     def run(self) -> int:
-        """Until a signal comes or a worker has ended that is not replaced, which is status 1."""
+        """Run until a signal arrives, or a worker that is not replaced ends.
+
+        Returns the exit status, which is 1 in the latter case.
+        """
         for number in SIGNALS:
             signal.signal(number, self._note_signal)
         for key in self._cores:
@@ -117,7 +121,7 @@ class Team:
         for connection in connections:
             slot = self._lines[connection]
             match slot.line.hear():
-                case None:  # its sentinel tells too
+                case None:  # its sentinel reports this, too
                     del self._lines[connection]
                 case Listens():
                     self._note_listening(slot)
@@ -142,7 +146,7 @@ class Team:
             log.info("ready after %.1f s: %s", monotonic() - self._began[key], names)
 
     def _note_dead_workers(self) -> int:
-        """The exit status, 0 as long as all that have ended are replaced."""
+        """Return the exit status: 0 as long as all workers that have ended are replaced."""
         for slot in self._slots:
             if slot.starts_at is not None or slot.process.exitcode is None:
                 continue
@@ -169,7 +173,7 @@ class Team:
                 slot.line.send(AllReady(self._are_ready))
 
     def _tell_readiness(self) -> None:
-        """Whether all are ready that a client can reach, to each of them, when it changes."""
+        """Tell all workers whether each one that accepts connections is ready, at changes."""
         are_ready = all(slot.is_ready for slot in self._slots if slot.takes_connections)
         if are_ready != self._are_ready:
             self._are_ready = are_ready
@@ -199,10 +203,10 @@ class Team:
                 return
 
     def _until_dead(self, key: str, cores: VllmCores) -> str:
-        """Why they are of no use any more. Those that hang are killed."""
+        """Wait until the cores die or hang; kill hanging ones. Return the reason."""
         began = monotonic()
         while not wait(cores.sentinels(), ROUND) and not self._is_ending.is_set():
-            # This process may have stood still itself, and with it those that it would blame.
+            # This process may have been suspended itself, together with the cores.
             elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
             is_silent = began - self._silences.get(key, -SILENCE) < SILENCE
             if reason := cores.judge(elapsed, is_silent=is_silent):
@@ -223,7 +227,7 @@ class Team:
             self._tell_all(key, [str(error)] * len(self._slots))
             return False
         self._met[key] = 0
-        self._silences.pop(key, None)  # of the last ones
+        self._silences.pop(key, None)  # reports of the previous cores
         self._tell_all(key, news)
         return True
 

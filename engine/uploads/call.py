@@ -1,4 +1,4 @@
-"""The uploads of one call: what they may cost together, and their end with the call."""
+"""The uploads of one call: their common budget, and their cancellation with the call."""
 
 import threading
 from collections.abc import Iterator
@@ -12,19 +12,20 @@ from engine.uploads.refusals import UploadRefused
 
 
 class ReadElsewhere(Exception):
-    """An upload was met where nothing may wait for it: do the same work again where it may."""
+    """An upload was found in code that must not block; repeat the work where it may block."""
 
 
 class Killable(Protocol):
-    """What a call ends when it is cancelled."""
+    """A reader that a cancelled call kills."""
 
     def kill(self) -> None: ...
 
 
 class Call:
-    """One call that may have uploads. `cancel` is for any thread, everything else for its own.
+    """One call that may have uploads. `cancel` is thread-safe; the rest is for the call's thread.
 
-    `whole` pixels of its images may still be kept as they are, and `pixels` at all.
+    `whole` is how many more pixels its images may keep unscaled. `pixels` is how many more pixels
+    they may have in all.
     """
 
     def __init__(self, seconds: float = CALL_SECONDS, *, whole: int = WHOLE_PIXELS) -> None:
@@ -36,7 +37,7 @@ class Call:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """End what is read for it at once; whatever it asks for later is refused."""
+        """Kill the running reader at once, and refuse the call's later uploads."""
         with self._lock:
             self.is_cancelled = True
             if self._running:
@@ -48,7 +49,7 @@ class Call:
         self.pixels -= pixels
 
     def check(self) -> None:
-        """Raises `UploadRefused` if the call has ended, or has used up its time."""
+        """Raise `UploadRefused` if the call has ended, or has used up its time."""
         if self.is_cancelled:
             raise UploadRefused("cancelled", "the call has ended")
         if self._left <= 0:
@@ -56,9 +57,10 @@ class Call:
 
     @contextmanager
     def reading(self, reader: Killable, most: float) -> Iterator[float]:
-        """Have `cancel` kill this reader meanwhile. Yields the seconds it may take, up to `most`.
+        """Let `cancel` kill this reader while the context is open.
 
-        Raises `UploadRefused`, also in place of what happened if the call was cancelled.
+        Yields the seconds that the reader may take, at most `most`. Raises `UploadRefused`; if the
+        call was cancelled, in place of any other exception.
         """
         with self._lock:
             self.check()
@@ -74,13 +76,14 @@ class Call:
                 self.check()
 
 
-NOWHERE = Call(0.0)  # of work that may read no uploads
-# Of the work that prepares a call. It is not handed down: mistral-common stands in between.
+NOWHERE = Call(0.0)  # for work that must not read uploads
+# The call that is being prepared. A context variable, because mistral-common calls our code and
+# passes no such argument.
 CURRENT: ContextVar[Call | None] = ContextVar("CURRENT", default=None)
 
 
 def current_call() -> Call:
-    """Return the call of this work, a new one if there is none. Raises `ReadElsewhere`."""
+    """Return the call that is being prepared, or a new one. Raises `ReadElsewhere`."""
     call = CURRENT.get()
     if call is NOWHERE:
         raise ReadElsewhere

@@ -1,4 +1,4 @@
-"""What a worker does to itself before it reads anything: limits, and an end that is not its own."""
+"""Limits that a worker process sets for itself, and its end together with the service."""
 
 import fcntl
 import os
@@ -9,32 +9,33 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-MOST_FILES = 64  # open files: its pipes, and modules that are imported
-NICENESS = 5  # so that answering goes before reading
+MOST_FILES = 64  # open files: the worker's pipes, and modules that are imported
+NICENESS = 5  # answering calls has priority over reading uploads
 STATM = Path("/proc/self/statm")
 
 
 def end_with(lifeline: int) -> None:
     """Have the kernel kill this process once the other end of this pipe is closed.
 
-    That is the case when the service has ended, however it has. A thread that waits for it would
-    wait for the interpreter, too, which a library in C may hold on to.
+    The pipe closes whenever the service ends, even if it is killed. A thread that waits for this
+    would need the interpreter lock, which a library in C may hold.
     """
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     if hasattr(fcntl, "F_SETSIG"):
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    # Without F_SETSIG it is SIGIO, which ends a process too. O_ASYNC is FASYNC by another name.
+    # Without F_SETSIG the signal is SIGIO, which ends a process too. O_ASYNC and FASYNC are the
+    # same flag.
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | fcntl.FASYNC)
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
-    if poll.poll(0):  # it was closed before anybody listened
+    if poll.poll(0):  # it was closed before the signal was set up
         sys.exit()
 
 
 def confine() -> None:
     """Set the limits that are the same for all uploads; they can't be raised again."""
-    # Ctrl-C and `kill` of the group are the service's to answer; calls under way have their grace.
+    # The service handles Ctrl-C and signals to the group: in-flight calls have a grace period.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICENESS)
@@ -44,21 +45,21 @@ def confine() -> None:
 
 
 def allow(cpu_seconds: int, memory: int) -> None:
-    """Set the limits of the next upload, on top of what has been used by now."""
+    """Set the limits of the next upload, on top of the CPU time and memory used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
     _set_soft(resource.RLIMIT_CPU, seconds)
-    with suppress(OSError):  # where there is no /proc, there is no limit of memory
+    with suppress(OSError):  # without /proc memory is not limited
         _set_soft(resource.RLIMIT_AS, _pages(0) + memory)
 
 
 def lift() -> None:
-    """Take back the limit of memory until the next upload."""
+    """Remove the memory limit until the next upload."""
     _set_soft(resource.RLIMIT_AS, resource.RLIM_INFINITY)
 
 
 def resident() -> int:
-    """Return how many bytes of memory this process has; 0 where that can't be told."""
+    """Return the resident memory of this process in bytes; 0 if it is unknown."""
     try:
         return _pages(1)
     except OSError:
@@ -66,7 +67,7 @@ def resident() -> int:
 
 
 def _pages(column: int) -> int:
-    """Return a figure of `/proc/self/statm`, in bytes."""
+    """Return a column of `/proc/self/statm`, in bytes."""
     return int(STATM.read_text().split()[column]) * resource.getpagesize()
 
 

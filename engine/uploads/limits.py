@@ -1,17 +1,18 @@
-"""Bounds of reading one upload, and all uploads of one call."""
+"""Limits for reading one upload, and for all uploads of one call."""
 
 import os
 from dataclasses import dataclass
 
 MEGABYTE = 1_000_000  # bytes
 
-# Worker processes at once. More than the cores gain nothing; with two, one caller can't have all.
+# Worker processes at once. More than there are CPU cores gain nothing. With at least two, one
+# caller can't occupy all.
 MOST_WORKERS = min(4, max(2, os.cpu_count() or 2))
 CALL_SECONDS = 45.0  # for all uploads of a call; clients give up after 60
-MOST_CHARACTERS = 2_000_000  # of a document's text: no context holds as many
+MOST_CHARACTERS = 2_000_000  # of a document's text: no model's context is as long
 MOST_UNZIPPED = 100 * MEGABYTE  # bytes that an office file of 4.5 MB may hide
 MOST_SIDE = 8_000  # pixels: User Guide, Converse's limits
-# Pixels of a call's images that are kept as they are, 100 MB in Pillow; others are scaled down.
+# Pixels of a call's images that are kept unscaled, 100 MB in Pillow; others are scaled down.
 WHOLE_PIXELS = 25_000_000
 # Pixels of a call's images once they are scaled, 400 MB in Pillow: more than any context holds.
 MOST_PIXELS = 100_000_000
@@ -19,9 +20,10 @@ MOST_PIXELS = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a worker may spend on one upload. Exceeding any of it ends the worker.
+    """Resource limits of a worker for one upload. Exceeding any of them ends the worker.
 
-    `memory` is in bytes on top of what the worker has when it begins, `output` in bytes.
+    `memory` is in bytes on top of the memory that the worker has at the beginning. `output` is in
+    bytes.
     """
 
     cpu_seconds: int
@@ -30,8 +32,8 @@ class Limits:
     output: int
 
 
-# pypdf reads some 300 pages a second, openpyxl half a million characters; it needs, as it says
-# itself, 50 times the size of a file.
+# pypdf reads some 300 pages a second, openpyxl half a million characters. openpyxl needs 50 times
+# the size of a file as memory, according to its documentation.
 DOCUMENT = Limits(
     cpu_seconds=10, seconds=25.0, memory=512 * MEGABYTE, output=4 * MOST_CHARACTERS + 4
 )

@@ -1,4 +1,4 @@
-"""Images as RGB pixels, scaled down where they are too many. Runs in a worker process."""
+"""Decoding of images to RGB pixels, with large ones scaled down. Runs in a worker process."""
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # those that Bedrock takes
-BAND = 512  # rows that are converted at once: a copy of the whole could be 256 MB
-# How much larger than its target an image is that the last step scales, as Pillow advises.
+BAND = 512  # rows that are converted at once: a copy of the whole image could be 256 MB
+# Ratio of the image to its target size before the last scaling step, as Pillow advises.
 GAP = 2.0
-OPAQUE = ("1", "L")  # modes in which nothing is transparent, unless a colour is said to be
+OPAQUE = ("1", "L")  # modes without transparency, unless the file declares a transparent colour
 
 Size = tuple[int, int]
 
 
 def read_image(raw: bytes, *, whole: int, most: int, side: int | None) -> Message:
-    """Return the first frame, what is transparent in it white, and its `size`.
+    """Return the first frame with its `size`; transparent pixels become white.
 
     An image of more than `whole` pixels is scaled down to `side` pixels, as the model would.
     Raises `UploadRefused` if more than `most` pixels are left.
@@ -37,15 +37,15 @@ def read_image(raw: bytes, *, whole: int, most: int, side: int | None) -> Messag
             image.draft("RGB", size)  # a JPEG is decoded smaller, but not smaller than this
         scaled = _scale(image, size) if size != image.size else _to_rgb(image)
     except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
-        # Pillow's decoders raise these for a file that ends too early, or is damaged.
+        # Pillow's decoders raise these for a truncated or damaged file.
         raise UploadRefused("broken", "it is damaged") from error
     return Message({"size": scaled.size}, scaled.tobytes())
 
 
 def fit(size: Size, side: int) -> Size:
-    """Return the size that mistral-common's models scale an image to, if it is larger.
+    """Return the size to which mistral-common scales an image, if the image is larger.
 
-    It has as many tokens. One so thin that nothing would be left keeps its size.
+    The number of tokens is the same. An image so thin that a side would be 0 keeps its size.
     """
     ratio = max(size) / side
     width, height = round(size[0] / ratio), round(size[1] / ratio)
@@ -53,7 +53,7 @@ def fit(size: Size, side: int) -> Size:
 
 
 def _open(raw: bytes) -> "Image":
-    """Read the head of the file, which says how large it is. Raises `UploadRefused`."""
+    """Read the header of the file, which has the image's size. Raises `UploadRefused`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -82,7 +82,7 @@ def _to_rgb(image: "Image") -> "Image":
 
 
 def _scale(image: "Image", size: Size) -> "Image":
-    """Reduce it by a whole factor, band by band, then to its size: Pillow's own two steps."""
+    """Reduce the image by a whole factor, band by band, then resize it, as Pillow does."""
     from PIL import Image
 
     image.load()
@@ -99,7 +99,7 @@ def _scale(image: "Image", size: Size) -> "Image":
 
 
 def _bands(image: "Image", rows: int) -> Iterator[tuple[int, "Image"]]:
-    """Rows of the image, grey or RGB on white, each with the number of its first."""
+    """Yield bands of rows, grey or RGB on white, each with the number of its first row."""
     from PIL import Image
 
     for top in range(0, image.height, rows):

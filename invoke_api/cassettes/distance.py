@@ -1,26 +1,29 @@
-"""How far two JSON values are apart, place by place."""
+"""The distance between two JSON values, summed over the places that differ."""
 
 from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-# A place that differs, in whole numbers: their sum is the same in whatever order it is made.
+# Distance of one place that differs. An integer, so the sum does not depend on the order.
 APART = 1 << 36
 
 
 def distance(one: object, other: object) -> int:
-    """`APART` for each place that differs, less for texts that share words."""
+    """Return the sum of `APART` for each place that differs; less for texts that share words."""
     return sum(apart for _, apart in _compare(one, other))
 
 
 def differences(one: object, other: object) -> Iterator[str]:
-    """JSON pointers to the places in which two values differ."""
+    """Yield JSON pointers to the places where two values differ."""
     return (pointer for pointer, _ in _compare(one, other))
 
 
 def _compare(one: Any, other: Any) -> Iterator[tuple[str, int]]:  # noqa: ANN401 - any JSON
-    """Without recursion: a body may be nested as deep as JSON is read."""
+    """Yield the pointer and distance of each difference.
+
+    Not recursive: a body may be nested as deeply as the JSON parser allows.
+    """
     todo = [("#", one, other)]
     while todo:
         pointer, left, right = todo.pop()
@@ -35,7 +38,7 @@ def _compare(one: Any, other: Any) -> Iterator[tuple[str, int]]:  # noqa: ANN401
 
 
 def _apart(one: object, other: object) -> int:
-    """From the words that two texts share, which is quick at any length."""
+    """Return the distance of two values; for texts, from shared words, fast at any length."""
     if not isinstance(one, str) or not isinstance(other, str):
         return APART
     words, others = Counter(one.split()), Counter(other.split())

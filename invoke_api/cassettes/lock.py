@@ -1,4 +1,4 @@
-"""A lock file that says which process writes in a place."""
+"""A lock file with the id of the process that writes to a folder or file."""
 
 import errno
 import fcntl
@@ -9,13 +9,13 @@ from weakref import finalize
 
 
 class PlaceTaken(OSError):
-    """Another process writes there; `strerror` names it."""
+    """Another process holds the lock; `strerror` names it."""
 
 
 class PlaceLock:
-    """Held until it is released or nobody needs it any more; a killed process holds none.
+    """A lock that is held until it is released or garbage-collected, or its process is killed.
 
-    Raises `PlaceTaken`, and other `OSError`s if there can be no lock.
+    Raises `PlaceTaken`, and other `OSError`s if the lock file can't be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,7 +23,7 @@ class PlaceLock:
 
 
 def _take(path: Path) -> int:
-    """A descriptor of the file, which is locked and holds the number of this process."""
+    """Lock the file, write this process's id into it, and return its descriptor."""
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -35,7 +35,7 @@ def _take(path: Path) -> int:
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # of one that has just been released, and is gone
+        os.close(lock)  # the file has just been released and removed
 
 
 def _lock(lock: int) -> None:
@@ -48,7 +48,7 @@ def _lock(lock: int) -> None:
 
 
 def _is_there(path: Path, lock: int) -> bool:
-    """Whether the path still leads to the file that is open."""
+    """Tell whether the path still names the open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(lock))
     except FileNotFoundError:

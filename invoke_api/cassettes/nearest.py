@@ -1,6 +1,6 @@
-"""The nearest of many JSON values, found by columns: what `distance` would find, place by place.
+"""Search for the nearest of many JSON values, by columns, with the same results as `distance`.
 
-numpy takes a while to be imported, and so this file is imported inside a function.
+Import this file inside a function, because importing numpy is slow.
 """
 
 from array import array
@@ -18,12 +18,12 @@ Mask = NDArray[np.bool_]
 
 
 class Texts:
-    """Texts by the words in them. A text goes by its number."""
+    """Index of texts by their words. Each text has a number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._totals = array("q")
-        self._where: dict[str, tuple[array[int], array[int]]] = {}  # by word: texts, how often
+        self._where: dict[str, tuple[array[int], array[int]]] = {}  # by word: texts, counts
 
     def add(self, text: str) -> int:
         number = self._numbers.setdefault(text, len(self._numbers))
@@ -37,7 +37,7 @@ class Texts:
         return number
 
     def apart(self, text: str) -> Numbers:
-        """How far each text is from this one."""
+        """Return the distance of each text from this one."""
         shared = np.zeros(len(self._totals), np.int64)
         words = Counter(text.split())
         for word, count in words.items():
@@ -52,10 +52,10 @@ class Texts:
 
 
 class Place:
-    """A place in JSON: which of the values have what there. One that has null has nothing."""
+    """A place in JSON, with the contents of all values there. null counts as absent."""
 
     def __init__(self) -> None:
-        self.texts = (array("i"), array("i"))  # which values, and the numbers of their texts
+        self.texts = (array("i"), array("i"))  # numbers of values, and of their texts
         self.others = (array("i"), array("i"))  # likewise for numbers, true and false
         self.objects = array("i")
         self.lists = array("i")
@@ -68,7 +68,7 @@ class Place:
 
 
 class Columns:
-    """Many JSON values, of which the nearest to another is asked for. From any thread."""
+    """Many JSON values, indexed to find the one nearest to another. Thread-safe."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._size = len(values)
@@ -79,7 +79,7 @@ class Columns:
             self._add(number, value)
 
     def nearest(self, value: Any) -> int:  # noqa: ANN401 - any JSON
-        """The number of the first of those whose `distance` is the least."""
+        """Return the number of the value with the least `distance`, the first of equals."""
         return int(Search(self._size, self._texts, self._others, self._root).run(value).argmin())
 
     def _add(self, number: int, whole: Any) -> None:  # noqa: ANN401 - any JSON
@@ -103,7 +103,7 @@ class Columns:
 
 
 class Search:
-    """One look for the nearest: the distances so far, of all values at once."""
+    """One search for the nearest value, with the distances so far of all values."""
 
     def __init__(self, size: int, texts: Texts, others: dict[object, int], root: Place) -> None:
         self._texts = texts
@@ -136,7 +136,10 @@ class Search:
         return self._distances
 
     def _those(self, numbers: "array[int]", among: Mask) -> Mask:
-        """Those of them that have the like there; the others differ in this place."""
+        """Return the values `among` these with the same kind of content in this place.
+
+        Adds `APART` to the distances of the others.
+        """
         there = np.zeros_like(among)
         there[np.frombuffer(numbers, np.int32)] = True
         self._distances[among & ~there] += APART

@@ -74,7 +74,7 @@ def _open_chunk(chunk: str) -> str | dict[str, Any]:
 
 
 def _is_readable(value: object) -> bool:
-    """Whether `to_bytes` takes it: in a payload of others, `bytes` may be anything."""
+    """Tell whether `to_bytes` accepts this; in other payloads, `bytes` may hold anything."""
     if not isinstance(value, dict):
         return False
     for key in ("base64", "text"):

@@ -1,4 +1,4 @@
-"""Cassettes as they are written: each recording whole or not at all, by one recorder at a time."""
+"""Writing of cassettes: one recorder at a time, each recording completely or not at all."""
 
 import json
 import logging
@@ -19,15 +19,15 @@ NUMBER = re.compile(r"([0-9]+)-")
 BEGIN, END = (
     b'{\n "cassette"',
     b"\n}\n",
-)  # of a recording in a file of several; nothing inside is so
+)  # of a recording in a file of several; neither occurs inside a recording
 
 
 class CassetteWriter:
-    """Writes recordings below a folder, a file each; or to one `*.json`, one after the other.
+    """A writer of recordings to a folder, a file each, or one after the other to one `*.json`.
 
-    Used by one process only, from any of its threads. What is there already stays, but for half a
-    recording at the end of a file, which a process that was killed has left.
-    Raises `OSError`, `PlaceTaken` where another process is recording.
+    Used by one process only; thread-safe. Existing recordings are kept. An incomplete recording at
+    the end of a file, left by a killed process, is cut off. Raises `OSError`, and `PlaceTaken` if
+    another process is recording.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,7 @@ class CassetteWriter:
         self._lock = Lock()
 
     def write(self, recording: Recording) -> Path:
-        """The file that keeps it now. Raises `OSError`, and then no file has any of it."""
+        """Write a recording and return its file. Raises `OSError`, and then writes nothing."""
         raw = to_text(recording.to_document()).encode()
         with self._lock:
             if self._is_file:
@@ -56,10 +56,10 @@ class CassetteWriter:
     def _write(self, slug: str, raw: bytes) -> Path:
         self._last += 1
         path = self._path / f"{self._last:04}-{slug}.json"
-        while path.exists():  # somebody has put it there meanwhile
+        while path.exists():  # created by another program since the start
             self._last += 1
             path = self._path / f"{self._last:04}-{slug}.json"
-        part = path.with_suffix(".part")  # so that nobody reads one that is half written
+        part = path.with_suffix(".part")  # so that no reader sees an incomplete file
         try:
             part.write_bytes(raw)
             part.rename(path)
@@ -71,7 +71,7 @@ class CassetteWriter:
 
 
 def cut_half(path: Path) -> None:
-    """Cut off the half of a recording that the file ends with, if it does. Raises `OSError`."""
+    """Cut off an incomplete recording at the end of the file, if any. Raises `OSError`."""
     raw = path.read_bytes() if path.exists() else b""
     end = raw.rfind(END) + len(END) if END in raw else 0
     rest = raw[end:]
@@ -81,18 +81,18 @@ def cut_half(path: Path) -> None:
 
 
 def is_half(raw: bytes) -> bool:
-    """Whether this is the beginning of a recording of ours, and no whole one."""
+    """Tell whether this is an incomplete recording that this module began to write."""
     if not raw or not (raw.startswith(BEGIN) or BEGIN.startswith(raw)):
         return False
     try:
         json.loads(raw)
     except ValueError:
         return True
-    return False  # whose last line break somebody has taken away
+    return False  # complete, only the last line break is missing
 
 
 def to_text(document: dict[str, Any]) -> str:
-    """Spread over lines, but a frame a line: a stream has many, and they are alike."""
+    """Return indented JSON, with each frame on one line, because a stream has many frames."""
     answer = document["response"]
     frames = answer.get("frames", [])
     spread = {**document, "response": {**answer, "frames": []} if frames else answer}
@@ -105,7 +105,7 @@ def to_text(document: dict[str, Any]) -> str:
 
 
 def to_slug(path: str) -> str:
-    """What a file may be called on any system: `converse-mistral.mistral-7b-instruct-v0-2`."""
+    """Return a portable file name, such as `converse-mistral.mistral-7b-instruct-v0-2`."""
     steps = [step for step in unquote(path.partition("?")[0]).split("/") if step]
     if len(steps) > 2 and steps[0] == "model":
         steps = [steps[-1], *steps[1:-1]]

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """What a `Recording` keeps; the answer's part is filled in as it comes.
+    """Data of a future `Recording`; the answer's part is filled in as it arrives.
 
-    `secrets` are those that the call was signed with: AWS quotes them in a refusal.
+    `secrets` are the ones that the call was signed with: AWS quotes them in error messages.
     """
 
     writer: CassetteWriter
@@ -81,12 +81,12 @@ class Tape:
         await self._write(reader.take(), is_stream=True)
 
     def _without_secrets(self, raw: bytes) -> bytes:
-        if self.status < 400:  # an answer of a model quotes no signature
+        if self.status < 400:  # a model's answer does not quote the signature
             return raw
         return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
     def _keep(self, reader: FrameReader, data: bytes) -> None:
-        """Keep the frames that these bytes complete."""
+        """Store the frames that these bytes complete."""
         try:
             frames = reader.feed(data)
         except FrameError:  # what follows can't be told apart any more

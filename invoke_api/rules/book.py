@@ -11,18 +11,18 @@ from typing import Any
 from engine.tool_calls import ToolCall
 from invoke_api.rules.rule import MAX_SEARCHED, Asked, Fault, Pace, Rule
 
-MAX_RULES = 2_000  # in all; each call asks every one of them
+MAX_RULES = 2_000  # in all; each call checks every one of them
 MAX_RULES_OF_ONE = 1_000  # of one scope, as in schemas/rules.json
 MAX_PATTERNS = 512  # in all; each may take up a megabyte
-MAX_SEARCH = 4_000_000_000  # steps of patterns that one call may take at worst, some seconds
+MAX_SEARCH = 4_000_000_000  # worst-case steps of patterns for one call, some seconds
 
 
 class TooManyRules(ValueError):
-    """There is no place for more. The message is a sentence."""
+    """The maximum number of rules is exceeded. The message is a sentence."""
 
 
 class TooLongSearch(ValueError):
-    """A prompt is too long for the patterns that would be looked for. The message is a sentence."""
+    """A prompt is too long for the rules' patterns. The message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Entry:
     rule: Rule
     given: float
     random: Random
-    steps: int  # that a character of the prompt costs at worst
+    steps: int  # per character of the prompt, in the worst case
     spoken: int = 0
 
     def is_over(self) -> bool:
@@ -89,7 +89,7 @@ class RuleBook:
         return bool(self._entries)
 
     def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
-        """The rules as they will be listed. Raises `TooManyRules`, and then adds none."""
+        """Add rules and return them as listed. Raises `TooManyRules`, and then adds none."""
         return self._add_to(self._entries, rules)
 
     def _add_to(self, kept: list[_Entry], rules: Iterable[Rule]) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class RuleBook:
             for rule in rules
         ]
         entries = kept + added
-        if _excess(entries):  # those that have spoken as often as they should are of no more use
+        if _excess(entries):  # drop rules that have expired or been used up
             entries = [entry for entry in kept if not entry.is_over()] + added
         if sentence := _excess(entries):
             raise TooManyRules(sentence)
@@ -126,7 +126,7 @@ class RuleBook:
         return gone
 
     def replace(self, old: Sequence[str], rules: Iterable[Rule]) -> list[str]:
-        """The ids of these rules, which take the place of those. Raises `TooManyRules`."""
+        """Replace the rules with the ids `old`; return the new ids. Raises `TooManyRules`."""
         gone = set(old)
         kept = [entry for entry in self._entries if entry.id not in gone]
         return [entry["id"] for entry in self._add_to(kept, rules)]
@@ -136,7 +136,7 @@ class RuleBook:
         self._steps = sum(entry.steps for entry in entries)
 
     def is_quick(self, asked: Asked, steps: int) -> bool:
-        """Whether all rules can be asked in so many steps. Raises `TooLongSearch`."""
+        """Tell whether checking all rules takes at most `steps`. Raises `TooLongSearch`."""
         length = min(MAX_SEARCHED, max(len(asked.prompt), len(asked.last_user_message)))
         if length * self._steps <= steps:
             return True
@@ -149,18 +149,18 @@ class RuleBook:
         return worst <= steps
 
     def matching(self, asked: Asked, is_over: Callable[[], bool]) -> Container[str]:
-        """The ids of the rules that match, for a thread: nothing is changed.
+        """Return the ids of the rules that match. Changes nothing, so a thread may call it.
 
-        Once it `is_over`, nobody waits for the rest.
+        Once `is_over` returns True, the remaining rules are skipped.
         """
         entries = list(self._in_order(asked.access_key_id))
         return {each.id for each in entries if not is_over() and each.rule.when.matches(asked)}
 
     def pick(self, asked: Asked, matching: Container[str] | None = None) -> Verdict | None:
-        """What the rules that match say to this call; the counts of those that spoke go up.
+        """Return the verdict of the matching rules on this call, and count the rules used.
 
-        One that has no reply, a pace or a fault after some tokens, leaves that to the next.
-        `matching` are the ids of those that match, where that has been looked at before.
+        A rule without a reply, with only a pace or a fault after some tokens, leaves the reply to
+        the next match. `matching` are the ids of the rules that match, if already known.
         """
         verdict = None
         for entry in self._in_order(asked.access_key_id):
@@ -188,7 +188,7 @@ def _matches(entry: _Entry, asked: Asked, matching: Container[str] | None) -> bo
 
 
 def _excess(entries: Sequence[_Entry]) -> str | None:
-    """Return a sentence if these are too many."""
+    """Return an error message if there are too many entries, otherwise None."""
     if len(entries) > MAX_RULES:
         return f"there would be more than {MAX_RULES:,} rules; remove some first"
     scope, most = next(iter(Counter(each.rule.scope for each in entries).most_common(1)), (None, 0))

@@ -11,7 +11,7 @@ from engine.tool_calls import ToolCall
 from invoke_api.patterns import Pattern
 from invoke_api.wire.errors import InvokeError
 
-MAX_SEARCHED = 1_000_000  # characters of a prompt that rules look at
+MAX_SEARCHED = 1_000_000  # characters of a prompt that rules search
 
 Breakage = Literal["cut", "torn_frame", "hang"]
 BREAKS: tuple[Breakage, ...] = get_args(Breakage)
@@ -32,10 +32,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Every condition that is not None must hold; `model_id` is a glob.
+    """Conditions of a rule. Each that is not None must hold; `model_id` is a glob.
 
-    A text is part of what is said, or a pattern that finds something in it. `tool` is a glob that
-    the name of one of the tools offered must match.
+    `prompt` and `last_user_message` are substrings, or patterns that must match somewhere. `tool`
+    is a glob that the name of one of the offered tools must match.
     """
 
     operation: str | None = None
@@ -51,7 +51,7 @@ class When:
 
     @property
     def steps(self) -> int:
-        """How many steps a character of the prompt costs at worst."""
+        """The number of steps per character of the prompt, in the worst case."""
         texts = [text for text in (self.prompt, self.last_user_message) if text is not None]
         return sum(text.size if isinstance(text, Pattern) else 1 for text in texts)
 

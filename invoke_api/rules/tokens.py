@@ -1,4 +1,4 @@
-"""The tokens of what rules say: long texts are read in a thread, once for all calls."""
+"""Tokens of rules' texts. Long texts are encoded in a thread, once for all calls."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,17 +8,17 @@ from threading import Lock
 
 from engine.tokenizer import Tokenizer
 
-LONG_TEXT = 4_096  # characters; fewer are read in the loop's thread, within a millisecond
-MAX_KEPT = 4_000_000  # characters of all texts that are kept; a token of theirs takes 8 bytes
+LONG_TEXT = 4_096  # characters; shorter texts are encoded in the event loop, within a millisecond
+MAX_KEPT = 4_000_000  # characters of all texts that are kept; each token takes 8 bytes
 
 Key = tuple[Tokenizer, str, bool]
 
 
 class TokenCache:
-    """The tokens of the long texts used last. Used from any thread; one thread reads.
+    """A cache of the tokens of recently used long texts. Thread-safe; one thread encodes.
 
-    `most` bounds the characters of the texts that are kept. Calls that ask for a text while it is
-    being read wait for the same reading.
+    `most` limits the characters of the cached texts. Calls that need a text while it is being
+    encoded wait for the same result.
     """
 
     def __init__(self, most: int = MAX_KEPT) -> None:
@@ -30,7 +30,7 @@ class TokenCache:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
     async def encode(self, tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
-        """What `encode` returns, as read now or before."""
+        """Return the result of the function `encode`, from the cache if it is there."""
         key = (tokenizer, text, spelled)
         with self._lock:
             if key in self._kept:
@@ -39,7 +39,7 @@ class TokenCache:
             if key not in self._reading:
                 self._reading[key] = self._thread.submit(self._read, key)
             reading = self._reading[key]
-        # A call that ends does not end the reading, for which others may wait.
+        # Cancelling one call must not cancel the encoding, because other calls may wait for it.
         return await asyncio.shield(asyncio.wrap_future(reading))
 
     def _read(self, key: Key) -> Sequence[int]:
@@ -64,7 +64,7 @@ class TokenCache:
 
 
 def encode(tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
-    """The tokens of a text, `spelled` as `Tokenizer.encode_spelled` reads it."""
+    """Return the tokens of a text; if `spelled`, use `Tokenizer.encode_spelled`."""
     return tokenizer.encode_spelled(text) if spelled else tokenizer.encode_text(text)
 
 

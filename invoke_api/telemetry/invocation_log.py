@@ -22,10 +22,10 @@ FILE = "modelinvocations.jsonl"  # as the log stream in CloudWatch is called
 
 
 class InvocationLog:
-    """Lines stand in the order in which calls end, each whole.
+    """The log of invocations, with whole lines in the order in which calls end.
 
-    A line that can't be written is lost: the first is told of, and how many they were once lines
-    are written again.
+    A line that can't be written is lost. The first loss is logged at once, and the number of lost
+    lines once writing works again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +37,7 @@ class InvocationLog:
 
     def add(self, call: Logged) -> None:
         """Returns at once: a thread makes the line and writes it."""
-        if self.waiting() >= MOST_WAITING:  # a disk that hangs, and bodies are large
+        if self.waiting() >= MOST_WAITING:  # the disk hangs, and bodies take much memory
             self._lose(call, STUCK)
             return
         self._added += 1
@@ -51,7 +51,7 @@ class InvocationLog:
             log.error("%d calls are missing in the invocation log", self._lost)
 
     def waiting(self) -> int:
-        """How many calls have no line yet."""
+        """Return the number of calls whose lines are not written yet."""
         return self._added - self._done
 
     def _write(self, call: Logged) -> None:
@@ -76,7 +76,7 @@ class InvocationLog:
             log.error(text, call.request_id, self._path, reason)
 
     def _find_again(self) -> None:
-        """A line is written; how many are lost is told once others need not be lost any more."""
+        """Log the number of lost lines after a successful write, once the queue is short."""
         if not self._lost or self.waiting() > MOST_WAITING // 2:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the event loop: how many tasks it has."""
+"""Prometheus metrics of the event loop: its number of tasks."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 class LoopMetrics:
-    """A gauge of tasks, which grows for good where something is never awaited or cancelled."""
+    """A gauge of tasks; it keeps growing if tasks never end and are not cancelled."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         self._tasks = Gauge(
@@ -17,5 +17,5 @@ class LoopMetrics:
         )
 
     def refresh(self) -> None:
-        """Count the tasks now; called in the loop before metrics are told."""
+        """Count the tasks now; call this in the loop before metrics are exported."""
         self._tasks.set(len(asyncio.all_tasks()))

@@ -1,9 +1,9 @@
-"""What shows through of Java in Bedrock's sentences: names of types, numbers, key order."""
+"""Java details in Bedrock's error messages: names of types, numbers, key order."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 
-# Characters of a key that decide its place: all, of any that somebody would send.
+# Characters of a key that decide its place: all of them, for any realistic key.
 LONGEST_KEY = 10_000
 SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 

@@ -1,7 +1,7 @@
-"""JSON as Java's org.json writes it, which is how a value that is refused is quoted.
+"""JSON as Java's org.json writes it; error messages quote rejected values in this form.
 
-Read off its source (20231013: JSONObject.writeValue, numberToString, quote). Guess that Bedrock's
-everit quotes whole objects and lists so: nobody was heard to have sent one where an enum stands.
+Source: the code of org.json 20231013 (JSONObject.writeValue, numberToString, quote). Guess:
+Bedrock's everit quotes whole objects and lists like this; no report has one in place of an enum.
 """
 
 import re
@@ -13,14 +13,14 @@ from typing import Any
 
 from invoke_api.validation.java import LONGEST_KEY, BigInteger, hash_map_order
 
-# Characters of one value in a sentence. Guess: nobody was heard to have sent a longer one, and to
-# order and to write millions takes minutes.
+# Characters of one value in an error message. Guess: no report has a longer one, and sorting and
+# writing millions takes minutes.
 LONGEST = 10_000
 NUMBERS = (int, float, Decimal, BigInteger)
 ESCAPES = {
     character: f"\\{letter}" for character, letter in zip('\\"\b\t\n\f\r', '\\"btnfr', strict=True)
 }
-# JSONObject.quote: controls of two blocks, a whole block of punctuation, and the slash of `</`.
+# JSONObject.quote: two blocks of controls, a whole block of punctuation, and the slash of `</`.
 ESCAPED = re.compile('[\\\\"\0-\x1f\x80-\x9f\u2000-\u20ff]|(?<=<)/')
 
 
@@ -29,21 +29,21 @@ def shorten(text: str) -> str:
 
 
 def to_string(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """`String.valueOf` of a value, shortened: a text as it is, a number with every digit."""
+    """Return `String.valueOf` of a value, shortened: text unquoted, numbers with all digits."""
     if isinstance(value, str):
         return shorten(value)
     return shorten(str(value) if type(value) in NUMBERS else write_json(value, LONGEST))
 
 
 def write_json(value: Any, enough: float = inf) -> str:  # noqa: ANN401 - any JSON value
-    """One line, of a value as deep and of numbers as long as a body may have them.
+    """Return a value as one line of JSON, at any depth and number length that a body may have.
 
-    It breaks off once it is longer than `enough` characters.
+    The line breaks off once it is longer than `enough` characters.
     """
     parts: list[str] = []
     inside = [_pieces(value, enough)]
     size = 0
-    while inside and size <= enough:  # a stack of its own: Python's has no room for 512 levels
+    while inside and size <= enough:  # an explicit stack: Python's has no room for 512 levels
         piece = next(inside[-1], None)
         if piece is None:
             inside.pop()
@@ -56,9 +56,9 @@ def write_json(value: Any, enough: float = inf) -> str:  # noqa: ANN401 - any JS
 
 
 def _pieces(value: Any, enough: float) -> Iterator[str | tuple[Any]]:  # noqa: ANN401 - any JSON value
-    """What is written for a value; a value that stands in it comes alone in a tuple."""
+    """Yield the parts of a value's JSON: text, or an inner value as a tuple of one."""
     if isinstance(value, dict):
-        # A key takes four characters: of so many, no others are seen.
+        # A member takes at least four characters, so later keys would be cut off anyway.
         keys = value if len(value) <= enough else islice(value, int(enough))
         for number, key in enumerate(hash_map_order(keys)):
             yield f"{',' if number else '{'}{_quote(key[:LONGEST_KEY])}:"
@@ -79,7 +79,7 @@ LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def _number(value: float | Decimal) -> str:
-    """JSONObject.numberToString: zeros behind a point go, unless there is an exponent."""
+    """Return JSONObject.numberToString: no trailing zeros of a fraction without exponent."""
     text = str(value)
     return text.rstrip("0").rstrip(".") if "." in text and "E" not in text.upper() else text
 
