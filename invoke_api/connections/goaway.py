@@ -123,6 +123,9 @@ class PatientProtocol(SendingProtocol):
 
     async def _read_frame(self, frame: Frame, now: float) -> None:
         kind = frame.kind
+        self._frames += 1
+        if kind != Kind.CONTINUATION:
+            self._blocks_from = self._frames
         if kind != Kind.RST_STREAM or not self._has_begun(frame.stream_id):
             self._budgets.check(frame, now)
         if kind == Kind.GOAWAY and self._is_friendly(frame):

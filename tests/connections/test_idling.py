@@ -10,7 +10,7 @@ import pytest
 from h2.events import StreamEnded
 
 from invoke_api.connections.limits import Limits
-from tests.http2 import DATA, END_HEADERS, END_STREAM, Client, RawClient, frame, head
+from tests.http2 import DATA, END_HEADERS, END_STREAM, PING, Client, RawClient, frame, head
 from tests.servers import SEVEN_B, engine_running
 from tests.stubs import StubEngine
 from tests.test_leaving import running
@@ -69,6 +69,22 @@ def test_half_a_frame_ends_its_connection_in_time_though_a_call_is_in_flight(beg
 
         assert client.closed_by_server
         assert 0.3 < time.monotonic() - began < 5
+
+
+def test_frames_that_end_one_after_another_keep_the_connection_however_they_are_cut() -> None:
+    engine = StubEngine([" on"] * 10_000, pause=0.05)
+    path = f"/model/{SEVEN_B}/invoke"
+    ping = frame(PING, payload=b"x" * 8)
+    with engine_running(engine, limits=Limits(head=0.6)) as url, RawClient(url) as client:
+        call = head(1, path, method="POST", flags=END_HEADERS)
+        client.send(call, frame(DATA, END_STREAM, 1, BODY))
+        until(lambda: running(url) == 1, seconds=5)
+        client.send(ping[:4])
+        for _ in range(20):  # longer than the limit in all, none of them alone
+            time.sleep(0.1)
+            client.send(ping[4:] + ping[:4])
+
+        assert running(url) == 1
 
 
 def test_a_call_over_http_2_holds_up_the_end_of_the_service_as_long_as_it_runs() -> None:
