@@ -64,7 +64,7 @@ class Leftovers:
                 del self._users[name]
         for name in unused:
             _remove(name)
-        if folder := _own_folder():
+        if (folder := _own_folder()) and folder.is_dir():
             _sweep_folder(folder)
 
     @contextmanager

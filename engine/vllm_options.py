@@ -42,9 +42,19 @@ def set_environment(more: Mapping[str, str]) -> None:
 
 
 def claim_folder() -> None:
-    """Have vLLM use a folder of ours for its sockets, unless the operator has set one."""
-    if SOCKETS not in os.environ and (folder := folder_for_sockets()):
+    """Have vLLM use a folder of this process for its sockets, unless the operator has set one.
+
+    A folder of ours that is in the environment already may be another process's, which has started
+    this one, and gone before it. This process's own is made again if a cleaner of temporary files
+    has taken it.
+    """
+    if SOCKETS in os.environ and claimed_folder() is None:
+        return
+    if folder := folder_for_sockets():
+        folder.mkdir(mode=0o700, exist_ok=True)
         os.environ[SOCKETS] = str(folder)
+    else:
+        os.environ.pop(SOCKETS, None)
 
 
 def claimed_folder() -> Path | None:

@@ -16,6 +16,7 @@ import pytest
 
 from engine import leftovers
 from engine.leftovers import Leftovers
+from engine.vllm_options import SOCKETS
 from tests.waiting import until
 
 SPAWN = get_context("spawn")  # as vLLM starts its cores here
@@ -146,6 +147,35 @@ def test_the_folder_ends_with_its_process(end: str) -> None:
 
     assert leftovers.PREFIX in done.stdout
     assert not Path(done.stdout.strip()).exists()
+
+
+CLAIM = """
+import os, shutil
+from engine.vllm_options import SOCKETS, claim_folder
+inherited = os.environ.get(SOCKETS)
+claim_folder()
+first = os.environ[SOCKETS]
+if first != inherited:
+    shutil.rmtree(first)
+claim_folder()
+print(first == inherited, os.environ[SOCKETS] == first, os.path.isdir(first))
+"""
+
+
+@pytest.mark.parametrize(
+    ("inherited", "kept"),
+    [(None, False), (f"/nowhere/{leftovers.PREFIX}x", False), ("/dev/shm", True)],
+    ids=["none", "a parent's", "an operator's"],
+)
+def test_a_process_has_a_folder_of_its_own_but_for_an_operators(
+    inherited: str | None, *, kept: bool
+) -> None:
+    env = {name: value for name, value in os.environ.items() if name != SOCKETS}
+    env |= {SOCKETS: inherited} if inherited else {}
+    command = [sys.executable, "-c", CLAIM]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{kept} True True\n"
 
 
 def test_where_paths_would_be_too_long_there_is_none(tmp_path: Path) -> None:
