@@ -19,6 +19,8 @@ UNKNOWN = (
 async def answer_expected(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientLeft):
         request.scope["has_left"] = True
+        if "entry" in request.scope:  # of one that left before an engine had its call
+            request.scope["entry"].end("cancelled")
         return Nothing()
     if isinstance(error, Broken):  # of a stream, its own frames have told
         return CutReply(request)

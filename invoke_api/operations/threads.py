@@ -5,6 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -71,10 +72,10 @@ class Threads:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._forget(caller, turn)
-            else:  # it had its turn at the same moment
+            if not turn.cancelled():  # it had its turn at the same moment
                 self._leave(caller)
+            elif caller in self._waiting:
+                self._forget(caller, turn)
             raise
 
     def _take(self, caller: str) -> None:
@@ -86,21 +87,25 @@ class Threads:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        able = [each for each in self._waiting if self._running[each] < self._of_one]
-        if able:
-            self._call_in(min(able, key=self._running.__getitem__))
+        self._call_in_next()
 
-    def _call_in(self, caller: str) -> None:
-        queue = self._waiting.pop(caller)
-        turn = queue.popleft()
-        if queue:  # behind the others
-            self._waiting[caller] = queue
-        self._take(caller)
-        turn.set_result(None)
+    def _call_in_next(self) -> None:
+        """Give the free thread to the next caller. Skip calls that have been cancelled."""
+        while able := [each for each in self._waiting if self._running[each] < self._of_one]:
+            caller = min(able, key=self._running.__getitem__)
+            queue = self._waiting.pop(caller)
+            turn = queue.popleft()
+            if queue:  # behind the others
+                self._waiting[caller] = queue
+            if not turn.done():
+                self._take(caller)
+                turn.set_result(None)
+                return
 
     def _forget(self, caller: str, turn: asyncio.Future[None]) -> None:
         queue = self._waiting[caller]
-        queue.remove(turn)
+        with suppress(ValueError):  # it was skipped
+            queue.remove(turn)
         if not queue:
             del self._waiting[caller]
 

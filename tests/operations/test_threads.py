@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -99,6 +100,26 @@ async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -
         last.may_end.set()
         assert await three == "last"
         assert log == ["running", "last"]
+
+
+async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -> None:
+    log: list[str] = []
+    async with threads(most=1, of_one=1, waiting=9) as made:
+        first, gone, last = (Work(log, name) for name in ("first", "gone", "last"))
+        last.may_end.set()
+        running = await begin(made, "a", first)
+        waiting = await begin(made, "a", gone)
+        behind = await begin(made, "b", last)
+        first.may_end.set()
+        time.sleep(0.1)  # noqa: ASYNC251 - the thread ends while the loop stands still
+        # In the round before the thread is free: the call is cancelled then, and not told yet.
+        asyncio.get_running_loop().call_soon(waiting.cancel)
+
+        assert await running == "first"
+        assert await asyncio.wait_for(behind, 10) == "last"
+        assert await asyncio.wait_for(await begin(made, "a", last), 10) == "last"
+        assert waiting.cancelled()
+        assert "gone" not in log
 
 
 async def test_work_knows_its_call() -> None:
