@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psutil
 from starlette.applications import Starlette
@@ -152,7 +152,7 @@ def invoke(
     url: str, body: Mapping[str, Any] | bytes, model: str = SEVEN_B, operation: str = "invoke"
 ) -> tuple[HTTPResponse, bytes]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return call(url, "POST", f"/model/{model.replace(':', '%3A')}/{operation}", raw)
+    return call(url, "POST", f"/model/{quote(model, safe='')}/{operation}", raw)
 
 
 def sockets_of(url: str, status: str) -> Counter[int | None]:

@@ -64,10 +64,10 @@ def test_another_address_has_its_own_share() -> None:
 
 def test_without_files_the_listener_pauses_says_so_once_and_goes_on(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    program = f'ulimit -n 80; "$@" 2>{log} & exec tail -n +1 -F {log} >&2'
+    program = f'ulimit -n 80; exec "$@" 2> >(tee {log} >&2)'
     flags = ["--engine", "scripted", "--model", SEVEN_B]
     log.touch()
-    with command_running(["sh", "-c", program, "-", *COMMAND, *flags]) as url:
+    with command_running(["bash", "-c", program, "-", *COMMAND, *flags]) as url:
         wait_until_ready(url, seconds=30)
         with ExitStack() as stack:
             for _ in range(120):
