@@ -1,6 +1,7 @@
 """What must be true of every answer, whatever was asked: the verdict of the fuzzers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -52,7 +53,7 @@ async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
     return answer
 
 
-def _name(routes: list[Route], asked: Asked) -> str | None:
+def _name(routes: Sequence[Route], asked: Asked) -> str | None:
     """Whose path and method it is: a label may have made another's of it."""
     path = unquote(asked.path.decode())
     scope = {
