@@ -125,7 +125,7 @@ async def serve(
             loop=asyncio.get_running_loop(),
             limits=limits,
             state=state or {},
-            config=_config(limits),
+            config=_config(),
             context=WorkerContext(None),
         )
         if opening:
@@ -151,14 +151,13 @@ async def _end(shared: Shared, calls: Calls, grace: Grace) -> None:
         await shared.wait_closed(FAREWELL_SECONDS)
 
 
-def _config(limits: Limits) -> Config:
+def _config() -> Config:
     """Hypercorn's settings, which HTTP/2 goes by."""
     config = Config()
     config.include_date_header = False  # ours stands first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
     config.loglevel = "WARNING"
-    config.keep_alive_timeout = limits.idle
     config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
     config.h2_max_concurrent_streams = 1_000
     config.h2_max_header_list_size = HEAD_BYTES
