@@ -4,7 +4,7 @@ vLLM (0.32) has them ask again and again for a second after each message, with `
 between. On a CPU that takes whole cores from the model, and worse: on Linux 6.18, where who yields
 gives up a slice, two that yield kept all other processes of a machine of two cores, the front end
 among them, from running for as long as an answer took, 37 s once. Here they sleep in between.
-vLLM calls `register` in each of its processes: it is a plugin of `vllm.general_plugins`.
+`vllm_plugins` calls `register` in each process of vLLM's.
 """
 
 import time

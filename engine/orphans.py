@@ -2,7 +2,7 @@
 
 vLLM (0.32) sees to it for the workers of a core. A core itself whose front end was killed, by a
 signal or for want of memory, waits for ever, and keeps a GPU's memory from the next one.
-vLLM calls `register` in each of its processes: it is a plugin of `vllm.general_plugins`.
+`vllm_plugins` calls `register` in each process of vLLM's.
 """
 
 import multiprocessing

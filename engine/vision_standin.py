@@ -2,7 +2,7 @@
 
 vLLM (0.32) takes one small function from transformers' processor of Pixtral, whose module imports
 torchvision; the builds of torchvision that are on package indexes do not fit torch for the CPU.
-vLLM calls `register` in each of its processes: it is a plugin of the group `vllm.general_plugins`.
+`vllm_plugins` calls `register` in each process of vLLM's.
 """
 
 import sys

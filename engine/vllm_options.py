@@ -11,8 +11,11 @@ from typing import Any
 
 from engine.leftovers import PREFIX, folder_for_sockets
 
+# Switches `vllm_plugins` on. The operator sets it for cores that are started by hand.
+PLUGINS = "ENGINE_VLLM_PLUGINS"
 # What vLLM reads from the environment; a value that the operator has set wins.
 ENVIRONMENT = {
+    PLUGINS: "1",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
     "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
     "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
@@ -64,6 +67,11 @@ def claimed_folder() -> Path | None:
     """
     folder = Path(os.environ.get(SOCKETS, ""))
     return folder if folder.name.startswith(PREFIX) else None
+
+
+def wants_plugins() -> bool:
+    """Tell whether this process of vLLM's is one that an engine of this project has started."""
+    return PLUGINS in os.environ
 
 
 def uses_other_hub() -> bool:

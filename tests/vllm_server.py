@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -23,8 +24,14 @@ STRUCTURED = demo.OPTIONS["structured_outputs_config"]
 
 
 @contextmanager
-def vllm_running(cache: Path, names: Sequence[str], *, checkpoint: str = "dense") -> Iterator[str]:
-    """Its URL, once it answers. The model there goes by all of these names."""
+def vllm_running(
+    cache: Path,
+    names: Sequence[str],
+    *,
+    checkpoint: str = "dense",
+    environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
+) -> Iterator[str]:
+    """Yield its URL, once it answers. The model there goes by all of these names."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
@@ -43,7 +50,7 @@ def vllm_running(cache: Path, names: Sequence[str], *, checkpoint: str = "dense"
             [*command, "--enforce-eager", "--served-model-name", *names],
             stdout=log,
             stderr=log,
-            env={**os.environ, **ENVIRONMENT, **demo.ENVIRONMENT},
+            env={**os.environ, **demo.ENVIRONMENT, **environment},
             start_new_session=True,
         )
         url = f"http://127.0.0.1:{port}"
