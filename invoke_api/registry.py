@@ -51,6 +51,7 @@ class Model:
     tokenizer: str
     context_length: int
     abilities: Abilities
+    server: str  # the generation whose server Bedrock runs it on
     service_tiers: tuple[str, ...]
     requests_per_minute: int | None
     tokens_per_minute: int | None
@@ -221,6 +222,7 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
         abilities=Abilities(**entry.get("abilities", {})),
+        server=_server(entry),
         service_tiers=tuple(entry.get("service_tiers", ["default"])),
         requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),
@@ -233,3 +235,9 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         limits=Limits(**entry.get("limits", {})),
         where_weights=where_weights,
     )
+
+
+def _server(entry: dict[str, Any]) -> str:
+    if entry["dialect"] == "mistral-chat":
+        return str(entry.get("answers", "2025"))
+    return "instruct" if entry.get("abilities", {}).get("template") == "instruct" else "2402"

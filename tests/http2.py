@@ -112,6 +112,72 @@ class Client:
         self._socket.sendall(self._h2.data_to_send())
 
 
+class Session:
+    """One connection with requests of any length, one after the other."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        self._authority = address.netloc
+        self._h2 = h2.connection.H2Connection()
+        self._h2.initiate_connection()
+        self.is_open = True
+
+    def close(self) -> None:
+        self.is_open = False
+        self._socket.close()
+
+    def ask(
+        self, method: str, path: str, headers: Headers, body: bytes
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        """Return the headers of the answer, `:status` first, and its body."""
+        stream = self._h2.get_next_available_stream_id()
+        pseudo = {":method": method, ":path": path, ":scheme": "http"}
+        fields = [*pseudo.items(), (":authority", self._authority)]
+        fields += [(name.lower(), value) for name, value in headers]
+        self._h2.send_headers(stream, fields, end_stream=not body)
+        events = self._send(stream, body)
+        while not any(isinstance(event, ENDS) for event in events):
+            events += self._receive()
+        [response] = [event for event in events if isinstance(event, h2.events.ResponseReceived)]
+        data = [event.data for event in events if isinstance(event, h2.events.DataReceived)]
+        pairs = [(name.decode(), value.decode()) for name, value in response.headers]
+        return pairs, b"".join(data)
+
+    def _send(self, stream: int, body: bytes) -> list[Any]:
+        """Send the body as the server makes room; return what comes meanwhile."""
+        events: list[Any] = []
+        rest = memoryview(body)
+        while rest:
+            room = self._h2.local_flow_control_window(stream)
+            size = min(len(rest), room, self._h2.max_outbound_frame_size)
+            if size == 0:
+                events += self._receive()
+                continue
+            self._h2.send_data(stream, bytes(rest[:size]), end_stream=size == len(rest))
+            rest = rest[size:]
+        self._socket.sendall(self._h2.data_to_send())
+        return events
+
+    def _receive(self) -> list[Any]:
+        self._socket.sendall(self._h2.data_to_send())
+        data = self._socket.recv(65_536)
+        if not data:
+            self.close()
+            raise ConnectionError("the server has closed the connection")
+        events = self._h2.receive_data(data)
+        for event in events:
+            if isinstance(event, h2.events.DataReceived):
+                size = event.flow_controlled_length
+                self._h2.acknowledge_received_data(size, event.stream_id)
+            self.is_open &= not isinstance(event, h2.events.ConnectionTerminated)
+        self._socket.sendall(self._h2.data_to_send())
+        return events
+
+
+ENDS = (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)
+
+
 class Frame(NamedTuple):
     """A frame that the server has sent."""
 

@@ -53,12 +53,8 @@ def _lacks(
     stops = bool(inference.get("stopSequences"))
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
     output = body.get("outputConfig", {})
-    # Guess, like the sentence before.
-    yield (
-        "textFormat" in output and not abilities.schemas,
-        _lacking_field("outputConfig.textFormat"),
-    )
-    yield "effort" in output, _lacking_field("outputConfig.effort")
+    yield bool(output) and not abilities.schemas, _lacking_field("outputConfig")
+    yield "effort" in output, _lacking_field("outputConfig.effort")  # guess
 
 
 def _lacking_field(name: str) -> str:

@@ -18,6 +18,16 @@ PARAMETERS = {
 PROMPTS = ("prompt", "messages", "tools", "tool_choice")
 
 
+def check_stops(asked: Mapping[str, Any]) -> None:
+    """Raise `ValidationException` for a stop sequence of blanks, whatever the model supports."""
+    for number, stop in enumerate(asked.get("inferenceConfig", {}).get("stopSequences", ())):
+        if not stop.strip():
+            raise ValidationException(
+                f"The stop sequence value at inferenceConfig.stopSequences.{number} is blank."
+                " Try again with a non blank stop sequence."
+            )
+
+
 def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
     """The body of the model's own dialect, but for its prompt, for its schema to check.
 

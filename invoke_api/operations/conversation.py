@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.chat import ChatPrompt
+from engine.errors import ChatRefused
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.converse import to_messages, to_tools
-from invoke_api.dialects.converse_prompt import render_instruct, to_body
+from invoke_api.dialects.converse_prompt import check_stops, render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
+from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.response_fields import check_pointers
+from invoke_api.dialects.servers import NOT_LAST, refuse_fields, sort_keys, word_refusal
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.aside import UPLOADS
 from invoke_api.registry import Model
@@ -28,7 +31,10 @@ Native = Callable[[str, Finish], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its prompt."""
+    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its prompt.
+
+    `refusal` is what the model's server says of fields that it does not know, or of the last turn.
+    """
 
     model: Model
     messages: Sequence[Mapping[str, Any]]
@@ -38,6 +44,8 @@ class Conversation:
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     guarding: Guarding | None = None
+    refusal: str | None = None
+    stream: bool = False
 
     def to_question(self) -> Question:
         """What rules may look at."""
@@ -57,6 +65,8 @@ class Conversation:
 
     def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
         """Raises `ChatRefused`."""
+        if self.refusal:
+            raise ChatRefused(self.refusal)
         if self.is_chat:
             return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
         text = render_instruct(self.messages)
@@ -64,7 +74,12 @@ class Conversation:
 
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
         """Raises `ChatRefused`."""
-        prompt = self.to_prompt(tokenizer)
+        try:
+            prompt = self.to_prompt(tokenizer)
+        except ChatRefused as error:
+            server = self.model.server
+            told = word_refusal(server, str(error), request_id, stream=self.stream)
+            raise ChatRefused(told) from error
         return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
@@ -104,11 +119,16 @@ def to_conversation(
 
     Raises `ValidationException`.
     """
+    check_stops(asked)
     check_abilities(asked, model.abilities, stream=stream)
-    messages = to_messages(asked, model.abilities, sees=model.listing.sees)
+    any_end = model.server == "2025"  # which leaves it to the model's server
+    messages = to_messages(asked, model.abilities, sees=model.listing.sees, any_end=any_end)
     tools = to_tools(asked)
     is_text = model.dialect_name == "mistral-text"
-    body = model.schema.fill(to_body(asked, is_text=is_text))
+    body = to_body(asked, is_text=is_text)
+    refusal = _refuse_unknown(body, model, messages, tools)
+    if not refusal and messages[-1]["role"] == "assistant":
+        refusal = NOT_LAST
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
@@ -116,9 +136,46 @@ def to_conversation(
         model=model,
         messages=messages,
         tools=tools,
-        body=body,
+        body=model.schema.fill(body),
         must_call=must_call,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
         guarding=guarding,
+        refusal=refusal,
+        stream=stream,
     )
+
+
+def _refuse_unknown(
+    body: dict[str, Any],
+    model: Model,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+) -> str | None:
+    """Take fields that the model does not know out of `body`, and return its server's sentence.
+
+    Leave them to the schema if the server has none.
+    """
+    names = [name for name in body if name not in model.schema.known]
+    if not names:
+        return None
+    unknown = {name: sort_keys(to_plain(body[name])) for name in names}
+    known = {name: body[name] for name in body if name not in (*names, "messages", "prompt")}
+    offered = {"tools": tools} if tools else {}  # guess
+    sent = {"messages": _sent(messages, model), **to_plain(known), **offered, **unknown}
+    refusal = refuse_fields(model.server, unknown, sent)
+    for name in names if refusal else ():
+        del body[name]
+    return refusal
+
+
+def _sent(messages: Sequence[Mapping[str, Any]], model: Model) -> list[Mapping[str, Any]]:
+    """Return the messages as Bedrock sends them to the server: in parts, if the model sees."""
+    if not model.listing.sees:
+        return list(messages)
+    return [
+        {**each, "content": [{"type": "text", "text": each["content"]}]}
+        if isinstance(each["content"], str)
+        else each
+        for each in messages
+    ]

@@ -69,6 +69,7 @@ class BodySchema:
         quick = extend(Validator, {"properties": _Properties().check})  # type: ignore[no-untyped-call]  # as above
         self._validator = quick(document)
         self._is_right = compile_quick(document)
+        self.known = frozenset(document["properties"])
         self._defaults = {
             key: schema["default"]
             for key, schema in document["properties"].items()

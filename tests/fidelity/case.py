@@ -65,15 +65,21 @@ class Case:
     headers_back: Mapping[str, str] = field(default_factory=dict)
     remote: bool = True
 
+    @property
+    def cases(self) -> tuple["Case"]:
+        """Return this one. Rows of other kinds have several."""
+        return (self,)
+
     def raw_body(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
     def raw_path(self, operation: str) -> str:
         return self.path or f"/model/{quote(self.model, safe='%')}/{operation}"
 
-    def error_body(self) -> bytes:
-        """The exact bytes of the error."""
-        document = {self.message_key: self.message}
+    def error_body(self, request_id: str | None = None) -> bytes:
+        """The exact bytes of the error. `{request_id}` in the message stands for the call's."""
+        message = self.message.replace("{request_id}", request_id or "")
+        document = {self.message_key: message}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 

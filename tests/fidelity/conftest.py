@@ -10,7 +10,7 @@ import yaml
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.identifiers import ACCOUNT, PROFILED, RETIRED
-from tests.fidelity.wire import REMOTE
+from tests.fidelity.wire import REMOTE, Wire
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 CREDENTIALS = {
@@ -92,3 +92,11 @@ def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
             urls[service] = stack.enter_context(command_running(command))
             wait_until_ready(urls[service], seconds=30)
         yield urls
+
+
+@pytest.fixture(scope="session")
+def wire() -> Iterator[Wire]:
+    """Connections that all rows share."""
+    opened = Wire()
+    yield opened
+    opened.close()

@@ -10,7 +10,8 @@ from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B,
 BOTH = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
 OTHERS = "public reports of other models, 2024 to 2026"
-OF_OTHERS = "heard of other models only"
+STDAPI = "stdapi-ai/stdapi.ai's records of 2026-08-01"
+PROBE = "a VS Code extension's probe, us-west-2, 2026-10-10"
 
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 ASSISTANT: dict[str, Any] = {"role": "assistant", "content": [{"text": "Yes?"}]}
@@ -92,12 +93,19 @@ TABLE = [
         refused(
             f"tools to {name} in a stream",
             "This model doesn't support tool use in streaming mode.",
-            "a VS Code extension's probe, us-west-2, 2026-10-10",
+            PROBE,
             model=model,
             operations=("converse-stream",),
             toolConfig=TOOLS,
+            **more,
         )
-        for name, model in (("7B", SEVEN_B), ("Mixtral", MIXTRAL))
+        for name, model, more in (
+            ("7B", SEVEN_B, {}),
+            ("Mixtral", MIXTRAL, {}),
+            ("Large", LARGE, {}),
+            ("Large 2407", LARGE_2407, {"region": "us-west-2"}),
+            ("Pixtral", PIXTRAL, {}),
+        )
     ),
     *(
         refused(
@@ -146,29 +154,11 @@ TABLE = [
         "a cache point",
         "You invoked an unsupported model or your request did not allow prompt caching."
         " See the documentation for more information.",
-        GUESS,
-        why="heard of Llama, Kimi and Gemma, with this status",
+        STDAPI,
         model=LARGE_3,
         code="AccessDeniedException",
         status=403,
         messages=user({"text": "Hi"}, {"cachePoint": {"type": "default"}}),
-    ),
-    refused(
-        "tools to Large in a stream",
-        "This model doesn't support tool use in streaming mode.",
-        FACTS,
-        model=LARGE,
-        operations=("converse-stream",),
-        toolConfig=TOOLS,
-    ),
-    refused(
-        "tools to Pixtral in a stream",
-        "This model doesn't support tool use in streaming mode.",
-        GUESS,
-        why="heard of Large; the User Guide's table lists Pixtral alike",
-        model=PIXTRAL,
-        operations=("converse-stream",),
-        toolConfig=TOOLS,
     ),
     refused(
         "one tool that must be called",
@@ -199,23 +189,22 @@ TABLE = [
         messages=[USER, use("abcd12345"), result("abcd12345", {"text": "Here."})],
         toolConfig=TOOLS,
     ),
-    *(
-        refused(
-            f"an id that {name} does not know",
-            f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
-            "anomalyco/opencode#48843; langchain-aws 1.9.1",
-            model=model,
-            operations=("converse",),
-            messages=[USER, use("abc123"), result("abc123")],
-            toolConfig=TOOLS,
-        )
-        for name, model in (("Pixtral", PIXTRAL), ("Large 3", LARGE_3))
+    refused(
+        "an id that Pixtral does not know",
+        f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
+        "anomalyco/opencode#48843",
+        model=PIXTRAL,
+        operations=("converse",),
+        messages=[USER, use("abc123"), result("abc123")],
+        toolConfig=TOOLS,
     ),
     refused(
         "an id that Large 3 does not know, in a stream",
-        f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
+        f"{PREFIX}Mantle streaming error for requestId {{request_id}}: ErrorEvent {{ error:"
+        ' APIError { type: "BadRequestError", code: Some(400), message: "Tool call id was abc123'
+        ' but must be a-z, A-Z, 0-9, with a length of 9.", param: None } }',
         GUESS,
-        why="as what the model server refuses of InvokeModelWithResponseStream",
+        why="the frame was heard of another vendor's model, the sentence of this one by Converse",
         model=LARGE_3,
         operations=("converse-stream",),
         in_stream=True,
@@ -241,17 +230,14 @@ TABLE = [
     refused(
         "stop sequences to Large 3",
         "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
-        GUESS,
-        why="langchain-aws 1.9.1 knows that it refuses them; the words are those of other models",
+        STDAPI,
         model=LARGE_3,
         inferenceConfig={"stopSequences": ["a"]},
     ),
     refused(
         "a schema for the answer",
-        "This model doesn't support the outputConfig.textFormat field."
-        " Remove outputConfig.textFormat and try again.",
-        GUESS,
-        why="the words are those of other fields",
+        "This model doesn't support the outputConfig field. Remove outputConfig and try again.",
+        STDAPI,
         outputConfig={
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
         },
@@ -267,12 +253,20 @@ TABLE = [
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{"}}}
         },
     ),
-    refused("an image to 7B", NO_BLOCK.format("image"), OTHERS, messages=user(IMAGE)),
+    refused("an image to 7B", NO_BLOCK.format("image"), STDAPI, messages=user(IMAGE)),
+    refused(
+        "an image to Devstral",
+        NO_BLOCK.format("image"),
+        PROBE,
+        model="mistral.devstral-2-123b",
+        operations=("converse-stream",),
+        messages=user(IMAGE),
+    ),
     refused("a video to 7B", NO_BLOCK.format("video"), OTHERS, messages=user(VIDEO)),
     refused(
         "a document to Small 2402",
         "This model doesn't support documents.",
-        OTHERS,
+        STDAPI,
         model=SMALL,
         messages=user(document(), {"text": "Sum it up"}),
     ),
@@ -325,7 +319,7 @@ TABLE = [
         "a conversation that the assistant ends",
         "The model that you are using requires the last turn in the conversation to be a user"
         " message. Add a user message to the conversation and try again.",
-        OTHERS,
+        STDAPI,
         messages=[USER, ASSISTANT],
     ),
     refused(
@@ -374,11 +368,18 @@ TABLE = [
         inferenceConfig={"maxTokens": 10_000},
     ),
     refused(
-        "a field that the model does not know",
-        "Malformed input request: #: extraneous key [frequency_penalty] is not permitted,"
-        " please reformat your input and try again.",
-        "measured 2026-07-31",
-        additionalModelRequestFields={"frequency_penalty": 1},
+        "fields that the model does not know, in a stream",
+        f"{PREFIX}Validation Error: 2 validation errors for TextToTextCompletionRequest\nseed\n"
+        "  Extra inputs are not permitted [type=extra_forbidden, input_value=1, input_type=int]\n"
+        "    For further information visit https://errors.pydantic.dev/2.10/v/extra_forbidden\n"
+        "user\n  Extra inputs are not permitted [type=extra_forbidden,"
+        " input_value='aaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaa', input_type=str]\n"
+        "    For further information visit https://errors.pydantic.dev/2.10/v/extra_forbidden",
+        GUESS,
+        why="one field was heard of Converse; pydantic writes two of them so",
+        operations=("converse-stream",),
+        in_stream=True,
+        additionalModelRequestFields={"seed": 1, "user": "a" * 80},
     ),
     refused(
         "a prompt beside the messages",

@@ -196,15 +196,21 @@ LATENCIES = [
 ]
 
 TIERS = [
+    Case(
+        name="7B's tier default",
+        seen=GUESS,
+        why="the service model has the header in the answer",
+        headers={TIER: "default"},
+        headers_back={TIER: "default"},
+    ),
     *(
-        Case(
-            name=f"7B's tier {tier}",
-            seen=GUESS,
-            why="the model card has the tier, the service model the header in the answer",
+        invalid(
+            f"7B's tier {tier}",
+            "The provided service tier is not supported for this model.",
+            "stdapi-ai/stdapi.ai's records of Converse, 2026-08-01",
             headers={TIER: tier},
-            headers_back={TIER: tier},
         )
-        for tier in ("default", "priority", "flex")
+        for tier in ("priority", "flex")
     ),
     invalid(
         "tier reserved",

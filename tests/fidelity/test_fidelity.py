@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 import botocore.session
@@ -31,19 +32,19 @@ from tests.fidelity import (
     texts,
 )
 from tests.fidelity.case import Case
-from tests.fidelity.wire import REMOTE, Answer, send
+from tests.fidelity.wire import REMOTE, Answer, Wire, send
 from tests.servers import invoke
 from tests.streams import split_frames
 
 TABLES = {
     title: table.TABLE
     for title, table in report.TABLES.items()
-    if all(isinstance(row, Case) for row in table.TABLE)
+    if all(hasattr(row, "cases") for row in table.TABLE)
 }
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
-BOTH_PROTOCOLS = ("Signatures", "API keys")
+PROTOCOLS = ("http/1.1", "h2")
 ERROR_HEADERS = [
     "Date",
     "Content-Type",
@@ -65,10 +66,9 @@ class Row:
 
 
 def rows(name: str) -> Iterator[Any]:
-    protocols = ("http/1.1", "h2") if name in BOTH_PROTOCOLS else ("http/1.1",)
-    for case in TABLES[name]:
+    for case in (case for row in TABLES[name] for case in row.cases):
         for operation in case.operations:
-            for protocol in protocols:
+            for protocol in PROTOCOLS:
                 row = Row(case, operation, protocol)
                 yield pytest.param(row, id=f"{name}: {row}")
 
@@ -77,13 +77,14 @@ ROWS = [row for name in TABLES for row in rows(name)]
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_bedrock_says_exactly_this(row: Row, urls: dict[str, str]) -> None:
+def test_bedrock_says_exactly_this(row: Row, urls: dict[str, str], wire: Wire) -> None:
     case = row.case
     if REMOTE and not case.remote:
         pytest.skip("the real service can't be put into this state")
 
-    answer = send(case, row.operation, urls[case.service], row.protocol)
+    answer = send(wire, case, row.operation, urls[case.service], row.protocol)
 
+    assert answer.reason in (None, HTTPStatus(answer.status).phrase)
     if case.in_stream and row.operation not in ("invoke", "converse"):
         check_refusal(case, answer)
     elif case.status != 200:
@@ -124,7 +125,7 @@ def check_refusal(case: Case, answer: Answer) -> None:
         (":content-type", "application/json"),
         (":message-type", "exception"),
     ]
-    assert frame.payload == case.error_body()
+    assert frame.payload == case.error_body(answer.header("x-amzn-RequestId"))
 
 
 def check_answer(answer: Answer, operation: str) -> None:
@@ -133,6 +134,8 @@ def check_answer(answer: Answer, operation: str) -> None:
     if operation == "invoke":
         [output] = json.loads(answer.body)["outputs"]
         assert list(output) == ["text", "stop_reason"]
+    elif operation == "converse":
+        assert {"metrics", "output", "stopReason", "usage"} <= json.loads(answer.body).keys()
     else:
         frames = split_frames(answer.body)
         assert {frame.headers[":event-type"] for frame in frames} == {"chunk"}

@@ -9,24 +9,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
-import h2.events
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests import http2
 from tests.fidelity.case import Case, Signer
+from tests.http2 import Session
 
 REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`headers` in the order and spelling in which they came."""
+    """`headers` in the order and spelling in which they came. HTTP/2 knows no `reason`."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    reason: str | None = None
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
@@ -58,16 +58,15 @@ def url_of(case: Case, url: str) -> str:
     return named or f"https://{case.endpoint}.{case.region}.amazonaws.com"
 
 
-def send(case: Case, operation: str, url: str, protocol: str = "http/1.1") -> Answer:
+def send(wire: "Wire", case: Case, operation: str, url: str, protocol: str) -> Answer:
     url = url_of(case, url)
     path, body = case.raw_path(operation), case.raw_body()
     headers = dict(case.headers)
     if case.signer:
         headers = signed(case.signer, case, url + path, body)
         body = body if case.signer.body_after is None else case.signer.body_after
-    if protocol == "h2":
-        return _send_http2(url, case.method, path, headers, body)
-    return _send_http1(url, case.method, path, headers, body)
+    ask = wire.http2 if protocol == "h2" else wire.http1
+    return ask(url, case.method, path, headers, body)
 
 
 def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
@@ -88,31 +87,45 @@ def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
     return final
 
 
-def _send_http1(
-    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> Answer:
-    address = urlsplit(url)
-    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    connection = kind(address.netloc, timeout=30)
-    try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        return Answer(response.status, response.getheaders(), response.read())
-    finally:
-        connection.close()
+class Wire:
+    """One connection to each service for each version of HTTP, kept between rows."""
 
+    def __init__(self) -> None:
+        self._http1: dict[str, HTTPConnection] = {}
+        self._http2: dict[str, Session] = {}
 
-def _send_http2(
-    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> Answer:
-    with http2.Client(url) as client:
-        client.request(path, body, method=method, headers=headers.items())
-        events = client.read(until=h2.events.StreamEnded)
-    [response] = [event for event in events if isinstance(event, h2.events.ResponseReceived)]
-    pairs = [(name.decode(), value.decode()) for name, value in response.headers]
-    parts = [event.data for event in events if isinstance(event, h2.events.DataReceived)]
-    return Answer(int(dict(pairs)[":status"]), pairs[1:], b"".join(parts))
+    def http1(
+        self, url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        address = urlsplit(url)
+        kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+        connection = self._http1.setdefault(url, kind(address.netloc, timeout=30))
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            raw = response.read()
+            return Answer(response.status, response.getheaders(), raw, response.reason)
+        except BaseException:
+            connection.close()  # the next row opens it again
+            raise
+
+    def http2(
+        self, url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        if url not in self._http2 or not self._http2[url].is_open:
+            self._http2[url] = Session(url)
+        session = self._http2[url]
+        try:
+            [(_, status), *pairs], raw = session.ask(method, path, headers.items(), body)
+        except BaseException:
+            session.close()
+            raise
+        return Answer(int(status), pairs, raw)
+
+    def close(self) -> None:
+        for connection in (*self._http1.values(), *self._http2.values()):
+            connection.close()
