@@ -23,6 +23,10 @@ from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
+from invoke_api.operations.application_profiles import (
+    create_inference_profile,
+    delete_inference_profile,
+)
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.count_tokens import count_tokens
@@ -45,7 +49,9 @@ from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.routing import OperationRoute, has_steps
 from invoke_api.operations.services import Services
+from invoke_api.operations.tags import list_tags_for_resource, tag_resource, untag_resource
 from invoke_api.operations.threads import SharedThreads
+from invoke_api.profiles import ApplicationProfiles
 from invoke_api.quotas import Quotas, settle
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -70,6 +76,7 @@ OPEN = [
     Route(METRICS, metrics),
 ]
 MODEL_CALL = re.compile(f"^/model/(.*)/({'|'.join(MODEL_CALLS)})$")  # as Starlette's `path`
+PROFILE = "/inference-profiles/{inferenceProfileIdentifier:path}"
 LOGGING = "/logging/modelinvocations"
 # Each goes by the name of its operation. Calls of models also have a short way, see `Service`.
 BUILT = [
@@ -102,9 +109,19 @@ BUILT = [
     ),
     OperationRoute("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
     OperationRoute(
-        "/inference-profiles/{inferenceProfileIdentifier:path}",
-        get_inference_profile,
-        name="GetInferenceProfile",
+        "/inference-profiles",
+        create_inference_profile,
+        methods=["POST"],
+        name="CreateInferenceProfile",
+    ),
+    OperationRoute(PROFILE, get_inference_profile, name="GetInferenceProfile"),
+    OperationRoute(
+        PROFILE, delete_inference_profile, methods=["DELETE"], name="DeleteInferenceProfile"
+    ),
+    OperationRoute("/tagResource", tag_resource, methods=["POST"], name="TagResource"),
+    OperationRoute("/untagResource", untag_resource, methods=["POST"], name="UntagResource"),
+    OperationRoute(
+        "/listTagsForResource", list_tags_for_resource, methods=["POST"], name="ListTagsForResource"
     ),
     OperationRoute(
         LOGGING,
@@ -238,6 +255,7 @@ def create_app(
         journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
         guardrails=guardrails or Shelf(),
+        profiles=ApplicationProfiles(),
         replay=recordings or Replay(Library(())),
         paces=paces or NamedRecordings(),
         logging=configurations,

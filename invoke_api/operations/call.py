@@ -44,7 +44,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
 
     Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
-    registry = services_of(request).registry
+    services = services_of(request)
     caller = admit_caller(request, body)
     model_id = request.path_params["model_id"]
     headers = {
@@ -53,7 +53,9 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_members(model_id, headers)
     identifier = parse_identifier(model_id)
     check_account(identifier, caller, operation.name)
-    model = registry.find(identifier, caller.region, caller.account)
+    model = services.registry.find(
+        services.profiles.resolve(identifier), caller.region, caller.account
+    )
     request.scope["model_id"] = model.id  # for the metrics, whatever is wrong with the rest
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))

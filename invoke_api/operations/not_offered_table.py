@@ -108,14 +108,8 @@ CONTROL_PLANE = """
 /imported-models/*
   DELETE DeleteImportedModel
   GET GetImportedModel
-/inference-profiles
-  POST CreateInferenceProfile
-/inference-profiles/*
-  DELETE DeleteInferenceProfile
 /list-foundation-model-agreement-offers/*
   GET ListFoundationModelAgreementOffers
-/listTagsForResource
-  POST ListTagsForResource
 /marketplace-model/endpoints
   GET ListMarketplaceModelEndpoints
   POST CreateMarketplaceModelEndpoint
@@ -185,8 +179,6 @@ CONTROL_PLANE = """
 /resource-policy/*
   DELETE DeleteResourcePolicy
   GET GetResourcePolicy
-/tagResource
-  POST TagResource
 /trusted-access-programs
   GET ListTrustedAccessPrograms
 /trusted-access-programs/*
@@ -206,8 +198,6 @@ CONTROL_PLANE = """
 /trusted-access-programs/*/project-enrollment/*
   GET GetTrustedAccessProgramProjectEnrollment
   PUT PutTrustedAccessProgramProjectEnrollment
-/untagResource
-  POST UntagResource
 /use-case-for-model-access
   GET GetUseCaseForModelAccess
   POST PutUseCaseForModelAccess

@@ -55,6 +55,7 @@ def test_metadata_is_constrained_as_modelled() -> None:
         ("GetFoundationModelAvailability", queries.GET_FOUNDATION_MODEL_AVAILABILITY),
         ("ListInferenceProfiles", queries.LIST_INFERENCE_PROFILES),
         ("GetInferenceProfile", queries.GET_INFERENCE_PROFILE),
+        ("DeleteInferenceProfile", queries.DELETE_INFERENCE_PROFILE),
         ("CountTokens", queries.COUNT_TOKENS),
     ],
 )
