@@ -21,6 +21,7 @@ FILTERS = {
     "scope": "access_key_id",
     "operation": "operation",
     "model_id": "model_id",
+    "identifier": "identifier",
     "engine": "engine",
     "ended": "ended",
 }

@@ -30,13 +30,14 @@ class Operation:
 class Admitted(NamedTuple):
     """Who calls which model; `repeated` are headers that the answer repeats.
 
-    `guarding` is the guardrail that the headers name.
+    `guarding` is the guardrail that the headers name, `identifier` what the client calls the model.
     """
 
     caller: Caller
     model: Model
     repeated: dict[str, str]
     guarding: Guarding | None = None
+    identifier: str = ""
 
 
 def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
@@ -60,7 +61,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     guarding = open_guarding(request, caller, named_in_headers(headers))
-    return Admitted(caller, model, grant_options(headers, model, caller.region), guarding)
+    options = grant_options(headers, model, caller.region)
+    return Admitted(caller, model, options, guarding, model_id)
 
 
 def admit_caller(request: Request, body: bytes) -> Caller:

@@ -15,8 +15,8 @@ US_PIXTRAL = f"{HERE}:inference-profile/us.{PIXTRAL}"
 NO_SOURCE = "copyFrom must be a valid inference profile model source ARN."
 NOT_FOUND = "The provided inference profile identifier is not found."
 CORAL = "Coral's sentence as heard on Converse since 2026"
-SAID = {"status": 400, "code": "ValidationException"}
-MISSING = {"status": 404, "code": "ResourceNotFoundException"}
+SAID: dict[str, Any] = {"status": 400, "code": "ValidationException"}
+MISSING: dict[str, Any] = {"status": 404, "code": "ResourceNotFoundException"}
 MUST = "failed to satisfy constraint: Member must"
 NAME_PATTERN = "satisfy regular expression pattern: ([0-9a-zA-Z][ _-]?)+"
 SOURCE_PATTERN = (
@@ -29,7 +29,7 @@ def created(name: str, seen: str, message: str, why: str = "", **body: Any) -> C
     """A CreateInferenceProfile that is refused."""
     whole = {"inferenceProfileName": "costs", "modelSource": {"copyFrom": arn(SEVEN_B)}} | body
     sent = {key: value for key, value in whole.items() if value is not None}
-    more = {"method": "POST", "body": sent, "message": message, "why": why, **SAID}
+    more: dict[str, Any] = {"method": "POST", "body": sent, "message": message, "why": why, **SAID}
     return asked(name, "/inference-profiles", seen, **more)
 
 
@@ -152,20 +152,21 @@ TOLD = [
     ),
 ]
 TAGGED = [
-    tagged(
-        f"{path} of a profile that is not there",
-        path,
-        {"resourceARN": UNKNOWN, **more},
-        "The provided resource ARN is not found.",
-        "the service model has this exception",
-        **MISSING,
-    )
-    for path, more in (
-        ("/tagResource", {"tags": []}),
-        ("/untagResource", {"tagKeys": []}),
-        ("/listTagsForResource", {}),
-    )
-] + [
+    *(
+        tagged(
+            f"{path} of a profile that is not there",
+            path,
+            body,
+            "The provided resource ARN is not found.",
+            "the service model has this exception",
+            **MISSING,
+        )
+        for path, body in (
+            ("/tagResource", {"resourceARN": UNKNOWN, "tags": []}),
+            ("/untagResource", {"resourceARN": UNKNOWN, "tagKeys": []}),
+            ("/listTagsForResource", {"resourceARN": UNKNOWN}),
+        )
+    ),
     asked(
         "tags of what the registry names",
         "/listTagsForResource",

@@ -105,10 +105,10 @@ def test_profiles_that_were_made_are_as_modelled(extended: str) -> None:
     for operation, label in (("GetInferenceProfile", arn), ("ListInferenceProfiles", "")):
         http = OPERATIONS[operation].http
         path = re.sub(r"\{\w+\}", quote(label, safe=""), http["requestUri"])
-        response, raw = call(extended, "GET", f"{path}?type=APPLICATION", **WEST)
+        response, raw = call(extended, "GET", f"{path}?type=APPLICATION", None, **WEST)
 
         assert arn in raw.decode()
-        assert list(violations(operation, response.headers, json.loads(raw))) == []
+        assert list(violations(operation, dict(response.headers), json.loads(raw))) == []
 
 
 def make_profile(url: str, name: str) -> str:

@@ -118,6 +118,16 @@ def test_tags_are_put_taken_and_told(control: Any) -> None:
     ]
 
 
+def test_a_resource_has_fifty_tags_at_most(control: Any) -> None:
+    many = [{"key": f"key {number}", "value": "a"} for number in range(50)]
+    arn = make(control, tags=many)
+    one_more = {"resourceARN": arn, "tags": [{"key": "more", "value": "a"}]}
+    control.tag_resource(resourceARN=arn, tags=[{"key": "key 1", "value": "b"}])
+
+    assert refusal(control.tag_resource, **one_more)[0] == "TooManyTagsException"
+    assert len(control.list_tags_for_resource(resourceARN=arn)["tags"]) == 50
+
+
 def test_the_same_token_makes_one_profile(control: Any) -> None:
     first = make(control, clientRequestToken="once")
 
