@@ -81,13 +81,12 @@ def to_application_profile(profile: Profile, through: Listing | None) -> dict[st
 
 def to_configured_profile(own: OwnArn, listing: Listing) -> dict[str, Any]:
     """The same of one that the registry names; nobody knows when it was made."""
-    region = own.identifier.region or ""
-    regions: tuple[str, ...] = (region,)
-    if not listing.is_on_demand_in(region):
-        regions = next((each for each in listing.profiles.values() if region in each), regions)
+    regions: tuple[str, ...] = (own.region,)
+    if not listing.is_on_demand_in(own.region):
+        regions = next((each for each in listing.profiles.values() if own.region in each), regions)
     arns = [model_arn(listing.id, each) for each in regions]
     return {
-        "inferenceProfileName": own.name or own.identifier.id,
+        "inferenceProfileName": own.called,
         **_to_own(own.identifier, arns),
     }
 

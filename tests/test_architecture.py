@@ -21,7 +21,7 @@ LAYERS = [
     {"arns", "cassettes", "guardrails", "profiles"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
-    {"engines", "connections", "logs"},
+    {"engines", "connections", "logs", "own_catalogue"},
     {"settings"},
     {"operations", "record_settings"},
     {"control"},

@@ -1,6 +1,5 @@
 """ListInferenceProfiles and GetInferenceProfile: Bedrock's own, and those of applications."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.listing import Listing
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
+from invoke_api.operations.paging import to_page
 from invoke_api.operations.replies import Reply
 from invoke_api.operations.services import Services, services_of
 from invoke_api.profiles import Profile
@@ -22,9 +22,8 @@ from invoke_api.validation.queries import (
     LIST_INFERENCE_PROFILES,
     check_query,
 )
-from invoke_api.wire.errors import ResourceNotFoundException, ValidationException
+from invoke_api.wire.errors import ResourceNotFoundException
 
-PAGE = "100"  # guess: what a page holds when nobody says
 APPLICATION_PROFILE = "application-inference-profile"
 
 
@@ -34,11 +33,7 @@ async def list_inference_profiles(request: Request) -> Response:
     check_query(LIST_INFERENCE_PROFILES, query)
     kind = query.get("type", "SYSTEM_DEFINED")
     found = LISTED[kind](services_of(request), caller)
-    begin = _find_begin(found, query.get("nextToken"))
-    end = begin + int(query.get("maxResults", PAGE))
-    answer: dict[str, Any] = {"inferenceProfileSummaries": found[begin:end]}
-    if end < len(found):
-        answer["nextToken"] = _to_token(found[end])
+    answer = to_page(found, query, name="inferenceProfileSummaries", key="inferenceProfileId")
     return Reply(request, orjson.dumps(answer))
 
 
@@ -111,18 +106,3 @@ def _applications(services: Services, caller: Caller) -> list[dict[str, Any]]:
 
 
 LISTED = {"SYSTEM_DEFINED": _bedrocks, "APPLICATION": _applications}
-
-
-def _to_token(profile: dict[str, Any]) -> str:
-    """The next page begins with this one."""
-    return urlsafe_b64encode(profile["inferenceProfileId"].encode()).decode()
-
-
-def _find_begin(profiles: list[dict[str, Any]], token: str | None) -> int:
-    if token is None:
-        return 0
-    try:
-        first = urlsafe_b64decode(token).decode()
-        return [profile["inferenceProfileId"] for profile in profiles].index(first)
-    except ValueError:  # no base64, no UTF-8, or no profile
-        raise ValidationException("The provided nextToken is invalid.") from None  # guess

@@ -103,11 +103,8 @@ CONTROL_PLANE = """
   GET GetGuardrail
   POST CreateGuardrailVersion
   PUT UpdateGuardrail
-/imported-models
-  GET ListImportedModels
 /imported-models/*
   DELETE DeleteImportedModel
-  GET GetImportedModel
 /list-foundation-model-agreement-offers/*
   GET ListFoundationModelAgreementOffers
 /marketplace-model/endpoints
@@ -133,11 +130,9 @@ CONTROL_PLANE = """
 /model-customization-jobs/*/stop
   POST StopModelCustomizationJob
 /model-customization/custom-model-deployments
-  GET ListCustomModelDeployments
   POST CreateCustomModelDeployment
 /model-customization/custom-model-deployments/*
   DELETE DeleteCustomModelDeployment
-  GET GetCustomModelDeployment
   PATCH UpdateCustomModelDeployment
 /model-import-jobs
   GET ListModelImportJobs
@@ -170,10 +165,7 @@ CONTROL_PLANE = """
   POST CreateProvisionedModelThroughput
 /provisioned-model-throughput/*
   DELETE DeleteProvisionedModelThroughput
-  GET GetProvisionedModelThroughput
   PATCH UpdateProvisionedModelThroughput
-/provisioned-model-throughputs
-  GET ListProvisionedModelThroughputs
 /resource-policy
   POST PutResourcePolicy
 /resource-policy/*

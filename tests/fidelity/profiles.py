@@ -1,4 +1,4 @@
-"""Application inference profiles and their tags: what of them is told, and what is refused."""
+"""Application inference profiles and other things of an account's own: told, refused, tagged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -151,6 +151,21 @@ TOLD = [
         **SAID,
     ),
 ]
+OWN = [
+    asked(
+        f"a {kind} of nobody's",
+        path,
+        GUESS,
+        message=f"The provided {kind} identifier is not found.",
+        why="the service model has this exception",
+        **MISSING,
+    )
+    for kind, path in (
+        ("provisioned model", "/provisioned-model-throughput/none"),
+        ("custom model deployment", "/model-customization/custom-model-deployments/none"),
+        ("imported model", "/imported-models/none"),
+    )
+]
 TAGGED = [
     *(
         tagged(
@@ -202,4 +217,4 @@ TAGGED = [
     ),
 ]
 
-TABLE = [*CREATED, *TOLD, *TAGGED]
+TABLE = [*CREATED, *TOLD, *OWN, *TAGGED]
