@@ -135,7 +135,8 @@ def check(registry: Path) -> None:
         if model.engine == "remote" and "url" not in model.remote:
             click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
     _check_weights(found)
-    click.echo(f"{registry}: {len(found.models)} models, no mistakes")
+    arns = f", {len(found.arns)} ARNs" if found.arns else ""
+    click.echo(f"{registry}: {len(found.models)} models{arns}, no mistakes")
 
 
 def _check_weights(registry: Registry) -> None:
