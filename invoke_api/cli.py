@@ -135,7 +135,8 @@ def check(registry: Path) -> None:
         if model.engine == "remote" and "url" not in model.remote:
             click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
     _check_weights(found)
-    arns = f", {len(found.arns)} ARNs" if found.arns else ""
+    count = len(found.arns)
+    arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
     click.echo(f"{registry}: {len(found.models)} models{arns}, no mistakes")
 
 
