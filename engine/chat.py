@@ -89,10 +89,16 @@ def load_template(file: Path, encode: Callable[[str], list[int]]) -> ChatTemplat
     `encode` gives the tokens of a text that follows other text, as `Words` does.
     """
     from mistral_common.protocol.instruct.validator import ValidationMode
+    from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV2
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
     tokenizer = MistralTokenizer.from_file(file, mode=ValidationMode.serving)
-    inner = tokenizer.instruct_tokenizer.tokenizer
+    template = tokenizer.instruct_tokenizer
+    if type(template) is InstructTokenizerV2:
+        # Its own refuses a second result of one turn, and then does what this does at once.
+        encode_all = super(InstructTokenizerV2, template).encode_instruct
+        template.encode_instruct = encode_all  # type: ignore[method-assign]
+    inner = template.tokenizer
 
     def encode_first(s: str, bos: bool, eos: bool) -> list[int]:  # noqa: FBT001 - mistral-common's
         """SentencePiece puts a space before every text but an empty one."""

@@ -125,6 +125,8 @@ def encode_chat(
     forced: bool,
 ) -> ChatPrompt:
     """With `forced` it ends with the mark of a call. Raises `ChatRefused`."""
+    if tokenizer.chat.calls_style == "arguments":
+        tools = [_sorted(tool) for tool in tools]
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
     if not forced:
         return prompt
@@ -171,6 +173,16 @@ def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
             for call in known["tool_calls"]
         ]
     return known
+
+
+def _sorted(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tool with the keys of its schema sorted, as the server of the 2025 models does.
+
+    A recorded token count tells so of the keys directly below `parameters`. Guess for all others.
+    """
+    function = tool["function"]
+    written = json.dumps(function["parameters"], sort_keys=True)
+    return {**tool, "function": {**function, "parameters": json.loads(written)}}
 
 
 def _with_parameters(tool: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from tests.streams import split_frames
 
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 BIG = "9" * 5_000
-TOOL = {"toolSpec": {"name": "f", "inputSchema": {"json": {"properties": {"x": {"minimum": 0.5}}}}}}
+SCHEMA = {"type": "object", "properties": {"x": {"minimum": 0.5}}}
+TOOL = {"toolSpec": {"name": "f", "inputSchema": {"json": SCHEMA}}}
 
 
 def deep(levels: int) -> str:
