@@ -81,6 +81,16 @@ def test_each_result_of_a_turn_stands_between_its_own_marks(name: str) -> None:
         )
 
 
+def test_the_models_of_2025_read_calls_without_ids() -> None:
+    tokenizer = load("tekken")
+    ended = [{"role": "assistant", "content": "Seven."}, USER]
+    prompt = tokenizer.chat.encode([*called("abcd12345"), *ended], [TOOL]).tokens
+    text = tokenizer.to_prompt(prompt)
+
+    assert text.startswith("[AVAILABLE_TOOLS]")  # once, in front of all
+    assert "[INST]Hi[/INST][TOOL_CALLS]f[ARGS]{}</s>[TOOL_RESULTS]7[/TOOL_RESULTS]Seven." in text
+
+
 REFUSALS: list[tuple[list[dict[str, Any]], str]] = [
     ([], "Conversation must have at least one message"),
     (
