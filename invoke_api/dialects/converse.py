@@ -34,7 +34,8 @@ def to_messages(
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
     check_turns(turns)
-    messages = [_system(body["system"])] if body.get("system") else []
+    system = body.get("system")
+    messages = [{"role": "system", "content": _join(system, abilities)}] if system else []
     names = {use["toolUseId"]: use["name"] for turn in turns for use in uses_of(turn)}
     for number, turn in enumerate(turns):
         where = f"messages.{number}"
@@ -61,10 +62,6 @@ def _check_blocks(blocks: Sequence[Block], where: str) -> None:
             )
 
 
-def _system(blocks: Sequence[Block]) -> Message:
-    return {"role": "system", "content": _join(blocks)}
-
-
 def _user(
     blocks: Sequence[Block],
     where: str,
@@ -87,11 +84,11 @@ def _user(
     if documents and not any("text" in block for block in blocks):
         raise ValidationException(NO_TEXT)
     if sees and any("image" in block for block in blocks):
-        return [{"role": "user", "content": list(_parts(blocks))}]
-    return [{"role": "user", "content": _join(blocks)}]
+        return [{"role": "user", "content": list(_parts(blocks, abilities))}]
+    return [{"role": "user", "content": _join(blocks, abilities)}]
 
 
-def _parts(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
+def _parts(blocks: Sequence[Block], abilities: Abilities) -> Iterator[dict[str, Any]]:
     """Texts and images as they stand. Raises `ValidationException`; guess for its words."""
     images = [block["image"] for block in blocks if "image" in block]
     if len(images) > MOST_IMAGES:
@@ -100,7 +97,7 @@ def _parts(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
         if "image" in block:
             yield {"type": "image_url", "image_url": {"url": _to_url(block["image"])}}
         else:
-            yield {"type": "text", "text": _join([block])}
+            yield {"type": "text", "text": _join([block], abilities)}
 
 
 def _to_url(image: Block) -> str:
@@ -120,7 +117,7 @@ def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> Mes
             f"{where}.content: Conversation blocks and tool use blocks cannot be provided in the"
             " same turn"
         )
-    message: Message = {"role": "assistant", "content": _join(others)}
+    message: Message = {"role": "assistant", "content": _join(others, abilities)}
     if uses:
         message["tool_calls"] = [_call(use) for use in uses]
     return message
@@ -140,9 +137,12 @@ def _gather(blocks: Sequence[Block]) -> Iterator[Block]:
             documents = []
 
 
-def _join(blocks: Sequence[Block]) -> str:
-    """Return the text of a turn. Blanks at the end of each of its texts are cut."""
-    return "\n\n".join(text.rstrip() for text in _texts(blocks))
+def _join(blocks: Sequence[Block], abilities: Abilities) -> str:
+    """Return the text of a turn."""
+    texts = _texts(blocks)
+    if abilities.trims:
+        texts = (text.rstrip() for text in texts)
+    return "\n\n".join(texts)
 
 
 def _texts(blocks: Sequence[Block]) -> Iterator[str]:

@@ -15,9 +15,11 @@ def document(name: str) -> dict[str, Any]:
     return {"document": {"format": "txt", "name": name, "source": source}}
 
 
-def content_of(*blocks: dict[str, Any], sees: bool = False) -> Any:
+def content_of(
+    *blocks: dict[str, Any], sees: bool = False, abilities: Abilities | None = None
+) -> Any:
     body = {"messages": [{"role": "user", "content": list(blocks)}]}
-    [message] = to_messages(body, Abilities(), sees=sees)
+    [message] = to_messages(body, abilities or Abilities(), sees=sees)
     return message["content"]
 
 
@@ -32,17 +34,18 @@ LISTED = (
 
 
 def test_documents_are_a_list_where_the_first_one_stands() -> None:
-    blocks = ({"text": "First. \n"}, document("one"), {"text": "Then."}, document("two"))
+    blocks = ({"text": "First."}, document("one"), {"text": "Then."}, document("two"))
     seen = content_of(*blocks, IMAGE, sees=True)
 
     assert content_of(*blocks) == f"First.\n\n{LISTED}\n\nThen."
     assert [part.get("text") for part in seen] == ["First.", LISTED, "Then.", None]
 
 
-def test_a_guarded_text_ends_as_any_other() -> None:
-    guarded = {"guardContent": {"text": {"text": "Guard me. "}}}
+def test_blanks_at_the_end_of_texts_are_cut_for_a_model_that_trims() -> None:
+    blocks = {"text": " Hi.\n "}, {"guardContent": {"text": {"text": "Guard me. "}}}
 
-    assert content_of({"text": " Hi. "}, guarded) == " Hi.\n\nGuard me."
+    assert content_of(*blocks) == " Hi.\n \n\nGuard me. "
+    assert content_of(*blocks, abilities=Abilities(trims=True)) == " Hi.\n\nGuard me."
 
 
 def test_a_result_has_the_name_of_its_tool() -> None:
