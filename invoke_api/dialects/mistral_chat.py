@@ -14,7 +14,7 @@ from invoke_api.dialects.answers import Answer, Shape
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.plain import to_plain
+from invoke_api.dialects.plain import sort_keys, to_plain
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 
@@ -181,8 +181,7 @@ def _sorted(tool: Mapping[str, Any]) -> dict[str, Any]:
     A recorded token count tells so of the keys directly below `parameters`. Guess for all others.
     """
     function = tool["function"]
-    written = json.dumps(function["parameters"], sort_keys=True)
-    return {**tool, "function": {**function, "parameters": json.loads(written)}}
+    return {**tool, "function": {**function, "parameters": sort_keys(function["parameters"])}}
 
 
 def _with_parameters(tool: Mapping[str, Any]) -> dict[str, Any]:

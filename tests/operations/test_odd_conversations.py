@@ -57,6 +57,14 @@ CONVERSATIONS = {
     "decimals and large numbers in a call": use('{"a":1.25,"b":123456789012345678901}'),
     "a call nested as deep as a body may be": use(deep(490)),
     "a number of 5,000 digits in a call": use(f'{{"a":{BIG}}}'),
+    "a number of 5,000 digits in a schema": (
+        f'{{"messages":[{json.dumps(USER)}],"toolConfig":{{"tools":[{{"toolSpec":{{"name":"f",'
+        f'"inputSchema":{{"json":{{"type":"object","maximum":{BIG}}}}}}}}}]}}}}'
+    ),
+    "a schema nested as deep as a body may be": (
+        f'{{"messages":[{json.dumps(USER)}],"toolConfig":{{"tools":[{{"toolSpec":{{"name":"f",'
+        f'"inputSchema":{{"json":{{"type":"object","properties":{deep(480)}}}}}}}}}]}}}}'
+    ),
     "half a surrogate pair in a call": use('{"a":"\\\\ud800"}'),
     "fields that are a text": json.dumps(
         {"messages": [USER], "additionalModelRequestFields": "abc"}
