@@ -3,6 +3,7 @@
 It is imported inside functions: that takes 0.7 s.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.errors import ChatRefused
 
 if TYPE_CHECKING:
+    from mistral_common.protocol.instruct.request import ChatCompletionRequest
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
     from PIL.Image import Image
 
 
 TEXT_ONLY = "This model takes text only."
+ID = re.compile("[a-zA-Z0-9]{9}")
+BAD_ID = "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9."
 
 
 class ChatPrompt(NamedTuple):
@@ -65,6 +69,8 @@ class ChatTemplate:
         try:
             document = {"messages": opened, "tools": tools or None, "model": "any"}
             request: ChatCompletionRequest[Any] = ChatCompletionRequest.model_validate(document)
+            if self.calls_style == "arguments":
+                _check_ids(request)
             tokens = self._tokenizer.encode_chat_completion(request).tokens
             return ChatPrompt(tuple(tokens), tuple(images))
         except MistralCommonException as error:
@@ -78,6 +84,19 @@ class ChatTemplate:
             raise ChatRefused("Invalid arguments or content of a tool.") from error
 
 
+def _check_ids(request: "ChatCompletionRequest[Any]") -> None:
+    """Raise `ChatRefused` for an id that is no 9 letters and digits.
+
+    mistral-common refuses one up to version 11 only. Large 3, of version 13, was heard to, too.
+    """
+    for message in request.messages:
+        calls = getattr(message, "tool_calls", None) or ()
+        ids = [*(call.id for call in calls), getattr(message, "tool_call_id", None)]
+        for each in ids:
+            if each not in (None, "null") and not ID.fullmatch(each):
+                raise ChatRefused(BAD_ID.format(id=each))
+
+
 def _no_text(*_: object, **__: object) -> str:
     """mistral-common writes each prompt out again, for people to read, until its 1.13."""
     return ""
@@ -89,10 +108,16 @@ def load_template(file: Path, encode: Callable[[str], list[int]]) -> ChatTemplat
     `encode` gives the tokens of a text that follows other text, as `Words` does.
     """
     from mistral_common.protocol.instruct.validator import ValidationMode
+    from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV2
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
     tokenizer = MistralTokenizer.from_file(file, mode=ValidationMode.serving)
-    inner = tokenizer.instruct_tokenizer.tokenizer
+    template = tokenizer.instruct_tokenizer
+    if type(template) is InstructTokenizerV2:
+        # Its own refuses a second result of one turn, and then does what this does at once.
+        encode_all = super(InstructTokenizerV2, template).encode_instruct
+        template.encode_instruct = encode_all  # type: ignore[method-assign]
+    inner = template.tokenizer
 
     def encode_first(s: str, bos: bool, eos: bool) -> list[int]:  # noqa: FBT001 - mistral-common's
         """SentencePiece puts a space before every text but an empty one."""

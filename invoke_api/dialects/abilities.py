@@ -18,7 +18,7 @@ class Abilities:
 
     `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
     whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
-    answers can be held to a JSON schema.
+    answers can be held to a JSON schema, `trims` whether blanks at the end of texts are cut.
     """
 
     template: str = "chat"
@@ -29,6 +29,7 @@ class Abilities:
     stop_sequences: bool = True
     mixes: bool = False
     schemas: bool = False
+    trims: bool = False
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:

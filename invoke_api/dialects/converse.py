@@ -1,16 +1,17 @@
 """Converse's messages and tools as Mistral's models know them.
 
 Sentences: Amazon Bedrock's own, heard of Mistral's models or of others where not marked as a guess.
+What a model reads of blocks is told by recorded token counts: see tests/fidelity/conversations.py.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from invoke_api.dialects.abilities import Abilities
-from invoke_api.dialects.documents import NO_S3, read_document
+from invoke_api.dialects.documents import NO_S3, read_documents
 from invoke_api.dialects.plain import to_plain
+from invoke_api.dialects.turns import check_tools, check_turns, uses_of
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
 MOST_IMAGES = 20  # in a message: User Guide, conversation-inference-call
@@ -19,21 +20,6 @@ LARGEST_IMAGE = 3_750_000  # bytes: likewise
 Block = Mapping[str, Any]
 Message = dict[str, Any]
 
-NOT_FIRST = (
-    "A conversation must start with a user message."
-    " Try again with a conversation that starts with a user message."
-)
-NOT_ALTERNATE = (
-    "A conversation must alternate between user and assistant roles. Make sure the conversation"
-    " alternates between user and assistant roles and try again."
-)
-NOT_LAST = (
-    "The model that you are using requires the last turn in the conversation to be a user message."
-    " Add a user message to the conversation and try again."
-)
-NO_TOOL_CONFIG = (
-    "The toolConfig field must be defined when using toolUse and toolResult content blocks."
-)
 NO_TEXT = (
     "A text block must be included when using documents. Add a text block and retry your request."
 )
@@ -47,34 +33,19 @@ def to_messages(
     With `any_end` the last turn may be the assistant's. Raises `ValidationException`.
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
-    _check_turns(turns, any_end=any_end)
-    messages = [_system(body["system"])] if body.get("system") else []
+    check_turns(turns, any_end=any_end)
+    system = body.get("system")
+    messages = [{"role": "system", "content": _join(system, abilities)}] if system else []
+    names = {use["toolUseId"]: use["name"] for turn in turns for use in uses_of(turn)}
     for number, turn in enumerate(turns):
         where = f"messages.{number}"
         _check_blocks(turn["content"], where)
         if turn["role"] == "user":
-            messages += _user(turn["content"], where, abilities, sees=sees)
+            messages += _user(turn["content"], where, abilities, names, sees=sees)
         else:
             messages.append(_assistant(turn["content"], where, abilities))
-    _check_tools(turns, has_tools="toolConfig" in body)
+    check_tools(turns, has_tools="toolConfig" in body)
     return messages
-
-
-def _check_turns(turns: Sequence[Mapping[str, Any]], *, any_end: bool) -> None:
-    for number, turn in enumerate(turns):
-        if turn["role"] == "system":  # heard of Mistral's before the service model had it
-            raise ValidationException(
-                "1 validation error detected: Value at"
-                f" 'messages.{number + 1}.member.role' failed to satisfy constraint:"
-                " Member must satisfy enum value set: [user, assistant]"
-            )
-    roles = [turn["role"] for turn in turns]
-    if not roles or roles[0] != "user":
-        raise ValidationException(NOT_FIRST)
-    if any(role == before for role, before in zip(roles[1:], roles, strict=False)):
-        raise ValidationException(NOT_ALTERNATE)
-    if roles[-1] != "user" and not any_end:
-        raise ValidationException(NOT_LAST)
 
 
 def _check_blocks(blocks: Sequence[Block], where: str) -> None:
@@ -91,12 +62,13 @@ def _check_blocks(blocks: Sequence[Block], where: str) -> None:
             )
 
 
-def _system(blocks: Sequence[Block]) -> Message:
-    return {"role": "system", "content": "\n\n".join(_texts(blocks))}
-
-
 def _user(
-    blocks: Sequence[Block], where: str, abilities: Abilities, *, sees: bool
+    blocks: Sequence[Block],
+    where: str,
+    abilities: Abilities,
+    names: Mapping[str, str],
+    *,
+    sees: bool,
 ) -> list[Message]:
     results = [block["toolResult"] for block in blocks if "toolResult" in block]
     if results and len(results) < len(blocks):
@@ -105,27 +77,27 @@ def _user(
             " same turn."
         )
     if results:
-        return [_result(result) for result in results]
+        return [_result(result, names) for result in results]
     documents = [block for block in blocks if "document" in block]
     if documents and not abilities.documents:
         raise ValidationException("This model doesn't support documents.")
     if documents and not any("text" in block for block in blocks):
         raise ValidationException(NO_TEXT)
     if sees and any("image" in block for block in blocks):
-        return [{"role": "user", "content": list(_parts(blocks))}]
-    return [{"role": "user", "content": "\n\n".join(_texts(blocks))}]
+        return [{"role": "user", "content": list(_parts(blocks, abilities))}]
+    return [{"role": "user", "content": _join(blocks, abilities)}]
 
 
-def _parts(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
+def _parts(blocks: Sequence[Block], abilities: Abilities) -> Iterator[dict[str, Any]]:
     """Texts and images as they stand. Raises `ValidationException`; guess for its words."""
     images = [block["image"] for block in blocks if "image" in block]
     if len(images) > MOST_IMAGES:
         raise ValidationException(f"A message may have {MOST_IMAGES} images, and no more.")
-    for block in blocks:
+    for block in _gather(blocks):
         if "image" in block:
             yield {"type": "image_url", "image_url": {"url": _to_url(block["image"])}}
         else:
-            yield from ({"type": "text", "text": text} for text in _texts([block]))
+            yield {"type": "text", "text": _join([block], abilities)}
 
 
 def _to_url(image: Block) -> str:
@@ -145,20 +117,42 @@ def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> Mes
             f"{where}.content: Conversation blocks and tool use blocks cannot be provided in the"
             " same turn"
         )
-    message: Message = {"role": "assistant", "content": "\n\n".join(_texts(others))}
+    message: Message = {"role": "assistant", "content": _join(others, abilities)}
     if uses:
         message["tool_calls"] = [_call(use) for use in uses]
     return message
 
 
-def _texts(blocks: Sequence[Block]) -> Iterator[str]:
+def _gather(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Yield the blocks, and the documents together in the place of the first one.
+
+    Guess: no recording has two documents, or one in a user's turn.
+    """
+    documents = [block["document"] for block in blocks if "document" in block]
     for block in blocks:
+        if "document" not in block:
+            yield block
+        elif documents:
+            yield {"documents": documents}
+            documents = []
+
+
+def _join(blocks: Sequence[Block], abilities: Abilities) -> str:
+    """Return the text of a turn."""
+    texts = _texts(blocks)
+    if abilities.trims:
+        texts = (text.rstrip() for text in texts)
+    return "\n\n".join(texts)
+
+
+def _texts(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in _gather(blocks):
         if "text" in block:
             yield block["text"]
         elif "guardContent" in block and "text" in block["guardContent"]:
             yield block["guardContent"]["text"]["text"]
-        elif "document" in block:
-            yield read_document(block["document"])
+        elif "documents" in block:
+            yield read_documents(block["documents"])
         elif "json" in block:  # in results of tools only
             yield json.dumps(to_plain(block["json"]), ensure_ascii=False)
         else:
@@ -197,11 +191,13 @@ KINDS = {
 }
 
 
-def _result(result: Block) -> Message:
+def _result(result: Block, names: Mapping[str, str]) -> Message:
+    """Return the result with its tool's name, by which the 2402 pair knows it."""
     if any("image" in block for block in result["content"]):
         raise ValidationException(NO_IMAGE_IN_RESULT)
-    content = "\n\n".join(_texts(result["content"]))
-    return {"role": "tool", "tool_call_id": result["toolUseId"], "content": content}
+    tool_use_id = result["toolUseId"]
+    message = {"role": "tool", "tool_call_id": tool_use_id, "name": names.get(tool_use_id)}
+    return {**message, "content": "".join(_texts(result["content"]))}
 
 
 def _call(use: Block) -> Message:
@@ -212,7 +208,7 @@ def _call(use: Block) -> Message:
 def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tools offered, OpenAI-shaped. Raises `ValidationException` for AWS's own."""
     tools = []
-    for tool in body.get("toolConfig", {}).get("tools", ()):
+    for number, tool in enumerate(body.get("toolConfig", {}).get("tools", ())):
         if "toolSpec" not in tool:
             if "cachePoint" in tool:
                 raise AccessDeniedException(NO_CACHE)
@@ -221,30 +217,19 @@ def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         function = {
             "name": spec["name"],
             "description": spec.get("description", ""),
-            "parameters": to_plain(spec["inputSchema"].get("json", {})),
+            "parameters": _to_parameters(spec["inputSchema"].get("json"), number),
         }
         tools.append({"type": "function", "function": function})
     return tools
 
 
-def _check_tools(turns: Sequence[Mapping[str, Any]], *, has_tools: bool) -> None:
-    """Every call has its result in the turn after it, and tools are offered where there are any."""
-    waiting: list[str] = []
-    for number, turn in enumerate(turns):
-        given = [
-            block["toolResult"]["toolUseId"] for block in turn["content"] if "toolResult" in block
-        ]
-        missing = [tool_use_id for tool_use_id in waiting if tool_use_id not in given]
-        if missing:
-            raise ValidationException(
-                f"Expected toolResult blocks at messages.{number}.content for the following Ids:"
-                f" {', '.join(missing)}"
-            )
-        waiting = [block["toolUse"]["toolUseId"] for block in turn["content"] if "toolUse" in block]
-        if repeated := [each for each, count in Counter(waiting).items() if count > 1]:
-            raise ValidationException(
-                f"The toolUse blocks at messages.{number}.content contain duplicate Ids:"
-                f" {', '.join(repeated)}"
-            )
-        if (given or waiting) and not has_tools:
-            raise ValidationException(NO_TOOL_CONFIG)
+def _to_parameters(schema: Any, number: int) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return the schema with the keys first that Pixtral reads first."""
+    plain = to_plain(schema)
+    if not isinstance(plain, dict) or plain.get("type") != "object":
+        raise ValidationException(
+            f"The value at toolConfig.tools.{number}.toolSpec.inputSchema.json.type must be one of"
+            " the following: object."
+        )
+    first = {key: plain[key] for key in ("type", "properties") if key in plain}
+    return first | plain

@@ -1,11 +1,13 @@
 """Documents in a conversation as text that a model can read.
 
-Guess: how Bedrock writes a document into the prompt of a model that reads text only is not known.
+One recorded token count, of a document in a tool's result to Pixtral, and that model's own words (a
+list of documents, the first of them named with its extension) leave few ways to write them. This is
+the one that fits both. Guess for more documents than one, and for all other models.
 """
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,8 +32,29 @@ NO_TEXT_SOURCE = "DocumentSource object must set one of the following keys: byte
 TOO_LONG = f"The document {{name}} has more than {MOST_CHARACTERS} characters."
 
 
+ELEMENT = """\
+<document index="{index}">
+<source>{name}.{kind}</source>
+<document_content>{text}
+</document_content>
+</document>
+"""
+
+
+def read_documents(documents: Sequence[Mapping[str, Any]]) -> str:
+    """Return the names and texts of the documents, in a list. Raises `ValidationException`."""
+    elements = [_to_element(index, document) for index, document in enumerate(documents, 1)]
+    return f"<documents>\n{''.join(elements)}</documents>"
+
+
+def _to_element(index: int, document: Mapping[str, Any]) -> str:
+    kind = document.get("format", "txt")
+    text = read_document(document)
+    return ELEMENT.format(index=index, name=document["name"], kind=kind, text=text.rstrip())
+
+
 def read_document(document: Mapping[str, Any]) -> str:
-    """Its name and its text. Raises `ValidationException`."""
+    """Return the text of a document. Raises `ValidationException`."""
     name, source = document["name"], document["source"]
     if not NAME.fullmatch(name):
         raise ValidationException(BAD_NAME)
@@ -40,7 +63,7 @@ def read_document(document: Mapping[str, Any]) -> str:
     if "bytes" not in source:
         raise ValidationException(NO_TEXT_SOURCE)
     raw = _to_bytes(source["bytes"], name)
-    return f"{name}:\n{_to_text(document.get('format', 'txt'), raw, name)}"
+    return _to_text(document.get("format", "txt"), raw, name)
 
 
 def _to_bytes(encoded: str, name: str) -> bytes:

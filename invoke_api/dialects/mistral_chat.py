@@ -14,7 +14,7 @@ from invoke_api.dialects.answers import Answer, Shape
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.plain import to_plain
+from invoke_api.dialects.plain import sort_keys, to_plain
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 
@@ -125,6 +125,8 @@ def encode_chat(
     forced: bool,
 ) -> ChatPrompt:
     """With `forced` it ends with the mark of a call. Raises `ChatRefused`."""
+    if tokenizer.chat.calls_style == "arguments":
+        tools = [_sorted(tool) for tool in tools]
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
     if not forced:
         return prompt
@@ -171,6 +173,15 @@ def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
             for call in known["tool_calls"]
         ]
     return known
+
+
+def _sorted(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tool with the keys of its schema sorted, as the server of the 2025 models does.
+
+    A recorded token count tells so of the keys directly below `parameters`. Guess for all others.
+    """
+    function = tool["function"]
+    return {**tool, "function": {**function, "parameters": sort_keys(function["parameters"])}}
 
 
 def _with_parameters(tool: Mapping[str, Any]) -> dict[str, Any]:

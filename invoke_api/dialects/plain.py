@@ -1,7 +1,23 @@
-"""Values of a body as the rest of Python knows them."""
+"""Values of a body as the rest of Python, or a model's server, knows them."""
 
 from decimal import Decimal
 from typing import Any
+
+
+def sort_keys(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value with the keys of all its objects sorted."""
+    # Loops, as below.
+    if isinstance(value, dict):
+        ordered: dict[str, Any] = {}
+        for key in sorted(value):
+            ordered[key] = sort_keys(value[key])
+        return ordered
+    if isinstance(value, list):
+        row: list[Any] = []
+        for inner in value:
+            row.append(sort_keys(inner))  # noqa: PERF401 - as below
+        return row
+    return value
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -60,6 +60,37 @@ def test_tools_and_their_results_are_part_of_the_prompt(name: str) -> None:
     assert len(plain) < len(offered) < len(answered)
 
 
+@pytest.mark.parametrize("name", ["v2", "v3", "v7", "tekken"])
+def test_each_result_of_a_turn_stands_between_its_own_marks(name: str) -> None:
+    tokenizer = load(name)
+    calls = [
+        called(tool_call_id)[1]["tool_calls"][0] for tool_call_id in ("abcd12345", "abcd12346")
+    ]
+    results = [
+        {"role": "tool", "name": "f", "tool_call_id": call["id"], "content": f"{number} seas"}
+        for number, call in enumerate(calls)
+    ]
+    assistant = {"role": "assistant", "content": "", "tool_calls": calls}
+    prompt = tokenizer.to_prompt(tokenizer.chat.encode([USER, assistant, *results], [TOOL]).tokens)
+
+    assert prompt.count("[TOOL_RESULTS]") == 2
+    if name == "v2":
+        assert prompt.endswith(
+            '[TOOL_RESULTS] [{"name": "f", "content": "0 seas"}][/TOOL_RESULTS]'
+            '[TOOL_RESULTS] [{"name": "f", "content": "1 seas"}][/TOOL_RESULTS]'
+        )
+
+
+def test_the_models_of_2025_read_calls_without_ids() -> None:
+    tokenizer = load("tekken")
+    ended = [{"role": "assistant", "content": "Seven."}, USER]
+    prompt = tokenizer.chat.encode([*called("abcd12345"), *ended], [TOOL]).tokens
+    text = tokenizer.to_prompt(prompt)
+
+    assert text.startswith("[AVAILABLE_TOOLS]")  # once, in front of all
+    assert "[INST]Hi[/INST][TOOL_CALLS]f[ARGS]{}</s>[TOOL_RESULTS]7[/TOOL_RESULTS]Seven." in text
+
+
 REFUSALS: list[tuple[list[dict[str, Any]], str]] = [
     ([], "Conversation must have at least one message"),
     (

@@ -211,6 +211,60 @@ TABLE = [
         messages=[USER, use("abc123"), result("abc123")],
         toolConfig=TOOLS,
     ),
+    *(
+        refused(
+            name,
+            "The number of toolResult blocks at messages.2.content exceeds the number of toolUse"
+            " blocks of previous turn.",
+            OTHERS,
+            model=PIXTRAL,
+            operations=("converse",),
+            messages=[USER, assistant, answered],
+            toolConfig=TOOLS,
+        )
+        for name, assistant, answered in (
+            ("a result without a call", ASSISTANT, result("abcd12345")),
+            (
+                "two results of one call",
+                use("abcd12345"),
+                result("abcd12345", *result("abcd12346")["content"]),
+            ),
+        )
+    ),
+    refused(
+        "two results with one id",
+        "The toolResult blocks at messages.2.content contain duplicate Ids: abcd12345",
+        OTHERS,
+        model=PIXTRAL,
+        operations=("converse",),
+        messages=[
+            USER,
+            use("abcd12345"),
+            {"role": "user", "content": result("abcd12345")["content"] * 2},
+        ],
+        toolConfig=TOOLS,
+    ),
+    *(
+        refused(
+            f"a tool's schema that is {name}",
+            "The value at toolConfig.tools.1.toolSpec.inputSchema.json.type must be one of the"
+            " following: object.",
+            "public reports of all families of models, Mistral's among them, 2026-06",
+            model=PIXTRAL,
+            operations=("converse",),
+            toolConfig={
+                "tools": [
+                    *TOOLS["tools"],
+                    {"toolSpec": {"name": "g", "inputSchema": {"json": schema}}},
+                ]
+            },
+        )
+        for name, schema in (
+            ("empty", {}),
+            ("of another type", {"type": "array"}),
+            ("one of several", {"anyOf": [{"type": "object"}]}),
+        )
+    ),
     refused(
         "a call without its result",
         "Expected toolResult blocks at messages.2.content for the following Ids: abcd12345",

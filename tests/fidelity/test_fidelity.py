@@ -33,7 +33,7 @@ from tests.fidelity import (
 )
 from tests.fidelity.case import Case
 from tests.fidelity.wire import REMOTE, Answer, Wire, send
-from tests.servers import invoke
+from tests.servers import LARGE, LARGE_2407, PIXTRAL, SMALL, invoke
 from tests.streams import split_frames
 
 TABLES = {
@@ -183,21 +183,22 @@ def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
 def test_a_conversation_counts_as_on_bedrock(
     row: conversations.Conversation, scripted: str
 ) -> None:
-    body = {
-        "messages": [{"role": "user", "content": [{"text": row.text}]}],
-        "inferenceConfig": {"maxTokens": 3},
-    }
-    with client(scripted, "AKIDEXAMPLE", region="eu-west-1") as runtime:
-        whole = runtime.converse(modelId=in_europe(row.model), **body)["usage"]
-        events = list(runtime.converse_stream(modelId=in_europe(row.model), **body)["stream"])
+    with client(scripted, "AKIDEXAMPLE", region=row.region) as runtime:
+        asked = {"modelId": in_region(row.model, row.region), **row.to_body()}
+        whole = runtime.converse(**asked)["usage"]
+        if row.model not in UNSTREAMED or "toolConfig" not in row.more:
+            events = list(runtime.converse_stream(**asked)["stream"])
+            assert events[-1]["metadata"]["usage"] == whole
 
-    assert (whole["inputTokens"], whole["outputTokens"]) == (row.tokens, 3)
-    assert events[-1]["metadata"]["usage"] == whole
+    assert whole["inputTokens"] == row.tokens
 
 
-def in_europe(model: str) -> str:
-    """The profile of the region where the recordings were made."""
-    return f"eu.{model.removeprefix('us.')}" if model.startswith("us.") else model
+UNSTREAMED = (PIXTRAL, LARGE_2407, LARGE, SMALL)  # ConverseStream takes no tools to them
+
+
+def in_region(model: str, region: str) -> str:
+    """Return the profile of the region where a recording was made, or the model itself."""
+    return f"{region[:2]}.{model.removeprefix('us.')}" if model.startswith("us.") else model
 
 
 def read_chunks(stream: bytes) -> list[dict[str, Any]]:

@@ -238,6 +238,57 @@ def test_tools_are_called_and_their_results_read(
     assert answer["usage"]["inputTokens"] > called["usage"]["inputTokens"]
 
 
+SEAS = ("Baltic", "Red", "Black")
+
+
+def two_turns(count: int, *, turned: bool = False) -> list[dict[str, Any]]:
+    """Return a question, so many calls in one turn, and their results in the next."""
+    ids = [f"abcdefgh{number}" for number in range(count)]
+    uses = [{"toolUseId": each, "name": "get_weather", "input": {"city": each}} for each in ids]
+    results = [
+        {"toolUseId": each, "content": [{"text": sea}]}
+        for each, sea in zip(ids, SEAS, strict=False)
+    ]
+    return [
+        USER,
+        {"role": "assistant", "content": [{"toolUse": use} for use in uses]},
+        {
+            "role": "user",
+            "content": [{"toolResult": each} for each in results[:: -1 if turned else 1]],
+        },
+    ]
+
+
+@pytest.mark.parametrize("model", CALLERS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_results_of_several_calls_are_read(
+    bedrock: Bedrock, runtime: Any, model: str, count: int
+) -> None:
+    bedrock.reply("Cold.", prompt={"regex": "\n".join(SEAS[:count])})
+    bedrock.reply("Turned.", prompt={"regex": "\n".join(SEAS[:count][::-1])})
+    one = ask(runtime, model, messages=two_turns(1), toolConfig=TOOLS)
+    answers = [
+        ask(runtime, model, messages=two_turns(count, turned=turned), toolConfig=TOOLS)
+        for turned in (False, True)
+    ]
+    texts = [answer["output"]["message"]["content"][0]["text"] for answer in answers]
+
+    assert texts == ["Cold.", "Turned."]
+    assert answers[0]["usage"]["inputTokens"] > one["usage"]["inputTokens"]
+
+
+def test_both_engines_read_the_results_of_several_calls(service: str) -> None:
+    with client(service, "AKIDEXAMPLE", "us-east-1") as runtime:
+        counts = [
+            ask(runtime, model, messages=two_turns(count), toolConfig=TOOLS)["usage"]["inputTokens"]
+            for model in (SMALL, LARGE_3)
+            for count in (1, 2, 3)
+        ]
+
+    assert counts[0] < counts[1] < counts[2]
+    assert counts[3] < counts[4] < counts[5]
+
+
 def test_a_tool_is_called_in_a_stream(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.rule(reply={"text": "Wait.", "tool_calls": [CALL, {"name": "stop"}]})
     events = stream(runtime, LARGE_3, toolConfig=TOOLS)
@@ -281,7 +332,7 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_a_document_is_part_of_the_prompt(bedrock: Bedrock, runtime: Any, kind: str) -> None:
-    bedrock.reply(" Read.", prompt={"regex": r"My notes:\n.*wet"})
+    bedrock.reply(" Read.", prompt={"regex": rf"<source>My notes.{kind}</source>\n.*wet"})
     source = {"bytes": DOCUMENTS[kind]}
     block = {"document": {"format": kind, "name": "My notes", "source": source}}
     answer = ask(

@@ -17,7 +17,8 @@ from tests.streams import split_frames
 
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 BIG = "9" * 5_000
-TOOL = {"toolSpec": {"name": "f", "inputSchema": {"json": {"properties": {"x": {"minimum": 0.5}}}}}}
+SCHEMA = {"type": "object", "properties": {"x": {"minimum": 0.5}}}
+TOOL = {"toolSpec": {"name": "f", "inputSchema": {"json": SCHEMA}}}
 
 
 def deep(levels: int) -> str:
@@ -56,6 +57,14 @@ CONVERSATIONS = {
     "decimals and large numbers in a call": use('{"a":1.25,"b":123456789012345678901}'),
     "a call nested as deep as a body may be": use(deep(490)),
     "a number of 5,000 digits in a call": use(f'{{"a":{BIG}}}'),
+    "a number of 5,000 digits in a schema": (
+        f'{{"messages":[{json.dumps(USER)}],"toolConfig":{{"tools":[{{"toolSpec":{{"name":"f",'
+        f'"inputSchema":{{"json":{{"type":"object","maximum":{BIG}}}}}}}}}]}}}}'
+    ),
+    "a schema nested as deep as a body may be": (
+        f'{{"messages":[{json.dumps(USER)}],"toolConfig":{{"tools":[{{"toolSpec":{{"name":"f",'
+        f'"inputSchema":{{"json":{{"type":"object","properties":{deep(480)}}}}}}}}}]}}}}'
+    ),
     "half a surrogate pair in a call": use('{"a":"\\\\ud800"}'),
     "fields that are a text": json.dumps(
         {"messages": [USER], "additionalModelRequestFields": "abc"}
