@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from engine.instances import ODD, resolve
@@ -38,10 +39,14 @@ LAYOUTS = {
 def to_held(request: GenerationRequest, style: str) -> Sequence[Held | None]:
     """Return what holds the answer, one or several: if vLLM refuses one, the next is to be tried.
 
-    None is for an answer that is free.
+    None is for an answer that is free. Calls are held to the schemas of the tools; else, with any
+    arguments, to what the model would write; else to the style `list`, which needs no tags.
     """
     if request.must_call:
-        return [_to_tag(request, LAYOUTS[style]), _to_list(request)]
+        layout = LAYOUTS[style]
+        loose = [tool._replace(parameters=json.dumps(OBJECT)) for tool in request.must_call]
+        free = replace(request, must_call=tuple(loose))
+        return [_to_tag(request, layout), _to_tag(free, layout), _to_list(request)]
     return [{"json": request.schema} if request.schema else None]
 
 
@@ -102,10 +107,7 @@ def _is_of_objects(schema: dict[str, Any], root: dict[str, Any], steps: int) -> 
 
 
 def _to_list(request: GenerationRequest) -> Held:
-    """Calls of the style `list`, of which every model's are read, with any arguments.
-
-    For what knows no structural tags, and for tools whose schemas it does not take.
-    """
+    """Calls of the style `list`, which is read of every model, with any arguments."""
     calls = {
         "type": "array",
         "items": {

@@ -42,16 +42,19 @@ def held_to(style: str, *, one_call: bool, tools: tuple[Tool, ...] = TOOLS) -> A
 @pytest.mark.parametrize("style", ["list", "arguments"])
 def test_calls_are_held_to_names_and_schemas(style: str) -> None:
     for one_call in (True, False):
-        tag, _ = held_to(style, one_call=one_call)
+        tag, free, _ = held_to(style, one_call=one_call)
 
         assert accepts(tag, ONE[style])
         assert accepts(tag, TWO[style]) is not one_call
         assert not any(accepts(tag, text) for text in [*NONE[style], WRONG[style]])
+        assert accepts(free, WRONG[style])
+        assert accepts(free, TWO[style]) is not one_call
+        assert not any(accepts(free, text) for text in NONE[style])
 
 
-def test_where_that_is_refused_calls_are_held_to_names() -> None:
+def test_without_tags_calls_are_held_to_names() -> None:
     for one_call in (True, False):
-        _, names = held_to("arguments", one_call=one_call)
+        *_, names = held_to("arguments", one_call=one_call)
 
         assert accepts(names, ONE["list"].strip())
         assert accepts(names, WRONG["list"].strip())

@@ -175,11 +175,11 @@ async def test_ids_come_back_for_ids() -> None:
     assert asked["structured_outputs"] == {"json": "{}"}
 
 
-async def test_calls_are_asked_for_by_a_tag_and_then_by_a_schema() -> None:
+async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
     """Older servers, and other compilers of grammars than xgrammar, know no tag."""
     refused = answer(400, {"message": "Invalid structural tag specification."})
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
-    server = Server([refused, say(finish=None, more=[ids]), refused])
+    server = Server([refused, refused, say(finish=None, more=[ids]), refused])
     async with running(server, token_ids=True) as engine:
         deltas = await run(engine, must_call=TOOLS)
         with pytest.raises(SchemaRefused, match="Invalid structural tag"):
@@ -187,7 +187,7 @@ async def test_calls_are_asked_for_by_a_tag_and_then_by_a_schema() -> None:
 
     assert [delta.text for delta in deltas] == [" A", ""]
     held = [list(asked["structured_outputs"]) for asked in server.asked]
-    assert held == [["structural_tag"], ["json"]] * 2
+    assert held == [["structural_tag"], ["structural_tag"], ["json"]] * 2
 
 
 async def test_what_is_refused_once_it_has_begun_is_not_asked_again() -> None:
