@@ -1,6 +1,7 @@
 """What holds an answer to a schema, or to calls of tools, in vLLM: its `structured_outputs`."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,7 +21,10 @@ Held = Mapping[str, str]
 
 
 class Layout(NamedTuple):
-    """How calls are written behind `MARK`. `{name}` stands for the tool's name."""
+    """How calls are written behind `MARK`.
+
+    `{name}` stands for the tool's name, `{quoted}` for the same as JSON.
+    """
 
     opening: str
     begin: str
@@ -31,7 +35,7 @@ class Layout(NamedTuple):
 
 # By the style of `tool_calls`. Spaces are where the models were trained to write them.
 LAYOUTS = {
-    "list": Layout(" [", '{"name": "{name}", "arguments": ', "}", ", ", "]"),
+    "list": Layout(" [", '{"name": {quoted}, "arguments": ', "}", ", ", "]"),
     "arguments": Layout("", "{name}[ARGS]", "", MARK, ""),
 }
 
@@ -51,16 +55,16 @@ def to_held(request: GenerationRequest, style: str) -> Sequence[Held | None]:
 
 
 def _to_tag(request: GenerationRequest, layout: Layout) -> Held:
-    """Calls as the model writes them, with each tool's own schema. Only xgrammar knows the format.
+    """Return the tag of calls as the model writes them, each with the schema of its tool.
 
-    A control token counts as its name there.
+    Of vLLM's backends only xgrammar knows this format. It takes a control token for its name.
     """
     tags = {
         "type": "tags_with_separator",
         "tags": [
             {
                 "type": "tag",
-                "begin": layout.begin.replace("{name}", tool.name),
+                "begin": _begin(layout, tool.name),
                 "content": {
                     "type": "json_schema",
                     "json_schema": to_arguments(tool),
@@ -78,6 +82,11 @@ def _to_tag(request: GenerationRequest, layout: Layout) -> Held:
     parts = [part for part in (around[0], tags, around[1]) if part.get("value") != ""]
     form = {"type": "sequence", "elements": parts}
     return {"structural_tag": json.dumps({"type": "structural_tag", "format": form})}
+
+
+def _begin(layout: Layout, name: str) -> str:
+    known = {"{name}": name, "{quoted}": json.dumps(name)}
+    return re.sub(r"\{(name|quoted)\}", lambda found: known[found[0]], layout.begin)
 
 
 def to_arguments(tool: Tool) -> dict[str, Any]:
@@ -107,7 +116,7 @@ def _is_of_objects(schema: dict[str, Any], root: dict[str, Any], steps: int) -> 
 
 
 def _to_list(request: GenerationRequest) -> Held:
-    """Calls of the style `list`, which is read of every model, with any arguments."""
+    """Return the schema of calls in the style `list`, which is read of every model."""
     calls = {
         "type": "array",
         "items": {

@@ -52,6 +52,12 @@ def test_calls_are_held_to_names_and_schemas(style: str) -> None:
         assert not any(accepts(free, text) for text in NONE[style])
 
 
+def test_a_name_is_written_as_json() -> None:
+    tag, *_ = held_to("list", one_call=True, tools=(Tool('a"{name}', "{}"),))
+
+    assert accepts(tag, ' [{"name": "a\\"{name}", "arguments": {}}]')
+
+
 def test_without_tags_calls_are_held_to_names() -> None:
     for one_call in (True, False):
         *_, names = held_to("arguments", one_call=one_call)
