@@ -55,6 +55,21 @@ def make_instance(schema: Any, words: str) -> Any:  # noqa: ANN401 - any JSON
     return instance
 
 
+def make_arguments(schema: Any, words: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return the arguments of a call: an instance of the schema where one is easy to find.
+
+    Otherwise return the nearest object: with the properties that the schema names, or empty.
+    """
+    try:
+        made = make_instance(schema, words)
+    except SchemaRefused:
+        try:
+            made = _Maker(schema, words).make(schema, 0)
+        except (SchemaRefused, *ODD):
+            made = None
+    return made if isinstance(made, dict) else {}
+
+
 def _validator() -> type[Draft202012Validator]:
     """jsonschema's, with a bound on its checks: references may double them at every step."""
     left = iter(range(MOST))
@@ -133,7 +148,7 @@ class _Maker:
     def _simplify(self, schema: dict[str, Any], depth: int) -> dict[str, Any] | None:
         """The same without its first detour, if it has one."""
         if "$ref" in schema:
-            return {**self._resolve(schema["$ref"]), **_without(schema, "$ref")}
+            return {**resolve(self._root, schema["$ref"]), **_without(schema, "$ref")}
         if "allOf" in schema:
             return _merge([_without(schema, "allOf"), *schema["allOf"]])
         for choice in ("anyOf", "oneOf"):
@@ -145,14 +160,6 @@ class _Maker:
 
     def _is_enough(self, depth: int) -> bool:
         return depth > DEEP or self._made > MANY
-
-    def _resolve(self, reference: str) -> Any:  # noqa: ANN401 - any JSON
-        """What a reference into the schema itself points at (RFC 6901)."""
-        steps = reference.removeprefix("#").split("/")[1:]
-        found = self._root
-        for step in steps:
-            found = found[step.replace("~1", "/").replace("~0", "~")]
-        return found
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         required = schema.get("required", [])
@@ -174,6 +181,15 @@ class _Maker:
         text = FORMATS.get(schema.get("format", ""), self._words)
         text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
         return text[: schema.get("maxLength", len(text))]
+
+
+def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the part of a schema that a reference into it names (RFC 6901). Raises `ODD`."""
+    steps = reference.removeprefix("#").split("/")[1:]
+    found = root
+    for step in steps:
+        found = found[step.replace("~1", "/").replace("~0", "~")]
+    return found
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

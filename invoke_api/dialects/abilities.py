@@ -19,6 +19,8 @@ class Abilities:
     `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
     whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
     answers can be held to a JSON schema, `trims` whether blanks at the end of texts are cut.
+    `named_tool` is what becomes of `toolChoice.tool`: `refused`, `called`, or `ignored`, which
+    leaves the choice to the model.
     """
 
     template: str = "chat"
@@ -30,6 +32,7 @@ class Abilities:
     mixes: bool = False
     schemas: bool = False
     trims: bool = False
+    named_tool: str = "refused"
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
@@ -50,7 +53,8 @@ def _lacks(
     streams = stream and not abilities.streams_tools
     yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
-    yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
+    refuses = abilities.named_tool == "refused"
+    yield "tool" in choice and refuses, _lacking_field("toolConfig.toolChoice.tool")
     stops = bool(inference.get("stopSequences"))
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
     output = body.get("outputConfig", {})

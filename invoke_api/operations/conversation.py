@@ -19,6 +19,7 @@ from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.dialects.servers import NOT_LAST, refuse_fields, sort_keys, word_refusal
+from invoke_api.dialects.tool_choice import from_converse, is_forcing, to_forced
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.aside import UPLOADS
 from invoke_api.registry import Model
@@ -40,7 +41,7 @@ class Conversation:
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]]
     body: dict[str, Any]
-    must_call: bool
+    choice: Any  # the `tool_choice` of a body
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     guarding: Guarding | None = None
@@ -68,7 +69,8 @@ class Conversation:
         if self.refusal:
             raise ChatRefused(self.refusal)
         if self.is_chat:
-            return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
+            forced = to_forced(self.choice, self.tools)
+            return encode_chat(tokenizer, self.messages, self.tools, forced=forced)
         text = render_instruct(self.messages)
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
@@ -80,15 +82,17 @@ class Conversation:
             server = self.model.server
             told = word_refusal(server, str(error), request_id, stream=self.stream)
             raise ChatRefused(told) from error
-        return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        request = to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        return to_forced(self.choice, self.tools).hold(request)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         is_spaced = self.is_chat and tokenizer.is_spaced
-        own: AnswerReader = CallReader(self.must_call, is_spaced)
+        is_forced = is_forcing(self.choice)
+        own: AnswerReader = CallReader(is_forced, is_spaced)
         shown: Native | None = None
         if self.guarding:
             offered = {tool["function"]["name"] for tool in self.tools}
-            own = self.guarding.read_by(CallReader(self.must_call, is_spaced, offered))
+            own = self.guarding.read_by(CallReader(is_forced, is_spaced, offered))
             shown = self._native(tokenizer, request_id, own)
         return ConverseWriter(
             own,
@@ -131,13 +135,16 @@ def to_conversation(
         refusal = NOT_LAST
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
-    must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
+    choice = from_converse(asked, model.abilities)
+    body = model.schema.fill(body)
+    if not is_text:  # so that the model's own answer is read as a forced call, too
+        body["tool_choice"] = choice
     return Conversation(
         model=model,
         messages=messages,
         tools=tools,
-        body=model.schema.fill(body),
-        must_call=must_call,
+        body=body,
+        choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
         guarding=guarding,

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from jsonschema import Draft202012Validator
 from prometheus_client import REGISTRY
 
 from engine.demo import options as demo
+from engine.demo.brevity import shorten
 from engine.demo.checkpoints import DEMOS, make_demo
 from engine.errors import (
     ChatRefused,
@@ -29,12 +31,14 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, Engine, GenerationRequest, Limits
+from engine.protocol import Delta, Engine, GenerationRequest, Limits, Tool
 from engine.remote import RemoteEngine
 from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
+from engine.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
+from tests.tekken import write_toy
 from tests.vllm_server import requests_running
 from tests.waiting import until_in_loop
 
@@ -49,6 +53,23 @@ WEATHER = {
     "required": ["rains", "wind"],
     "additionalProperties": False,
 }
+# Nested, and likewise.
+REPORT = {
+    "type": "object",
+    "properties": {
+        "places": {
+            "type": "array",
+            "items": {"$ref": "#/$defs/place"},
+            "minItems": 1,
+            "maxItems": 2,
+        },
+        "unit": {"enum": ["degrees", "kelvin"]},
+    },
+    "required": ["places", "unit"],
+    "additionalProperties": False,
+    "$defs": {"place": {**WEATHER, "title": "A place"}},
+}
+TOOLS = (Tool("tell-weather", json.dumps(WEATHER)), Tool("report", json.dumps(REPORT)))
 NUMBERS = count()
 NOWHERE = "http://127.0.0.1:1"
 
@@ -76,6 +97,9 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
 REMOTE = {"remote": True, "remote-text": False}
 ENGINES = ["scripted", *VLLM, *REMOTE]
 
+# Engines that hold an answer to a schema. Without token ids a server is not asked to.
+HOLDING = ["scripted", *VLLM, "remote"]
+holding = pytest.mark.parametrize("engine", HOLDING, indirect=True, scope="module")
 # A script has neither a scheduler nor processes.
 only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
 
@@ -88,6 +112,25 @@ async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIter
         assert engine.state().status == "ready", engine.state()
         yield engine
         await engine.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def tekken(checkpoints: Path) -> AsyncIterator[Engine]:
+    """An engine whose model writes calls in the style `arguments`."""
+    folder = checkpoints / "tekken"
+    write_toy(folder)
+    engine = VllmEngine(
+        weights=lambda: str(folder),
+        tokenizer="tekken",
+        context_length=CONTEXT,
+        options=demo.OPTIONS,
+        environment=demo.ENVIRONMENT,
+        adapt=shorten,
+    )
+    await engine.start()
+    assert engine.state().status == "ready", engine.state()
+    yield engine
+    await engine.close()
 
 
 @contextmanager
@@ -112,6 +155,7 @@ def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
             # vLLM's own statistics tell what its scheduler is working on.
             options={**demo.OPTIONS, **options, "disable_log_stats": False},
             environment=demo.ENVIRONMENT,
+            adapt=shorten,
         )
 
 
@@ -170,11 +214,78 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
         assert deltas[-1].finish == "stop"
 
 
-@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+@holding
 async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
     texts = [await text_of(engine, temperature=1.0, schema=json.dumps(WEATHER)) for _ in range(5)]
     for text in texts:
         Draft202012Validator(WEATHER).validate(json.loads(text))
+
+
+async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCall]:
+    """Return the calls of an answer, after a prompt that ends with the mark of one."""
+    request = ask(engine, prompt, spelled=True, **more)
+    mark = engine.tokenizer().encode_spelled(MARK)
+    deltas = await run(engine, replace(request, prompt=(*request.prompt, *mark)))
+    text, calls = split_calls(MARK + "".join(delta.text for delta in deltas))
+
+    assert (text, deltas[-1].finish) == ("", "stop")
+    return calls
+
+
+@holding
+async def test_a_forced_tool_is_called(engine: Engine) -> None:
+    """The first one by a script, and any by a model. A toy would go on calling without end."""
+    schemas = {tool.name: Draft202012Validator(json.loads(tool.parameters)) for tool in TOOLS}
+    for prompt in ("Why?", "How?", "When?"):
+        for temperature in (0.0, 1.0):
+            more = {"temperature": temperature, "one_call": True}
+            [called] = await call(engine, prompt, must_call=TOOLS, **more)
+
+            schemas[called.name].validate(called.arguments)
+
+
+@holding
+async def test_the_one_tool_that_must_be_called_is_called_once(engine: Engine) -> None:
+    for tool in TOOLS:
+        [called] = await call(engine, must_call=(tool,), one_call=True)
+
+        assert called.name == tool.name
+        Draft202012Validator(json.loads(tool.parameters)).validate(called.arguments)
+
+
+@pytest.mark.parametrize("engine", ["scripted", *VLLM], indirect=True, scope="module")
+@pytest.mark.parametrize("parameters", ["{}", "true", '{"type": "string"}', '{"anyOf": [{}]}'])
+async def test_a_tool_is_called_whatever_its_schema_is(engine: Engine, parameters: str) -> None:
+    [called] = await call(engine, must_call=(Tool("odd", parameters),), one_call=True)
+
+    assert called.name == "odd"
+
+
+async def test_a_model_of_2025_is_held_to_calls_as_it_writes_them(tekken: Engine) -> None:
+    for temperature in (0.0, 1.0):
+        for tools in (TOOLS, TOOLS[1:]):
+            more: dict[str, Any] = {"must_call": tools, "one_call": True, "spelled": True}
+            text = await text_of(tekken, temperature=temperature, **more)
+            name, _, arguments = text.partition("[ARGS]")
+            schemas = {tool.name: json.loads(tool.parameters) for tool in tools}
+
+            Draft202012Validator(schemas[name]).validate(json.loads(arguments))
+
+
+@pytest.mark.parametrize("engine", ["vllm-dense", "remote"], indirect=True, scope="module")
+async def test_a_tool_whose_schema_can_not_be_held_is_called_all_the_same(engine: Engine) -> None:
+    """With whatever arguments, to which a toy knows no end."""
+    tools = (Tool("odd", '{"type": "object", "properties": {"a": {"type": "nope"}}}'),)
+    text = await text_of(engine, must_call=tools, spelled=True, max_tokens=40)
+
+    assert text.replace(" ", "").startswith('[{"name":"odd","arguments":{')
+
+
+@holding
+async def test_a_call_without_room_is_cut(engine: Engine) -> None:
+    deltas = await run(engine, ask(engine, must_call=TOOLS, spelled=True, max_tokens=3))
+
+    assert (len(deltas), deltas[-1].finish) == (3, "length")
 
 
 @pytest.mark.parametrize("schema", ['{"type": "nope"}', '{"type": 1}'])
