@@ -188,9 +188,12 @@ TABLE = [
     ),
     refused(
         "one tool that must be called and is not offered",
-        f"{PREFIX}The tool specified in `tool_choice` does not match any of the specified `tools`",
+        f'{PREFIX}{{"error":{{"code":"validation_error","message":"ErrorEvent {{ error: APIError {{'
+        ' type: \\"BadRequestError\\", code: Some(400), message: \\"The tool specified in'
+        " `tool_choice` does not match any of the specified `tools`\\\", param: None } }\","
+        '"param":null,"type":"invalid_request_error"}}',
         GUESS,
-        why="the sentence is vLLM's own",
+        why="the sentence is vLLM's own, the frame as heard of other refusals",
         model=LARGE_3,
         operations=("converse",),
         toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "g"}}},
