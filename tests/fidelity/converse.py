@@ -190,7 +190,7 @@ TABLE = [
         "one tool that must be called and is not offered",
         f'{PREFIX}{{"error":{{"code":"validation_error","message":"ErrorEvent {{ error: APIError {{'
         ' type: \\"BadRequestError\\", code: Some(400), message: \\"The tool specified in'
-        " `tool_choice` does not match any of the specified `tools`\\\", param: None } }\","
+        ' `tool_choice` does not match any of the specified `tools`\\", param: None } }",'
         '"param":null,"type":"invalid_request_error"}}',
         GUESS,
         why="the sentence is vLLM's own, the frame as heard of other refusals",
