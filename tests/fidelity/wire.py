@@ -127,5 +127,7 @@ class Wire:
         return Answer(int(status), pairs, raw)
 
     def close(self) -> None:
-        for connection in (*self._http1.values(), *self._http2.values()):
-            connection.close()
+        for first in self._http1.values():
+            first.close()
+        for second in self._http2.values():
+            second.close()
