@@ -9,7 +9,7 @@ import pytest
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.fidelity import answers, conversations, converse, counts, probes, texts, two_layers
 from tests.fidelity.case import Case
-from tests.fidelity.wire import Answer, Wire, send
+from tests.fidelity.wire import PROTOCOLS, Answer, Wire, send
 
 CONVERSE = ("converse", "converse-stream")
 TOKENIZERS = {
@@ -29,7 +29,7 @@ CASES = [
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An engine behind a version of HTTP.
+    """An engine behind a version of HTTP, and what the document calls it.
 
     `fixture` has the service's URL. `tokenizers` are those of the models that are there, and
     `uncounted` those that count otherwise than Bedrock. `is_scripted` where the words are those of
@@ -39,6 +39,7 @@ class Target:
     engine: str
     protocol: str
     fixture: str
+    told: str = ""
     tokenizers: Sequence[str] = ("v1", "v2", "v3", "v7", "tekken")
     uncounted: Sequence[str] = ()
     is_scripted: bool = True
@@ -64,16 +65,18 @@ class Target:
 
 
 SCRIPTED = [
-    Target(engine="scripted", protocol=protocol, fixture="scripted")
-    for protocol in ("http/1.1", "h2")
+    Target(engine="scripted", protocol=protocol, fixture="scripted") for protocol in PROTOCOLS
 ]
-REPLAY = Target(engine="replay", protocol="h2", fixture="replayed")
+REPLAY = Target(
+    engine="replay", protocol="h2", fixture="replayed", told="a replay of what that one said"
+)
 # Tekken is not in the package that has the others, and no row is worth a download; token ids leave
 # no place for images.
 STUB = Target(
     engine="remote",
     protocol="http/1.1",
     fixture="stubbed",
+    told="a model server that says the same",
     tokenizers=("v1", "v2", "v3", "v7"),
     takes_images=False,
 )
@@ -83,6 +86,7 @@ VLLM = Target(
     engine="vllm",
     protocol="h2",
     fixture="demo",
+    told="vLLM on the demo checkpoints",
     uncounted=("tekken",),
     is_scripted=False,
     but=("a short id of a call", "a prompt and max_tokens that fill the window"),
@@ -133,6 +137,12 @@ TABLES = (counts.TABLE, texts.TABLE, answers.TABLE, conversations.TABLE, CASES)
 
 def all_cases() -> list[Case]:
     return [to_case(row) for table in TABLES for row in table]
+
+
+def count(target: Target) -> int:
+    """How many requests are put there."""
+    rows = (row for table in TABLES for row in table if target.can_answer(row))
+    return sum(len(to_case(row).operations) for row in rows)
 
 
 def on_engines(table: Iterable[Any], targets: Sequence[Target]) -> pytest.MarkDecorator:

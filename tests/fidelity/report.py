@@ -31,6 +31,8 @@ from tests.fidelity import (
     violations,
 )
 from tests.fidelity.case import GUESS
+from tests.fidelity.engine_rows import OTHERS, count
+from tests.fidelity.wire import PROTOCOLS
 
 FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TABLES = {
@@ -68,6 +70,11 @@ What the service does as Bedrock does it, row by row: {rows} rows. {heard} of th
 from Bedrock, quoted by somebody who heard it, or are AWS's own documents; the other {guesses} are
 guesses and say what they rest on. Each row is put to the service and compared to the byte.
 
+Rows that are requests are put to the scripted engine over {protocols}. Those that reach an
+engine are put to others, too:
+
+{engines}
+
 The same rows can be put to Bedrock itself. That costs money, and nothing here does it by itself:
 
 ```sh
@@ -95,6 +102,9 @@ is wrong here: correct it, say in `seen` when it was heard, and correct the code
 """
 
 
+NAMES = {"http/1.1": "HTTP/1.1", "h2": "HTTP/2"}
+
+
 class RowLike(Protocol):
     """What every table's rows have."""
 
@@ -112,6 +122,8 @@ def report() -> str:
         rows=len(rows),
         heard=len(rows) - len(guesses),
         guesses=len(guesses),
+        protocols=" and ".join(NAMES[protocol] for protocol in PROTOCOLS),
+        engines="\n".join(f"- {target.told}: {count(target)} requests" for target in OTHERS),
         runtime=", ".join(sorted(name for name, _, _ in read_table(RUNTIME))),
         control_plane=len(list(read_table(CONTROL_PLANE))),
     )

@@ -19,7 +19,7 @@ from invoke_api.wire.errors import InvokeError
 from tests.fidelity import chunks, exceptions, frames, report
 from tests.fidelity.case import Case
 from tests.fidelity.checks import check
-from tests.fidelity.wire import REMOTE, Wire, send
+from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
 from tests.streams import split_frames
 
 TABLES = {
@@ -29,7 +29,6 @@ TABLES = {
 }
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
-PROTOCOLS = ("http/1.1", "h2")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from tests.fidelity import recordings
 from tests.fidelity.case import Signer
 from tests.fidelity.checks import check_head
 from tests.fidelity.recording import Recording
-from tests.fidelity.wire import REMOTE, Wire, send
+from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
 from tests.streams import split_frames
 
 
 @pytest.mark.skipif(REMOTE, reason="the real models say other things")
-@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("row", recordings.TABLE, ids=lambda row: row.name)
 def test_an_answer_is_the_recorded_one(
     row: Recording, protocol: str, scripted: str, wire: Wire
