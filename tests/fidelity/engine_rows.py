@@ -1,5 +1,7 @@
 """The rows whose answer an engine makes, each as a request, and where they are put to."""
 
+import json
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,8 +130,13 @@ def _of_messages(row: Any, body: Any, region: str, operations: tuple[str, ...]) 
         model=model,
         region=region,
         operations=operations,
-        body=body,
+        body=json.dumps(body, default=in_base64).encode(),
     )
+
+
+def in_base64(raw: bytes) -> str:
+    """What an SDK makes of bytes."""
+    return b64encode(raw).decode()
 
 
 TABLES = (counts.TABLE, texts.TABLE, answers.TABLE, conversations.TABLE, CASES)
