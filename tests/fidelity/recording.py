@@ -24,7 +24,8 @@ DIFFERENT = {
     UUID: "ID",
     r"tooluse_[A-Za-z0-9]{22}": "ID",
     r'(?<="created":)\d{10}\b': "CREATED",
-    r'(?<="latencyMs":)\d+': "LATENCY",
+    r'(?<=Latency":)\d+|(?<=latencyMs":)\d+': "LATENCY",
+    r'(?<="id":")[A-Za-z0-9]{22}(?=")': "CALLED",
     r'(?<="p":)"\w+"': '"PADDING"',
 }
 USAGE = '{"inputTokens":IN,"outputTokens":OUT,"serverToolUsage":{},"totalTokens":ALL}'
@@ -38,7 +39,7 @@ class Recording:
 
     `answer` has words in capitals for what is put into it, and for what differs each time. There
     are no numbers where none were recorded, or where another table has them. `deltas` are those
-    of a stream.
+    of a stream by Converse, `chunks` those of one by InvokeModel.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Recording:
     stop: str = "end_turn"
     region: str = "us-east-1"
     deltas: tuple[str, ...] = ()
+    chunks: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def case(self) -> Case:
@@ -81,19 +84,27 @@ class Recording:
             ("metadata", self._fill(METADATA)),
         ]
 
+    def parts(self) -> list[str]:
+        """Return the chunks that must come back."""
+        return [self._fill(chunk) for chunk in self.chunks]
+
     def hide(self, made: str) -> str:
         """Return what came back, with words in the place of what differs each time."""
         for pattern, word in DIFFERENT.items():
             made = re.sub(pattern, word, made)
         if self.inputs is None:
-            made = re.sub(r'(?<="inputTokens":)\d+', "IN", made)
-            made = re.sub(r'(?<="totalTokens":)\d+', "ALL", made)
+            made = re.sub(r'(?<="inputTokens":)\d+|(?<="prompt_tokens":)\d+', "IN", made)
+            made = re.sub(r'(?<="totalTokens":)\d+|(?<="total_tokens":)\d+', "ALL", made)
+        if self.outputs is None:
+            made = re.sub(r'(?<="completion_tokens":)\d+', "OUT", made)
         return made
 
     def _fill(self, answer: str) -> str:
         text = self.reply if isinstance(self.reply, str) else ""
         answer = answer.replace("USAGE", USAGE).replace("CONTENT", self.content)
-        words = {"MODEL": self.model, "OUT": str(self.outputs), "STOP": self.stop}
+        words = {"MODEL": self.model, "STOP": self.stop}
+        if self.outputs is not None:
+            words["OUT"] = str(self.outputs)
         if self.inputs is not None and self.outputs is not None:
             words |= {"IN": str(self.inputs), "ALL": str(self.inputs + self.outputs)}
         words["TEXT"] = json.dumps(text, ensure_ascii=False)[1:-1]

@@ -9,6 +9,7 @@ from tests.fidelity import (
     answers,
     api_keys,
     catalogue,
+    chats,
     chunks,
     conversations,
     converse,
@@ -59,6 +60,7 @@ TABLES = {
     "Counts": counts,
     "Conversations": conversations,
     "Recordings": recordings,
+    "Chats": chats,
 }
 
 HEAD = """\

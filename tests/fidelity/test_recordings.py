@@ -1,11 +1,13 @@
-"""Recorded answers: with a rule for what the model said, ours are the same as a whole."""
+"""Recorded answers, and guesses: with a rule for what the model said, ours are the same."""
 
+import json
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
 
 from invoke_api.testing import Bedrock
-from tests.fidelity import recordings
+from tests.fidelity import chats, recordings
 from tests.fidelity.case import Signer
 from tests.fidelity.checks import check_head
 from tests.fidelity.recording import Recording
@@ -15,7 +17,7 @@ from tests.streams import split_frames
 
 @pytest.mark.skipif(REMOTE, reason="the real models say other things")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("row", recordings.TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*recordings.TABLE, *chats.TABLE], ids=lambda row: row.name)
 def test_an_answer_is_the_recorded_one(
     row: Recording, protocol: str, scripted: str, wire: Wire
 ) -> None:
@@ -30,5 +32,9 @@ def test_an_answer_is_the_recorded_one(
         frames = split_frames(answer.body)
         made = [(each.headers[":event-type"], row.hide(each.payload.decode())) for each in frames]
         assert made == row.events()
+    elif row.chunks:
+        payloads = [json.loads(frame.payload) for frame in split_frames(answer.body)]
+        told = [b64decode(payload["bytes"]).decode() for payload in payloads]
+        assert list(map(row.hide, told)) == row.parts()
     else:
         assert row.hide(answer.body.decode()) == row.whole()
