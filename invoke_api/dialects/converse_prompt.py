@@ -36,8 +36,6 @@ def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
     inference = asked.get("inferenceConfig", {})
     body = {name: inference[key] for key, name in PARAMETERS.items() if key in inference}
     more = asked.get("additionalModelRequestFields", {})
-    if not isinstance(more, dict):  # guess: no SDK sends one
-        raise ValidationException("The additionalModelRequestFields field must be a JSON object.")
     for name in PROMPTS:  # Converse has its own place for them
         if name in more:
             raise ValidationException(

@@ -16,6 +16,7 @@ from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
+from invoke_api.dialects.objects import check_objects
 from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.dialects.servers import NOT_LAST, refuse_fields, sort_keys, word_refusal
@@ -123,6 +124,7 @@ def to_conversation(
 
     Raises `ValidationException`.
     """
+    check_objects(asked)
     check_stops(asked)
     check_abilities(asked, model.abilities, stream=stream)
     any_end = model.server == "2025"  # which leaves it to the model's server

@@ -9,8 +9,10 @@ import yaml
 
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
+from tests.fidelity.engine_rows import Place, Target, all_cases
 from tests.fidelity.identifiers import ACCOUNT, OWN, PROFILED, RETIRED
-from tests.fidelity.wire import REMOTE, Wire
+from tests.fidelity.model_server import MODELS, model_server_running
+from tests.fidelity.wire import REMOTE, Wire, send
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 CREDENTIALS = {
@@ -37,6 +39,15 @@ CREDENTIALS = {
         {"api_key": api_keys.GOOD, "expires": "2999-01-01T00:00:00Z"},
         {"api_key": api_keys.EXPIRED, "expires": "2024-01-01T00:00:00Z"},
     ],
+}
+
+# The recorder signs anew, and finds no keys but these.
+NO_AWS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "recorder",
+    "AWS_CONFIG_FILE": "/nowhere",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+    "AWS_EC2_METADATA_DISABLED": "true",
 }
 
 
@@ -101,3 +112,35 @@ def wire() -> Iterator[Wire]:
     opened = Wire()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def place(target: Target, request: pytest.FixtureRequest, wire: Wire) -> Place:
+    """The service of the row's target."""
+    return Place(target, request.getfixturevalue(target.fixture), wire)
+
+
+@pytest.fixture(scope="session")
+def replayed(scripted: str, wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service that replays what the scripted one said to all rows."""
+    folder = str(tmp_path_factory.mktemp("cassettes"))
+    record = [COMMAND[0], "record", "--port", "0", "--to", folder, "--upstream", scripted]
+    with command_running(record, NO_AWS) as url:
+        for case in all_cases():
+            for operation in case.operations:
+                send(wire, case, operation, url, "http/1.1")
+    replay = [*COMMAND, "--engine", "replay", "--cassettes", folder]
+    with command_running(replay) as url:
+        wait_until_ready(url, seconds=30)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def stubbed() -> Iterator[str]:
+    """A service in front of a model server that says what the scripted engine says."""
+    names = [part for model in MODELS for part in ("--model", model.id)]
+    with model_server_running() as server:
+        command = [*COMMAND, "--engine", "remote", "--remote", server, *names]
+        with command_running(command) as url:
+            wait_until_ready(url, seconds=30)
+            yield url

@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.fidelity.case import GUESS
 from tests.images import png
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B
+from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
 from tests.uploads.pdf import pages_of, text_page
 
 LAGO = "getlago/lago-agent-sdk-python's recordings, eu-west-1, 2026-04-28"
@@ -34,6 +34,7 @@ PYDANTIC = "pydantic/pydantic-ai's recordings of Pixtral, us-east-1, 2026"
 NOTEBOOK = "a notebook in aws-samples/mistral-on-aws, us-west-2, 2025-04-24: 32 prompts"
 QUESTION = "One sentence about dolphins."
 DEVSTRAL = "mistral.devstral-2-123b"
+UNSTREAMED = (PIXTRAL, LARGE_2407, LARGE, SMALL)  # ConverseStream takes no tools to them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,16 @@ class Conversation:
     more: Mapping[str, Any] = field(default_factory=dict)
     region: str = "eu-west-1"
 
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Both, unless the model takes no tools in streams."""
+        is_unstreamed = "toolConfig" in self.more and self.model in UNSTREAMED
+        return ("converse",) if is_unstreamed else ("converse", "converse-stream")
+
     def to_body(self) -> dict[str, Any]:
         messages = self.messages or [user({"text": self.text})]
-        return {"messages": messages, "inferenceConfig": {"maxTokens": 3}, **self.more}
+        inference = {"maxTokens": 3, "temperature": 0}
+        return {"messages": messages, "inferenceConfig": inference, **self.more}
 
 
 def user(*blocks: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Probe:
             for name, value in names.items():
                 message = message.replace(name, value)
             plain = {"messages": user({"text": OK}), "inferenceConfig": {"maxTokens": 64}}
-            refused = {"status": self.status, "code": self.code, "message": message}
+            refused: dict[str, Any] = {"status": self.status, "code": self.code, "message": message}
             yield Case(
                 name=f"{self.name}, {model}",
                 seen=self.seen,

@@ -10,18 +10,23 @@ from tests.fidelity import (
     api_keys,
     calls,
     catalogue,
+    chats,
     chunks,
     conversations,
     converse,
     counts,
     exceptions,
+    forms,
     frames,
     guardrails,
     headers,
+    heads,
     identifiers,
     order,
     probes,
     profiles,
+    recordings,
+    regions,
     routes,
     signatures,
     texts,
@@ -29,6 +34,8 @@ from tests.fidelity import (
     violations,
 )
 from tests.fidelity.case import GUESS
+from tests.fidelity.engine_rows import OTHERS, count
+from tests.fidelity.wire import PROTOCOLS
 
 FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TABLES = {
@@ -36,16 +43,19 @@ TABLES = {
     "Two layers": two_layers,
     "Order": order,
     "Identifiers": identifiers,
+    "Regions": regions,
     "Headers": headers,
     "Signatures": signatures,
     "API keys": api_keys,
     "Routes": routes,
     "Converse": converse,
+    "Forms": forms,
     "Probes": probes,
     "Guardrails": guardrails,
     "Catalogue": catalogue,
     "Profiles": profiles,
     "Exceptions": exceptions,
+    "Heads": heads,
     "Answers": answers,
     "Chunks": chunks,
     "Frames": frames,
@@ -53,6 +63,8 @@ TABLES = {
     "Counts": counts,
     "Conversations": conversations,
     "Calls of tools": calls,
+    "Recordings": recordings,
+    "Chats": chats,
 }
 
 HEAD = """\
@@ -63,6 +75,11 @@ HEAD = """\
 What the service does as Bedrock does it, row by row: {rows} rows. {heard} of them were recorded
 from Bedrock, quoted by somebody who heard it, or are AWS's own documents; the other {guesses} are
 guesses and say what they rest on. Each row is put to the service and compared to the byte.
+
+Rows that are requests are put to the scripted engine over {protocols}. Those that reach an
+engine are put to others, too:
+
+{engines}
 
 The same rows can be put to Bedrock itself. That costs money, and nothing here does it by itself:
 
@@ -91,6 +108,9 @@ is wrong here: correct it, say in `seen` when it was heard, and correct the code
 """
 
 
+NAMES = {"http/1.1": "HTTP/1.1", "h2": "HTTP/2"}
+
+
 class RowLike(Protocol):
     """What every table's rows have."""
 
@@ -108,6 +128,8 @@ def report() -> str:
         rows=len(rows),
         heard=len(rows) - len(guesses),
         guesses=len(guesses),
+        protocols=" and ".join(NAMES[protocol] for protocol in PROTOCOLS),
+        engines="\n".join(f"- {target.told}: {count(target)} requests" for target in OTHERS),
         runtime=", ".join(sorted(name for name, _, _ in read_table(RUNTIME))),
         control_plane=len(list(read_table(CONTROL_PLANE))),
     )

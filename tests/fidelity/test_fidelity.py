@@ -3,13 +3,9 @@
 `BEDROCK_REMOTE=1` puts those rows to the real service that it can answer; see docs/fidelity.md.
 """
 
-import json
-import re
-from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
 
 import botocore.session
@@ -20,21 +16,10 @@ from botocore.parsers import EventStreamJSONParser, RestJSONParser
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
-from tests.clients import client
-from tests.fidelity import (
-    answers,
-    calls,
-    chunks,
-    conversations,
-    counts,
-    exceptions,
-    frames,
-    report,
-    texts,
-)
+from tests.fidelity import chunks, exceptions, frames, report
 from tests.fidelity.case import Case
-from tests.fidelity.wire import REMOTE, Answer, Wire, send
-from tests.servers import LARGE, LARGE_2407, PIXTRAL, SMALL, invoke
+from tests.fidelity.checks import check
+from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
 from tests.streams import split_frames
 
 TABLES = {
@@ -44,16 +29,6 @@ TABLES = {
 }
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 INVOKE_STREAM = MODEL.operation_model("InvokeModelWithResponseStream")
-UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
-PROTOCOLS = ("http/1.1", "h2")
-ERROR_HEADERS = [
-    "Date",
-    "Content-Type",
-    "Content-Length",
-    "Connection",
-    "x-amzn-RequestId",
-    "x-amzn-ErrorType",
-]
 
 
 @dataclass(frozen=True)
@@ -85,197 +60,7 @@ def test_bedrock_says_exactly_this(row: Row, urls: dict[str, str], wire: Wire) -
 
     answer = send(wire, case, row.operation, urls[case.service], row.protocol)
 
-    assert answer.reason in (None, HTTPStatus(answer.status).phrase)
-    if case.in_stream and row.operation not in ("invoke", "converse"):
-        check_refusal(case, answer)
-    elif case.status != 200:
-        check_error(case, answer, row.protocol)
-    elif case.answer is not None:
-        assert (answer.status, answer.body) == (200, case.answer)
-    else:
-        check_answer(answer, row.operation)
-    for name, value in case.headers_back.items():
-        assert answer.header(name) == value
-
-
-def check_error(case: Case, answer: Answer, protocol: str) -> None:
-    assert answer.status == case.status, answer.body
-    assert answer.header("x-amzn-ErrorType") == case.code + case.suffix
-    assert answer.header("Content-Type") == "application/json"
-    if case.begins:
-        [(key, message)] = json.loads(answer.body).items()
-        assert key == case.message_key
-        assert message.startswith(case.message)
-    else:
-        assert answer.body == case.error_body()
-    names = [name for name, _ in answer.headers]
-    if protocol == "h2":
-        assert names == [name.lower() for name in ERROR_HEADERS if name != "Connection"]
-    else:
-        assert names == ERROR_HEADERS
-
-
-def check_refusal(case: Case, answer: Answer) -> None:
-    """The error as the only frame of a stream with status 200."""
-    [frame] = split_frames(answer.body)
-    name = case.code[0].lower() + case.code[1:]
-
-    assert answer.status == 200
-    assert list(frame.headers.items()) == [
-        (":exception-type", name),
-        (":content-type", "application/json"),
-        (":message-type", "exception"),
-    ]
-    assert frame.payload == case.error_body(answer.header("x-amzn-RequestId"))
-
-
-def check_answer(answer: Answer, operation: str) -> None:
-    assert answer.status == 200, answer.body
-    assert answer.header("x-amzn-ErrorType") is None
-    if operation == "invoke":
-        [output] = json.loads(answer.body)["outputs"]
-        assert list(output) == ["text", "stop_reason"]
-    elif operation == "converse":
-        assert {"metrics", "output", "stopReason", "usage"} <= json.loads(answer.body).keys()
-    else:
-        frames = split_frames(answer.body)
-        assert {frame.headers[":event-type"] for frame in frames} == {"chunk"}
-
-
-@pytest.mark.skipif(REMOTE, reason="one route to the service is enough for counts")
-@pytest.mark.parametrize("row", counts.TABLE, ids=lambda row: row.name)
-def test_tokens_are_counted_as_bedrock_counts_them(row: counts.Count, scripted: str) -> None:
-    body = {"prompt": row.prompt, "max_tokens": 3}
-    whole, _ = invoke(scripted, body, row.model)
-    _, stream = invoke(scripted, body, row.model, "invoke-with-response-stream")
-    metrics = read_chunks(stream)[-1]["amazon-bedrock-invocationMetrics"]
-
-    assert whole.headers["X-Amzn-Bedrock-Input-Token-Count"] == str(row.tokens)
-    assert whole.headers["X-Amzn-Bedrock-Output-Token-Count"] == "3"
-    assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (row.tokens, 3)
-
-
-@pytest.mark.skipif(REMOTE, reason="the real models say other things")
-@pytest.mark.parametrize("row", answers.TABLE, ids=lambda row: row.name)
-def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
-    row: answers.Whole, scripted: str
-) -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": "One sentence about dolphins."}]})
-    with client(scripted, "AKIDEXAMPLE") as runtime:
-        answer = runtime.invoke_model(modelId=row.model, body=body)
-        raw = answer["body"].read().decode()
-    headers = answer["ResponseMetadata"]["HTTPHeaders"]
-    counted = [int(headers[f"x-amzn-bedrock-{each}-token-count"]) for each in ("input", "output")]
-    said = {
-        "TEXT": json.loads(raw)["choices"][0]["message"]["content"],
-        "MODEL": row.model,
-        "IN": str(counted[0]),
-        "OUT": str(counted[1]),
-        "ALL": str(sum(counted)),
-    }
-    expected = re.sub(r"\b(TEXT|MODEL|IN|OUT|ALL)\b", lambda word: said[word[0]], row.answer)
-    made = re.sub(UUID, "ID", re.sub(r'(?<="created":)\d{10}\b', "CREATED", raw))
-
-    assert made == expected
-
-
-@pytest.mark.skipif(REMOTE, reason="as above")
-@pytest.mark.parametrize("row", conversations.TABLE, ids=lambda row: row.name)
-def test_a_conversation_counts_as_on_bedrock(
-    row: conversations.Conversation, scripted: str
-) -> None:
-    with client(scripted, "AKIDEXAMPLE", region=row.region) as runtime:
-        asked = {"modelId": in_region(row.model, row.region), **row.to_body()}
-        whole = runtime.converse(**asked)["usage"]
-        if row.model not in UNSTREAMED or "toolConfig" not in row.more:
-            events = list(runtime.converse_stream(**asked)["stream"])
-            assert events[-1]["metadata"]["usage"] == whole
-
-    assert whole["inputTokens"] == row.tokens
-
-
-UNSTREAMED = (PIXTRAL, LARGE_2407, LARGE, SMALL)  # ConverseStream takes no tools to them
-
-
-def in_region(model: str, region: str) -> str:
-    """Return the profile of the region where a recording was made, or the model itself."""
-    return f"{region[:2]}.{model.removeprefix('us.')}" if model.startswith("us.") else model
-
-
-@pytest.mark.skipif(REMOTE, reason="as above")
-@pytest.mark.parametrize("row", calls.TABLE, ids=lambda row: row.name)
-def test_a_tool_is_called_as_on_bedrock(row: calls.Choice, scripted: str) -> None:
-    region = "us-west-2" if row.model == LARGE_2407 else "us-east-1"
-    with client(scripted, "AKIDEXAMPLE", region) as runtime:
-        called = by_converse(runtime, row) if row.by_converse else by_invoke_model(runtime, row)
-
-    if row.called == "any":
-        assert set(called) <= {"first", "second"}
-        assert called
-    else:
-        assert called == ([row.called] if row.called else [])
-
-
-OBJECT = {"type": "object"}
-FORMAT = {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(OBJECT)}}}
-
-
-def by_converse(runtime: Any, row: calls.Choice) -> list[str]:
-    """Return the names of the tools that the answer calls."""
-    specs = [{"name": name, "inputSchema": {"json": OBJECT}} for name in ("first", "second")]
-    tools = [{"toolSpec": spec} for spec in specs]
-    more = {"outputConfig": {"textFormat": FORMAT}} if "schema" in row.name else {}
-    answer = runtime.converse(
-        modelId=row.model,
-        messages=[{"role": "user", "content": [{"text": "Hi"}]}],
-        toolConfig={"tools": tools, "toolChoice": row.choice},
-        **more,
-    )
-    blocks = answer["output"]["message"]["content"]
-    called = [block["toolUse"]["name"] for block in blocks if "toolUse" in block]
-    assert answer["stopReason"] == ("tool_use" if called else "end_turn")
-    return called
-
-
-def by_invoke_model(runtime: Any, row: calls.Choice) -> list[str]:
-    """Return the same of InvokeModel."""
-    functions = [{"name": name, "parameters": OBJECT} for name in ("first", "second")]
-    body = {
-        "messages": [{"role": "user", "content": "Hi"}],
-        "tools": [{"type": "function", "function": function} for function in functions],
-        "tool_choice": row.choice,
-    }
-    with runtime.invoke_model(modelId=row.model, body=json.dumps(body))["body"] as raw:
-        [choice] = json.load(raw)["choices"]
-    called = [call["function"]["name"] for call in choice["message"].get("tool_calls") or ()]
-    assert choice.get("finish_reason", choice.get("stop_reason")) == "tool_calls"
-    return called
-
-
-def read_chunks(stream: bytes) -> list[dict[str, Any]]:
-    payloads = (json.loads(frame.payload) for frame in split_frames(stream))
-    return [json.loads(b64decode(payload["bytes"])) for payload in payloads]
-
-
-@pytest.mark.skipif(REMOTE, reason="the real models say other things")
-@pytest.mark.parametrize("row", texts.TABLE, ids=lambda row: row.name)
-def test_a_text_ends_and_counts_as_on_bedrock(row: texts.Text, scripted: str) -> None:
-    body = {"prompt": "Why?", **row.more}
-    response, raw = invoke(scripted, body)
-    _, stream = invoke(scripted, body, operation="invoke-with-response-stream")
-    [whole] = json.loads(raw)["outputs"]
-    chunks_ = read_chunks(stream)
-    outputs = [chunk["outputs"][0] for chunk in chunks_]
-    counted = chunks_[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"]
-
-    assert "".join(output["text"] for output in outputs) == whole["text"]
-    assert [output["stop_reason"] for output in outputs[:-1]] == [None] * (len(outputs) - 1)
-    assert outputs[-1]["stop_reason"] == whole["stop_reason"] == row.finish
-    assert len(outputs) == counted
-    assert response.headers["X-Amzn-Bedrock-Output-Token-Count"] == str(counted)
-    assert row.tokens in (None, counted)
-    assert row.text in (None, whole["text"])
-    assert row.last in (None, outputs[-1]["text"])
+    check(case, row.operation, answer)
 
 
 @pytest.mark.parametrize("row", chunks.TABLE, ids=lambda row: row.name)

@@ -22,6 +22,11 @@ class Text:
     text: str | None = None
     last: str | None = None
 
+    @property
+    def is_of_script(self) -> bool:
+        """Whether the row rests on the words of the scripted engine."""
+        return self.text is not None or bool(self.more.get("stop"))
+
 
 TABLE = [
     Text(name="the end of a sequence counts, and is a chunk without text", seen=DATADOG, last=""),

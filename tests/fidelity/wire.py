@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from tests.fidelity.case import Case, Signer
 from tests.http2 import Session
 
+PROTOCOLS = ("http/1.1", "h2")
 REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"
 
 
@@ -127,5 +128,7 @@ class Wire:
         return Answer(int(status), pairs, raw)
 
     def close(self) -> None:
-        for connection in (*self._http1.values(), *self._http2.values()):
-            connection.close()
+        for first in self._http1.values():
+            first.close()
+        for second in self._http2.values():
+            second.close()

@@ -1,0 +1,73 @@
+"""A model server that says what the scripted engine says: for rows on the remote engine."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.protocol import GenerationRequest
+from engine.scripted import LARGE, ScriptedEngine
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from tests.completions_server import END, Play, Server, event, send
+
+MODELS = [
+    model
+    for model in load_registry(DEFAULT_REGISTRY).models.values()
+    if model.tokenizer != LARGE  # which is not in the package that has the others
+]
+
+
+class Speaker(ScriptedEngine):
+    def say(self, prompt: list[int]) -> list[int]:
+        """Return the tokens of what it says to this prompt, the EOS included."""
+        return list(
+            self._tokens(GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1))
+        )
+
+
+@contextmanager
+def model_server_running() -> Iterator[str]:
+    """The URL of the server, which has all models whose tokenizer is at hand."""
+    server = Server([], models=[{"id": model.weights} for model in MODELS])
+    loop = asyncio.new_event_loop()
+    started, stop = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        server.plays.append(speak_as_asked(server, await load_speakers()))
+        async with server.running():
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    assert started.wait(timeout=60)
+    try:
+        yield server.url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=30)
+        loop.close()
+
+
+async def load_speakers() -> dict[str, Speaker]:
+    speakers = {}
+    for model in MODELS:
+        speaker = Speaker(tokenizer=model.tokenizer, context_length=model.context_length)
+        await speaker.start()
+        speakers[model.weights] = speaker
+    return speakers
+
+
+def speak_as_asked(server: Server, speakers: dict[str, Speaker]) -> Play:
+    """A token an event, as many as were asked for."""
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        asked = server.asked[-1]  # rows are asked one after the other
+        tokens = speakers[asked["model"]].say(asked["prompt"])
+        told = tokens[: asked["max_tokens"]]
+        finish = "stop" if told == tokens else "length"
+        events = [event(token_ids=[token]) for token in told[:-1]]
+        await send(writer, *events, event(token_ids=told[-1:], finish=finish))
+        writer.write(END)
+
+    return play
