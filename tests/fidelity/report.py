@@ -18,6 +18,7 @@ from tests.fidelity import (
     guardrails,
     headers,
     identifiers,
+    model_servers,
     order,
     routes,
     signatures,
@@ -31,6 +32,7 @@ FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TABLES = {
     "Bodies": violations,
     "Two layers": two_layers,
+    "Model servers": model_servers,
     "Order": order,
     "Identifiers": identifiers,
     "Headers": headers,
