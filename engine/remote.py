@@ -12,6 +12,7 @@ from engine.errors import (
     EngineDead,
     EngineError,
     EngineTimeout,
+    RequestRefused,
     SchemaRefused,
 )
 from engine.holding import to_held
@@ -40,7 +41,7 @@ class RemoteEngine:
     way has no place for them. Without, the server reads the text of a prompt with its own tokenizer
     and puts the BOS in front. What it says is counted by ours, chunk by chunk, which may differ by
     some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema,
-    or to calls of tools.
+    or to calls of tools, and log probabilities are refused.
     """
 
     name = "remote"
@@ -103,7 +104,7 @@ class RemoteEngine:
 
     async def generate(self, request: GenerationRequest) -> Deltas:
         tokenizer = self.tokenizer()
-        check_request(request, self._window)
+        request = check_request(request, self._window)
         self._refuse(request)
         assert self._connections is not None
         transcript = Transcript(tokenizer, request)
@@ -216,6 +217,8 @@ class RemoteEngine:
                 raise SchemaRefused("The model can't be held to calls of tools where it runs.")
             if request.schema:
                 raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
+            if request.top_logprobs is not None:
+                raise RequestRefused("The model can't tell log probabilities where it runs.")
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
@@ -264,15 +267,16 @@ class RemoteEngine:
         deltas: list[Delta] = []
         for step in steps:
             try:
-                deltas += transcript.push_all(read(step, request, tokenizer))
+                deltas += transcript.push_all(read(step, request, tokenizer), step.rows or None)
             except IndexError as error:
                 raise EngineDead("it gives token ids that the tokenizer does not have") from error
             if deltas and deltas[-1].finish:
                 break
             if step.finish:  # by its own limit, or a token of its own that ends a text
-                before = deltas.pop().text if deltas else ""
+                before = deltas.pop() if deltas else Delta("")
                 last = transcript.end(step.finish)
-                return [*deltas, last._replace(text=before + last.text)]
+                text = before.text + last.text
+                return [*deltas, last._replace(text=text, logprobs=before.logprobs)]
         return deltas
 
 

@@ -135,8 +135,8 @@ class VllmEngine:
     async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        transcript = Transcript(self.tokenizer(), request)
-        self.check(request)
+        tokenizer, request = self.tokenizer(), check_request(request, self._context_length)
+        transcript = Transcript(tokenizer, request)
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
         llm, queue = self._llm, None
@@ -144,11 +144,12 @@ class VllmEngine:
         self._running += 1
         try:
             async with self._deadlines.open(self._limits.first_token_seconds):
-                queue = await ask(llm, self._adapt(request), self.tokenizer())
+                queue = await ask(llm, self._adapt(request), tokenizer)
                 tokens = await queue.answer.take()
             while tokens:
                 # Several when this process fell behind the engine.
-                if deltas := transcript.push_all(tokens):
+                rows = None if request.top_logprobs is None else queue.answer.take_rows()
+                if deltas := transcript.push_all(tokens, rows):
                     yield deltas
                     if deltas[-1].finish:
                         return

@@ -10,6 +10,10 @@ NO_SYSTEM = (
     "This model doesn't support system messages. Try again without a system message or use a model"
     " that supports system messages."
 )
+BLANK_STOP = (
+    "The stop sequence value at inferenceConfig.stopSequences.{number} is blank."
+    " Try again with a non blank stop sequence."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +24,8 @@ class Abilities:
     whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
     answers can be held to a JSON schema, `trims` whether blanks at the end of texts are cut.
     `named_tool` is what becomes of `toolChoice.tool`: `refused`, `called`, or `ignored`, which
-    leaves the choice to the model.
+    leaves the choice to the model. `prefills` passes a last turn of the
+    assistant's on to the model server, which refuses it in its own words.
     """
 
     template: str = "chat"
@@ -33,6 +38,7 @@ class Abilities:
     schemas: bool = False
     trims: bool = False
     named_tool: str = "refused"
+    prefills: bool = False
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
@@ -55,8 +61,10 @@ def _lacks(
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
     refuses = abilities.named_tool == "refused"
     yield "tool" in choice and refuses, _lacking_field("toolConfig.toolChoice.tool")
-    stops = bool(inference.get("stopSequences"))
-    yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
+    stops = inference.get("stopSequences", ())
+    blank = next((number for number, stop in enumerate(stops) if not stop.strip()), None)
+    yield blank is not None, BLANK_STOP.format(number=blank)
+    yield bool(stops) and not abilities.stop_sequences, _lacking_field("stopSequences")
     output = body.get("outputConfig", {})
     yield bool(output) and not abilities.schemas, _lacking_field("outputConfig")
     yield "effort" in output, _lacking_field("outputConfig.effort")  # guess

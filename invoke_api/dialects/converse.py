@@ -26,14 +26,14 @@ NO_TEXT = (
 
 
 def to_messages(
-    body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False, any_end: bool = False
+    body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False
 ) -> list[Message]:
     """OpenAI-shaped messages; `sees` is for a model that takes images.
 
-    With `any_end` the last turn may be the assistant's. Raises `ValidationException`.
+    Raises `ValidationException`.
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
-    check_turns(turns, any_end=any_end)
+    check_turns(turns, any_end=abilities.prefills)
     system = body.get("system")
     messages = [{"role": "system", "content": _join(system, abilities)}] if system else []
     names = {use["toolUseId"]: use["name"] for turn in turns for use in uses_of(turn)}

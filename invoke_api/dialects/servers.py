@@ -1,138 +1,162 @@
-"""What the servers behind Bedrock's models say of a request that they refuse.
+"""What serves the models of a generation, and how it words what it refuses.
 
-Bedrock has a server for each generation of models. Each sentence here was recorded of Converse
-(stdapi-ai/stdapi.ai, us-east-1 and us-west-2, 2026-08-01), where not marked otherwise.
+Recorded of Converse: stdapi-ai/stdapi.ai's probes of every model of Mistral's, 2026-08-01. Recorded
+of InvokeModel: BerriAI/litellm#17471 (2025-12, of Qwen, which the same server has), without the
+`error` around it that Converse's recordings have by now.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-Json = dict[str, Any]
+from engine.errors import PromptTooLong, RequestRefused
+from invoke_api.validation.deserializing import HEAD, Body, in_serdes_words
+from invoke_api.validation.extra_inputs import OF_2407, OF_PIXTRAL, in_json, in_text
+from invoke_api.validation.wording import malformed
 
-FORBIDDEN = "Extra inputs are not permitted"
-LONGEST = 50  # characters of a value that pydantic quotes
-LARGEST = 10_000  # characters of a body that is quoted: guess
-NOT_LAST = (
-    "Cannot set `add_generation_prompt` to True when the last message is from the assistant."
-    " Consider using `continue_final_message` instead."
+# Before what a model server has to say to a conversation.
+CONVERSE_PREFIX = "The model returned the following errors: "
+ESCAPES = str.maketrans(
+    {
+        **{code: f"\\u{{{code:x}}}" for code in (*range(32), 127)},
+        "\\": "\\\\",
+        '"': '\\"',
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\0": "\\0",
+    }
 )
-# Fields that the two completions take beside `prompt`. Guess for all but `max_tokens`.
-COMPLETION = ("max_tokens", "temperature", "top_p", "stop")
 
 
-def refuse_fields(server: str, unknown: Mapping[str, Any], body: Json) -> str | None:
-    """Return the server's sentence for fields that it does not know, or None if it takes them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelServer:
+    """The words of one kind of server.
 
-    `body` is all that Bedrock sends to the server, with these fields.
+    `word_body` words a body that breaks its model's schema, with a prefix where Converse has one.
+    `word_extra` words keys that Converse passes on and the server does not know; it gets the keys,
+    and the whole body. `word_taken` words a key that Converse has its own place for. `show` makes a
+    message as Converse sends it on. `wrap` makes the message of a refusal; it gets the refusal,
+    whether the answer is streamed, and the id of the request.
     """
-    refuse = SERVERS.get(server)
-    return refuse(unknown, body) if refuse and unknown else None
+
+    too_long: Callable[[PromptTooLong], str]
+    refused: Callable[[RequestRefused], str]
+    wrap: Callable[[str, bool, str], str]
+    show: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    word_body: Callable[[Body, str], str]
+    word_taken: Callable[[str], str]
+    word_extra: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = None
 
 
-def word_refusal(server: str, sentence: str, request_id: str, *, stream: bool) -> str:
-    """Return a refusal as Bedrock passes it on. In a stream it was heard of other vendors' models.
-
-    The servers of 2025 put their own `sentence` into an error event; the others say it as it is.
-    """
-    if server != "2025":
-        return sentence
-    quoted = json.dumps(sentence, ensure_ascii=False)
-    fields = f'type: "BadRequestError", code: Some(400), message: {quoted}, param: None'
-    event = f"ErrorEvent {{ error: APIError {{ {fields} }} }}"
-    if stream:
-        return f"Mantle streaming error for requestId {request_id}: {event}"
-    told = {"code": "validation_error", "message": event, "param": None}
-    return _written({"error": {**told, "type": "invalid_request_error"}})
+def envelope(message: str) -> str:
+    """Return the document that the server of 2025 answers with instead of a stream."""
+    error = {
+        "code": "validation_error",
+        "message": message,
+        "param": None,
+        "type": "invalid_request_error",
+    }
+    return json.dumps({"error": error}, separators=(",", ":"), ensure_ascii=False)
 
 
-def _written(document: Json) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def sort_keys(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the value as Bedrock hands it on: every object with its keys sorted."""
-    # Loops, as in `to_plain`, because bodies may be nested 512 levels deep.
-    if isinstance(value, dict):
-        members: Json = {}
-        for key in sorted(value):
-            members[key] = sort_keys(value[key])
-        return members
-    if isinstance(value, list):
-        row: list[Any] = []
-        for each in value:
-            row.append(sort_keys(each))  # noqa: PERF401 - as above
-        return row
-    return value
-
-
-def _by_pydantic(model: str) -> Callable[[Mapping[str, Any], Json], str]:
-    """Return a server that quotes pydantic's error of this model of its own."""
-
-    def refuse(unknown: Mapping[str, Any], _: Json) -> str:
-        many = "" if len(unknown) == 1 else "s"
-        errors = "\n".join(_quote(name, value) for name, value in unknown.items())
-        return f"Validation Error: {len(unknown)} validation error{many} for {model}\n{errors}"
-
-    return refuse
-
-
-def _quote(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON
+def _too_long_of_2024(error: PromptTooLong) -> str:
+    # Mistral Large 2402's sentence, which ends without a full stop.
     return (
-        f"{name}\n  {FORBIDDEN} [type=extra_forbidden, input_value={_shorten(repr(value))},"
-        f" input_type={type(value).__name__}]\n"
-        "    For further information visit https://errors.pydantic.dev/2.10/v/extra_forbidden"
+        f"This model's maximum context length is {error.context_length} tokens."
+        " Please reduce the length of the prompt"
     )
 
 
-def _shorten(text: str) -> str:
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[: LONGEST // 2]}...{text[1 - LONGEST // 2 :]}"
+def _too_long_of_2025(error: PromptTooLong) -> str:
+    """Return vLLM's sentence. vLLM reads a prompt no further than to where it is too long.
 
-
-def _by_detail(chat: str, *others: tuple[str, str, Sequence[str]]) -> Callable[..., str]:
-    """Return a server that takes several kinds of request and lists why a body is none of them.
-
-    `chat` is its name for a chat. `others` are a name, the field that it requires, and those that
-    it takes beside.
+    Recorded of Qwen and GLM behind the same server, 2026.
     """
-
-    def refuse(unknown: Mapping[str, Any], body: Json) -> str:
-        detail = [_forbidden(chat, name, value) for name, value in unknown.items()]
-        if len(_written(body)) > LARGEST:
-            body = {}
-        for name, required, taken in others:
-            detail += _lacks(name, required, taken, body)
-        return _written({"detail": detail, "body": body})
-
-    return refuse
+    window, output = error.context_length, error.max_tokens
+    tokens = max(window - output, 0) + 1
+    return (
+        f"This model's maximum context length is {window} tokens. However, you requested {output}"
+        f" output tokens and your prompt contains at least {tokens} input tokens, for a total of at"
+        f" least {output + tokens} tokens. Please reduce the length of the input prompt or the"
+        f" number of requested output tokens. (parameter=input_tokens, value={tokens})"
+    )
 
 
-def _lacks(name: str, required: str, taken: Sequence[str], body: Json) -> Iterator[Json]:
-    location = ["body", name, required]
-    yield {"type": "missing", "loc": location, "msg": "Field required", "input": body}
-    for key, value in body.items():
-        if key not in taken:
-            yield _forbidden(name, key, value)
+def _wrap_of_2025(message: str, streamed: bool, request_id: str) -> str:  # noqa: FBT001 - by position
+    quoted = f'"{message.translate(ESCAPES)}"'  # as Rust's Debug writes a text
+    event = (
+        'ErrorEvent { error: APIError { type: "BadRequestError", code: Some(400), message: '
+        f"{quoted}, param: None }} }}"
+    )
+    if streamed:
+        return f"Mantle streaming error for requestId {request_id}: {event}"
+    return envelope(event)
 
 
-def _forbidden(name: str, key: str, value: Any) -> Json:  # noqa: ANN401 - any JSON
-    location = ["body", name, key]
-    return {"type": "extra_forbidden", "loc": location, "msg": FORBIDDEN, "input": value}
+def _in_parts(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, str):
+        return message
+    return {**message, "content": [{"type": "text", "text": content}]}
 
 
-COMPLETIONS = (
-    ("CompletionRequest", "prompt", COMPLETION),
-    ("FIMCompletionRequest", "prompt", COMPLETION),
-)
-# By the generation of a model. The servers of 2025 take fields that they do not know.
-SERVERS: dict[str, Callable[[Mapping[str, Any], Json], str]] = {
-    "instruct": _by_pydantic("TextToTextCompletionRequest"),
-    "2402": _by_pydantic("ThirdPartyChatCompletionRequest"),
-    "2407": _by_detail(
-        "function-after[has_tool_execution_data_for_all_tools(), ChatCompletionRequest]",
-        *COMPLETIONS,
+def _as_it_is(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    return message
+
+
+def _taken_of_2024(name: str) -> str:
+    return (
+        f"Malformed input request: #: extraneous key [{name}] is not permitted,"
+        " please reformat your input and try again."
+    )
+
+
+def _taken_of_2025(name: str) -> str:
+    return CONVERSE_PREFIX + envelope(f"{HEAD}duplicate field `{name}`")
+
+
+def _server_of_2024(
+    word_extra: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
+    show: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_it_is,
+) -> ModelServer:
+    return ModelServer(
+        too_long=_too_long_of_2024,
+        # The model server's only words to anything it does not take. What Bedrock's own takes
+        # offence at is not known; ours has this one reason.
+        refused=lambda _: "Validation Error",
+        wrap=lambda message, *_: message,
+        show=show,
+        word_taken=_taken_of_2024,
+        word_body=lambda body, _: malformed(body.errors),  # by Converse, too
+        word_extra=word_extra,
+    )
+
+
+def _word_text(kind: str, extra: Mapping[str, Any], _: Mapping[str, Any]) -> str:
+    return in_text(kind, extra)
+
+
+def name_server(dialect: str, template: str, answers: str) -> str:
+    """Name the server in `SERVERS` of a model of the registry."""
+    if dialect == "mistral-chat":
+        return answers
+    return "instruct" if template == "instruct" else "2402"
+
+
+SERVERS: dict[str, ModelServer] = {
+    "instruct": _server_of_2024(partial(_word_text, "TextToTextCompletionRequest")),
+    "2402": _server_of_2024(partial(_word_text, "ThirdPartyChatCompletionRequest")),
+    "2407": _server_of_2024(lambda _, body: in_json(OF_2407, body)),
+    "pixtral": _server_of_2024(lambda _, body: in_json(OF_PIXTRAL, body), _in_parts),
+    "2025": ModelServer(
+        too_long=_too_long_of_2025,
+        refused=str,
+        wrap=_wrap_of_2025,
+        show=_in_parts,
+        word_taken=_taken_of_2025,
+        word_body=lambda body, prefix: prefix + envelope(in_serdes_words(body)),
     ),
-    "pixtral": _by_detail("ChatCompletionRequest", *COMPLETIONS, ("OCRRequest", "document", ())),
 }

@@ -11,32 +11,34 @@ from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.converse import to_messages, to_tools
-from invoke_api.dialects.converse_prompt import check_stops, render_instruct, to_body
+from invoke_api.dialects.converse_prompt import render_instruct
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.objects import check_objects
-from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.response_fields import check_pointers
-from invoke_api.dialects.servers import NOT_LAST, refuse_fields, sort_keys, word_refusal
 from invoke_api.dialects.tool_choice import from_converse, is_forcing, to_forced
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.aside import UPLOADS
+from invoke_api.operations.converse_body import read_body
 from invoke_api.registry import Model
 
 # Guess: the service model has both in the answer, and no recording shows when.
 REPEATED = ("performanceConfig", "serviceTier")
+
+# Recorded of each model of 2025 (stdapi-ai/stdapi.ai's probes, 2026-08-01).
+NO_PREFILL = (
+    "Cannot set `add_generation_prompt` to True when the last message is from the assistant."
+    " Consider using `continue_final_message` instead."
+)
 
 Native = Callable[[str, Finish], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its prompt.
-
-    `refusal` is what the model's server says of fields that it does not know, or of the last turn.
-    """
+    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its messages."""
 
     model: Model
     messages: Sequence[Mapping[str, Any]]
@@ -46,8 +48,6 @@ class Conversation:
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     guarding: Guarding | None = None
-    refusal: str | None = None
-    stream: bool = False
 
     def to_question(self) -> Question:
         """What rules may look at."""
@@ -67,8 +67,8 @@ class Conversation:
 
     def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
         """Raises `ChatRefused`."""
-        if self.refusal:
-            raise ChatRefused(self.refusal)
+        if self.messages[-1]["role"] == "assistant":
+            raise ChatRefused(NO_PREFILL)
         if self.is_chat:
             forced = to_forced(self.choice, self.tools)
             return encode_chat(tokenizer, self.messages, self.tools, forced=forced)
@@ -76,14 +76,11 @@ class Conversation:
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
-        """Raises `ChatRefused`."""
-        try:
-            prompt = self.to_prompt(tokenizer)
-        except ChatRefused as error:
-            server = self.model.server
-            told = word_refusal(server, str(error), request_id, stream=self.stream)
-            raise ChatRefused(told) from error
-        request = to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
+        prompt, vocabulary = self.to_prompt(tokenizer), len(tokenizer.pieces)
+        request = to_generation(
+            self.body, prompt, request_id, vocabulary=vocabulary, spelled=self.is_chat
+        )
         return to_forced(self.choice, self.tools).hold(request)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
@@ -125,21 +122,14 @@ def to_conversation(
     Raises `ValidationException`.
     """
     check_objects(asked)
-    check_stops(asked)
     check_abilities(asked, model.abilities, stream=stream)
-    any_end = model.server == "2025"  # which leaves it to the model's server
-    messages = to_messages(asked, model.abilities, sees=model.listing.sees, any_end=any_end)
+    messages = to_messages(asked, model.abilities, sees=model.listing.sees)
     tools = to_tools(asked)
-    is_text = model.dialect_name == "mistral-text"
-    body = to_body(asked, is_text=is_text)
-    refusal = _refuse_unknown(body, model, messages, tools)
-    if not refusal and messages[-1]["role"] == "assistant":
-        refusal = NOT_LAST
+    body = read_body(asked, messages, model, stream=stream)
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     choice = from_converse(asked, model.abilities)
-    body = model.schema.fill(body)
-    if not is_text:  # so that the model's own answer is read as a forced call, too
+    if model.dialect_name != "mistral-text":  # the model's own answer is read as a forced call, too
         body["tool_choice"] = choice
     return Conversation(
         model=model,
@@ -150,41 +140,4 @@ def to_conversation(
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
         guarding=guarding,
-        refusal=refusal,
-        stream=stream,
     )
-
-
-def _refuse_unknown(
-    body: dict[str, Any],
-    model: Model,
-    messages: Sequence[Mapping[str, Any]],
-    tools: Sequence[Mapping[str, Any]],
-) -> str | None:
-    """Take fields that the model does not know out of `body`, and return its server's sentence.
-
-    Leave them to the schema if the server has none.
-    """
-    names = [name for name in body if name not in model.schema.known]
-    if not names:
-        return None
-    unknown = {name: sort_keys(to_plain(body[name])) for name in names}
-    known = {name: body[name] for name in body if name not in (*names, "messages", "prompt")}
-    offered = {"tools": tools} if tools else {}  # guess
-    sent = {"messages": _sent(messages, model), **to_plain(known), **offered, **unknown}
-    refusal = refuse_fields(model.server, unknown, sent)
-    for name in names if refusal else ():
-        del body[name]
-    return refusal
-
-
-def _sent(messages: Sequence[Mapping[str, Any]], model: Model) -> list[Mapping[str, Any]]:
-    """Return the messages as Bedrock sends them to the server: in parts, if the model sees."""
-    if not model.listing.sees:
-        return list(messages)
-    return [
-        {**each, "content": [{"type": "text", "text": each["content"]}]}
-        if isinstance(each["content"], str)
-        else each
-        for each in messages
-    ]

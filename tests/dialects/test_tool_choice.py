@@ -218,10 +218,10 @@ def test_a_tool_that_is_not_offered_is_refused(runtime: Any) -> None:
         runtime.converse(**asked(LARGE_3, choice))
     with pytest.raises(EventStreamError, match=UNKNOWN):
         events_of(runtime, LARGE_3, choice)
-    with pytest.raises(ClientError, match=f"ValidationException.*: {UNKNOWN}$"):
+    with pytest.raises(ClientError, match=f"ValidationException.*{UNKNOWN}"):
         invoke(runtime, LARGE_3, function)
     for wanted in ("required", function):
-        with pytest.raises(ClientError, match=f"ValidationException.*: {NO_TOOLS}$"):
+        with pytest.raises(ClientError, match=f"ValidationException.*{NO_TOOLS}"):
             invoke(runtime, LARGE_3, wanted, tools=[])
 
 

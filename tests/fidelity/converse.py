@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fidelity.case import CORAL, GUESS, Case
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+from tests.fidelity.error_events import document, event, streamed
+from tests.servers import (
+    LARGE,
+    LARGE_3,
+    LARGE_2407,
+    MINISTRAL_3B,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    SMALL,
+)
 
 BOTH = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
@@ -17,6 +27,8 @@ USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 ASSISTANT: dict[str, Any] = {"role": "assistant", "content": [{"text": "Yes?"}]}
 TOOLS = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
 PREFIX = "The model returned the following errors: "
+NO_SUCH_TOOL = "The tool specified in `tool_choice` does not match any of the specified `tools`"
+BAD_ID = "Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9."
 
 
 def use(tool_use_id: str, *more: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +45,7 @@ def user(*blocks: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": list(blocks)}]
 
 
-def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str, Any]:
+def note(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str, Any]:
     source = {"bytes": b64encode(raw).decode()}
     return {"document": {"format": kind, "name": name, "source": source}}
 
@@ -41,6 +53,7 @@ def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict
 def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
     """The body has one message of the user's unless another is given."""
     known = {"operations", "why", "in_stream", "region", "status", "code", "suffix", "remote"}
+    known |= {"begins"}
     case = {key: more.pop(key) for key in known & more.keys()}
     body = {"messages": [USER], **more}
     kind = {"status": 400, "code": "ValidationException"}
@@ -188,10 +201,7 @@ TABLE = [
     ),
     refused(
         "one tool that must be called and is not offered",
-        f'{PREFIX}{{"error":{{"code":"validation_error","message":"ErrorEvent {{ error: APIError {{'
-        ' type: \\"BadRequestError\\", code: Some(400), message: \\"The tool specified in'
-        ' `tool_choice` does not match any of the specified `tools`\\", param: None } }",'
-        '"param":null,"type":"invalid_request_error"}}',
+        PREFIX + document(event(NO_SUCH_TOOL)),
         GUESS,
         why="the sentence is vLLM's own, the frame as heard of other refusals",
         model=LARGE_3,
@@ -229,9 +239,7 @@ TABLE = [
     ),
     refused(
         "an id that Large 3 does not know, in a stream",
-        f"{PREFIX}Mantle streaming error for requestId {{request_id}}: ErrorEvent {{ error:"
-        ' APIError { type: "BadRequestError", code: Some(400), message: "Tool call id was abc123'
-        ' but must be a-z, A-Z, 0-9, with a length of 9.", param: None } }',
+        PREFIX + streamed(BAD_ID),
         GUESS,
         why="the frame was heard of another vendor's model, the sentence of this one by Converse",
         model=LARGE_3,
@@ -318,6 +326,31 @@ TABLE = [
         inferenceConfig={"stopSequences": ["a"]},
     ),
     refused(
+        "stop sequences to Ministral",
+        "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
+        STDAPI,
+        model=MINISTRAL_3B,
+        inferenceConfig={"stopSequences": ["a"]},
+    ),
+    refused(
+        "a document to Ministral",
+        "This model doesn't support documents.",
+        STDAPI,
+        model=MINISTRAL_3B,
+        messages=user({"text": "Hi"}, note()),
+    ),
+    *(
+        refused(
+            f"a blank stop sequence to {name}",
+            "The stop sequence value at inferenceConfig.stopSequences.0 is blank."
+            " Try again with a non blank stop sequence.",
+            STDAPI,
+            model=model,
+            inferenceConfig={"stopSequences": [" "]},
+        )
+        for name, model in (("7B", SEVEN_B), ("Large 3", LARGE_3))
+    ),
+    refused(
         "a schema for the answer",
         "This model doesn't support the outputConfig field. Remove outputConfig and try again.",
         STDAPI,
@@ -351,14 +384,14 @@ TABLE = [
         "This model doesn't support documents.",
         STDAPI,
         model=SMALL,
-        messages=user(document(), {"text": "Sum it up"}),
+        messages=user(note(), {"text": "Sum it up"}),
     ),
     refused(
         "a document without a text",
         "A text block must be included when using documents."
         " Add a text block and retry your request.",
         OTHERS,
-        messages=user(document()),
+        messages=user(note()),
     ),
     refused(
         "a document in a bucket",
@@ -382,7 +415,7 @@ TABLE = [
         " consecutive whitespace character. Check that the file name conforms to these"
         " restrictions and retry your request.",
         "vercel/ai's recordings, 2026",
-        messages=user(document(name="notes.txt"), {"text": "Sum it up"}),
+        messages=user(note(name="notes.txt"), {"text": "Sum it up"}),
     ),
     refused(
         "a conversation that the assistant begins",
@@ -449,20 +482,6 @@ TABLE = [
         FACTS,
         model=MIXTRAL,
         inferenceConfig={"maxTokens": 10_000},
-    ),
-    refused(
-        "fields that the model does not know, in a stream",
-        f"{PREFIX}Validation Error: 2 validation errors for TextToTextCompletionRequest\nseed\n"
-        "  Extra inputs are not permitted [type=extra_forbidden, input_value=1, input_type=int]\n"
-        "    For further information visit https://errors.pydantic.dev/2.10/v/extra_forbidden\n"
-        "user\n  Extra inputs are not permitted [type=extra_forbidden,"
-        " input_value='aaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaa', input_type=str]\n"
-        "    For further information visit https://errors.pydantic.dev/2.10/v/extra_forbidden",
-        GUESS,
-        why="one field was heard of Converse; pydantic writes two of them so",
-        operations=("converse-stream",),
-        in_stream=True,
-        additionalModelRequestFields={"seed": 1, "user": "a" * 80},
     ),
     refused(
         "a prompt beside the messages",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fidelity.case import Case
+from tests.fidelity.error_events import document, event
 from tests.images import png
 from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
 
@@ -141,13 +142,7 @@ def by_detail(content: Any, name: str, value: Any, *, pixtral: bool) -> str:
 
 
 def in_event(sentence: str) -> str:
-    event = (
-        f'ErrorEvent {{ error: APIError {{ type: "BadRequestError", code: Some(400),'
-        f' message: "{sentence}", param: None }} }}'
-    )
-    error = {"code": "validation_error", "message": event, "param": None}
-    document = {"error": {**error, "type": "invalid_request_error"}}
-    return SAID + json.dumps(document, separators=(",", ":"))
+    return SAID + document(event(sentence))
 
 
 WEATHER = {

@@ -22,6 +22,7 @@ from tests.fidelity import (
     headers,
     heads,
     identifiers,
+    model_servers,
     order,
     probes,
     profiles,
@@ -41,6 +42,7 @@ FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TABLES = {
     "Bodies": violations,
     "Two layers": two_layers,
+    "Model servers": model_servers,
     "Order": order,
     "Identifiers": identifiers,
     "Regions": regions,
