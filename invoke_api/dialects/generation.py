@@ -11,21 +11,27 @@ from invoke_api.dialects.plain import to_plain
 
 
 def to_generation(
-    body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, spelled: bool
+    body: Mapping[str, Any],
+    prompt: ChatPrompt,
+    request_id: str,
+    *,
+    spelled: bool,
+    room: int = 1,
 ) -> GenerationRequest:
     """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
 
-    Raises `SchemaRefused`.
+    A body without `max_tokens` asks for up to `room` tokens. Raises `SchemaRefused`.
     """
     return GenerationRequest(
         request_id=request_id,
         prompt=prompt.tokens,
         images=prompt.images,
-        max_tokens=body["max_tokens"],
+        max_tokens=body.get("max_tokens") or max(1, room),
         temperature=float(body["temperature"]),
         top_p=float(body["top_p"]),
         top_k=body.get("top_k", 0),  # some models have it off by default, others do not have it
         stop=tuple(body["stop"]),
+        seed=body.get("seed"),
         spelled=spelled,
         schema=_to_schema(body.get("response_format", {})),
     )

@@ -30,15 +30,7 @@ class MistralChat:
         return to_question(body["messages"], tools)
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-        """Not those of tools: User Guide, guardrails-use-converse-api."""
-        holders: list[tuple[dict[str, Any], str]] = []
-        for message in body["messages"]:
-            content = message.get("content") if message["role"] != "tool" else None
-            holders += [(message, "content")] if isinstance(content, str) else []
-            for part in content if isinstance(content, list) else ():
-                if isinstance(part, dict) and isinstance(part.get("text"), str):
-                    holders.append((part, "text"))
-        return holders
+        return find_texts(body["messages"])
 
     def to_request(
         self,
@@ -139,6 +131,21 @@ def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _is_forced(body: Mapping[str, Any]) -> bool:
     return body["tool_choice"] == "any" and bool(body.get("tools"))
+
+
+def find_texts(messages: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+    """Find the texts for a guardrail. Not those of tools: User Guide, guardrails-use-converse-api.
+
+    Each is the dictionary that holds the text, and its key there.
+    """
+    holders: list[tuple[dict[str, Any], str]] = []
+    for message in messages:
+        content = message.get("content") if message["role"] != "tool" else None
+        holders += [(message, "content")] if isinstance(content, str) else []
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and isinstance(part.get("text"), str):
+                holders.append((part, "text"))
+    return holders
 
 
 def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:

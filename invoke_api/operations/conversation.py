@@ -65,7 +65,8 @@ class Conversation:
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
         """Raises `ChatRefused`."""
         prompt = self.to_prompt(tokenizer)
-        return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        room = self.model.context_length - len(prompt.tokens)
+        return to_generation(self.body, prompt, request_id, spelled=self.is_chat, room=room)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         is_spaced = self.is_chat and tokenizer.is_spaced
