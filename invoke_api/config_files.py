@@ -206,7 +206,8 @@ def _short(text: str) -> str:
 
 def _entry(document: Any, steps: Sequence[str | int], name: str, kind: str) -> str:  # noqa: ANN401 - any YAML
     if len(steps) > 1 and isinstance(document[steps[0]][steps[1]], dict):
-        return f"{kind} {document[steps[0]][steps[1]].get(name)!r}: "
+        called = document[steps[0]][steps[1]].get(name)
+        return f"{kind} {called!r}: " if called is not None else ""
     return ""
 
 

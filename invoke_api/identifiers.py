@@ -1,15 +1,23 @@
-"""What may stand for a model in a request: an id, an ARN, or the id or ARN of a profile."""
+"""What may stand for a model in a request: an id, a name, an ARN, or the id or ARN of a profile."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["id", "foundation-model", "inference-profile", "other"]
+Own = Literal[
+    "application-inference-profile",
+    "custom-model-deployment",
+    "imported-model",
+    "provisioned-model",
+]
+Kind = Literal["id", "foundation-model", "inference-profile", "other"] | Own
+# The kinds of ARN that belong to an account and stand for a model in a call.
+OWN: tuple[Own, ...] = get_args(Own)
 
 ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[^:]+)?):(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):"
-    r"(?P<account>\d{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
+    r"(?P<account>[0-9]{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
 )
 
 # AWS's regions by partition, of the commercial ones those with Bedrock, as botocore lists them.
@@ -29,7 +37,10 @@ PARTITIONS = {name: partition for partition, names in REGIONS.items() for name i
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What a request calls its model; `region` and `account` are those of an ARN."""
+    """What a request calls its model; `region` and `account` are those of an ARN.
+
+    `id` is the last part of an ARN. A name is of the kind `id`, too.
+    """
 
     text: str
     kind: Kind
@@ -43,7 +54,10 @@ class Identifier:
 
 @lru_cache(maxsize=256)
 def parse_identifier(text: str) -> Identifier:
-    """`other` is well-formed and nothing that this service has: a custom model, a prompt, ..."""
+    """Return the parts of an id or ARN.
+
+    `other` is well-formed and nothing that can be called here: a custom model, a prompt, ...
+    """
     found = ARN.fullmatch(text)
     if not found:
         return Identifier(text, "id", text)
@@ -53,4 +67,7 @@ def parse_identifier(text: str) -> Identifier:
             return Identifier(text, "foundation-model", found["id"], region)
         if found["resource"] == "inference-profile" and account:
             return Identifier(text, "inference-profile", found["id"], region, account)
+        for kind in OWN:
+            if found["resource"] == kind and account:
+                return Identifier(text, kind, found["id"], region, account)
     return Identifier(text, "other", text, region, account)

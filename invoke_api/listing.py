@@ -27,7 +27,8 @@ class Listing:
 
     `regions` is where it can be had on demand, None for everywhere; `profiles` are the ids of its
     inference profiles, each with the regions it may be called from. `converse` is empty for the
-    models of which Bedrock says nothing there.
+    models of which Bedrock says nothing there. A model that is not `is_catalogued` is one of an
+    account's own: AWS lists it nowhere, and it is called by its ARNs only.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Listing:
     input_modalities: tuple[str, ...]
     output_modalities: tuple[str, ...]
     converse: Mapping[str, Any]
+    is_catalogued: bool = True
 
     @property
     def sees(self) -> bool:
@@ -54,6 +56,8 @@ class Listing:
 
     def inference_types(self, region: str) -> list[str]:
         """How it can be called from this region; not at all where AWS does not offer it."""
+        if not self.is_catalogued:
+            return []
         profiled = any(region in regions for regions in self.profiles.values())
         ways = ((ON_DEMAND, self.is_on_demand_in(region)), (INFERENCE_PROFILE, profiled))
         return [name for name, is_there in ways if is_there]
@@ -75,9 +79,12 @@ def to_listing(entry: Mapping[str, Any]) -> Listing:
         input_modalities=tuple(entry.get("input_modalities", ["TEXT"])),
         output_modalities=tuple(entry.get("output_modalities", ["TEXT"])),
         converse=CONVERSE | entry["converse"] if "converse" in entry else {},
+        is_catalogued=entry.get("catalogued", True),
     )
 
 
+# What the registry says of a model only where AWS lists it.
+LISTED = frozenset({"regions", "profiles"})
 Problem = tuple[list[str | int], str, str]  # the way there, the model's id, what is wrong
 
 
@@ -91,6 +98,9 @@ def listing_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
                 if name in seen:
                     yield [group, index, step], name, " stands here twice"
                 seen.add(name)
+            if not entry.get("catalogued", True):
+                for step in LISTED.intersection(entry):
+                    yield [group, index, step], entry["id"], f": {step!r} is of catalogued models"
             try:
                 date.fromisoformat(entry.get("end_of_life", "2000-01-01"))
             except ValueError:

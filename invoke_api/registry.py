@@ -12,6 +12,7 @@ from jsonschema import SchemaError
 
 from engine import vllm_options
 from engine.protocol import Limits
+from invoke_api.arns import NO_ARNS, Arns, OwnArn, arn_problems, to_arns
 from invoke_api.config_files import (
     ROOT,
     SCHEMAS,
@@ -70,26 +71,32 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The models that are run, and the listings of these and of all others that Bedrock knows."""
+    """The models that are run, and the listings of these and of all others that Bedrock knows.
+
+    `arns` are those of accounts' own.
+    """
 
     models: Mapping[str, Model]
     listings: Mapping[str, Listing]
+    arns: Arns = NO_ARNS
     profiles: Mapping[str, Listing] = field(init=False)  # by the ids of their profiles
 
     def __post_init__(self) -> None:
         profiles = {name: each for each in self.listings.values() for name in each.profiles}
         object.__setattr__(self, "profiles", profiles)  # as dataclasses do where they are frozen
 
-    def find(self, identifier: Identifier, region: str) -> Model:
+    def find(self, identifier: Identifier, region: str, account: str | None = None) -> Model:
         """The model that a call in this region names.
 
-        Raises what Bedrock answers instead: `ValidationException`, `ResourceNotFoundException`,
-        `AccessDeniedException`.
+        `account` is the caller's, None where it is not known; other accounts' ARNs and names are
+        unknown to it. Raises what Bedrock answers instead: `ValidationException`,
+        `ResourceNotFoundException`, `AccessDeniedException`.
         """
         # Guess for foundation-model ARNs; seen for the ARN of an application's own profile.
         if identifier.region not in (None, region):
             raise _invalid()
-        listing = self._listing(identifier, region)
+        own = self.find_own(identifier, region, account)
+        listing = self.listings[own.model_id] if own else self._listing(identifier, region)
         if listing.is_retired(datetime.now(UTC).date()):
             raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
@@ -107,9 +114,10 @@ class Registry:
 
     def find_known(self, identifier: Identifier) -> Listing:
         """What is known of a model by this id or ARN. Raises `ValidationException`."""
-        if identifier.kind not in BARE or identifier.id not in self.listings:
+        listing = self.listings.get(identifier.id) if identifier.kind in BARE else None
+        if listing is None or not listing.is_catalogued:
             raise _invalid()
-        return self.listings[identifier.id]
+        return listing
 
     def find_listed(self, identifier: Identifier, region: str) -> Listing:
         """The same of a model that AWS offers in this region, however it is to be called there.
@@ -131,6 +139,12 @@ class Registry:
                 return listing
         return None
 
+    def find_own(
+        self, identifier: Identifier, region: str, account: str | None = None
+    ) -> OwnArn | None:
+        """What an account's own ARN or name stands for in this region."""
+        return self.arns.find(identifier, region, account)
+
     def _listing(self, identifier: Identifier, region: str) -> Listing:
         if listing := self.find_profile(identifier, region):
             return listing
@@ -148,7 +162,7 @@ class Registry:
             known = "\n  ".join(self.models)
             raise ConfigError(f"no model {unknown[0]!r} in the registry, which has\n  {known}")
         models = {key: self.models[key] for key in ids} if ids else self.models
-        return Registry(models, self.listings)
+        return Registry(models, self.listings, self.arns)
 
 
 def _invalid() -> ValidationException:
@@ -170,6 +184,7 @@ def load_registry(path: Path) -> Registry:
     return Registry(
         {model.id: model for model in models},
         {listing.id: listing for listing in [*(model.listing for model in models), *others]},
+        to_arns(document),
     )
 
 
@@ -177,6 +192,8 @@ def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[s
     """What a schema can't say: names that must be unique, exist elsewhere, or be known to vLLM."""
     for steps, model_id, problem in [*listing_problems(document), *_model_problems(document)]:
         yield f"{source.where(steps)}: model {model_id!r}{problem}"
+    for steps, sentence in arn_problems(document):
+        yield f"{source.where(steps)}: {sentence}"
 
 
 def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:

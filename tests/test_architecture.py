@@ -18,7 +18,7 @@ LAYERS = [
     {"wire", "appending", "repeats"},
     {"validation"},
     {"dialects", "identifiers", "config_files", "listing", "patterns", "secrecy", "web_pages"},
-    {"cassettes", "guardrails"},
+    {"arns", "cassettes", "guardrails"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
     {"engines", "connections", "logs"},

@@ -52,8 +52,8 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     }
     check_members(model_id, headers)
     identifier = parse_identifier(model_id)
-    _check_account(identifier, caller, operation)
-    model = registry.find(identifier, caller.region)
+    check_account(identifier, caller, operation.name)
+    model = registry.find(identifier, caller.region, caller.account)
     request.scope["model_id"] = model.id  # for the metrics, whatever is wrong with the rest
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
@@ -68,10 +68,10 @@ def admit_caller(request: Request, body: bytes) -> Caller:
     return caller
 
 
-def _check_account(identifier: Identifier, caller: Caller, operation: Operation) -> None:
-    """What IAM says of another account's profile. Guess: heard of one's own account only."""
+def check_account(identifier: Identifier, caller: Caller, operation: str) -> None:
+    """Raise what IAM says of another account's ARN. Guess: heard of one's own account only."""
     if caller.account and identifier.account not in (None, caller.account):
-        action = f"bedrock:{operation.name}"
+        action = f"bedrock:{operation}"
         raise KeyDenied(
             f"User: arn:aws:iam::{caller.account}:root is not authorized to perform: {action} on"
             f" resource: {identifier} because no resource-based policy allows the {action} action"

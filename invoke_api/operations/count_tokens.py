@@ -12,7 +12,7 @@ from invoke_api.authentication.gate import Caller
 from invoke_api.identifiers import parse_identifier
 from invoke_api.operations.aside import UPLOADS, aside
 from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.call import admit_caller
+from invoke_api.operations.call import admit_caller, check_account
 from invoke_api.operations.client import BODY_LIMIT, read_body
 from invoke_api.operations.conversation import to_conversation
 from invoke_api.operations.engine_errors import to_invoke_error
@@ -38,12 +38,14 @@ async def count_tokens(request: Request) -> Response:
     caller, asked = await aside(request, len(raw), check)
     registry = services_of(request).registry
     identifier = parse_identifier(request.path_params["model_id"])
-    if registry.find_profile(identifier, caller.region) is None:
+    check_account(identifier, caller, "CountTokens")
+    own = registry.find_own(identifier, caller.region, caller.account)
+    if own is None and registry.find_profile(identifier, caller.region) is None:
         registry.find_listed(identifier, caller.region)
     if not services_of(request).extensions:
         raise ValidationException(REFUSAL)
     # In a thread, however short it is: some tokenizers are slow at their first use.
-    tokens = await aside(request, UPLOADS, lambda: _count(request, asked, caller.region))
+    tokens = await aside(request, UPLOADS, lambda: _count(request, asked, caller))
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
 
 
@@ -54,10 +56,11 @@ def _read_blob(encoded: str) -> bytes:
         raise SerializationException("Blob is no valid base64") from None  # guess
 
 
-def _count(request: Request, asked: dict[str, Any], region: str) -> int:
+def _count(request: Request, asked: dict[str, Any], caller: Caller) -> int:
     """How many tokens InvokeModel or Converse would count. Raises `InvokeError`s as they do."""
     services = services_of(request)
-    model = services.registry.find(parse_identifier(request.path_params["model_id"]), region)
+    identifier = parse_identifier(request.path_params["model_id"])
+    model = services.registry.find(identifier, caller.region, caller.account)
     try:
         tokenizer = services.engines.tokenizer(model)
         if "converse" in asked:

@@ -92,9 +92,12 @@ class LoggedCalls:
             return
         if not self._configurations.wants_text(caller.account_id, caller.region):
             return
-        # Guess: the model as it was called, be it by a profile or an ARN.
+        # Guess: the model as it was called, be it by a profile, a name or an ARN.
         model_id: str = scope["path_params"]["model_id"]
-        through = self._registry.find_profile(parse_identifier(model_id), caller.region)
+        identifier = parse_identifier(model_id)
+        through = identifier.kind == "application-inference-profile" or self._registry.find_profile(
+            identifier, caller.region
+        )
         call = Logged(
             moment=entry.came,
             account=caller.account_id,

@@ -9,7 +9,7 @@ import yaml
 
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
-from tests.fidelity.identifiers import ACCOUNT, PROFILED, RETIRED
+from tests.fidelity.identifiers import ACCOUNT, OWN, PROFILED, RETIRED
 from tests.fidelity.wire import REMOTE
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
@@ -71,6 +71,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     document["models"] += [profiled, governed]
     document["not_run"].append({"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"})
+    document["arns"] = OWN
     file = tmp_path_factory.mktemp("registry") / "registry.yaml"
     file.write_text(yaml.safe_dump(document))
     return file

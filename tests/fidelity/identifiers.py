@@ -14,6 +14,23 @@ UNRESOLVED = "Could not resolve the foundation model from the provided model ide
 ACCOUNT = "123456789012"
 HERE = f"arn:aws:bedrock:us-east-1:{ACCOUNT}"
 
+KINDS = {
+    "a provisioned model": "provisioned-model",
+    "a custom model's deployment": "custom-model-deployment",
+    "an imported model": "imported-model",
+    "an application's profile": "application-inference-profile",
+}
+# In the registry that the tables are put to. 7B is no model of Frankfurt's.
+FRANKFURT = f"arn:aws:bedrock:eu-central-1:{ACCOUNT}"
+OWN = [
+    *(
+        {"arn": f"{place}:{kind}/abcdefghij12", "model": SEVEN_B}
+        for kind in KINDS.values()
+        for place in (HERE, FRANKFURT)
+    ),
+    {"arn": f"{HERE}:provisioned-model/named1234567", "name": "my-throughput", "model": MIXTRAL},
+]
+
 RECORDED = "open-telemetry/opentelemetry-python-contrib's recordings, 2025"
 QUOTED = "several issues of open-source clients, 2024-26"
 
@@ -53,6 +70,16 @@ ANSWERED = [
     known("an apac profile", f"apac.{PROFILED}", "ap-northeast-1", remote=False),
     known("a profile's ARN", profile(f"us.{PROFILED}"), remote=False),
     known("one's own profile's ARN", profile(f"us.{PROFILED}"), remote=False, service="sigv4"),
+    *(
+        known(f"the ARN of {name}{where}", f"{place}:{kind}/abcdefghij12", region, **more)
+        for name, kind in KINDS.items()
+        if kind != "imported-model"  # whose answers have other keys
+        for where, place, region, more in (
+            ("", HERE, "us-east-1", {"service": "sigv4", "remote": False}),
+            (" where its model is not on demand", FRANKFURT, "eu-central-1", {"remote": False}),
+        )
+    ),
+    known("a provisioned model's name", "my-throughput", remote=False, service="sigv4"),
     known("in GovCloud", PROFILED.replace("profiled", "gov"), "us-gov-west-1", remote=False),
     known(
         "an ARN in GovCloud",
@@ -110,9 +137,29 @@ REFUSED = [
         remote=False,
     ),
     *(
+        invalid(
+            f"another region's ARN of {name}",
+            INVALID,
+            "earendil-works/pi#5527, of an application's profile" if "profile" in name else GUESS,
+            model=f"{HERE}:{kind}/abcdefghij12",
+            region="us-west-2",
+            remote=False,
+        )
+        for name, kind in KINDS.items()
+    ),
+    invalid(
+        "an application's profile by its id alone",
+        INVALID,
+        "tinovyatkin/amazon-bedrock-copilot-chat#28",
+        model="abcdefghij12",
+        remote=False,
+    ),
+    invalid("another region's name", INVALID, GUESS, model="my-throughput", region="us-west-2"),
+    *(
         invalid(f"a {kind} that is not there", INVALID, GUESS, model=model, remote=False)
         for kind, model in {
             "provisioned model": f"{HERE}:provisioned-model/abcdefghijkl",
+            "custom model's deployment": f"{HERE}:custom-model-deployment/abcdefghijkl",
             "custom model": f"{HERE}:custom-model/mistral.x/abcdefghijkl",
             "imported model": f"{HERE}:imported-model/abcdefghijkl",
             "prompt": f"{HERE}:prompt/ABCDEFGHIJ",
