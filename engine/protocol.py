@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from engine.adapters import Adapter
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.tokenizer import Tokenizer
 
@@ -20,7 +21,7 @@ class GenerationRequest:
 
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
-    every part of each of the `images`.
+    every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class GenerationRequest:
     spelled: bool = False
     schema: str | None = None
     images: tuple["Image", ...] = ()
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)

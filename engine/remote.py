@@ -215,7 +215,7 @@ class RemoteEngine:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
     async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> bytes:
-        model = self._server.model
+        model = request.adapter.name if request.adapter else self._server.model
         if self._server.token_ids:
             return encode_body(request, model=model, prompt=request.prompt, eos=tokenizer.eos)
         if len(request.prompt) > LONG_PROMPT:

@@ -25,6 +25,8 @@ SENTENCES = (
 class ScriptedEngine:
     """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
 
+    So do adapters: each has answers of its own.
+
     Where a schema is asked for, the answer is an instance of it.
 
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
@@ -83,6 +85,8 @@ class ScriptedEngine:
         """What this engine says to a prompt, however it is sampled."""
         tokenizer = self.tokenizer()
         asked = sha256(repr(request.prompt).encode())
+        if request.adapter:
+            asked.update(request.adapter.name.encode())
         for image in request.images:
             asked.update(image.tobytes())
         digest = asked.hexdigest()

@@ -21,6 +21,7 @@ from engine.processes import Family, cores_of, kill_cores
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
+from engine.vllm_adapters import Adapters
 from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain, to_engine_error
 from engine.vllm_metrics import forget, stat_loggers
@@ -75,6 +76,7 @@ class VllmEngine:
         self._options = options
         self._environment = environment
         self._llm: AsyncLLM | None = None
+        self._adapters = Adapters()
         self._abandoned = False
         self._running = 0
         self._deadlines = Deadlines()
@@ -163,7 +165,8 @@ class VllmEngine:
         """Has the `Answer`, and vLLM's own id of the request. Raises `EngineError`s."""
         prompt, sampling = to_prompt(request), to_sampling(request, self.tokenizer().eos)
         try:
-            return await llm.add_request(request.request_id, prompt, sampling)
+            lora = await self._adapters.load(llm, request.adapter)
+            return await llm.add_request(request.request_id, prompt, sampling, lora_request=lora)
         except BaseException as error:
             await llm.abort(request.request_id)  # it may be there already
             if told := to_engine_error(error, request):

@@ -49,7 +49,7 @@ class Part:
 def _bedrock_completion(part: Part) -> Document:
     return {
         "generation": part.text,
-        "prompt_token_count": part.metrics and part.metrics.input_tokens,
+        "prompt_token_count": part.metrics.input_tokens if part.metrics else None,
         "generation_token_count": part.output_tokens,
         "stop_reason": part.finish,
         "logprobs": None,
@@ -151,7 +151,7 @@ class ImportedWriter:
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text) + self._reader.finish()[0]
-        tokens = metrics and metrics.output_tokens
+        tokens = metrics.output_tokens if metrics else None
         whole = replace(
             self._begun, text=content, finish=finish, output_tokens=tokens, metrics=metrics
         )

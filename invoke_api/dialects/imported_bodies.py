@@ -1,9 +1,9 @@
 """The three request bodies of imported models, told apart by their keys, in the words of one.
 
 User Guide, invoke-imported-model: a prompt with `max_tokens` is OpenAI's completion, one without is
-Bedrock's own; custom-model-import-advanced-features has one without any limit. Guess for a body with
-keys of two forms: `messages` decides, then `max_gen_len`, then `max_tokens`, and the keys of the other
-form are extraneous.
+Bedrock's own; custom-model-import-advanced-features has one without any limit. Guess for a body
+with keys of two forms: `messages` decides, then `max_gen_len`, then `max_tokens`; the keys of the
+other form are extraneous.
 """
 
 from collections.abc import Mapping
