@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 import botocore.session
+import orjson
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.parsers import EventStreamJSONParser, RestJSONParser
@@ -27,6 +28,8 @@ from tests.fidelity import (
     counts,
     exceptions,
     frames,
+    imported,
+    imported_answers,
     report,
     texts,
 )
@@ -173,6 +176,18 @@ def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
     made = re.sub(UUID, "ID", re.sub(r'(?<="created":)\d{10}\b', "CREATED", raw))
 
     assert made == expected
+
+
+@pytest.mark.skipif(REMOTE, reason="an account has imported models of its own")
+@pytest.mark.parametrize("row", imported_answers.TABLE, ids=lambda row: row.name)
+def test_an_imported_model_answers_in_the_form_of_the_body(
+    row: imported_answers.Answered, urls: dict[str, str]
+) -> None:
+    operation = "invoke-with-response-stream" if row.is_streamed else "invoke"
+    _, raw = invoke(urls["open"], row.body, imported.IMPORTED, operation)
+    made = [orjson.dumps(chunk) for chunk in read_chunks(raw)] if row.is_streamed else [raw]
+
+    assert [imported_answers.hide(each.decode()) for each in made] == row.expected()
 
 
 @pytest.mark.skipif(REMOTE, reason="as above")
