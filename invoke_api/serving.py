@@ -180,12 +180,12 @@ def look_for_weights(settings: Settings, registry: Registry) -> None:
         return
     models = registry.models.values()
     vllms = [model for model in models if (settings.engine or model.engine) == "vllm"]
-    found = [missing for model in vllms if (missing := missing_weights(model))]
-    fatal = [missing.sentence for missing in found if missing.is_fatal]
+    found = [(model, missing) for model in vllms if (missing := missing_weights(model))]
+    fatal = [(model, missing.sentence) for model, missing in found if missing.is_fatal]
     if len(fatal) == len(models):
-        raise click.ClickException("\n".join(fatal))
-    if settings.max_loaded_models:  # else each load says so at once
-        for sentence in fatal:
+        raise click.ClickException("\n".join(sentence for _, sentence in fatal))
+    for model, sentence in fatal:
+        if model.adapter or settings.max_loaded_models:  # else each load says so at once
             log.error(sentence)
 
 

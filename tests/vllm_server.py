@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -23,8 +24,14 @@ STRUCTURED = demo.OPTIONS["structured_outputs_config"]
 
 
 @contextmanager
-def vllm_running(cache: Path, names: Sequence[str], *, checkpoint: str = "dense") -> Iterator[str]:
-    """Its URL, once it answers. The model there goes by all of these names."""
+def vllm_running(
+    cache: Path,
+    names: Sequence[str],
+    *,
+    checkpoint: str = "dense",
+    adapters: Mapping[str, Path] = MappingProxyType({}),
+) -> Iterator[str]:
+    """Its URL, once it answers. The model there goes by all of these names, adapters by theirs."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
@@ -37,6 +44,11 @@ def vllm_running(cache: Path, names: Sequence[str], *, checkpoint: str = "dense"
         "--structured-outputs-config": json.dumps(STRUCTURED),
     }
     flags = [str(part) for pair in options.items() for part in pair]
+    if adapters:
+        modules = [f"{name}={folder}" for name, folder in adapters.items()]
+        # Why a slot more: see invoke_api.adapting.
+        flags += ["--enable-lora", "--max-loras", str(len(adapters) + 1)]
+        flags += ["--lora-modules", *modules]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags]
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What imported models refuse in a body. The words are those of others: none of theirs was heard."""
+"""What imported models refuse in a body. The words are those of others; theirs were not heard."""
 
 from typing import Any
 
