@@ -25,27 +25,18 @@ from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.client import Calls, ClientLeft
+from invoke_api.operations.control_plane import CONTROL_PLANE
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.counted import METRICS, CountedCalls
 from invoke_api.operations.failing import HANDLERS, answer_bug, answer_expected
-from invoke_api.operations.foundation_models import (
-    get_foundation_model,
-    get_foundation_model_availability,
-    list_foundation_models,
-)
-from invoke_api.operations.inference_profiles import get_inference_profile, list_inference_profiles
 from invoke_api.operations.logged import LoggedCalls
-from invoke_api.operations.logging_configuration import (
-    delete_logging_configuration,
-    get_logging_configuration,
-    put_logging_configuration,
-)
 from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import replay
 from invoke_api.operations.routing import OperationRoute, has_steps
 from invoke_api.operations.services import Services
 from invoke_api.operations.threads import SharedThreads
+from invoke_api.profiles import ApplicationProfiles
 from invoke_api.quotas import Quotas, settle
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -70,7 +61,6 @@ OPEN = [
     Route(METRICS, metrics),
 ]
 MODEL_CALL = re.compile(f"^/model/(.*)/({'|'.join(MODEL_CALLS)})$")  # as Starlette's `path`
-LOGGING = "/logging/modelinvocations"
 # Each goes by the name of its operation. Calls of models also have a short way, see `Service`.
 BUILT = [
     *(
@@ -91,36 +81,7 @@ BUILT = [
         methods=["POST"],
         name="ApplyGuardrail",
     ),
-    OperationRoute("/foundation-models", list_foundation_models, name="ListFoundationModels"),
-    OperationRoute(
-        "/foundation-models/{modelIdentifier:path}", get_foundation_model, name="GetFoundationModel"
-    ),
-    OperationRoute(
-        "/foundation-model-availability/{modelId:path}",
-        get_foundation_model_availability,
-        name="GetFoundationModelAvailability",
-    ),
-    OperationRoute("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
-    OperationRoute(
-        "/inference-profiles/{inferenceProfileIdentifier:path}",
-        get_inference_profile,
-        name="GetInferenceProfile",
-    ),
-    OperationRoute(
-        LOGGING,
-        put_logging_configuration,
-        methods=["PUT"],
-        name="PutModelInvocationLoggingConfiguration",
-    ),
-    OperationRoute(
-        LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"
-    ),
-    OperationRoute(
-        LOGGING,
-        delete_logging_configuration,
-        methods=["DELETE"],
-        name="DeleteModelInvocationLoggingConfiguration",
-    ),
+    *CONTROL_PLANE,
 ]
 ROUTES = BUILT + NOT_OFFERED
 OPERATIONS: dict[object, str] = {route.endpoint: route.name for route in ROUTES}
@@ -238,6 +199,7 @@ def create_app(
         journal=Journal() if control else Journal(most=0),  # nobody could read it
         quotas=quotas or Quotas(),
         guardrails=guardrails or Shelf(),
+        profiles=ApplicationProfiles(),
         replay=recordings or Replay(Library(())),
         paces=paces or NamedRecordings(),
         logging=configurations,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from invoke_api.identifiers import ARN, OWN, PARTITIONS, Identifier, parse_identifier
@@ -28,11 +29,25 @@ class OwnArn:
     name: str | None
     model_id: str
 
+    @property
+    def called(self) -> str:
+        """Its name, or the last part of the ARN without one."""
+        return self.name or self.identifier.id
+
+    @property
+    def region(self) -> str:
+        assert self.identifier.region, "a checked ARN has a region"
+        return self.identifier.region
+
 
 class Arns:
-    """The registry's ARNs, found by themselves or by the names of provisioned models."""
+    """The registry's ARNs, found by themselves or by the names of provisioned models.
+
+    `read` is when the registry was read.
+    """
 
     def __init__(self, arns: Sequence[OwnArn] = ()) -> None:
+        self.read = datetime.now(UTC)
         self._arns = arns
         self._by_text: dict[str, list[OwnArn]] = {}
         for own in arns:

@@ -3,11 +3,14 @@
 Keys stand in the service model's order, as the recorded summary of Mistral 7B has them.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from invoke_api.identifiers import PARTITIONS
+from invoke_api.arns import OwnArn
+from invoke_api.identifiers import PARTITIONS, Identifier
 from invoke_api.listing import Listing
+from invoke_api.profiles import Profile
 
 
 def to_summary(listing: Listing, region: str) -> dict[str, Any]:
@@ -53,6 +56,48 @@ def to_profile(listing: Listing, profile_id: str, region: str, account: str) -> 
         "inferenceProfileId": profile_id,
         "status": "ACTIVE",
         "type": "SYSTEM_DEFINED",
+    }
+
+
+def to_application_profile(profile: Profile, through: Listing | None) -> dict[str, Any]:
+    """The same of a profile that an application has made.
+
+    `through` is the model of Bedrock's profile that it copies, None where it copies a model.
+    """
+    source = profile.source
+    arns = [source.text]
+    if through:
+        arns = [model_arn(through.id, region) for region in through.profiles[source.id]]
+    made = f"{profile.made:%Y-%m-%dT%H:%M:%S.%fZ}"
+    described = {"description": profile.description} if profile.description else {}
+    return {
+        "inferenceProfileName": profile.name,
+        **described,
+        "createdAt": made,
+        "updatedAt": made,
+        **_to_own(profile.identifier, arns),
+    }
+
+
+def to_configured_profile(own: OwnArn, listing: Listing) -> dict[str, Any]:
+    """The same of one that the registry names; nobody knows when it was made."""
+    regions: tuple[str, ...] = (own.region,)
+    if not listing.is_on_demand_in(own.region):
+        regions = next((each for each in listing.profiles.values() if own.region in each), regions)
+    arns = [model_arn(listing.id, each) for each in regions]
+    return {
+        "inferenceProfileName": own.called,
+        **_to_own(own.identifier, arns),
+    }
+
+
+def _to_own(identifier: Identifier, arns: Sequence[str]) -> dict[str, Any]:
+    return {
+        "inferenceProfileArn": identifier.text,
+        "models": [{"modelArn": arn} for arn in arns],
+        "inferenceProfileId": identifier.id,
+        "status": "ACTIVE",
+        "type": "APPLICATION",
     }
 
 

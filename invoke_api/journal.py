@@ -27,6 +27,9 @@ class Failure(NamedTuple):
 class Entry:
     """One call. `ended` is None while it runs; latencies are in milliseconds.
 
+    `identifier` is what the client called the model: an id, a name or an ARN. `model_id` becomes
+    the registry's id once the model is found.
+
     `first_token` and `last_token` are when these came, in seconds of the monotonic clock.
 
     `cassette` is where the recording stands that answered, and `differs` how this request is not
@@ -38,6 +41,7 @@ class Entry:
     model_id: str
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    identifier: str = field(init=False)
     came: datetime = field(default_factory=lambda: datetime.now(UTC))
     access_key_id: str | None = None
     region: str | None = None
@@ -55,6 +59,9 @@ class Entry:
     ended: Ended | None = None
     cassette: str | None = None
     differs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.identifier = self.model_id
 
     def fail(self, error: InvokeError, *, in_stream: bool = False) -> None:
         failure = Failure(error.code, error.message)
@@ -78,6 +85,7 @@ class Entry:
             "region": self.region,
             "operation": self.operation,
             "model_id": self.model_id,
+            "identifier": self.identifier,
             "headers": dict(redacted(self.headers)),
             "body": _to_value(self.body),
             "engine": self.engine,

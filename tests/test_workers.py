@@ -28,6 +28,7 @@ from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invo
 from tests.waiting import until
 
 WORKERS = 2
+SOURCE = {"copyFrom": f"arn:aws:bedrock:us-east-1::foundation-model/{SEVEN_B}"}
 PROMPT = {"prompt": "turn left", "max_tokens": 60, "temperature": 0}
 
 
@@ -123,6 +124,22 @@ def test_so_does_the_configuration_of_the_invocation_log(scripted: str, method: 
 
     assert response.status == 400
     assert b"one worker only" in answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/inference-profiles", {"inferenceProfileName": "a", "modelSource": SOURCE}),
+        ("DELETE", "/inference-profiles/abcdefghij12", {}),
+    ],
+)
+def test_so_do_the_profiles_of_applications(
+    scripted: str, method: str, path: str, body: dict[str, object]
+) -> None:
+    response, answer = call(scripted, method, path, json.dumps(body).encode())
+
+    assert response.status == 400
+    assert b"inference profiles with one worker only" in answer
 
 
 @contextmanager

@@ -21,6 +21,7 @@ FILTERS = {
     "scope": "access_key_id",
     "operation": "operation",
     "model_id": "model_id",
+    "identifier": "identifier",
     "engine": "engine",
     "ended": "ended",
 }
@@ -75,11 +76,15 @@ async def one_worker_only(_: Request) -> Response:
 
 
 async def reset(request: Request) -> Response:
-    """Rules and journal gone, recordings anew from their first: `?scope=` for one caller."""
+    """Forget rules, journal and application inference profiles; replay recordings from the first.
+
+    With `?scope=`, those of one caller.
+    """
     services = services_of(request)
     scope = request.query_params.get("scope")
     services.rules.remove(scope=scope)
     services.journal.clear(scope)
+    services.profiles.clear(scope)
     services.replay.library.forget_turns(scope)
     return json_answer({})
 

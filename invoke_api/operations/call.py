@@ -30,13 +30,14 @@ class Operation:
 class Admitted(NamedTuple):
     """Who calls which model; `repeated` are headers that the answer repeats.
 
-    `guarding` is the guardrail that the headers name.
+    `guarding` is the guardrail that the headers name, `identifier` what the client calls the model.
     """
 
     caller: Caller
     model: Model
     repeated: dict[str, str]
     guarding: Guarding | None = None
+    identifier: str = ""
 
 
 def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
@@ -44,7 +45,7 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
 
     Raises the `InvokeError` of the first that is wrong. The body is left to others.
     """
-    registry = services_of(request).registry
+    services = services_of(request)
     caller = admit_caller(request, body)
     model_id = request.path_params["model_id"]
     headers = {
@@ -53,12 +54,15 @@ def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
     check_members(model_id, headers)
     identifier = parse_identifier(model_id)
     check_account(identifier, caller, operation.name)
-    model = registry.find(identifier, caller.region, caller.account)
+    model = services.registry.find(
+        services.profiles.resolve(identifier), caller.region, caller.account
+    )
     request.scope["model_id"] = model.id  # for the metrics, whatever is wrong with the rest
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(operation.accept, ""))
     guarding = open_guarding(request, caller, named_in_headers(headers))
-    return Admitted(caller, model, grant_options(headers, model, caller.region), guarding)
+    options = grant_options(headers, model, caller.region)
+    return Admitted(caller, model, options, guarding, model_id)
 
 
 def admit_caller(request: Request, body: bytes) -> Caller:

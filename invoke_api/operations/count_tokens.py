@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from engine.errors import EngineError
 from invoke_api.authentication.gate import Caller
-from invoke_api.identifiers import parse_identifier
+from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.operations.aside import UPLOADS, aside
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.operations.call import admit_caller, check_account
@@ -36,16 +36,18 @@ async def count_tokens(request: Request) -> Response:
         return caller, asked
 
     caller, asked = await aside(request, len(raw), check)
-    registry = services_of(request).registry
-    identifier = parse_identifier(request.path_params["model_id"])
-    check_account(identifier, caller, "CountTokens")
+    services = services_of(request)
+    registry = services.registry
+    called = parse_identifier(request.path_params["model_id"])
+    check_account(called, caller, "CountTokens")
+    identifier = services.profiles.resolve(called)
     own = registry.find_own(identifier, caller.region, caller.account)
     if own is None and registry.find_profile(identifier, caller.region) is None:
         registry.find_listed(identifier, caller.region)
-    if not services_of(request).extensions:
+    if not services.extensions:
         raise ValidationException(REFUSAL)
     # In a thread, however short it is: some tokenizers are slow at their first use.
-    tokens = await aside(request, UPLOADS, lambda: _count(request, asked, caller))
+    tokens = await aside(request, UPLOADS, lambda: _count(request, asked, identifier, caller))
     return Reply(request, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
 
 
@@ -56,10 +58,9 @@ def _read_blob(encoded: str) -> bytes:
         raise SerializationException("Blob is no valid base64") from None  # guess
 
 
-def _count(request: Request, asked: dict[str, Any], caller: Caller) -> int:
+def _count(request: Request, asked: dict[str, Any], identifier: Identifier, caller: Caller) -> int:
     """How many tokens InvokeModel or Converse would count. Raises `InvokeError`s as they do."""
     services = services_of(request)
-    identifier = parse_identifier(request.path_params["model_id"])
     model = services.registry.find(identifier, caller.region, caller.account)
     try:
         tokenizer = services.engines.tokenizer(model)

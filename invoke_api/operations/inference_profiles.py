@@ -1,27 +1,30 @@
-"""ListInferenceProfiles and GetInferenceProfile: those of Bedrock's own making."""
+"""ListInferenceProfiles and GetInferenceProfile: Bedrock's own, and those of applications."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from invoke_api.arns import OwnArn
 from invoke_api.authentication.gate import Caller
-from invoke_api.catalogue import to_profile
-from invoke_api.identifiers import parse_identifier
+from invoke_api.catalogue import to_application_profile, to_configured_profile, to_profile
+from invoke_api.identifiers import Identifier, parse_identifier
+from invoke_api.listing import Listing
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
+from invoke_api.operations.paging import to_page
 from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
+from invoke_api.operations.services import Services, services_of
+from invoke_api.profiles import Profile
 from invoke_api.validation.queries import (
     GET_INFERENCE_PROFILE,
     LIST_INFERENCE_PROFILES,
     check_query,
 )
-from invoke_api.wire.errors import ResourceNotFoundException, ValidationException
+from invoke_api.wire.errors import ResourceNotFoundException
 
-PAGE = "100"  # guess: what a page holds when nobody says; there are never so many here
+APPLICATION_PROFILE = "application-inference-profile"
 
 
 async def list_inference_profiles(request: Request) -> Response:
@@ -29,50 +32,77 @@ async def list_inference_profiles(request: Request) -> Response:
     query = dict(request.query_params)
     check_query(LIST_INFERENCE_PROFILES, query)
     kind = query.get("type", "SYSTEM_DEFINED")
-    found = _profiles(request, caller) if kind == "SYSTEM_DEFINED" else []
-    begin = _find_begin(found, query.get("nextToken"))
-    end = begin + int(query.get("maxResults", PAGE))
-    answer: dict[str, Any] = {"inferenceProfileSummaries": found[begin:end]}
-    if end < len(found):
-        answer["nextToken"] = _to_token(found[end])
+    found = LISTED[kind](services_of(request), caller)
+    answer = to_page(found, query, name="inferenceProfileSummaries", key="inferenceProfileId")
     return Reply(request, orjson.dumps(answer))
 
 
 async def get_inference_profile(request: Request) -> Response:
     caller = admit_caller(request, await read_body(request))
     check_query(GET_INFERENCE_PROFILE, request.path_params)
+    services = services_of(request)
     identifier = parse_identifier(request.path_params["inferenceProfileIdentifier"])
-    registry = services_of(request).registry
-    listing = registry.find_profile(identifier, caller.region)
-    # As on InvokeModel, who is in no known account may name any.
-    is_others = caller.account and identifier.account not in (None, caller.account)
-    if listing is None or is_others:
-        # Guess: the words.
-        raise ResourceNotFoundException("The provided inference profile identifier is not found.")
-    profile = to_profile(listing, identifier.id, caller.region, caller.account_id)
+    if listing := find_bedrocks(services, identifier, caller):
+        profile = to_profile(listing, identifier.id, caller.region, caller.account_id)
+    else:
+        profile = _show(services, find_application_profile(services, identifier, caller))
     return Reply(request, orjson.dumps(profile))
 
 
-def _profiles(request: Request, caller: Caller) -> list[dict[str, Any]]:
-    registry = services_of(request).registry
+def find_bedrocks(services: Services, identifier: Identifier, caller: Caller) -> Listing | None:
+    """Return the model behind one of Bedrock's profiles that this caller has."""
+    # As on InvokeModel, who is in no known account may name any.
+    if caller.account and identifier.account not in (None, caller.account):
+        return None
+    return services.registry.find_profile(identifier, caller.region)
+
+
+def find_application_profile(
+    services: Services, identifier: Identifier, caller: Caller
+) -> Profile | OwnArn:
+    """Return a profile that was made at run time, or one of the registry's, by its ARN or its id.
+
+    Raise `ResourceNotFoundException`.
+    """
+    for one in _application_profiles(services, caller, identifier.account):
+        if identifier.text in (one.identifier.text, one.identifier.id):
+            return one
+    # Guess: the words.
+    raise ResourceNotFoundException("The provided inference profile identifier is not found.")
+
+
+def _application_profiles(
+    services: Services, caller: Caller, account: str | None = None
+) -> list[Profile | OwnArn]:
+    """Return the profiles of the caller's account in its region, the registry's first.
+
+    `account` is looked into where the caller's is not known.
+    """
+    looked = caller.account or account or caller.account_id
+    configured = services.registry.arns.of(APPLICATION_PROFILE, caller.region, looked)
+    return [*configured, *services.profiles.of(looked, caller.region)]
+
+
+def _show(services: Services, profile: Profile | OwnArn) -> dict[str, Any]:
+    registry = services.registry
+    if isinstance(profile, OwnArn):
+        listing = registry.listings[profile.model_id]
+        return to_configured_profile(profile, listing)
+    through = registry.profiles.get(profile.source.id)
+    return to_application_profile(profile, through)
+
+
+def _bedrocks(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [
         to_profile(listing, name, caller.region, caller.account_id)
-        for listing in registry.offered(caller.region)
+        for listing in services.registry.offered(caller.region)
         for name, regions in listing.profiles.items()
         if caller.region in regions
     ]
 
 
-def _to_token(profile: dict[str, Any]) -> str:
-    """The next page begins with this one."""
-    return urlsafe_b64encode(profile["inferenceProfileId"].encode()).decode()
+def _applications(services: Services, caller: Caller) -> list[dict[str, Any]]:
+    return [_show(services, one) for one in _application_profiles(services, caller)]
 
 
-def _find_begin(profiles: list[dict[str, Any]], token: str | None) -> int:
-    if token is None:
-        return 0
-    try:
-        first = urlsafe_b64decode(token).decode()
-        return [profile["inferenceProfileId"] for profile in profiles].index(first)
-    except ValueError:  # no base64, no UTF-8, or no profile
-        raise ValidationException("The provided nextToken is invalid.") from None  # guess
+LISTED = {"SYSTEM_DEFINED": _bedrocks, "APPLICATION": _applications}

@@ -183,6 +183,7 @@ def to_asked(prepared: Prepared[W], operation: str) -> Asked:
         turn=question.turn,
         tools=question.tools,
         access_key_id=call.caller.access_key_id,
+        identifier=call.identifier,
     )
 
 

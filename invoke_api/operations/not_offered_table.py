@@ -103,19 +103,10 @@ CONTROL_PLANE = """
   GET GetGuardrail
   POST CreateGuardrailVersion
   PUT UpdateGuardrail
-/imported-models
-  GET ListImportedModels
 /imported-models/*
   DELETE DeleteImportedModel
-  GET GetImportedModel
-/inference-profiles
-  POST CreateInferenceProfile
-/inference-profiles/*
-  DELETE DeleteInferenceProfile
 /list-foundation-model-agreement-offers/*
   GET ListFoundationModelAgreementOffers
-/listTagsForResource
-  POST ListTagsForResource
 /marketplace-model/endpoints
   GET ListMarketplaceModelEndpoints
   POST CreateMarketplaceModelEndpoint
@@ -139,11 +130,9 @@ CONTROL_PLANE = """
 /model-customization-jobs/*/stop
   POST StopModelCustomizationJob
 /model-customization/custom-model-deployments
-  GET ListCustomModelDeployments
   POST CreateCustomModelDeployment
 /model-customization/custom-model-deployments/*
   DELETE DeleteCustomModelDeployment
-  GET GetCustomModelDeployment
   PATCH UpdateCustomModelDeployment
 /model-import-jobs
   GET ListModelImportJobs
@@ -176,17 +165,12 @@ CONTROL_PLANE = """
   POST CreateProvisionedModelThroughput
 /provisioned-model-throughput/*
   DELETE DeleteProvisionedModelThroughput
-  GET GetProvisionedModelThroughput
   PATCH UpdateProvisionedModelThroughput
-/provisioned-model-throughputs
-  GET ListProvisionedModelThroughputs
 /resource-policy
   POST PutResourcePolicy
 /resource-policy/*
   DELETE DeleteResourcePolicy
   GET GetResourcePolicy
-/tagResource
-  POST TagResource
 /trusted-access-programs
   GET ListTrustedAccessPrograms
 /trusted-access-programs/*
@@ -206,8 +190,6 @@ CONTROL_PLANE = """
 /trusted-access-programs/*/project-enrollment/*
   GET GetTrustedAccessProgramProjectEnrollment
   PUT PutTrustedAccessProgramProjectEnrollment
-/untagResource
-  POST UntagResource
 /use-case-for-model-access
   GET GetUseCaseForModelAccess
   POST PutUseCaseForModelAccess

@@ -101,6 +101,7 @@ def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
         turn=question.turn,
         tools=question.tools,
         access_key_id=entry.access_key_id,
+        identifier=entry.identifier,
     )
 
 

@@ -13,6 +13,7 @@ from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.client import Calls
 from invoke_api.operations.threads import SharedThreads
+from invoke_api.profiles import ApplicationProfiles
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
@@ -30,6 +31,7 @@ class Services:
     journal: Journal
     quotas: Quotas
     guardrails: Shelf
+    profiles: ApplicationProfiles
     replay: Replay
     paces: NamedRecordings
     logging: LoggingConfigurations

@@ -19,7 +19,10 @@ BREAKS: tuple[Breakage, ...] = get_args(Breakage)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a rule may look at of one call. `last_user_message` is the end of a conversation."""
+    """What a rule may look at of one call. `last_user_message` is the end of a conversation.
+
+    `identifier` is what the client called the model, which may be an ARN.
+    """
 
     operation: str
     model_id: str
@@ -28,11 +31,14 @@ class Asked:
     turn: int
     tools: tuple[str, ...] = ()
     access_key_id: str | None = None
+    identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Conditions of a rule. Each that is not None must hold; `model_id` is a glob.
+    """Conditions of a rule. Each that is not None must hold.
+
+    `model_id` is a glob that the registry's id or what the client called the model must match.
 
     `prompt` and `last_user_message` are substrings, or patterns that must match somewhere. `tool`
     is a glob that the name of one of the offered tools must match.
@@ -58,12 +64,16 @@ class When:
     def matches(self, asked: Asked) -> bool:
         return (
             self.operation in (None, asked.operation)
-            and (self.model_id is None or self.model_id.match(asked.model_id) is not None)
+            and (self.model_id is None or _is_called(self.model_id, asked))
             and self.turn in (None, asked.turn)
             and (self.tool is None or any(map(self.tool.match, asked.tools)))
             and _is_in(self.prompt, asked.prompt)
             and _is_in(self.last_user_message, asked.last_user_message)
         )
+
+
+def _is_called(glob: re.Pattern[str], asked: Asked) -> bool:
+    return any(glob.match(name) is not None for name in (asked.model_id, asked.identifier))
 
 
 def _is_in(wanted: str | Pattern | None, text: str) -> bool:

@@ -84,6 +84,9 @@ GET_INFERENCE_PROFILE: Mapping[str, Member] = {
     ),
     "projectIdentifier": PROJECT,
 }
+DELETE_INFERENCE_PROFILE: Mapping[str, Member] = {
+    "inferenceProfileIdentifier": GET_INFERENCE_PROFILE["inferenceProfileIdentifier"]
+}
 COUNT_TOKENS: Mapping[str, Member] = {
     "modelId": Member(name="modelId", pattern=r"[a-zA-Z_\.\-/0-9:]+", shortest=1, longest=256)
 }

@@ -6,7 +6,8 @@ InvokeError
 ├── ValidationException 400            ├── ModelStreamErrorException 424
 ├── ServiceQuotaExceededException 400  ├── InternalServerException 500
 ├── ConflictException 400              ├── ServiceUnavailableException 503
-├── ThrottlingException 429            └── FrontDoorError, see front_door_errors.py
+├── TooManyTagsException 400           └── FrontDoorError, see front_door_errors.py
+├── ThrottlingException 429
 └── ModelNotReadyException 429
 """
 
@@ -102,10 +103,17 @@ class ServiceQuotaExceededException(InvokeError):
 
 
 class ConflictException(InvokeError):
-    """Modelled for asynchronous invocations only."""
+    """Modelled for asynchronous invocations and for the control plane."""
 
     status = 400
     default = "Error occurred because of a conflict while performing an operation."  # guess
+
+
+class TooManyTagsException(InvokeError):
+    """Modelled in the control plane only."""
+
+    status = 400
+    default = "The resource would have more than 50 tags."  # guess
 
 
 class ThrottlingException(InvokeError):

@@ -1,6 +1,7 @@
 """Paths and methods that Bedrock Runtime does not know."""
 
 from tests.fidelity.case import GUESS, Case
+from tests.fidelity.identifiers import HERE
 from tests.servers import SEVEN_B
 
 UNKNOWN = (
@@ -47,6 +48,14 @@ TABLE = [
                 ("POST", f"/model/{ARN}/{operation}", "vercel/ai#17523")
                 for operation in ("invoke", "converse", "converse-stream")
             ),
+            *(
+                ("POST", f"/model/{own}/converse", "vercel/ai#17523, of a foundation model's")
+                for own in (
+                    f"{HERE}:application-inference-profile/abcdefghij12",
+                    f"{HERE}:provisioned-model/abcdefghij12",
+                )
+            ),
+            ("GET", f"/inference-profiles/{HERE}:inference-profile/us.mistral", GUESS),
             ("GET", f"/foundation-models/{ARN}", GUESS),
             ("GET", "/", GUESS),
             ("GET", f"/model/{SEVEN_B}/invoke", GUESS),

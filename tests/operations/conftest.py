@@ -4,8 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from invoke_api.identifiers import OWN
+from invoke_api.registry import DEFAULT_REGISTRY
+from tests.servers import COMMAND, GUARDRAILS, SEVEN_B, command_running, wait_until_ready
+
+ARNS = [
+    {"arn": f"arn:aws:bedrock:us-west-2:123456789012:{kind}/{made}", "name": name, "model": model}
+    for kind in OWN
+    for made, name, model in (
+        ("abcdefghij12", "catalogued", SEVEN_B),
+        ("abcdefghij13", "own", "own.model-v1:0"),
+    )
+]
 
 
 @pytest.fixture(scope="session")
@@ -14,9 +26,23 @@ def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def extended(log_folder: Path) -> Iterator[str]:
-    """The URL of a service with `--extensions` and `--invocation-log`."""
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped registry, with an ARN of each kind in us-west-2."""
+    document = yaml.safe_load(DEFAULT_REGISTRY.read_text())
+    own = {"id": "own.model-v1:0", "catalogued": False}
+    first = {key: value for key, value in document["models"][0].items() if key != "regions"}
+    document["models"].append({**first, **own})
+    document["arns"] = ARNS
+    file = tmp_path_factory.mktemp("registry") / "registry.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+@pytest.fixture(scope="session")
+def extended(log_folder: Path, registry: Path) -> Iterator[str]:
+    """The URL of a service with `--extensions`, `--invocation-log` and ARNs."""
     flags = ["--engine", "scripted", "--extensions", "--invocation-log", str(log_folder)]
+    flags += ["--registry", str(registry)]
     flags += ["--guardrails", str(GUARDRAILS)]
     with command_running([*COMMAND, *flags]) as url:
         wait_until_ready(url, seconds=30)

@@ -19,6 +19,10 @@ CONVERSATION = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 COUNTED = {"input": {"invokeModel": {"body": "eyJwcm9tcHQiOiAiSGkifQ=="}}}
 GUARDED = {"source": "OUTPUT", "content": [{"text": {"text": "a@b.org and a cactus"}}]}
 CONFIG = {"loggingConfig": {"s3Config": {"bucketName": "abc"}, "textDataDeliveryEnabled": True}}
+MADE = "ARN of a profile that was made before"
+SOURCE = f"arn:aws:bedrock:us-west-2::foundation-model/{SEVEN_B}"
+TAGS = [{"key": "team", "value": "a"}]
+CREATED = {"modelSource": {"copyFrom": SOURCE}, "description": "For costs", "tags": TAGS}
 # operation: what stands in its path, and its body
 ASKED: dict[str, tuple[str, Any]] = {
     "InvokeModel": (SEVEN_B, PROMPT),
@@ -32,6 +36,17 @@ ASKED: dict[str, tuple[str, Any]] = {
     "GetFoundationModelAvailability": (SEVEN_B, None),
     "ListInferenceProfiles": ("", None),
     "GetInferenceProfile": (PROFILE, None),
+    "CreateInferenceProfile": ("", {"inferenceProfileName": "modelled", **CREATED}),
+    "DeleteInferenceProfile": (MADE, None),
+    "TagResource": ("", {"resourceARN": MADE, "tags": [{"key": "cost center", "value": ""}]}),
+    "UntagResource": ("", {"resourceARN": MADE, "tagKeys": ["team"]}),
+    "ListTagsForResource": ("", {"resourceARN": MADE}),
+    "GetProvisionedModelThroughput": ("own", None),
+    "ListProvisionedModelThroughputs": ("", None),
+    "GetCustomModelDeployment": ("own", None),
+    "ListCustomModelDeployments": ("", None),
+    "GetImportedModel": ("own", None),
+    "ListImportedModels": ("", None),
     "PutModelInvocationLoggingConfiguration": ("", CONFIG),
     "GetModelInvocationLoggingConfiguration": ("", None),
     "DeleteModelInvocationLoggingConfiguration": ("", None),
@@ -75,7 +90,11 @@ def test_every_operation_is_built_or_not_offered() -> None:
 
 @pytest.mark.parametrize("operation", ASKED)
 def test_an_answer_is_as_modelled(operation: str, extended: str) -> None:
-    response, raw = ask(extended, operation, *ASKED[operation])
+    label, asked = ASKED[operation]
+    made = make_profile(extended, operation) if MADE in (label, *(asked or {}).values()) else ""
+    label = made if label == MADE else label
+    asked = {key: made if each == MADE else each for key, each in (asked or {}).items()} or None
+    response, raw = ask(extended, operation, label, asked)
     body = json.loads(raw) if response.headers["Content-Type"] == "application/json" else None
     wrong = [
         violation
@@ -83,8 +102,25 @@ def test_an_answer_is_as_modelled(operation: str, extended: str) -> None:
         if not any(re.fullmatch(heard, violation) for heard in HEARD)
     ]
 
-    assert response.status == 200, raw
+    assert response.status == OPERATIONS[operation].http["responseCode"], raw
     assert wrong == []
+
+
+def test_profiles_that_were_made_are_as_modelled(extended: str) -> None:
+    arn = make_profile(extended, "listed")
+    for operation, label in (("GetInferenceProfile", arn), ("ListInferenceProfiles", "")):
+        http = OPERATIONS[operation].http
+        path = re.sub(r"\{\w+\}", quote(label, safe=""), http["requestUri"])
+        response, raw = call(extended, "GET", f"{path}?type=APPLICATION", None, **WEST)
+
+        assert arn in raw.decode()
+        assert list(violations(operation, dict(response.headers), json.loads(raw))) == []
+
+
+def make_profile(url: str, name: str) -> str:
+    _, raw = ask(url, "CreateInferenceProfile", "", {"inferenceProfileName": name, **CREATED})
+    arn: str = json.loads(raw)["inferenceProfileArn"]
+    return arn
 
 
 @pytest.mark.parametrize("operation", [route.name for route in NOT_OFFERED])

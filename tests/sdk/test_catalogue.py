@@ -31,12 +31,12 @@ COPY = {
 
 
 @contextmanager
-def client(url: str, region: str = "us-east-1") -> Iterator[Any]:
+def client(url: str, region: str = "us-east-1", key: str = "AKIDEXAMPLE") -> Iterator[Any]:
     bedrock = boto3.client(
         "bedrock",
         endpoint_url=url,
         region_name=region,
-        aws_access_key_id="AKIDEXAMPLE",
+        aws_access_key_id=key,
         aws_secret_access_key="secret",
     )
     with closing(bedrock):

@@ -4,7 +4,7 @@ import botocore.session
 import pytest
 
 from invoke_api.operations.options import TIERS
-from invoke_api.validation import queries, request_metadata
+from invoke_api.validation import own_queries, queries, request_metadata
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.modelled import OPERATIONS
 
@@ -55,6 +55,13 @@ def test_metadata_is_constrained_as_modelled() -> None:
         ("GetFoundationModelAvailability", queries.GET_FOUNDATION_MODEL_AVAILABILITY),
         ("ListInferenceProfiles", queries.LIST_INFERENCE_PROFILES),
         ("GetInferenceProfile", queries.GET_INFERENCE_PROFILE),
+        ("DeleteInferenceProfile", queries.DELETE_INFERENCE_PROFILE),
+        ("GetProvisionedModelThroughput", own_queries.GET_PROVISIONED),
+        ("ListProvisionedModelThroughputs", own_queries.LIST_PROVISIONED),
+        ("GetImportedModel", own_queries.GET_IMPORTED),
+        ("ListImportedModels", own_queries.LIST_IMPORTED),
+        ("GetCustomModelDeployment", own_queries.GET_DEPLOYMENT),
+        ("ListCustomModelDeployments", own_queries.LIST_DEPLOYMENTS),
         ("CountTokens", queries.COUNT_TOKENS),
     ],
 )

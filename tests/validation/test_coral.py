@@ -32,7 +32,11 @@ def schema() -> CoralSchema:
         ("apply_guardrail.json", "ApplyGuardrail"),
         ("converse.json", "ConverseStream"),
         ("count_tokens.json", "CountTokens"),
+        ("create_inference_profile.json", "CreateInferenceProfile"),
+        ("list_tags_for_resource.json", "ListTagsForResource"),
         ("logging_configuration.json", "PutModelInvocationLoggingConfiguration"),
+        ("tag_resource.json", "TagResource"),
+        ("untag_resource.json", "UntagResource"),
     ],
 )
 def test_a_schema_is_the_service_models(file: str, operation: str) -> None:

@@ -1,0 +1,12 @@
+"""What one process of several may not change, because the others would not know of it."""
+
+from invoke_api.operations.services import Services
+from invoke_api.wire.errors import ValidationException
+
+
+def check_alone(services: Services, what: str) -> None:
+    """Raise `ValidationException` if other processes answer on the same port."""
+    if not services.alone:
+        raise ValidationException(
+            f"Invoke API changes {what} with one worker only: serve without --workers."
+        )

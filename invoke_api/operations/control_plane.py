@@ -1,0 +1,66 @@
+"""The routes of the control plane's operations, by the names of the operations."""
+
+from invoke_api.operations.application_profiles import (
+    create_inference_profile,
+    delete_inference_profile,
+)
+from invoke_api.operations.foundation_models import (
+    get_foundation_model,
+    get_foundation_model_availability,
+    list_foundation_models,
+)
+from invoke_api.operations.inference_profiles import get_inference_profile, list_inference_profiles
+from invoke_api.operations.logging_configuration import (
+    delete_logging_configuration,
+    get_logging_configuration,
+    put_logging_configuration,
+)
+from invoke_api.operations.own_models import OWN_MODELS
+from invoke_api.operations.routing import OperationRoute
+from invoke_api.operations.tags import list_tags_for_resource, tag_resource, untag_resource
+
+PROFILE = "/inference-profiles/{inferenceProfileIdentifier:path}"
+LOGGING = "/logging/modelinvocations"
+CONTROL_PLANE = [
+    OperationRoute("/foundation-models", list_foundation_models, name="ListFoundationModels"),
+    OperationRoute(
+        "/foundation-models/{modelIdentifier:path}", get_foundation_model, name="GetFoundationModel"
+    ),
+    OperationRoute(
+        "/foundation-model-availability/{modelId:path}",
+        get_foundation_model_availability,
+        name="GetFoundationModelAvailability",
+    ),
+    OperationRoute("/inference-profiles", list_inference_profiles, name="ListInferenceProfiles"),
+    OperationRoute(
+        "/inference-profiles",
+        create_inference_profile,
+        methods=["POST"],
+        name="CreateInferenceProfile",
+    ),
+    OperationRoute(PROFILE, get_inference_profile, name="GetInferenceProfile"),
+    OperationRoute(
+        PROFILE, delete_inference_profile, methods=["DELETE"], name="DeleteInferenceProfile"
+    ),
+    *OWN_MODELS,
+    OperationRoute("/tagResource", tag_resource, methods=["POST"], name="TagResource"),
+    OperationRoute("/untagResource", untag_resource, methods=["POST"], name="UntagResource"),
+    OperationRoute(
+        "/listTagsForResource", list_tags_for_resource, methods=["POST"], name="ListTagsForResource"
+    ),
+    OperationRoute(
+        LOGGING,
+        put_logging_configuration,
+        methods=["PUT"],
+        name="PutModelInvocationLoggingConfiguration",
+    ),
+    OperationRoute(
+        LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"
+    ),
+    OperationRoute(
+        LOGGING,
+        delete_logging_configuration,
+        methods=["DELETE"],
+        name="DeleteModelInvocationLoggingConfiguration",
+    ),
+]

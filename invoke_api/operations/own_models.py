@@ -1,0 +1,158 @@
+"""Get and List of provisioned models, custom-model deployments and imported models.
+
+They are those of the registry's file: nothing makes or changes one here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from invoke_api.arns import OwnArn
+from invoke_api.identifiers import Own
+from invoke_api.listing import Listing
+from invoke_api.operations.call import admit_caller
+from invoke_api.operations.client import read_body
+from invoke_api.operations.paging import to_page
+from invoke_api.operations.replies import Reply
+from invoke_api.operations.routing import OperationRoute
+from invoke_api.operations.services import services_of
+from invoke_api.own_catalogue import to_deployment, to_import, to_listed_deployment, to_provisioned
+from invoke_api.validation.constraints import Member
+from invoke_api.validation.own_queries import (
+    GET_DEPLOYMENT,
+    GET_IMPORTED,
+    GET_PROVISIONED,
+    LIST_DEPLOYMENTS,
+    LIST_IMPORTED,
+    LIST_PROVISIONED,
+    parse_time,
+)
+from invoke_api.validation.queries import check_query
+from invoke_api.wire.errors import ResourceNotFoundException
+
+NOT_FOUND = "The provided {kind} identifier is not found."  # guess
+Describe = Callable[[OwnArn, Listing, datetime], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How one kind of ARN is asked for, and told of.
+
+    `get` has one member, which stands in the path. `summaries` is the name of a list's entries,
+    `arn` and `made` the keys of their ARNs and times.
+    """
+
+    kind: Own
+    get: Mapping[str, Member]
+    list: Mapping[str, Member]
+    describe: Describe
+    summarize: Describe
+    summaries: str
+    arn: str
+    made: str = "creationTime"
+
+
+PROVISIONED = Kind(
+    kind="provisioned-model",
+    get=GET_PROVISIONED,
+    list=LIST_PROVISIONED,
+    describe=to_provisioned,
+    summarize=to_provisioned,
+    summaries="provisionedModelSummaries",
+    arn="provisionedModelArn",
+)
+DEPLOYMENTS = Kind(
+    kind="custom-model-deployment",
+    get=GET_DEPLOYMENT,
+    list=LIST_DEPLOYMENTS,
+    describe=to_deployment,
+    summarize=to_listed_deployment,
+    summaries="modelDeploymentSummaries",
+    arn="customModelDeploymentArn",
+    made="createdAt",
+)
+IMPORTED = Kind(
+    kind="imported-model",
+    get=GET_IMPORTED,
+    list=LIST_IMPORTED,
+    describe=to_import,
+    summarize=to_import,
+    summaries="modelSummaries",
+    arn="modelArn",
+)
+
+
+async def get_own(request: Request, *, kind: Kind) -> Response:
+    """Answer by ARN or name. Raise `ResourceNotFoundException`."""
+    caller = admit_caller(request, await read_body(request))
+    check_query(kind.get, request.path_params)
+    [asked] = request.path_params.values()
+    registry = services_of(request).registry
+    for own in registry.arns.of(kind.kind, caller.region, caller.account_id):
+        if asked in (own.identifier.text, own.called):
+            told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
+            return Reply(request, orjson.dumps(told))
+    raise ResourceNotFoundException(NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
+
+
+async def list_own(request: Request, *, kind: Kind) -> Response:
+    caller = admit_caller(request, await read_body(request))
+    query = dict(request.query_params)
+    check_query(kind.list, query)
+    registry = services_of(request).registry
+    told = [
+        kind.summarize(own, registry.listings[own.model_id], registry.arns.read)
+        for own in registry.arns.of(kind.kind, caller.region, caller.account_id)
+        if query.get("nameContains", "") in own.called
+    ]
+    found = [entry for entry in told if _passes(entry, query, kind)]
+    if query.get("sortOrder") == "Descending":  # of entries of one time
+        found.reverse()
+    return Reply(request, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn)))
+
+
+def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: Kind) -> bool:
+    equal = (("statusEquals", "status"), ("modelArnEquals", "modelArn"))
+    if any(name in query and entry[key] != query[name] for name, key in equal):
+        return False
+    made = parse_time(entry[kind.made])
+    assert made, "it is ours"
+    prefix = kind.made.removesuffix("At")  # createdAfter, but creationTimeAfter
+    after, before = (parse_time(query.get(prefix + name, "")) for name in ("After", "Before"))
+    return (after is None or made > after) and (before is None or made < before)
+
+
+def _to_routes(kind: Kind, get: str, listed: str, path: str, one: str) -> list[OperationRoute]:
+    """A partial of a coroutine function is one to Starlette, too."""
+    [label] = kind.get
+    return [
+        OperationRoute(path, partial(list_own, kind=kind), name=listed),
+        OperationRoute(f"{one}/{{{label}:path}}", partial(get_own, kind=kind), name=get),
+    ]
+
+
+OWN_MODELS = [
+    *_to_routes(
+        PROVISIONED,
+        "GetProvisionedModelThroughput",
+        "ListProvisionedModelThroughputs",
+        "/provisioned-model-throughputs",
+        "/provisioned-model-throughput",
+    ),
+    *_to_routes(
+        DEPLOYMENTS,
+        "GetCustomModelDeployment",
+        "ListCustomModelDeployments",
+        "/model-customization/custom-model-deployments",
+        "/model-customization/custom-model-deployments",
+    ),
+    *_to_routes(
+        IMPORTED, "GetImportedModel", "ListImportedModels", "/imported-models", "/imported-models"
+    ),
+]
