@@ -14,7 +14,7 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Finish, GenerationRequest
+from engine.protocol import Finish, GenerationRequest, Row
 
 DONE = b"[DONE]"
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
@@ -23,8 +23,6 @@ FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 NEUTRAL = {
     "min_p": 0.0,
     "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
 }
 REFUSALS = {400, 413, 422}
 GONE = {502, 503, 504}  # of a server or of the balancer before it: another may answer
@@ -41,11 +39,15 @@ MOST_IDS = 2**31  # no vocabulary has as many; what is more is no index of a lis
 
 
 class Step(NamedTuple):
-    """What one event says. There are token ids where these were asked for, and text always."""
+    """What one event says. There are token ids where these were asked for, and text always.
+
+    `rows` has the log probabilities of each token, if they were asked for.
+    """
 
     tokens: Sequence[int]
     text: str
     finish: Finish | None
+    rows: Sequence[Row] = ()
 
 
 class NoAnswer(Exception):
@@ -82,10 +84,17 @@ def encode_body(
         "temperature": 0.0 if greedy else request.temperature,
         "top_p": 1.0 if greedy else request.top_p,
         "top_k": request.top_k,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
         **NEUTRAL,
     }
     if request.seed is not None:
         body["seed"] = request.seed
+    if request.logit_bias:
+        body["logit_bias"] = {str(token): bias for token, bias in request.logit_bias.items()}
+    if request.top_logprobs is not None:
+        body["logprobs"] = request.top_logprobs
+        body["return_tokens_as_token_ids"] = True
     if eos is not None:
         body["return_token_ids"] = True
         body["ignore_eos"] = True
@@ -135,11 +144,12 @@ def parse_event(data: bytes, request: GenerationRequest) -> Step:
         tokens = _check_ids(choice.get("token_ids") or ())
         text = _check_text(choice.get("text"))
         finish = _check_text(choice.get("finish_reason"))
-    except (AttributeError, TypeError, ValueError) as error:
+        rows = () if request.top_logprobs is None else _to_rows(choice.get("logprobs"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
     if finish and finish not in FINISHES:
         raise EngineDead(f"the completion ended with {_shortened(finish)!r}")
-    return Step(tokens, text, FINISHES.get(finish))
+    return Step(tokens, text, FINISHES.get(finish), rows)
 
 
 def _to_status(error: Any) -> int:  # noqa: ANN401 - any JSON
@@ -158,6 +168,25 @@ def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
     return tokens
 
 
+def _to_rows(told: Any) -> list[Row]:  # noqa: ANN401 - any JSON
+    """The log probabilities of an event's tokens. Raises `KeyError`, `TypeError`, `ValueError`."""
+    if not told:
+        return []
+    columns = zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
+    rows: list[Row] = []
+    for token, logprob, top in columns:
+        others = sorted((top or {}).items(), key=lambda pair: -pair[1])
+        pairs = [(token, logprob), *others]
+        rows.append([(_to_id(name), float(number)) for name, number in pairs])
+    return rows
+
+
+def _to_id(name: str) -> int:
+    """The id that vLLM writes as `token_id:7`. Raises `TypeError`, `ValueError`."""
+    [token] = _check_ids([int(name.removeprefix("token_id:"))])
+    return token
+
+
 def _check_text(text: Any) -> str:  # noqa: ANN401 - any JSON
     if text is not None and not isinstance(text, str):
         raise TypeError("a text is none")
@@ -174,7 +203,7 @@ def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
         return NoAnswer(error) if status in GONE else error
     # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
     if window := _to_window(said.get("n_ctx")):
-        return PromptTooLong(window)
+        return PromptTooLong(window, request.max_tokens)
     return SchemaRefused(message) if request.schema else RequestRefused(message)
 
 

@@ -32,11 +32,12 @@ class SchemaRefused(EngineError):
 
 
 class PromptTooLong(EngineError):
-    """The prompt plus the tokens asked for exceed the context window."""
+    """The prompt plus the `max_tokens` asked for exceed the context window."""
 
-    def __init__(self, context_length: int) -> None:
+    def __init__(self, context_length: int, max_tokens: int) -> None:
         super().__init__(f"prompt and max_tokens exceed the context of {context_length} tokens")
         self.context_length = context_length
+        self.max_tokens = max_tokens
 
 
 class EngineBusy(EngineError):

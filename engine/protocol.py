@@ -1,7 +1,7 @@
 """What an engine takes, what it gives, and what it promises."""
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from engine.adapters import Adapter
@@ -19,6 +19,9 @@ Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
 
+    The penalties are OpenAI's, from -2 to 2. `logit_bias` is added to the logits of these token
+    ids. With `top_logprobs`, each delta has its log probability and those of so many of the
+    likeliest tokens; None asks for none.
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
     every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
@@ -32,6 +35,10 @@ class GenerationRequest:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    top_logprobs: int | None = None
     spelled: bool = False
     schema: str | None = None
     images: tuple["Image", ...] = ()
@@ -46,12 +53,32 @@ class Usage:
     output_tokens: int
 
 
+# The log probabilities at one place of an answer, by token id: of the token that came, then of the
+# likeliest ones, which may have it among them.
+Row = Sequence[tuple[int, float]]
+
+
+class Likely(NamedTuple):
+    """A token and its log probability. A control token is written by its name or is empty."""
+
+    token: bytes
+    logprob: float
+
+
+class Logprobs(NamedTuple):
+    """The log probability of one token of an answer, and the likeliest tokens at its place."""
+
+    chosen: Likely
+    likeliest: tuple[Likely, ...]
+
+
 class Delta(NamedTuple):
     """What one token added. Its text is empty while a character or a stop string is incomplete."""
 
     text: str
     finish: Finish | None = None
     usage: Usage | None = None  # on the last delta, and only there
+    logprobs: Logprobs | None = None  # on each delta, if the request asks for them
 
 
 # What is there at once comes together, at least one delta: for each round, a reader pays as much as
@@ -159,10 +186,10 @@ class Swappable(Engine, Protocol):
 def check_request(request: GenerationRequest, context_length: int) -> None:
     """What every engine refuses before it begins.
 
-    Raises `RequestRefused` for an empty stop string, which vLLM refuses too, and `PromptTooLong`
-    unless the prompt and all tokens asked for fit the window.
+    Raises `RequestRefused` for an empty stop string, in vLLM's words, and `PromptTooLong` unless the
+    prompt and all tokens asked for fit the window.
     """
     if "" in request.stop:
-        raise RequestRefused("a stop string is empty")
+        raise RequestRefused("stop cannot contain an empty string.")
     if len(request.prompt) + request.max_tokens > context_length:
-        raise PromptTooLong(context_length)
+        raise PromptTooLong(context_length, request.max_tokens)

@@ -12,6 +12,7 @@ from engine.errors import (
     EngineDead,
     EngineError,
     EngineTimeout,
+    RequestRefused,
     SchemaRefused,
 )
 from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Limits, check_request
@@ -38,7 +39,8 @@ class RemoteEngine:
     With token ids, all that `VllmEngine` promises holds, but for images, which are refused: that
     way has no place for them. Without, the server reads the text of a prompt with its own tokenizer
     and puts the BOS in front. What it says is counted by ours, chunk by chunk, which may differ by
-    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema.
+    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema,
+    and log probabilities are refused.
     """
 
     name = "remote"
@@ -211,6 +213,8 @@ class RemoteEngine:
             raise ChatRefused("The model can't be sent an image where it runs.")
         if request.schema and not self._server.token_ids:
             raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
+        if request.top_logprobs is not None and not self._server.token_ids:
+            raise RequestRefused("The model can't tell log probabilities where it runs.")
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
@@ -253,15 +257,16 @@ class RemoteEngine:
         deltas: list[Delta] = []
         for step in steps:
             try:
-                deltas += transcript.push_all(read(step, request, tokenizer))
+                deltas += transcript.push_all(read(step, request, tokenizer), step.rows or None)
             except IndexError as error:
                 raise EngineDead("it gives token ids that the tokenizer does not have") from error
             if deltas and deltas[-1].finish:
                 break
             if step.finish:  # by its own limit, or a token of its own that ends a text
-                before = deltas.pop().text if deltas else ""
+                before = deltas.pop() if deltas else Delta("")
                 last = transcript.end(step.finish)
-                return [*deltas, last._replace(text=before + last.text)]
+                text = before.text + last.text
+                return [*deltas, last._replace(text=text, logprobs=before.logprobs)]
         return deltas
 
 

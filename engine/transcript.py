@@ -1,11 +1,11 @@
 """From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 
-from engine.protocol import Delta, Finish, GenerationRequest, Usage
+from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
 from engine.tokenizer import Tokenizer
 
 # Tokens of a known answer that are converted at once: framing them takes a millisecond, and the
@@ -19,10 +19,12 @@ class Transcript:
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
         self._plain = tokenizer.pieces
+        self._names = tokenizer.spelled
         self._eos = tokenizer.eos
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
         self._stop = request.stop
+        self._top_logprobs = request.top_logprobs
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
         self._most_held = max((len(each) - 1 for each in request.stop), default=0)
@@ -31,8 +33,17 @@ class Transcript:
         self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
 
-    def push_all(self, tokens: Iterable[int]) -> list[Delta]:
-        """Return the deltas of these tokens, up to the last one with `finish` and `usage`."""
+    def push_all(self, tokens: Iterable[int], rows: Sequence[Row] | None = None) -> list[Delta]:
+        """Return the deltas of these tokens, up to the last one with `finish` and `usage`.
+
+        `rows` are the tokens' log probabilities. A token without is certain, as in a known answer.
+        """
+        if self._top_logprobs is not None:
+            tokens = list(tokens)
+            return self._with_logprobs(self._push_all(tokens), tokens, rows)
+        return self._push_all(tokens)
+
+    def _push_all(self, tokens: Iterable[int]) -> list[Delta]:
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
         for token in tokens:
@@ -50,6 +61,23 @@ class Transcript:
                 break
         self._output_tokens = count
         return deltas
+
+    def _with_logprobs(
+        self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[Row] | None
+    ) -> list[Delta]:
+        certain = [[(token, 0.0)] * 2 for token in tokens]
+        return [
+            delta._replace(logprobs=self._to_logprobs(row))
+            for delta, row in zip(deltas, rows or certain, strict=False)
+        ]
+
+    def _to_logprobs(self, row: Row) -> Logprobs:
+        chosen, *others = [Likely(self._name(token), logprob) for token, logprob in row]
+        return Logprobs(chosen, tuple(others[: self._top_logprobs]))
+
+    def _name(self, token: int) -> bytes:
+        """Return a token's bytes. A model may have more places than its tokenizer has tokens."""
+        return self._names[token] if 0 <= token < len(self._names) else b""
 
     def batches(self, tokens: Iterable[int]) -> Iterator[list[Delta]]:
         """Yield the deltas in lists of at most `BATCH`, each made on demand."""

@@ -147,7 +147,8 @@ class VllmEngine:
                 tokens = await queue.answer.take()
             while tokens:
                 # Several when this process fell behind the engine.
-                if deltas := transcript.push_all(tokens):
+                rows = None if request.top_logprobs is None else queue.answer.take_rows()
+                if deltas := transcript.push_all(tokens, rows):
                     yield deltas
                     if deltas[-1].finish:
                         return

@@ -11,18 +11,20 @@ from time import monotonic
 from types import coroutine
 from typing import Any
 
+from engine.protocol import Row
 from engine.waking import Bell, Waking
 
 
 class Answer(Waking):
     """The tokens of one request, from the output handler to one task that takes them."""
 
-    __slots__ = ("_error", "_is_over", "_tokens", "heard")
+    __slots__ = ("_error", "_is_over", "_rows", "_tokens", "heard")
 
     def __init__(self) -> None:
         super().__init__()
         self.heard = monotonic()  # when something came last
         self._tokens: list[int] = []
+        self._rows: list[Row] = []
         self._is_over = False
         self._error: Exception | None = None
 
@@ -36,6 +38,16 @@ class Answer(Waking):
         self._tokens += tokens
         self._is_over = is_over
         self.ring()
+
+    def note(self, logprobs: Any) -> None:  # noqa: ANN401 - vLLM's
+        """Keep the log probabilities of the tokens that are pushed next."""
+        ids, values = logprobs.logprob_token_ids.tolist(), logprobs.logprobs.tolist()
+        self._rows += [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
+
+    def take_rows(self) -> list[Row]:
+        """The log probabilities of the tokens that `take` returned last, if any were asked for."""
+        rows, self._rows = self._rows, []
+        return rows
 
     def fail(self, error: Exception, *, is_over: bool = True) -> None:
         self._error = error
@@ -96,6 +108,8 @@ class TokenOutputs:
             if answer is None:  # of a request that was given up
                 continue
             is_plain = not (is_over or iteration_stats or output.prefill_stats)
+            if output.new_logprobs is not None:
+                answer.note(output.new_logprobs)
             answer.push(output.new_token_ids, now, is_over=is_over)
             if is_over:
                 del self._answers[output.request_id]

@@ -34,6 +34,10 @@ def to_sampling(request: GenerationRequest, eos: int) -> "SamplingParams":
         top_p=1.0 if greedy else request.top_p,
         top_k=request.top_k,
         seed=request.seed,
+        frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        logit_bias=dict(request.logit_bias) or None,
+        logprobs=request.top_logprobs,
         # Characters and stop strings are the transcript's work, token by token, and the only token
         # that ends a text is the tokenizer's EOS, whatever the checkpoint adds to it.
         detokenize=False,

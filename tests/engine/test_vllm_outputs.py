@@ -34,7 +34,11 @@ class Processor:
 
 def step(name: str, *tokens: int, finish: str | None = None, prefill: object = None) -> Any:
     return SimpleNamespace(
-        request_id=name, new_token_ids=[*tokens], finish_reason=finish, prefill_stats=prefill
+        request_id=name,
+        new_token_ids=[*tokens],
+        new_logprobs=None,
+        finish_reason=finish,
+        prefill_stats=prefill,
     )
 
 
