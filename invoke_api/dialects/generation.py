@@ -32,6 +32,8 @@ def to_generation(
         top_k=body.get("top_k", 0),  # some models have it off by default, others do not have it
         stop=tuple(body["stop"]),
         seed=body.get("seed"),
+        frequency_penalty=float(body.get("frequency_penalty", 0)),
+        presence_penalty=float(body.get("presence_penalty", 0)),
         spelled=spelled,
         schema=_to_schema(body.get("response_format", {})),
     )

@@ -210,12 +210,17 @@ def test_a_stop_may_be_one_string_or_several(runtime: Any, stop: object) -> None
 )
 def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]) -> None:
     schema = load_registry(registry).models["base"].schema
-    body = {"temperature": 0.25, "top_p": 0.75, "top_k": 7, "stop": "x", "seed": 3}
+    body: dict[str, Any] = {"temperature": 0.25, "top_p": 0.75, "top_k": 7, "stop": "x", "seed": 3}
+    penalties = (0.0, 0.0)
+    if "max_gen_len" not in form:  # OpenAI's
+        body |= {"frequency_penalty": 0.5, "presence_penalty": -0.5}
+        penalties = (0.5, -0.5)
     filled = schema.parse(json.dumps(form | body).encode())
     request = Imported().to_request(filled, load_tokenizer("v3"), 100, "r")
 
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.25, 0.75)
     assert (request.top_k, request.stop, request.seed) == (7, ("x",), 3)
+    assert (request.frequency_penalty, request.presence_penalty) == penalties
 
 
 def test_messages_without_a_limit_may_fill_the_window(registry: Path) -> None:
