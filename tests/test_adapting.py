@@ -7,10 +7,31 @@ from typing import Any
 import pytest
 
 from engine import vllm_options
+from engine.adapters import Adapter
+from invoke_api.config_files import ConfigError
+from invoke_api.plans import vllm_key
+from invoke_api.registry import load_registry
 from tests.adapters import make_adapter
 from tests.test_cli import run
 
 LORA = {"enable_lora": True, "max_loras": 2}
+MERGED = """\
+models:
+  - &base
+    id: base
+    name: Base
+    dialect: imported
+    tokenizer: v3
+    context_length: 1024
+    engine: scripted
+    weights: ./weights
+    demo: dense
+    vllm: {enable_lora: true, max_loras: 2}
+  - <<: *base
+    id: tuned
+    name: Tuned
+    lora: {adapter: /adapters/support}
+"""
 on_vllm = pytest.mark.skipif(not vllm_options.is_installed(), reason="its options are looked up")
 
 
@@ -41,6 +62,22 @@ def write(folder: Path, *models: dict[str, Any]) -> str:
     file = folder / "registry.yaml"
     file.write_text(json.dumps({"models": models}, indent=1))
     return str(file)
+
+
+def test_an_adapter_may_take_the_rest_from_its_base(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text(MERGED)
+    base, tuned = load_registry(file).models.values()
+
+    assert tuned.adapter == Adapter("support", "/adapters/support")
+    assert base.adapter is None
+    assert vllm_key(base) == vllm_key(tuned)
+    file.write_text(MERGED.replace("Tuned", "Tuned\n    name: Again"))
+    with pytest.raises(ConfigError, match=r":15: the key 'name' stands here twice"):
+        load_registry(file)
+    file.write_text(MERGED.replace("Tuned", "''"))
+    with pytest.raises(ConfigError, match=r":14: model 'tuned': name: '' should be non-empty"):
+        load_registry(file)
 
 
 @on_vllm
