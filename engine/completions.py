@@ -100,8 +100,8 @@ def encode_body(
         body["ignore_eos"] = True
         body["stop_token_ids"] = [eos]
         body["skip_special_tokens"] = False
-    if request.schema:
-        body["structured_outputs"] = {"json": request.schema}
+    if held_to := request.held_to:
+        body["structured_outputs"] = held_to
     return orjson.dumps(body)
 
 
@@ -204,7 +204,7 @@ def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
     # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
     if window := _to_window(said.get("n_ctx")):
         return PromptTooLong(window, request.max_tokens)
-    return SchemaRefused(message) if request.schema else RequestRefused(message)
+    return SchemaRefused(message) if request.held_to else RequestRefused(message)
 
 
 def _parse_error(raw: bytes) -> dict[str, Any]:

@@ -28,7 +28,10 @@ class ChatRefused(EngineError):
 
 
 class SchemaRefused(EngineError):
-    """The engine can't hold an answer to this JSON schema; the message, for clients, says why."""
+    """The engine can't hold an answer to this schema or constraint.
+
+    The message, for clients, says why.
+    """
 
 
 class PromptTooLong(EngineError):

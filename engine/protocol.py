@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from engine.adapters import Adapter
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
@@ -15,6 +15,13 @@ Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 
+class Constraint(NamedTuple):
+    """What an answer must match: one of several texts, a regular expression, a grammar in EBNF."""
+
+    kind: Literal["choice", "regex", "grammar"]
+    value: str | tuple[str, ...]  # several for a choice alone
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
@@ -25,6 +32,7 @@ class GenerationRequest:
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
     every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
+    `constraint` is for answers that no `schema` describes.
     """
 
     request_id: str
@@ -43,6 +51,17 @@ class GenerationRequest:
     schema: str | None = None
     images: tuple["Image", ...] = ()
     adapter: Adapter | None = None
+    constraint: Constraint | None = None
+
+    @property
+    def held_to(self) -> dict[str, Any]:
+        """What the answer must match, by vLLM's names; empty for nothing."""
+        if self.schema is not None:
+            return {"json": self.schema}
+        if self.constraint is None:
+            return {}
+        kind, value = self.constraint
+        return {kind: list(value) if kind == "choice" else value}
 
 
 @dataclass(frozen=True, slots=True)

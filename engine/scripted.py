@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain
 
+from engine.errors import SchemaRefused
 from engine.instances import make_instance
-from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
+from engine.protocol import Constraint, Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 
@@ -27,7 +28,7 @@ class ScriptedEngine:
 
     So do adapters: each has answers of its own.
 
-    Where a schema is asked for, the answer is an instance of it.
+    Where a schema is asked for, the answer is an instance of it; of a choice, it is one.
 
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
     """
@@ -70,7 +71,7 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            if not request.schema:
+            if not request.held_to:
                 yield transcript.push_all(self._tokens(request))
                 return
             # An instance of a schema takes some milliseconds to find, and may be long.
@@ -95,6 +96,10 @@ class ScriptedEngine:
             instance = make_instance(json.loads(request.schema), words)
             text = json.dumps(instance, ensure_ascii=False)
             return chain(tokenizer.encode_text(text), (tokenizer.eos,))
+        if request.constraint:
+            return chain(
+                tokenizer.encode_text(_choose(request.constraint, digest)), (tokenizer.eos,)
+            )
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
@@ -104,3 +109,11 @@ class ScriptedEngine:
 
     async def close(self) -> None:
         self._state = EngineState("cold")
+
+
+def _choose(constraint: Constraint, digest: str) -> str:
+    """Return one of the choices. Raises `SchemaRefused` for what is none."""
+    if constraint.kind != "choice":
+        kind = {"regex": "a regular expression", "grammar": "a grammar"}[constraint.kind]
+        raise SchemaRefused(f"The model can't hold an answer to {kind} where it runs.")
+    return constraint.value[int(digest, 16) % len(constraint.value)]

@@ -27,6 +27,7 @@ def to_sampling(request: GenerationRequest, eos: int) -> "SamplingParams":
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+    held_to = request.held_to
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
     return SamplingParams(
         max_tokens=request.max_tokens,
@@ -44,6 +45,6 @@ def to_sampling(request: GenerationRequest, eos: int) -> "SamplingParams":
         ignore_eos=True,
         stop_token_ids=[eos],
         output_kind=RequestOutputKind.DELTA,
-        structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
+        structured_outputs=StructuredOutputsParams(**held_to) if held_to else None,
         skip_clone=True,  # nobody else has it
     )

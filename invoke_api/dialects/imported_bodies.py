@@ -50,7 +50,8 @@ def normalize(body: Mapping[str, Any]) -> dict[str, Any]:
         # Bedrock's own completion has the schema itself there, OpenAI's chat a key for it.
         schema = wanted if isinstance(wanted.get("schema"), dict) else {"schema": wanted}
         normal["response_format"] = {**body["response_format"], "json_schema": schema}
-    if outputs := body.get("structured_outputs"):
+    outputs = body.get("structured_outputs", {})
+    if "json" in outputs:
         schema = {"schema": outputs["json"]}
         normal["response_format"] = {"type": "json_schema", "json_schema": schema}
     return normal

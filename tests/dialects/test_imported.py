@@ -190,6 +190,16 @@ def test_an_answer_is_held_to_a_schema(runtime: Any, body: dict[str, Any]) -> No
     assert json.loads(text_of(ask(runtime, **body))) == {"brand": "Fiat"}
 
 
+@pytest.mark.parametrize("body", [{"prompt": PROMPT, "max_tokens": 9}, {"messages": [USER]}])
+def test_an_answer_is_one_of_several(runtime: Any, body: dict[str, Any]) -> None:
+    choices = ["positive", "negative"]
+
+    assert text_of(ask(runtime, **body, structured_outputs={"choice": choices})) in choices
+    for refused in ({"regex": "a+"}, {"grammar": "root ::= 'a'"}):  # by the scripted engine
+        with pytest.raises(ClientError, match="The model can't hold an answer to a"):
+            ask(runtime, **body, structured_outputs=refused)
+
+
 @pytest.mark.parametrize("stop", [" no model", [" no model"]])
 def test_a_stop_may_be_one_string_or_several(runtime: Any, stop: object) -> None:
     for body in ({"prompt": PROMPT}, {"messages": [USER]}):

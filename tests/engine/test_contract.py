@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
@@ -30,7 +31,7 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, Engine, GenerationRequest, Limits
+from engine.protocol import Constraint, Delta, Engine, GenerationRequest, Limits
 from engine.remote import RemoteEngine
 from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
@@ -182,6 +183,29 @@ async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
     texts = [await text_of(engine, temperature=1.0, schema=json.dumps(WEATHER)) for _ in range(5)]
     for text in texts:
         Draft202012Validator(WEATHER).validate(json.loads(text))
+
+
+@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+async def test_an_answer_is_one_of_the_choices(engine: Engine) -> None:
+    choices = ("positive", "negative", "so and so")
+    constraint = Constraint("choice", choices)
+    texts = [await text_of(engine, temperature=1.0, constraint=constraint) for _ in range(5)]
+
+    assert set(texts) <= set(choices)
+
+
+@pytest.mark.parametrize(
+    "engine", ["vllm-tensor-parallel", "remote"], indirect=True, scope="module"
+)
+async def test_an_answer_matches_an_expression_or_a_grammar(engine: Engine) -> None:
+    number = await text_of(engine, constraint=Constraint("regex", "[0-9]{3}-[a-f]{2}"))
+    word = await text_of(engine, constraint=Constraint("grammar", 'root ::= "yes" | "no"'))
+    for wrong in (Constraint("regex", "(("), Constraint("grammar", "root ::= nothing")):
+        with pytest.raises(SchemaRefused):
+            await run(engine, ask(engine, constraint=wrong))
+
+    assert re.fullmatch("[0-9]{3}-[a-f]{2}", number)
+    assert word in ("yes", "no")
 
 
 @pytest.mark.parametrize("schema", ['{"type": "nope"}', '{"type": 1}'])

@@ -51,13 +51,11 @@ TABLE = [
         tools=[],
     ),
     malformed(
-        "a regular expression for the answer",
-        "#/structured_outputs: required key [json] not found#/structured_outputs: extraneous key"
-        " [regex] is not permitted",
-        "the User Guide has it; the engines here hold answers to JSON schemas only",
+        "two constraints of the answer",
+        "#/structured_outputs: maximum size: [1], found: [2]",
         prompt=PROMPT,
         max_tokens=5,
-        structured_outputs={"regex": "a+"},
+        structured_outputs={"regex": "a+", "choice": ["a"]},
     ),
     malformed(
         "two formats for the answer",
