@@ -46,7 +46,8 @@ def normalize(body: Mapping[str, Any]) -> dict[str, Any]:
             normal["max_tokens"] = body[name]
     if isinstance(body["stop"], str):
         normal["stop"] = [body["stop"]]
-    if wanted := body.get("response_format", {}).get("json_schema"):
+    wanted = body.get("response_format", {}).get("json_schema")
+    if wanted is not None:
         # Bedrock's own completion has the schema itself there, OpenAI's chat a key for it.
         schema = wanted if isinstance(wanted.get("schema"), dict) else {"schema": wanted}
         normal["response_format"] = {**body["response_format"], "json_schema": schema}

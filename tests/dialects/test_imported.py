@@ -209,6 +209,14 @@ def test_a_stop_may_be_one_string_or_several(runtime: Any, stop: object) -> None
         assert (document.get("stop_reason") or document["choices"][0]["finish_reason"]) == "stop"
 
 
+def test_a_schema_that_allows_anything_is_one(registry: Path) -> None:
+    schema = load_registry(registry).models["base"].schema
+    wanted = {"type": "json_schema", "json_schema": {}}
+    filled = schema.parse(json.dumps({"prompt": "Hi", "response_format": wanted}).encode())
+
+    assert Imported().to_request(filled, load_tokenizer("v3"), 100, "r").schema == "{}"
+
+
 @pytest.mark.parametrize(
     "form",
     [
