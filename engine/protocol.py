@@ -82,6 +82,7 @@ class Likely(NamedTuple):
 
     token: bytes
     logprob: float
+    id: int
 
 
 class Logprobs(NamedTuple):

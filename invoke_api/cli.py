@@ -167,6 +167,6 @@ def _row(model: Model) -> tuple[str, ...]:
         model.dialect_name,
         str(model.context_length),
         model.engine,
-        model.weights,
+        f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights,
         model.stand_in or "the model's own weights",
     )

@@ -80,6 +80,13 @@ def test_an_adapter_may_take_the_rest_from_its_base(tmp_path: Path) -> None:
         load_registry(file)
 
 
+def test_models_names_adapters(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    file.write_text(MERGED)
+
+    assert "./weights + support" in run("models", "--registry", str(file)).stdout
+
+
 @on_vllm
 def test_check_remarks_what_may_be_meant_otherwise(tmp_path: Path, entry: dict[str, Any]) -> None:
     base = {key: value for key, value in entry.items() if key not in ("lora", "vllm")}
