@@ -55,6 +55,9 @@ class Arns:
             if own.name and own.identifier.kind == NAMED:
                 self._by_text.setdefault(own.name, []).append(own)
 
+    def __len__(self) -> int:
+        return len(self._arns)
+
     def find(self, identifier: Identifier, region: str, account: str | None) -> OwnArn | None:
         """Return what stands for a model in this region.
 

@@ -136,7 +136,9 @@ def check(registry: Path) -> None:
         if model.engine == "remote" and "url" not in model.remote:
             click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
     _check_weights(found)
-    click.echo(f"{registry}: {len(found.models)} models, no mistakes")
+    count = len(found.arns)
+    arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
+    click.echo(f"{registry}: {len(found.models)} models{arns}, no mistakes")
 
 
 def _check_weights(registry: Registry) -> None:

@@ -67,7 +67,7 @@ def parse_identifier(text: str) -> Identifier:
             return Identifier(text, "foundation-model", found["id"], region)
         if found["resource"] == "inference-profile" and account:
             return Identifier(text, "inference-profile", found["id"], region, account)
-        for kind in OWN:
-            if found["resource"] == kind and account:
+        for kind in OWN if account else ():
+            if found["resource"] == kind:
                 return Identifier(text, kind, found["id"], region, account)
     return Identifier(text, "other", text, region, account)

@@ -62,6 +62,15 @@ def test_check_counts_what_it_found() -> None:
     assert done.stdout.endswith("12 models, no mistakes\n")
 
 
+def test_check_counts_arns(tmp_path: Path) -> None:
+    file = tmp_path / "registry.yaml"
+    arn = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghij12"
+    file.write_text(f"{DEFAULT_REGISTRY.read_text()}arns: [{{arn: '{arn}', model: '{SEVEN_B}'}}]\n")
+    done = run("check", "--registry", str(file))
+
+    assert done.stdout.endswith("12 models, 1 ARN, no mistakes\n")
+
+
 def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
     file = tmp_path / "registry.yaml"
     file.write_text(DEFAULT_REGISTRY.read_text().replace("engine: vllm", "engine: remote", 1))

@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from invoke_api.identifiers import PARTITIONS, parse_identifier
+from invoke_api.identifiers import OWN, PARTITIONS, parse_identifier
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ from invoke_api.identifiers import PARTITIONS, parse_identifier
             "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.x",
             ("inference-profile", "us-gov.x", "us-gov-west-1", "123456789012"),
         ),
+        *(
+            (
+                f"arn:aws:bedrock:eu-west-1:123456789012:{kind}/abcdefghij12",
+                (kind, "abcdefghij12", "eu-west-1", "123456789012"),
+            )
+            for kind in OWN
+        ),
     ],
 )
 def test_an_identifier_is_taken_apart(text: str, parts: tuple[str | None, ...]) -> None:
@@ -33,6 +40,8 @@ def test_an_identifier_is_taken_apart(text: str, parts: tuple[str | None, ...]) 
     [
         "arn:aws:bedrock:us-east-1:123456789012:foundation-model/x",
         "arn:aws:bedrock:us-east-1::inference-profile/x",
+        "arn:aws:bedrock:us-east-1::imported-model/x",
+        "arn:aws:bedrock:us-east-1:123456789012:custom-model/x",
         "arn:aws-cn:bedrock:us-east-1::foundation-model/x",
         "arn:aws:sagemaker:us-east-1:123456789012:endpoint/x",
     ],

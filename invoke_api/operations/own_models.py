@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from invoke_api.arns import OwnArn
-from invoke_api.identifiers import Own
+from invoke_api.identifiers import Own, parse_identifier
 from invoke_api.listing import Listing
 from invoke_api.operations.call import admit_caller
 from invoke_api.operations.client import read_body
@@ -94,7 +94,9 @@ async def get_own(request: Request, *, kind: Kind) -> Response:
     check_query(kind.get, request.path_params)
     [asked] = request.path_params.values()
     registry = services_of(request).registry
-    for own in registry.arns.of(kind.kind, caller.region, caller.account_id):
+    # As on InvokeModel, who is in no known account may name any.
+    account = caller.account or parse_identifier(asked).account or caller.account_id
+    for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
             told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
             return Reply(request, orjson.dumps(told))

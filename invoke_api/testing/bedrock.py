@@ -96,7 +96,7 @@ class Bedrock:
         return calls
 
     def reset(self) -> None:
-        """The rules and calls of this key are gone."""
+        """Forget the rules, the calls and the application inference profiles of this key."""
         self._ask("POST", f"reset?scope={quote(self.access_key_id)}")
 
     def client(self, service: str = "bedrock-runtime", **options: Any) -> Any:  # noqa: ANN401 - boto3's

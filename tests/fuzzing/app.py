@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from invoke_api.app import create_app
+from invoke_api.arns import to_arns
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.library import Library, Replay, to_cassettes
@@ -21,15 +22,17 @@ from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.engines import build_engines
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
+from invoke_api.identifiers import parse_identifier
 from invoke_api.operations.client import Calls
 from invoke_api.operations.services import Services
 from invoke_api.plans import EngineChoice
+from invoke_api.profiles import Profile
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.telemetry.invocation_log import open_log
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.headers import EVENT_STREAM
-from tests.fuzzing.bodies import PROMPT
+from tests.fuzzing.bodies import PROFILE, PROMPT, TAGGED
 from tests.fuzzing.requests import Asked
 from tests.servers import GUARDRAILS
 from tests.waiting import until_in_loop
@@ -59,13 +62,20 @@ class Alarms(logging.Handler):
 
 KEYS = Credentials({"AKIDEXAMPLE": AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key="x")})
 # What a service is asked with; those with rules, recordings or a log go other ways than the plain.
+COPIED = PROFILE["modelSource"]["copyFrom"]
+OWN = {
+    "arn": "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12",
+    "name": "my-throughput",
+    "model": "mistral.mistral-7b-instruct-v0:2",
+}
 KINDS = ("plain", "everything", "signed", "replayed")
 
 
 @asynccontextmanager
 async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
     """One of `KINDS`, whose files are in this folder."""
-    registry = load_registry(DEFAULT_REGISTRY)
+    shipped = load_registry(DEFAULT_REGISTRY)
+    registry = replace(shipped, arns=to_arns({"arns": [OWN]}))
     log = open_log(folder) if kind == "everything" else None
     shelf = Shelf(load_guardrails(GUARDRAILS)[0])
     app = create_app(
@@ -81,6 +91,8 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
     async with app.router.lifespan_context(app) as state:
         assert state
         service = Service(app, state["services"], kind)
+        made, source = parse_identifier(TAGGED["resourceARN"]), parse_identifier(COPIED)
+        service.services.profiles.add(Profile(identifier=made, name="made", source=source))
         engines = [engine for _, engine in service.services.engines.items()]
         await until_in_loop(lambda: all(each.state().takes_calls for each in engines))
         yield service

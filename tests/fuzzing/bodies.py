@@ -158,6 +158,17 @@ LOGGING: dict[str, Any] = {
         "textDataDeliveryEnabled": True,
     }
 }
+ARNS = "arn:aws:bedrock:us-east-1:123456789012"
+PROFILE: dict[str, Any] = {
+    "inferenceProfileName": "It",
+    "description": "It: costs",
+    "modelSource": {
+        "copyFrom": "arn:aws:bedrock:us-east-1::foundation-model/mistral.mistral-7b-instruct-v0:2"
+    },
+    "tags": [{"key": "team", "value": "a"}],
+    "clientRequestToken": "abc",
+}
+TAGGED: dict[str, Any] = {"resourceARN": f"{ARNS}:application-inference-profile/abcdefghij12"}
 OF_PROMPTS = [PROMPT, GUARDED_PROMPT]
 OF_CHATS = [CHAT, IMAGE_CHAT, GUARDED_CHAT]
 OF_MODELS = OF_PROMPTS + OF_CHATS
@@ -170,4 +181,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "CountTokens": COUNTED,
     "ApplyGuardrail": [GUARDRAIL],
     "PutModelInvocationLoggingConfiguration": [LOGGING],
+    "CreateInferenceProfile": [PROFILE],
+    "TagResource": [{**TAGGED, "tags": PROFILE["tags"]}],
+    "UntagResource": [{**TAGGED, "tagKeys": ["team"]}],
+    "ListTagsForResource": [TAGGED],
 }

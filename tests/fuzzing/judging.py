@@ -43,7 +43,7 @@ async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
         assert not answer.raised, repr(answer.raised)
         assert not alarms.heard, alarms.heard
         assert answer.headers["x-amzn-requestid"]
-        if answer.status == 200:
+        if answer.status in (200, 201):
             _judge_success(asked, answer)
         else:
             _judge_error(asked, answer)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from invoke_api.app import ROUTES
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.validation.constraints import MEMBERS
+from invoke_api.validation.own_queries import LIST_PROVISIONED
 from invoke_api.validation.queries import LIST_FOUNDATION_MODELS, LIST_INFERENCE_PROFILES
 from tests.fuzzing.bodies import BODIES, OF_CHATS, OF_MODELS, OF_PROMPTS
 from tests.fuzzing.values import KEYS, STRINGS, Raw, draw, places, write
@@ -58,6 +59,7 @@ LABELS = [
     *("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl", "ARN:", ":", "a:b:c"),
     *("abcdef123456", "words1234567", "DRAFT", "1", "99999999999", "-1", "%0a", "%0d%0aX: y"),
     "arn:aws:bedrock:us-east-1:123456789012:guardrail/abcdef123456",
+    *("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12", "my-throughput"),
 ]
 USUAL = [route for route in ROUTES if route.name in BODIES]
 MEMBER_HEADERS = [member.header.lower() for member in MEMBERS if member.header]
@@ -96,7 +98,15 @@ GUARDED = [
     (b"x-amzn-bedrock-guardrailversion", b"DRAFT"),
     (b"x-amzn-bedrock-trace", b"ENABLED_FULL"),
 ]
-QUERIES = [*LIST_FOUNDATION_MODELS, *LIST_INFERENCE_PROFILES, "a", "", "%", "\u00e9"]
+QUERIES = [
+    *LIST_FOUNDATION_MODELS,
+    *LIST_INFERENCE_PROFILES,
+    *LIST_PROVISIONED,
+    "a",
+    "",
+    "%",
+    "\u00e9",
+]
 QUERY_VALUES = [
     *("", "1", "0", "-1", "+1", "1001", "99999999999", "9" * 5_000, "1e400", "NaN", "%00", "%ff"),
     *("TEXT", "ON_DEMAND", "SYSTEM_DEFINED", "APPLICATION", "Mistral AI", "\u0661", "a" * 3_000),

@@ -22,6 +22,7 @@ from tests.servers import (
     command_running,
     wait_until_ready,
 )
+from tests.waiting import until
 
 ACCOUNTS = {"AKIDONE": "111111111111", "AKIDTWO": "222222222222", "AKIDONETOO": "111111111111"}
 HI = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
@@ -230,10 +231,12 @@ def test_the_log_has_the_arn_and_the_metrics_the_model(
         arn = make(control, "logged")
     with client("bedrock-runtime", "AKIDONE") as one:
         one.converse(modelId=arn, **HI)
-    lines = (log_folder / "modelinvocations.jsonl").read_text().splitlines()
-    logged = [line for line in map(json.loads, lines) if line["modelId"] == arn]
+    file = log_folder / "modelinvocations.jsonl"
+    until(lambda: arn in file.read_text())
+    lines = map(json.loads, file.read_text().splitlines())
+    [logged] = [line for line in lines if line["modelId"] == arn]
 
-    assert [line["inferenceRegion"] for line in logged] == ["us-east-1"]
+    assert logged["inferenceRegion"] == "us-east-1"
     assert Scrape(accounts).labels("invoke_api_calls_total", "model_id") <= {
         "",
         SEVEN_B,

@@ -33,6 +33,7 @@ KINDS = {
         "modelArn",
     ),
 }
+OTHERS = "arn:aws:bedrock:us-east-1:999999999999:imported-model/abcdefghij12"
 NAMES = ("first", "second", "third")
 
 
@@ -50,7 +51,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for number, name in enumerate(NAMES)
     ]
     west = to_arn("imported-model", 9).replace("us-east-1", "us-west-2")
-    document["arns"].append({"arn": west, "model": SEVEN_B})
+    document["arns"] += [{"arn": west, "model": SEVEN_B}, {"arn": OTHERS, "model": SEVEN_B}]
     file = tmp_path_factory.mktemp("own") / "registry.yaml"
     file.write_text(yaml.safe_dump(document))
     with command_running([*COMMAND, "--engine", "scripted", "--registry", str(file)]) as running:
@@ -77,6 +78,12 @@ def test_one_is_told_by_its_arn_and_by_its_name(control: Any, kind: str) -> None
         "provisioned-model": "InService",
         "custom-model-deployment": "Active",
     }.get(kind)
+
+
+def test_a_caller_of_no_known_account_may_name_any(control: Any) -> None:
+    told = control.get_imported_model(modelIdentifier=OTHERS)
+
+    assert (told["modelArn"], told["modelName"]) == (OTHERS, "abcdefghij12")
 
 
 @pytest.mark.parametrize("kind", KINDS)
