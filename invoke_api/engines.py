@@ -7,14 +7,12 @@ from functools import cache
 from types import MappingProxyType
 
 from engine.adapters import Adapter
-from engine.errors import EngineDead
 from engine.kept import KeptEngine
 from engine.loading import load
 from engine.on_demand import Places
 from engine.protocol import Engine, Limits
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm_engine import VllmEngine
-from invoke_api.adapting import slot_problems
 from invoke_api.plans import EngineChoice, plan_engine
 from invoke_api.registry import Model
 
@@ -92,9 +90,6 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     limits: dict[str, Limits] = {}
     tokenizers: dict[str, str] = {}
     adapters: dict[str, Adapter] = {}
-    models = list(models)
-    if problems := [*slot_problems([model for model in models if _is_on_vllm(model, choice)])]:
-        raise EngineDead("\n".join(problems))
     for model in models:
         plan = plan_engine(model, choice)
         if plan.key not in engines:
@@ -107,10 +102,6 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
         if plan.adapter:
             adapters[model.id] = plan.adapter
     return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers, adapters)
-
-
-def _is_on_vllm(model: Model, choice: EngineChoice) -> bool:
-    return (choice.kind or model.engine) == "vllm" and not choice.demo
 
 
 def _looked_after(
