@@ -175,7 +175,8 @@ def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCore
 def look_for_weights(settings: Settings, registry: Registry) -> None:
     """Raises `click.ClickException` if no model can be served for want of weights.
 
-    So it does if an adapter would change the answers of its base. Others are served; a model without weights is `failed`, or fails when it is called.
+    So it does if an adapter would change the answers of its base. Others are served; a model
+    without weights is `failed`, or fails when it is called.
     """
     if settings.demo:
         return
