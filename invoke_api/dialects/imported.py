@@ -19,7 +19,7 @@ from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.imported_bodies import Form, find_form
 from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.mistral_chat import encode_chat, find_texts, to_question
+from invoke_api.dialects.mistral_chat import find_texts, to_question
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.dialects.plain import to_plain
 
@@ -115,7 +115,7 @@ class Imported:
     ) -> GenerationRequest:
         is_chat = "messages" in body
         if is_chat:
-            prompt = encode_chat(tokenizer, to_plain(body["messages"]), (), forced=False)
+            prompt = tokenizer.chat.encode([_without_nulls(one) for one in body["messages"]])
         else:
             prompt = ChatPrompt(tokenizer.encode(body["prompt"], enough=context_length))
         room = context_length - len(prompt.tokens)
@@ -136,6 +136,11 @@ class Imported:
     ) -> "ImportedWriter":
         own = reader or self.reader(body, tokenizer)
         return ImportedWriter(own, LAYOUTS[find_form(body)], request_id)
+
+
+def _without_nulls(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message as Python knows it. An answer that comes back may have nulls."""
+    return {key: to_plain(value) for key, value in message.items() if value is not None}
 
 
 class ImportedWriter:

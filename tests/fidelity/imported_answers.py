@@ -116,7 +116,7 @@ TABLE = [
         GUESS,
         CHAT,
         "LiteLLM sends it to imported models; who has tried is not known",
-        model="arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghij12",
+        model="arn:aws:bedrock:us-east-1:123456789012:imported-model/imported1234",
         messages=MESSAGES,
         max_tokens=TOKENS,
     ),
