@@ -169,7 +169,10 @@ def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
 
 
 def _to_rows(told: Any) -> list[Row]:  # noqa: ANN401 - any JSON
-    """The log probabilities of an event's tokens. Raises `KeyError`, `TypeError`, `ValueError`."""
+    """Return the log probabilities of an event's tokens.
+
+    Raises `KeyError`, `TypeError`, `ValueError`.
+    """
     if not told:
         return []
     columns = zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
@@ -182,7 +185,7 @@ def _to_rows(told: Any) -> list[Row]:  # noqa: ANN401 - any JSON
 
 
 def _to_id(name: str) -> int:
-    """The id that vLLM writes as `token_id:7`. Raises `TypeError`, `ValueError`."""
+    """Return the id that vLLM writes as `token_id:7`. Raises `TypeError`, `ValueError`."""
     [token] = _check_ids([int(name.removeprefix("token_id:"))])
     return token
 

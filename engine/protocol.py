@@ -1,7 +1,7 @@
 """What an engine takes, what it gives, and what it promises."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from engine.adapters import Adapter
@@ -28,7 +28,8 @@ class GenerationRequest:
 
     The penalties are OpenAI's, from -2 to 2. `logit_bias` is added to the logits of these token
     ids. With `top_logprobs`, each delta has its log probability and those of so many of the
-    likeliest tokens; None asks for none.
+    likeliest tokens; None asks for none. `shortens` takes fewer than `max_tokens` where the
+    context has no room for them.
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
     every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
@@ -38,6 +39,7 @@ class GenerationRequest:
     request_id: str
     prompt: tuple[int, ...]  # token ids, the BOS included
     max_tokens: int
+    shortens: bool = False
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
@@ -203,13 +205,17 @@ class Swappable(Engine, Protocol):
         ...
 
 
-def check_request(request: GenerationRequest, context_length: int) -> None:
-    """What every engine refuses before it begins.
+def check_request(request: GenerationRequest, context_length: int) -> GenerationRequest:
+    """Return the request as an engine of this window can carry it out, before it begins.
 
-    Raises `RequestRefused` for an empty stop string, in vLLM's words, and `PromptTooLong` unless the
-    prompt and all tokens asked for fit the window.
+    Raises `RequestRefused` for an empty stop string, in vLLM's words, and `PromptTooLong` unless
+    the prompt and all tokens asked for fit the window.
     """
     if "" in request.stop:
         raise RequestRefused("stop cannot contain an empty string.")
-    if len(request.prompt) + request.max_tokens > context_length:
-        raise PromptTooLong(context_length, request.max_tokens)
+    room = context_length - len(request.prompt)
+    if request.max_tokens <= room:
+        return request
+    if request.shortens and room > 0:
+        return replace(request, max_tokens=room)
+    raise PromptTooLong(context_length, request.max_tokens)

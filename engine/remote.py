@@ -103,7 +103,7 @@ class RemoteEngine:
 
     async def generate(self, request: GenerationRequest) -> Deltas:
         tokenizer = self.tokenizer()
-        check_request(request, self._window)
+        request = check_request(request, self._window)
         self._refuse(request)
         assert self._connections is not None
         transcript = Transcript(tokenizer, request)

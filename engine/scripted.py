@@ -67,7 +67,7 @@ class ScriptedEngine:
 
     async def generate(self, request: GenerationRequest) -> Deltas:
         tokenizer = self.tokenizer()
-        check_request(request, self._context_length)
+        request = check_request(request, self._context_length)
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:

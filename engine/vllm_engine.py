@@ -134,8 +134,8 @@ class VllmEngine:
     async def generate(self, request: GenerationRequest) -> Deltas:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        transcript = Transcript(self.tokenizer(), request)
-        self.check(request)
+        tokenizer, request = self.tokenizer(), check_request(request, self._context_length)
+        transcript = Transcript(tokenizer, request)
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
         llm, queue = self._llm, None

@@ -45,7 +45,7 @@ class Answer(Waking):
         self._rows += [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
 
     def take_rows(self) -> list[Row]:
-        """The log probabilities of the tokens that `take` returned last, if any were asked for."""
+        """Return the log probabilities of the tokens that `take` returned last, if any."""
         rows, self._rows = self._rows, []
         return rows
 

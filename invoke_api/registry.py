@@ -1,6 +1,6 @@
 """The model registry: a YAML file into frozen `Model` records, found by whatever names them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from jsonschema import SchemaError
+from jsonschema import SchemaError, ValidationError
 
 from engine import vllm_options
 from engine.adapters import Adapter
@@ -25,8 +25,10 @@ from invoke_api.config_files import (
 )
 from invoke_api.dialects import Dialect, imported_bodies, open_dialect
 from invoke_api.dialects.abilities import Abilities
+from invoke_api.dialects.servers import SERVERS, ModelServer, name_server
 from invoke_api.identifiers import Identifier
 from invoke_api.listing import Listing, Problem, listing_problems, to_listing
+from invoke_api.validation.deserializing import Body
 from invoke_api.validation.forms import FormSchemas
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
@@ -54,6 +56,7 @@ class Model:
     dialect_name: str
     dialect: Dialect
     schema: BodySchema | FormSchemas
+    server: ModelServer
     tokenizer: str
     context_length: int
     abilities: Abilities
@@ -73,6 +76,28 @@ class Model:
     @property
     def id(self) -> str:
         return self.listing.id
+
+    def parse_body(self, raw: bytes) -> dict[str, Any]:
+        """Return InvokeModel's body with its defaults. Raise `ValidationException`."""
+        return self.fill_body(self.schema.read(raw))
+
+    def fill_body(
+        self,
+        value: Any,  # noqa: ANN401 - any JSON
+        *,
+        prefix: str = "",
+        shown: Mapping[str, Any] = {},
+    ) -> dict[str, Any]:
+        """Return a body that is read already, with its defaults.
+
+        Raise `ValidationException` in the words of the model's server: behind `prefix`, and with
+        the members of `shown` in the body that it quotes.
+        """
+
+        def word(errors: Iterable[ValidationError]) -> str:
+            return self.server.word_body(Body(value, errors, self.id, shown), prefix)
+
+        return self.schema.fill(value, word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,16 +276,17 @@ def _to_adapter(lora: Mapping[str, str] | None) -> Adapter | None:
 
 
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
+    abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
+    answers = entry.get("answers", "2025")
     return Model(
         listing=to_listing(entry),
         dialect_name=entry["dialect"],
-        dialect=open_dialect(
-            entry["dialect"], model_id=entry["id"], answers=entry.get("answers", "2025")
-        ),
+        dialect=open_dialect(entry["dialect"], model_id=entry["id"], answers=answers),
         schema=_to_schema(entry),
+        server=SERVERS[name_server(entry["dialect"], abilities.template, answers)],
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
-        abilities=Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {})),
+        abilities=abilities,
         service_tiers=tuple(entry.get("service_tiers", ["default"])),
         requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),

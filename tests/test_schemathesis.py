@@ -55,7 +55,7 @@ CHOICES = {
         "object": {"const": "chat.completion"},
         "created": {"type": "integer"},
         "model": {"type": "string"},
-        "service_tier": {"const": "default"},
+        "service_tier": {"enum": ["default", "flex", "priority"]},
         "usage": {
             "type": "object",
             "required": list(COUNTS),
@@ -116,9 +116,31 @@ TOOL = {
 }
 
 
+# What the schema of the models of 2025 leaves to the model server; and what must match the call,
+# the prompt or another key, which a schema can't say.
+LEFT_TO_THE_SERVER: dict[str, Any] = {
+    "frequency_penalty": {"minimum": -2, "maximum": 2},
+    "presence_penalty": {"minimum": -2, "maximum": 2},
+    "temperature": {"minimum": 0, "maximum": 2},
+    "top_p": {"minimum": 0, "maximum": 1},
+    "top_k": {"minimum": -1},
+    "messages": {"minItems": 1},
+    "stop": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]},
+}
+MATCHES = (
+    *("logit_bias", "max_completion_tokens", "max_tokens", "model", "stream", "stream_options"),
+    "top_logprobs",
+)
+
+
 def body_schema(name: str, operation: str) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads((SCHEMAS / name).read_text())
-    if operation == "invoke":
+    if name == "mistral-chat-2025.json":
+        for key, bounds in LEFT_TO_THE_SERVER.items():
+            schema["properties"][key] |= bounds
+        for key in MATCHES:
+            del schema["properties"][key]
+    elif operation == "invoke":
         # The front door lets an empty stop string pass, the model server does not; in a stream it
         # says so inside the 200.
         schema["properties"]["stop"]["items"]["minLength"] = 1
@@ -181,7 +203,7 @@ api = schemathesis.openapi.from_dict(document())
 def map_body(_: object, body: Any) -> Any:
     """JSON Schema takes 5.0 for an integer, Bedrock does not."""
     if isinstance(body, dict):
-        for key in ("max_tokens", "top_k"):
+        for key in ("max_completion_tokens", "max_tokens", "n", "seed", "top_k"):
             if isinstance(body.get(key), float) and body[key].is_integer():
                 body[key] = int(body[key])
     return body

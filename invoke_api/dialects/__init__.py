@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from engine.protocol import Delta, Finish, GenerationRequest
+from engine.protocol import Delta, Deltas, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.answers import SHAPES
 from invoke_api.dialects.calls import AnswerReader
@@ -15,6 +15,10 @@ from invoke_api.dialects.mistral_text import MistralText
 
 class Writer(Protocol):
     """Writes one answer, whole or chunk by chunk."""
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        """Return the deltas of a whole answer; note on their way what `reply` is to tell."""
+        ...
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         """Return the whole body of an InvokeModel answer, with its counts if they are known."""
@@ -37,7 +41,7 @@ class Dialect(Protocol):
     def to_request(
         self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
-        """Raises `ChatRefused` for what is no conversation."""
+        """Raises `ChatRefused` for what is no conversation, `RequestRefused`, `SchemaRefused`."""
         ...
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:

@@ -10,6 +10,10 @@ NO_SYSTEM = (
     "This model doesn't support system messages. Try again without a system message or use a model"
     " that supports system messages."
 )
+BLANK_STOP = (
+    "The stop sequence value at inferenceConfig.stopSequences.{number} is blank."
+    " Try again with a non blank stop sequence."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Abilities:
 
     `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
     whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
-    answers can be held to a JSON schema.
+    answers can be held to a JSON schema. `prefills` passes a last turn of the assistant's on to the
+    model server, which refuses it in its own words.
     """
 
     template: str = "chat"
@@ -29,6 +34,7 @@ class Abilities:
     stop_sequences: bool = True
     mixes: bool = False
     schemas: bool = False
+    prefills: bool = False
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
@@ -50,14 +56,13 @@ def _lacks(
     yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
     yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
-    stops = bool(inference.get("stopSequences"))
-    yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
+    stops = inference.get("stopSequences", ())
+    blank = next((number for number, stop in enumerate(stops) if not stop.strip()), None)
+    yield blank is not None, BLANK_STOP.format(number=blank)
+    yield bool(stops) and not abilities.stop_sequences, _lacking_field("stopSequences")
     output = body.get("outputConfig", {})
-    # Guess, like the sentence before.
-    yield (
-        "textFormat" in output and not abilities.schemas,
-        _lacking_field("outputConfig.textFormat"),
-    )
+    yield "textFormat" in output and not abilities.schemas, _lacking_field("outputConfig")
+    # Guess.
     yield "effort" in output, _lacking_field("outputConfig.effort")
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import orjson
 
+from engine.protocol import Likely, Logprobs
+
 Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
 
@@ -20,7 +22,8 @@ class Answer:
     """One answer, or one chunk of it.
 
     `created` is in seconds since 1970. `reason` is None in all chunks but the last. `input_tokens`
-    and `output_tokens` are None where they are not known yet: in those chunks, too.
+    and `output_tokens` are None where they are not known yet: in those chunks, too. `logprobs` has
+    one entry a token, and is None where they were not asked for.
     """
 
     request_id: str
@@ -32,6 +35,7 @@ class Answer:
     input_tokens: int | None = None
     output_tokens: int | None = None
     service_tier: str = "default"
+    logprobs: Sequence[Logprobs] | None = None
     is_chunk: bool = False
 
 
@@ -63,7 +67,8 @@ def _of_2025(answer: Answer) -> Document:
         message["tool_calls"] = [
             {"index": number, **call} if answer.is_chunk else call for number, call in calls
         ]
-    choice: Document = {"index": 0, "finish_reason": answer.reason, "logprobs": None}
+    choice: Document = {"index": 0, "finish_reason": answer.reason}
+    choice["logprobs"] = None if answer.logprobs is None else _logprobs(answer.logprobs)
     choice["delta" if answer.is_chunk else "message"] = message
     return {
         "id": f"chatcmpl-{answer.request_id}",
@@ -74,6 +79,21 @@ def _of_2025(answer: Answer) -> Document:
         "choices": [choice],
         **_usage(answer, {}),
     }
+
+
+def _logprobs(told: Sequence[Logprobs]) -> Document:
+    """Return OpenAI's form. Guess: nobody has been heard to ask these models for any."""
+    content = [
+        {**_likely(each.chosen), "top_logprobs": list(map(_likely, each.likeliest))}
+        for each in told
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _likely(told: Likely) -> Document:
+    token = told.token.decode(errors="replace")
+    # JSON has no infinity; OpenAI says so of what is out of the question.
+    return {"token": token, "logprob": max(told.logprob, -9999.0), "bytes": list(told.token)}
 
 
 def _of_pixtral(answer: Answer) -> Document:

@@ -47,7 +47,7 @@ def to_messages(
     Raises `ValidationException`.
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
-    _check_turns(turns)
+    _check_turns(turns, prefills=abilities.prefills)
     messages = [_system(body["system"])] if body.get("system") else []
     for number, turn in enumerate(turns):
         where = f"messages.{number}"
@@ -60,7 +60,7 @@ def to_messages(
     return messages
 
 
-def _check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
+def _check_turns(turns: Sequence[Mapping[str, Any]], *, prefills: bool) -> None:
     for number, turn in enumerate(turns):
         if turn["role"] == "system":  # heard of Mistral's before the service model had it
             raise ValidationException(
@@ -73,7 +73,7 @@ def _check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
         raise ValidationException(NOT_FIRST)
     if any(role == before for role, before in zip(roles[1:], roles, strict=False)):
         raise ValidationException(NOT_ALTERNATE)
-    if roles[-1] != "user":
+    if roles[-1] != "user" and not prefills:
         raise ValidationException(NOT_LAST)
 
 

@@ -21,23 +21,22 @@ PROMPTS = ("prompt", "messages", "tools", "tool_choice")
 def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
     """The body of the model's own dialect, but for its prompt, for its schema to check.
 
-    `additionalModelRequestFields` are merged in. Raises `ValidationException` for a prompt in them.
+    `additionalModelRequestFields` are merged in. Raises `ValidationException`.
     """
     inference = asked.get("inferenceConfig", {})
     body = {name: inference[key] for key, name in PARAMETERS.items() if key in inference}
-    more = asked.get("additionalModelRequestFields", {})
-    if not isinstance(more, dict):  # guess: no SDK sends one
-        raise ValidationException("The additionalModelRequestFields field must be a JSON object.")
-    for name in PROMPTS:  # Converse has its own place for them
-        if name in more:
-            raise ValidationException(
-                f"Malformed input request: #: extraneous key [{name}] is not permitted,"
-                " please reformat your input and try again."
-            )
     if "textFormat" in asked.get("outputConfig", {}):
         body["response_format"] = _to_format(asked["outputConfig"]["textFormat"])
     prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
-    return {**prompt, **body, **more}
+    return {**prompt, **body, **to_more(asked)}
+
+
+def to_more(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `additionalModelRequestFields`. Raises `ValidationException`."""
+    more = asked.get("additionalModelRequestFields", {})
+    if not isinstance(more, dict):  # guess: no SDK sends one
+        raise ValidationException("The additionalModelRequestFields field must be a JSON object.")
+    return more
 
 
 def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,32 +8,40 @@ from engine.chat import ChatPrompt
 from engine.errors import SchemaRefused
 from engine.protocol import Constraint, GenerationRequest
 from invoke_api.dialects.plain import to_plain
+from invoke_api.dialects.sampling import check_sampling, to_bias
+
+# Of models whose schema has no default: the User Guide's for the models of `messages`. Guess: as in
+# vLLM, a default is no more than fits.
+DEFAULT_TOKENS = 8_192
 
 
 def to_generation(
-    body: Mapping[str, Any],
-    prompt: ChatPrompt,
-    request_id: str,
-    *,
-    spelled: bool,
-    room: int = 1,
+    body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, vocabulary: int, spelled: bool
 ) -> GenerationRequest:
     """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
 
-    A body without `max_tokens` asks for up to `room` tokens. Raises `SchemaRefused`.
+    `vocabulary` is how many tokens the model's tokenizer has. Raises `RequestRefused` and
+    `SchemaRefused`.
     """
+    check_sampling(body)
+    stop = body["stop"]
+    most = body.get("max_completion_tokens", body.get("max_tokens"))
     return GenerationRequest(
         request_id=request_id,
         prompt=prompt.tokens,
         images=prompt.images,
-        max_tokens=body.get("max_tokens") or max(1, room),
+        max_tokens=DEFAULT_TOKENS if most is None else most,
+        shortens=most is None,
         temperature=float(body["temperature"]),
         top_p=float(body["top_p"]),
-        top_k=body.get("top_k", 0),  # some models have it off by default, others do not have it
-        stop=tuple(body["stop"]),
+        # Some models have it off by default, others do not have it; -1 is off, too.
+        top_k=max(0, body.get("top_k", 0)),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
         seed=body.get("seed"),
         frequency_penalty=float(body.get("frequency_penalty", 0)),
         presence_penalty=float(body.get("presence_penalty", 0)),
+        logit_bias=to_bias(body.get("logit_bias", {}), vocabulary),
+        top_logprobs=body.get("top_logprobs", 0) if body.get("logprobs") else None,
         spelled=spelled,
         schema=_to_schema(body.get("response_format", {})),
         constraint=_to_constraint(body.get("structured_outputs", {})),

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Finish, GenerationRequest
+from engine.protocol import Delta, Deltas, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
 from invoke_api.dialects.generation import to_generation
@@ -118,8 +118,8 @@ class Imported:
             prompt = tokenizer.chat.encode([_without_nulls(one) for one in body["messages"]])
         else:
             prompt = ChatPrompt(tokenizer.encode(body["prompt"], enough=context_length))
-        room = context_length - len(prompt.tokens)
-        return to_generation(body, prompt, request_id, spelled=is_chat, room=room)
+        vocabulary = len(tokenizer.pieces)
+        return to_generation(body, prompt, request_id, vocabulary=vocabulary, spelled=is_chat)
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
         """Return a reader to which all is text: the User Guide has tools for GPT-OSS only."""
@@ -153,6 +153,9 @@ class ImportedWriter:
         self._lay_out = lay_out
         self._begun = Part(answer_id=request_id.replace("-", ""), created=int(time()))
         self._tokens = 0
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        return deltas
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text) + self._reader.finish()[0]

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Finish, GenerationRequest
+from engine.protocol import Delta, Deltas, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
 from invoke_api.dialects.answers import Answer, Shape
@@ -45,7 +46,9 @@ class MistralChat:
             [_with_parameters(tool) for tool in to_plain(_offered(body))],
             forced=_is_forced(body),
         )
-        return to_generation(body, prompt, request_id, spelled=True)
+        return to_generation(
+            body, prompt, request_id, vocabulary=len(tokenizer.pieces), spelled=True
+        )
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
         offered = {tool["function"]["name"] for tool in _offered(body)}
@@ -59,24 +62,49 @@ class MistralChat:
         reader: AnswerReader | None = None,
     ) -> "ChatWriter":
         own = reader or CallReader(_is_forced(body), tokenizer.is_spaced)
-        return ChatWriter(own, self.shape, model_id=self.model_id, request_id=request_id)
+        return ChatWriter(own, self.shape, body, model_id=self.model_id, request_id=request_id)
 
 
 class ChatWriter:
     """Writes one answer in the shape of its model's generation."""
 
     def __init__(
-        self, reader: AnswerReader, shape: Shape, *, model_id: str, request_id: str
+        self,
+        reader: AnswerReader,
+        shape: Shape,
+        body: Mapping[str, Any],
+        *,
+        model_id: str,
+        request_id: str,
     ) -> None:
         self._reader = reader
         self._shape = shape
+        # As vLLM does: a model can't be told to make one call, but one can be told of.
+        self._most_calls = 1 if body.get("parallel_tool_calls") is False else None
+        # Those of the whole answer, as its deltas pass.
+        self._logprobs: list[Logprobs] | None = [] if body.get("logprobs") else None
+        tier = body.get("service_tier", "default")
         self._begun = Answer(
-            request_id=request_id, model_id=model_id, created=int(time()), content=""
+            request_id=request_id,
+            model_id=model_id,
+            created=int(time()),
+            content="",
+            service_tier="default" if tier == "auto" else tier,
         )
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        return deltas if self._logprobs is None else self._noting(deltas, self._logprobs)
+
+    async def _noting(self, deltas: Deltas, noted: list[Logprobs]) -> Deltas:
+        async with aclosing(deltas):
+            async for batch in deltas:
+                noted += [delta.logprobs for delta in batch if delta.logprobs]
+                yield batch
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text)
-        return self._shape.write(self._end(content, finish, metrics), {})
+        answer = self._end(content, finish, metrics)
+        return self._shape.write(replace(answer, logprobs=self._logprobs), {})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         content = self._reader.take(delta.text)
@@ -85,10 +113,12 @@ class ChatWriter:
         else:
             answer = replace(self._begun, content=content)
         more = {"amazon-bedrock-invocationMetrics": metrics.to_json()} if metrics else {}
-        return self._shape.write(replace(answer, is_chunk=True), more)
+        told = (delta.logprobs,) if delta.logprobs else None
+        return self._shape.write(replace(answer, is_chunk=True, logprobs=told), more)
 
     def _end(self, content: str, finish: Finish, metrics: Metrics | None) -> Answer:
         rest, calls = self._reader.finish()
+        calls = calls[: self._most_calls]
         return replace(
             self._begun,
             content=content + rest,

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Finish, GenerationRequest
+from engine.protocol import Delta, Deltas, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.calls import AnswerReader, TextReader
 from invoke_api.dialects.generation import to_generation
@@ -29,7 +29,9 @@ class MistralText:
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
         prompt = tokenizer.encode(body["prompt"], enough=context_length)
-        return to_generation(body, ChatPrompt(prompt), request_id, spelled=False)
+        return to_generation(
+            body, ChatPrompt(prompt), request_id, vocabulary=len(tokenizer.pieces), spelled=False
+        )
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:  # noqa: ARG002 - a dialect's own
         return TextReader()
@@ -42,6 +44,9 @@ class MistralText:
         reader: AnswerReader | None = None,  # noqa: ARG002
     ) -> "MistralText":
         return self
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        return deltas
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:  # noqa: ARG002 - told in headers
         return orjson.dumps({"outputs": [{"text": text, "stop_reason": finish}]})

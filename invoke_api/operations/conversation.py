@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.chat import ChatPrompt
+from engine.errors import ChatRefused
 from engine.protocol import Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.converse import to_messages, to_tools
-from invoke_api.dialects.converse_prompt import render_instruct, to_body
+from invoke_api.dialects.converse_prompt import render_instruct
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
@@ -18,10 +19,17 @@ from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.response_fields import check_pointers
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.aside import UPLOADS
+from invoke_api.operations.converse_body import read_body
 from invoke_api.registry import Model
 
 # Guess: the service model has both in the answer, and no recording shows when.
 REPEATED = ("performanceConfig", "serviceTier")
+
+# Recorded of each model of 2025 (stdapi-ai/stdapi.ai's probes, 2026-08-01).
+NO_PREFILL = (
+    "Cannot set `add_generation_prompt` to True when the last message is from the assistant."
+    " Consider using `continue_final_message` instead."
+)
 
 Native = Callable[[str, Finish], bytes]
 
@@ -57,16 +65,19 @@ class Conversation:
 
     def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
         """Raises `ChatRefused`."""
+        if self.messages[-1]["role"] == "assistant":
+            raise ChatRefused(NO_PREFILL)
         if self.is_chat:
             return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
         text = render_instruct(self.messages)
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
-        """Raises `ChatRefused`."""
-        prompt = self.to_prompt(tokenizer)
-        room = self.model.context_length - len(prompt.tokens)
-        return to_generation(self.body, prompt, request_id, spelled=self.is_chat, room=room)
+        """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
+        prompt, vocabulary = self.to_prompt(tokenizer), len(tokenizer.pieces)
+        return to_generation(
+            self.body, prompt, request_id, vocabulary=vocabulary, spelled=self.is_chat
+        )
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         is_spaced = self.is_chat and tokenizer.is_spaced
@@ -108,8 +119,7 @@ def to_conversation(
     check_abilities(asked, model.abilities, stream=stream)
     messages = to_messages(asked, model.abilities, sees=model.listing.sees)
     tools = to_tools(asked)
-    is_text = model.dialect_name == "mistral-text"
-    body = model.schema.fill(to_body(asked, is_text=is_text))
+    body = read_body(asked, messages, model, stream=stream)
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from engine.protocol import Delta
 from invoke_api.dialects.converse_writer import ConverseWriter
+from invoke_api.dialects.servers import CONVERSE_PREFIX
 from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
 from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.bodies import coral_schema
@@ -22,8 +23,6 @@ from invoke_api.wire.converse_events import encode_event, encode_sorted
 
 CONVERSE = Operation("Converse", accept="")
 CONVERSE_STREAM = Operation("ConverseStream", accept="")
-# Before what the model server has to say to a conversation.
-PREFIX = "The model returned the following errors: "
 # Members of the request that go by headers in the older operations.
 OPTIONS = {
     LATENCY: ("performanceConfig", "latency"),
@@ -62,7 +61,7 @@ def prepare_converse(
         generation=partial(conversation.to_generation, request_id=made),
         writer=partial(conversation.to_writer, request_id=made),
         size=conversation.size,
-        prefix=PREFIX,
+        prefix=CONVERSE_PREFIX,
         guarding=guarding,
     )
 

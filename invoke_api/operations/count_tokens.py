@@ -67,9 +67,9 @@ def _count(request: Request, asked: dict[str, Any], identifier: Identifier, call
         if "converse" in asked:
             conversation = to_conversation(asked["converse"], model, stream=False)
             return len(conversation.to_prompt(tokenizer).tokens)
-        body = model.schema.parse(_read_blob(asked["invokeModel"]["body"]))
+        body = model.parse_body(_read_blob(asked["invokeModel"]["body"]))
         # No prompt is so long that counting would stop before its end.
         generation = model.dialect.to_request(body, tokenizer, BODY_LIMIT, request_id(request))
     except EngineError as error:
-        raise to_invoke_error(error) from error
+        raise to_invoke_error(error, model.server) from error
     return len(generation.prompt)

@@ -13,6 +13,7 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
+from invoke_api.dialects.servers import ModelServer
 from invoke_api.wire.errors import (
     InvokeError,
     ModelNotReadyException,
@@ -23,35 +24,37 @@ from invoke_api.wire.errors import (
 )
 
 
-def to_invoke_error(error: EngineError) -> InvokeError:
+def to_invoke_error(error: EngineError, server: ModelServer) -> InvokeError:
     """What the model server refuses comes inside the stream: the front door has said 200 by then.
 
     Anything else before the first chunk keeps its own status.
     """
-    return ANSWERS[type(error)](error)
+    return ANSWERS[type(error)](error, server)
 
 
-def _too_long(error: EngineError) -> InvokeError:
+def _too_long(error: EngineError, server: ModelServer) -> InvokeError:
     assert isinstance(error, PromptTooLong)
-    # Mistral Large 2402's sentence, which ends without a full stop.
-    return ValidationException(
-        f"This model's maximum context length is {error.context_length} tokens."
-        " Please reduce the length of the prompt",
-        in_stream=True,
-    )
+    return ValidationException(server.too_long(error), in_stream=True)
 
 
-ANSWERS: dict[type[EngineError], Callable[[EngineError], InvokeError]] = {
+def _refused(error: EngineError, server: ModelServer) -> InvokeError:
+    assert isinstance(error, RequestRefused)
+    return ValidationException(server.refused(error), in_stream=True)
+
+
+def _said(error: EngineError, _: ModelServer) -> InvokeError:
+    return ValidationException(str(error), in_stream=True)
+
+
+ANSWERS: dict[type[EngineError], Callable[[EngineError, ModelServer], InvokeError]] = {
     PromptTooLong: _too_long,
-    # The model server's only words to anything it does not take. What Bedrock's own takes offence
-    # at is not known; ours has this one reason.
-    RequestRefused: lambda _: ValidationException("Validation Error", in_stream=True),
+    RequestRefused: _refused,
     # Heard of Pixtral and Large 3: mistral-common's own sentence.
-    ChatRefused: lambda error: ValidationException(str(error), in_stream=True),
+    ChatRefused: _said,
     # Guess: that a schema is refused by the model server, too.
-    SchemaRefused: lambda error: ValidationException(str(error), in_stream=True),
-    EngineBusy: lambda _: ThrottlingException(),
-    EngineTimeout: lambda _: ModelTimeoutException(),
-    EngineNotReady: lambda _: ModelNotReadyException(),
-    EngineDead: lambda _: ServiceUnavailableException(),
+    SchemaRefused: _said,
+    EngineBusy: lambda *_: ThrottlingException(),
+    EngineTimeout: lambda *_: ModelTimeoutException(),
+    EngineNotReady: lambda *_: ModelNotReadyException(),
+    EngineDead: lambda *_: ServiceUnavailableException(),
 }

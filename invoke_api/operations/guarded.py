@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 from starlette.requests import Request
 
-from engine.protocol import Delta, Finish
+from engine.protocol import Delta, Deltas, Finish
 from invoke_api.authentication.gate import Caller
 from invoke_api.dialects import Dialect, Writer
 from invoke_api.dialects.invocation import Metrics
@@ -165,6 +165,9 @@ class GuardedWriter:
         self._inner = inner
         self.native = native
         self._guarding = guarding
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        return self._inner.watch(deltas)
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics))

@@ -150,6 +150,7 @@ async def to_invocation(
         entry=entry,
         began=began,
         calls=services.calls,
+        server=call.model.server,
         prefix=prepared.prefix,
         guarding=prepared.guarding,
         is_held=prepared.guarding is not None and not prepared.guarding.is_async,
@@ -196,10 +197,11 @@ async def open_source(
     """
     try:
         tokenizer, generation = await aside(request, size, lambda: read_prompt(request, prepared))
-    except ChatRefused as error:  # the model server's word, which comes inside a stream
-        return refusing(error), None
     except EngineError as error:
-        raise to_invoke_error(error) from error
+        told = to_invoke_error(error, prepared.call.model.server)
+        if told.in_stream:  # the model server's word
+            return refusing(error), None
+        raise told from error
     writer = prepared.writer(tokenizer)
     if generation is None:
         assert prepared.guarding, "a guardrail has refused it"

@@ -9,15 +9,18 @@ from starlette.responses import Response
 from engine.protocol import Delta
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
+from invoke_api.dialects.servers import envelope
+from invoke_api.dialects.target import check_target
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
 from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.call import Admitted, Operation, admit
 from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.operations.invocation import Invocation, Prepared
+from invoke_api.operations.options import REPEATED, SERVICE_TIER, check_tier
 from invoke_api.operations.replies import EventStream, Reply, request_id
 from invoke_api.wire.chunks import encode_chunk
-from invoke_api.wire.errors import JSON
+from invoke_api.wire.errors import JSON, ValidationException
 
 INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
@@ -29,7 +32,14 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
     """The front door's checks, the body's last, as on Bedrock. Raises `InvokeError`s."""
     call = admit(request, raw, operation)
     dialect, guarding = call.model.dialect, call.guarding
-    body = _read_guarded(call, guarding, raw) if guarding else call.model.schema.parse(raw)
+    body = _read_guarded(call, guarding, raw) if guarding else call.model.parse_body(raw)
+    streams = operation is INVOKE_MODEL_WITH_RESPONSE_STREAM
+    check_target(body, (call.model.id, request.path_params["model_id"]), streams=streams)
+    check_tier(body.get("service_tier"), call.model)
+    if guarding and body.get("logprobs"):  # the words that it takes out would stand there
+        raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
+    if tier := call.repeated.get(REPEATED[SERVICE_TIER]):
+        body["service_tier"] = tier
     made = request_id(request)
 
     def to_writer(tokenizer: Tokenizer) -> Writer:
@@ -53,16 +63,18 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
 
 def _read_guarded(call: Admitted, guarding: Guarding, raw: bytes) -> dict[str, Any]:
     """The body as the guardrail leaves it. Raises `ValidationException`."""
-    schema = call.model.schema
-    value = schema.read(raw)
+    value = call.model.schema.read(raw)
     config = value.pop(CONFIG, None) if isinstance(value, dict) else None
-    body = schema.fill(value)
+    body = call.model.fill_body(value)
     guard_invoke(guarding, call.model.dialect, body, config)
     return body
 
 
 async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Response:
-    text, finish = await whole(request, invocation.deltas())
+    deltas = invocation.deltas()
+    if invocation.writer:  # where a fault leaves nothing to write, there is none
+        deltas = invocation.writer.watch(deltas)
+    text, finish = await whole(request, deltas)
     assert invocation.writer, "what has an end is written"
     if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
         text = await invocation.guarding.check_output(text, finish, invocation.writer.native)

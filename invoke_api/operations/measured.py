@@ -10,6 +10,7 @@ from typing import NoReturn
 from engine.errors import EngineError
 from engine.protocol import Delta, Deltas, Usage
 from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.servers import SERVERS, ModelServer
 from invoke_api.journal import Entry
 from invoke_api.operations.client import Calls
 from invoke_api.operations.engine_errors import to_invoke_error
@@ -27,13 +28,14 @@ log = logging.getLogger(__name__)
 class Measured:
     """`source` is where the deltas come from; `began` when the request had come, in seconds.
 
-    `prefix` stands before what the model server refuses. What `is_held` goes out when all is there.
+    `server` words what it refuses, behind `prefix`. What `is_held` goes out when all is there.
     """
 
     source: Deltas
     entry: Entry
     began: float
     calls: Calls
+    server: ModelServer = SERVERS["2402"]
     prefix: str = ""
     is_held: bool = False
     ended: Metrics | None = None
@@ -79,12 +81,13 @@ class Measured:
         if isinstance(error, asyncio.CancelledError) and not self.calls.ending:
             self.entry.end("cancelled")
             return error
-        told = _to_invoke_error(error)
-        if self.prefix and told.in_stream and isinstance(error, EngineError):
-            told = type(told)(self.prefix + told.message, in_stream=True)
+        told = _to_invoke_error(error, self.server)
+        streams = self.entry.operation.endswith("Stream")
+        if told.in_stream and isinstance(error, EngineError):
+            said = self.server.wrap(told.message, streams, self.entry.request_id)
+            told = type(told)(self.prefix + said, in_stream=True)
         if isinstance(told, InternalServerException) and told is not error:  # not a rule's
             log.error("request %s failed", self.entry.request_id, exc_info=error)
-        streams = self.entry.operation.endswith("Stream")
         begun = told.in_stream or (bool(self.entry.texts) and not self.is_held)
         self.entry.fail(told, in_stream=streams and begun)
         return told
@@ -108,9 +111,11 @@ def _miss_the_end() -> NoReturn:
     raise RuntimeError("the engine stopped without a finish")
 
 
-def _to_invoke_error(error: BaseException) -> InvokeError:
+def _to_invoke_error(error: BaseException, server: ModelServer) -> InvokeError:
     if isinstance(error, InvokeError):  # a rule's
         return error
     if isinstance(error, asyncio.CancelledError):  # the service ends
         return ServiceUnavailableException()
-    return to_invoke_error(error) if isinstance(error, EngineError) else InternalServerException()
+    if isinstance(error, EngineError):
+        return to_invoke_error(error, server)
+    return InternalServerException()

@@ -26,14 +26,15 @@ def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict
         raise ValidationException(
             f"Latency performance configuration is not supported for {model.id} in {region}"
         )
-    _check_tier(headers.get(SERVICE_TIER), model)
+    check_tier(headers.get(SERVICE_TIER), model)
     if metadata := headers.get(METADATA):
         check_metadata(metadata)
     return {name: headers[key] for key, name in REPEATED.items() if key in headers}
 
 
-def _check_tier(tier: str | None, model: Model) -> None:
-    if tier is None or tier == "default":
+def check_tier(tier: str | None, model: Model) -> None:
+    """Raises `ValidationException` for a tier that the model can't be had in."""
+    if tier in (None, "default", "auto"):  # OpenAI's name for what is the default here
         return
     if tier not in TIERS:
         raise ValidationException("service tier provided is invalid")

@@ -24,7 +24,7 @@ def explain_stale(registry: Registry, recording: Recording, asked: Request) -> s
     except InvokeError:
         return None  # a model that is not run here can still be replayed
     try:
-        model.schema.parse(recording.request_body)
+        model.parse_body(recording.request_body)
     except ValidationException as error:
         return error.message
     return None

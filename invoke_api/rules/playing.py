@@ -32,7 +32,7 @@ async def speak(
 
     Raises `ValidationException` for calls of tools by a model that knows none.
     """
-    check_request(request, context_length)
+    request = check_request(request, context_length)
     transcript = Transcript(tokenizer, request)
     text = _write(verdict, tokenizer, request)
     if len(text) <= LONG_TEXT:

@@ -1,7 +1,8 @@
 """A model's JSON Schema, compiled: checks a body, words what is wrong, fills in the defaults."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -11,7 +12,7 @@ from jsonschema.validators import extend
 from invoke_api.validation.document import NotJson, parse_json
 from invoke_api.validation.java import BigInteger
 from invoke_api.validation.quick import compile_quick
-from invoke_api.validation.wording import in_words
+from invoke_api.validation.wording import malformed
 from invoke_api.wire.errors import ValidationException
 
 NOT_JSON = "Malformed input request, please reformat your input and try again."
@@ -77,6 +78,7 @@ class BodySchema:
         quick = extend(Validator, {"properties": _Properties().check})  # type: ignore[no-untyped-call]  # as above
         self._validator = quick(document)
         self._is_right = compile_quick(document)
+        self._keys = frozenset(document["properties"])
         self._defaults = {
             key: schema["default"]
             for key, schema in document["properties"].items()
@@ -84,27 +86,38 @@ class BodySchema:
         }
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """The body with its defaults filled in. Raises `ValidationException` in Bedrock's words.
+        """The body with its defaults filled in. Raises `ValidationException` in everit's words.
 
         Numbers that are written with a point or an exponent are `Decimal`s.
         """
         return self.fill(self.read(body))
 
+    def knows(self, key: str) -> bool:
+        """Tell whether a body may have this key."""
+        return key in self._keys
+
     def read(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
         """The body, of which nothing is checked yet. Raises `ValidationException` for no JSON."""
         return read_body(body)
 
-    def fill(self, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-        """A body that is read already, with its defaults. Raises `ValidationException` likewise."""
+    def fill(
+        self,
+        value: Any,  # noqa: ANN401 - any JSON
+        word: Callable[[Iterable[ValidationError]], str] = malformed,
+    ) -> dict[str, Any]:
+        """A body that is read already, with its defaults, also in the place of a null.
+
+        Raises `ValidationException` with what `word` makes of the violations.
+        """
         try:
-            is_right = self._is_right(value)
-            violations = [] if is_right else in_words(self._validator.iter_errors(value))
+            said = None if self._is_right(value) else self._word(value, word)
         except RecursionError:  # jsonschema shows the value in its message, at any depth
             raise ValidationException(NOT_JSON) from None
-        if violations:
-            raise ValidationException(
-                f"Malformed input request: {''.join(violations)},"
-                " please reformat your input and try again."
-            )
-        filled: dict[str, Any] = self._defaults | value
-        return filled
+        if said:
+            raise ValidationException(said)
+        return self._defaults | {key: each for key, each in value.items() if each is not None}
+
+    def _word(self, value: Any, word: Callable[[Iterable[ValidationError]], str]) -> str | None:  # noqa: ANN401 - any JSON
+        errors = self._validator.iter_errors(value)
+        first = next(errors, None)
+        return None if first is None else word(chain((first,), errors))

@@ -35,6 +35,12 @@ def in_words(errors: Iterable[ValidationError]) -> list[str]:
     return list(islice(_flatten(_at(list(islice(errors, MOST_VIOLATIONS)), 0)), MOST_VIOLATIONS))
 
 
+def malformed(errors: Iterable[ValidationError]) -> str:
+    """The front door's sentence about the violations behind jsonschema's errors."""
+    said = "".join(in_words(errors))
+    return f"Malformed input request: {said}, please reformat your input and try again."
+
+
 def _flatten(violations: Sequence[Violation]) -> Iterator[str]:
     yield from (one for one in violations if isinstance(one, str))
     for one in violations:

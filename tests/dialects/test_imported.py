@@ -9,6 +9,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from engine.protocol import check_request
 from engine.tokenizer import load_tokenizer
 from invoke_api.config_files import ConfigError
 from invoke_api.dialects.imported import Imported
@@ -241,13 +242,13 @@ def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]
     assert (request.frequency_penalty, request.presence_penalty) == penalties
 
 
-def test_messages_without_a_limit_may_fill_the_window(registry: Path) -> None:
+def test_messages_without_a_limit_take_what_fits(registry: Path, runtime: Any) -> None:
     schema = load_registry(registry).models["base"].schema
-    for window in (100, 5):
-        filled = schema.parse(json.dumps({"messages": [USER]}).encode())
-        request = Imported().to_request(filled, load_tokenizer("v3"), window, "r")
+    filled = schema.parse(json.dumps({"messages": [USER]}).encode())
+    request = Imported().to_request(filled, load_tokenizer("v3"), 4_096, "r")
 
-        assert request.max_tokens == max(1, window - len(request.prompt))
+    assert check_request(request, 4_096).max_tokens == 4_096 - len(request.prompt)
+    assert ask(runtime, messages=[USER])["choices"][0]["finish_reason"] == "stop"
 
 
 def test_images_are_seen_and_a_url_is_refused(runtime: Any) -> None:

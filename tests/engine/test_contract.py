@@ -340,6 +340,43 @@ async def test_the_same_seed_gives_the_same_text(engine: Engine) -> None:
         assert await text_of(engine, temperature=1.0, seed=seed) == first
 
 
+async def test_penalties_and_biases_change_what_is_said(engine: Engine) -> None:
+    """A script says what it says; all others are asked for something else than they would say."""
+    inside: dict[str, Any] = {"prompt": "turn left", "max_tokens": 100}
+    plain = await text_of(engine, **inside)
+    [first, *_] = engine.tokenizer().encode_text(plain)
+    biased = await text_of(engine, **inside, logit_bias={first: -100.0})
+    penalised = await text_of(engine, **inside, frequency_penalty=2.0, presence_penalty=2.0)
+
+    assert (biased == plain) is (engine.name == "scripted")
+    assert (penalised == plain) is (engine.name == "scripted")
+
+
+@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+async def test_log_probabilities_come_with_their_tokens(engine: Engine) -> None:
+    plain = await run(engine, ask(engine, max_tokens=8))
+    deltas = await run(engine, ask(engine, max_tokens=8, top_logprobs=3))
+    told = [delta.logprobs for delta in deltas if delta.logprobs]
+
+    assert [delta.text for delta in deltas] == [delta.text for delta in plain]
+    assert all(delta.logprobs is None for delta in plain)
+    assert len(told) == len(deltas) == 8
+    assert b"".join(each.chosen.token for each in told).decode() == "".join(
+        delta.text for delta in deltas
+    )
+    for each in told:
+        assert each.chosen.logprob <= 0
+        assert each.chosen.logprob == each.likeliest[0].logprob  # greedy, but two may be alike
+        values = [likely.logprob for likely in each.likeliest]
+        assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("engine", ["remote-text"], indirect=True, scope="module")
+async def test_a_server_of_text_tells_no_log_probabilities(engine: Engine) -> None:
+    with pytest.raises(RequestRefused):
+        await run(engine, ask(engine, top_logprobs=0))
+
+
 async def test_a_character_of_several_tokens_comes_whole(engine: Engine) -> None:
     deltas = await run(engine, ask(engine, "Hello! Greetings"))
     text = "".join(delta.text for delta in deltas)
@@ -413,6 +450,16 @@ async def test_a_prompt_that_leaves_no_room_is_refused(engine: Engine) -> None:
 
     assert caught.value.context_length == CONTEXT
     assert engine.running() == 0
+
+
+async def test_a_default_that_leaves_no_room_is_shortened(engine: Engine) -> None:
+    prompt = " word" * (CONTEXT - 10)
+    request = ask(engine, prompt, max_tokens=CONTEXT, shortens=True)
+    room = CONTEXT - len(request.prompt)
+
+    assert 0 < len(await run(engine, request)) <= room
+    with pytest.raises(PromptTooLong):
+        await run(engine, ask(engine, prompt * 2, max_tokens=CONTEXT, shortens=True))
 
 
 async def test_a_prompt_that_just_fits_is_answered(engine: Engine) -> None:

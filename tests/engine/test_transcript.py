@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.protocol import Delta, GenerationRequest, Usage
+from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Usage
 from engine.tokenizer import load_tokenizer
 from engine.transcript import Transcript
 
@@ -71,3 +71,19 @@ def test_a_character_cut_by_the_limit_shows_as_a_replacement() -> None:
     tokens = len(TOKENIZER.encode_text(" a 🦜")) - 1
 
     assert joined(push_all(" a 🦜", max_tokens=tokens)) == " a \ufffd"
+
+
+def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_certain() -> None:
+    tokens = [*TOKENIZER.encode_text(" one two"), TOKENIZER.eos]
+    rows = [[(token, -0.5), (token, -0.5), (5, -2.0), (10**6, -9.0)] for token in tokens]
+
+    def told(top: int | None, rows: list[list[tuple[int, float]]] | None) -> list[Delta]:
+        request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
+        return Transcript(TOKENIZER, request).push_all(tokens, rows)
+
+    one, other = Likely(b" one", -0.5, tokens[0]), Likely(TOKENIZER.pieces[5], -2.0, 5)
+    assert told(2, rows)[0].logprobs == Logprobs(one, (one, other))
+    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, Likely(b"", -9.0, 10**6)))
+    assert told(0, None)[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
+    assert [delta.text for delta in told(0, None)] == [" one", " two", ""]
+    assert [delta.logprobs for delta in told(None, None)] == [None] * 3

@@ -346,7 +346,11 @@ async def test_an_answer_that_stops_in_the_middle_ends(monkeypatch: pytest.Monke
         queue = SimpleNamespace(request_id="r-1")
         outputs.add_request(SimpleNamespace(request_id="r-1"), None, queue=queue)
         output = SimpleNamespace(
-            request_id="r-1", new_token_ids=[1_000], finish_reason=None, prefill_stats=None
+            request_id="r-1",
+            new_token_ids=[1_000],
+            new_logprobs=None,
+            finish_reason=None,
+            prefill_stats=None,
         )
         outputs.process_outputs([output])
         return queue

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.vllm_outputs import Answer, TokenOutputs
@@ -128,3 +129,16 @@ async def test_who_is_given_up_gets_nothing_more(outputs: TokenOutputs) -> None:
 
 def test_the_rest_is_vllms(outputs: TokenOutputs) -> None:
     assert outputs.get_num_unfinished_requests() == 7
+
+
+async def test_log_probabilities_are_there_once_their_tokens_are(outputs: TokenOutputs) -> None:
+    answer = add(outputs, "one")
+    for token in (7, 8):
+        told = step("one", token)
+        ids, values = np.array([[token, 5]]), np.array([[-0.25, -2.0]])
+        told.new_logprobs = SimpleNamespace(logprob_token_ids=ids, logprobs=values)
+        outputs.process_outputs([told])
+
+    assert await taken(answer) == [7, 8]
+    assert answer.take_rows() == [[(7, -0.25), (5, -2.0)], [(8, -0.25), (5, -2.0)]]
+    assert answer.take_rows() == []

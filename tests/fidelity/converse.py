@@ -1,21 +1,48 @@
 """What Converse and ConverseStream refuse, and in which words."""
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from tests.fidelity.case import CORAL, GUESS, Case
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+from tests.servers import (
+    LARGE,
+    LARGE_3,
+    LARGE_2407,
+    MINISTRAL_3B,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    SMALL,
+)
 
 BOTH = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
 OTHERS = "public reports of other models, 2024 to 2026"
 OF_OTHERS = "heard of other models only"
+PROBES = "stdapi-ai/stdapi.ai's probes of Mistral's models, us-east-1, 2026-08-01"
 
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 ASSISTANT: dict[str, Any] = {"role": "assistant", "content": [{"text": "Yes?"}]}
 TOOLS = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
 PREFIX = "The model returned the following errors: "
+BAD_ID = "Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9."
+
+
+def document(message: str) -> str:
+    """What the server of 2025 answers with."""
+    error = {"code": "validation_error", "message": message, "param": None}
+    return json.dumps({"error": {**error, "type": "invalid_request_error"}}, separators=(",", ":"))
+
+
+def event(message: str) -> str:
+    """What it says there of a refusal of vLLM's."""
+    quoted = message.replace('"', '\\"')
+    return (
+        'ErrorEvent { error: APIError { type: "BadRequestError", code: Some(400), message: '
+        f'"{quoted}", param: None }} }}'
+    )
 
 
 def use(tool_use_id: str, *more: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +59,7 @@ def user(*blocks: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": list(blocks)}]
 
 
-def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str, Any]:
+def note(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str, Any]:
     source = {"bytes": b64encode(raw).decode()}
     return {"document": {"format": kind, "name": name, "source": source}}
 
@@ -40,6 +67,7 @@ def document(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict
 def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
     """The body has one message of the user's unless another is given."""
     known = {"operations", "why", "in_stream", "region", "status", "code", "suffix", "remote"}
+    known |= {"begins"}
     case = {key: more.pop(key) for key in known & more.keys()}
     body = {"messages": [USER], **more}
     kind = {"status": 400, "code": "ValidationException"}
@@ -202,23 +230,27 @@ TABLE = [
     *(
         refused(
             f"an id that {name} does not know",
-            f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
-            "anomalyco/opencode#48843; langchain-aws 1.9.1",
+            f"{PREFIX}{said}",
+            seen,
             model=model,
             operations=("converse",),
             messages=[USER, use("abc123"), result("abc123")],
             toolConfig=TOOLS,
         )
-        for name, model in (("Pixtral", PIXTRAL), ("Large 3", LARGE_3))
+        for name, model, said, seen in (
+            ("Pixtral", PIXTRAL, BAD_ID, "anomalyco/opencode#48843; langchain-aws 1.9.1"),
+            ("Large 3", LARGE_3, document(event(BAD_ID)), PROBES),
+        )
     ),
     refused(
         "an id that Large 3 does not know, in a stream",
-        f"{PREFIX}Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9.",
+        f"{PREFIX}Mantle streaming error for requestId ",
         GUESS,
-        why="as what the model server refuses of InvokeModelWithResponseStream",
+        why="the form is recorded of others behind the same server, of ConverseStream",
         model=LARGE_3,
         operations=("converse-stream",),
         in_stream=True,
+        begins=True,
         messages=[USER, use("abc123"), result("abc123")],
         toolConfig=TOOLS,
     ),
@@ -241,17 +273,39 @@ TABLE = [
     refused(
         "stop sequences to Large 3",
         "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
-        GUESS,
-        why="langchain-aws 1.9.1 knows that it refuses them; the words are those of other models",
+        PROBES,
         model=LARGE_3,
         inferenceConfig={"stopSequences": ["a"]},
     ),
     refused(
+        "stop sequences to Ministral",
+        "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
+        PROBES,
+        model=MINISTRAL_3B,
+        inferenceConfig={"stopSequences": ["a"]},
+    ),
+    refused(
+        "a document to Ministral",
+        "This model doesn't support documents.",
+        PROBES,
+        model=MINISTRAL_3B,
+        messages=user({"text": "Hi"}, note()),
+    ),
+    *(
+        refused(
+            f"a blank stop sequence to {name}",
+            "The stop sequence value at inferenceConfig.stopSequences.0 is blank."
+            " Try again with a non blank stop sequence.",
+            PROBES,
+            model=model,
+            inferenceConfig={"stopSequences": [" "]},
+        )
+        for name, model in (("7B", SEVEN_B), ("Large 3", LARGE_3))
+    ),
+    refused(
         "a schema for the answer",
-        "This model doesn't support the outputConfig.textFormat field."
-        " Remove outputConfig.textFormat and try again.",
-        GUESS,
-        why="the words are those of other fields",
+        "This model doesn't support the outputConfig field. Remove outputConfig and try again.",
+        PROBES,
         outputConfig={
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
         },
@@ -274,14 +328,14 @@ TABLE = [
         "This model doesn't support documents.",
         OTHERS,
         model=SMALL,
-        messages=user(document(), {"text": "Sum it up"}),
+        messages=user(note(), {"text": "Sum it up"}),
     ),
     refused(
         "a document without a text",
         "A text block must be included when using documents."
         " Add a text block and retry your request.",
         OTHERS,
-        messages=user(document()),
+        messages=user(note()),
     ),
     refused(
         "a document in a bucket",
@@ -305,7 +359,7 @@ TABLE = [
         " consecutive whitespace character. Check that the file name conforms to these"
         " restrictions and retry your request.",
         "vercel/ai's recordings, 2026",
-        messages=user(document(name="notes.txt"), {"text": "Sum it up"}),
+        messages=user(note(name="notes.txt"), {"text": "Sum it up"}),
     ),
     refused(
         "a conversation that the assistant begins",
@@ -372,13 +426,6 @@ TABLE = [
         FACTS,
         model=MIXTRAL,
         inferenceConfig={"maxTokens": 10_000},
-    ),
-    refused(
-        "a field that the model does not know",
-        "Malformed input request: #: extraneous key [frequency_penalty] is not permitted,"
-        " please reformat your input and try again.",
-        "measured 2026-07-31",
-        additionalModelRequestFields={"frequency_penalty": 1},
     ),
     refused(
         "a prompt beside the messages",

@@ -4,7 +4,7 @@ import json
 
 from invoke_api.validation.constraints import MODEL_ID_PATTERN
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.servers import MIXTRAL, SEVEN_B
+from tests.servers import LARGE_3, MIXTRAL, SEVEN_B
 
 CONTENT_TYPE = "The provided Content Type is invalid or not supported for this model"
 ACCEPT = "The provided Accept Type is invalid or not supported for this model"
@@ -198,9 +198,11 @@ LATENCIES = [
 TIERS = [
     *(
         Case(
-            name=f"7B's tier {tier}",
+            name=f"Large 3's tier {tier}",
             seen=GUESS,
-            why="the model card has the tier, the service model the header in the answer",
+            why="recorded of Converse; the service model has the header in the answer",
+            model=LARGE_3,
+            body={"messages": [{"role": "user", "content": "Hi"}]},
             headers={TIER: tier},
             headers_back={TIER: tier},
         )
@@ -219,11 +221,50 @@ TIERS = [
         model=MIXTRAL,
         headers={TIER: "flex"},
     ),
+    *(
+        invalid(
+            f"7B's tier {tier}",
+            "The provided service tier is not supported for this model.",
+            "stdapi-ai/stdapi.ai's probes of Converse, 2026-08-01; its card has the tier",
+            headers={TIER: tier},
+        )
+        for tier in ("priority", "flex")
+    ),
     invalid(
         "an unknown tier",
         "service tier provided is invalid",
         "NousResearch/hermes-agent#34476, on Converse",
         headers={TIER: "fast"},
+    ),
+]
+
+PROJECT = "X-Amzn-Bedrock-ProjectIdentifier"
+PROJECTS = [
+    Case(
+        name="a project",
+        seen=GUESS,
+        why="the service model has it since November 2026; there are no projects here to miss",
+        headers={PROJECT: "my-project"},
+    ),
+    Case(
+        name="a project's ARN",
+        seen=GUESS,
+        why="as above",
+        headers={PROJECT: "arn:aws:bedrock:us-east-1:123456789012:project/a"},
+    ),
+    invalid(
+        "a project's name with a blank",
+        detected(
+            failed(
+                "my project",
+                "projectIdentifier",
+                "satisfy regular expression pattern: ([a-zA-Z0-9_-]+|arn:aws(|-us-gov|-cn|-iso|"
+                "-iso-b|-iso-f|-eusc):bedrock:[0-9a-z-]{1,20}:[0-9]{12}:project/[a-zA-Z0-9_-]+)",
+            )
+        ),
+        GUESS,
+        why="the service model's pattern, in Coral's words",
+        headers={PROJECT: "my project"},
     ),
 ]
 
@@ -335,4 +376,4 @@ MEMBERS = [
     ),
 ]
 
-TABLE = [*MEDIA, *TRACE, *GUARDRAILS, *LATENCIES, *TIERS, *METADATA_ROWS, *MEMBERS]
+TABLE = [*MEDIA, *TRACE, *GUARDRAILS, *LATENCIES, *TIERS, *PROJECTS, *METADATA_ROWS, *MEMBERS]

@@ -20,6 +20,7 @@ from tests.fidelity import (
     identifiers,
     imported,
     imported_answers,
+    model_servers,
     order,
     profiles,
     routes,
@@ -34,6 +35,7 @@ FILE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 TABLES = {
     "Bodies": violations,
     "Two layers": two_layers,
+    "Model servers": model_servers,
     "Order": order,
     "Identifiers": identifiers,
     "Headers": headers,
