@@ -51,11 +51,25 @@ def normalize(body: Mapping[str, Any]) -> dict[str, Any]:
         # Bedrock's own completion has the schema itself there, OpenAI's chat a key for it.
         schema = wanted if isinstance(wanted.get("schema"), dict) else {"schema": wanted}
         normal["response_format"] = {**body["response_format"], "json_schema": schema}
+    normal |= _normal_logprobs(body)
     outputs = body.get("structured_outputs", {})
     if "json" in outputs:
         schema = {"schema": outputs["json"]}
         normal["response_format"] = {"type": "json_schema", "json_schema": schema}
     return normal
+
+
+def _normal_logprobs(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys by which OpenAI's chat asks for log probabilities.
+
+    Its completion says how many it wants of each token, Bedrock's whether it wants them.
+    """
+    match find_form(body):
+        case "bedrock-completion":
+            return {"logprobs": body["return_logprobs"]}
+        case "openai-completion" if "logprobs" in body:
+            return {"logprobs": True, "top_logprobs": body["logprobs"]}
+    return {}
 
 
 def _check_images(messages: Any) -> None:  # noqa: ANN401 - any JSON

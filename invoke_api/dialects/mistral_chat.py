@@ -93,13 +93,7 @@ class ChatWriter:
         )
 
     def watch(self, deltas: Deltas) -> Deltas:
-        return deltas if self._logprobs is None else self._noting(deltas, self._logprobs)
-
-    async def _noting(self, deltas: Deltas, noted: list[Logprobs]) -> Deltas:
-        async with aclosing(deltas):
-            async for batch in deltas:
-                noted += [delta.logprobs for delta in batch if delta.logprobs]
-                yield batch
+        return deltas if self._logprobs is None else note_logprobs(deltas, self._logprobs)
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text)
@@ -137,6 +131,14 @@ class ChatWriter:
                 "type": "function",
                 "function": {"name": call.name, "arguments": arguments},
             }
+
+
+async def note_logprobs(deltas: Deltas, noted: list[Logprobs]) -> Deltas:
+    """Yield the same deltas; add their log probabilities to `noted`."""
+    async with aclosing(deltas):
+        async for batch in deltas:
+            noted += [delta.logprobs for delta in batch if delta.logprobs]
+            yield batch
 
 
 def encode_chat(

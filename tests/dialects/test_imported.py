@@ -201,6 +201,56 @@ def test_an_answer_is_one_of_several(runtime: Any, body: dict[str, Any]) -> None
             ask(runtime, **body, structured_outputs=refused)
 
 
+def test_bedrocks_completion_has_log_probabilities_by_the_ids_of_tokens(runtime: Any) -> None:
+    body: dict[str, Any] = {"prompt": PROMPT, "max_gen_len": 4, "return_logprobs": True}
+    whole, chunks = ask(runtime, **body), stream(runtime, **body)
+    tokens = load_tokenizer("v3").encode_text(text_of(whole))
+
+    assert whole["logprobs"] == [{str(token): 0.0} for token in tokens]
+    assert [chunk["logprobs"] for chunk in chunks] == [[each] for each in whole["logprobs"]]
+    assert ask(runtime, **{**body, "return_logprobs": False})["logprobs"] is None
+
+
+def test_openais_completion_has_log_probabilities_in_columns(runtime: Any) -> None:
+    body: dict[str, Any] = {"prompt": PROMPT, "max_tokens": 4, "logprobs": 1}
+    whole, chunks = ask(runtime, **body), stream(runtime, **body)
+    [choice] = whole["choices"]
+    told = choice["logprobs"]
+
+    assert list(told) == ["text_offset", "token_logprobs", "tokens", "top_logprobs"]
+    assert "".join(told["tokens"]) == choice["text"]
+    assert told["top_logprobs"] == [{token: 0.0} for token in told["tokens"]]
+    assert [
+        choice["text"][at:][: len(token)]
+        for at, token in zip(told["text_offset"], told["tokens"], strict=True)
+    ] == told["tokens"]
+    for name, column in told.items():
+        assert [chunk["choices"][0]["logprobs"][name] for chunk in chunks] == [
+            [each] for each in column
+        ]
+    assert "logprobs" not in ask(runtime, prompt=PROMPT, max_tokens=4)["choices"][0]
+
+
+def test_openais_chat_has_log_probabilities_token_by_token(runtime: Any) -> None:
+    body: dict[str, Any] = {
+        "messages": [USER],
+        "max_tokens": 4,
+        "logprobs": True,
+        "top_logprobs": 1,
+    }
+    whole, chunks = ask(runtime, **body), stream(runtime, **body)
+    [choice] = whole["choices"]
+    rows = choice["logprobs"]["content"]
+
+    assert [list(row) for row in rows] == [["token", "logprob", "bytes", "top_logprobs"]] * 4
+    assert "".join(row["token"] for row in rows).lstrip() == choice["message"]["content"]
+    assert [bytes(row["bytes"]).decode() for row in rows] == [row["token"] for row in rows]
+    assert [chunk["choices"][0]["logprobs"]["content"] for chunk in chunks] == [
+        [row] for row in rows
+    ]
+    assert "logprobs" not in ask(runtime, messages=[USER], max_tokens=4)["choices"][0]
+
+
 @pytest.mark.parametrize("stop", [" no model", [" no model"]])
 def test_a_stop_may_be_one_string_or_several(runtime: Any, stop: object) -> None:
     for body in ({"prompt": PROMPT}, {"messages": [USER]}):
@@ -232,7 +282,7 @@ def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]
     body: dict[str, Any] = {"temperature": 0.25, "top_p": 0.75, "top_k": 7, "stop": "x", "seed": 3}
     penalties = (0.0, 0.0)
     if "max_gen_len" not in form:  # OpenAI's
-        body |= {"frequency_penalty": 0.5, "presence_penalty": -0.5}
+        body |= {"frequency_penalty": 0.5, "presence_penalty": -0.5, "logit_bias": {"7": 2}}
         penalties = (0.5, -0.5)
     filled = schema.parse(json.dumps(form | body).encode())
     request = Imported().to_request(filled, load_tokenizer("v3"), 100, "r")
@@ -240,6 +290,7 @@ def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.25, 0.75)
     assert (request.top_k, request.stop, request.seed) == (7, ("x",), 3)
     assert (request.frequency_penalty, request.presence_penalty) == penalties
+    assert request.logit_bias == ({7: 2.0} if any(penalties) else {})
 
 
 def test_messages_without_a_limit_take_what_fits(registry: Path, runtime: Any) -> None:

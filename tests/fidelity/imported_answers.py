@@ -19,6 +19,8 @@ DIFFERENT = (
     (r'"created":\d{10}\b', '"created":CREATED'),
     ('"(generation|content|text)":"[^"]*"', r'"\1":"TEXT"'),
     ('Metrics":{[^}]*}', 'Metrics":METRICS'),
+    (r'{"\d+":0.0}', "{LIKELY}"),
+    (r'"token":"[^"]*","logprob":0.0,"bytes":\[[^]]*\]', "LIKELY"),
 )
 
 BEDROCK = (
@@ -50,6 +52,14 @@ CHAT_CHUNKS = (
 )
 CHAT_LAST = CHAT.replace("completion", "completion.chunk", 1).replace(
     '"message":{"role":"assistant",', '"delta":{'
+)
+
+BEDROCK_LIKELY = BEDROCK.replace("null", f"[{','.join(['{LIKELY}'] * TOKENS)}]")
+CHAT_LIKELY = CHAT.replace(
+    '},"finish',
+    '},"logprobs":{"content":['
+    + ",".join(['{LIKELY,"top_logprobs":[{LIKELY}]}'] * TOKENS)
+    + ']},"finish',
 )
 
 PROMPT = "How is the rainbow formed?"
@@ -111,6 +121,23 @@ TABLE = [
     whole("a prompt with max_gen_len", INVOKE, BEDROCK, prompt=PROMPT, max_gen_len=TOKENS),
     whole("a prompt with max_tokens", INVOKE, COMPLETION, prompt=PROMPT, max_tokens=TOKENS),
     whole("messages", INVOKE, CHAT, messages=MESSAGES, max_tokens=TOKENS),
+    whole(
+        "a prompt with return_logprobs",
+        FEATURES,
+        BEDROCK_LIKELY,
+        prompt=PROMPT,
+        max_gen_len=TOKENS,
+        return_logprobs=True,
+    ),
+    whole(
+        "messages with logprobs",
+        FEATURES,
+        CHAT_LIKELY,
+        messages=MESSAGES,
+        max_tokens=TOKENS,
+        logprobs=True,
+        top_logprobs=1,
+    ),
     whole(
         "messages with LiteLLM's key model",
         GUESS,
