@@ -207,7 +207,7 @@ def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
     # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
     if window := _to_window(said.get("n_ctx")):
         return PromptTooLong(window, request.max_tokens)
-    return SchemaRefused(message) if request.held_to else RequestRefused(message)
+    return SchemaRefused(message) if request.is_held else RequestRefused(message)
 
 
 def _parse_error(raw: bytes) -> dict[str, Any]:

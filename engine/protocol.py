@@ -65,6 +65,11 @@ class GenerationRequest:
         kind, value = self.constraint
         return {kind: list(value) if kind == "choice" else value}
 
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the answer must have a form: an instance of a schema, or of a constraint."""
+        return bool(self.held_to)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -211,7 +211,7 @@ class RemoteEngine:
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:
             raise ChatRefused("The model can't be sent an image where it runs.")
-        if request.held_to and not self._server.token_ids:
+        if request.is_held and not self._server.token_ids:
             raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
         if request.top_logprobs is not None and not self._server.token_ids:
             raise RequestRefused("The model can't tell log probabilities where it runs.")
