@@ -21,6 +21,11 @@ class Adapter(NamedTuple):
     folder: str | None = None
 
 
+def to_adapter(*, adapter: str | None = None, name: str | None = None) -> Adapter:
+    """Return the adapter of a folder. Its name is the last part of the folder unless it has one."""
+    return Adapter(name or Path(adapter or "").name, adapter)
+
+
 def find_problem(adapter: Adapter, options: Mapping[str, Any]) -> str | None:
     """Return a sentence if vLLM with these engine arguments can't load the adapter, or None."""
     return next(_find_problems(adapter, options), None)

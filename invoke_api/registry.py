@@ -11,7 +11,7 @@ import orjson
 from jsonschema import SchemaError, ValidationError
 
 from engine import vllm_options
-from engine.adapters import Adapter
+from engine.adapters import Adapter, to_adapter
 from engine.protocol import Limits
 from invoke_api.arns import NO_ARNS, Arns, OwnArn, arn_problems, to_arns
 from invoke_api.config_files import (
@@ -268,13 +268,6 @@ def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
     )
 
 
-def _to_adapter(lora: Mapping[str, str] | None) -> Adapter | None:
-    if lora is None:
-        return None
-    folder = lora.get("adapter")
-    return Adapter(lora.get("name") or Path(folder or "").name, folder)
-
-
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
     abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
     answers = entry.get("answers", "2025")
@@ -292,7 +285,7 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),
         engine=entry["engine"],
         weights=entry["weights"],
-        adapter=_to_adapter(entry.get("lora")),
+        adapter=to_adapter(**entry["lora"]) if "lora" in entry else None,
         stand_in=entry.get("stand_in"),
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
