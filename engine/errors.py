@@ -28,7 +28,7 @@ class ChatRefused(EngineError):
 
 
 class SchemaRefused(EngineError):
-    """The engine can't hold an answer to this JSON schema, or to calls of tools.
+    """The engine can't hold an answer to this schema or constraint, or to calls of tools.
 
     The message, for clients, says why.
     """

@@ -17,7 +17,7 @@ COMBINED: Mapping[str, Callable[[Iterable[bool]], bool]] = {
     "oneOf": all,
     "allOf": any,
 }
-Held = Mapping[str, str]
+Held = Mapping[str, str | list[str]]
 
 
 class Layout(NamedTuple):
@@ -51,7 +51,12 @@ def to_held(request: GenerationRequest, style: str) -> Sequence[Held | None]:
         loose = [tool._replace(parameters=json.dumps(OBJECT)) for tool in request.must_call]
         free = replace(request, must_call=tuple(loose))
         return [_to_tag(request, layout), _to_tag(free, layout), _to_list(request)]
-    return [{"json": request.schema} if request.schema else None]
+    if request.schema is not None:
+        return [{"json": request.schema}]
+    if request.constraint is None:
+        return [None]
+    kind, value = request.constraint
+    return [{kind: list(value) if kind == "choice" else str(value)}]
 
 
 def _to_tag(request: GenerationRequest, layout: Layout) -> Held:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from engine.adapters import Adapter
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
 from engine.tokenizer import Tokenizer
 
@@ -21,6 +22,13 @@ class Tool(NamedTuple):
     parameters: str
 
 
+class Constraint(NamedTuple):
+    """What an answer must match: one of several texts, a regular expression, a grammar in EBNF."""
+
+    kind: Literal["choice", "regex", "grammar"]
+    value: str | tuple[str, ...]  # several for a choice alone
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
@@ -31,7 +39,8 @@ class GenerationRequest:
     context has no room for them.
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
-    every part of each of the `images`.
+    every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
+    `constraint` is for answers that no `schema` describes.
 
     If there are tools in `must_call`, the prompt ends with the mark of a call, and the answer is
     calls of these tools and nothing else, in the style of the model's `ChatTemplate`. With
@@ -56,11 +65,13 @@ class GenerationRequest:
     must_call: tuple[Tool, ...] = ()
     one_call: bool = False
     images: tuple["Image", ...] = ()
+    adapter: Adapter | None = None
+    constraint: Constraint | None = None
 
     @property
     def is_held(self) -> bool:
-        """Tell whether the answer must have a form: an instance of a schema, or calls of tools."""
-        return self.schema is not None or bool(self.must_call)
+        """Tell whether the answer must have a form: that of a schema, a constraint or a call."""
+        return self.schema is not None or self.constraint is not None or bool(self.must_call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,7 @@ class Likely(NamedTuple):
 
     token: bytes
     logprob: float
+    id: int
 
 
 class Logprobs(NamedTuple):

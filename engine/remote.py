@@ -215,7 +215,7 @@ class RemoteEngine:
         if not self._server.token_ids:
             if request.must_call:
                 raise SchemaRefused("The model can't be held to calls of tools where it runs.")
-            if request.schema:
+            if request.is_held:
                 raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
             if request.top_logprobs is not None:
                 raise RequestRefused("The model can't tell log probabilities where it runs.")
@@ -224,7 +224,7 @@ class RemoteEngine:
 
     async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> list[bytes]:
         """Return the body of the request, or several to be tried in turn, as `to_held` says."""
-        model = self._server.model
+        model = request.adapter.name if request.adapter else self._server.model
         if self._server.token_ids:
             style = tokenizer.chat.calls_style if request.must_call else ""
             prompt, eos = request.prompt, tokenizer.eos

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain
 
+from engine.errors import SchemaRefused
 from engine.instances import make_arguments, make_instance
-from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
+from engine.protocol import Constraint, Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.tool_calls import MARK, ToolCall, write_calls
 from engine.transcript import Transcript
@@ -26,8 +27,10 @@ SENTENCES = (
 class ScriptedEngine:
     """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
 
-    Where a schema is asked for, the answer is an instance of it. If tools must be called, it is a
-    call of the first one, with an instance of its parameters' schema.
+    So do adapters: each has answers of its own.
+
+    Where a schema is asked for, the answer is an instance of it; of a choice, it is one. If tools
+    must be called, it is a call of the first one, with an instance of its parameters' schema.
 
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
     """
@@ -85,6 +88,8 @@ class ScriptedEngine:
         """What this engine says to a prompt, however it is sampled."""
         tokenizer = self.tokenizer()
         asked = sha256(repr(request.prompt).encode())
+        if request.adapter:
+            asked.update(request.adapter.name.encode())
         for image in request.images:
             asked.update(image.tobytes())
         digest = asked.hexdigest()
@@ -98,6 +103,10 @@ class ScriptedEngine:
             instance = make_instance(json.loads(request.schema), words)
             text = json.dumps(instance, ensure_ascii=False)
             return chain(tokenizer.encode_text(text), (tokenizer.eos,))
+        if request.constraint:
+            return chain(
+                tokenizer.encode_text(_choose(request.constraint, digest)), (tokenizer.eos,)
+            )
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
@@ -107,3 +116,11 @@ class ScriptedEngine:
 
     async def close(self) -> None:
         self._state = EngineState("cold")
+
+
+def _choose(constraint: Constraint, digest: str) -> str:
+    """Return one of the choices. Raises `SchemaRefused` for what is none."""
+    if constraint.kind != "choice":
+        kind = {"regex": "a regular expression", "grammar": "a grammar"}[constraint.kind]
+        raise SchemaRefused(f"The model can't hold an answer to {kind} where it runs.")
+    return constraint.value[int(digest, 16) % len(constraint.value)]

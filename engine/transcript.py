@@ -72,7 +72,7 @@ class Transcript:
         ]
 
     def _to_logprobs(self, row: Row) -> Logprobs:
-        chosen, *others = [Likely(self._name(token), logprob) for token, logprob in row]
+        chosen, *others = [Likely(self._name(token), logprob, token) for token, logprob in row]
         return Logprobs(chosen, tuple(others[: self._top_logprobs]))
 
     def _name(self, token: int) -> bytes:

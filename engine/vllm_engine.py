@@ -21,6 +21,7 @@ from engine.processes import Family, cores_of, kill_cores
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
+from engine.vllm_adapters import Adapters
 from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain
 from engine.vllm_metrics import forget, stat_loggers
@@ -78,6 +79,7 @@ class VllmEngine:
         self._options = options
         self._environment = environment
         self._llm: AsyncLLM | None = None
+        self._adapters = Adapters()
         self._abandoned = False
         self._running = 0
         self._deadlines = Deadlines()
@@ -144,7 +146,8 @@ class VllmEngine:
         self._running += 1
         try:
             async with self._deadlines.open(self._limits.first_token_seconds):
-                queue = await ask(llm, self._adapt(request), tokenizer)
+                lora = await self._adapters.load(llm, request.adapter)
+                queue = await ask(llm, self._adapt(request), tokenizer, lora)
                 tokens = await queue.answer.take()
             while tokens:
                 # Several when this process fell behind the engine.

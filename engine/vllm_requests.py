@@ -11,10 +11,13 @@ from engine.vllm_errors import to_engine_error
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
 
-async def ask(llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer) -> Any:  # noqa: ANN401 - vLLM's queue
+async def ask(
+    llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer, lora: "LoRARequest | None"
+) -> Any:  # noqa: ANN401 - vLLM's queue
     """Return vLLM's queue for the request: it has the `Answer`, and vLLM's own id of the request.
 
     If vLLM does not take what holds the answer, ask again with the next of `to_held`. Raises
@@ -24,14 +27,20 @@ async def ask(llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer)
     *tighter, last = to_held(request, style)
     for held in tighter:
         with suppress(ChatRefused, SchemaRefused):
-            return await _add(llm, request, tokenizer.eos, held)
-    return await _add(llm, request, tokenizer.eos, last)
+            return await _add(llm, request, tokenizer.eos, held, lora)
+    return await _add(llm, request, tokenizer.eos, last, lora)
 
 
-async def _add(llm: "AsyncLLM", request: GenerationRequest, eos: int, held: Held | None) -> Any:  # noqa: ANN401 - likewise
+async def _add(
+    llm: "AsyncLLM",
+    request: GenerationRequest,
+    eos: int,
+    held: Held | None,
+    lora: "LoRARequest | None",
+) -> Any:  # noqa: ANN401 - likewise
     prompt, sampling = to_prompt(request), to_sampling(request, eos, held)
     try:
-        return await llm.add_request(request.request_id, prompt, sampling)
+        return await llm.add_request(request.request_id, prompt, sampling, lora_request=lora)
     except BaseException as error:
         await llm.abort(request.request_id)  # it may be there already
         if told := to_engine_error(error, request):

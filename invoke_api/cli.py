@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from invoke_api import __version__
+from invoke_api.adapting import remarks, slot_problems
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.environment import (
     KEY_VARIABLES,
@@ -141,11 +142,17 @@ def check(registry: Path) -> None:
 
 
 def _check_weights(registry: Registry) -> None:
-    """Raises `click.ClickException` for folders that are missing; the hub's files may come yet."""
+    """Raises `click.ClickException` for folders that are missing; the hub's files may come yet.
+
+    Likewise for adapters that can't be put on their weights.
+    """
     models = [model for model in registry.models.values() if model.engine == "vllm"]
     missing = [each for model in models if (each := missing_weights(model))]
-    if folders := [each.sentence for each in missing if not each.hub_id]:
-        raise click.ClickException("\n".join(folders))
+    wrong = [each.sentence for each in missing if not each.hub_id] + [*slot_problems(models)]
+    if wrong:
+        raise click.ClickException("\n".join(wrong))
+    for remark in remarks(models):
+        click.echo(remark)
     if ids := dict.fromkeys(each.hub_id for each in missing if each.hub_id):
         click.echo(f"not in the local cache of Hugging Face's hub: {', '.join(ids)}")
 
@@ -162,6 +169,6 @@ def _row(model: Model) -> tuple[str, ...]:
         model.dialect_name,
         str(model.context_length),
         model.engine,
-        model.weights,
+        f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights,
         model.stand_in or "the model's own weights",
     )

@@ -98,10 +98,11 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in a file a value stands."""
+    """Where in a file a value stands; `repeated` are sentences on keys that stand twice."""
 
     path: Path
     root: yaml.Node
+    repeated: tuple[str, ...] = ()
 
     def where(self, steps: Sequence[str | int]) -> str:
         """`file:line` of the value at the end of these keys and indices."""
@@ -113,25 +114,30 @@ class Source:
             node = child
         return f"{self.path}:{node.start_mark.line + 1}"
 
-    def repeated_keys(self) -> Iterator[str]:
-        """YAML forbids a key twice, PyYAML takes the last in silence."""
-        todo = [self.root]
-        done: set[int] = set()  # an alias may lead back to where it stands
-        while todo:
-            node = todo.pop()
-            if id(node) in done:
-                continue
-            done.add(id(node))
-            children = node.value if isinstance(node.value, list) else []
-            if isinstance(node, yaml.MappingNode):
-                seen: set[str] = set()
-                for key, _ in children:
-                    if key.value in seen:
-                        line = key.start_mark.line + 1
-                        yield f"{self.path}:{line}: the key {key.value!r} stands here twice"
-                    seen.add(key.value)
-                children = [value for _, value in children]
-            todo.extend(children)
+
+def _repeated_keys(path: Path, root: yaml.Node) -> Iterator[str]:
+    """Yield a sentence for each key that stands twice: YAML forbids it, PyYAML takes the last.
+
+    Before the document is made: PyYAML puts merged keys (`<<`) into the nodes then.
+    """
+    todo = [root]
+    done: set[int] = set()  # an alias may lead back to where it stands
+    while todo:
+        node = todo.pop()
+        if id(node) in done:
+            continue
+        done.add(id(node))
+        children = node.value if isinstance(node.value, list) else []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            scalars = [key for key, _ in children if isinstance(key, yaml.ScalarNode)]
+            for key in scalars:  # of other kinds the loader complains
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    yield f"{path}:{line}: the key {key.value!r} stands here twice"
+                seen.add(key.value)
+            children = [value for _, value in children]
+        todo.extend(children)
 
 
 def read_config(path: Path) -> tuple[Any, Source]:
@@ -139,6 +145,7 @@ def read_config(path: Path) -> tuple[Any, Source]:
     try:
         loader = Loader(_read(path))
         node = loader.get_single_node()
+        repeated = tuple(islice(_repeated_keys(path, node), MAX_MISTAKES)) if node else ()
         document = node and loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
@@ -149,7 +156,7 @@ def read_config(path: Path) -> tuple[Any, Source]:
         raise ConfigError(f"{path}: {_short(str(error))}") from error
     if node is None:
         raise ConfigError(f"{path}:1: the file is empty")
-    return document, Source(path, node)
+    return document, Source(path, node, repeated)
 
 
 def _read(path: Path) -> str:
@@ -180,7 +187,7 @@ def find_mistakes(
 
     Without `show_values` the sentences quote keys only: the values may be secrets.
     """
-    yield from source.repeated_keys()
+    yield from source.repeated
     for error in islice(Validator(load_schema(schema)).iter_errors(document), MAX_MISTAKES):
         steps = list(error.absolute_path)
         entry = "" if name is None else _entry(document, steps, name, kind)
@@ -213,7 +220,8 @@ def _entry(document: Any, steps: Sequence[str | int], name: str, kind: str) -> s
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
+        # The last: those before it were merged from elsewhere, by `<<`.
+        return next((value for key, value in reversed(node.value) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         child: yaml.Node = node.value[step]
         return child

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 
+from engine.adapters import Adapter
 from engine.kept import KeptEngine
 from engine.loading import load
 from engine.on_demand import Places
@@ -22,14 +23,18 @@ class Engines:
     """One engine for each distinct checkpoint; models that share one share its engine.
 
     `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
-    checkpoints are asked.
+    checkpoints are asked. `adapters` are what a model puts on its engine's weights, by model id.
     """
 
     def __init__(
-        self, by_model: Mapping[str, Engine], tokenizers: Mapping[str, str] = MappingProxyType({})
+        self,
+        by_model: Mapping[str, Engine],
+        tokenizers: Mapping[str, str] = MappingProxyType({}),
+        adapters: Mapping[str, Adapter] = MappingProxyType({}),
     ) -> None:
         self._by_model = by_model
         self._tokenizers = tokenizers
+        self._adapters = adapters
         self._loading: set[asyncio.Task[str | None]] = set()
         # Those that have read a prompt, by Converse or not: the first may load what takes a second.
         self.warm: set[tuple[str, bool]] = set()
@@ -42,6 +47,9 @@ class Engines:
         own = self.of(model).tokenizer()
         name = self._tokenizers.get(model.id)
         return load_once(name) if name else own
+
+    def adapter(self, model: Model) -> Adapter | None:
+        return self._adapters.get(model.id)
 
     def items(self) -> Iterable[tuple[str, Engine]]:
         return self._by_model.items()
@@ -81,6 +89,7 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     by_model: dict[str, Engine] = {}
     limits: dict[str, Limits] = {}
     tokenizers: dict[str, str] = {}
+    adapters: dict[str, Adapter] = {}
     for model in models:
         plan = plan_engine(model, choice)
         if plan.key not in engines:
@@ -90,7 +99,9 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
         limits[model.id] = model.limits
         if plan.tokenizer:
             tokenizers[model.id] = plan.tokenizer
-    return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers)
+        if plan.adapter:
+            adapters[model.id] = plan.adapter
+    return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers, adapters)
 
 
 def _looked_after(

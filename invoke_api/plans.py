@@ -1,11 +1,12 @@
 """What the registry and the operator say of an engine: which kind, with what, shared by whom."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.adapters import Adapter, find_problem
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
 from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
@@ -42,12 +43,14 @@ class Plan:
     """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another.
 
     `build_cores` makes what `build` can do without, if told of it: vLLM's cores, for so many.
+    `adapter` is the one to put on the engine's weights.
     """
 
     key: str
     build: Callable[..., Engine]
     tokenizer: str | None = None
     build_cores: Callable[..., VllmCores] | None = None
+    adapter: Adapter | None = None
 
 
 def plan_engine(model: Model, choice: EngineChoice) -> Plan:
@@ -77,7 +80,8 @@ def plan_cores(
 
 def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
     build = partial(ScriptedEngine, tokenizer=model.tokenizer, context_length=model.context_length)
-    return Plan(f"scripted {model.tokenizer} {model.context_length}", build)
+    key = f"scripted {model.tokenizer} {model.context_length}"
+    return Plan(key, build, adapter=model.adapter)
 
 
 def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
@@ -88,10 +92,8 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         )
     if choice.demo:
         return _plan_demo(model, choice.cache)
-    options = f"{sorted(model.vllm.items())} {model.limits}"
-    key = f"{model.weights} {model.tokenizer} {model.context_length} {options}"
-    return _to_plan(
-        f"vllm {key}",
+    plan = _to_plan(
+        vllm_key(model),
         model,
         tokenizer=model.tokenizer,
         weights=partial(_find_weights, model),
@@ -99,14 +101,24 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
         options=model.vllm,
         environment={},
     )
+    return replace(plan, adapter=model.adapter)
+
+
+def vllm_key(model: Model) -> str:
+    """Return what makes a model's engine distinct on vLLM. Adapters do not."""
+    options = f"{sorted(model.vllm.items())} {model.limits}"
+    return f"vllm {model.weights} {model.tokenizer} {model.context_length} {options}"
 
 
 def missing_weights(model: Model) -> Missing | None:
-    """Return the missing weights of a model on vLLM, or None.
+    """Return the missing weights of a model on vLLM, or None; those of its adapter, too.
 
     The sentence names the registry's line and the model.
     """
     found = find_missing(model.weights, model.tokenizer, model.vllm)
+    if model.adapter and (found is None or not found.is_fatal):
+        problem = find_problem(model.adapter, model.vllm)
+        found = Missing(problem) if problem else found
     where = f"{model.where_weights}: model {model.id!r}"
     return found and found._replace(sentence=f"{where}: {found.sentence}")
 
@@ -116,7 +128,7 @@ def _find_weights(model: Model) -> str:
 
     vLLM would fail only after some seconds, with a less clear message.
     """
-    missing = missing_weights(model)
+    missing = missing_weights(replace(model, adapter=None))  # others may share the engine
     if missing and missing.is_fatal:
         raise EngineDead(missing.sentence)
     return model.weights
@@ -164,7 +176,8 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
         limits=model.limits,
     )
     own = f"{model.weights} {model.tokenizer} {model.context_length} {model.limits}"
-    return Plan(f"remote {sorted(model.remote.items())} {server} {own}", build)
+    key_of_plan = f"remote {sorted(model.remote.items())} {server} {own}"
+    return Plan(key_of_plan, build, adapter=model.adapter)
 
 
 def _plan_demo(model: Model, cache: Path) -> Plan:

@@ -11,6 +11,7 @@ import orjson
 from jsonschema import SchemaError, ValidationError
 
 from engine import vllm_options
+from engine.adapters import Adapter, to_adapter
 from engine.protocol import Limits
 from invoke_api.arns import NO_ARNS, Arns, OwnArn, arn_problems, to_arns
 from invoke_api.config_files import (
@@ -22,12 +23,13 @@ from invoke_api.config_files import (
     load_schema,
     read_config,
 )
-from invoke_api.dialects import Dialect, open_dialect
+from invoke_api.dialects import Dialect, imported_bodies, open_dialect
 from invoke_api.dialects.abilities import Abilities
 from invoke_api.dialects.servers import SERVERS, ModelServer, name_server
 from invoke_api.identifiers import Identifier
 from invoke_api.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.deserializing import Body
+from invoke_api.validation.forms import FormSchemas
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import (
     END_OF_LIFE,
@@ -40,6 +42,9 @@ from invoke_api.wire.errors import (
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
 # vLLM's engine arguments that the registry has its own key for.
 OURS = {"model": "weights", "max_model_len": "context_length"}
+# What models of a dialect can do on Converse unless the registry says other. User Guide,
+# invoke-imported-model: imported models have tools if they are GPT-OSS, and then no Converse.
+ABILITIES = {"imported": {"tools": False}}
 BARE = ("id", "foundation-model")  # the kinds of identifier that name a model itself
 
 
@@ -50,7 +55,7 @@ class Model:
     listing: Listing
     dialect_name: str
     dialect: Dialect
-    schema: BodySchema
+    schema: BodySchema | FormSchemas
     server: ModelServer
     tokenizer: str
     context_length: int
@@ -60,6 +65,7 @@ class Model:
     tokens_per_minute: int | None
     engine: str
     weights: str
+    adapter: Adapter | None
     stand_in: str | None
     demo: str
     vllm: Mapping[str, Any]
@@ -224,7 +230,7 @@ def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[s
 def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
     has_vllm = vllm_options.is_installed()
     for index, entry in enumerate(document["models"]):
-        for wrong in _schema_problems(entry["schema"]):
+        for wrong in _schema_problems(entry["schema"]) if "schema" in entry else ():
             yield ["models", index, "schema"], entry["id"], f": {wrong}"
         for option, value in entry.get("vllm", {}).items():
             if problem := _option_problem(option, value, has_vllm=has_vllm):
@@ -252,14 +258,24 @@ def _schema_problems(name: str) -> Iterator[str]:
         yield f"{SCHEMAS / name} is no JSON Schema: {error}"
 
 
+def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
+    if "schema" in entry:
+        return _body_schema(entry["schema"])
+    return FormSchemas(
+        schemas={form: _body_schema(name) for form, name in imported_bodies.SCHEMAS.items()},
+        find_form=imported_bodies.find_form,
+        normalize=imported_bodies.normalize,
+    )
+
+
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
-    abilities = Abilities(**entry.get("abilities", {}))
+    abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
     answers = entry.get("answers", "2025")
     return Model(
         listing=to_listing(entry),
         dialect_name=entry["dialect"],
         dialect=open_dialect(entry["dialect"], model_id=entry["id"], answers=answers),
-        schema=_body_schema(entry["schema"]),
+        schema=_to_schema(entry),
         server=SERVERS[name_server(entry["dialect"], abilities.template, answers)],
         tokenizer=entry["tokenizer"],
         context_length=entry["context_length"],
@@ -269,6 +285,7 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),
         engine=entry["engine"],
         weights=entry["weights"],
+        adapter=to_adapter(**entry["lora"]) if "lora" in entry else None,
         stand_in=entry.get("stand_in"),
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from engine.errors import EngineDead
 from engine.vllm_cores import CoresElsewhere, VllmCores
 from invoke_api import __version__
+from invoke_api.adapting import slot_problems
 from invoke_api.app import create_app
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
@@ -174,18 +175,21 @@ def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCore
 def look_for_weights(settings: Settings, registry: Registry) -> None:
     """Raises `click.ClickException` if no model can be served for want of weights.
 
-    Others are served; a model without weights is `failed`, or fails when it is called.
+    So it does if an adapter would change the answers of its base. Others are served; a model
+    without weights is `failed`, or fails when it is called.
     """
     if settings.demo:
         return
     models = registry.models.values()
     vllms = [model for model in models if (settings.engine or model.engine) == "vllm"]
-    found = [missing for model in vllms if (missing := missing_weights(model))]
-    fatal = [missing.sentence for missing in found if missing.is_fatal]
+    if problems := [*slot_problems(vllms)]:
+        raise click.ClickException("\n".join(problems))
+    found = [(model, missing) for model in vllms if (missing := missing_weights(model))]
+    fatal = [(model, missing.sentence) for model, missing in found if missing.is_fatal]
     if len(fatal) == len(models):
-        raise click.ClickException("\n".join(fatal))
-    if settings.max_loaded_models:  # else each load says so at once
-        for sentence in fatal:
+        raise click.ClickException("\n".join(sentence for _, sentence in fatal))
+    for model, sentence in fatal:
+        if model.adapter or settings.max_loaded_models:  # else each load says so at once
             log.error(sentence)
 
 

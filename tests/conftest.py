@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from invoke_api.testing import Bedrock
+from tests.adapters import make_adapter
 from tests.clients import client
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 from tests.vllm_server import vllm_running
@@ -90,6 +91,11 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def vllm_server(checkpoints: Path) -> Iterator[str]:
-    """The URL of vLLM's own server with the dense demo checkpoint, as `demo` and as Small 2402."""
-    with vllm_running(checkpoints, ["demo", "mistralai/Mistral-Small-Instruct-2409"]) as url:
+    """The URL of vLLM's own server with the dense demo checkpoint, as `demo` and as Small 2402.
+
+    It has an adapter, `tuned`, too.
+    """
+    names = ["demo", "mistralai/Mistral-Small-Instruct-2409"]
+    adapters = {"tuned": make_adapter(checkpoints / "tuned")}
+    with vllm_running(checkpoints, names, adapters=adapters) as url:
         yield url

@@ -21,6 +21,7 @@ LAYERS = [
     {"arns", "cassettes", "guardrails", "profiles"},
     {"registry", "authentication", "journal", "rules"},
     {"quotas", "catalogue", "telemetry", "plans", "environment", "flags"},
+    {"adapting"},
     {"engines", "connections", "logs", "own_catalogue"},
     {"settings"},
     {"operations", "record_settings"},
@@ -80,6 +81,7 @@ OWNERS = {
         "invoke_api/telemetry",
     },
     "vllm": {
+        "engine/vllm_adapters",
         "engine/vllm_engine",
         "engine/vllm_cores",
         "engine/vllm_errors",

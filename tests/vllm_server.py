@@ -29,9 +29,13 @@ def vllm_running(
     names: Sequence[str],
     *,
     checkpoint: str = "dense",
+    adapters: Mapping[str, Path] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
 ) -> Iterator[str]:
-    """Yield its URL, once it answers. The model there goes by all of these names."""
+    """Yield its URL, once it answers.
+
+    The model there goes by all of these names, adapters by theirs.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
@@ -44,6 +48,11 @@ def vllm_running(
         "--structured-outputs-config": json.dumps(STRUCTURED),
     }
     flags = [str(part) for pair in options.items() for part in pair]
+    if adapters:
+        modules = [f"{name}={folder}" for name, folder in adapters.items()]
+        # Why a slot more: see invoke_api.adapting.
+        flags += ["--enable-lora", "--max-loras", str(len(adapters) + 1)]
+        flags += ["--lora-modules", *modules]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags]
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(

@@ -7,6 +7,7 @@ from engine.protocol import Delta, Deltas, Finish, GenerationRequest
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.answers import SHAPES
 from invoke_api.dialects.calls import AnswerReader
+from invoke_api.dialects.imported import Imported
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_chat import MistralChat
 from invoke_api.dialects.mistral_text import MistralText
@@ -66,4 +67,5 @@ def open_dialect(name: str, *, model_id: str, answers: str) -> Dialect:
 DIALECTS: dict[str, Callable[[str, str], Dialect]] = {
     "mistral-text": lambda *_: MistralText(),
     "mistral-chat": lambda model_id, answers: MistralChat(model_id, SHAPES[answers]),
+    "imported": lambda *_: Imported(),
 }

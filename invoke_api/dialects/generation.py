@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.chat import ChatPrompt
 from engine.errors import SchemaRefused
-from engine.protocol import GenerationRequest
+from engine.protocol import Constraint, GenerationRequest
 from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.sampling import check_sampling, to_bias
 
@@ -44,6 +44,7 @@ def to_generation(
         top_logprobs=body.get("top_logprobs", 0) if body.get("logprobs") else None,
         spelled=spelled,
         schema=_to_schema(body.get("response_format", {})),
+        constraint=_to_constraint(body.get("structured_outputs", {})),
     )
 
 
@@ -54,6 +55,15 @@ def _to_schema(wanted: Mapping[str, Any]) -> str | None:
             return _written(to_plain(wanted["json_schema"]["schema"]))
         case "json_object":
             return '{"type": "object"}'
+    return None
+
+
+def _to_constraint(outputs: Mapping[str, Any]) -> Constraint | None:
+    """VLLM's `structured_outputs`, which imported models have; its `json` is a schema."""
+    for kind in ("choice", "regex", "grammar"):
+        if kind in outputs:
+            value = outputs[kind]
+            return Constraint(kind, tuple(value) if kind == "choice" else value)
     return None
 
 

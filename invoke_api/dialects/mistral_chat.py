@@ -32,15 +32,7 @@ class MistralChat:
         return to_question(body["messages"], tools)
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-        """Not those of tools: User Guide, guardrails-use-converse-api."""
-        holders: list[tuple[dict[str, Any], str]] = []
-        for message in body["messages"]:
-            content = message.get("content") if message["role"] != "tool" else None
-            holders += [(message, "content")] if isinstance(content, str) else []
-            for part in content if isinstance(content, list) else ():
-                if isinstance(part, dict) and isinstance(part.get("text"), str):
-                    holders.append((part, "text"))
-        return holders
+        return find_texts(body["messages"])
 
     def to_request(
         self,
@@ -99,13 +91,7 @@ class ChatWriter:
         )
 
     def watch(self, deltas: Deltas) -> Deltas:
-        return deltas if self._logprobs is None else self._noting(deltas, self._logprobs)
-
-    async def _noting(self, deltas: Deltas, noted: list[Logprobs]) -> Deltas:
-        async with aclosing(deltas):
-            async for batch in deltas:
-                noted += [delta.logprobs for delta in batch if delta.logprobs]
-                yield batch
+        return deltas if self._logprobs is None else note_logprobs(deltas, self._logprobs)
 
     def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
         content = self._reader.take(text)
@@ -145,6 +131,14 @@ class ChatWriter:
             }
 
 
+async def note_logprobs(deltas: Deltas, noted: list[Logprobs]) -> Deltas:
+    """Yield the same deltas; add their log probabilities to `noted`."""
+    async with aclosing(deltas):
+        async for batch in deltas:
+            noted += [delta.logprobs for delta in batch if delta.logprobs]
+            yield batch
+
+
 def encode_chat(
     tokenizer: Tokenizer,
     messages: Sequence[Mapping[str, Any]],
@@ -165,6 +159,21 @@ def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tools that the model is told of."""
     tools: list[dict[str, Any]] = body.get("tools", []) if body["tool_choice"] != "none" else []
     return tools
+
+
+def find_texts(messages: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+    """Find the texts for a guardrail. Not those of tools: User Guide, guardrails-use-converse-api.
+
+    Each is the dictionary that holds the text, and its key there.
+    """
+    holders: list[tuple[dict[str, Any], str]] = []
+    for message in messages:
+        content = message.get("content") if message["role"] != "tool" else None
+        holders += [(message, "content")] if isinstance(content, str) else []
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and isinstance(part.get("text"), str):
+                holders.append((part, "text"))
+    return holders
 
 
 def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:

@@ -143,6 +143,8 @@ def name_server(dialect: str, template: str, answers: str) -> str:
     """Name the server in `SERVERS` of a model of the registry."""
     if dialect == "mistral-chat":
         return answers
+    if dialect == "imported":
+        return dialect
     return "instruct" if template == "instruct" else "2402"
 
 
@@ -158,5 +160,14 @@ SERVERS: dict[str, ModelServer] = {
         show=_in_parts,
         word_taken=_taken_of_2025,
         word_body=lambda body, prefix: prefix + envelope(in_serdes_words(body)),
+    ),
+    # Guess: vLLM's words, whose keys its answers have, and the front door's for a body.
+    "imported": ModelServer(
+        too_long=_too_long_of_2025,
+        refused=str,
+        wrap=lambda message, *_: message,
+        show=_as_it_is,
+        word_taken=_taken_of_2024,
+        word_body=lambda body, _: malformed(body.errors),
     ),
 }

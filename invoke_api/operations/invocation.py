@@ -1,7 +1,7 @@
 """One invocation: checked, and answered by an engine or a rule."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
@@ -221,6 +221,8 @@ def read_prompt(
     if prepared.guarding and prepared.guarding.is_refused:
         return tokenizer, None
     generation = prepared.generation(tokenizer)
+    if adapter := services_of(request).engines.adapter(model):
+        generation = replace(generation, adapter=adapter)
     if generation.images and not model.listing.sees:
         raise ChatRefused(TEXT_ONLY)
     return tokenizer, generation

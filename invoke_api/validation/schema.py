@@ -62,6 +62,14 @@ class _Properties:
                 yield error
 
 
+def read_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a body's JSON. Raises `ValidationException` for no JSON."""
+    try:
+        return parse_json(body)
+    except NotJson:
+        raise ValidationException(NOT_JSON) from None
+
+
 class BodySchema:
     """The schema of one model's request bodies. Raises jsonschema's `SchemaError` if it is none."""
 
@@ -90,10 +98,7 @@ class BodySchema:
 
     def read(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
         """The body, of which nothing is checked yet. Raises `ValidationException` for no JSON."""
-        try:
-            return parse_json(body)
-        except NotJson:
-            raise ValidationException(NOT_JSON) from None
+        return read_body(body)
 
     def fill(
         self,

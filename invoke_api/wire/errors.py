@@ -123,7 +123,8 @@ class ThrottlingException(InvokeError):
 
 class ModelNotReadyException(InvokeError):
     status = 429
-    default = "The model is not ready for inference"  # guess: only a test was seen to say so
+    # AWS's knowledge center, bedrock-imported-models-modelnotreadyexception: of imported models.
+    default = "Model is not ready for inference. Wait and try your request again."
 
 
 class ModelTimeoutException(InvokeError):

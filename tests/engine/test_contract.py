@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator
 from prometheus_client import REGISTRY
 
+from engine.adapters import Adapter
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
 from engine.demo.checkpoints import DEMOS, make_demo
@@ -31,12 +33,13 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, Engine, GenerationRequest, Limits, Tool
+from engine.protocol import Constraint, Delta, Engine, GenerationRequest, Limits, Tool
 from engine.remote import RemoteEngine
 from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
 from engine.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm_engine import VllmEngine
+from tests.adapters import make_adapter
 from tests.images import png, to_url
 from tests.tekken import write_toy
 from tests.vllm_server import requests_running
@@ -77,7 +80,12 @@ NOWHERE = "http://127.0.0.1:1"
 VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-dense": ("dense", {}, "auto"),
     "vllm-moe": ("moe", {}, "auto"),
-    "vllm-tensor-parallel": ("dense", {"tensor_parallel_size": 2}, "0|1"),
+    "vllm-tensor-parallel": (
+        "dense",
+        # One slot more than adapters: see `invoke_api.adapting`.
+        {"tensor_parallel_size": 2, "enable_lora": True, "max_lora_rank": 8, "max_loras": 3},
+        "0|1",
+    ),
     # Eager as they are with TORCHDYNAMO_DISABLE: vLLM (0.32) on the CPU makes what a later stage of
     # a pipeline needs only where it means to compile.
     "vllm-pipeline-parallel": (
@@ -288,6 +296,29 @@ async def test_a_call_without_room_is_cut(engine: Engine) -> None:
     assert (len(deltas), deltas[-1].finish) == (3, "length")
 
 
+@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+async def test_an_answer_is_one_of_the_choices(engine: Engine) -> None:
+    choices = ("positive", "negative", "so and so")
+    constraint = Constraint("choice", choices)
+    texts = [await text_of(engine, temperature=1.0, constraint=constraint) for _ in range(5)]
+
+    assert set(texts) <= set(choices)
+
+
+@pytest.mark.parametrize(
+    "engine", ["vllm-tensor-parallel", "remote"], indirect=True, scope="module"
+)
+async def test_an_answer_matches_an_expression_or_a_grammar(engine: Engine) -> None:
+    number = await text_of(engine, constraint=Constraint("regex", "[0-9]{3}-[a-f]{2}"))
+    word = await text_of(engine, constraint=Constraint("grammar", 'root ::= "yes" | "no"'))
+    for wrong in (Constraint("regex", "(("), Constraint("grammar", "root ::= nothing")):
+        with pytest.raises(SchemaRefused):
+            await run(engine, ask(engine, constraint=wrong))
+
+    assert re.fullmatch("[0-9]{3}-[a-f]{2}", number)
+    assert word in ("yes", "no")
+
+
 @pytest.mark.parametrize("schema", ['{"type": "nope"}', '{"type": 1}'])
 async def test_what_is_no_schema_is_refused_and_the_next_call_answered(
     engine: Engine, schema: str
@@ -296,6 +327,48 @@ async def test_what_is_no_schema_is_refused_and_the_next_call_answered(
         await run(engine, ask(engine, schema=schema))
 
     assert len(str(refused.value)) > 10
+    assert await text_of(engine)
+
+
+ADAPTED = ["scripted", "vllm-tensor-parallel", "remote"]
+
+
+@pytest.mark.parametrize("engine", ADAPTED, indirect=True, scope="module")
+async def test_an_adapter_and_its_base_answer_at_once(engine: Engine, checkpoints: Path) -> None:
+    tuned = Adapter("tuned", str(make_adapter(checkpoints / "tuned")))
+    alone = [await text_of(engine, adapter=each, max_tokens=8) for each in (None, tuned)]
+    together = await asyncio.gather(
+        *(text_of(engine, adapter=each, max_tokens=8) for each in (None, tuned) * 3)
+    )
+
+    assert alone[0] != alone[1]
+    assert together == alone * 3
+
+
+@pytest.mark.parametrize("engine", ["vllm-tensor-parallel"], indirect=True, scope="module")
+async def test_adapters_of_one_engine_differ_and_a_bad_one_is_the_reason(
+    engine: Engine, checkpoints: Path
+) -> None:
+    folders = [make_adapter(checkpoints / f"tuned-{seed}", seed=seed) for seed in (1, 2)]
+    texts = await asyncio.gather(
+        *(text_of(engine, adapter=Adapter("", str(folder)), max_tokens=8) for folder in folders)
+    )
+    large = make_adapter(checkpoints / "large", rank=16)
+    for bad, reason in ((large, "rank 16"), (checkpoints / "none", "No adapter found")):
+        with pytest.raises(EngineDead, match=reason):
+            await run(engine, ask(engine, adapter=Adapter("", str(bad))))
+
+    assert texts[0] != texts[1]
+    assert engine.state().status == "ready"
+    assert await text_of(engine)
+
+
+@pytest.mark.parametrize("engine", ["remote"], indirect=True, scope="module")
+async def test_an_adapter_that_a_server_does_not_have_is_none(engine: Engine) -> None:
+    with pytest.raises(EngineDead, match="404"):
+        await run(engine, ask(engine, adapter=Adapter("never-heard-of")))
+    await until_in_loop(lambda: engine.state().status == "ready")
+
     assert await text_of(engine)
 
 

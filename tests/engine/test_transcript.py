@@ -81,11 +81,9 @@ def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
         return Transcript(TOKENIZER, request).push_all(tokens, rows)
 
-    one = Likely(b" one", -0.5)
-    assert told(2, rows)[0].logprobs == Logprobs(one, (one, Likely(TOKENIZER.pieces[5], -2.0)))
-    assert told(3, rows)[0].logprobs == Logprobs(
-        one, (one, Likely(TOKENIZER.pieces[5], -2.0), Likely(b"", -9.0))
-    )
-    assert told(0, None)[1].logprobs == Logprobs(Likely(b" two", 0.0), ())
+    one, other = Likely(b" one", -0.5, tokens[0]), Likely(TOKENIZER.pieces[5], -2.0, 5)
+    assert told(2, rows)[0].logprobs == Logprobs(one, (one, other))
+    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, Likely(b"", -9.0, 10**6)))
+    assert told(0, None)[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
     assert [delta.text for delta in told(0, None)] == [" one", " two", ""]
     assert [delta.logprobs for delta in told(None, None)] == [None] * 3

@@ -11,6 +11,7 @@ from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.engine_rows import Place, Target, all_cases
 from tests.fidelity.identifiers import ACCOUNT, OWN, PROFILED, RETIRED
+from tests.fidelity.imported import IMPORTED
 from tests.fidelity.model_server import MODELS, model_server_running
 from tests.fidelity.wire import REMOTE, Wire, send
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
@@ -82,7 +83,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     document["models"] += [profiled, governed]
     document["not_run"].append({"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"})
-    document["arns"] = OWN
+    imported = {**document["models"][2], "id": "imported", "catalogued": False, "tokenizer": "v3"}
+    imported["dialect"] = "imported"
+    for key in ("schema", "regions", "abilities"):
+        del imported[key]
+    document["models"].append(imported)
+    document["arns"] = [*OWN, {"arn": IMPORTED, "model": "imported"}]
     file = tmp_path_factory.mktemp("registry") / "registry.yaml"
     file.write_text(yaml.safe_dump(document))
     return file

@@ -64,9 +64,9 @@ TABLE = [
     ),
     Thrown(
         name="ModelNotReadyException",
-        seen=GUESS,
+        seen="AWS's knowledge center, bedrock-imported-models-modelnotreadyexception",
         status=429,
-        message="The model is not ready for inference",
+        message="Model is not ready for inference. Wait and try your request again.",
         frame="serviceUnavailableException",
     ),
     Thrown(

@@ -1,0 +1,73 @@
+"""LoRA adapters: what names one, and checks on disk that vLLM will take it.
+
+An adapter is a folder as PEFT writes it. The engine that runs its base runs it, too.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
+LARGEST_RANK = 16  # vLLM's max_lora_rank, unless its options say another
+SLOTS = 1  # vLLM's max_loras, likewise
+
+
+class Adapter(NamedTuple):
+    """A LoRA adapter: `name` on a server elsewhere, `folder` for vLLM in this process."""
+
+    name: str
+    folder: str | None = None
+
+
+def to_adapter(*, adapter: str | None = None, name: str | None = None) -> Adapter:
+    """Return the adapter of a folder. Its name is the last part of the folder unless it has one."""
+    return Adapter(name or Path(adapter or "").name, adapter)
+
+
+def find_problem(adapter: Adapter, options: Mapping[str, Any]) -> str | None:
+    """Return a sentence if vLLM with these engine arguments can't load the adapter, or None."""
+    return next(_find_problems(adapter, options), None)
+
+
+def _find_problems(adapter: Adapter, options: Mapping[str, Any]) -> Iterator[str]:
+    if adapter.folder is None:
+        yield "vLLM reads a LoRA adapter from a folder; name it with lora: {adapter: FOLDER}"
+        return
+    if not options.get("enable_lora"):
+        yield "vLLM takes LoRA adapters only with enable_lora: true among its options"
+    folder = Path(adapter.folder)
+    if not folder.is_dir():
+        yield f"there is no folder {folder} of a LoRA adapter"
+        return
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        yield f"the folder {folder} has no adapter ({', '.join(WEIGHTS)})"
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        ranks = [config["r"], *config.get("rank_pattern", {}).values()]
+        rank = max(ranks)
+        most = options.get("max_lora_rank", LARGEST_RANK)
+        if rank > most:
+            yield (
+                f"the LoRA adapter {folder} has rank {rank}, and max_lora_rank is {most};"
+                " raise it among the options of vLLM"
+            )
+    except FileNotFoundError:
+        yield f"the folder {folder} has no {CONFIG}, so it holds no LoRA adapter"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        yield f"{folder / CONFIG} is no configuration of a LoRA adapter: {error!r}"
+
+
+def find_other_base(adapter: Adapter, weights: str) -> str | None:
+    """Return the base that the adapter was trained on, if its name is not that of the weights.
+
+    Only the last parts of the names are compared: one may be a hub id, the other a folder.
+    """
+    try:
+        config = json.loads((Path(adapter.folder or "") / CONFIG).read_bytes())
+        base = str(config["base_model_name_or_path"] or "")
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    names = {Path(name).name.lower() for name in (base, weights)}
+    return base if base and len(names) > 1 else None

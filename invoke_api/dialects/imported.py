@@ -1,0 +1,244 @@
+"""Imported models: Bedrock's and OpenAI's completions of a prompt, and OpenAI's chat.
+
+Source of the whole answers: User Guide, invoke-imported-model. Guesses: all chunks. Those of
+Bedrock's own completion are a Llama's, whose answers have the same members, but for the prompt's
+tokens, which are told at the end; OpenAI's are OpenAI's, with the members of the whole answers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from time import time
+from typing import Any
+
+import orjson
+
+from engine.chat import ChatPrompt
+from engine.protocol import Delta, Deltas, Finish, GenerationRequest, Likely, Logprobs
+from engine.tokenizer import Tokenizer
+from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
+from invoke_api.dialects.generation import to_generation
+from invoke_api.dialects.imported_bodies import Form, find_form
+from invoke_api.dialects.invocation import Metrics, Question
+from invoke_api.dialects.mistral_chat import find_texts, note_logprobs, to_question
+from invoke_api.dialects.mistral_text import MistralText
+from invoke_api.dialects.plain import to_plain
+
+Document = dict[str, Any]
+TEXT = MistralText()
+METRICS = "amazon-bedrock-invocationMetrics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A whole answer, or one chunk of one.
+
+    `answer_id` is 32 hexadecimal digits; `created` is in seconds since 1970. `output_tokens` counts
+    the tokens so far. `metrics` is None in all chunks but the last. `logprobs` has one entry a
+    token, and is None where none were asked for; `offset` counts the characters before them.
+    """
+
+    answer_id: str
+    created: int
+    text: str = ""
+    finish: Finish | None = None
+    output_tokens: int | None = None
+    metrics: Metrics | None = None
+    is_chunk: bool = False
+    is_first: bool = False
+    logprobs: Sequence[Logprobs] | None = None
+    offset: int = 0
+
+
+def _bedrock_completion(part: Part) -> Document:
+    return {
+        "generation": part.text,
+        "prompt_token_count": part.metrics.input_tokens if part.metrics else None,
+        "generation_token_count": part.output_tokens,
+        "stop_reason": part.finish,
+        "logprobs": part.logprobs
+        and [{str(each.chosen.id): _bounded(each.chosen.logprob)} for each in part.logprobs],
+    }
+
+
+def _openai_completion(part: Part) -> Document:
+    choice: Document = {"index": 0, "text": part.text}
+    if part.logprobs is not None:
+        choice["logprobs"] = _in_columns(part.logprobs, part.offset)
+    return {
+        "id": f"cmpl-{part.answer_id}",
+        "object": "text_completion",
+        "created": part.created,
+        "choices": [{**choice, "finish_reason": part.finish}],
+        **_usage(part.metrics, "prompt_tokens", "total_tokens", "completion_tokens"),
+    }
+
+
+def _openai_chat(part: Part) -> Document:
+    role = {"role": "assistant"} if part.is_first or not part.is_chunk else {}
+    name = "delta" if part.is_chunk else "message"
+    choice: Document = {"index": 0, name: {**role, "content": part.text}}
+    if part.logprobs is not None:
+        choice["logprobs"] = {"content": [_in_row(each) for each in part.logprobs]}
+    return {
+        "id": f"chatcmpl-{part.answer_id}",
+        "object": "chat.completion.chunk" if part.is_chunk else "chat.completion",
+        "created": part.created,
+        "choices": [{**choice, "finish_reason": part.finish}],
+        **_usage(part.metrics, "prompt_tokens", "completion_tokens", "total_tokens"),
+    }
+
+
+def _usage(metrics: Metrics | None, *order: str) -> Document:
+    """Return the counts in the order that the User Guide's example of this answer has."""
+    if metrics is None:
+        return {}
+    counts = {
+        "prompt_tokens": metrics.input_tokens,
+        "completion_tokens": metrics.output_tokens,
+        "total_tokens": metrics.input_tokens + metrics.output_tokens,
+    }
+    return {"usage": {name: counts[name] for name in order}}
+
+
+def _in_row(told: Logprobs) -> Document:
+    """OpenAI's form in a chat: User Guide, custom-model-import-advanced-features."""
+    return {**_likely(told.chosen), "top_logprobs": [_likely(each) for each in told.likeliest]}
+
+
+def _likely(told: Likely) -> Document:
+    return {
+        "token": _spelled(told),
+        "logprob": _bounded(told.logprob),
+        "bytes": list(told.token),
+    }
+
+
+def _in_columns(told: Sequence[Logprobs], offset: int) -> Document:
+    """OpenAI's form in a completion. Guess: the User Guide has no example."""
+    tokens = [_spelled(each.chosen) for each in told]
+    return {
+        "text_offset": [*accumulate(map(len, tokens[:-1]), initial=offset)],
+        "token_logprobs": [_bounded(each.chosen.logprob) for each in told],
+        "tokens": tokens,
+        "top_logprobs": [
+            {_spelled(one): _bounded(one.logprob) for one in each.likeliest} for each in told
+        ],
+    }
+
+
+def _spelled(told: Likely) -> str:
+    return told.token.decode(errors="replace")
+
+
+def _bounded(logprob: float) -> float:
+    """JSON has no infinity; OpenAI says so of what is out of the question."""
+    return max(logprob, -9999.0)
+
+
+LAYOUTS: Mapping[Form, Callable[[Part], Document]] = {
+    "bedrock-completion": _bedrock_completion,
+    "openai-completion": _openai_completion,
+    "openai-chat": _openai_chat,
+}
+
+
+class Imported:
+    """The dialect of all imported models. No template is put around a prompt.
+
+    On Bedrock the template of a chat comes with the weights; here it is that of the tokenizer.
+    """
+
+    def to_question(self, body: dict[str, Any]) -> Question:
+        return to_question(body["messages"], ()) if "messages" in body else TEXT.to_question(body)
+
+    def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+        return find_texts(body["messages"]) if "messages" in body else TEXT.texts(body)
+
+    def to_request(
+        self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
+    ) -> GenerationRequest:
+        is_chat = "messages" in body
+        if is_chat:
+            prompt = tokenizer.chat.encode([_without_nulls(one) for one in body["messages"]])
+        else:
+            prompt = ChatPrompt(tokenizer.encode(body["prompt"], enough=context_length))
+        vocabulary = len(tokenizer.pieces)
+        return to_generation(body, prompt, request_id, vocabulary=vocabulary, spelled=is_chat)
+
+    def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
+        """Return a reader to which all is text: the User Guide has tools for GPT-OSS only."""
+        if "messages" not in body:
+            return TextReader()
+        return CallReader(spaced=tokenizer.is_spaced, offered=())
+
+    def writer(
+        self,
+        body: dict[str, Any],
+        tokenizer: Tokenizer,
+        request_id: str,
+        reader: AnswerReader | None = None,
+    ) -> "ImportedWriter":
+        own = reader or self.reader(body, tokenizer)
+        noted: list[Logprobs] | None = [] if body.get("logprobs") else None
+        return ImportedWriter(own, LAYOUTS[find_form(body)], request_id, noted)
+
+
+def _without_nulls(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message as Python knows it. An answer that comes back may have nulls."""
+    return {key: to_plain(value) for key, value in message.items() if value is not None}
+
+
+class ImportedWriter:
+    """The writer of one answer, in the form of its request's body."""
+
+    def __init__(
+        self,
+        reader: AnswerReader,
+        lay_out: Callable[[Part], Document],
+        request_id: str,
+        noted: list[Logprobs] | None,
+    ) -> None:
+        self._reader = reader
+        self._lay_out = lay_out
+        self._begun = Part(answer_id=request_id.replace("-", ""), created=int(time()))
+        self._tokens = 0
+        self._noted = noted  # those of the whole answer, as its deltas pass
+        self._offset = 0
+
+    def watch(self, deltas: Deltas) -> Deltas:
+        return deltas if self._noted is None else note_logprobs(deltas, self._noted)
+
+    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
+        content = self._reader.take(text) + self._reader.finish()[0]
+        tokens = metrics.output_tokens if metrics else None
+        whole = replace(
+            self._begun,
+            text=content,
+            finish=finish,
+            output_tokens=tokens,
+            metrics=metrics,
+            logprobs=self._noted,
+        )
+        return orjson.dumps(self._lay_out(whole))
+
+    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        self._tokens += 1
+        text = self._reader.take(delta.text)
+        if delta.finish:
+            text += self._reader.finish()[0]
+        part = replace(
+            self._begun,
+            text=text,
+            finish=delta.finish,
+            output_tokens=self._tokens,
+            metrics=metrics,
+            is_chunk=True,
+            is_first=self._tokens == 1,
+            logprobs=[delta.logprobs] if delta.logprobs else None,
+            offset=self._offset,
+        )
+        if delta.logprobs:
+            self._offset += len(_spelled(delta.logprobs.chosen))
+        more = {METRICS: metrics.to_json()} if metrics else {}
+        return orjson.dumps({**self._lay_out(part), **more})

@@ -1,0 +1,31 @@
+"""LoRA adapters of the dense demo checkpoint, as PEFT writes them: random, and so never silent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.demo.checkpoints import HEAD_SIZE, HEADS, HIDDEN, LAYERS
+
+# The projections that are adapted, and how many values they take and give.
+SIZES = {"q_proj": (HIDDEN, HEADS * HEAD_SIZE), "o_proj": (HEADS * HEAD_SIZE, HIDDEN)}
+
+
+def make_adapter(folder: Path, *, rank: int = 8, seed: int = 1, **config: Any) -> Path:
+    """Write an adapter unless it is there; `config` are more keys of its configuration."""
+    if folder.exists():
+        return folder
+    import torch  # noqa: PLC0415 - it takes seconds
+    from safetensors.torch import save_file  # noqa: PLC0415 - the same
+
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for layer in range(LAYERS):
+        for name, (takes, gives) in SIZES.items():
+            place = f"base_model.model.model.layers.{layer}.self_attn.{name}"
+            weights[f"{place}.lora_A.weight"] = torch.randn(rank, takes, generator=generator)
+            weights[f"{place}.lora_B.weight"] = torch.randn(gives, rank, generator=generator)
+    folder.mkdir(parents=True)
+    save_file(weights, folder / "adapter_model.safetensors")
+    document = {"peft_type": "LORA", "r": rank, "lora_alpha": 16, "target_modules": [*SIZES]}
+    (folder / "adapter_config.json").write_text(json.dumps({**document, "bias": "none", **config}))
+    return folder
