@@ -51,13 +51,11 @@ def _lacks(
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
     yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
     stops = bool(inference.get("stopSequences"))
+    # Guess.
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")
     output = body.get("outputConfig", {})
-    # Guess, like the sentence before.
-    yield (
-        "textFormat" in output and not abilities.schemas,
-        _lacking_field("outputConfig.textFormat"),
-    )
+    yield bool(output) and not abilities.schemas, _lacking_field("outputConfig")
+    # Guess.
     yield "effort" in output, _lacking_field("outputConfig.effort")
 
 

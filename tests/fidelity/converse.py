@@ -248,10 +248,9 @@ TABLE = [
     ),
     refused(
         "a schema for the answer",
-        "This model doesn't support the outputConfig.textFormat field."
-        " Remove outputConfig.textFormat and try again.",
-        GUESS,
-        why="the words are those of other fields",
+        "This model doesn't support the outputConfig field. Remove outputConfig and try again.",
+        "public reports of Pixtral, Nova and Llama, 2026; strands-agents 1.62.0 looks for it",
+        model=PIXTRAL,
         outputConfig={
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
         },
