@@ -55,6 +55,21 @@ def make_instance(schema: Any, words: str) -> Any:  # noqa: ANN401 - any JSON
     return instance
 
 
+def make_arguments(schema: Any, words: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return the arguments of a call: an instance of the schema where one is easy to find.
+
+    Otherwise return the nearest object: with the properties that the schema names, or empty.
+    """
+    try:
+        made = make_instance(schema, words)
+    except SchemaRefused:
+        try:
+            made = _Maker(schema, words).make(schema, 0)
+        except (SchemaRefused, *ODD):
+            made = None
+    return made if isinstance(made, dict) else {}
+
+
 def _validator() -> type[Draft202012Validator]:
     """jsonschema's, with a bound on its checks: references may double them at every step."""
     left = iter(range(MOST))

@@ -14,6 +14,13 @@ Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 
+class Tool(NamedTuple):
+    """A tool that a model may call. `parameters` is the JSON Schema of its arguments, as JSON."""
+
+    name: str
+    parameters: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
@@ -21,6 +28,10 @@ class GenerationRequest:
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
     every part of each of the `images`.
+
+    If there are tools in `must_call`, the prompt ends with the mark of a call, and the answer is
+    calls of these tools and nothing else, in the style of the model's `ChatTemplate`. With
+    `one_call` it is a single call.
     """
 
     request_id: str
@@ -33,6 +44,8 @@ class GenerationRequest:
     seed: int | None = None
     spelled: bool = False
     schema: str | None = None
+    must_call: tuple[Tool, ...] = ()
+    one_call: bool = False
     images: tuple["Image", ...] = ()
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain
 
-from engine.instances import make_instance
+from engine.instances import make_arguments, make_instance
 from engine.protocol import Deltas, EngineState, GenerationRequest, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tool_calls import MARK, ToolCall, write_calls
 from engine.transcript import Transcript
 
 # A second and 120 MB to load: for who asks for it, not for everybody who starts a service.
@@ -25,7 +26,8 @@ SENTENCES = (
 class ScriptedEngine:
     """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
 
-    Where a schema is asked for, the answer is an instance of it.
+    Where a schema is asked for, the answer is an instance of it. If tools must be called, it is a
+    call of the first one, with an instance of its parameters' schema.
 
     `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
     """
@@ -68,7 +70,7 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            if not request.schema:
+            if not (request.schema or request.must_call):
                 yield transcript.push_all(self._tokens(request))
                 return
             # An instance of a schema takes some milliseconds to find, and may be long.
@@ -87,6 +89,11 @@ class ScriptedEngine:
             asked.update(image.tobytes())
         digest = asked.hexdigest()
         words = f"Scripted answer {digest[:8]}."
+        if request.must_call:
+            tool = request.must_call[0]
+            call = ToolCall(tool.name, make_arguments(json.loads(tool.parameters), words))
+            text = write_calls(tokenizer.chat.calls_style, "", [call]).removeprefix(MARK)
+            return chain(tokenizer.encode_spelled(text), (tokenizer.eos,))
         if request.schema:
             instance = make_instance(json.loads(request.schema), words)
             text = json.dumps(instance, ensure_ascii=False)

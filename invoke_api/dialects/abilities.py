@@ -18,7 +18,8 @@ class Abilities:
 
     `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
     whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
-    answers can be held to a JSON schema.
+    answers can be held to a JSON schema. `named_tool` is what becomes of `toolChoice.tool`:
+    `refused`, `called`, or `ignored`, which leaves the choice to the model.
     """
 
     template: str = "chat"
@@ -29,6 +30,7 @@ class Abilities:
     stop_sequences: bool = True
     mixes: bool = False
     schemas: bool = False
+    named_tool: str = "refused"
 
 
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
@@ -49,7 +51,8 @@ def _lacks(
     streams = stream and not abilities.streams_tools
     yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."
-    yield "tool" in choice, _lacking_field("toolConfig.toolChoice.tool")
+    refuses = abilities.named_tool == "refused"
+    yield "tool" in choice and refuses, _lacking_field("toolConfig.toolChoice.tool")
     stops = bool(inference.get("stopSequences"))
     # Guess.
     yield stops and not abilities.stop_sequences, _lacking_field("stopSequences")

@@ -15,6 +15,7 @@ from invoke_api.dialects.calls import AnswerReader, CallReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.plain import to_plain
+from invoke_api.dialects.tool_choice import Forced, is_forcing, to_forced
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 
 
@@ -47,17 +48,14 @@ class MistralChat:
         context_length: int,  # noqa: ARG002 - a template can't stop half-way
         request_id: str,
     ) -> GenerationRequest:
-        prompt = encode_chat(
-            tokenizer,
-            to_plain(body["messages"]),
-            [_with_parameters(tool) for tool in to_plain(_offered(body))],
-            forced=_is_forced(body),
-        )
-        return to_generation(body, prompt, request_id, spelled=True)
+        tools = [_with_parameters(tool) for tool in to_plain(_offered(body))]
+        forced = to_forced(body["tool_choice"], tools)
+        prompt = encode_chat(tokenizer, to_plain(body["messages"]), tools, forced=forced)
+        return forced.hold(to_generation(body, prompt, request_id, spelled=True))
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
         offered = {tool["function"]["name"] for tool in _offered(body)}
-        return CallReader(_is_forced(body), tokenizer.is_spaced, offered)
+        return CallReader(is_forcing(body["tool_choice"]), tokenizer.is_spaced, offered)
 
     def writer(
         self,
@@ -66,7 +64,7 @@ class MistralChat:
         request_id: str,
         reader: AnswerReader | None = None,
     ) -> "ChatWriter":
-        own = reader or CallReader(_is_forced(body), tokenizer.is_spaced)
+        own = reader or CallReader(is_forcing(body["tool_choice"]), tokenizer.is_spaced)
         return ChatWriter(own, self.shape, model_id=self.model_id, request_id=request_id)
 
 
@@ -122,11 +120,11 @@ def encode_chat(
     messages: Sequence[Mapping[str, Any]],
     tools: Sequence[Mapping[str, Any]],
     *,
-    forced: bool,
+    forced: Forced,
 ) -> ChatPrompt:
-    """With `forced` it ends with the mark of a call. Raises `ChatRefused`."""
+    """Return the prompt; if a call is forced it ends with the mark of one. Raises `ChatRefused`."""
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
-    if not forced:
+    if not forced.tools:
         return prompt
     return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(MARK)))
 
@@ -135,10 +133,6 @@ def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tools that the model is told of."""
     tools: list[dict[str, Any]] = body.get("tools", []) if body["tool_choice"] != "none" else []
     return tools
-
-
-def _is_forced(body: Mapping[str, Any]) -> bool:
-    return body["tool_choice"] == "any" and bool(body.get("tools"))
 
 
 def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:

@@ -16,6 +16,7 @@ from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.invocation import Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.response_fields import check_pointers
+from invoke_api.dialects.tool_choice import from_converse, is_forcing, to_forced
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.operations.aside import UPLOADS
 from invoke_api.registry import Model
@@ -28,13 +29,13 @@ Native = Callable[[str, Finish], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its prompt."""
+    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its messages."""
 
     model: Model
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]]
     body: dict[str, Any]
-    must_call: bool
+    choice: Any  # the `tool_choice` of a body
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     guarding: Guarding | None = None
@@ -58,22 +59,25 @@ class Conversation:
     def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
         """Raises `ChatRefused`."""
         if self.is_chat:
-            return encode_chat(tokenizer, self.messages, self.tools, forced=self.must_call)
+            forced = to_forced(self.choice, self.tools)
+            return encode_chat(tokenizer, self.messages, self.tools, forced=forced)
         text = render_instruct(self.messages)
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
     def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
         """Raises `ChatRefused`."""
         prompt = self.to_prompt(tokenizer)
-        return to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        request = to_generation(self.body, prompt, request_id, spelled=self.is_chat)
+        return to_forced(self.choice, self.tools).hold(request)
 
     def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
         is_spaced = self.is_chat and tokenizer.is_spaced
-        own: AnswerReader = CallReader(self.must_call, is_spaced)
+        is_forced = is_forcing(self.choice)
+        own: AnswerReader = CallReader(is_forced, is_spaced)
         shown: Native | None = None
         if self.guarding:
             offered = {tool["function"]["name"] for tool in self.tools}
-            own = self.guarding.read_by(CallReader(self.must_call, is_spaced, offered))
+            own = self.guarding.read_by(CallReader(is_forced, is_spaced, offered))
             shown = self._native(tokenizer, request_id, own)
         return ConverseWriter(
             own,
@@ -111,13 +115,15 @@ def to_conversation(
     body = model.schema.fill(to_body(asked, is_text=is_text))
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
-    must_call = "any" in asked.get("toolConfig", {}).get("toolChoice", {})
+    choice = from_converse(asked, model.abilities)
+    if not is_text:  # so that the model's own answer is read as a forced call, too
+        body["tool_choice"] = choice
     return Conversation(
         model=model,
         messages=messages,
         tools=tools,
         body=body,
-        must_call=must_call,
+        choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
         guarding=guarding,

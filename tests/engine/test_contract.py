@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -29,10 +30,11 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, Engine, GenerationRequest, Limits
+from engine.protocol import Delta, Engine, GenerationRequest, Limits, Tool
 from engine.remote import RemoteEngine
 from engine.remote_server import Server
 from engine.scripted import ScriptedEngine
+from engine.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm_engine import VllmEngine
 from tests.images import png, to_url
 from tests.vllm_server import requests_running
@@ -49,6 +51,23 @@ WEATHER = {
     "required": ["rains", "wind"],
     "additionalProperties": False,
 }
+# Nested, and likewise.
+REPORT = {
+    "type": "object",
+    "properties": {
+        "places": {
+            "type": "array",
+            "items": {"$ref": "#/$defs/place"},
+            "minItems": 1,
+            "maxItems": 2,
+        },
+        "unit": {"enum": ["degrees", "kelvin"]},
+    },
+    "required": ["places", "unit"],
+    "additionalProperties": False,
+    "$defs": {"place": {**WEATHER, "title": "A place"}},
+}
+TOOLS = (Tool("tell-weather", json.dumps(WEATHER)), Tool("report", json.dumps(REPORT)))
 NUMBERS = count()
 NOWHERE = "http://127.0.0.1:1"
 
@@ -76,6 +95,9 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
 REMOTE = {"remote": True, "remote-text": False}
 ENGINES = ["scripted", *VLLM, *REMOTE]
 
+# Engines that hold an answer to a schema. Without token ids a server is not asked to.
+HOLDING = ["scripted", *VLLM, "remote"]
+holding = pytest.mark.parametrize("engine", HOLDING, indirect=True, scope="module")
 # A script has neither a scheduler nor processes.
 only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
 
@@ -170,11 +192,57 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
         assert deltas[-1].finish == "stop"
 
 
-@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+@holding
 async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
     texts = [await text_of(engine, temperature=1.0, schema=json.dumps(WEATHER)) for _ in range(5)]
     for text in texts:
         Draft202012Validator(WEATHER).validate(json.loads(text))
+
+
+async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCall]:
+    """Return the calls of an answer, after a prompt that ends with the mark of one."""
+    request = ask(engine, prompt, spelled=True, **more)
+    mark = engine.tokenizer().encode_spelled(MARK)
+    deltas = await run(engine, replace(request, prompt=(*request.prompt, *mark)))
+    text, calls = split_calls(MARK + "".join(delta.text for delta in deltas))
+
+    assert (text, deltas[-1].finish) == ("", "stop")
+    return calls
+
+
+@holding
+async def test_a_forced_tool_is_called(engine: Engine) -> None:
+    """Whichever is offered first by a script, and any by a model."""
+    schemas = {tool.name: Draft202012Validator(json.loads(tool.parameters)) for tool in TOOLS}
+    for prompt in ("Why?", "How?", "When?"):
+        for temperature in (0.0, 1.0):
+            calls = await call(engine, prompt, must_call=TOOLS, temperature=temperature)
+
+            assert calls
+            for each in calls:
+                schemas[each.name].validate(each.arguments)
+
+
+@holding
+async def test_the_one_tool_that_must_be_called_is_called_once(engine: Engine) -> None:
+    for tool in TOOLS:
+        [called] = await call(engine, must_call=(tool,), one_call=True)
+
+        assert called.name == tool.name
+        Draft202012Validator(json.loads(tool.parameters)).validate(called.arguments)
+
+
+@holding
+@pytest.mark.parametrize("parameters", ["{}", "true", '{"type": "nope"}', '{"type": "string"}'])
+async def test_a_tool_is_called_whatever_its_schema_is(engine: Engine, parameters: str) -> None:
+    assert await call(engine, must_call=(Tool("odd", parameters),), max_tokens=2_000)
+
+
+@holding
+async def test_a_call_without_room_is_cut(engine: Engine) -> None:
+    deltas = await run(engine, ask(engine, must_call=TOOLS, spelled=True, max_tokens=3))
+
+    assert (len(deltas), deltas[-1].finish) == (3, "length")
 
 
 @pytest.mark.parametrize("schema", ['{"type": "nope"}', '{"type": 1}'])

@@ -179,6 +179,32 @@ TABLE = [
         operations=("converse",),
         toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "f"}}},
     ),
+    *(
+        refused(
+            f"one tool that {name} must call",
+            "This model doesn't support the toolConfig.toolChoice.tool field."
+            " Remove toolConfig.toolChoice.tool and try again.",
+            seen,
+            why=why,
+            model=model,
+            region=region,
+            operations=("converse",),
+            toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "f"}}},
+        )
+        for name, model, region, seen, why in (
+            ("Pixtral", PIXTRAL, "us-east-1", FACTS, ""),
+            ("Large 2407", LARGE_2407, "us-west-2", GUESS, "heard of Large 2402 and of Pixtral"),
+        )
+    ),
+    refused(
+        "one tool that must be called and is not offered",
+        f"{PREFIX}The tool specified in `tool_choice` does not match any of the specified `tools`",
+        GUESS,
+        why="the sentence is vLLM's own",
+        model=LARGE_3,
+        operations=("converse",),
+        toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "g"}}},
+    ),
     refused(
         "text beside a call of a tool",
         "messages.1.content: Conversation blocks and tool use blocks cannot be provided in the same"

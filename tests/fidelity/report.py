@@ -8,6 +8,7 @@ from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read
 from tests.fidelity import (
     answers,
     api_keys,
+    calls,
     catalogue,
     chunks,
     conversations,
@@ -47,6 +48,7 @@ TABLES = {
     "Texts": texts,
     "Counts": counts,
     "Conversations": conversations,
+    "Calls of tools": calls,
 }
 
 HEAD = """\

@@ -22,6 +22,7 @@ from invoke_api.wire.errors import InvokeError
 from tests.clients import client
 from tests.fidelity import (
     answers,
+    calls,
     chunks,
     conversations,
     counts,
@@ -32,7 +33,7 @@ from tests.fidelity import (
 )
 from tests.fidelity.case import Case
 from tests.fidelity.wire import REMOTE, Answer, send
-from tests.servers import invoke
+from tests.servers import LARGE_2407, invoke
 from tests.streams import split_frames
 
 TABLES = {
@@ -190,6 +191,56 @@ def test_a_conversation_counts_as_on_bedrock(
 
     assert (whole["inputTokens"], whole["outputTokens"]) == (row.tokens, 3)
     assert events[-1]["metadata"]["usage"] == whole
+
+
+@pytest.mark.skipif(REMOTE, reason="as above")
+@pytest.mark.parametrize("row", calls.TABLE, ids=lambda row: row.name)
+def test_a_tool_is_called_as_on_bedrock(row: calls.Choice, scripted: str) -> None:
+    region = "us-west-2" if row.model == LARGE_2407 else "us-east-1"
+    with client(scripted, "AKIDEXAMPLE", region) as runtime:
+        called = by_converse(runtime, row) if row.by_converse else by_invoke_model(runtime, row)
+
+    if row.called == "any":
+        assert set(called) <= {"first", "second"}
+        assert called
+    else:
+        assert called == ([row.called] if row.called else [])
+
+
+OBJECT = {"type": "object"}
+FORMAT = {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(OBJECT)}}}
+
+
+def by_converse(runtime: Any, row: calls.Choice) -> list[str]:
+    """Return the names of the tools that the answer calls."""
+    specs = [{"name": name, "inputSchema": {"json": OBJECT}} for name in ("first", "second")]
+    tools = [{"toolSpec": spec} for spec in specs]
+    more = {"outputConfig": {"textFormat": FORMAT}} if "schema" in row.name else {}
+    answer = runtime.converse(
+        modelId=row.model,
+        messages=[{"role": "user", "content": [{"text": "Hi"}]}],
+        toolConfig={"tools": tools, "toolChoice": row.choice},
+        **more,
+    )
+    blocks = answer["output"]["message"]["content"]
+    called = [block["toolUse"]["name"] for block in blocks if "toolUse" in block]
+    assert answer["stopReason"] == ("tool_use" if called else "end_turn")
+    return called
+
+
+def by_invoke_model(runtime: Any, row: calls.Choice) -> list[str]:
+    """Return the same of InvokeModel."""
+    functions = [{"name": name, "parameters": OBJECT} for name in ("first", "second")]
+    body = {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"type": "function", "function": function} for function in functions],
+        "tool_choice": row.choice,
+    }
+    with runtime.invoke_model(modelId=row.model, body=json.dumps(body))["body"] as raw:
+        [choice] = json.load(raw)["choices"]
+    called = [call["function"]["name"] for call in choice["message"].get("tool_calls") or ()]
+    assert choice.get("finish_reason", choice.get("stop_reason")) == "tool_calls"
+    return called
 
 
 def in_europe(model: str) -> str:
