@@ -14,6 +14,7 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
+from engine.holding import Held
 from engine.protocol import Finish, GenerationRequest
 
 DONE = b"[DONE]"
@@ -66,12 +67,17 @@ class Unfit(Exception):
 
 
 def encode_body(
-    request: GenerationRequest, *, model: str, prompt: str | Sequence[int], eos: int | None
+    request: GenerationRequest,
+    *,
+    model: str,
+    prompt: str | Sequence[int],
+    eos: int | None,
+    held: Held | None = None,
 ) -> bytes:
     """The body that asks for a stream. With the id of an EOS, token ids are asked for, too.
 
     Characters and stop strings are the transcript's work, and the only token that ends a text is
-    that EOS, as in `VllmEngine`.
+    that EOS, as in `VllmEngine`. `held` is what holds the answer, as `to_held` gives it.
     """
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
     body: dict[str, Any] = {
@@ -91,8 +97,8 @@ def encode_body(
         body["ignore_eos"] = True
         body["stop_token_ids"] = [eos]
         body["skip_special_tokens"] = False
-    if request.schema:
-        body["structured_outputs"] = {"json": request.schema}
+    if held:
+        body["structured_outputs"] = held
     return orjson.dumps(body)
 
 
@@ -175,7 +181,7 @@ def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
     # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
     if window := _to_window(said.get("n_ctx")):
         return PromptTooLong(window)
-    return SchemaRefused(message) if request.schema else RequestRefused(message)
+    return SchemaRefused(message) if request.is_held else RequestRefused(message)
 
 
 def _parse_error(raw: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 EngineError
 ├── RequestRefused     the request asks for something that no engine does
 ├── ChatRefused        the messages are no conversation that the model can read
-├── SchemaRefused      no answer can be held to the JSON schema that is given
+├── SchemaRefused      no answer can be held to the JSON schema or the calls that are asked for
 ├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
 ├── EngineBusy         the queue is full
 ├── EngineTimeout      no token came in time
@@ -28,7 +28,10 @@ class ChatRefused(EngineError):
 
 
 class SchemaRefused(EngineError):
-    """The engine can't hold an answer to this JSON schema; the message, for clients, says why."""
+    """The engine can't hold an answer to this JSON schema, or to calls of tools.
+
+    The message, for clients, says why.
+    """
 
 
 class PromptTooLong(EngineError):

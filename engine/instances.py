@@ -148,7 +148,7 @@ class _Maker:
     def _simplify(self, schema: dict[str, Any], depth: int) -> dict[str, Any] | None:
         """The same without its first detour, if it has one."""
         if "$ref" in schema:
-            return {**self._resolve(schema["$ref"]), **_without(schema, "$ref")}
+            return {**resolve(self._root, schema["$ref"]), **_without(schema, "$ref")}
         if "allOf" in schema:
             return _merge([_without(schema, "allOf"), *schema["allOf"]])
         for choice in ("anyOf", "oneOf"):
@@ -160,14 +160,6 @@ class _Maker:
 
     def _is_enough(self, depth: int) -> bool:
         return depth > DEEP or self._made > MANY
-
-    def _resolve(self, reference: str) -> Any:  # noqa: ANN401 - any JSON
-        """What a reference into the schema itself points at (RFC 6901)."""
-        steps = reference.removeprefix("#").split("/")[1:]
-        found = self._root
-        for step in steps:
-            found = found[step.replace("~1", "/").replace("~0", "~")]
-        return found
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         required = schema.get("required", [])
@@ -189,6 +181,15 @@ class _Maker:
         text = FORMATS.get(schema.get("format", ""), self._words)
         text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
         return text[: schema.get("maxLength", len(text))]
+
+
+def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the part of a schema that a reference into it names (RFC 6901). Raises `ODD`."""
+    steps = reference.removeprefix("#").split("/")[1:]
+    found = root
+    for step in steps:
+        found = found[step.replace("~1", "/").replace("~0", "~")]
+    return found
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

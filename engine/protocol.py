@@ -48,6 +48,11 @@ class GenerationRequest:
     one_call: bool = False
     images: tuple["Image", ...] = ()
 
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the answer must have a form: an instance of a schema, or calls of tools."""
+        return self.schema is not None or bool(self.must_call)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

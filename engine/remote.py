@@ -14,6 +14,7 @@ from engine.errors import (
     EngineTimeout,
     SchemaRefused,
 )
+from engine.holding import to_held
 from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.remote_server import Connections, Server
 from engine.tokenizer import Tokenizer, load_tokenizer
@@ -38,7 +39,8 @@ class RemoteEngine:
     With token ids, all that `VllmEngine` promises holds, but for images, which are refused: that
     way has no place for them. Without, the server reads the text of a prompt with its own tokenizer
     and puts the BOS in front. What it says is counted by ours, chunk by chunk, which may differ by
-    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema.
+    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema,
+    or to calls of tools.
     """
 
     name = "remote"
@@ -107,8 +109,8 @@ class RemoteEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            body = await self._encode(request, tokenizer)
-            async with aclosing(self._connections.complete(body, request)) as answer:
+            bodies = await self._encode(request, tokenizer)
+            async with aclosing(self._connections.complete(bodies, request)) as answer:
                 async with asyncio.timeout(self._limits.first_token_seconds):
                     steps = await anext(answer)
                 while True:  # the last has a finish, or there is an error in its place
@@ -209,20 +211,29 @@ class RemoteEngine:
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:
             raise ChatRefused("The model can't be sent an image where it runs.")
-        if request.schema and not self._server.token_ids:
-            raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
+        if not self._server.token_ids:
+            if request.must_call:
+                raise SchemaRefused("The model can't be held to calls of tools where it runs.")
+            if request.schema:
+                raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
-    async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> bytes:
+    async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> list[bytes]:
+        """Return the body of the request, or several to be tried in turn, as `to_held` says."""
         model = self._server.model
         if self._server.token_ids:
-            return encode_body(request, model=model, prompt=request.prompt, eos=tokenizer.eos)
+            style = tokenizer.chat.calls_style if request.must_call else ""
+            prompt, eos = request.prompt, tokenizer.eos
+            return [
+                encode_body(request, model=model, prompt=prompt, eos=eos, held=held)
+                for held in to_held(request, style)
+            ]
         if len(request.prompt) > LONG_PROMPT:
             text = await asyncio.to_thread(tokenizer.to_prompt, request.prompt)
         else:
             text = tokenizer.to_prompt(request.prompt)
-        return encode_body(request, model=model, prompt=text, eos=None)
+        return [encode_body(request, model=model, prompt=text, eos=None)]
 
     def _give_up(self, error: NoAnswer) -> EngineError:
         log.warning("%s: %s", self._server.url, error)

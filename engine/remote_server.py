@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from time import monotonic
 import httpx
 
 from engine.completions import Lines, NoAnswer, Step, Unfit, find_window, parse_event, to_error
-from engine.errors import EngineDead, EngineTimeout
+from engine.errors import EngineDead, EngineTimeout, SchemaRefused
 from engine.protocol import GenerationRequest, Limits
 
 # Seconds before each further attempt of a call that nobody has answered yet.
@@ -103,12 +103,15 @@ class Connections:
             return response.status_code, await _read_some(response, LONGEST_LOOK)
 
     async def complete(
-        self, body: bytes, request: GenerationRequest
+        self, bodies: Sequence[bytes], request: GenerationRequest
     ) -> AsyncGenerator[list[Step], None]:
         """What comes together, the last with a finish. Asks again only before the first has come.
 
+        If the server does not take what holds the answer in a body, the next body is tried.
+
         Raises `NoAnswer` in the end, and `EngineError`s.
         """
+        body, *others = bodies
         pauses = iter(PAUSES)
         has_begun = False
         while True:
@@ -122,6 +125,10 @@ class Connections:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
+            except SchemaRefused:
+                if has_begun or not others:
+                    raise
+                body = others.pop(0)
             else:
                 return
 

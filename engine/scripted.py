@@ -70,7 +70,7 @@ class ScriptedEngine:
         transcript = Transcript(tokenizer, request)
         self._running += 1
         try:
-            if not (request.schema or request.must_call):
+            if not request.is_held:
                 yield transcript.push_all(self._tokens(request))
                 return
             # An instance of a schema takes some milliseconds to find, and may be long.

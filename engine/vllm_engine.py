@@ -22,7 +22,7 @@ from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, chec
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.transcript import Transcript
 from engine.vllm_cores import GREETING, CoresElsewhere
-from engine.vllm_errors import explain, to_engine_error
+from engine.vllm_errors import explain
 from engine.vllm_metrics import forget, stat_loggers
 from engine.vllm_options import (
     SHUTDOWN_TIMEOUT,
@@ -31,7 +31,7 @@ from engine.vllm_options import (
     set_environment,
 )
 from engine.vllm_outputs import TokenOutputs
-from engine.vllm_requests import to_prompt, to_sampling
+from engine.vllm_requests import ask
 from engine.vllm_watch import Watch
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class VllmEngine:
     version of Mistral's, the one the weights were trained with; Tekken comes out of them.
     `options` are vLLM's engine arguments by vLLM's names, `environment` is for its processes.
     `limits` end in `EngineBusy` and `EngineTimeout`. With `cores` another process runs vLLM's
-    engine cores, and this engine is one of their front ends.
+    engine cores, and this engine is one of their front ends. `adapt` may change what is asked of
+    a checkpoint.
     """
 
     name = "vllm"
@@ -64,8 +65,10 @@ class VllmEngine:
         environment: Mapping[str, str] = MappingProxyType({}),
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         cores: CoresElsewhere | None = None,
+        adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
     ) -> None:
         self._cores = cores
+        self._adapt = adapt
         self._limits = limits
         self._weights = weights
         self._tokenizer_name = tokenizer
@@ -141,7 +144,7 @@ class VllmEngine:
         self._running += 1
         try:
             async with self._deadlines.open(self._limits.first_token_seconds):
-                queue = await self._ask(llm, request)
+                queue = await ask(llm, self._adapt(request), self.tokenizer())
                 tokens = await queue.answer.take()
             while tokens:
                 # Several when this process fell behind the engine.
@@ -158,17 +161,6 @@ class VllmEngine:
             self._running -= 1
             if queue is not None and not queue.answer.is_over:
                 await llm.abort(queue.request_id, internal=True)
-
-    async def _ask(self, llm: "AsyncLLM", request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's queue
-        """Has the `Answer`, and vLLM's own id of the request. Raises `EngineError`s."""
-        prompt, sampling = to_prompt(request), to_sampling(request, self.tokenizer().eos)
-        try:
-            return await llm.add_request(request.request_id, prompt, sampling)
-        except BaseException as error:
-            await llm.abort(request.request_id)  # it may be there already
-            if told := to_engine_error(error, request):
-                raise told from error
-            raise
 
     def _note_hung(self, reason: str) -> None:
         self._state = EngineState("failed", f"vLLM's engine core hangs: {reason}")

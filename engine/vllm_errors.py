@@ -29,7 +29,7 @@ def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineE
         return None
     if request.images:
         return ChatRefused(str(error) or "The model can't read an image.")
-    return SchemaRefused(str(error)) if request.schema else RequestRefused(str(error))
+    return SchemaRefused(str(error)) if request.is_held else RequestRefused(str(error))
 
 
 def explain(error: Exception) -> str:

@@ -1,11 +1,42 @@
 """What vLLM is asked: a request's prompt and its sampling parameters, by vLLM's own names."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import ChatRefused, SchemaRefused
+from engine.holding import Held, to_held
 from engine.protocol import GenerationRequest
+from engine.tokenizer import Tokenizer
+from engine.vllm_errors import to_engine_error
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+
+async def ask(llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer) -> Any:  # noqa: ANN401 - vLLM's queue
+    """Return vLLM's queue for the request: it has the `Answer`, and vLLM's own id of the request.
+
+    If vLLM does not take what holds the answer, ask again with the next of `to_held`. Raises
+    `EngineError`s.
+    """
+    style = tokenizer.chat.calls_style if request.must_call else ""
+    *tighter, last = to_held(request, style)
+    for held in tighter:
+        with suppress(ChatRefused, SchemaRefused):
+            return await _add(llm, request, tokenizer.eos, held)
+    return await _add(llm, request, tokenizer.eos, last)
+
+
+async def _add(llm: "AsyncLLM", request: GenerationRequest, eos: int, held: Held | None) -> Any:  # noqa: ANN401 - likewise
+    prompt, sampling = to_prompt(request), to_sampling(request, eos, held)
+    try:
+        return await llm.add_request(request.request_id, prompt, sampling)
+    except BaseException as error:
+        await llm.abort(request.request_id)  # it may be there already
+        if told := to_engine_error(error, request):
+            raise told from error
+        raise
 
 
 def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
@@ -22,8 +53,11 @@ def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
     return {"prompt_token_ids": ids, "multi_modal_data": images}
 
 
-def to_sampling(request: GenerationRequest, eos: int) -> "SamplingParams":
-    """Greedy where the temperature or top_p is 0; a text ends at `eos` and nowhere else."""
+def to_sampling(request: GenerationRequest, eos: int, held: Held | None) -> "SamplingParams":
+    """Greedy where the temperature or top_p is 0; a text ends at `eos` and nowhere else.
+
+    `held` is what holds the answer, as `to_held` gives it.
+    """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -40,6 +74,6 @@ def to_sampling(request: GenerationRequest, eos: int) -> "SamplingParams":
         ignore_eos=True,
         stop_token_ids=[eos],
         output_kind=RequestOutputKind.DELTA,
-        structured_outputs=request.schema and StructuredOutputsParams(json=request.schema),
+        structured_outputs=held and StructuredOutputsParams(**held),
         skip_clone=True,  # nobody else has it
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.demo import options as demo
+from engine.demo.brevity import shorten
 from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
 from engine.errors import EngineDead
-from engine.protocol import Engine
+from engine.protocol import Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm_cores import CoresElsewhere, VllmCores
 from engine.vllm_engine import VllmEngine
@@ -127,11 +128,12 @@ def _to_plan(
     *,
     tokenizer: str,
     tokenizer_of_prompts: str | None = None,
+    adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
     **checkpoint: Any,  # noqa: ANN401 - what VllmEngine and VllmCores have in common
 ) -> Plan:
     return Plan(
         key,
-        partial(VllmEngine, tokenizer=tokenizer, limits=model.limits, **checkpoint),
+        partial(VllmEngine, tokenizer=tokenizer, limits=model.limits, adapt=adapt, **checkpoint),
         tokenizer_of_prompts,
         partial(VllmCores, limits=model.limits, **checkpoint),
     )
@@ -175,6 +177,7 @@ def _plan_demo(model: Model, cache: Path) -> Plan:
         tokenizer_of_prompts=demo.TOKENIZERS.get(own),
         weights=partial(_demo_weights, model.demo, cache),
         context_length=CONTEXT,
+        adapt=shorten,
         options=demo.OPTIONS,
         environment=demo.ENVIRONMENT,
     )

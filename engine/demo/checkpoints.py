@@ -97,13 +97,18 @@ def make_demo(name: str, cache: Path) -> Path:
 
 def write_checkpoint(demo: Demo, folder: Path) -> None:
     """Write configuration, weights and tokenizer, as vLLM looks for them."""
+    folder.mkdir(parents=True)
+    write_model(demo, load_tokenizer(demo.tokenizer), folder)
+    shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
+
+
+def write_model(demo: Demo, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write configuration and weights into a folder that is there."""
     import torch
     from safetensors.torch import save_file
 
-    tokenizer = load_tokenizer(demo.tokenizer)
     generator = torch.Generator().manual_seed(demo.seed)
     weights = _table_weights(tokenizer, generator) | _layer_weights(demo, generator)
-    folder.mkdir(parents=True)
     if demo.sees:
         weights = vision.with_eyes(weights, HIDDEN, generator)
         config = vision.params(_config(demo, tokenizer))
@@ -111,7 +116,6 @@ def write_checkpoint(demo: Demo, folder: Path) -> None:
     else:
         (folder / "config.json").write_text(json.dumps(_config(demo, tokenizer), indent=2))
         (folder / "generation_config.json").write_text("{}")
-    shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
     halves = {key: weight.to(torch.bfloat16).contiguous() for key, weight in weights.items()}
     name = "consolidated.safetensors" if demo.sees else "model.safetensors"
     save_file(halves, folder / name, metadata={"format": "pt"})

@@ -26,7 +26,7 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.images import open_image
-from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Usage
+from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Tool, Usage
 from engine.remote import RemoteEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
@@ -36,6 +36,7 @@ from tests.waiting import until_in_loop
 CONTEXT = 4_096
 TEXTS = (" A", " small", " par", "rot", ".")
 TEXT = "".join(TEXTS)
+TOOLS = (Tool("f", "{}"),)
 # Ids of tokenizer v3 for the same, and its EOS.
 EOS = 2
 
@@ -145,6 +146,8 @@ async def test_what_a_text_server_can_not_do_is_refused() -> None:
     async with running(server) as engine:
         with pytest.raises(SchemaRefused):
             await run(engine, schema="{}")
+        with pytest.raises(SchemaRefused, match="can't be held to calls of tools where it runs"):
+            await run(engine, must_call=TOOLS)
         with pytest.raises(ChatRefused):
             await run(engine, images=(open_image(to_url(png())),))
 
@@ -170,6 +173,31 @@ async def test_ids_come_back_for_ids() -> None:
     assert (asked["stop_token_ids"], asked["skip_special_tokens"]) == ([EOS], False)
     assert (asked["temperature"], asked["top_p"]) == (0, 1)
     assert asked["structured_outputs"] == {"json": "{}"}
+
+
+async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
+    """Older servers, and other compilers of grammars than xgrammar, know no tag."""
+    refused = answer(400, {"message": "Invalid structural tag specification."})
+    ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
+    server = Server([refused, refused, say(finish=None, more=[ids]), refused])
+    async with running(server, token_ids=True) as engine:
+        deltas = await run(engine, must_call=TOOLS)
+        with pytest.raises(SchemaRefused, match="Invalid structural tag"):
+            await run(engine, must_call=TOOLS)
+
+    assert [delta.text for delta in deltas] == [" A", ""]
+    held = [list(asked["structured_outputs"]) for asked in server.asked]
+    assert held == [["structural_tag"], ["structural_tag"], ["json"]] * 2
+
+
+async def test_what_is_refused_once_it_has_begun_is_not_asked_again() -> None:
+    error = b'data: {"error": {"message": "no", "code": 400}}\n\n'
+    server = Server([say(finish=None, more=[event(" A", token_ids=[1098]), error])])
+    async with running(server, token_ids=True) as engine:
+        with pytest.raises(SchemaRefused):
+            await run(engine, must_call=TOOLS)
+
+    assert len(server.asked) == 1
 
 
 async def test_a_token_of_the_servers_that_ends_a_text_ends_it() -> None:

@@ -1,11 +1,17 @@
 """What the front door lets pass and the model server refuses: 400, or a frame inside the 200."""
 
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+from tests.servers import LARGE, LARGE_3, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
 
 TOO_LONG = (
     "This model's maximum context length is 32768 tokens. Please reduce the length of the prompt"
 )
+NO_TOOLS = "When using `tool_choice`, `tools` must be set."
+NO_SUCH_TOOL = "The tool specified in `tool_choice` does not match any of the specified `tools`"
+FORCED = {
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "tool_choice": {"type": "function", "function": {"name": "g"}},
+}
 QUOTED = "aws-samples/mistral-on-aws, a notebook's output of Large 2402, 2024"
 
 
@@ -64,6 +70,34 @@ TABLE = [
         why="the model server's words are heard, what it takes offence at is not: vLLM at this",
         body={"prompt": "Hi", "stop": ["x", ""]},
         in_stream=True,
+    ),
+    *(
+        invalid(
+            f"{what} to {name}",
+            sentence,
+            GUESS,
+            why="the sentence is vLLM's own",
+            model=model,
+            body={"messages": [{"role": "user", "content": "Hi"}], **more},
+            in_stream=True,
+        )
+        for name, model, what, sentence, more in (
+            (
+                "Large 3",
+                LARGE_3,
+                "a forced call without tools",
+                NO_TOOLS,
+                {"tool_choice": "required"},
+            ),
+            ("Pixtral", PIXTRAL, "a forced call without tools", NO_TOOLS, {"tool_choice": "any"}),
+            (
+                "Large 3",
+                LARGE_3,
+                "a forced call of a tool that is not offered",
+                NO_SUCH_TOOL,
+                FORCED,
+            ),
+        )
     ),
     *(
         Case(name=f"{name} is accepted", seen=seen, why=why, body={"prompt": "Hi", **more})

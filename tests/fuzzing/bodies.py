@@ -37,6 +37,12 @@ CHAT: dict[str, Any] = {
     "top_p": 1,
     "stop": ["x"],
 }
+FORCED_CHAT: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Look it up"}],
+    "tools": CHAT["tools"],
+    "tool_choice": {"type": "function", "function": {"name": "look_up"}},
+    "max_tokens": 30,
+}
 IMAGE_CHAT: dict[str, Any] = {
     "messages": [
         {
@@ -92,6 +98,11 @@ TOOLS: dict[str, Any] = {
     },
     "inferenceConfig": {"maxTokens": 3},
     "requestMetadata": {"a": "b"},
+}
+FORCED: dict[str, Any] = {
+    "messages": [{"role": "user", "content": [{"text": "Look it up"}]}],
+    "toolConfig": {**TOOLS["toolConfig"], "toolChoice": {"tool": {"name": "f"}}},
+    "inferenceConfig": {"maxTokens": 30},
 }
 EVERYTHING: dict[str, Any] = {
     "messages": [
@@ -159,9 +170,9 @@ LOGGING: dict[str, Any] = {
     }
 }
 OF_PROMPTS = [PROMPT, GUARDED_PROMPT]
-OF_CHATS = [CHAT, IMAGE_CHAT, GUARDED_CHAT]
+OF_CHATS = [CHAT, FORCED_CHAT, IMAGE_CHAT, GUARDED_CHAT]
 OF_MODELS = OF_PROMPTS + OF_CHATS
-OF_CONVERSE = [CONVERSE, TOOLS, EVERYTHING, FORMAT]
+OF_CONVERSE = [CONVERSE, TOOLS, FORCED, EVERYTHING, FORMAT]
 BODIES: dict[str, list[dict[str, Any]]] = {
     "InvokeModel": OF_MODELS,
     "InvokeModelWithResponseStream": OF_MODELS,
