@@ -128,8 +128,8 @@ class _Maker:
             "object": self._object,
             "array": self._array,
             "string": self._string,
-            "integer": lambda schema, _: _integer(schema, self._place),
-            "number": lambda schema, _: _number(schema, self._place),
+            "integer": self._integer,
+            "number": self._number,
             "boolean": lambda *_: self._place % 2 == 0,
             "null": lambda *_: None,
         }
@@ -187,6 +187,25 @@ class _Maker:
         text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
         return text[: schema.get("maxLength", len(text))]
 
+    def _integer(self, schema: Mapping[str, Any], _: int) -> float:
+        """Return the least that is allowed, from 1 up, or the largest below."""
+        step = schema.get("multipleOf", 1)
+        least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
+        most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
+        steps = -(-min(least, most) // step) + (self._place if most >= least else -self._place)
+        number: float = steps * step
+        return number
+
+    def _number(self, schema: Mapping[str, Any], depth: int) -> float:
+        """Return a whole number, or what lies between two bounds that have none between them."""
+        low = max(schema.get("minimum", -inf), schema.get("exclusiveMinimum", -inf))
+        high = min(schema.get("maximum", inf), schema.get("exclusiveMaximum", inf))
+        whole = self._integer(schema, depth)
+        if isinf(low) or isinf(high) or (low <= whole <= high and whole not in _excluded(schema)):
+            return whole
+        middle: float = (low + high) / 2
+        return middle
+
 
 def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
     """Return the part of a schema that a reference into it names (RFC 6901). Raises `ODD`."""
@@ -200,26 +219,6 @@ def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
 def _kind(schema: Mapping[str, Any]) -> str:
     kind = schema.get("type", "object" if "properties" in schema else "string")
     return kind if isinstance(kind, str) else str(kind[0])
-
-
-def _integer(schema: Mapping[str, Any], place: int) -> float:
-    """The least that is allowed, from 1 up, or the largest below; `place` steps beside it."""
-    step = schema.get("multipleOf", 1)
-    least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
-    most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
-    number: float = -(-min(least, most) // step) * step
-    return number + (place if most >= least else -place) * step
-
-
-def _number(schema: Mapping[str, Any], place: int) -> float:
-    """Return a whole number, or what lies between two bounds that have none between them."""
-    low = max(schema.get("minimum", -inf), schema.get("exclusiveMinimum", -inf))
-    high = min(schema.get("maximum", inf), schema.get("exclusiveMaximum", inf))
-    whole = _integer(schema, place)
-    if isinf(low) or isinf(high) or (low <= whole <= high and whole not in _excluded(schema)):
-        return whole
-    middle: float = (low + high) / 2
-    return middle
 
 
 def _excluded(schema: Mapping[str, Any]) -> list[float]:
