@@ -176,6 +176,21 @@ def test_a_call_that_is_cut_ends_by_its_length(runtime: Any) -> None:
     assert invoked(runtime, LARGE_2407, "any", max_tokens=5)["stop_reason"] == "length"
 
 
+@pytest.mark.parametrize("number", ["1e999", "1" + "0" * 400])
+def test_a_number_in_a_schema_may_be_large(runtime: Any, number: str) -> None:
+    function = {"name": "f", "parameters": {"properties": {"a": {"const": "NUMBER"}}}}
+    body = {
+        "messages": [USER],
+        "tools": [{"type": "function", "function": function}],
+        "tool_choice": "required",
+    }
+    raw = json.dumps(body).replace('"NUMBER"', number)
+    with runtime.invoke_model(modelId=LARGE_3, body=raw)["body"] as answer:
+        [choice] = json.load(answer)["choices"]
+
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "f"
+
+
 def test_a_rule_may_answer_with_text_all_the_same(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.reply("The North Sea.")
     answer = runtime.converse(**asked(LARGE, {"any": {}}))

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.errors import SchemaRefused
-from engine.instances import make_instance
+from engine.instances import make_arguments, make_instance
 
 PERSON = {
     "type": "object",
@@ -138,3 +138,23 @@ def test_a_schema_that_names_itself_comes_to_an_end() -> None:
 def test_what_has_no_easy_instance_is_refused(schema: Any, sentence: str) -> None:
     with pytest.raises(SchemaRefused, match=re.escape(sentence)):
         make_instance(schema, "Hi.")
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        ({"properties": {"a": {"type": "string"}}}, {"a": "words"}),
+        # No instance is easy to find; its properties are there all the same.
+        (
+            {"properties": {"a": {"type": "string", "pattern": "^x$"}, "b": True}},
+            {"a": "words", "b": "words"},
+        ),
+        ({}, {}),
+        ({"type": "string"}, {}),
+        (True, {}),
+        ({"$ref": "#/nowhere"}, {}),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, {}),
+    ],
+)
+def test_arguments_are_an_object_whatever_the_schema_is(schema: Any, arguments: Any) -> None:
+    assert make_arguments(schema, "words") == arguments
