@@ -24,6 +24,10 @@ def shown(answer):
     return {"text": choice.message.content, "stop": choice.finish_reason}
 
 
+def counted(answer):
+    return {**shown(answer), "tokens": [answer.usage.prompt_tokens, answer.usage.completion_tokens]}
+
+
 def throttled(question):
     try:
         return shown(ask(question))
@@ -34,7 +38,7 @@ def throttled(question):
 def invoked(question, model, *, stream):
     try:
         answer = ask(question, model, stream=stream)
-        answer = shown(litellm.stream_chunk_builder(list(answer)) if stream else answer)
+        answer = shown(litellm.stream_chunk_builder(list(answer))) if stream else counted(answer)
     except litellm.exceptions.BadRequestError as error:
         return {"error": type(error).__name__}
     return answer if answer["text"] else {}
@@ -54,10 +58,7 @@ chunks = list(ask("How will the weather be?", stream=True))
 print(
     json.dumps(
         {
-            "plain": {
-                **shown(plain),
-                "tokens": [plain.usage.prompt_tokens, plain.usage.completion_tokens],
-            },
+            "plain": counted(plain),
             "streamed": shown(litellm.stream_chunk_builder(chunks)),
             "throttled": throttled("Are you there?"),
             "invoked": by_each_route("Who answers", stream=False),
