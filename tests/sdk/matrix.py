@@ -51,10 +51,10 @@ FORCED_HEAD = """
 
 Each way in which a client asks for a report that must fit a schema, at its default settings. No
 rule answers unless the way names one: the scripted engine calls a forced tool with an instance of
-the schema, and answers to a schema with an instance of it. The client reads the report and, where it
-has a model of it (Pydantic's, Zod's), validates it. "auto" and "not said" force nothing: the scripted
-engine answers with a text, where a real model may call the tool. In a test a [rule](testing.md)
-with `tool_calls` makes the call.
+the schema, and answers to a schema with an instance of it. The client reads the report and, where
+it has a model of it (Pydantic's, Zod's), validates it. "auto" and "not said" force nothing: the
+scripted engine answers with a text, where a real model may call the tool. In a test a
+[rule](testing.md) with `tool_calls` makes the call.
 
 """
 FORCED_COLUMNS = ("client", "way", "operation", "model", "tool choice", "got")
