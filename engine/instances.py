@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import inf, isinf
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
@@ -122,13 +123,14 @@ class _Maker:
         self._root = root
         self._words = words
         self._made = 0
+        self._place = 0  # in a list whose items must differ
         self._makers = {
             "object": self._object,
             "array": self._array,
             "string": self._string,
-            "integer": _integer,
-            "number": _integer,
-            "boolean": lambda *_: True,
+            "integer": self._integer,
+            "number": self._number,
+            "boolean": lambda *_: self._place % 2 == 0,
             "null": lambda *_: None,
         }
 
@@ -137,9 +139,9 @@ class _Maker:
         if self._made > MOST:
             raise SchemaRefused(f"{HARD}: it has too many parts")
         if not isinstance(schema, dict):
-            return self._words
+            return self._string({}, depth)
         if given := [schema["const"]] if "const" in schema else schema.get("enum"):
-            return given[0]
+            return given[self._place % len(given)]
         nearer = self._simplify(schema, depth)
         if nearer is not None:
             return self.make(nearer, depth + 1)
@@ -172,15 +174,37 @@ class _Maker:
         least = max(len(first), schema.get("minItems", 0 if self._is_enough(depth) else 1))
         wanted = min(least, schema.get("maxItems", least), LONG)
         rest = schema.get("items", True)
-        return [
-            self.make(first[place] if place < len(first) else rest, depth + 1)
-            for place in range(wanted)
-        ]
+        items = []
+        for place in range(wanted):
+            before, self._place = self._place, place if schema.get("uniqueItems") else self._place
+            items.append(self.make(first[place] if place < len(first) else rest, depth + 1))
+            self._place = before
+        return items
 
     def _string(self, schema: Mapping[str, Any], _: int) -> str:
-        text = FORMATS.get(schema.get("format", ""), self._words)
+        words = f"{self._place + 1} {self._words}" if self._place else self._words
+        text = FORMATS.get(schema.get("format", ""), words)
         text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
         return text[: schema.get("maxLength", len(text))]
+
+    def _integer(self, schema: Mapping[str, Any], _: int) -> float:
+        """Return the least that is allowed, from 1 up, or the largest below."""
+        step = schema.get("multipleOf", 1)
+        least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
+        most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
+        steps = -(-min(least, most) // step) + (self._place if most >= least else -self._place)
+        number: float = steps * step
+        return number
+
+    def _number(self, schema: Mapping[str, Any], depth: int) -> float:
+        """Return a whole number, or what lies between two bounds that have none between them."""
+        low = max(schema.get("minimum", -inf), schema.get("exclusiveMinimum", -inf))
+        high = min(schema.get("maximum", inf), schema.get("exclusiveMaximum", inf))
+        whole = self._integer(schema, depth)
+        if isinf(low) or isinf(high) or (low <= whole <= high and whole not in _excluded(schema)):
+            return whole
+        middle: float = (low + high) / 2
+        return middle
 
 
 def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
@@ -197,13 +221,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else str(kind[0])
 
 
-def _integer(schema: Mapping[str, Any], _: int) -> float:
-    """The least that is allowed, from 1 up, or the largest below."""
-    step = schema.get("multipleOf", 1)
-    least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
-    most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
-    number: float = -(-min(least, most) // step) * step
-    return number
+def _excluded(schema: Mapping[str, Any]) -> list[float]:
+    return [schema[name] for name in ("exclusiveMinimum", "exclusiveMaximum") if name in schema]
 
 
 def _merge(schemas: list[Any]) -> dict[str, Any]:

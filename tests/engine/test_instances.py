@@ -67,6 +67,22 @@ DOUBLED = {
         ({"type": "integer", "minimum": 5, "multipleOf": 3}, 6),
         ({"type": "integer", "maximum": -2}, -2),
         ({"type": "number", "exclusiveMinimum": 3}, 4),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
+        ({"type": "number", "minimum": 0.25, "maximum": 0.75}, 0.5),
+        ({"type": "array", "minItems": 2, "uniqueItems": True}, ["Hi.", "2 Hi."]),
+        (
+            {"type": "array", "items": {"enum": [1, 2, 3]}, "minItems": 2, "uniqueItems": True},
+            [1, 2],
+        ),
+        (
+            {"type": "array", "items": {"maximum": -1, "type": "integer"}, "minItems": 2}
+            | {"uniqueItems": True},
+            [-1, -2],
+        ),
+        (
+            {"type": "array", "items": PERSON, "minItems": 2, "uniqueItems": True},
+            [{"name": "Hi.", "age": 1}, {"name": "2 Hi.", "age": 2}],
+        ),
         ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, 1),
         (
             {"allOf": [PERSON, {"properties": {"age": {"const": 3}}}], "required": ["name"]},

@@ -1,13 +1,20 @@
 """The clients, one row for each way of calling."""
 
-from tests.sdk.programs import Client
+from tests.sdk.programs import FORCED, INVOKED, Client
 
 AIOBOTO3 = ".venv-clients-aioboto3"
-NO_TOOLS = ("tool", "streamed_tool")
+NO_TOOLS = ("tool", "streamed_tool", *FORCED)
 PROMPTS = "renders the conversation into a prompt"
 
 CLIENTS = [
     Client(name="boto3", package="boto3", program="with_boto3.py"),
+    Client(
+        name="boto3, InvokeModel",
+        package="boto3",
+        program="with_boto3_invoke.py",
+        more=INVOKED,
+        remark="reads the answers with the types of OpenAI's library",
+    ),
     Client(
         name="aioboto3",
         package="aioboto3",
@@ -18,32 +25,36 @@ CLIENTS = [
         name="AWS CLI",
         package="awscli",
         program="with_aws_cli.sh",
-        lacks=("streamed", "streamed_tool"),
+        lacks=("streamed", "streamed_tool", "streamed_forced"),
         remark="its first version has no streams",
     ),
     Client(
         name="AWS SDK for JavaScript, default handler",
         package="@aws-sdk/client-bedrock-runtime",
         program="with_aws_sdk.mjs",
+        more=INVOKED,
         remark="HTTP/2",
     ),
     Client(
         name="AWS SDK for JavaScript, NodeHttpHandler",
         package="@aws-sdk/client-bedrock-runtime",
         program="with_aws_sdk_node_handler.mjs",
+        more=INVOKED,
         remark="HTTP/1.1",
     ),
     Client(
         name="LangChain, ChatBedrockConverse",
         package="langchain-aws",
         program="with_langchain_converse.py",
-        remark="asks for a call of a tool by Converse, also where it streams",
+        remark="asks for a call of a tool by Converse, also where it streams;"
+        " forces one of models named mistral-large only",
     ),
     Client(
         name="LangChain, ChatBedrock",
         package="langchain-aws",
         program="with_langchain_chat.py",
-        lacks=NO_TOOLS,
+        lacks=("tool", "streamed_tool", "streamed_forced"),
+        more=INVOKED,
         remark=PROMPTS,
     ),
     Client(
@@ -58,6 +69,7 @@ CLIENTS = [
         package="litellm",
         program="with_litellm_converse.py",
         point="AWS_BEDROCK_RUNTIME_ENDPOINT=URL",
+        remark="sends `tool_choice` to Devstral 2, Large 2407, Mixtral and 7B only",
     ),
     Client(
         name="LiteLLM, bedrock/invoke",
@@ -65,16 +77,27 @@ CLIENTS = [
         program="with_litellm_invoke.py",
         point="AWS_BEDROCK_RUNTIME_ENDPOINT=URL",
         lacks=NO_TOOLS,
+        more=INVOKED,
         remark=PROMPTS,
     ),
-    Client(name="Strands Agents", package="strands-agents", program="with_strands.py"),
-    Client(name="Pydantic AI", package="pydantic-ai-slim", program="with_pydantic_ai.py"),
+    Client(
+        name="Strands Agents",
+        package="strands-agents",
+        program="with_strands.py",
+        remark="forces a tool where the model did not call it by itself",
+    ),
+    Client(
+        name="Pydantic AI",
+        package="pydantic-ai-slim",
+        program="with_pydantic_ai.py",
+        remark="forces no tool of a Mistral model",
+    ),
     Client(
         name="LlamaIndex, BedrockConverse",
         package="llama-index-llms-bedrock-converse",
         program="with_llama_index_converse.py",
         environment=AIOBOTO3,
-        lacks=("streamed_tool",),
+        lacks=("streamed_tool", "streamed_forced"),
         remark="knows Mistral's models of 2024 only, which take no tools in streams",
     ),
     Client(
@@ -83,6 +106,7 @@ CLIENTS = [
         program="with_llama_index.py",
         environment=AIOBOTO3,
         lacks=NO_TOOLS,
+        more=("invoked",),
         remark="completes a prompt, its own system prompt before it",
     ),
     Client(

@@ -3,14 +3,15 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from invoke_api.testing import server_running
 from tests.sdk.client_table import CLIENTS
-from tests.sdk.programs import FOLDER, Client, Outcome, run_client
+from tests.sdk.programs import FOLDER, FORCED, INVOKED, Client, Outcome, run_client
+from tests.sdk.ways import Way, find_ways
 from tests.servers import ROOT
 
 # By name; a client that failed raises when it is asked for, and the others do not.
@@ -23,18 +24,50 @@ HEAD = """\
 <!-- Made by `python -m tests.sdk.matrix` from what the clients did; a test compares -->
 
 Each row is a [program](../tests/sdk/clients) that the suite runs against the service: one question,
-one answer as a stream, a tool to call, and an answer that is throttled once. The cells name the
-operation that came. Every answer must have the text, every call of a tool the name and the
-arguments, and every count of tokens must be the service's. Nothing in a program is about the
-service: the variable beside it, a region and an access key are what points it there, as the
-[README](../README.md#call-it) says. URL is `http://127.0.0.1:8080`, say.
+one answer as a stream, a tool to call, a tool that must be called, and an answer that is throttled
+once. The cells name the operation that came. Every answer must have the text, every call of a tool
+the name and the arguments, and every count of tokens must be the service's. Nothing in a program is
+about the service: the variable beside it, a region and an access key are what points it there, as
+the [README](../README.md#call-it) says. URL is `http://127.0.0.1:8080`, say.
 
-| client | version | plain | streamed | tool | streamed tool | throttled | variable | remark |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
-FOOT = """
+COLUMNS = (
+    "client",
+    "version",
+    "plain",
+    "streamed",
+    "tool",
+    "streamed tool",
+    "forced tool",
+    "streamed forced tool",
+    "throttled",
+    "variable",
+    "remark",
+)
+FORCED_HEAD = """
 "tries again" is the client's own doing; else the error is what its caller gets.
+
+## Forced tools
+
+Each way in which a client asks for a report that must fit a schema, at its default settings. No
+rule answers unless the way names one: the scripted engine calls a forced tool with an instance of
+the schema, and answers to a schema with an instance of it. The client reads the report and, where
+it has a model of it (Pydantic's, Zod's), validates it. "auto" and "not said" force nothing: the
+scripted engine answers with a text, where a real model may call the tool. In a test a
+[rule](testing.md) with `tool_calls` makes the call.
+
 """
+FORCED_COLUMNS = ("client", "way", "operation", "model", "tool choice", "got")
+INVOKED_HEAD = """
+## InvokeModel with `messages`
+
+What the clients that speak InvokeModel read from the answers of models whose bodies have
+`messages`. The answers have three shapes; a stream's chunks have `delta` in Ministral's, `message`
+in the others. A client that sends these models a prompt is refused.
+
+"""
+INVOKED_COLUMNS = ("client", "way", "InvokeModel", "InvokeModelWithResponseStream")
+READ = {"text": "text", "tokens": "counts", "stop": "finish reason"}
 PINNED = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?==(?P<version>.+)")
 
 
@@ -46,7 +79,25 @@ def run_all(url: str, home: Path) -> Outcomes:
 
 def report(outcomes: Outcomes) -> str:
     rows = [cells(client, outcomes[client.name].result()) for client in CLIENTS]
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows) + FOOT
+    parts = [
+        *(HEAD, table(COLUMNS, rows)),
+        *(FORCED_HEAD, table(FORCED_COLUMNS, map(forced_cells, all_ways(outcomes, FORCED)))),
+        *(INVOKED_HEAD, table(INVOKED_COLUMNS, invoked_rows(outcomes))),
+    ]
+    return "".join(parts)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def all_ways(outcomes: Outcomes, kinds: Sequence[str]) -> list[Way]:
+    return [
+        way
+        for client in CLIENTS
+        for way in find_ways(client, outcomes[client.name].result(), kinds)
+    ]
 
 
 def cells(client: Client, outcome: Outcome) -> list[str]:
@@ -55,6 +106,7 @@ def cells(client: Client, outcome: Outcome) -> list[str]:
         client.name,
         f"{client.package} {versions()[client.package]}",
         *(operation(outcome, kind) for kind in kinds),
+        *(forced_operation(client, outcome, kind) for kind in FORCED),
         after_throttling(outcome),
         f"`{client.point}`",
         client.remark,
@@ -66,6 +118,39 @@ def operation(outcome: Outcome, kind: str) -> str:
         return "no"
     [name] = {call["operation"] for call in outcome.calls_of(kind)}
     return str(name)
+
+
+def forced_operation(client: Client, outcome: Outcome, kind: str) -> str:
+    ways = [way for way in find_ways(client, outcome, (kind,)) if way.is_forced_call]
+    return " and ".join(dict.fromkeys(operations(way) for way in ways)) or "no"
+
+
+def forced_cells(way: Way) -> list[str]:
+    models = dict.fromkeys(f"`{call['model_id']}`" for call in way.calls)
+    got = "a report" if way.answer.get("arguments") else failure(way)
+    choices = ", then ".join(way.choices)
+    return [way.client.name, way.name, operations(way), ", ".join(models), choices, got]
+
+
+def invoked_rows(outcomes: Outcomes) -> list[list[str]]:
+    """Return a row for each way of each client: what it read of an answer, and of a stream."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for way in all_ways(outcomes, INVOKED):
+        found.setdefault((way.client.name, way.name), {})[way.kind] = read(way)
+    return [[*key, *(got.get(kind, "no") for kind in INVOKED)] for key, got in found.items()]
+
+
+def read(way: Way) -> str:
+    return ", ".join(READ[key] for key in READ if key in way.answer) or failure(way)
+
+
+def operations(way: Way) -> str:
+    return ", ".join(dict.fromkeys(call["operation"] for call in way.calls))
+
+
+def failure(way: Way) -> str:
+    error = way.answer.get("error")
+    return f"`{error}`" if error else "nothing"
 
 
 def after_throttling(outcome: Outcome) -> str:

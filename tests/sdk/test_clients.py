@@ -2,12 +2,15 @@
 
 from operator import attrgetter
 
+import jsonschema
 import pytest
 
 from tests.sdk import matrix
+from tests.sdk.bodies import asked_schema, offered
 from tests.sdk.client_table import CLIENTS
 from tests.sdk.matrix import Outcomes
-from tests.sdk.programs import AFTER_CALL, CALL, QUESTIONS, TEXTS, Client
+from tests.sdk.programs import AFTER_CALL, CALL, FORCED, INVOKED, QUESTIONS, TEXTS, Client
+from tests.sdk.ways import find_ways
 
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=attrgetter("name"))
 # Bedrock's words, and those that clients put in their place.
@@ -53,13 +56,43 @@ def test_it_reads_the_call_of_a_tool(outcomes: Outcomes, client: Client) -> None
     for kind in {"tool", "streamed_tool"} & outcome.answers.keys():
         answer = outcome.answers[kind]
         for call in outcome.calls_of(kind):
-            [tool] = call["body"]["toolConfig"]["tools"]
+            [(tool, schema)] = offered(call["body"]).items()
 
-            assert tool["toolSpec"]["name"] == CALL["name"]
-            assert "city" in tool["toolSpec"]["inputSchema"]["json"]["properties"]
+            assert tool == CALL["name"]
+            assert "city" in schema["properties"]
         assert {name: answer[name] for name in CALL} == CALL
         assert answer.get("stop") in STOPS[kind] | {None}
         assert answer.get("end") in (AFTER_CALL, None)
+
+
+@every_client
+def test_what_is_forced_fits_its_schema(outcomes: Outcomes, client: Client) -> None:
+    for way in find_ways(client, outcomes[client.name].result(), FORCED):
+        assert not (way.is_forced and way.is_ruled)
+        if not (way.is_forced or way.is_ruled):
+            assert not way.answer.get("arguments"), way
+            continue
+        *_, call = way.calls
+        tools = offered(call["body"])
+        schema = asked_schema(call["body"]) or tools[way.answer.get("name", *tools)]
+
+        assert call["status"] == 200, way
+        jsonschema.validate(way.answer["arguments"], schema)
+        assert {"city", "degrees", "sky"} <= way.answer["arguments"].keys()
+        assert way.answer.get("stop") in STOPS["tool"] | {None}
+
+
+@every_client
+def test_it_reads_what_invoke_model_answers(outcomes: Outcomes, client: Client) -> None:
+    for way in find_ways(client, outcomes[client.name].result(), INVOKED):
+        [call] = way.calls
+
+        assert call["model_id"].removeprefix("us.") in way.name
+        if "text" in way.answer:
+            tokens = [call["input_tokens"], call["output_tokens"]]
+            assert way.answer["text"] == TEXTS[way.kind]
+            assert way.answer.get("tokens", tokens) == tokens
+            assert way.answer.get("stop") in {"stop", None}
 
 
 @every_client
@@ -77,7 +110,7 @@ def test_every_call_came_and_passed(outcomes: Outcomes, client: Client) -> None:
     outcome = outcomes[client.name].result()
     asked = [call for kind in outcome.answers for call in outcome.calls_of(kind)]
 
-    assert outcome.answers.keys() == QUESTIONS.keys() - set(client.lacks)
+    assert outcome.answers.keys() == QUESTIONS.keys() - {*INVOKED, *client.lacks} | {*client.more}
     assert len(asked) == len(outcome.calls)
     assert {call["ended"] for call in outcome.calls if call["status"] == 200} == {"stop"}
 

@@ -13,6 +13,23 @@ WEATHER = {
     "inputSchema": {"json": {"type": "object", "properties": {"city": {"type": "string"}}}},
 }
 TOOLS = {"tools": [{"toolSpec": WEATHER}]}
+REPORT = {
+    "name": "report",
+    "description": "Report the weather",
+    "inputSchema": {
+        "json": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string"},
+                "degrees": {"type": "integer", "minimum": -90, "maximum": 60},
+                "sky": {"enum": ["clear", "cloudy"]},
+            },
+            "required": ["city", "degrees", "sky"],
+        }
+    },
+}
+ANY = {"tools": [{"toolSpec": REPORT}], "toolChoice": {"any": {}}}
+NAMED = {"tools": [{"toolSpec": REPORT}], "toolChoice": {"tool": {"name": "report"}}}
 
 
 def user(text):
@@ -42,8 +59,8 @@ async def streamed(client, question):
     return {"text": text, "stop": stop, "tokens": [usage["inputTokens"], usage["outputTokens"]]}
 
 
-async def tool(client, question):
-    answer = await client.converse(modelId=LARGE, messages=user(question), toolConfig=TOOLS)
+async def tool(client, question, model=LARGE, tools=TOOLS):
+    answer = await client.converse(modelId=model, messages=user(question), toolConfig=tools)
     [block] = answer["output"]["message"]["content"]
     return {
         "name": block["toolUse"]["name"],
@@ -52,9 +69,9 @@ async def tool(client, question):
     }
 
 
-async def streamed_tool(client, question):
+async def streamed_tool(client, question, tools=TOOLS):
     answer = await client.converse_stream(
-        modelId=LARGE_3, messages=user(question), toolConfig=TOOLS
+        modelId=LARGE_3, messages=user(question), toolConfig=tools
     )
     arguments = ""
     async for event in answer["stream"]:
@@ -67,6 +84,26 @@ async def streamed_tool(client, question):
     return {"name": name, "arguments": json.loads(arguments), "stop": stop}
 
 
+async def forced(client):
+    return {
+        "toolChoice any": await tool(client, "What do you report by toolChoice any?", tools=ANY),
+        "toolChoice tool": await tool(
+            client, "What do you report by toolChoice tool?", LARGE_3, NAMED
+        ),
+    }
+
+
+async def streamed_forced(client):
+    return {
+        "toolChoice any": await streamed_tool(
+            client, "What will you report by toolChoice any?", ANY
+        ),
+        "toolChoice tool": await streamed_tool(
+            client, "What will you report by toolChoice tool?", NAMED
+        ),
+    }
+
+
 async def main():
     async with aioboto3.Session().client("bedrock-runtime") as client:
         print(
@@ -77,6 +114,8 @@ async def main():
                     "tool": await tool(client, "How warm is it in Oslo?"),
                     "streamed_tool": await streamed_tool(client, "How cold is it in Oslo?"),
                     "throttled": await plain(client, "Are you there?"),
+                    "forced": await forced(client),
+                    "streamed_forced": await streamed_forced(client),
                 }
             )
         )

@@ -18,6 +18,23 @@ WEATHER = {
     },
 }
 TOOLS = {"tools": [{"toolSpec": WEATHER}]}
+REPORT = {
+    "name": "report",
+    "description": "Report the weather",
+    "inputSchema": {
+        "json": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string"},
+                "degrees": {"type": "integer", "minimum": -90, "maximum": 60},
+                "sky": {"enum": ["clear", "cloudy"]},
+            },
+            "required": ["city", "degrees", "sky"],
+        }
+    },
+}
+ANY = {"tools": [{"toolSpec": REPORT}], "toolChoice": {"any": {}}}
+NAMED = {"tools": [{"toolSpec": REPORT}], "toolChoice": {"tool": {"name": "report"}}}
 
 client = boto3.client("bedrock-runtime")
 
@@ -51,8 +68,8 @@ def streamed(question):
     return {"text": text, "stop": stop, "tokens": [usage["inputTokens"], usage["outputTokens"]]}
 
 
-def tool(question):
-    answer = client.converse(modelId=LARGE, messages=user(question), toolConfig=TOOLS)
+def tool(question, model=LARGE, tools=TOOLS):
+    answer = client.converse(modelId=model, messages=user(question), toolConfig=tools)
     [block] = answer["output"]["message"]["content"]
     return {
         "name": block["toolUse"]["name"],
@@ -61,8 +78,8 @@ def tool(question):
     }
 
 
-def streamed_tool(question):
-    answer = client.converse_stream(modelId=LARGE_3, messages=user(question), toolConfig=TOOLS)
+def streamed_tool(question, tools=TOOLS):
+    answer = client.converse_stream(modelId=LARGE_3, messages=user(question), toolConfig=tools)
     arguments = ""
     for event in answer["stream"]:
         if "contentBlockStart" in event:
@@ -82,6 +99,14 @@ print(
             "tool": tool("How warm is it in Oslo?"),
             "streamed_tool": streamed_tool("How cold is it in Oslo?"),
             "throttled": plain("Are you there?"),
+            "forced": {
+                "toolChoice any": tool("What do you report by toolChoice any?", tools=ANY),
+                "toolChoice tool": tool("What do you report by toolChoice tool?", LARGE_3, NAMED),
+            },
+            "streamed_forced": {
+                "toolChoice any": streamed_tool("What will you report by toolChoice any?", ANY),
+                "toolChoice tool": streamed_tool("What will you report by toolChoice tool?", NAMED),
+            },
         }
     )
 )

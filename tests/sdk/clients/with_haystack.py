@@ -15,6 +15,19 @@ def get_weather(city: str) -> str:
     return f"7 degrees in {city}"
 
 
+REPORT = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "degrees": {"type": "integer", "minimum": -90, "maximum": 60},
+        "sky": {"enum": ["clear", "cloudy"]},
+    },
+    "required": ["city", "degrees", "sky"],
+}
+SPEC = {"name": "report", "description": "Report it", "inputSchema": {"json": REPORT}}
+ANY = {"tools": [{"toolSpec": SPEC}], "toolChoice": {"any": {}}}
+
+
 def ask(question, model=LARGE, **more):
     generator = AmazonBedrockChatGenerator(model=model, **more)
     [reply] = generator.run(messages=[ChatMessage.from_user(question)])["replies"]
@@ -39,6 +52,22 @@ def called(reply):
     }
 
 
+def forced(question, model, **more):
+    by_format = {"response_format": {"name": "report", "schema": REPORT}}
+    return {
+        "toolConfig": called(
+            ask(f"{question} by toolConfig?", model, generation_kwargs={"toolConfig": ANY}, **more)
+        ),
+        "response_format": {
+            "arguments": json.loads(
+                ask(
+                    f"{question} by response_format?", LARGE_3, generation_kwargs=by_format, **more
+                ).text
+            )
+        },
+    }
+
+
 chunks = []
 tools = [create_tool_from_function(get_weather)]
 streamed = ask("How will the weather be?", streaming_callback=chunks.append)
@@ -58,6 +87,10 @@ print(
                 )
             ),
             "throttled": shown(ask("Are you there?")),
+            "forced": forced("What do you report", LARGE),
+            "streamed_forced": forced(
+                "What will you report", LARGE_3, streaming_callback=chunks.append
+            ),
         }
     )
 )

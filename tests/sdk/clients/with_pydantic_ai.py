@@ -2,14 +2,30 @@
 
 import asyncio
 import json
+from typing import Literal
 
-from pydantic_ai import Agent, Tool
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic import BaseModel, Field
+from pydantic_ai import Agent, NativeOutput, Tool
+from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models.bedrock import BedrockConverseModel
 
 LARGE = "mistral.mistral-large-2402-v1:0"
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"
+
+
+class Wind(BaseModel):
+    speed: float = Field(ge=0)
+    direction: Literal["north", "east", "south", "west"]
+
+
+class Report(BaseModel):
+    """Report the weather in a city."""
+
+    city: str
+    degrees: int = Field(ge=-90, le=60)
+    sky: Literal["clear", "cloudy"]
+    wind: Wind
 
 
 def get_weather(city: str) -> str:
@@ -65,6 +81,37 @@ async def throttled(question):
         return {"error": type(error).__name__}
 
 
+async def forced(agent, question):
+    try:
+        result = await agent.run(question)
+    except UnexpectedModelBehavior as error:
+        return {"error": type(error).__name__}
+    assert isinstance(result.output, Report)
+    return {"arguments": result.output.model_dump()}
+
+
+async def streamed_forced(agent, question):
+    try:
+        async with agent.run_stream(question) as result:
+            report = await result.get_output()
+    except UnexpectedModelBehavior as error:
+        return {"error": type(error).__name__}
+    assert isinstance(report, Report)
+    return {"arguments": report.model_dump()}
+
+
+async def by_each_way(ask, question):
+    tools = Agent(BedrockConverseModel(LARGE_3), output_type=Report)
+    native = Agent(BedrockConverseModel(LARGE_3), output_type=NativeOutput(Report))
+    return {
+        "output_type": await ask(tools, f"{question} by output_type?"),
+        "output_type, where a rule calls": await ask(
+            tools, f"{question} by output_type, where a rule calls?"
+        ),
+        "NativeOutput": await ask(native, f"{question} by NativeOutput?"),
+    }
+
+
 async def main():
     print(
         json.dumps(
@@ -74,6 +121,8 @@ async def main():
                 "tool": await tool("How warm is it in Oslo?"),
                 "streamed_tool": await streamed_tool("How cold is it in Oslo?"),
                 "throttled": await throttled("Are you there?"),
+                "forced": await by_each_way(forced, "What do you report"),
+                "streamed_forced": await by_each_way(streamed_forced, "What will you report"),
             }
         )
     )

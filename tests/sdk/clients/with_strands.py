@@ -1,14 +1,31 @@
 """strands-agents: an Agent with a BedrockModel, streaming and not."""
 
 import json
+import warnings
+from typing import Literal
 
+from pydantic import BaseModel, Field
 from strands import Agent, tool
 from strands.models import BedrockModel
-from strands.types.exceptions import ModelThrottledException
+from strands.types.exceptions import ModelThrottledException, StructuredOutputException
 
 LARGE = "mistral.mistral-large-2402-v1:0"
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"
 cities = []
+
+
+class Wind(BaseModel):
+    speed: float = Field(ge=0)
+    direction: Literal["north", "east", "south", "west"]
+
+
+class Report(BaseModel):
+    """Report the weather in a city."""
+
+    city: str
+    degrees: int = Field(ge=-90, le=60)
+    sky: Literal["clear", "cloudy"]
+    wind: Wind
 
 
 @tool
@@ -45,6 +62,22 @@ def called(agent, question):
     return {"name": use["name"], "arguments": use["input"], "end": str(result).rstrip("\n")}
 
 
+def reported(agent, question):
+    try:
+        report = agent(question, structured_output_model=Report).structured_output
+    except StructuredOutputException as error:
+        return {"error": type(error).__name__}
+    assert isinstance(report, Report)
+    return {"arguments": report.model_dump()}
+
+
+def reported_by_method(agent, question):
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        report = agent.structured_output(Report, question)
+    assert isinstance(report, Report)
+    return {"arguments": report.model_dump()}
+
+
 def throttled(agent, question):
     try:
         return shown(agent(question))
@@ -64,6 +97,28 @@ print(
                 agent(LARGE_3, streaming=True, tools=[get_weather]), "How cold is it in Oslo?"
             ),
             "throttled": throttled(agent(LARGE, streaming=False), "Are you there?"),
+            "forced": {
+                "structured_output_model": reported(
+                    agent(LARGE_3, streaming=False),
+                    "What do you report by structured_output_model?",
+                ),
+                "structured_output_model of Large 2402": reported(
+                    agent(LARGE, streaming=False),
+                    "What do you report by structured_output_model of Large 2402?",
+                ),
+                "structured_output()": reported_by_method(
+                    agent(LARGE_3, streaming=False), "What do you report by structured_output()?"
+                ),
+            },
+            "streamed_forced": {
+                "structured_output_model": reported(
+                    agent(LARGE_3, streaming=True),
+                    "What will you report by structured_output_model?",
+                ),
+                "structured_output()": reported_by_method(
+                    agent(LARGE_3, streaming=True), "What will you report by structured_output()?"
+                ),
+            },
         }
     )
 )

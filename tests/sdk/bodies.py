@@ -1,0 +1,34 @@
+"""What a call's body asks for: its tools, and whether one of them must be called."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Body = Mapping[str, Any]
+
+
+def offered(body: Body) -> dict[str, Any]:
+    """Return the JSON schemas of the tools' arguments, by the tools' names: by Converse, or not."""
+    specs = [tool["toolSpec"] for tool in body.get("toolConfig", {}).get("tools", ())]
+    functions = [tool["function"] for tool in body.get("tools", ())]
+    return {
+        **{spec["name"]: spec["inputSchema"]["json"] for spec in specs},
+        **{function["name"]: function["parameters"] for function in functions},
+    }
+
+
+def asked_schema(body: Body) -> Any:
+    """Return the schema that the answer's text must be an instance of, or None."""
+    try:
+        text = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
+    except KeyError:
+        return None
+    return json.loads(text)
+
+
+def choice(body: Body) -> str:
+    """Return what forces the answer: `any`, `tool` or `schema`; otherwise `auto` or `not said`."""
+    if asked_schema(body):
+        return "schema"
+    said = body.get("toolConfig", {}).get("toolChoice") or body.get("tool_choice") or "not said"
+    return said if isinstance(said, str) else str(next(iter(said)))
