@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
     from PIL.Image import Image
 
+    from engine.audio import Clip
 
 TEXT_ONLY = "This model takes text only."
 
 
 class ChatPrompt(NamedTuple):
-    """`tokens` begin with the BOS, and have a place for every part of each of the `images`."""
+    """`tokens` begin with the BOS, and have a place for every part of `images` and `audio`."""
 
     tokens: tuple[int, ...]
     images: tuple["Image", ...] = ()
+    audio: tuple["Clip", ...] = ()
 
 
 class ChatTemplate:
@@ -39,13 +41,20 @@ class ChatTemplate:
             known = inner.image_encoder
             inner.image_encoder = CountingEncoder(known.image_config, known.special_ids)
             self._side = known.image_config.max_image_size
+        self._rate: int | None = None  # samples a second that audio has, if the model hears
+        if inner.audio_encoder is not None:
+            from engine.audio import CountingAudio
+
+            heard = inner.audio_encoder
+            inner.audio_encoder = CountingAudio(heard.audio_config, heard.special_ids)
+            self._rate = heard.audio_config.sampling_rate
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
     def encode(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
     ) -> ChatPrompt:
-        """Messages and tools are OpenAI-shaped, images in data URLs.
+        """Messages and tools are OpenAI-shaped, images in data URLs, audio in base64.
 
         Raises `ChatRefused` with mistral-common's own sentence, which is what Bedrock says, too.
         """
@@ -53,11 +62,11 @@ class ChatTemplate:
         from mistral_common.protocol.instruct.request import ChatCompletionRequest
         from pydantic import ValidationError
 
-        from engine.images import with_images
+        from engine.media import Media
 
-        images: list[Image] = []
+        media = Media(self._side, self._rate)
         opened = [
-            {**message, "content": with_images(message["content"], images, self._side)}
+            {**message, "content": media.open(message["content"])}
             if "content" in message
             else message
             for message in messages
@@ -66,7 +75,7 @@ class ChatTemplate:
             document = {"messages": opened, "tools": tools or None, "model": "any"}
             request: ChatCompletionRequest[Any] = ChatCompletionRequest.model_validate(document)
             tokens = self._tokenizer.encode_chat_completion(request).tokens
-            return ChatPrompt(tuple(tokens), tuple(images))
+            return ChatPrompt(tuple(tokens), tuple(media.images), tuple(media.audio))
         except MistralCommonException as error:
             raise ChatRefused(str(error)) from error
         except ValidationError as error:

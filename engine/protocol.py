@@ -10,6 +10,8 @@ from engine.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.audio import Clip
+
 Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
@@ -20,7 +22,7 @@ class GenerationRequest:
 
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
-    every part of each of the `images`.
+    every part of each of `images` and `audio`.
     """
 
     request_id: str
@@ -34,6 +36,7 @@ class GenerationRequest:
     spelled: bool = False
     schema: str | None = None
     images: tuple["Image", ...] = ()
+    audio: tuple["Clip", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ MISTAKES = [
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
     (
         GOOD.replace("v1", "v9"),
-        ":6: model 'mistral.one': tokenizer: 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken']",
+        ":6: model 'mistral.one': tokenizer: 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken'",
     ),
     (
         GOOD.replace("32768", "many"),

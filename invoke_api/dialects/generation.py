@@ -21,6 +21,7 @@ def to_generation(
         request_id=request_id,
         prompt=prompt.tokens,
         images=prompt.images,
+        audio=prompt.audio,
         max_tokens=body["max_tokens"],
         temperature=float(body["temperature"]),
         top_p=float(body["top_p"]),

@@ -48,7 +48,7 @@ class Conversation:
         """Characters to tokenise, about."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return UPLOADS  # an image, however short, may be large
+            return UPLOADS  # an image or audio, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
@@ -105,7 +105,8 @@ def to_conversation(
     Raises `ValidationException`.
     """
     check_abilities(asked, model.abilities, stream=stream)
-    messages = to_messages(asked, model.abilities, sees=model.listing.sees)
+    listing = model.listing
+    messages = to_messages(asked, model.abilities, sees=listing.sees, hears=listing.hears)
     tools = to_tools(asked)
     is_text = model.dialect_name == "mistral-text"
     body = model.schema.fill(to_body(asked, is_text=is_text))

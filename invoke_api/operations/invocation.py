@@ -218,7 +218,8 @@ def read_prompt(
     if prepared.guarding and prepared.guarding.is_refused:
         return tokenizer, None
     generation = prepared.generation(tokenizer)
-    if generation.images and not model.listing.sees:
+    listing = model.listing
+    if (generation.images and not listing.sees) or (generation.audio and not listing.hears):
         raise ChatRefused(TEXT_ONLY)
     return tokenizer, generation
 

@@ -9,7 +9,7 @@ import yaml
 
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
-from tests.fidelity.identifiers import ACCOUNT, PROFILED, RETIRED
+from tests.fidelity.identifiers import ACCOUNT, NOT_RUN, PROFILED, RETIRED
 from tests.fidelity.wire import REMOTE
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
@@ -70,7 +70,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "regions": ["us-gov-west-1", "cn-north-1"],
     }
     document["models"] += [profiled, governed]
-    document["not_run"].append({"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"})
+    document["not_run"] = [
+        {"id": NOT_RUN, "name": "Without access"},
+        {"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"},
+    ]
     file = tmp_path_factory.mktemp("registry") / "registry.yaml"
     file.write_text(yaml.safe_dump(document))
     return file

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from tests.servers import LARGE, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B
+from tests.servers import (
+    LARGE,
+    MINISTRAL_3B,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    VOXTRAL_MINI,
+    VOXTRAL_SMALL,
+)
 
 LAGO = "getlago/lago-agent-sdk-python's recordings, eu-west-1, 2026-04-28"
 QUESTION = "One sentence about dolphins."
@@ -31,5 +39,7 @@ TABLE = [
         ("Ministral 14B", "mistral.ministral-3-14b-instruct", 9),
         ("Magistral", "mistral.magistral-small-2509", 9),
         ("Devstral", "mistral.devstral-2-123b", 9),
+        ("Voxtral Mini", VOXTRAL_MINI, 9),
+        ("Voxtral Small", VOXTRAL_SMALL, 9),
     )
 ]
