@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.audio import Clip
 
 TEXT_ONLY = "This model takes text only."
+# How mistral-common begins to say that before v13 a system message does not go with audio.
+WITH_AUDIO = "Found system messages at indexes"
 
 
 class ChatPrompt(NamedTuple):
@@ -84,7 +86,9 @@ class ChatTemplate:
             raise ChatRefused(f"{where}: {first['msg']}") from error
         except (ValueError, TypeError, RuntimeError) as error:
             # What it, or SentencePiece, stumbles over in arguments of tools and their results.
-            raise ChatRefused("Invalid arguments or content of a tool.") from error
+            said = str(error)
+            own = said if said.startswith(WITH_AUDIO) else "Invalid arguments or content of a tool."
+            raise ChatRefused(own) from error
 
 
 def _no_text(*_: object, **__: object) -> str:
