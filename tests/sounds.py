@@ -5,7 +5,6 @@ from base64 import b64encode
 from io import BytesIO
 
 import numpy as np
-import soundfile
 
 RATE = 16_000  # samples a second, as Voxtral has them
 
@@ -27,6 +26,8 @@ def written(
     kind: str, seconds: float = 1.0, rate: int = 48_000, channels: int = 1, **options: str
 ) -> bytes:
     """Return silence of one of libsndfile's formats, written a second at a time."""
+    import soundfile  # noqa: PLC0415 - tables that need a tone only are read without it
+
     file = BytesIO()
     frames = round(seconds * rate)
     with soundfile.SoundFile(file, "w", rate, channels, format=kind, **options) as sound:

@@ -180,8 +180,11 @@ def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
 def test_a_conversation_counts_as_on_bedrock(
     row: conversations.Conversation, scripted: str
 ) -> None:
+    content: list[dict[str, Any]] = [{"text": row.text}]
+    if row.audio:
+        content.append({"audio": {"format": "wav", "source": {"bytes": row.audio}}})
     body = {
-        "messages": [{"role": "user", "content": [{"text": row.text}]}],
+        "messages": [{"role": "user", "content": content}],
         "inferenceConfig": {"maxTokens": 3},
     }
     with client(scripted, "AKIDEXAMPLE", region="eu-west-1") as runtime:
