@@ -120,8 +120,8 @@ def test_images_are_taken_in_the_listed_formats_or_not_at_all(asker: Asker) -> N
     if asker.model.dialect_name == "mistral-chat":
         for kind in IMAGES:
             url = f"data:image/{kind};base64,{b64encode(image(kind)).decode()}"
-            why = asker.invoke({"type": "image_url", "image_url": {"url": url}})
-            assert (why is None) == (kind in listed), why
+            said = asker.invoke({"type": "image_url", "image_url": {"url": url}})
+            assert (said is None) == (kind in listed), said
 
 
 def test_speech_is_taken_where_it_is_listed(asker: Asker) -> None:
