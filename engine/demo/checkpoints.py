@@ -74,7 +74,7 @@ DEMOS = {
         Demo("moe", "v1", seed=8, experts=8, intermediate=256),
         Demo("vision", "v7", seed=2, experts=0, intermediate=512, encoder="vision", nudge=0.3),
         Demo(
-            "speech", "tekken-v7", seed=2, experts=0, intermediate=512, encoder="speech", nudge=0.3
+            "speech", "tekken-v7", seed=5, experts=0, intermediate=512, encoder="speech", nudge=0.3
         ),
     )
 }
