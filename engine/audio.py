@@ -6,7 +6,7 @@ Imports mistral-common, and so is imported inside functions only.
 import re
 from base64 import b64decode
 from binascii import Error
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -39,7 +39,7 @@ SENTENCES = {
 class Clip:
     """Audio of one channel, as float32 in this machine's order: `rate` samples a second."""
 
-    samples: bytes
+    samples: bytes = field(repr=False)
     rate: int
     digest: bytes
 
