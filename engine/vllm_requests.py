@@ -18,7 +18,7 @@ def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
     ids = list(request.prompt)
     media: dict[str, list[Any]] = {
         "image": list(request.images),
-        "audio": [(clip.to_array(), clip.rate) for clip in request.audio],
+        "audio": [clip.to_array() for clip in request.audio],  # which have the model's rate
     }
     given = {kind: parts for kind, parts in media.items() if parts}
     return {"prompt_token_ids": ids, "multi_modal_data": given} if given else tokens_input(ids)

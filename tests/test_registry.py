@@ -87,6 +87,14 @@ MISTAKES = [
         ":10: model 'mistral.one': there is no day 2026-02-30",
     ),
     (
+        GOOD.replace("    demo", "    launched: '2025-12-32'\n    demo"),
+        ":10: model 'mistral.one': launched: '2025-12-32' does not match",
+    ),
+    (
+        GOOD.replace("    demo", "    launched: '2025-11-31'\n    demo"),
+        ":10: model 'mistral.one': there is no day 2025-11-31",
+    ),
+    (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
         ":10: model 'mistral.one': input_modalities.0: 'text' is not one of ['TEXT', 'IMAGE'",
     ),
