@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
     from PIL.Image import Image
 
+    from engine.audio import Clip
 
 TEXT_ONLY = "This model takes text only."
 ID = re.compile("[a-zA-Z0-9]{9}")
 BAD_ID = "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9."
+# How mistral-common begins to say that before v13 a system message does not go with audio.
+WITH_AUDIO = "Found system messages at indexes"
 
 
 class ChatPrompt(NamedTuple):
-    """`tokens` begin with the BOS, and have a place for every part of each of the `images`."""
+    """`tokens` begin with the BOS, and have a place for every part of `images` and `audio`."""
 
     tokens: tuple[int, ...]
     images: tuple["Image", ...] = ()
+    audio: tuple["Clip", ...] = ()
 
 
 class ChatTemplate:
@@ -43,13 +47,20 @@ class ChatTemplate:
             known = inner.image_encoder
             inner.image_encoder = CountingEncoder(known.image_config, known.special_ids)
             self._side = known.image_config.max_image_size
+        self._rate: int | None = None  # samples a second that audio has, if the model hears
+        if inner.audio_encoder is not None:
+            from engine.audio import CountingAudio
+
+            heard = inner.audio_encoder
+            inner.audio_encoder = CountingAudio(heard.audio_config, heard.special_ids)
+            self._rate = heard.audio_config.sampling_rate
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
     def encode(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
     ) -> ChatPrompt:
-        """Messages and tools are OpenAI-shaped, images in data URLs.
+        """Messages and tools are OpenAI-shaped, images in data URLs, audio in base64.
 
         Raises `ChatRefused` with mistral-common's own sentence, which is what Bedrock says, too.
         """
@@ -57,11 +68,11 @@ class ChatTemplate:
         from mistral_common.protocol.instruct.request import ChatCompletionRequest
         from pydantic import ValidationError
 
-        from engine.images import with_images
+        from engine.media import Media
 
-        images: list[Image] = []
+        media = Media(self._side, self._rate)
         opened = [
-            {**message, "content": with_images(message["content"], images, self._side)}
+            {**message, "content": media.open(message["content"])}
             if "content" in message
             else message
             for message in messages
@@ -72,7 +83,7 @@ class ChatTemplate:
             if self.calls_style == "arguments":
                 _check_ids(request)
             tokens = self._tokenizer.encode_chat_completion(request).tokens
-            return ChatPrompt(tuple(tokens), tuple(images))
+            return ChatPrompt(tuple(tokens), tuple(media.images), tuple(media.audio))
         except MistralCommonException as error:
             raise ChatRefused(str(error)) from error
         except ValidationError as error:
@@ -81,7 +92,9 @@ class ChatTemplate:
             raise ChatRefused(f"{where}: {first['msg']}") from error
         except (ValueError, TypeError, RuntimeError) as error:
             # What it, or SentencePiece, stumbles over in arguments of tools and their results.
-            raise ChatRefused("Invalid arguments or content of a tool.") from error
+            said = str(error)
+            own = said if said.startswith(WITH_AUDIO) else "Invalid arguments or content of a tool."
+            raise ChatRefused(own) from error
 
 
 def _check_ids(request: "ChatCompletionRequest[Any]") -> None:

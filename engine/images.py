@@ -6,14 +6,12 @@ Imports mistral-common and Pillow, and so is imported inside functions only.
 import re
 from base64 import b64decode
 from binascii import Error
-from typing import Any
 
 import numpy as np
 from mistral_common.protocol.instruct.chunk import ImageChunk, ImageURLChunk
 from mistral_common.tokens.tokenizers.image import ImageEncoder, ImageEncoding
 from PIL import Image
 
-from engine.chat import TEXT_ONLY
 from engine.errors import ChatRefused, EngineBusy, EngineError
 from engine.uploads.call import current_call
 from engine.uploads.limits import IMAGE, MOST_PIXELS, MOST_SIDE
@@ -22,7 +20,6 @@ from engine.uploads.refusals import UploadRefused
 
 # Any other URL would have this machine fetch what a client names, or read its files.
 DATA = re.compile(r"data:image/[a-z.+-]+;base64,")
-MEDIA = ("image", "image_url", "input_audio", "audio", "audio_url")  # of mistral-common's parts
 UNKNOWN = "An image is no PNG, JPEG, WebP or GIF in base64."
 # By the reasons of `UploadRefused`. Guess for all words: Bedrock's own are not known.
 SENTENCES = {
@@ -79,26 +76,3 @@ class CountingEncoder(ImageEncoder):
         tokens = ([self.special_ids.img] * columns + [self.special_ids.img_break]) * rows
         tokens[-1] = self.special_ids.img_end
         return ImageEncoding(tokens=tokens, image=np.empty(0))
-
-
-def with_images(content: Any, images: list[Image.Image], side: int | None) -> Any:  # noqa: ANN401 - any JSON
-    """A message's content with its images opened; they are added to `images`, in their order.
-
-    `side` is how many pixels the model takes, None if it takes no images. Raises `ChatRefused`.
-    """
-    if not isinstance(content, list):
-        return content
-    return [_with_image(part, images, side) for part in content]
-
-
-def _with_image(part: Any, images: list[Image.Image], side: int | None) -> Any:  # noqa: ANN401 - any JSON
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind is None or kind not in MEDIA:
-        return part  # mistral-common's to read or to refuse
-    if side is None:
-        raise ChatRefused(TEXT_ONLY)
-    if kind != "image_url":
-        raise ChatRefused(f"This model takes no {kind}.")
-    wanted = part.get("image_url")
-    images.append(open_image(wanted.get("url") if isinstance(wanted, dict) else wanted, side))
-    return {"type": "image", "image": images[-1]}

@@ -4,6 +4,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
+def is_tekken(tokenizer: str) -> bool:
+    """Tell whether a tokenizer of this name is read from the weights, out of their tekken.json."""
+    return tokenizer.startswith("tekken")
+
+
 def carried(file: str) -> Path:
     """The path of one. Raises `FileNotFoundError`."""
     spec = find_spec("mistral_common")

@@ -11,6 +11,8 @@ from engine.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.audio import Clip
+
 Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
@@ -39,8 +41,8 @@ class GenerationRequest:
     context has no room for them.
     `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
     JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
-    every part of each of the `images`. `adapter` is the LoRA adapter to put on the weights.
-    `constraint` is for answers that no `schema` describes.
+    every part of each of `images` and `audio`. `adapter` is the LoRA adapter to put on the
+    weights. `constraint` is for answers that no `schema` describes.
 
     If there are tools in `must_call`, the prompt ends with the mark of a call, and the answer is
     calls of these tools and nothing else, in the style of the model's `ChatTemplate`. With
@@ -65,6 +67,7 @@ class GenerationRequest:
     must_call: tuple[Tool, ...] = ()
     one_call: bool = False
     images: tuple["Image", ...] = ()
+    audio: tuple["Clip", ...] = ()
     adapter: Adapter | None = None
     constraint: Constraint | None = None
 

@@ -37,11 +37,11 @@ class RemoteEngine:
     comes out of `weights`. `limits` end in `EngineBusy` and `EngineTimeout`; between two tokens, no
     more time may pass than before the first.
 
-    With token ids, all that `VllmEngine` promises holds, but for images, which are refused: that
-    way has no place for them. Without, the server reads the text of a prompt with its own tokenizer
-    and puts the BOS in front. What it says is counted by ours, chunk by chunk, which may differ by
-    some tokens from its own count, by which it keeps `max_tokens`; no answer is held to a schema,
-    or to calls of tools, and log probabilities are refused.
+    With token ids, all that `VllmEngine` promises holds, but for images and audio, which are
+    refused: that way has no place for them. Without, the server reads the text of a prompt with its
+    own tokenizer and puts the BOS in front. What it says is counted by ours, chunk by chunk, which
+    may differ by some tokens from its own count, by which it keeps `max_tokens`; no answer is held
+    to a schema, or to calls of tools, and log probabilities are refused.
     """
 
     name = "remote"
@@ -212,6 +212,8 @@ class RemoteEngine:
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:
             raise ChatRefused("The model can't be sent an image where it runs.")
+        if request.audio:
+            raise ChatRefused("The model can't be sent audio where it runs.")
         if not self._server.token_ids:
             if request.must_call:
                 raise SchemaRefused("The model can't be held to calls of tools where it runs.")

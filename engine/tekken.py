@@ -4,18 +4,20 @@ Imports mistral-common, and so is imported inside functions only.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
+from mistral_common.tokens.tokenizers.audio import AudioConfig, AudioSpectrogramConfig
 from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, TokenizerVersion
 from mistral_common.tokens.tokenizers.image import ImageConfig, ImageEncoder, SpecialImageIDs
-from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV13
-from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7, InstructTokenizerV13
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer, load_audio_encoder
 from mistral_common.tokens.tokenizers.tekken import SpecialTokenInfo, Tekkenizer
 
 from engine.chat import ChatTemplate
@@ -30,6 +32,34 @@ LATER = {32: "[ARGS]", 33: "[CALL_ID]", 34: "[THINK]", 35: "[/THINK]"}
 # How they count images. Guess, likewise: as the published Mistral Small 3.1 does.
 IMAGES = ImageConfig(image_patch_size=14, max_image_size=1540, spatial_merge_size=2)
 IMAGE_MARKS = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")
+# Voxtral's: mistral-common's own tests pin its file as one of v7. The ids are those that
+# transformers gives these tokens, the numbers those of its feature extractor.
+AUDIO_MARKS = {24: "[AUDIO]", 25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
+AUDIO = AudioConfig(
+    sampling_rate=16_000,
+    frame_rate=12.5,
+    encoding_config=AudioSpectrogramConfig(num_mel_bins=128, hop_length=160, window_size=400),
+    chunk_length_s=30.0,
+)
+
+
+class StandIn(NamedTuple):
+    """What a tokenizer has beside the carried words. `marks` are control tokens by their ids."""
+
+    version: TokenizerVersion
+    marks: Mapping[int, str]
+    image: ImageConfig | None = None
+    audio: AudioConfig | None = None
+
+
+# By the names in the registry.
+STAND_INS: Mapping[str, StandIn] = MappingProxyType(
+    {
+        "tekken": StandIn(TokenizerVersion.v13, LATER, image=IMAGES),
+        "tekken-v7": StandIn(TokenizerVersion.v7, AUDIO_MARKS, audio=AUDIO),
+    }
+)
+INSTRUCT = {TokenizerVersion.v7: InstructTokenizerV7, TokenizerVersion.v13: InstructTokenizerV13}
 
 
 class TekkenTokenizer:
@@ -50,13 +80,16 @@ class TekkenTokenizer:
             for token in range(tekken.n_words)
         )
         self._longest = max(map(len, self.pieces))
-        marks = {name: tekken.get_special_token(name) for name in TOOL_MARKS}
+        marks = {
+            name: tekken.get_special_token(name) for name in TOOL_MARKS if tekken.is_special(name)
+        }
         self._marks = Marks(marks, self.encode_text)
         self.spelled = self._marks.spell(self.pieces)
 
     @cached_property
     def chat(self) -> ChatTemplate:
-        return ChatTemplate(self._tokenizer, "arguments")
+        is_older = self._tekken.version < TokenizerVersion.v11
+        return ChatTemplate(self._tokenizer, "list" if is_older else "arguments")
 
     def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
         if enough is not None:
@@ -78,49 +111,57 @@ class TekkenTokenizer:
 LOADING = Lock()  # calls that come at once do not each load what takes a second and 120 MB
 
 
-def load_tekken(weights: str | None) -> TekkenTokenizer:
-    """The tokenizer of these weights, a folder or a hub id; without them of the carried words.
+def load_tekken(name: str, weights: str | None) -> TekkenTokenizer:
+    """Return the tokenizer of these weights, a folder or a hub id; without them a stand-in.
 
-    Loaded once. Raises `OSError` if there is none.
+    `name` is a key of `STAND_INS`. Loaded once. Raises `OSError` if there is none.
     """
     with LOADING:
-        return _load(weights)
+        return _stand_in(name) if weights is None else _of_weights(weights)
 
 
 @cache
-def _load(weights: str | None) -> TekkenTokenizer:
-    if weights is not None:
-        tokenizer = MistralTokenizer.from_file(_find(weights), mode=ValidationMode.serving)
-        tekken = tokenizer.instruct_tokenizer.tokenizer
-        assert isinstance(tekken, Tekkenizer), "a tekken.json makes a Tekkenizer"
-        return TekkenTokenizer(tekken, tokenizer)
+def _of_weights(weights: str) -> TekkenTokenizer:
+    tokenizer = MistralTokenizer.from_file(_find(weights), mode=ValidationMode.serving)
+    tekken = tokenizer.instruct_tokenizer.tokenizer
+    assert isinstance(tekken, Tekkenizer), "a tekken.json makes a Tekkenizer"
+    return TekkenTokenizer(tekken, tokenizer)
+
+
+@cache
+def _stand_in(name: str) -> TekkenTokenizer:
+    wanted = STAND_INS[name]
     document = json.loads(carried(CARRIED).read_bytes())
-    known = list(Tekkenizer.DEPRECATED_SPECIAL_TOKENS)
-    special = [
-        *known,
-        *(
-            SpecialTokenInfo(
-                rank=rank, token_str=LATER.get(rank, f"<SPECIAL_{rank}>"), is_control=True
-            )
-            for rank in range(len(known), max(LATER) + 1)
-        ),
-    ]
     config = document["config"]
     tekken = Tekkenizer(
         vocab=document["vocab"],
-        special_tokens=special,
+        special_tokens=named_controls(wanted.marks),
         pattern=config["pattern"],
         vocab_size=config["default_vocab_size"],
         num_special_tokens=config["default_num_special_tokens"],
-        version=TokenizerVersion.v13,
+        version=wanted.version,
     )
     marks = SpecialImageIDs(*(tekken.get_special_token(name) for name in IMAGE_MARKS))
     tokenizer = MistralTokenizer(
-        InstructTokenizerV13(tekken, image_encoder=ImageEncoder(IMAGES, marks)),
-        validator=get_validator(TokenizerVersion.v13, mode=ValidationMode.serving),
-        request_normalizer=get_normalizer(TokenizerVersion.v13, None),
+        INSTRUCT[wanted.version](
+            tekken,
+            image_encoder=ImageEncoder(wanted.image, marks) if wanted.image else None,
+            audio_encoder=load_audio_encoder(wanted.audio, tekken) if wanted.audio else None,
+        ),
+        validator=get_validator(wanted.version, mode=ValidationMode.serving),
+        request_normalizer=get_normalizer(wanted.version, None),
     )
     return TekkenTokenizer(tekken, tokenizer)
+
+
+def named_controls(marks: Mapping[int, str]) -> list[SpecialTokenInfo]:
+    """Return the control tokens that all have, those in `marks`, and nameless ones in between."""
+    known = list(Tekkenizer.DEPRECATED_SPECIAL_TOKENS)
+    later = range(len(known), max(marks) + 1)
+    names = [(rank, marks.get(rank, f"<SPECIAL_{rank}>")) for rank in later]
+    return known + [
+        SpecialTokenInfo(rank=rank, token_str=name, is_control=True) for rank, name in names
+    ]
 
 
 def _find(weights: str) -> Path:

@@ -10,7 +10,7 @@ from sentencepiece import SentencePieceProcessor
 
 from engine.chat import ChatTemplate, load_template
 from engine.marks import TOOL_MARKS, Marks
-from engine.mistral_files import carried
+from engine.mistral_files import carried, is_tekken
 from engine.words import SPACE, Words
 
 
@@ -183,13 +183,13 @@ MISTRAL = {
 def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
     """One of Mistral's own tokenizers by its version, out of mistral-common.
 
-    `tekken` is read from these weights, a folder or a hub id, or else made of the vocabulary that
+    A Tekken is read from these weights, a folder or a hub id, or else made of the vocabulary that
     mistral-common carries. Raises `KeyError` for an unknown version, `OSError` without the file.
     """
-    if name == "tekken":
+    if is_tekken(name):
         from engine.tekken import load_tekken  # mistral-common takes 0.7 s to import
 
-        return load_tekken(weights)
+        return load_tekken(name, weights)
     version = MISTRAL[name]
     return SentencePieceTokenizer(
         carried(version.file), dummy_prefix=version.dummy_prefix, gap=version.gap

@@ -17,6 +17,7 @@ from engine.deadlines import Deadlines
 from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.leftovers import LEFTOVERS
 from engine.loading import freeze_once, in_thread
+from engine.mistral_files import is_tekken
 from engine.processes import Family, cores_of, kill_cores
 from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
@@ -291,6 +292,6 @@ class VllmEngine:
         if self._tokenizer is None:
             with self._reading:
                 # Of Mistral's versions, only Tekken comes out of the weights.
-                weights = self._weights() if self._tokenizer_name == "tekken" else None
+                weights = self._weights() if is_tekken(self._tokenizer_name) else None
                 self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
         return self._tokenizer

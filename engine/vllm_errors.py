@@ -27,8 +27,8 @@ def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineE
         return EngineBusy(str(error))  # QueueOverflowError and others, which vLLM 0.26 has not
     if not isinstance(error, VLLMValidationError | ValueError):
         return None
-    if request.images:
-        return ChatRefused(str(error) or "The model can't read an image.")
+    if request.images or request.audio:
+        return ChatRefused(str(error) or "The model can't read an image or audio.")
     return SchemaRefused(str(error)) if request.is_held else RequestRefused(str(error))
 
 

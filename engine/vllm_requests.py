@@ -49,17 +49,19 @@ async def _add(
 
 
 def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
-    """Tokens alone are as vLLM wants them; what has images in it vLLM has a thread look at first.
+    """Tokens alone are as vLLM wants them; vLLM has a thread look at images and audio first.
 
-    A model that takes text only refuses the key of images itself.
+    A model refuses the key of what it does not take itself.
     """
     from vllm.inputs import tokens_input
 
     ids = list(request.prompt)
-    if not request.images:
-        return tokens_input(ids)
-    images = {"image": list(request.images)}
-    return {"prompt_token_ids": ids, "multi_modal_data": images}
+    media: dict[str, list[Any]] = {
+        "image": list(request.images),
+        "audio": [clip.to_array() for clip in request.audio],  # which have the model's rate
+    }
+    given = {kind: parts for kind, parts in media.items() if parts}
+    return {"prompt_token_ids": ids, "multi_modal_data": given} if given else tokens_input(ids)
 
 
 def to_sampling(request: GenerationRequest, eos: int, held: Held | None) -> "SamplingParams":

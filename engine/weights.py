@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.mistral_files import is_tekken
 from engine.vllm_options import uses_other_hub
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -74,8 +75,9 @@ def _problems_inside(folder: Path, tokenizer: str, options: Mapping[str, Any]) -
         yield f"the folder {folder} has no weights ({', '.join(patterns)})"
     if missing := _missing_shards(folder):
         yield f"the folder {folder} lacks {missing}, which its index names"
-    if tokenizer == "tekken" and not (folder / "tekken.json").is_file():
-        yield f"the folder {folder} has no tekken.json, and 'tokenizer: tekken' is read from it"
+    if is_tekken(tokenizer) and not (folder / "tekken.json").is_file():
+        why = f"'tokenizer: {tokenizer}' is read from it"
+        yield f"the folder {folder} has no tekken.json, and {why}"
     reads_text = not options.get("skip_tokenizer_init", True) and "tokenizer" not in options
     if reads_text and not any(_has(folder, pattern) for pattern in TOKENIZERS):
         yield f"the folder {folder} has no tokenizer ({', '.join(TOKENIZERS)})"

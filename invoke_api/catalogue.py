@@ -25,18 +25,21 @@ def to_summary(listing: Listing, region: str) -> dict[str, Any]:
         "responseStreamingSupported": True,
         "customizationsSupported": [],  # AWS lets no model of Mistral's be customized
         "inferenceTypesSupported": listing.inference_types(region),
-        "modelLifecycle": _to_lifecycle(listing.end_of_life),
+        "modelLifecycle": _to_lifecycle(listing.launched, listing.end_of_life),
         # In no service model, and so in no SDK's result. Where it stands is a guess.
         "converse": listing.converse,
     }
 
 
-def _to_lifecycle(end_of_life: date | None) -> dict[str, str]:
-    """Guess: whatever has an end ahead is a legacy model."""
-    if end_of_life is None:
-        return {"status": "ACTIVE"}
-    end = datetime.combine(end_of_life, time(tzinfo=UTC))
-    return {"status": "LEGACY", "endOfLifeTime": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+def _to_lifecycle(launched: date | None, end_of_life: date | None) -> dict[str, str]:
+    """Guess: whatever has an end ahead is a legacy model; a day begins at midnight, in UTC."""
+    days = {"startOfLifeTime": launched, "endOfLifeTime": end_of_life}
+    times = {name: _to_time(day) for name, day in days.items() if day}
+    return {"status": "LEGACY" if end_of_life else "ACTIVE", **times}
+
+
+def _to_time(day: date) -> str:
+    return f"{datetime.combine(day, time(tzinfo=UTC)):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def to_profile(listing: Listing, profile_id: str, region: str, account: str) -> dict[str, Any]:

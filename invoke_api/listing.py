@@ -7,6 +7,7 @@ from typing import Any
 
 ON_DEMAND = "ON_DEMAND"
 INFERENCE_PROFILE = "INFERENCE_PROFILE"  # heard from Bedrock, and in no service model
+DAYS = ("launched", "end_of_life")  # the registry's keys of a model's life
 # What Bedrock says of a model's side of Converse, unless the registry says other.
 CONVERSE: dict[str, Any] = {
     "additionalRequestFieldsSchema": "{}",
@@ -36,6 +37,7 @@ class Listing:
     provider: str
     regions: tuple[str, ...] | None
     profiles: Mapping[str, tuple[str, ...]]
+    launched: date | None
     end_of_life: date | None
     input_modalities: tuple[str, ...]
     output_modalities: tuple[str, ...]
@@ -46,6 +48,11 @@ class Listing:
     def sees(self) -> bool:
         """Whether it takes images."""
         return "IMAGE" in self.input_modalities
+
+    @property
+    def hears(self) -> bool:
+        """Whether it takes audio."""
+        return "SPEECH" in self.input_modalities
 
     @property
     def is_on_demand(self) -> bool:
@@ -75,7 +82,8 @@ def to_listing(entry: Mapping[str, Any]) -> Listing:
         provider=entry.get("provider", "Mistral AI"),
         regions=None if regions is None else tuple(regions),
         profiles={key: tuple(value) for key, value in _profiles(entry).items()},
-        end_of_life=entry.get("end_of_life") and date.fromisoformat(entry["end_of_life"]),
+        launched=_to_day(entry, "launched"),
+        end_of_life=_to_day(entry, "end_of_life"),
         input_modalities=tuple(entry.get("input_modalities", ["TEXT"])),
         output_modalities=tuple(entry.get("output_modalities", ["TEXT"])),
         converse=CONVERSE | entry["converse"] if "converse" in entry else {},
@@ -98,14 +106,25 @@ def listing_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
                 if name in seen:
                     yield [group, index, step], name, " stands here twice"
                 seen.add(name)
-            if not entry.get("catalogued", True):
-                for step in LISTED.intersection(entry):
-                    yield [group, index, step], entry["id"], f": {step!r} is of catalogued models"
-            try:
-                date.fromisoformat(entry.get("end_of_life", "2000-01-01"))
-            except ValueError:
-                day = entry["end_of_life"]
-                yield [group, index, "end_of_life"], entry["id"], f": there is no day {day}"
+            for step, problem in _entry_problems(entry):
+                yield [group, index, step], entry["id"], problem
+
+
+def _entry_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the key of each mistake in one entry, and what is wrong there."""
+    if not entry.get("catalogued", True):
+        for step in LISTED.intersection(entry):
+            yield step, f": {step!r} is of catalogued models"
+    for key in DAYS:
+        try:
+            _to_day(entry, key)
+        except ValueError:
+            yield key, f": there is no day {entry[key]}"
+
+
+def _to_day(entry: Mapping[str, Any], key: str) -> date | None:
+    """Raises `ValueError`."""
+    return date.fromisoformat(entry[key]) if key in entry else None
 
 
 def _profiles(entry: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -45,6 +45,8 @@ LARGE_2407 = "mistral.mistral-large-2407-v1:0"  # in us-west-2 only
 PIXTRAL = "us.mistral.pixtral-large-2502-v1:0"  # its profile
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"
 MINISTRAL_3B = "mistral.ministral-3-3b-instruct"
+VOXTRAL_MINI = "mistral.voxtral-mini-3b-2507"
+VOXTRAL_SMALL = "mistral.voxtral-small-24b-2507"
 
 
 @contextmanager

@@ -95,9 +95,11 @@ OWNERS = {
     "safetensors": {"engine/demo"},
     "psutil": {"engine/leftovers", "engine/orphans", "engine/processes"},
     "sentencepiece": {"engine/tokenizer", "engine/words"},
-    "mistral_common": {"engine/chat", "engine/images", "engine/tekken"},
-    "PIL": {"engine/chat", "engine/images", "engine/protocol", "engine/uploads"},
-    "numpy": {"engine/images", "invoke_api/cassettes"},
+    "mistral_common": {"engine/audio", "engine/chat", "engine/images", "engine/tekken"},
+    "PIL": {"engine/chat", "engine/images", "engine/media", "engine/protocol", "engine/uploads"},
+    "numpy": {"engine/audio", "engine/images", "engine/uploads", "invoke_api/cassettes"},
+    "soundfile": {"engine/uploads"},
+    "soxr": {"engine/uploads"},
     "pydantic": {"engine/chat"},
     "boto3": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},
@@ -172,7 +174,8 @@ def test_wire_knows_the_standard_library_and_orjson() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
     heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common", "huggingface_hub"}
-    if path.name in ("images.py", "tekken.py"):  # which are imported inside functions themselves
+    # These are imported inside functions themselves.
+    if path.name in ("audio.py", "images.py", "tekken.py"):
         heavy.remove("mistral_common")
 
     assert not heavy & {name.split(".")[0] for name in imports_of(path, at_import=True)}

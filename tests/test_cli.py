@@ -51,7 +51,7 @@ def test_models_is_a_table_that_says_how_faithful_each_is() -> None:
     head, *rows = done.stdout.splitlines()
 
     assert head.split() == ["MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS"]
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert [row.split()[0] for row in rows if "never published" in row] == [SMALL, LARGE]
 
 
@@ -59,7 +59,7 @@ def test_check_counts_what_it_found() -> None:
     done = run("check")
 
     assert done.returncode == 0
-    assert done.stdout.endswith("12 models, no mistakes\n")
+    assert done.stdout.endswith("14 models, no mistakes\n")
 
 
 def test_check_counts_arns(tmp_path: Path) -> None:

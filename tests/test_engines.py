@@ -11,7 +11,16 @@ from engine.protocol import EngineState
 from invoke_api.engines import Engines, build_engines
 from invoke_api.plans import EngineChoice
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B, SMALL
+from tests.servers import (
+    LARGE,
+    LARGE_3,
+    MINISTRAL_3B,
+    MIXTRAL,
+    SEVEN_B,
+    SMALL,
+    VOXTRAL_MINI,
+    VOXTRAL_SMALL,
+)
 
 CACHE = Path("never-written")
 
@@ -36,12 +45,15 @@ def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
     assert groups(made) == [{model_id} for model_id, _ in made.items()]
 
 
-def test_models_share_a_demo_checkpoint_but_mixtral_and_those_that_see() -> None:
+def test_models_share_a_demo_checkpoint_but_mixtral_and_those_that_see_or_hear() -> None:
     made = build(demo=True)
     models = load_registry(DEFAULT_REGISTRY).models
     seeing = {model_id for model_id, model in models.items() if model.listing.sees}
 
-    assert groups(made) == [models.keys() - {MIXTRAL} - seeing, {MIXTRAL}, seeing]
+    hearing = {model_id for model_id, model in models.items() if model.listing.hears}
+
+    text_only = models.keys() - {MIXTRAL} - seeing - hearing
+    assert groups(made) == [text_only, {MIXTRAL}, seeing, hearing]
     assert {LARGE_3, MINISTRAL_3B} < seeing
 
 
@@ -49,7 +61,8 @@ def test_scripted_models_share_an_engine_if_they_share_a_tokenizer() -> None:
     first, second, *others = groups(build(kind="scripted"))
 
     assert (first, second) == ({SEVEN_B, MIXTRAL}, {SMALL, LARGE})
-    assert {MINISTRAL_3B, LARGE_3} < others[-2]  # Magistral has a shorter context
+    assert {MINISTRAL_3B, LARGE_3} < others[-3]  # Magistral has a shorter context
+    assert others[-1] == {VOXTRAL_MINI, VOXTRAL_SMALL}  # whose tokenizer takes audio
 
 
 def test_models_with_the_same_weights_and_other_options_do_not_share(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ MISTAKES = [
     (GOOD.replace("    name: One\n", ""), ":2: model 'mistral.one': 'name' is a required property"),
     (
         GOOD.replace("v1", "v9"),
-        ":6: model 'mistral.one': tokenizer: 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken']",
+        ":6: model 'mistral.one': tokenizer: 'v9' is not one of ['v1', 'v2', 'v3', 'v7', 'tekken'",
     ),
     (
         GOOD.replace("32768", "many"),
@@ -85,6 +85,14 @@ MISTAKES = [
     (
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
         ":10: model 'mistral.one': there is no day 2026-02-30",
+    ),
+    (
+        GOOD.replace("    demo", "    launched: '2025-12-32'\n    demo"),
+        ":10: model 'mistral.one': launched: '2025-12-32' does not match",
+    ),
+    (
+        GOOD.replace("    demo", "    launched: '2025-11-31'\n    demo"),
+        ":10: model 'mistral.one': there is no day 2025-11-31",
     ),
     (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),

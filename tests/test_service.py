@@ -186,4 +186,4 @@ def test_a_ready_service_says_so(scripted: str) -> None:
     response, body = call(scripted, "GET", "/_emulator/ready")
 
     assert response.status == 200
-    assert len(json.loads(body)["models"]) == 12
+    assert len(json.loads(body)["models"]) == 14

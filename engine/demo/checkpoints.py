@@ -18,8 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.demo import vision
-from engine.mistral_files import carried
+from engine.demo import speech, vision
+from engine.mistral_files import carried, is_tekken
 from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ END_OF_TEXT = 0.5  # how likely a sentence is the last one
 class Demo:
     """One demo checkpoint; `experts` 0 makes it dense. `tokenizer` is the one of its ids.
 
-    One that `sees` takes images, too, and is written in Mistral's own layout. `nudge` is the scale
-    of what attention and experts add to the residual stream.
+    One with an `encoder`, a key of `ENCODERS`, takes images or audio, too, and is written in
+    Mistral's own layout. `nudge` is the scale of what attention and experts add to the residual
+    stream.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Demo:
     seed: int
     experts: int
     intermediate: int
-    sees: bool = False
+    encoder: str | None = None
     nudge: float = 0.1
 
 
@@ -71,8 +72,16 @@ DEMOS = {
     for demo in (
         Demo("dense", "v3", seed=2, experts=0, intermediate=512),
         Demo("moe", "v1", seed=8, experts=8, intermediate=256),
-        Demo("vision", "v7", seed=2, experts=0, intermediate=512, sees=True, nudge=0.3),
+        Demo("vision", "v7", seed=2, experts=0, intermediate=512, encoder="vision", nudge=0.3),
+        Demo(
+            "speech", "tekken-v7", seed=5, experts=0, intermediate=512, encoder="speech", nudge=0.3
+        ),
     )
+}
+# What writes params.json, and what adds the encoder's weights.
+ENCODERS = {
+    "vision": (vision.params, vision.with_eyes),
+    "speech": (speech.params, speech.with_ears),
 }
 
 
@@ -109,16 +118,25 @@ def write_model(demo: Demo, tokenizer: Tokenizer, folder: Path) -> None:
 
     generator = torch.Generator().manual_seed(demo.seed)
     weights = _table_weights(tokenizer, generator) | _layer_weights(demo, generator)
-    if demo.sees:
-        weights = vision.with_eyes(weights, HIDDEN, generator)
-        config = vision.params(_config(demo, tokenizer))
-        (folder / "params.json").write_text(json.dumps(config, indent=2))
+    config = _config(demo, tokenizer)
+    if demo.encoder:
+        to_params, with_encoder = ENCODERS[demo.encoder]
+        weights = with_encoder(weights, HIDDEN, generator)
+        (folder / "params.json").write_text(json.dumps(to_params(config), indent=2))
     else:
-        (folder / "config.json").write_text(json.dumps(_config(demo, tokenizer), indent=2))
+        (folder / "config.json").write_text(json.dumps(config, indent=2))
         (folder / "generation_config.json").write_text("{}")
     halves = {key: weight.to(torch.bfloat16).contiguous() for key, weight in weights.items()}
-    name = "consolidated.safetensors" if demo.sees else "model.safetensors"
+    name = "consolidated.safetensors" if demo.encoder else "model.safetensors"
     save_file(halves, folder / name, metadata={"format": "pt"})
+
+
+def _write_tokenizer(demo: Demo, folder: Path) -> Tokenizer:
+    if is_tekken(demo.tokenizer):
+        speech.write_tokenizer(folder)
+        return load_tokenizer(demo.tokenizer, str(folder))
+    shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
+    return load_tokenizer(demo.tokenizer)
 
 
 def followers(tokenizer: Tokenizer) -> dict[int, dict[int, float]]:

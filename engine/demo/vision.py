@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.demo.layout import sizes
+
 if TYPE_CHECKING:
     import torch
 
@@ -13,21 +15,6 @@ HEADS = 2
 PATCH = 16
 LARGEST = 1_024
 PATCH_TOKEN = 10
-
-# The names of the language model's sizes, here and in Hugging Face's layout.
-SIZES = {
-    "dim": "hidden_size",
-    "n_layers": "num_hidden_layers",
-    "head_dim": "head_dim",
-    "hidden_dim": "intermediate_size",
-    "n_heads": "num_attention_heads",
-    "n_kv_heads": "num_key_value_heads",
-    "norm_eps": "rms_norm_eps",
-    "rope_theta": "rope_theta",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "max_position_embeddings",
-    "dtype": "torch_dtype",
-}
 
 
 def params(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +30,7 @@ def params(config: Mapping[str, Any]) -> dict[str, Any]:
         "rope_theta": 10_000.0,
         "image_token_id": PATCH_TOKEN,
     }
-    return {name: config[key] for name, key in SIZES.items()} | {"vision_encoder": encoder}
+    return sizes(config) | {"vision_encoder": encoder}
 
 
 def with_eyes(

@@ -1,1 +1,1 @@
-"""Documents and images that callers upload, read in worker processes with limits."""
+"""Documents, images and audio that callers upload, read in worker processes with limits."""

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Protocol
 
-from engine.uploads.limits import CALL_SECONDS, MOST_PIXELS, WHOLE_PIXELS
+from engine.uploads.limits import CALL_SECONDS, MOST_PIXELS, MOST_SECONDS, WHOLE_PIXELS
 from engine.uploads.refusals import UploadRefused
 
 
@@ -25,13 +25,14 @@ class Call:
     """One call that may have uploads. `cancel` is thread-safe; the rest is for the call's thread.
 
     `whole` is how many more pixels its images may keep unscaled. `pixels` is how many more pixels
-    they may have in all.
+    they may have in all, `audio_seconds` how many more seconds its audio may last.
     """
 
     def __init__(self, seconds: float = CALL_SECONDS, *, whole: int = WHOLE_PIXELS) -> None:
         self._left = seconds
         self.whole = whole
         self.pixels = MOST_PIXELS
+        self.audio_seconds: float = MOST_SECONDS
         self._lock = threading.Lock()
         self._running: Killable | None = None
         self.is_cancelled = False

@@ -16,6 +16,7 @@ MOST_SIDE = 8_000  # pixels: User Guide, Converse's limits
 WHOLE_PIXELS = 25_000_000
 # Pixels of a call's images once they are scaled, 400 MB in Pillow: more than any context holds.
 MOST_PIXELS = 100_000_000
+MOST_SECONDS = 2_700  # of a call's audio: more than the window of any model holds, by a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,8 @@ DOCUMENT = Limits(
 )
 # A progressive JPEG of 8,000 pixels a side takes 640 MB, a WebP of 6,900 pixels 760.
 IMAGE = Limits(cpu_seconds=5, seconds=15.0, memory=768 * MEGABYTE, output=3 * WHOLE_PIXELS)
+# libsndfile and soxr read some 270 seconds of Opus a second, and 600 to 6,000 of other formats. The
+# output is float32 at 16,000 samples a second, and a little more where it is resampled.
+AUDIO = Limits(
+    cpu_seconds=20, seconds=30.0, memory=512 * MEGABYTE, output=4 * 16_000 * (MOST_SECONDS + 1)
+)

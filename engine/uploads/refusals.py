@@ -6,13 +6,14 @@ Reason = Literal[
     "broken",  # damaged, or not of the format it is said to be
     "unknown",  # of no format that is taken
     "missing",  # a library that reads it is not installed
-    # It exceeds a limit: `many` is of the pixels of all images of a call.
+    # It exceeds a limit: `many` is of the pixels of all images of a call, `long` of its audio.
     "cpu",
     "time",
     "memory",
     "output",
     "pixels",
     "many",
+    "long",
     "cancelled",  # the call has ended
     "unavailable",  # no worker can be started
 ]

@@ -6,13 +6,24 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from engine.uploads import confinement, pixels, texts
+from engine.uploads import confinement, pixels, sounds, texts
 from engine.uploads.messages import PRELUDE, Message, encode_message, parse_message, parse_prelude
 from engine.uploads.refusals import UploadRefused
 
-READERS: Mapping[str, Callable[..., Message]] = {**texts.READERS, **pixels.READERS}
+READERS: Mapping[str, Callable[..., Message]] = {
+    **texts.READERS,
+    **pixels.READERS,
+    **sounds.READERS,
+}
 # Imported before memory is measured, so that libraries do not count.
-LIBRARIES = {"html": "html.parser", "pdf": "pypdf", "docx": "docx", "xlsx": "openpyxl"}
+LIBRARIES = {
+    "html": "html.parser",
+    "pdf": "pypdf",
+    "docx": "docx",
+    "xlsx": "openpyxl",
+    "image": "PIL.Image",
+    "audio": "soxr",
+}
 RESERVE = 4_000_000  # bytes that are left when memory is exhausted
 MOST_INPUT = sys.maxsize  # the service has limits of its own
 
@@ -53,7 +64,7 @@ def _answer(asked: Message) -> Message:
 
 def _read(asked: Message) -> Message:
     head = asked.head
-    importlib.import_module(LIBRARIES.get(head["kind"], "PIL.Image"))
+    importlib.import_module(LIBRARIES[head["kind"]])
     reserve = [bytearray(RESERVE)]
     confinement.allow(head["cpu_seconds"], head["memory"])
     try:

@@ -6,6 +6,7 @@ What a model reads of blocks is told by recorded token counts: see tests/fidelit
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from invoke_api.dialects.abilities import Abilities
@@ -26,13 +27,14 @@ NO_TEXT = (
 
 
 def to_messages(
-    body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False
+    body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False, hears: bool = False
 ) -> list[Message]:
-    """OpenAI-shaped messages; `sees` is for a model that takes images.
+    """OpenAI-shaped messages; `sees` is for a model that takes images, `hears` for audio.
 
     Raises `ValidationException`.
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
+    media = {kind for kind, is_taken in (("image", sees), ("audio", hears)) if is_taken}
     check_turns(turns, any_end=abilities.prefills)
     system = body.get("system")
     messages = [{"role": "system", "content": _join(system, abilities)}] if system else []
@@ -41,7 +43,7 @@ def to_messages(
         where = f"messages.{number}"
         _check_blocks(turn["content"], where)
         if turn["role"] == "user":
-            messages += _user(turn["content"], where, abilities, names, sees=sees)
+            messages += _user(turn["content"], where, abilities, names, media)
         else:
             messages.append(_assistant(turn["content"], where, abilities))
     check_tools(turns, has_tools="toolConfig" in body)
@@ -67,8 +69,7 @@ def _user(
     where: str,
     abilities: Abilities,
     names: Mapping[str, str],
-    *,
-    sees: bool,
+    media: AbstractSet[str],
 ) -> list[Message]:
     results = [block["toolResult"] for block in blocks if "toolResult" in block]
     if results and len(results) < len(blocks):
@@ -83,21 +84,33 @@ def _user(
         raise ValidationException("This model doesn't support documents.")
     if documents and not any("text" in block for block in blocks):
         raise ValidationException(NO_TEXT)
-    if sees and any("image" in block for block in blocks):
-        return [{"role": "user", "content": list(_parts(blocks, abilities))}]
+    if any(block.keys() & media for block in blocks):
+        return [{"role": "user", "content": list(_parts(blocks, abilities, media))}]
     return [{"role": "user", "content": _join(blocks, abilities)}]
 
 
-def _parts(blocks: Sequence[Block], abilities: Abilities) -> Iterator[dict[str, Any]]:
-    """Texts and images as they stand. Raises `ValidationException`; guess for its words."""
+def _parts(
+    blocks: Sequence[Block], abilities: Abilities, media: AbstractSet[str]
+) -> Iterator[dict[str, Any]]:
+    """Texts, images and audio as they stand. Raises `ValidationException`; guess for its words."""
     images = [block["image"] for block in blocks if "image" in block]
     if len(images) > MOST_IMAGES:
         raise ValidationException(f"A message may have {MOST_IMAGES} images, and no more.")
     for block in _gather(blocks):
-        if "image" in block:
+        if "image" in block.keys() & media:
             yield {"type": "image_url", "image_url": {"url": _to_url(block["image"])}}
+        elif "audio" in block.keys() & media:
+            yield {"type": "input_audio", "input_audio": _to_input_audio(block["audio"])}
         else:
             yield {"type": "text", "text": _join([block], abilities)}
+
+
+def _to_input_audio(audio: Block) -> dict[str, str]:
+    """Return the model's own form; guess: no limit of its size but that of a body is known."""
+    source = audio["source"]
+    if "s3Location" in source:
+        raise ValidationException(NO_S3)
+    return {"data": source["bytes"], "format": audio["format"]}
 
 
 def _to_url(image: Block) -> str:

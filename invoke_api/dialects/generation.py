@@ -30,6 +30,7 @@ def to_generation(
         request_id=request_id,
         prompt=prompt.tokens,
         images=prompt.images,
+        audio=prompt.audio,
         max_tokens=DEFAULT_TOKENS if most is None else most,
         shortens=most is None,
         temperature=float(body["temperature"]),

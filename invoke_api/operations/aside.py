@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
 LONG_BODY = 8_192
-UPLOADS = sys.maxsize  # of a body with documents or images: however short, it may hide much
+UPLOADS = sys.maxsize  # of a body with documents, images or audio: however short, it may hide much
 
 
 async def aside(request: Request, size: int, work: Callable[[], T]) -> T:

@@ -58,7 +58,7 @@ class Conversation:
         """Characters to tokenise, about."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return UPLOADS  # an image, however short, may be large
+            return UPLOADS  # an image or audio, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
@@ -123,7 +123,8 @@ def to_conversation(
     """
     check_objects(asked)
     check_abilities(asked, model.abilities, stream=stream)
-    messages = to_messages(asked, model.abilities, sees=model.listing.sees)
+    listing = model.listing
+    messages = to_messages(asked, model.abilities, sees=listing.sees, hears=listing.hears)
     tools = to_tools(asked)
     body = read_body(asked, messages, model, stream=stream)
     paths = asked.get("additionalModelResponseFieldPaths", ())

@@ -223,7 +223,8 @@ def read_prompt(
     generation = prepared.generation(tokenizer)
     if adapter := services_of(request).engines.adapter(model):
         generation = replace(generation, adapter=adapter)
-    if generation.images and not model.listing.sees:
+    listing = model.listing
+    if (generation.images and not listing.sees) or (generation.audio and not listing.hears):
         raise ChatRefused(TEXT_ONLY)
     return tokenizer, generation
 

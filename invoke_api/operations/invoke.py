@@ -26,6 +26,7 @@ INVOKE_MODEL = Operation("InvokeModel", accept="accept")
 INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
     "InvokeModelWithResponseStream", accept="x-amzn-bedrock-accept"
 )
+MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 
 
 def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepared[Writer]:
@@ -56,7 +57,7 @@ def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepar
             body, tokenizer, call.model.context_length, made
         ),
         writer=to_writer,
-        size=UPLOADS if b"image_url" in raw else len(raw),
+        size=UPLOADS if any(kind in raw for kind in MEDIA) else len(raw),
         guarding=guarding,
     )
 

@@ -9,9 +9,10 @@ from botocore.exceptions import ClientError
 from invoke_api.dialects.tool_ids import make_id, to_models_id
 from invoke_api.testing import Bedrock
 from tests.images import png, to_url
-from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL
+from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, VOXTRAL_MINI
+from tests.sounds import to_base64, tone
 
-MODELS = [LARGE_2407, PIXTRAL, LARGE_3, MINISTRAL_3B]
+MODELS = [LARGE_2407, PIXTRAL, LARGE_3, MINISTRAL_3B, VOXTRAL_MINI]
 USER = {"role": "user", "content": "How is the weather?"}
 TOOL = {
     "type": "function",
@@ -178,6 +179,7 @@ def test_a_conversation_is_matched_by_its_last_message_and_its_turn(
 
 DEVSTRAL = "mistral.devstral-2-123b"
 COUNT = "x-amzn-bedrock-input-token-count"
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "#/messages: expected minimum item count: 1, found: 0"),
@@ -246,6 +248,36 @@ def test_an_image_is_counted_and_changes_what_is_said(runtime: Any, model: str) 
     assert told[0] != told[1]
     assert told[0][1] == told[1][1]
     assert int(told[0][1]) > int(headers[COUNT]) + 5
+
+
+def test_audio_is_counted_and_changes_what_is_said(runtime: Any) -> None:
+    told = []
+    for hertz in (200, 800):
+        data = {"data": to_base64(tone(hertz=hertz)), "format": "wav"}
+        audio = {"type": "input_audio", "input_audio": data}
+        parts = [{"type": "text", "text": "What is being said?"}, audio]
+        choice, headers = ask(runtime, VOXTRAL_MINI, messages=[{"role": "user", "content": parts}])
+        told.append((choice["message"]["content"], headers[COUNT]))
+
+    assert told[0] != told[1]
+    assert told[0][1] == told[1][1] == "384"
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "sentence"),
+    [
+        (DEVSTRAL, AUDIO, "This model takes no input_audio."),
+        (LARGE_2407, AUDIO, "This model takes text only."),
+        (LARGE_3, AUDIO, "This model takes no input_audio."),
+        (VOXTRAL_MINI, AUDIO, "Audio is no WAV, MP3, FLAC or Ogg in base64."),
+        (VOXTRAL_MINI, IMAGE, "This model takes no image_url."),
+    ],
+)
+def test_audio_is_refused_where_it_can_not_be_heard(
+    runtime: Any, model: str, part: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ClientError, match=sentence):
+        ask(runtime, model, messages=[{"role": "user", "content": [part]}])
 
 
 def test_a_rules_calls_are_for_models_that_have_tools(bedrock: Bedrock, runtime: Any) -> None:

@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script, six kinds of vLLM, and its server."""
+"""What every engine promises: the same list, on a script, seven kinds of vLLM, and its server."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from prometheus_client import REGISTRY
 
 from engine.adapters import Adapter
+from engine.audio import open_input_audio
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
 from engine.demo.checkpoints import DEMOS, make_demo
@@ -41,6 +42,7 @@ from engine.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm_engine import VllmEngine
 from tests.adapters import make_adapter
 from tests.images import png, to_url
+from tests.sounds import RATE, to_base64, tone
 from tests.tekken import write_toy
 from tests.vllm_server import requests_running
 from tests.waiting import until_in_loop
@@ -99,6 +101,7 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "vllm-data-parallel": ("dense", {"data_parallel_size": 2}, "auto"),
     "vllm-vision": ("vision", {}, "auto"),
+    "vllm-speech": ("speech", {}, "auto"),
 }
 
 # Name: whether the server is asked for token ids.
@@ -418,11 +421,51 @@ async def test_images_change_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense", *REMOTE], indirect=True, scope="module")
+@pytest.mark.parametrize("engine", ["vllm-speech"], indirect=True, scope="module")
+async def test_audio_changes_what_is_said(engine: Engine) -> None:
+    async def answer(*clips: bytes) -> tuple[str, int]:
+        content: list[Any] = [{"type": "text", "text": "What is being said?"}]
+        content += [{"type": "input_audio", "input_audio": to_base64(clip)} for clip in clips]
+        prompt = engine.tokenizer().chat.encode([{"role": "user", "content": content}])
+        request = GenerationRequest(
+            request_id=f"request-{next(NUMBERS)}",
+            prompt=prompt.tokens,
+            audio=prompt.audio,
+            max_tokens=60,
+            temperature=0.0,
+        )
+        deltas = await run(engine, request)
+        usage = deltas[-1].usage
+        assert usage
+        return "".join(delta.text for delta in deltas), usage.input_tokens - len(prompt.tokens)
+
+    asked = [[tone(seconds, hertz)] for seconds in (1, 29) for hertz in (200, 1_000, 5_000)]
+    asked += [[tone(31)], [tone(1), tone(2)]]
+    texts = [await answer(*clips) for clips in asked]
+
+    assert [await answer(*clips) for clips in asked] == texts
+    assert len({text for text, _ in texts}) > 1
+    assert {more for _, more in texts} == {0}
+
+
+@pytest.mark.parametrize(
+    "engine", ["vllm-dense", "vllm-speech", *REMOTE], indirect=True, scope="module"
+)
 async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
     image = open_image(to_url(png()))
     with pytest.raises(ChatRefused):
         await run(engine, ask(engine, images=(image,)))
+
+    assert await text_of(engine)
+
+
+@pytest.mark.parametrize(
+    "engine", ["vllm-dense", "vllm-vision", *REMOTE], indirect=True, scope="module"
+)
+async def test_audio_that_an_engine_can_not_take_is_refused(engine: Engine) -> None:
+    clip = open_input_audio(to_base64(tone()), RATE)
+    with pytest.raises(ChatRefused):
+        await run(engine, ask(engine, audio=(clip,)))
 
     assert await text_of(engine)
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from tests.fidelity.case import GUESS
-from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL
+from tests.servers import (
+    LARGE_3,
+    LARGE_2407,
+    MINISTRAL_3B,
+    PIXTRAL,
+    VOXTRAL_MINI,
+    VOXTRAL_SMALL,
+)
 
 LAGO = "getlago/lago-agent-sdk-python's recordings, eu-west-1, 2026-04-28"
 OF_2025 = (
@@ -47,6 +54,8 @@ TABLE = [
             ("Ministral 14B", "mistral.ministral-3-14b-instruct"),
             ("Magistral", "mistral.magistral-small-2509"),
             ("Devstral", "mistral.devstral-2-123b"),
+            ("Voxtral Mini", VOXTRAL_MINI),
+            ("Voxtral Small", VOXTRAL_SMALL),
         )
     ),
     Whole(

@@ -7,8 +7,16 @@ from urllib.parse import quote
 
 from tests.fidelity.case import GUESS, Case, invalid
 from tests.fidelity.headers import detected, failed
-from tests.fidelity.identifiers import ACCOUNT, INVALID, LARGE_2407, PIXTRAL, UNRESOLVED, arn
-from tests.servers import SEVEN_B
+from tests.fidelity.identifiers import (
+    ACCOUNT,
+    INVALID,
+    LARGE_2407,
+    NOT_RUN,
+    PIXTRAL,
+    UNRESOLVED,
+    arn,
+)
+from tests.servers import SEVEN_B, VOXTRAL_MINI
 
 ONE = ("invoke",)  # a path of its own stands in place of the operation's
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"
@@ -78,6 +86,7 @@ def summary(
     inputs: tuple[str, ...] = ("TEXT",),
     converse: Mapping[str, Any] | None = None,
     types: str = "ON_DEMAND",
+    launched: str | None = None,
 ) -> dict[str, Any]:
     return {
         "modelArn": arn(model_id, region),
@@ -89,14 +98,22 @@ def summary(
         "responseStreamingSupported": True,
         "customizationsSupported": [],
         "inferenceTypesSupported": [types],
-        "modelLifecycle": {"status": "ACTIVE"},
+        "modelLifecycle": {"status": "ACTIVE"}
+        | ({"startOfLifeTime": launched} if launched else {}),
         "converse": converse or {},
     }
 
 
 IMAGES = ("TEXT", "IMAGE")
 SEVEN_B_THERE = summary(SEVEN_B, "Mistral 7B Instruct", "ap-south-1")
-LARGE_3_THERE = summary(LARGE_3, "Mistral Large 3", "us-west-2", inputs=IMAGES, converse=CONVERSE)
+LARGE_3_THERE = summary(
+    LARGE_3,
+    "Mistral Large 3",
+    "us-west-2",
+    inputs=IMAGES,
+    converse=CONVERSE,
+    launched="2025-12-02T00:00:00Z",
+)
 MAGISTRAL_THERE = summary(
     MAGISTRAL,
     "Magistral Small 2509",
@@ -107,6 +124,18 @@ MAGISTRAL_THERE = summary(
         "additionalRequestFieldsSchema": REASONING,
         "maxTokensMaximum": 131_072,
         "reasoningSupported": {"embedded": True},
+    },
+)
+VOXTRAL_THERE = summary(
+    VOXTRAL_MINI,
+    "Voxtral Mini 3B 2507",
+    "us-west-2",
+    inputs=("SPEECH", "TEXT"),
+    converse={
+        **CONVERSE,
+        "additionalRequestFieldsSchema": REASONING,
+        "maxTokensMaximum": 32_768,
+        "userImageTypesSupported": [],
     },
 )
 PIXTRAL_THERE = summary(
@@ -126,10 +155,18 @@ MODELS = [
             name, model(details["modelId"]), DUMPED, {"modelDetails": details}, region="us-west-2"
         )
         for name, details in (
-            ("Large 3", LARGE_3_THERE),
             ("Magistral", MAGISTRAL_THERE),
+            ("Voxtral", VOXTRAL_THERE),
             ("Pixtral, to be had by profile only", PIXTRAL_THERE),
         )
+    ),
+    asked(
+        "Large 3, with the day of its launch",
+        model(LARGE_3),
+        GUESS,
+        {"modelDetails": LARGE_3_THERE},
+        why="the dump of 2026 but for the day, which the User Guide tells; botocore has the member",
+        region="us-west-2",
     ),
     asked(
         "7B by its ARN",
@@ -275,9 +312,9 @@ AVAILABILITIES = [
     ),
     asked(
         "a model without access has no agreement",
-        f"{AVAILABLE}mistral.voxtral-mini-3b-2507",
+        f"{AVAILABLE}{quote(NOT_RUN)}",
         OUTPUTS,
-        availability("mistral.voxtral-mini-3b-2507", "NOT_AVAILABLE"),
+        availability("mistral.without-access-v1", "NOT_AVAILABLE"),
         remote=False,
     ),
     asked(

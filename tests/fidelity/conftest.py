@@ -10,7 +10,7 @@ import yaml
 from invoke_api.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.engine_rows import Place, Target, all_cases
-from tests.fidelity.identifiers import ACCOUNT, OWN, PROFILED, RETIRED
+from tests.fidelity.identifiers import ACCOUNT, NOT_RUN, OWN, PROFILED, RETIRED
 from tests.fidelity.imported import IMPORTED
 from tests.fidelity.model_server import MODELS, model_server_running
 from tests.fidelity.wire import REMOTE, Wire, send
@@ -82,7 +82,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "regions": ["us-gov-west-1", "cn-north-1"],
     }
     document["models"] += [profiled, governed]
-    document["not_run"].append({"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"})
+    document["not_run"] = [
+        {"id": NOT_RUN, "name": "Without access"},
+        {"id": RETIRED, "name": "Retired", "end_of_life": "2024-06-01"},
+    ]
     imported = {**document["models"][2], "id": "imported", "catalogued": False, "tokenizer": "v3"}
     imported["dialect"] = "imported"
     for key in ("schema", "regions", "abilities"):

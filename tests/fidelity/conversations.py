@@ -26,9 +26,22 @@ from typing import Any
 
 from tests.fidelity.case import GUESS
 from tests.images import png
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+from tests.servers import (
+    LARGE,
+    LARGE_3,
+    LARGE_2407,
+    MINISTRAL_3B,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    SMALL,
+    VOXTRAL_MINI,
+    VOXTRAL_SMALL,
+)
+from tests.sounds import tone
 from tests.uploads.pdf import pages_of, text_page
 
+MANTLE = "crmne/ruby_llm's recording of bedrock-mantle, of an MP3"
 LAGO = "getlago/lago-agent-sdk-python's recordings, eu-west-1, 2026-04-28"
 PYDANTIC = "pydantic/pydantic-ai's recordings of Pixtral, us-east-1, 2026"
 NOTEBOOK = "a notebook in aws-samples/mistral-on-aws, us-west-2, 2025-04-24: 32 prompts"
@@ -99,6 +112,8 @@ ID = "tooluse_daIKOZu4g4GrvIIv9wdqy4"
 PDF = pages_of([text_page(["Dummy PDF file"])])
 DOCUMENT = {"document": {"name": "Document 1", "format": "pdf", "source": {"bytes": PDF}}}
 
+CLIP = {"audio": {"format": "wav", "source": {"bytes": tone()}}}
+
 PHOTO = offering(tool("get_photo", NOTHING))
 SEEN = ({"text": "Here it is:"}, {"text": "See file 241a70."})
 IMAGE = {"image": {"format": "png", "source": {"bytes": png(size=(597, 566))}}}
@@ -160,7 +175,16 @@ TABLE = [
             ("Ministral 14B", "mistral.ministral-3-14b-instruct", 9),
             ("Magistral", "mistral.magistral-small-2509", 9),
             ("Devstral", DEVSTRAL, 9),
+            ("Voxtral Mini", VOXTRAL_MINI, 9),
+            ("Voxtral Small", VOXTRAL_SMALL, 9),
         )
+    ),
+    Conversation(
+        name="Voxtral Mini, a question and a clip of up to 30 seconds",
+        model=VOXTRAL_MINI,
+        tokens=384,
+        seen=MANTLE,
+        messages=[user({"text": "What is being said?"}, CLIP)],
     ),
     Conversation(
         name="a schema for the answer is no part of the prompt",

@@ -15,7 +15,9 @@ from tests.servers import (
     PIXTRAL,
     SEVEN_B,
     SMALL,
+    VOXTRAL_MINI,
 )
+from tests.sounds import to_base64, tone
 
 BOTH = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
@@ -76,11 +78,17 @@ def misread(name: str, message: str, **body: Any) -> Case:
 
 
 IMAGE = {"image": {"format": "png", "source": {"bytes": "AAAA"}}}
+CLIP = {"audio": {"format": "wav", "source": {"bytes": to_base64(tone(0.1))}}}
 REASONING = {"reasoningContent": {"reasoningText": {"text": "Hm."}}}
+AUDIO = {"audio": {"format": "wav", "source": {"bytes": "AAAA"}}}
 VIDEO = {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}}
 NO_BLOCK = (
     "This model doesn't support the {} content block that you provided."
     " Update the content block and try again."
+)
+SYSTEM_AND_AUDIO = (
+    "Found system messages at indexes [0] and audio chunks in messages at indexes [1]."
+    " This is not allowed prior to the tokenizer version 13."
 )
 
 TABLE = [
@@ -332,13 +340,6 @@ TABLE = [
         model=MINISTRAL_3B,
         inferenceConfig={"stopSequences": ["a"]},
     ),
-    refused(
-        "a document to Ministral",
-        "This model doesn't support documents.",
-        STDAPI,
-        model=MINISTRAL_3B,
-        messages=user({"text": "Hi"}, note()),
-    ),
     *(
         refused(
             f"a blank stop sequence to {name}",
@@ -379,6 +380,81 @@ TABLE = [
         messages=user(IMAGE),
     ),
     refused("a video to 7B", NO_BLOCK.format("video"), OTHERS, messages=user(VIDEO)),
+    *(
+        refused(
+            f"audio to {name}",
+            NO_BLOCK.format("audio"),
+            GUESS,
+            why="the sentence of the other blocks",
+            model=model,
+            messages=user({"text": "What is being said?"}, AUDIO),
+        )
+        for name, model in (("7B", SEVEN_B), ("Large 3", LARGE_3))
+    ),
+    refused(
+        "an image to Voxtral",
+        NO_BLOCK.format("image"),
+        OTHERS,
+        model=VOXTRAL_MINI,
+        messages=user({"text": "What is it?"}, IMAGE),
+    ),
+    refused(
+        "audio in a bucket",
+        "This model doesn't support the s3Uri field. Remove s3Uri and try again.",
+        GUESS,
+        why="the sentence of documents",
+        model=VOXTRAL_MINI,
+        messages=user(
+            {"audio": {"format": "wav", "source": {"s3Location": {"uri": "s3://bucket/a.wav"}}}}
+        ),
+    ),
+    *(
+        refused(
+            f"{name}, by {operation}",
+            PREFIX + word(words),
+            GUESS,
+            why=why,
+            model=VOXTRAL_MINI,
+            operations=(operation,),
+            in_stream=True,
+            messages=messages,
+            **more,
+        )
+        for operation, word in (
+            ("converse", lambda words: document(event(words))),
+            ("converse-stream", streamed),
+        )
+        for name, words, why, messages, more in (
+            (
+                "audio that is none",
+                "Audio is no WAV, MP3, FLAC or Ogg in base64.",
+                "nothing was found",
+                user(AUDIO),
+                {},
+            ),
+            (
+                "audio of a format that is not read",
+                "Audio of the format m4a can't be read.",
+                "mistral-common reads what libsndfile reads, which this is not",
+                user({"audio": {**AUDIO["audio"], "format": "m4a"}}),
+                {},
+            ),
+            (
+                "six clips",
+                "At most 5 audio(s) may be provided in one prompt.",
+                "vLLM's limit for this model, and its sentence",
+                user(*[CLIP] * 6),
+                {},
+            ),
+            (
+                "a system message beside audio",
+                SYSTEM_AND_AUDIO,
+                "mistral-common's sentence; its tests pin Voxtral's tokenizer as one of v7",
+                user(CLIP),
+                {"system": [{"text": "Be brief"}]},
+            ),
+        )
+    ),
     refused(
         "a document to Small 2402",
         "This model doesn't support documents.",

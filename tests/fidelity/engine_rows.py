@@ -42,7 +42,7 @@ class Target:
     protocol: str
     fixture: str
     told: str = ""
-    tokenizers: Sequence[str] = ("v1", "v2", "v3", "v7", "tekken")
+    tokenizers: Sequence[str] = ("v1", "v2", "v3", "v7", "tekken", "tekken-v7")
     uncounted: Sequence[str] = ()
     is_scripted: bool = True
     takes_images: bool = True
@@ -90,7 +90,7 @@ VLLM = Target(
     protocol="h2",
     fixture="demo",
     told="vLLM on the demo checkpoints",
-    uncounted=("tekken",),
+    uncounted=("tekken", "tekken-v7"),
     without=probes.OF_2025[1:],
     is_scripted=False,
     but=("a short id of a call", "a prompt and max_tokens that fill the window"),

@@ -5,7 +5,7 @@ from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2407 = "mistral.mistral-large-2407-v1:0"
-VOXTRAL = "mistral.voxtral-mini-3b-2507"
+NOT_RUN = "mistral.without-access-v1:0"
 RETIRED = "mistral.retired-v1:0"
 PROFILED = "mistral.profiled-v1:0"  # run here, and to be had through profiles only
 
@@ -205,7 +205,7 @@ REFUSED = [
         name="a model without access",
         seen=GUESS,
         why="recorded for Pixtral (Arize-ai/openinference, 2025-07-29), which is run here",
-        model=VOXTRAL,
+        model=NOT_RUN,
         status=403,
         code="AccessDeniedException",
         message="You don't have access to the model with the specified model ID.",

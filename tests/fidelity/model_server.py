@@ -5,15 +5,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.mistral_files import is_tekken
 from engine.protocol import GenerationRequest
-from engine.scripted import LARGE, ScriptedEngine
+from engine.scripted import ScriptedEngine
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.completions_server import END, Play, Server, event, send
 
 MODELS = [
     model
     for model in load_registry(DEFAULT_REGISTRY).models.values()
-    if model.tokenizer != LARGE  # which is not in the package that has the others
+    if not is_tekken(model.tokenizer)  # which is not in the package that has the others
 ]
 
 

@@ -103,8 +103,8 @@ is wrong here: correct it, say in `seen` when it was heard, and correct the code
 - Operations of Bedrock Runtime that answer only that they are not offered: {runtime}.
 - {control_plane} operations of the control plane, likewise: all but the catalogue of models and
   profiles, and the configuration of the invocation log. Their sentences are ours.
-- Models below `not_run` in [model_registry.yaml](../model_registry.yaml): known by name, and
-  answered as to an account without access.
+- Audio as AAC, PCM, or in MP4, Matroska and WebM: refused with a sentence of ours. WAV, MP3, FLAC
+  and Ogg are read.
 - Guardrails find words, phrases and patterns ([guardrails.md](guardrails.md)); what AWS's own
   models and lists find is found by nothing here. No recording of one with a model of Mistral's is
   known: what stands around their answers is as it was recorded of others'.

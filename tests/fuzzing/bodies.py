@@ -50,6 +50,7 @@ IMAGE_CHAT: dict[str, Any] = {
             "content": [
                 {"type": "text", "text": "What is it?"},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
             ],
         }
     ],
@@ -112,6 +113,7 @@ EVERYTHING: dict[str, Any] = {
                 {"text": "Cactus"},
                 {"document": {"format": "txt", "name": "it", "source": {"bytes": "YQ=="}}},
                 {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
+                {"audio": {"format": "wav", "source": {"bytes": "AAAA"}}},
                 {"guardContent": {"text": {"text": "a", "qualifiers": ["guard_content"]}}},
                 {"cachePoint": {"type": "default"}},
             ],

@@ -11,11 +11,23 @@ from botocore.exceptions import ClientError, EventStreamError
 from invoke_api.testing import Bedrock
 from tests.clients import client
 from tests.images import png
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B, SMALL, invoke
+from tests.servers import (
+    LARGE,
+    LARGE_3,
+    LARGE_2407,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    SMALL,
+    VOXTRAL_MINI,
+    VOXTRAL_SMALL,
+    invoke,
+)
+from tests.sounds import tone, written
 from tests.streams import split_frames
 
-MODELS = [SEVEN_B, MIXTRAL, LARGE, LARGE_2407, PIXTRAL, LARGE_3]
-CALLERS = [LARGE, LARGE_2407, PIXTRAL, LARGE_3]
+MODELS = [SEVEN_B, MIXTRAL, LARGE, LARGE_2407, PIXTRAL, LARGE_3, VOXTRAL_MINI]
+CALLERS = [LARGE, LARGE_2407, PIXTRAL, LARGE_3, VOXTRAL_MINI]
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "How is the weather?"}]}
 TOOLS = {
     "tools": [
@@ -112,6 +124,75 @@ def test_images_that_can_not_be_taken_are_named(
 ) -> None:
     with pytest.raises(ClientError, match=sentence):
         ask(runtime, PIXTRAL, messages=[{"role": "user", "content": images}])
+
+
+def speech(raw: bytes | None = None, kind: str = "wav", **source: Any) -> dict[str, Any]:
+    return {"audio": {"format": kind, "source": source or {"bytes": raw or tone()}}}
+
+
+@pytest.mark.parametrize("model", [VOXTRAL_MINI, VOXTRAL_SMALL])
+def test_speech_is_heard(service: str, model: str) -> None:
+    question = {"text": "What is being said?"}
+    clips: list[list[dict[str, Any]]] = [
+        [],
+        [speech()],
+        [speech(tone(hertz=880))],
+        [speech(written("MP3"), "mp3"), speech(written("FLAC", 31), "flac")],
+    ]
+    with client(service, "AKIATEST", "us-east-1") as runtime:
+        answers = [
+            ask(runtime, model, messages=[{"role": "user", "content": [question, *more]}])
+            for more in clips
+        ]
+        events = stream(runtime, model, messages=[{"role": "user", "content": [speech()]}])
+    counts = [answer["usage"]["inputTokens"] for answer in answers]
+    texts = [answer["output"]["message"]["content"][0]["text"] for answer in answers]
+
+    assert [count - counts[0] for count in counts] == [0, 376, 376, 376 + 751]
+    assert len(set(texts)) > 1
+    assert events[-1][1]["usage"]["inputTokens"] == 3 + 376
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        ([speech(b"nonsense")], "following errors: Audio is no WAV, MP3, FLAC or Ogg"),
+        ([speech(tone(), "m4a")], "following errors: Audio of the format m4a can't be read"),
+        ([speech(s3Location={"uri": "s3://bucket/a.wav"})], "doesn't support the s3Uri field"),
+        ([speech()] * 6, r"following errors: At most 5 audio\(s\) may be provided"),
+        ([speech(), picture()], "doesn't support the image content block that you provided"),
+        ([picture()], "doesn't support the image content block that you provided"),
+    ],
+)
+def test_what_voxtral_can_not_hear_is_named(
+    runtime: Any, blocks: list[dict[str, Any]], sentence: str
+) -> None:
+    with pytest.raises(ClientError, match=sentence):
+        ask(runtime, VOXTRAL_MINI, messages=[{"role": "user", "content": blocks}])
+
+
+@pytest.mark.parametrize("model", [SEVEN_B, LARGE, LARGE_3])
+def test_others_take_no_speech(runtime: Any, model: str) -> None:
+    sentence = "doesn't support the audio content block that you provided"
+    with pytest.raises(ClientError, match=sentence):
+        ask(runtime, model, messages=[{"role": "user", "content": [{"text": "Hi"}, speech()]}])
+
+
+def test_speech_that_does_not_fit_the_window_is_too_long(runtime: Any) -> None:
+    clip = speech(written("FLAC", 2_640, 16_000), "flac")
+    with pytest.raises(ClientError, match="maximum context length is 32768 tokens"):
+        ask(runtime, VOXTRAL_MINI, messages=[{"role": "user", "content": [clip]}])
+
+
+def test_a_guardrail_and_rules_look_at_the_words_beside_speech(
+    bedrock: Bedrock, runtime: Any
+) -> None:
+    bedrock.reply("It hums.", last_user_message="being said")
+    content = [{"text": "What is being said?"}, speech()]
+    answer = ask(runtime, VOXTRAL_MINI, messages=[{"role": "user", "content": content}])
+
+    assert answer["output"]["message"]["content"] == [{"text": "It hums."}]
+    assert answer["usage"]["inputTokens"] == 384
 
 
 def test_an_image_in_a_result_of_a_tool_is_refused(runtime: Any) -> None:

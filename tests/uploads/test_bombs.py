@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from engine.uploads.limits import CALL_SECONDS, DOCUMENT, IMAGE, MEGABYTE
+from engine.uploads.limits import AUDIO, CALL_SECONDS, DOCUMENT, IMAGE, MEGABYTE
 from tests.images import png, to_url
 from tests.servers import (
     COMMAND,
@@ -15,11 +15,14 @@ from tests.servers import (
     MIXTRAL,
     PIXTRAL,
     SEVEN_B,
+    VOXTRAL_MINI,
     command_running,
     connect,
     invoke,
     wait_until_ready,
 )
+from tests.sounds import tone
+from tests.uploads.audio_bombs import AUDIO_BOMBS, converse_audio
 from tests.uploads.bombs import BOMBS, converse_body, small_wide_cell
 from tests.uploads.image_bombs import IMAGE_BOMBS, converse_images, drawn, many_scans
 from tests.uploads.service import PLAIN, memory_watched, others_answered, service_at
@@ -32,12 +35,13 @@ OWN = 300 * MEGABYTE
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A service that has seen a text, a document and an image, so that all is loaded."""
+    """A service that has seen a text and an upload of each kind, so that all is loaded."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
         wait_until_ready(url, seconds=30)
         invoke(url, PLAIN)
         ask(url, SEVEN_B, converse_body("html", b"<p>north</p>"))
         ask(url, PIXTRAL, converse_images("png", [png()]))
+        ask(url, VOXTRAL_MINI, converse_audio("wav", [tone()]))
         yield url
 
 
@@ -62,12 +66,22 @@ def test_an_image_costs_others_nothing(url: str, name: str) -> None:
     check(url, PIXTRAL, converse_images(kind, make()), IMAGE.memory)
 
 
+@pytest.mark.parametrize("name", AUDIO_BOMBS)
+def test_audio_costs_others_nothing(url: str, name: str) -> None:
+    kind, make = AUDIO_BOMBS[name]
+    check(url, VOXTRAL_MINI, converse_audio(kind, make()), AUDIO.memory)
+
+
 @pytest.mark.parametrize("model", [LARGE, LARGE_3])
 def test_a_long_text_for_a_chat_costs_others_nothing(url: str, model: str) -> None:
     check(url, model, converse_body("md", b"The north is wet. " * 110_000), 0)
 
 
-HIDDEN = {b'"document"': b'"docum\\u0065nt"', b'"image"': b'"im\\u0061ge"'}
+HIDDEN = {
+    b'"document"': b'"docum\\u0065nt"',
+    b'"image"': b'"im\\u0061ge"',
+    b'"audio"': b'"aud\\u0069o"',
+}
 
 
 def hide(body: bytes) -> bytes:
@@ -106,6 +120,11 @@ def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str
     body = json.dumps({"messages": [message] * 2, "max_tokens": 1}).encode()
     disguised = body.replace(b"image_url", b"im\\u0061ge_url")
     check(url, PIXTRAL, disguised, IMAGE.memory, operation="invoke")
+
+
+def test_audio_in_disguise_costs_others_nothing(url: str) -> None:
+    kind, make = AUDIO_BOMBS["hours of silence in a small FLAC"]
+    check(url, VOXTRAL_MINI, hide(converse_audio(kind, make())), AUDIO.memory)
 
 
 def check(url: str, model: str, body: bytes, memory: int, operation: str = "converse") -> None:
