@@ -234,7 +234,7 @@ class AskedLlm(StandInLlm):
         self.aborted: list[str] = []
         self.output_processor = SimpleNamespace(get_num_unfinished_requests=lambda: 0)
 
-    async def add_request(self, *_: object) -> Any:
+    async def add_request(self, *_: object, **__: object) -> Any:
         return await self._asked_for()
 
     async def abort(self, request_id: str, *, internal: bool = False) -> None:
