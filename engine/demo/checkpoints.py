@@ -107,8 +107,7 @@ def make_demo(name: str, cache: Path) -> Path:
 def write_checkpoint(demo: Demo, folder: Path) -> None:
     """Write configuration, weights and tokenizer, as vLLM looks for them."""
     folder.mkdir(parents=True)
-    write_model(demo, load_tokenizer(demo.tokenizer), folder)
-    shutil.copy(carried(MISTRAL[demo.tokenizer].file), folder)
+    write_model(demo, _write_tokenizer(demo, folder), folder)
 
 
 def write_model(demo: Demo, tokenizer: Tokenizer, folder: Path) -> None:

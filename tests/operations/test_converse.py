@@ -156,10 +156,10 @@ def test_speech_is_heard(service: str, model: str) -> None:
 @pytest.mark.parametrize(
     ("blocks", "sentence"),
     [
-        ([speech(b"nonsense")], "following errors: Audio is no WAV, MP3, FLAC or Ogg"),
-        ([speech(tone(), "m4a")], "following errors: Audio of the format m4a can't be read"),
+        ([speech(b"nonsense")], "following errors: .*Audio is no WAV, MP3, FLAC or Ogg"),
+        ([speech(tone(), "m4a")], "following errors: .*Audio of the format m4a can't be read"),
         ([speech(s3Location={"uri": "s3://bucket/a.wav"})], "doesn't support the s3Uri field"),
-        ([speech()] * 6, r"following errors: At most 5 audio\(s\) may be provided"),
+        ([speech()] * 6, r"following errors: .*At most 5 audio\(s\) may be provided"),
         ([speech(), picture()], "doesn't support the image content block that you provided"),
         ([picture()], "doesn't support the image content block that you provided"),
     ],
