@@ -7,6 +7,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from engine.vllm_options import ENVIRONMENT, PLUGINS
 from tests.vllm_server import vllm_running
 
@@ -38,7 +40,10 @@ threading.Thread(target=look, daemon=True).start()
 """
 
 
-def test_a_vllm_of_somebody_elses_is_left_alone(checkpoints: Path, tmp_path: Path) -> None:
+def test_a_vllm_of_somebody_elses_is_left_alone(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PLUGINS, raising=False)  # engines of ours in this process have set it
     (tmp_path / "sitecustomize.py").write_text(LOOK)
     found = tmp_path / "found"
     found.mkdir()
