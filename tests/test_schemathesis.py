@@ -148,6 +148,8 @@ def body_schema(name: str, operation: str) -> dict[str, Any]:
         # What a conversation must be is the model server's to say; what it says has its own tests.
         schema["properties"]["messages"]["items"] = USER_MESSAGE
         schema["properties"]["tools"]["items"] = TOOL
+        # A call that is forced must be of one of the tools.
+        schema["properties"]["tool_choice"] = {"enum": ["auto", "none"]}
     return {key: value for key, value in schema.items() if key != "$schema"}
 
 
