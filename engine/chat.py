@@ -33,27 +33,19 @@ class ChatPrompt(NamedTuple):
 
 
 class ChatTemplate:
-    """`calls_style` says how the model writes calls of tools; see `tool_calls.py`."""
+    """The template of one tokenizer of `chat_tokenizers`.
+
+    `calls_style` says how the model writes calls of tools; see `tool_calls.py`.
+    """
 
     def __init__(
         self, tokenizer: "MistralTokenizer[Any, Any, Any, Any, Any]", calls_style: str
     ) -> None:
         inner = tokenizer.instruct_tokenizer
-        inner.decode = _no_text  # type: ignore[method-assign]  # of no use to us, and half of the time
-        self._side: int | None = None  # pixels that an image may have, if the model sees
-        if inner.image_encoder is not None:
-            from engine.images import CountingEncoder
-
-            known = inner.image_encoder
-            inner.image_encoder = CountingEncoder(known.image_config, known.special_ids)
-            self._side = known.image_config.max_image_size
-        self._rate: int | None = None  # samples a second that audio has, if the model hears
-        if inner.audio_encoder is not None:
-            from engine.audio import CountingAudio
-
-            heard = inner.audio_encoder
-            inner.audio_encoder = CountingAudio(heard.audio_config, heard.special_ids)
-            self._rate = heard.audio_config.sampling_rate
+        image, audio = inner.image_encoder, inner.audio_encoder
+        # Pixels that an image may have if the model sees, and samples a second if it hears.
+        self._side = None if image is None else image.image_config.max_image_size
+        self._rate = None if audio is None else audio.audio_config.sampling_rate
         self._tokenizer = tokenizer
         self.calls_style = calls_style
 
@@ -110,32 +102,11 @@ def _check_ids(request: "ChatCompletionRequest[Any]") -> None:
                 raise ChatRefused(BAD_ID.format(id=each))
 
 
-def _no_text(*_: object, **__: object) -> str:
-    """mistral-common writes each prompt out again, for people to read, until its 1.13."""
-    return ""
-
-
 def load_template(file: Path, encode: Callable[[str], list[int]]) -> ChatTemplate:
-    """The template of a SentencePiece tokenizer's version, which its name ends with.
+    """Return the template of a SentencePiece tokenizer's version, which its name ends with.
 
     `encode` gives the tokens of a text that follows other text, as `Words` does.
     """
-    from mistral_common.protocol.instruct.validator import ValidationMode
-    from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV2
-    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+    from engine.chat_tokenizers import load_sentencepiece
 
-    tokenizer = MistralTokenizer.from_file(file, mode=ValidationMode.serving)
-    template = tokenizer.instruct_tokenizer
-    if type(template) is InstructTokenizerV2:
-        # Its own refuses a second result of one turn, and then does what this does at once.
-        encode_all = super(InstructTokenizerV2, template).encode_instruct
-        template.encode_instruct = encode_all  # type: ignore[method-assign]
-    inner = template.tokenizer
-
-    def encode_first(s: str, bos: bool, eos: bool) -> list[int]:  # noqa: FBT001 - mistral-common's
-        """SentencePiece puts a space before every text but an empty one."""
-        tokens = encode(" " + s) if s else []
-        return [inner.bos_id] * bos + tokens + [inner.eos_id] * eos
-
-    inner.encode = encode_first  # type: ignore[method-assign]  # its own asks for each word anew
-    return ChatTemplate(tokenizer, "list")
+    return ChatTemplate(load_sentencepiece(file, encode), "list")

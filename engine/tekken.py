@@ -9,18 +9,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mistral_common.protocol.instruct.normalize import get_normalizer
-from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
 from mistral_common.tokens.tokenizers.audio import AudioConfig, AudioSpectrogramConfig
 from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, TokenizerVersion
 from mistral_common.tokens.tokenizers.image import ImageConfig, ImageEncoder, SpecialImageIDs
-from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7, InstructTokenizerV13
-from mistral_common.tokens.tokenizers.mistral import MistralTokenizer, load_audio_encoder
+from mistral_common.tokens.tokenizers.mistral import load_audio_encoder, load_image_encoder
 from mistral_common.tokens.tokenizers.tekken import SpecialTokenInfo, Tekkenizer
 
 from engine.chat import ChatTemplate
+from engine.chat_tokenizers import AnyTokenizer, assemble
 from engine.marks import TOOL_MARKS, Marks
 from engine.mistral_files import carried
 
@@ -59,7 +57,6 @@ STAND_INS: Mapping[str, StandIn] = MappingProxyType(
         "tekken-v7": StandIn(TokenizerVersion.v7, AUDIO_MARKS, audio=AUDIO),
     }
 )
-INSTRUCT = {TokenizerVersion.v7: InstructTokenizerV7, TokenizerVersion.v13: InstructTokenizerV13}
 
 
 class TekkenTokenizer:
@@ -67,9 +64,7 @@ class TekkenTokenizer:
 
     is_spaced = False
 
-    def __init__(
-        self, tekken: Tekkenizer, tokenizer: MistralTokenizer[Any, Any, Any, Any, Any]
-    ) -> None:
+    def __init__(self, tekken: Tekkenizer, tokenizer: AnyTokenizer) -> None:
         self._tekken = tekken
         self._tokenizer = tokenizer
         self.bos: int = tekken.bos_id
@@ -122,10 +117,16 @@ def load_tekken(name: str, weights: str | None) -> TekkenTokenizer:
 
 @cache
 def _of_weights(weights: str) -> TekkenTokenizer:
-    tokenizer = MistralTokenizer.from_file(_find(weights), mode=ValidationMode.serving)
-    tekken = tokenizer.instruct_tokenizer.tokenizer
-    assert isinstance(tekken, Tekkenizer), "a tekken.json makes a Tekkenizer"
-    return TekkenTokenizer(tekken, tokenizer)
+    tekken = Tekkenizer.from_file(_find(weights))
+    image, audio = tekken.image, tekken.audio
+    return TekkenTokenizer(
+        tekken,
+        assemble(
+            tekken,
+            load_image_encoder(image, tekken) if image else None,
+            load_audio_encoder(audio, tekken) if audio else None,
+        ),
+    )
 
 
 @cache
@@ -142,14 +143,10 @@ def _stand_in(name: str) -> TekkenTokenizer:
         version=wanted.version,
     )
     marks = SpecialImageIDs(*(tekken.get_special_token(name) for name in IMAGE_MARKS))
-    tokenizer = MistralTokenizer(
-        INSTRUCT[wanted.version](
-            tekken,
-            image_encoder=ImageEncoder(wanted.image, marks) if wanted.image else None,
-            audio_encoder=load_audio_encoder(wanted.audio, tekken) if wanted.audio else None,
-        ),
-        validator=get_validator(wanted.version, mode=ValidationMode.serving),
-        request_normalizer=get_normalizer(wanted.version, None),
+    tokenizer = assemble(
+        tekken,
+        ImageEncoder(wanted.image, marks) if wanted.image else None,
+        load_audio_encoder(wanted.audio, tekken) if wanted.audio else None,
     )
     return TekkenTokenizer(tekken, tokenizer)
 

@@ -95,7 +95,13 @@ OWNERS = {
     "safetensors": {"engine/demo"},
     "psutil": {"engine/leftovers", "engine/orphans", "engine/processes"},
     "sentencepiece": {"engine/tokenizer", "engine/words"},
-    "mistral_common": {"engine/audio", "engine/chat", "engine/images", "engine/tekken"},
+    "mistral_common": {
+        "engine/audio",
+        "engine/chat",
+        "engine/chat_tokenizers",
+        "engine/images",
+        "engine/tekken",
+    },
     "PIL": {"engine/chat", "engine/images", "engine/media", "engine/protocol", "engine/uploads"},
     "numpy": {"engine/audio", "engine/images", "engine/uploads", "invoke_api/cassettes"},
     "soundfile": {"engine/uploads"},
@@ -175,10 +181,63 @@ def test_wire_knows_the_standard_library_and_orjson() -> None:
 def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
     heavy = {"vllm", "torch", "safetensors", "psutil", "mistral_common", "huggingface_hub"}
     # These are imported inside functions themselves.
-    if path.name in ("audio.py", "images.py", "tekken.py"):
+    if path.name in ("audio.py", "chat_tokenizers.py", "images.py", "tekken.py"):
         heavy.remove("mistral_common")
 
     assert not heavy & {name.split(".")[0] for name in imports_of(path, at_import=True)}
+
+
+# Attributes of other libraries that are assigned to, by file, and who says that they may be.
+ASSIGNED = {
+    ("engine/cpu_waiting", "shm_broadcast.sched_yield"),  # vLLM has no setting for it
+    ("engine/orphans", "tempfile.tempdir"),  # its documentation says so
+    # prometheus_client reads a variable when it is imported, whose folder may be another program's.
+    ("invoke_api/telemetry", "values.ValueClass"),
+}
+
+
+def assigned_names(path: Path) -> Iterator[str]:
+    """Yield the attributes of what a file imports from elsewhere that it assigns to or deletes."""
+    tree = ast.parse(path.read_text())
+    foreign = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).split(".")[0] not in PACKAGES
+    }
+    for node in ast.walk(tree):
+        changed: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            changed = node.targets
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            changed = [node.target]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr"):
+            changed = [ast.Attribute(node.args[0], "attribute")]
+        for target in changed:
+            inner = target
+            while isinstance(inner, ast.Attribute | ast.Subscript):
+                inner = inner.value
+            is_foreign = isinstance(inner, ast.Name) and inner.id in foreign
+            if is_foreign and isinstance(target, ast.Attribute):
+                yield ast.unparse(target)
+
+
+def test_nothing_of_another_library_is_assigned_to() -> None:
+    found = {(place_of(path), name) for path in FILES for name in assigned_names(path)}
+
+    assert found == ASSIGNED
+    assert not [path for path in FILES if "[method-assign]" in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    "line", ["m.a.b = 1", "del m.a", "m.a += 1", "setattr(m.C, name, 1)", "C.a = 1"]
+)
+def test_what_changes_another_library_is_found(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "file.py"
+    path.write_text(f"import other as m\nfrom other import C\n{line}\n")
+
+    assert len(list(assigned_names(path))) == 1
 
 
 def test_only_one_file_reads_the_environment() -> None:
