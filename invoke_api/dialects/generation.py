@@ -13,6 +13,13 @@ from invoke_api.dialects.sampling import check_sampling, to_bias
 # Of models whose schema has no default: the User Guide's for the models of `messages`. Guess: as in
 # vLLM, a default is no more than fits.
 DEFAULT_TOKENS = 8_192
+# What only a few bodies have: to ask each of them for all of this takes time.
+RARE = frozenset(
+    {
+        *("seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"),
+        *("response_format", "structured_outputs"),
+    }
+)
 
 
 def to_generation(
@@ -38,15 +45,22 @@ def to_generation(
         # Some models have it off by default, others do not have it; -1 is off, too.
         top_k=max(0, body.get("top_k", 0)),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        seed=body.get("seed"),
-        frequency_penalty=float(body.get("frequency_penalty", 0)),
-        presence_penalty=float(body.get("presence_penalty", 0)),
-        logit_bias=to_bias(body.get("logit_bias", {}), vocabulary),
-        top_logprobs=body.get("top_logprobs", 0) if body.get("logprobs") else None,
         spelled=spelled,
-        schema=_to_schema(body.get("response_format", {})),
-        constraint=_to_constraint(body.get("structured_outputs", {})),
+        **({} if RARE.isdisjoint(body) else _read_rare(body, vocabulary)),
     )
+
+
+def _read_rare(body: Mapping[str, Any], vocabulary: int) -> dict[str, Any]:
+    """Return the members of the engine's request that most bodies say nothing of."""
+    return {
+        "seed": body.get("seed"),
+        "frequency_penalty": float(body.get("frequency_penalty", 0)),
+        "presence_penalty": float(body.get("presence_penalty", 0)),
+        "logit_bias": to_bias(body.get("logit_bias", {}), vocabulary),
+        "top_logprobs": body.get("top_logprobs", 0) if body.get("logprobs") else None,
+        "schema": _to_schema(body.get("response_format", {})),
+        "constraint": _to_constraint(body.get("structured_outputs", {})),
+    }
 
 
 def _to_schema(wanted: Mapping[str, Any]) -> str | None:

@@ -31,9 +31,11 @@ BOUNDS: dict[str, tuple[float, float, str]] = {
 
 def check_sampling(body: Mapping[str, Any]) -> None:
     """Raise `RequestRefused` for the first parameter that is out of bounds."""
-    for name, (lowest, highest, sentence) in BOUNDS.items():
-        value = body.get(name)
-        if value is not None and not lowest <= value <= highest:
+    for name, value in body.items():
+        if value is None or name not in BOUNDS:
+            continue
+        lowest, highest, sentence = BOUNDS[name]
+        if not lowest <= value <= highest:
             shown = value if isinstance(value, int) else float(value)
             raise RequestRefused(sentence.format(value=shown))
     if body.get("top_logprobs") is not None and not body.get("logprobs"):
