@@ -76,10 +76,10 @@ def encode_body(
     eos: int | None,
     held: Held | None = None,
 ) -> bytes:
-    """The body that asks for a stream. With the id of an EOS, token ids are asked for, too.
+    """Encode the body that asks for a stream, and for token ids if it has the id of an EOS.
 
-    Characters and stop strings are the transcript's work, and the only token that ends a text is
-    that EOS, as in `VllmEngine`. `held` is what holds the answer, as `to_held` gives it.
+    The transcript finds characters and stop strings, and only that EOS ends a text, as in
+    `VllmEngine`. `held` constrains the answer, as `to_held` returns it.
     """
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
     body: dict[str, Any] = {
