@@ -25,7 +25,7 @@ DATA = re.compile(r"data:audio/[a-z0-9.+-]+;base64,")
 NO_URL = "An audio_url must be a data URL of audio, in base64."
 NO_DATA = "An input_audio must have its data in base64."
 UNKNOWN = "Audio is no WAV, MP3, FLAC or Ogg in base64."
-# What the libraries read, by Converse's names. The content decides which of them a file is.
+# Formats that the libraries read, by Converse's names. The file's content decides its format.
 FORMATS = {"wav", "mp3", "mpeg", "mpga", "flac", "ogg", "opus"}
 # By the reasons of `UploadRefused`. Guess for all words: Bedrock's own are not known.
 SENTENCES = {

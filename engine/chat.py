@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TEXT_ONLY = "This model takes text only."
 ID = re.compile("[a-zA-Z0-9]{9}")
 BAD_ID = "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9."
-# How mistral-common begins to say that before v13 a system message does not go with audio.
+# The beginning of mistral-common's error for a system message beside audio, before version 13.
 WITH_AUDIO = "Found system messages at indexes"
 
 

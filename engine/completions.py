@@ -40,7 +40,7 @@ MOST_IDS = 2**31  # no vocabulary has as many; what is more is no index of a lis
 
 
 class Step(NamedTuple):
-    """What one event says. There are token ids where these were asked for, and text always.
+    """One event of a stream. It has text, and token ids if the request asked for them.
 
     `rows` has the log probabilities of each token, if they were asked for.
     """

@@ -1,4 +1,4 @@
-"""What holds an answer to a schema, or to calls of tools, in vLLM: its `structured_outputs`."""
+"""Constrain an answer to a schema, or to calls of tools, by vLLM's `structured_outputs`."""
 
 import json
 import re
@@ -21,7 +21,7 @@ Held = Mapping[str, str | list[str]]
 
 
 class Layout(NamedTuple):
-    """How calls are written behind `MARK`.
+    """The layout of calls behind `MARK`.
 
     `{name}` stands for the tool's name, `{quoted}` for the same as JSON.
     """

@@ -25,7 +25,7 @@ class Tool(NamedTuple):
 
 
 class Constraint(NamedTuple):
-    """What an answer must match: one of several texts, a regular expression, a grammar in EBNF."""
+    """The form of an answer: one of several texts, a regular expression, or a grammar in EBNF."""
 
     kind: Literal["choice", "regex", "grammar"]
     value: str | tuple[str, ...]  # several for a choice alone

@@ -42,7 +42,7 @@ AUDIO = AudioConfig(
 
 
 class StandIn(NamedTuple):
-    """What a tokenizer has beside the carried words. `marks` are control tokens by their ids."""
+    """A tokenizer on the carried vocabulary. `marks` are further control tokens by their ids."""
 
     version: TokenizerVersion
     marks: Mapping[int, str]

@@ -1,4 +1,4 @@
-"""What is wrong, or strange, with the LoRA adapters of a registry's models on vLLM."""
+"""Find mistakes, and likely mistakes, in the LoRA adapters of a registry's models on vLLM."""
 
 from collections.abc import Iterator, Sequence
 

@@ -51,7 +51,7 @@ class Listing:
 
     @property
     def hears(self) -> bool:
-        """Whether it takes audio."""
+        """Tell whether the model takes audio."""
         return "SPEECH" in self.input_modalities
 
     @property

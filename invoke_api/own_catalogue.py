@@ -1,4 +1,4 @@
-"""What the catalogue says of the registry's ARNs: provisioned models, deployments and imports.
+"""Describe the registry's provisioned models, deployments and imports for Get and List.
 
 Guesses: one unit for each provisioned model, and the time when the registry was read for that of
 the making. Keys stand in the service model's order.

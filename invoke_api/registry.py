@@ -173,7 +173,7 @@ class Registry:
     def find_own(
         self, identifier: Identifier, region: str, account: str | None = None
     ) -> OwnArn | None:
-        """What an account's own ARN or name stands for in this region."""
+        """Return the model behind an account's own ARN or name in this region, or None."""
         return self.arns.find(identifier, region, account)
 
     def _listing(self, identifier: Identifier, region: str) -> Listing:

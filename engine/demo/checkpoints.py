@@ -78,7 +78,7 @@ DEMOS = {
         ),
     )
 }
-# What writes params.json, and what adds the encoder's weights.
+# The functions that write params.json and that add the encoder's weights.
 ENCODERS = {
     "vision": (vision.params, vision.with_eyes),
     "speech": (speech.params, speech.with_ears),

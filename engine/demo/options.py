@@ -10,7 +10,7 @@ OPTIONS: Mapping[str, Any] = {
     # What holds an answer to a JSON schema needs the tokenizer; a toy would fill it with blanks.
     "skip_tokenizer_init": False,
     "tokenizer_mode": "mistral",
-    # Of those that see or hear; the others do not look at it.
+    # For models that take images or audio; the others ignore it.
     "limit_mm_per_prompt": {"image": 20, "audio": 5},
     "mm_processor_cache_gb": 0.25,  # vLLM's default is 4 GiB for each process
     "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},

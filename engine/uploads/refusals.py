@@ -6,7 +6,7 @@ Reason = Literal[
     "broken",  # damaged, or not of the format it is said to be
     "unknown",  # of no format that is taken
     "missing",  # a library that reads it is not installed
-    # It exceeds a limit: `many` is of the pixels of all images of a call, `long` of its audio.
+    # A limit is exceeded: `many` by the pixels of all images of a call, `long` by its audio.
     "cpu",
     "time",
     "memory",

@@ -10,10 +10,10 @@ from engine.protocol import Constraint, GenerationRequest
 from invoke_api.dialects.plain import to_plain
 from invoke_api.dialects.sampling import check_sampling, to_bias
 
-# Of models whose schema has no default: the User Guide's for the models of `messages`. Guess: as in
-# vLLM, a default is no more than fits.
+# For schemas without a default: the User Guide's for the models of `messages`. Guess: as in vLLM,
+# the default shrinks to the room that is left.
 DEFAULT_TOKENS = 8_192
-# What only a few bodies have: to ask each of them for all of this takes time.
+# Keys of few bodies. Looking each of them up in every body takes time.
 RARE = frozenset(
     {
         *("seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"),

@@ -1,4 +1,4 @@
-"""What serves the models of a generation, and how it words what it refuses.
+"""The model servers behind Bedrock, one a generation of models, and their error messages.
 
 Recorded of Converse: stdapi-ai/stdapi.ai's probes of every model of Mistral's, 2026-08-01. Recorded
 of InvokeModel: BerriAI/litellm#17471 (2025-12, of Qwen, which the same server has), without the

@@ -1,4 +1,4 @@
-"""What a body of OpenAI's says about its own call: which model, streamed or not.
+"""Compare the `model` and `stream` of an OpenAI body with the call that carries it.
 
 The User Guide (model-parameters-openai) says of both that they must match the call, or be left out.
 """

@@ -1,4 +1,4 @@
-"""What Bedrock says of a conversation's turns: their order, and which calls have which results."""
+"""Check the order of turns, and that calls and their results match, as Bedrock does."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What one process of several may not change, because the others would not know of it."""
+"""Refuse changes that the other worker processes would not see."""
 
 from invoke_api.operations.services import Services
 from invoke_api.wire.errors import ValidationException

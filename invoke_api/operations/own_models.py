@@ -42,7 +42,7 @@ Describe = Callable[[OwnArn, Listing, datetime], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """How one kind of ARN is asked for, and told of.
+    """One kind of ARN, with its Get and List operations.
 
     `get` has one member, which stands in the path. `summaries` is the name of a list's entries,
     `arn` and `made` the keys of their ARNs and times.

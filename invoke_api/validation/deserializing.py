@@ -1,4 +1,4 @@
-"""What the model server of 2025 says of a body that it can't read: one mistake, in serde's words.
+"""Word the first mistake of a body as the model server of 2025 does, which uses serde.
 
 Recorded: unknown keys (BerriAI/litellm#17471, 2025-12), a wrong `reasoning_effort` and where it
 stands (stdapi-ai/stdapi.ai's probes of Mistral's models, 2026-08-01), and more than one answer (the

@@ -1,4 +1,4 @@
-"""What the model servers of 2024 say of keys that they do not know: Pydantic's words.
+"""Word unknown keys as the model servers of 2024 do, which use Pydantic.
 
 Recorded of Converse's `additionalModelRequestFields`, one key at a time (stdapi-ai/stdapi.ai's
 probes of Mistral's models, 2026-08-01). Guess: two keys and more, and the limits of what is quoted.
