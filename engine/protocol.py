@@ -1,6 +1,6 @@
 """What an engine takes, what it gives, and what it promises."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -114,9 +114,40 @@ class Delta(NamedTuple):
     logprobs: Logprobs | None = None  # on each delta, if the request asks for them
 
 
-# What is there at once comes together, at least one delta: for each round, a reader pays as much as
-# for many tokens.
-Deltas = AsyncGenerator[Sequence[Delta], None]
+class Receiver(Protocol):
+    """Takes the tokens of one generation.
+
+    The engine calls `push` once for each of its steps, in the thread of the event loop, and maybe
+    before `generate` has returned. Neither method raises.
+    """
+
+    def push(
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
+    ) -> None:
+        """Take the next tokens. With a `finish` they are the last ones.
+
+        `rows` has the log probabilities of each token, if the request asks for them and the engine
+        knows them.
+        """
+        ...
+
+    def end(self, error: Exception) -> None:
+        """Learn that the generation has failed: no further tokens follow."""
+        ...
+
+
+class Generation(Protocol):
+    """A generation that is under way, or is over: then these methods do nothing."""
+
+    def cancel(self) -> None:
+        """Free the request in the engine, at once. The receiver hears nothing more."""
+        ...
+
+    def pause(self) -> None:
+        """Push nothing until `resume`: the receiver's client does not read."""
+        ...
+
+    def resume(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +200,7 @@ class Limits:
 
 
 class Engine(Protocol):
-    """Closing the generator early frees the request at once; callers use `aclosing`.
-
-    `name` is what the registry calls its kind.
-    """
+    """Generates text. `name` is the name of its kind in the registry."""
 
     name: str
 
@@ -190,8 +218,12 @@ class Engine(Protocol):
         """The tokenizer of its weights. Raises what `EngineState.check_ready` raises."""
         ...
 
-    def generate(self, request: GenerationRequest) -> Deltas:
-        """One delta per token, the last with `finish` and `usage`. Raises `EngineError`s."""
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
+        """Begin a generation, and push its tokens to the receiver.
+
+        Raises the `EngineError`s that are known at once; the receiver is told of later ones.
+        `engine.streaming.stream` gives the text instead.
+        """
         ...
 
     async def close(self) -> None: ...

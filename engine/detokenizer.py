@@ -1,20 +1,15 @@
 """From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import islice
 
 from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
 from engine.tokenizer import Tokenizer
 
-# Tokens of a known answer that are converted at once: framing them takes a millisecond, and the
-# scripted engine's own answers are shorter.
-BATCH = 128
 
-
-class Transcript:
-    """The text of one completion as its tokens come in, until a delta has `finish`."""
+class Detokenizer:
+    """Turns the tokens of one completion into deltas, until one has a `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
@@ -33,17 +28,28 @@ class Transcript:
         self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
 
-    def push_all(self, tokens: Iterable[int], rows: Sequence[Row] | None = None) -> list[Delta]:
-        """Return the deltas of these tokens, up to the last one with `finish` and `usage`.
+    def feed(
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
+    ) -> list[Delta]:
+        """Return one delta a token, up to the one that has `finish` and `usage`.
 
-        `rows` are the tokens' log probabilities. A token without is certain, as in a known answer.
+        `finish` tells that the engine has ended the text with these tokens. `rows` are the tokens'
+        log probabilities. A token without is certain, as in a known answer.
         """
+        deltas = self._feed(tokens)
         if self._top_logprobs is not None:
-            tokens = list(tokens)
-            return self._with_logprobs(self._push_all(tokens), tokens, rows)
-        return self._push_all(tokens)
+            deltas = self._with_logprobs(deltas, tokens, rows)
+        if finish and not (deltas and deltas[-1].finish):
+            self._end(deltas, finish)
+        return deltas
 
-    def _push_all(self, tokens: Iterable[int]) -> list[Delta]:
+    def _end(self, deltas: list[Delta], finish: Finish) -> None:
+        """End the last delta: the model has ended the text without a token of its own for that."""
+        before = deltas.pop() if deltas else Delta("")
+        last = self._finish(finish, self._held + self._decoder.decode(b"", final=True))
+        deltas.append(last._replace(text=before.text + last.text, logprobs=before.logprobs))
+
+    def _feed(self, tokens: Sequence[int]) -> list[Delta]:
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
         for token in tokens:
@@ -63,7 +69,7 @@ class Transcript:
         return deltas
 
     def _with_logprobs(
-        self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[Row] | None
+        self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[Row]
     ) -> list[Delta]:
         certain = [[(token, 0.0)] * 2 for token in tokens]
         return [
@@ -79,22 +85,9 @@ class Transcript:
         """Return a token's bytes. A model may have more places than its tokenizer has tokens."""
         return self._names[token] if 0 <= token < len(self._names) else b""
 
-    def batches(self, tokens: Iterable[int]) -> Iterator[list[Delta]]:
-        """Yield the deltas in lists of at most `BATCH`, each made on demand."""
-        rest = iter(tokens)
-        while batch := list(islice(rest, BATCH)):
-            deltas = self.push_all(batch)
-            yield deltas
-            if deltas[-1].finish:
-                return
-
-    def end(self, finish: Finish) -> Delta:
-        """Return the last delta, with the held text, if the model ends without a final token."""
-        return self._finish(finish, self._held + self._decoder.decode(b"", final=True))
-
     def _push(self, token: int) -> Delta:
         if token == self._eos:
-            return self.end("stop")
+            return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
         if self._pieces[token] != self._plain[token]:
             # A control token that is spelled out is not model text, so it can't be a stop string.
             return self._mark(self._pieces[token].decode())
