@@ -24,7 +24,7 @@ class Production:
         make: Callable[["Production"], Coroutine[Any, Any, None]],
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self._receiver = receiver
+        self.receiver = receiver
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._task = asyncio.create_task(self._run(make))
@@ -48,7 +48,7 @@ class Production:
         try:
             await make(self)
         except Exception as error:  # noqa: BLE001 - the receiver raises it where it is awaited
-            self._receiver.end(error)
+            self.receiver.end(error)
 
 
 class _Over:
@@ -72,17 +72,21 @@ def play(tokens: Sequence[int], max_tokens: int, receiver: Receiver) -> Generati
 
     The event loop runs between two batches.
     """
-    finish: Finish = "length" if len(tokens) > max_tokens else "stop"
-    tokens = tokens[:max_tokens]
     if len(tokens) <= BATCH:
-        receiver.push(tokens, finish)
+        receiver.push(tokens[:max_tokens], _finish(tokens, max_tokens))
         return OVER
+    return Production(receiver, lambda production: push_all(production, tokens, max_tokens))
 
-    async def push_all(production: Production) -> None:
-        for start in range(0, len(tokens), BATCH):
-            await production.room()
-            is_last = start + BATCH >= len(tokens)
-            receiver.push(tokens[start : start + BATCH], finish if is_last else None)
-            await asyncio.sleep(0)
 
-    return Production(receiver, push_all)
+async def push_all(production: Production, tokens: Sequence[int], max_tokens: int) -> None:
+    """Push a known answer in batches, as `play` does."""
+    finish, tokens = _finish(tokens, max_tokens), tokens[:max_tokens]
+    for start in range(0, len(tokens), BATCH):
+        await production.room()
+        is_last = start + BATCH >= len(tokens)
+        production.receiver.push(tokens[start : start + BATCH], finish if is_last else None)
+        await asyncio.sleep(0)
+
+
+def _finish(tokens: Sequence[int], max_tokens: int) -> Finish:
+    return "length" if len(tokens) > max_tokens else "stop"
