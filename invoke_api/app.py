@@ -1,16 +1,11 @@
-"""The Starlette application: routes, the short way to most of them, the lifetime of the engines."""
+"""The Starlette application: routes, the door of AWS's operations, the lifetime of the engines."""
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
@@ -18,34 +13,31 @@ from invoke_api.cassettes.library import Library, Replay
 from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.own_routes import OwnRoutes
+from invoke_api.control.own_routes import OwnRoute, OwnRoutes
 from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
 from invoke_api.operations.apply_guardrail import apply_guardrail
-from invoke_api.operations.client import Calls, ClientLeft
 from invoke_api.operations.control_plane import CONTROL_PLANE
 from invoke_api.operations.count_tokens import count_tokens
-from invoke_api.operations.counted import METRICS, CountedCalls
-from invoke_api.operations.failing import HANDLERS, answer_bug, answer_expected
-from invoke_api.operations.logged import LoggedCalls
-from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall, call_model
+from invoke_api.operations.model_calls import QUICK
 from invoke_api.operations.not_offered import NOT_OFFERED
-from invoke_api.operations.replay import replay
-from invoke_api.operations.routing import OperationRoute, has_steps
-from invoke_api.operations.services import Services
-from invoke_api.operations.threads import SharedThreads
+from invoke_api.operations.replay import REPLAYED
+from invoke_api.pipeline.counted import METRICS, CountedCalls
+from invoke_api.pipeline.door import Door
+from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.routes import OperationRoute
+from invoke_api.pipeline.services import Services
+from invoke_api.pipeline.threads import SharedThreads
 from invoke_api.profiles import ApplicationProfiles
-from invoke_api.quotas import Quotas, settle
+from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
 from invoke_api.rules.book import RuleBook
-from invoke_api.rules.playing import Broken
 from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.telemetry.metrics import Metrics
 from invoke_api.web_pages import Doors
-from invoke_api.wire.errors import InvokeError
 
 
 class State(TypedDict):
@@ -56,108 +48,54 @@ class State(TypedDict):
 
 # For whoever operates the service, without a key.
 OPEN = [
-    Route("/_emulator/health", health),
-    Route("/_emulator/ready", ready),
-    Route(METRICS, metrics),
+    OwnRoute("/_emulator/health", health),
+    OwnRoute("/_emulator/ready", ready),
+    OwnRoute(METRICS, metrics),
 ]
-MODEL_CALL = re.compile(f"^/model/(.*)/({'|'.join(MODEL_CALLS)})$")  # as Starlette's `path`
-# Each goes by the name of its operation. Calls of models also have a short way, see `Service`.
+# Each goes by the name of its operation.
 BUILT = [
     *(
-        OperationRoute(
-            f"/model/{{model_id:path}}/{path}",
-            partial(call_model, call=call),
-            methods=["POST"],
-            name=call.operation.name,
-        )
-        for path, call in MODEL_CALLS.items()
+        OperationRoute(f"/model/{{model_id:path}}/{step}", handler, name=name, method="POST")
+        for step, (name, handler) in QUICK.items()
     ),
     OperationRoute(
-        "/model/{model_id:path}/count-tokens", count_tokens, methods=["POST"], name="CountTokens"
+        "/model/{model_id:path}/count-tokens", count_tokens, name="CountTokens", method="POST"
     ),
     OperationRoute(
         "/guardrail/{guardrailIdentifier:path}/version/{guardrailVersion}/apply",
         apply_guardrail,
-        methods=["POST"],
         name="ApplyGuardrail",
+        method="POST",
     ),
     *CONTROL_PLANE,
 ]
 ROUTES = BUILT + NOT_OFFERED
-OPERATIONS: dict[object, str] = {route.endpoint: route.name for route in ROUTES}
-for route in ROUTES:
-    assert route.methods, "an operation has a method"
-    route.methods.discard("HEAD")  # Starlette adds it to GET, and Bedrock knows no such operation
-# In place of those: what was recorded is there, of whatever operation.
-METHODS = ["GET", "POST", "PUT", "DELETE"]
-REPLAYED = [
-    Route("/model/{model_id:path}/{action}", replay, methods=METHODS),
-    Route("/{path:path}", replay, methods=METHODS),
-]
 # What lets a test say what is answered, and see what was asked: not for strangers.
 CONTROL = [
-    Route("/_emulator/rules", rules, methods=["GET", "POST", "DELETE"]),
-    Route("/_emulator/requests", requests, methods=["GET", "DELETE"]),
-    Route("/_emulator/reset", reset, methods=["POST"]),
+    OwnRoute("/_emulator/rules", rules, ("GET", "POST", "DELETE")),
+    OwnRoute("/_emulator/requests", requests, ("GET", "DELETE")),
+    OwnRoute("/_emulator/reset", reset, ("POST",)),
 ]
-NOT_ALONE = [Route(route.path, one_worker_only, methods=METHODS) for route in CONTROL]
+NOT_ALONE = [
+    OwnRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE")) for route in CONTROL
+]
 
 
 class Service(Starlette):
-    """Starlette, which counts the calls, with a `short` way to what nearly all requests ask for.
+    """The emulator's own routes, and the door of AWS's operations for all the rest."""
 
-    Its middleware and routing ask twice what kind of error it was and wrap all that is sent three
-    times, which costs as much as all the checks of a request.
-    """
-
-    def __init__(
-        self,
-        counted: CountedCalls,
-        own: OwnRoutes,
-        *,
-        short: bool,
-        **more: Any,  # noqa: ANN401 - Starlette's own
-    ) -> None:
+    def __init__(self, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
         super().__init__(**more)
-        self._counted = counted
+        self._door = door
         self._own = own
-        self._is_short = short
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-            return
-        found = MODEL_CALL.match(scope["path"])
-        if not found and self._own.takes(scope):
-            scope["app"] = self
+        elif self._own.takes(scope):
             await self._own(scope, receive, send)
-            return
-        began = self._counted.begin()
-        try:
-            is_short = self._is_short and has_steps(scope, "/model/id/operation")
-            if found and is_short and scope["method"] == "POST":
-                scope["path_params"] = {"model_id": found[1]}
-                await self._take_short_way(scope, receive, send, MODEL_CALLS[found[2]])
-            else:
-                await super().__call__(scope, receive, send)
-        finally:
-            settle(scope)
-            self._counted.end(scope, began)
-
-    async def _take_short_way(
-        self, scope: Scope, receive: Receive, send: Send, call: ModelCall
-    ) -> None:
-        scope["operation"] = call.operation.name
-        request = Request(scope, receive, send)
-        try:
-            response = await call_model(request, call)
-        except (InvokeError, ClientLeft, Broken) as error:
-            response = await answer_expected(request, error)
-        except Exception as error:
-            response = await answer_bug(request, error)
-            await response(scope, receive, send)
-            raise  # into the log
-        await response(scope, receive, send)
+        else:
+            await self._door(scope, receive, send)
 
 
 def create_app(
@@ -223,22 +161,17 @@ def create_app(
             if invocation_log:
                 await invocation_log.close()
 
-    around = []
-    if invocation_log:
-        logged = partial(LoggedCalls, log=invocation_log, configurations=configurations)
-        around.append(Middleware(logged, registry=registry))
-    app = Service(
-        CountedCalls(observed.calls, OPERATIONS),
-        OwnRoutes(OPEN, _control(control, alone), doors or Doors()),
-        short=not recordings and not around,  # it knows of neither
-        routes=REPLAYED if recordings else ROUTES,
-        lifespan=lifespan,
-        middleware=around,
-        exception_handlers=HANDLERS,
+    names = {route.name for route in ROUTES}
+    door = Door(
+        REPLAYED if recordings else ROUTES,
+        {} if recordings else QUICK,
+        CountedCalls(observed.calls, names),
+        invocation_log,
     )
-    app.router.redirect_slashes = False  # Bedrock knows no redirects
-    return app
+    return Service(
+        door, OwnRoutes(OPEN, _control(control, alone), doors or Doors()), lifespan=lifespan
+    )
 
 
-def _control(control: bool, alone: bool) -> list[Route]:  # noqa: FBT001 - see create_app
+def _control(control: bool, alone: bool) -> list[OwnRoute]:  # noqa: FBT001 - see create_app
     return (CONTROL if alone else NOT_ALONE) if control else []

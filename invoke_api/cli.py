@@ -19,7 +19,7 @@ from invoke_api.environment import (
 )
 from invoke_api.flags import registry_option, with_options
 from invoke_api.logs import set_up_logs
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 from invoke_api.plans import missing_weights
 from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.registry import Model, Registry

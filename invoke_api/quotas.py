@@ -5,14 +5,11 @@ takes its input tokens and `max_tokens` at once, and unused tokens are returned 
 Guess: a call that ends before its first token costs no tokens; the guide mentions answers only.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
-from typing import Any
 
-from engine.protocol import Deltas
 from invoke_api.registry import Model
 from invoke_api.wire.errors import ThrottlingException
 
@@ -43,13 +40,16 @@ class Quotas:
         self._many = MANY
         self._lock = Lock()
 
-    def take(self, model: Model, region: str, key: str | None, tokens: int) -> "Share | None":
-        """Take `tokens` and one request; call `Share.settle` when the call has ended.
+    def take(
+        self, model: Model, region: str, key: str | None, *, input_tokens: int, max_tokens: int
+    ) -> "Share | None":
+        """Take all these tokens and one request; call `Share.settle` when the call has ended.
 
         Raises `ThrottlingException`, and then takes nothing.
         """
         if not self._enforced:
             return None
+        tokens = input_tokens + max_tokens
         with self._lock:
             requests = self._bucket("requests", model, region, key, model.requests_per_minute)
             pool = self._bucket("tokens", model, region, key, model.tokens_per_minute)
@@ -61,7 +61,7 @@ class Quotas:
                 requests.level -= 1
             if pool:
                 pool.level -= tokens
-        return Share(pool, tokens, self._lock) if pool else None
+        return Share(pool, tokens, input_tokens, self._lock) if pool else None
 
     def count(self) -> int:
         """Return the number of buckets that are kept."""
@@ -100,23 +100,14 @@ class Share:
 
     pool: _Bucket
     tokens: int
+    input_tokens: int
     lock: Lock
     used: int = 0
     is_settled: bool = False
 
-    async def metered(self, deltas: Deltas, input_tokens: int) -> Deltas:
-        """Yield the deltas and count their tokens; settle at their end.
-
-        A generator that is never iterated does not run its `finally`, so `settle` is also called
-        at the end of the call.
-        """
-        try:
-            async with aclosing(deltas):
-                async for batch in deltas:
-                    self.used = (self.used or input_tokens) + len(batch)
-                    yield batch
-        finally:
-            self.settle()
+    def count(self, tokens: int) -> None:
+        """Use so many tokens of the answer; the first ones use those of the prompt as well."""
+        self.used = (self.used or self.input_tokens) + tokens
 
     def settle(self) -> None:
         """Return the unused tokens to the bucket; all of them if no token was generated."""
@@ -125,10 +116,3 @@ class Share:
                 self.is_settled = True
                 level = self.pool.level + self.tokens - self.used
                 self.pool.level = min(self.pool.rate, level)
-
-
-def settle(scope: Mapping[str, Any]) -> None:
-    """Settle the share that a request holds, if any. This is the last step of a call."""
-    share: Share | None = scope.get("share")
-    if share:
-        share.settle()

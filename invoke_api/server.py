@@ -22,7 +22,7 @@ from engine.leftovers import remove_folder
 from invoke_api.connections.limits import HEAD_BYTES, Limits
 from invoke_api.connections.listener import Listener
 from invoke_api.connections.shared import Shared
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 1_024  # connections that may wait to be accepted

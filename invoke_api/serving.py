@@ -32,8 +32,8 @@ from invoke_api.engines import Engines, build_engines
 from invoke_api.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
-from invoke_api.operations.client import Calls
 from invoke_api.operations.stale import explain_stale
+from invoke_api.pipeline.in_flight import Calls
 from invoke_api.plans import EngineChoice, missing_weights, plan_cores
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry, load_registry

@@ -25,6 +25,14 @@ LEFT = {"type": "http.disconnect"}
 Message = Mapping[str, Any]
 
 
+class Listener(Protocol):
+    """Hears what becomes of the client, at once. No method raises."""
+
+    def leave(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
 class Connection(Protocol):
     """The members of a connection that an exchange uses."""
 
@@ -60,6 +68,7 @@ class Exchange:
         self._is_read = False  # whether the application has read it to its end
         self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
+        self._listener: Listener | None = None
         self._framing = Framing.NONE
         self._left_to_write = 0  # bytes, with `Framing.LENGTH`
         self._expects_continue = head.expects_continue
@@ -86,6 +95,17 @@ class Exchange:
         """Tell the application that the client has left."""
         self.is_dropped = True
         self._wake()
+        if self._listener:
+            self._listener.leave()
+
+    def pause(self) -> None:
+        """Tell the application that the client does not read."""
+        if self._listener:
+            self._listener.pause()
+
+    def resume(self) -> None:
+        if self._listener:
+            self._listener.resume()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
@@ -94,7 +114,7 @@ class Exchange:
 
     # To the application.
 
-    def start(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401 - any ASGI application
+    def run(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401 - any ASGI application
         self.task = loop.create_task(self._run(app, scope))
 
     async def _run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - the same
@@ -140,21 +160,40 @@ class Exchange:
 
         Do nothing once the client has left.
         """
-        if self.is_dropped or self.is_answered:
-            return
         if message["type"] == "http.response.start":
             self._start = message
             return
+        self.write(message.get("body", b""), is_last=not message.get("more_body", False))
+        await self.drain()
+
+    # To an application that writes without waiting: the extension `invoke_api.writer`.
+
+    def listen(self, listener: Listener | None) -> None:
+        """Tell this listener of the client from now on, and at once if it has left already."""
+        self._listener = listener
+        if listener and self.is_dropped:
+            listener.leave()
+        elif listener and not self._connection.has_room:
+            listener.pause()
+
+    def start(self, status: int, headers: Headers) -> None:
+        self._start = {"status": status, "headers": headers}
+
+    def write(self, data: bytes, *, is_last: bool = False) -> None:
+        """Write a part of the answer. Do nothing once the client has left."""
+        if self.is_dropped or self.is_answered:
+            return
         assert self._start, "an answer begins with its head"
-        body: bytes = message.get("body", b"")
-        more: bool = message.get("more_body", False)
         if not self.has_begun:
-            self._connection.write(self._begin(self._start) + self._frame(body, more=more))
-        elif framed := self._frame(body, more=more):
-            (self._connection.write_soon if more else self._connection.write)(framed)
-        if not more:
+            self._connection.write(self._begin(self._start) + self._frame(data, more=not is_last))
+        elif framed := self._frame(data, more=not is_last):
+            (self._connection.write if is_last else self._connection.write_soon)(framed)
+        if is_last:
             self._end()
-        elif not self._connection.has_room:
+
+    async def drain(self) -> None:
+        """Return once the client has read enough, or has left."""
+        if not (self._connection.has_room or self.is_answered):
             await self._connection.wait_for_room()
 
     def _begin(self, start: Message) -> bytes:

@@ -17,6 +17,7 @@ LATE = Refused(408, "The request was not received in time.")
 FAILED = Refused(500, "The service failed to answer.")
 CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
 ASGI = {"version": "3.0", "spec_version": "2.4"}
+WRITER = "invoke_api.writer"  # the extension by which an application writes without waiting
 BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
 
 
@@ -60,6 +61,16 @@ class Http1Connection(WritingConnection):
         """Take a client that closes its side for one that has left; asyncio closes ours."""
         self._leave()
         return False
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        for exchange in self._exchanges:
+            exchange.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        for exchange in self._exchanges:
+            exchange.resume()
 
     def _leave(self) -> None:
         for exchange in self._exchanges:
@@ -111,9 +122,9 @@ class Http1Connection(WritingConnection):
             "query_string": query,
             "headers": head.headers,
             "state": dict(self.shared.state),
-            "extensions": {},
+            "extensions": {WRITER: {"writer": self._exchanges[0]}},
         }
-        self._exchanges[0].start(self.shared.app, scope, self.loop)
+        self._exchanges[0].run(self.shared.app, scope, self.loop)
 
     def go_on_reading(self) -> None:
         if self._is_paused and not self.is_lost:

@@ -3,15 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.services import services_of
 
 
-async def health(request: Request) -> Response:
+async def health(request: Request, _: bytes) -> Response:
     """200 while this process answers, whatever its models do."""
     return JSONResponse({"models": _states(request)})
 
 
-async def ready(request: Request) -> Response:
+async def ready(request: Request, _: bytes) -> Response:
     """200 once every model takes calls, be it that the first one loads it, until the service is
     told to stop; 503 before and after. Of several workers, once it is so in each: a balancer knows
     only the port that they share.

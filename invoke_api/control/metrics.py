@@ -6,10 +6,10 @@ from prometheus_client.exposition import gzip_accepted
 from starlette.requests import Request
 from starlette.responses import Response
 
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.services import services_of
 
 
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, _: bytes) -> Response:
     """In the format and encoding that the headers ask for."""
     headers = request.headers
     body, content_type = await services_of(request).metrics.render(headers.get("accept", ""))

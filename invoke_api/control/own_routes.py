@@ -1,19 +1,19 @@
 """The emulator's own routes: found by their very bytes, behind their own doors."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from posixpath import normpath
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.control.answers import refusal
-from invoke_api.operations.call import to_raw
-from invoke_api.operations.client import ClientLeft, read_body
-from invoke_api.operations.counted import is_counted
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.admission import to_raw
+from invoke_api.pipeline.counted import is_counted
+from invoke_api.pipeline.in_flight import ClientLeft, read_body
+from invoke_api.pipeline.services import services_of
 from invoke_api.web_pages import Doors
 from invoke_api.wire.errors import InvokeError, ValidationException
 from invoke_api.wire.front_door_errors import KeyDenied
@@ -27,13 +27,23 @@ NO_OPERATOR = (
 )
 
 
+class OwnRoute(NamedTuple):
+    """A path without parameters. `answer` gets the request and its body."""
+
+    path: str
+    answer: Callable[[Request, bytes], Awaitable[Response]]
+    methods: tuple[str, ...] = ("GET", "HEAD")
+
+
 class OwnRoutes:
     """An ASGI app. `open_` routes answer everybody, `control` routes a test or an operator.
 
-    `control` is empty where they are switched off. Each route is one path, without parameters.
+    `control` is empty where they are switched off.
     """
 
-    def __init__(self, open_: Sequence[Route], control: Sequence[Route], doors: Doors) -> None:
+    def __init__(
+        self, open_: Sequence[OwnRoute], control: Sequence[OwnRoute], doors: Doors
+    ) -> None:
         self._routes = [*open_, *control]
         self._control = control
         self._doors = doors
@@ -71,16 +81,14 @@ class OwnRoutes:
         if not found:
             return refusal(f"There is no such route; {self._names()}.", status=404)
         [route] = found
-        methods = route.methods or set()
-        if request.method not in methods:
-            return refusal(f"{route.path} takes {', '.join(sorted(methods))}.", status=405)
+        if request.method not in route.methods:
+            methods = ", ".join(sorted(route.methods))
+            return refusal(f"{route.path} takes {methods}.", status=405)
         if body is None:
             return refusal(f"The body is longer than {MAX_BODY:,} bytes.", status=413)
         if route in self._control:
             _check_operator(request, body)
-        request.scope["own_body"] = body
-        answer: Response = await route.endpoint(request)
-        return answer
+        return await route.answer(request, body)
 
     def _names(self) -> str:
         names = ", ".join(route.path for route in self._routes)
@@ -90,7 +98,7 @@ class OwnRoutes:
 async def _body_of(request: Request) -> bytes | None:
     """Return the body, None for one that is too long. Raises `ClientLeft` and `InvokeError`s."""
     try:
-        return await read_body(request, MAX_BODY)
+        return await read_body(request.receive, MAX_BODY)
     except ValidationException:
         return None
 
@@ -100,5 +108,5 @@ def _check_operator(request: Request, body: bytes) -> None:
     gate = services_of(request).gate
     if gate.auth == "none":
         return
-    if not gate.admit(to_raw(request, body)).is_operator:
+    if not gate.admit(to_raw(request.scope, body)).is_operator:
         raise KeyDenied(NO_OPERATOR)

@@ -10,7 +10,7 @@ from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.config_files import ConfigError
 from invoke_api.control.answers import json_answer, refusal
 from invoke_api.control.documents import BadDocument, parse_document
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.services import services_of
 from invoke_api.rules.book import TooManyRules
 from invoke_api.rules.parsing import RuleError, parse_rules
 from invoke_api.rules.rule import Rule
@@ -27,7 +27,7 @@ FILTERS = {
 }
 
 
-async def rules(request: Request) -> Response:
+async def rules(request: Request, body: bytes) -> Response:
     """GET lists, POST adds, DELETE removes: all, `?scope=` one caller's, `?id=` one.
 
     POST with `?scope=` adds for that caller what names no other.
@@ -45,7 +45,7 @@ async def rules(request: Request) -> Response:
         return json_answer({"rules": book.listed(scope)})
     try:
         # In a thread: patterns are compiled, and recordings are read.
-        parsed = await asyncio.to_thread(_parse, request.scope["own_body"], services.paces)
+        parsed = await asyncio.to_thread(_parse, body, services.paces)
         added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
         return json_answer({"rules": book.add(added)}, status=201)
     except (BadDocument, RuleError, ConfigError, TooManyRules) as error:
@@ -56,7 +56,7 @@ def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
     return parse_rules(parse_document(body), paces.waits)
 
 
-async def requests(request: Request) -> Response:
+async def requests(request: Request, _: bytes) -> Response:
     """GET lists the last calls, oldest first; DELETE forgets them. Both take `?scope=`."""
     journal = services_of(request).journal
     if request.method == "DELETE":
@@ -70,12 +70,12 @@ async def requests(request: Request) -> Response:
     return json_answer({"requests": journal.listed(**wanted)})
 
 
-async def one_worker_only(_: Request) -> Response:
+async def one_worker_only(_: Request, __: bytes) -> Response:
     """Each of several processes would know its own rules and its own calls only."""
     return refusal("rules and journal need one worker: serve without --workers", status=409)
 
 
-async def reset(request: Request) -> Response:
+async def reset(request: Request, _: bytes) -> Response:
     """Forget rules, journal and application inference profiles; replay recordings from the first.
 
     With `?scope=`, those of one caller.

@@ -1,9 +1,9 @@
 """Request languages: from a body to a GenerationRequest, and from deltas to Bedrock's JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from engine.protocol import Delta, Deltas, Finish, GenerationRequest
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.answers import SHAPES
 from invoke_api.dialects.calls import AnswerReader
@@ -16,12 +16,17 @@ from invoke_api.dialects.mistral_text import MistralText
 class Writer(Protocol):
     """Writes one answer, whole or chunk by chunk."""
 
-    def watch(self, deltas: Deltas) -> Deltas:
-        """Return the deltas of a whole answer; note on their way what `reply` is to tell."""
-        ...
+    def reply(
+        self,
+        text: str,
+        finish: Finish,
+        metrics: Metrics | None = None,
+        logprobs: Sequence[Logprobs] | None = None,
+    ) -> bytes:
+        """Return the whole body of an InvokeModel answer.
 
-    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
-        """Return the whole body of an InvokeModel answer, with its counts if they are known."""
+        Its counts and the log probabilities of its tokens are in it if they are known.
+        """
         ...
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:

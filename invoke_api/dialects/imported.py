@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Deltas, Finish, GenerationRequest, Likely, Logprobs
+from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.imported_bodies import Form, find_form
 from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.mistral_chat import find_texts, note_logprobs, to_question
+from invoke_api.dialects.mistral_chat import find_texts, to_question
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.dialects.plain import to_plain
 
@@ -180,8 +180,7 @@ class Imported:
         reader: AnswerReader | None = None,
     ) -> "ImportedWriter":
         own = reader or self.reader(body, tokenizer)
-        noted: list[Logprobs] | None = [] if body.get("logprobs") else None
-        return ImportedWriter(own, LAYOUTS[find_form(body)], request_id, noted)
+        return ImportedWriter(own, LAYOUTS[find_form(body)], request_id)
 
 
 def _without_nulls(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,23 +192,21 @@ class ImportedWriter:
     """The writer of one answer, in the form of its request's body."""
 
     def __init__(
-        self,
-        reader: AnswerReader,
-        lay_out: Callable[[Part], Document],
-        request_id: str,
-        noted: list[Logprobs] | None,
+        self, reader: AnswerReader, lay_out: Callable[[Part], Document], request_id: str
     ) -> None:
         self._reader = reader
         self._lay_out = lay_out
         self._begun = Part(answer_id=request_id.replace("-", ""), created=int(time()))
         self._tokens = 0
-        self._noted = noted  # those of the whole answer, as its deltas pass
         self._offset = 0
 
-    def watch(self, deltas: Deltas) -> Deltas:
-        return deltas if self._noted is None else note_logprobs(deltas, self._noted)
-
-    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
+    def reply(
+        self,
+        text: str,
+        finish: Finish,
+        metrics: Metrics | None = None,
+        logprobs: Sequence[Logprobs] | None = None,
+    ) -> bytes:
         content = self._reader.take(text) + self._reader.finish()[0]
         tokens = metrics.output_tokens if metrics else None
         whole = replace(
@@ -218,7 +215,7 @@ class ImportedWriter:
             finish=finish,
             output_tokens=tokens,
             metrics=metrics,
-            logprobs=self._noted,
+            logprobs=logprobs,
         )
         return orjson.dumps(self._lay_out(whole))
 

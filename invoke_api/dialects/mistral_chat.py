@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Deltas, Finish, GenerationRequest, Logprobs
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import MARK, ToolCall
 from invoke_api.dialects.answers import Answer, Shape
@@ -79,8 +78,6 @@ class ChatWriter:
         self._shape = shape
         # As vLLM does: a model can't be told to make one call, but one can be told of.
         self._most_calls = 1 if body.get("parallel_tool_calls") is False else None
-        # Those of the whole answer, as its deltas pass.
-        self._logprobs: list[Logprobs] | None = [] if body.get("logprobs") else None
         tier = body.get("service_tier", "default")
         self._begun = Answer(
             request_id=request_id,
@@ -90,13 +87,16 @@ class ChatWriter:
             service_tier="default" if tier == "auto" else tier,
         )
 
-    def watch(self, deltas: Deltas) -> Deltas:
-        return deltas if self._logprobs is None else note_logprobs(deltas, self._logprobs)
-
-    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
+    def reply(
+        self,
+        text: str,
+        finish: Finish,
+        metrics: Metrics | None = None,
+        logprobs: Sequence[Logprobs] | None = None,
+    ) -> bytes:
         content = self._reader.take(text)
         answer = self._end(content, finish, metrics)
-        return self._shape.write(replace(answer, logprobs=self._logprobs), {})
+        return self._shape.write(replace(answer, logprobs=logprobs), {})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         content = self._reader.take(delta.text)
@@ -129,14 +129,6 @@ class ChatWriter:
                 "type": "function",
                 "function": {"name": call.name, "arguments": arguments},
             }
-
-
-async def note_logprobs(deltas: Deltas, noted: list[Logprobs]) -> Deltas:
-    """Yield the same deltas; add their log probabilities to `noted`."""
-    async with aclosing(deltas):
-        async for batch in deltas:
-            noted += [delta.logprobs for delta in batch if delta.logprobs]
-            yield batch
 
 
 def encode_chat(

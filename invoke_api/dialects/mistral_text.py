@@ -1,12 +1,12 @@
 """`prompt` in, `outputs` out: Mistral 7B, Mixtral 8x7B, Small 2402 and Large 2402."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from engine.chat import ChatPrompt
-from engine.protocol import Delta, Deltas, Finish, GenerationRequest
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.calls import AnswerReader, TextReader
 from invoke_api.dialects.generation import to_generation
@@ -45,10 +45,13 @@ class MistralText:
     ) -> "MistralText":
         return self
 
-    def watch(self, deltas: Deltas) -> Deltas:
-        return deltas
-
-    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:  # noqa: ARG002 - told in headers
+    def reply(
+        self,
+        text: str,
+        finish: Finish,
+        metrics: Metrics | None = None,  # noqa: ARG002 - told in headers
+        logprobs: Sequence[Logprobs] | None = None,  # noqa: ARG002 - it has no place for them
+    ) -> bytes:
         return orjson.dumps({"outputs": [{"text": text, "stop_reason": finish}]})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:

@@ -1,13 +1,11 @@
 """One call under a guardrail: what comes in, what goes out, and the trace of both."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Literal
 
-from engine.protocol import Delta, Deltas, Finish, Usage
+from engine.protocol import Delta, Usage
 from engine.tool_calls import ToolCall
 from invoke_api.dialects.calls import AnswerReader, TextReader, ToldReader
 from invoke_api.guardrails.assessing import Assessment, Part, assess
@@ -15,13 +13,6 @@ from invoke_api.guardrails.guardrail import Guardrail, Source
 from invoke_api.guardrails.reports import to_assessment
 
 Trace = Literal["disabled", "enabled", "enabled_full"]
-# Least number of characters that an asynchronous stream may be ahead of its assessment. Bedrock's
-# number: N/F.
-STRIDE = 50
-SHARE = 10  # It may be ahead by 1/SHARE of those assessed, because each look reads all of them.
-# Characters times filters up to which a search runs on the event loop, in 1 to 4 ms. A longer
-# search runs in a thread.
-LONG_SEARCH = 100_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,9 +48,9 @@ class Guarding:
         self.input = self.assess("INPUT", parts)
         return self.input.texts
 
-    async def refuse(self) -> Deltas:
-        """What is said in place of an answer; no token is used."""
-        yield [Delta(self.guardrail.blocked["INPUT"], "stop", Usage(0, 0))]
+    def refusal(self) -> Delta:
+        """Return what is said in place of an answer; no token is used."""
+        return Delta(self.guardrail.blocked["INPUT"], "stop", Usage(0, 0))
 
     def read_by(self, reader: AnswerReader) -> ToldReader:
         """Read the answer with this reader, and return the one for the answer's writer.
@@ -69,106 +60,31 @@ class Guarding:
         self._reader = reader
         return self._told
 
-    async def check_output(
-        self, text: str, finish: Finish, native: Callable[[str, Finish], bytes] | None = None
-    ) -> str:
-        """Return the text that may go out. `ToldReader` has the calls, unless all is blocked.
+    def read(self, delta: Delta) -> tuple[str, list[ToolCall]]:
+        """Return the text of this delta that the client would see; with the last one, the calls.
 
         User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated. Guess:
         nor are those of InvokeModel's, and a call of a tool that was not offered is text.
         """
-        if self.is_refused:
-            return text
-        shown = self._reader.take(text)
-        rest, calls = self._reader.finish()
-        self.output = await self._assess_output(shown + rest)
-        if self.output.intervened:
-            self.said = native(text, finish).decode() if native else text
-        self._told.calls = [] if self.output.is_blocked else calls
-        return self.output.outputs[0] if self.output.intervened else shown + rest
-
-    async def stream(self, deltas: Deltas) -> Deltas:
-        """The deltas as they may go out."""
-        if self.is_refused:
-            watched = deltas
-        else:
-            watched = self._passed(deltas) if self.is_async else self._held(deltas)
-        async with aclosing(watched):
-            async for batch in watched:
-                yield batch
-
-    async def _held(self, deltas: Deltas) -> Deltas:
-        held: list[Delta] = []
-        said: list[str] = []
-        calls: list[ToolCall] = []
-        async with aclosing(deltas):
-            async for batch in deltas:
-                for delta in batch:
-                    said.append(delta.text)
-                    text, calls = self._read(delta)
-                    if text or delta.finish or not self._reader.is_holding:
-                        held.append(delta._replace(text=text))
-        last = held[-1]
-        assert last.finish, "the last delta has a finish"
-        self.output = await self._assess_output("".join(delta.text for delta in held))
-        self._told.calls = [] if self.output.is_blocked else calls
-        if self.output.intervened:
-            self.said = "".join(said)
-            held = [last._replace(text=self.output.outputs[0])]
-        yield held
-
-    def _read(self, delta: Delta) -> tuple[str, list[ToolCall]]:
-        """Return the text of this delta that the client would see; with the last one, the calls."""
         text = self._reader.take(delta.text)
         if not delta.finish:
             return text, []
         rest, calls = self._reader.finish()
         return text + rest, calls
 
-    async def _passed(self, deltas: Deltas) -> Deltas:
-        said, shown, seen = "", "", 0
-        async with aclosing(deltas):
-            async for batch in deltas:
-                ready: list[Delta] = []
-                for delta in batch:
-                    if self._has_blocked():  # read on to its end, for what it costs
-                        ready += [delta._replace(text="")] if delta.finish else []
-                        continue
-                    text, calls = self._read(delta)
-                    said += delta.text
-                    shown += text
-                    if delta.finish or len(shown) >= seen + max(STRIDE, seen // SHARE):
-                        seen = len(shown)
-                        if ready:  # written down while nothing is found yet
-                            yield ready
-                        ready = []
-                        text = await self._look(shown, said, text)
-                        self._told.calls = [] if self._has_blocked() else calls
-                    if text or delta.finish or not self._reader.is_holding:
-                        ready.append(delta._replace(text=text))
-                if ready:
-                    yield ready
+    @property
+    def is_holding(self) -> bool:
+        """Tell whether the answer is in the midst of a call, which is no text."""
+        return self._reader.is_holding
 
-    def _has_blocked(self) -> bool:
+    @property
+    def has_blocked(self) -> bool:
+        """Tell whether the rest of the answer is not to be shown."""
         return self.output is not None and self.output.is_blocked
 
-    async def _look(self, shown: str, said: str, last: str) -> str:
-        """Return the text that may go out in place of `last`, the end of `shown`.
-
-        The text that has gone out already can't be anonymized any more.
-        """
-        self.output = await self._assess_output(shown, masks=False)
-        if not self.output.is_blocked:
-            return last
-        self.said = said
-        return self.output.outputs[0]
-
-    async def _assess_output(self, text: str, *, masks: bool = True) -> Assessment:
-        """Assess an answer, in a thread if that takes longer than the event loop may be blocked."""
-        parts = [Part(text)]
-        if len(text) * len(self.guardrail.filters) <= LONG_SEARCH:
-            return self.assess("OUTPUT", parts, masks=masks)
-        return await asyncio.to_thread(self.assess, "OUTPUT", parts, masks=masks)
+    def tell_calls(self, calls: list[ToolCall]) -> None:
+        """Give the answer's writer these calls, unless all is blocked."""
+        self._told.calls = [] if self.has_blocked else calls
 
     def assess(self, source: Source, parts: Sequence[Part], *, masks: bool = True) -> Assessment:
         """With the time that it takes."""

@@ -1,6 +1,6 @@
 """Refuse changes that the other worker processes would not see."""
 
-from invoke_api.operations.services import Services
+from invoke_api.pipeline.services import Services
 from invoke_api.wire.errors import ValidationException
 
 

@@ -3,20 +3,18 @@
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.authentication.gate import Caller
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.operations.alone import check_alone
-from invoke_api.operations.aside import aside
 from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
 from invoke_api.operations.inference_profiles import find_application_profile, find_bedrocks
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
 from invoke_api.operations.tags import to_tags
+from invoke_api.pipeline.admission import admit_caller, read_and_admit
+from invoke_api.pipeline.aside import aside
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.profiles import Profile, new_identifier
 from invoke_api.registry import Registry
 from invoke_api.validation.queries import DELETE_INFERENCE_PROFILE, check_query
@@ -28,24 +26,24 @@ BEDROCKS = "A system-defined inference profile cannot be deleted."  # guess
 CONFIGURED = "This inference profile is in the registry's file of Invoke API: remove it there."
 
 
-async def create_inference_profile(request: Request) -> Response:
-    raw = await read_body(request)
-    caller, asked = await aside(request, len(raw), lambda: _check(request, raw))
-    check_alone(services_of(request), "inference profiles")
-    profile = services_of(request).profiles.add(_to_profile(request, caller, asked))
+async def create_inference_profile(call: Call) -> Reply:
+    call.body = await read_body(call.receive)
+    caller, asked = await aside(call, len(call.body), lambda: _check(call))
+    check_alone(call.services, "inference profiles")
+    profile = call.services.profiles.add(_to_profile(call, caller, asked))
     answer = {"inferenceProfileArn": profile.identifier.text, "status": "ACTIVE"}
-    return Reply(request, orjson.dumps(answer), status=201)
+    return json_reply(call, orjson.dumps(answer), status=201)
 
 
-def _check(request: Request, raw: bytes) -> tuple[Caller, dict[str, Any]]:
-    caller = admit_caller(request, raw)
-    return caller, coral_schema("create_inference_profile.json").parse(raw)
+def _check(call: Call) -> tuple[Caller, dict[str, Any]]:
+    caller = admit_caller(call)
+    return caller, coral_schema("create_inference_profile.json").parse(call.body)
 
 
-def _to_profile(request: Request, caller: Caller, asked: dict[str, Any]) -> Profile:
+def _to_profile(call: Call, caller: Caller, asked: dict[str, Any]) -> Profile:
     """Raise `ValidationException` and `TooManyTagsException`."""
     source = parse_identifier(asked["modelSource"]["copyFrom"])
-    if not can_copy(services_of(request).registry, source, caller):
+    if not can_copy(call.services.registry, source, caller):
         raise ValidationException(NO_SOURCE)
     identifier = new_identifier(caller.account_id, caller.region)
     return Profile(
@@ -70,16 +68,16 @@ def can_copy(registry: Registry, source: Identifier, caller: Caller) -> bool:
         return False
 
 
-async def delete_inference_profile(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    check_query(DELETE_INFERENCE_PROFILE, request.path_params)
-    services = services_of(request)
+async def delete_inference_profile(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    check_query(DELETE_INFERENCE_PROFILE, call.labels)
+    services = call.services
     check_alone(services, "inference profiles")
-    identifier = parse_identifier(request.path_params["inferenceProfileIdentifier"])
+    identifier = parse_identifier(call.labels["inferenceProfileIdentifier"])
     if find_bedrocks(services, identifier, caller):
         raise ValidationException(BEDROCKS)
     found = find_application_profile(services, identifier, caller)
     if not isinstance(found, Profile):
         raise ValidationException(CONFIGURED)  # Bedrock has no such profiles
     services.profiles.remove(found)
-    return Reply(request, b"{}")
+    return json_reply(call, b"{}")

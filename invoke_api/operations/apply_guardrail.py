@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from invoke_api.authentication.gate import Caller
 from invoke_api.guardrails.assessing import UNIT, Assessment, Part
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.reports import to_coverage, to_usage
-from invoke_api.operations.aside import aside
 from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.guarded import is_to_guard
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.admission import admit_caller
+from invoke_api.pipeline.aside import aside
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.guard import is_to_guard
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.wire.converse_events import encode_sorted
 from invoke_api.wire.errors import ThrottlingException, ValidationException
 
@@ -29,16 +26,16 @@ TOO_LONG = (
 NO_IMAGES = "This guardrail has no policy that looks at images."  # guess
 
 
-async def apply_guardrail(request: Request) -> Response:
-    raw = await read_body(request)
-    return Reply(request, await aside(request, len(raw), lambda: _apply(request, raw)))
+async def apply_guardrail(call: Call) -> Reply:
+    call.body = await read_body(call.receive)
+    return json_reply(call, await aside(call, len(call.body), lambda: _apply(call)))
 
 
-def _apply(request: Request, raw: bytes) -> bytes:
+def _apply(call: Call) -> bytes:
     """Raises `InvokeError`s."""
-    caller = admit_caller(request, raw)
-    guarding = _open(request, caller)
-    asked = coral_schema("apply_guardrail.json").parse(raw)
+    caller = admit_caller(call)
+    guarding = _open(call, caller)
+    asked = coral_schema("apply_guardrail.json").parse(call.body)
     parts = [_to_part(block) for block in asked["content"]]
     if not parts:  # heard: that it is refused, not in which words
         raise ValidationException("The content field is empty. Add a content block to it.")
@@ -48,9 +45,9 @@ def _apply(request: Request, raw: bytes) -> bytes:
     return encode_sorted(_to_answer(guarding, guarding.assess(asked["source"], parts)))
 
 
-def _open(request: Request, caller: Caller) -> Guarding:
-    path = request.path_params
-    guardrail = services_of(request).guardrails.find(
+def _open(call: Call, caller: Caller) -> Guarding:
+    path = call.labels
+    guardrail = call.services.guardrails.find(
         path["guardrailIdentifier"], path["guardrailVersion"], caller.region
     )
     return Guarding(guardrail=guardrail, region=caller.region, account=caller.account_id)

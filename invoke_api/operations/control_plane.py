@@ -16,8 +16,8 @@ from invoke_api.operations.logging_configuration import (
     put_logging_configuration,
 )
 from invoke_api.operations.own_models import OWN_MODELS
-from invoke_api.operations.routing import OperationRoute
 from invoke_api.operations.tags import list_tags_for_resource, tag_resource, untag_resource
+from invoke_api.pipeline.routes import OperationRoute
 
 PROFILE = "/inference-profiles/{inferenceProfileIdentifier:path}"
 LOGGING = "/logging/modelinvocations"
@@ -35,23 +35,23 @@ CONTROL_PLANE = [
     OperationRoute(
         "/inference-profiles",
         create_inference_profile,
-        methods=["POST"],
+        method="POST",
         name="CreateInferenceProfile",
     ),
     OperationRoute(PROFILE, get_inference_profile, name="GetInferenceProfile"),
     OperationRoute(
-        PROFILE, delete_inference_profile, methods=["DELETE"], name="DeleteInferenceProfile"
+        PROFILE, delete_inference_profile, method="DELETE", name="DeleteInferenceProfile"
     ),
     *OWN_MODELS,
-    OperationRoute("/tagResource", tag_resource, methods=["POST"], name="TagResource"),
-    OperationRoute("/untagResource", untag_resource, methods=["POST"], name="UntagResource"),
+    OperationRoute("/tagResource", tag_resource, method="POST", name="TagResource"),
+    OperationRoute("/untagResource", untag_resource, method="POST", name="UntagResource"),
     OperationRoute(
-        "/listTagsForResource", list_tags_for_resource, methods=["POST"], name="ListTagsForResource"
+        "/listTagsForResource", list_tags_for_resource, method="POST", name="ListTagsForResource"
     ),
     OperationRoute(
         LOGGING,
         put_logging_configuration,
-        methods=["PUT"],
+        method="PUT",
         name="PutModelInvocationLoggingConfiguration",
     ),
     OperationRoute(
@@ -60,7 +60,7 @@ CONTROL_PLANE = [
     OperationRoute(
         LOGGING,
         delete_logging_configuration,
-        methods=["DELETE"],
+        method="DELETE",
         name="DeleteModelInvocationLoggingConfiguration",
     ),
 ]

@@ -1,12 +1,13 @@
-"""What is asked by Converse, ready to be put to a model: the prompt, and who writes the answer."""
+"""A request of Converse's, ready to be put to a model, and the writer of its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from engine.chat import ChatPrompt
 from engine.errors import ChatRefused
-from engine.protocol import Finish, GenerationRequest
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects.abilities import check_abilities
 from invoke_api.dialects.calls import AnswerReader, CallReader
@@ -14,15 +15,18 @@ from invoke_api.dialects.converse import to_messages, to_tools
 from invoke_api.dialects.converse_prompt import render_instruct
 from invoke_api.dialects.converse_writer import ConverseWriter
 from invoke_api.dialects.generation import to_generation
-from invoke_api.dialects.invocation import Question
+from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.objects import check_objects
 from invoke_api.dialects.response_fields import check_pointers
+from invoke_api.dialects.servers import CONVERSE_PREFIX
 from invoke_api.dialects.tool_choice import from_converse, is_forcing, to_forced
 from invoke_api.guardrails.guarding import Guarding
-from invoke_api.operations.aside import UPLOADS
 from invoke_api.operations.converse_body import read_body
+from invoke_api.pipeline.aside import UPLOADS
 from invoke_api.registry import Model
+from invoke_api.wire.chunks import draw_padding
+from invoke_api.wire.converse_events import encode_event, encode_sorted
 
 # Guess: the service model has both in the answer, and no recording shows when.
 REPEATED = ("performanceConfig", "serviceTier")
@@ -47,10 +51,15 @@ class Conversation:
     choice: Any  # the `tool_choice` of a body
     paths: Sequence[str]
     repeated: Mapping[str, Any]
+    request_id: str = ""
     guarding: Guarding | None = None
+    prefix: str = CONVERSE_PREFIX
+    stream_headers: Mapping[str, str] = MappingProxyType({})
 
-    def to_question(self) -> Question:
-        """What rules may look at."""
+    def headers(self, _: Metrics) -> Mapping[str, str]:
+        return {}
+
+    def question(self) -> Question:
         return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
 
     @property
@@ -75,15 +84,15 @@ class Conversation:
         text = render_instruct(self.messages)
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
-    def to_generation(self, tokenizer: Tokenizer, *, request_id: str) -> GenerationRequest:
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
         """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
         prompt, vocabulary = self.to_prompt(tokenizer), len(tokenizer.pieces)
         request = to_generation(
-            self.body, prompt, request_id, vocabulary=vocabulary, spelled=self.is_chat
+            self.body, prompt, self.request_id, vocabulary=vocabulary, spelled=self.is_chat
         )
         return to_forced(self.choice, self.tools).hold(request)
 
-    def to_writer(self, tokenizer: Tokenizer, *, request_id: str) -> ConverseWriter:
+    def writer(self, tokenizer: Tokenizer) -> "ConverseFrames":
         is_spaced = self.is_chat and tokenizer.is_spaced
         is_forced = is_forcing(self.choice)
         own: AnswerReader = CallReader(is_forced, is_spaced)
@@ -91,33 +100,56 @@ class Conversation:
         if self.guarding:
             offered = {tool["function"]["name"] for tool in self.tools}
             own = self.guarding.read_by(CallReader(is_forced, is_spaced, offered))
-            shown = self._native(tokenizer, request_id, own)
-        return ConverseWriter(
+            shown = self._native(tokenizer, own)
+        writer = ConverseWriter(
             own,
-            request_id,
+            self.request_id,
             self.repeated,
-            self._native(tokenizer, request_id),
+            self._native(tokenizer),
             paths=self.paths,
             watch=self.guarding,
             shown=shown,
         )
+        return ConverseFrames(writer)
 
-    def _native(
-        self, tokenizer: Tokenizer, request_id: str, reader: AnswerReader | None = None
-    ) -> Native:
+    def _native(self, tokenizer: Tokenizer, reader: AnswerReader | None = None) -> Native:
         """Return the function that writes a text and its end as the model's own answer."""
 
         def native(text: str, finish: Finish) -> bytes:
-            writer = self.model.dialect.writer(self.body, tokenizer, request_id, reader)
+            writer = self.model.dialect.writer(self.body, tokenizer, self.request_id, reader)
             return writer.reply(text, finish)
 
         return native
 
 
+class ConverseFrames:
+    """Writes an answer of Converse's as bytes."""
+
+    def __init__(self, writer: ConverseWriter) -> None:
+        self._writer = writer
+        self.native = writer.native
+
+    def whole(
+        self, text: str, finish: Finish, metrics: Metrics, _: Sequence[Logprobs] | None
+    ) -> bytes:
+        return encode_sorted(self._writer.reply(text, finish, metrics))
+
+    def frames(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        return b"".join(
+            encode_event(kind, payload, draw_padding())
+            for kind, payload in self._writer.events(delta, metrics)
+        )
+
+
 def to_conversation(
-    asked: Mapping[str, Any], model: Model, *, stream: bool, guarding: Guarding | None = None
+    asked: Mapping[str, Any],
+    model: Model,
+    *,
+    stream: bool,
+    request_id: str = "",
+    guarding: Guarding | None = None,
 ) -> Conversation:
-    """What the model can do, then the conversation itself, then its parameters.
+    """Check what the model can do, then the conversation itself, then its parameters.
 
     Raises `ValidationException`.
     """
@@ -140,5 +172,6 @@ def to_conversation(
         choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
+        request_id=request_id,
         guarding=guarding,
     )

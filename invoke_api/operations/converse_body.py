@@ -6,7 +6,7 @@ from typing import Any
 from invoke_api.dialects.converse_prompt import PROMPTS, to_body
 from invoke_api.dialects.servers import CONVERSE_PREFIX, envelope
 from invoke_api.dialects.target import check_target
-from invoke_api.operations.options import check_tier
+from invoke_api.pipeline.options import check_tier
 from invoke_api.registry import Model
 from invoke_api.wire.errors import ValidationException
 

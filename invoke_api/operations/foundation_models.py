@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.catalogue import to_availability, to_summary
 from invoke_api.identifiers import parse_identifier
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.admission import read_and_admit
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.validation.queries import (
     GET_FOUNDATION_MODEL,
     GET_FOUNDATION_MODEL_AVAILABILITY,
@@ -29,14 +26,14 @@ FILTERS = {
 }
 
 
-async def list_foundation_models(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    query = dict(request.query_params)
+async def list_foundation_models(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    query = call.query
     check_query(LIST_FOUNDATION_MODELS, query)
-    registry = services_of(request).registry
+    registry = call.services.registry
     summaries = [to_summary(listing, caller.region) for listing in registry.offered(caller.region)]
     found = [summary for summary in summaries if _passes(summary, query)]
-    return Reply(request, orjson.dumps({"modelSummaries": found}))
+    return json_reply(call, orjson.dumps({"modelSummaries": found}))
 
 
 def _passes(summary: Mapping[str, Any], query: Mapping[str, str]) -> bool:
@@ -50,19 +47,19 @@ def _has(found: str | list[str], wanted: str) -> bool:
     return found.lower() == wanted.lower() if isinstance(found, str) else wanted in found
 
 
-async def get_foundation_model(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    check_query(GET_FOUNDATION_MODEL, request.path_params)
-    registry = services_of(request).registry
-    identifier = parse_identifier(request.path_params["modelIdentifier"])
+async def get_foundation_model(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    check_query(GET_FOUNDATION_MODEL, call.labels)
+    registry = call.services.registry
+    identifier = parse_identifier(call.labels["modelIdentifier"])
     listing = registry.find_listed(identifier, caller.region)
-    return Reply(request, orjson.dumps({"modelDetails": to_summary(listing, caller.region)}))
+    return json_reply(call, orjson.dumps({"modelDetails": to_summary(listing, caller.region)}))
 
 
-async def get_foundation_model_availability(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    check_query(GET_FOUNDATION_MODEL_AVAILABILITY, request.path_params)
-    registry = services_of(request).registry
-    listing = registry.find_known(parse_identifier(request.path_params["modelId"]))
+async def get_foundation_model_availability(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    check_query(GET_FOUNDATION_MODEL_AVAILABILITY, call.labels)
+    registry = call.services.registry
+    listing = registry.find_known(parse_identifier(call.labels["modelId"]))
     is_run = listing.id in registry.models
-    return Reply(request, orjson.dumps(to_availability(listing, caller.region, is_run=is_run)))
+    return json_reply(call, orjson.dumps(to_availability(listing, caller.region, is_run=is_run)))

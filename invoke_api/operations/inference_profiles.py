@@ -3,19 +3,17 @@
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.arns import OwnArn
 from invoke_api.authentication.gate import Caller
 from invoke_api.catalogue import to_application_profile, to_configured_profile, to_profile
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.listing import Listing
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
 from invoke_api.operations.paging import to_page
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import Services, services_of
+from invoke_api.pipeline.admission import read_and_admit
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.services import Services
 from invoke_api.profiles import Profile
 from invoke_api.validation.queries import (
     GET_INFERENCE_PROFILE,
@@ -27,26 +25,26 @@ from invoke_api.wire.errors import ResourceNotFoundException
 APPLICATION_PROFILE = "application-inference-profile"
 
 
-async def list_inference_profiles(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    query = dict(request.query_params)
+async def list_inference_profiles(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    query = call.query
     check_query(LIST_INFERENCE_PROFILES, query)
     kind = query.get("type", "SYSTEM_DEFINED")
-    found = LISTED[kind](services_of(request), caller)
+    found = LISTED[kind](call.services, caller)
     answer = to_page(found, query, name="inferenceProfileSummaries", key="inferenceProfileId")
-    return Reply(request, orjson.dumps(answer))
+    return json_reply(call, orjson.dumps(answer))
 
 
-async def get_inference_profile(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    check_query(GET_INFERENCE_PROFILE, request.path_params)
-    services = services_of(request)
-    identifier = parse_identifier(request.path_params["inferenceProfileIdentifier"])
+async def get_inference_profile(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    check_query(GET_INFERENCE_PROFILE, call.labels)
+    services = call.services
+    identifier = parse_identifier(call.labels["inferenceProfileIdentifier"])
     if listing := find_bedrocks(services, identifier, caller):
         profile = to_profile(listing, identifier.id, caller.region, caller.account_id)
     else:
         profile = _show(services, find_application_profile(services, identifier, caller))
-    return Reply(request, orjson.dumps(profile))
+    return json_reply(call, orjson.dumps(profile))
 
 
 def find_bedrocks(services: Services, identifier: Identifier, caller: Caller) -> Listing | None:

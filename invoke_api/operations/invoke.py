@@ -1,98 +1,115 @@
 """InvokeModel and InvokeModelWithResponseStream."""
 
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from engine.protocol import Delta
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
+from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.servers import envelope
 from invoke_api.dialects.target import check_target
 from invoke_api.guardrails.guarding import Guarding
-from invoke_api.operations.answering import draw_padding, first_of, to_frames, whole
-from invoke_api.operations.aside import UPLOADS
-from invoke_api.operations.call import Admitted, Operation, admit
-from invoke_api.operations.guarded import CONFIG, GuardedWriter, guard_invoke
-from invoke_api.operations.invocation import Invocation, Prepared
-from invoke_api.operations.options import REPEATED, SERVICE_TIER, check_tier
-from invoke_api.operations.replies import EventStream, Reply, request_id
-from invoke_api.wire.chunks import encode_chunk
+from invoke_api.pipeline.admission import admit
+from invoke_api.pipeline.aside import UPLOADS
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.guard import CONFIG, GuardedWriter, guard_invoke
+from invoke_api.pipeline.options import REPEATED, SERVICE_TIER, check_tier
+from invoke_api.pipeline.requests import ModelOperation
+from invoke_api.registry import Model
+from invoke_api.wire.chunks import draw_padding, encode_chunk
 from invoke_api.wire.errors import JSON, ValidationException
 
-INVOKE_MODEL = Operation("InvokeModel", accept="accept")
-INVOKE_MODEL_WITH_RESPONSE_STREAM = Operation(
-    "InvokeModelWithResponseStream", accept="x-amzn-bedrock-accept"
-)
 MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 
 
-def prepare_invoke(request: Request, operation: Operation, raw: bytes) -> Prepared[Writer]:
-    """The front door's checks, the body's last, as on Bedrock. Raises `InvokeError`s."""
-    call = admit(request, raw, operation)
-    dialect, guarding = call.model.dialect, call.guarding
-    body = _read_guarded(call, guarding, raw) if guarding else call.model.parse_body(raw)
-    streams = operation is INVOKE_MODEL_WITH_RESPONSE_STREAM
-    check_target(body, (call.model.id, request.path_params["model_id"]), streams=streams)
-    check_tier(body.get("service_tier"), call.model)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeModelRequest:
+    """A body of the model's own dialect, with its defaults filled in."""
+
+    model: Model
+    body: dict[str, Any]
+    request_id: str
+    options: Mapping[str, str]
+    guarding: Guarding | None
+    size: int
+    prefix: str = ""
+
+    @property
+    def stream_headers(self) -> Mapping[str, str]:
+        # ConverseStream has no such header in any recording.
+        return {"X-Amzn-Bedrock-Content-Type": JSON, **self.options}
+
+    def headers(self, metrics: Metrics) -> Mapping[str, str]:
+        return {**metrics.to_headers(), **self.options}
+
+    def question(self) -> Question:
+        return self.model.dialect.to_question(self.body)
+
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
+        return self.model.dialect.to_request(
+            self.body, tokenizer, self.model.context_length, self.request_id
+        )
+
+    def writer(self, tokenizer: Tokenizer) -> "InvokeModelWriter":
+        dialect, guarding = self.model.dialect, self.guarding
+        own = dialect.writer(self.body, tokenizer, self.request_id)
+        if guarding is None:
+            return InvokeModelWriter(own, own.reply)
+        told = guarding.read_by(dialect.reader(self.body, tokenizer))
+        shown = dialect.writer(self.body, tokenizer, self.request_id, told)
+        return InvokeModelWriter(GuardedWriter(shown, guarding), own.reply)
+
+
+class InvokeModelWriter:
+    """Writes the model's own answer, whole or in chunks."""
+
+    def __init__(self, inner: Writer, native: Callable[[str, Finish], bytes]) -> None:
+        self._inner = inner
+        self.native = native
+
+    def whole(
+        self, text: str, finish: Finish, metrics: Metrics, logprobs: Sequence[Logprobs] | None
+    ) -> bytes:
+        return self._inner.reply(text, finish, metrics, logprobs)
+
+    def frames(self, delta: Delta, metrics: Metrics | None) -> bytes:
+        return encode_chunk(self._inner.chunk(delta, metrics), draw_padding())
+
+
+def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
+    """Check the front door's part, then the body. Raises `InvokeError`s."""
+    admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
+    model, guarding = call.known_model, call.guarding
+    body = _read_guarded(call, guarding) if guarding else model.parse_body(call.body)
+    check_target(body, (model.id, call.model_id), streams=operation.streams)
+    check_tier(body.get("service_tier"), model)
     if guarding and body.get("logprobs"):  # the words that it takes out would stand there
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
-    if tier := call.repeated.get(REPEATED[SERVICE_TIER]):
+    if tier := call.options.get(REPEATED[SERVICE_TIER]):
         body["service_tier"] = tier
-    made = request_id(request)
-
-    def to_writer(tokenizer: Tokenizer) -> Writer:
-        own = dialect.writer(body, tokenizer, made)
-        if guarding is None:
-            return own
-        told = guarding.read_by(dialect.reader(body, tokenizer))
-        return GuardedWriter(dialect.writer(body, tokenizer, made, told), own.reply, guarding)
-
-    return Prepared(
-        call=call,
-        question=lambda: dialect.to_question(body),
-        generation=lambda tokenizer: dialect.to_request(
-            body, tokenizer, call.model.context_length, made
-        ),
-        writer=to_writer,
-        size=UPLOADS if any(kind in raw for kind in MEDIA) else len(raw),
+    return InvokeModelRequest(
+        model=model,
+        body=body,
+        request_id=call.request_id,
+        options=call.options,
         guarding=guarding,
+        size=UPLOADS if any(kind in call.body for kind in MEDIA) else len(call.body),
     )
 
 
-def _read_guarded(call: Admitted, guarding: Guarding, raw: bytes) -> dict[str, Any]:
-    """The body as the guardrail leaves it. Raises `ValidationException`."""
-    value = call.model.schema.read(raw)
+def _read_guarded(call: Call, guarding: Guarding) -> dict[str, Any]:
+    """Return the body as the guardrail leaves it. Raises `ValidationException`."""
+    model = call.known_model
+    value = model.schema.read(call.body)
     config = value.pop(CONFIG, None) if isinstance(value, dict) else None
-    body = call.model.fill_body(value)
-    guard_invoke(guarding, call.model.dialect, body, config)
+    body = model.fill_body(value)
+    guard_invoke(guarding, model.dialect, body, config)
     return body
 
 
-async def answer_invoke(request: Request, invocation: Invocation[Writer]) -> Response:
-    deltas = invocation.deltas()
-    if invocation.writer:  # where a fault leaves nothing to write, there is none
-        deltas = invocation.writer.watch(deltas)
-    text, finish = await whole(request, deltas)
-    assert invocation.writer, "what has an end is written"
-    if isinstance(invocation.writer, GuardedWriter) and invocation.guarding:
-        text = await invocation.guarding.check_output(text, finish, invocation.writer.native)
-    metrics = invocation.metrics()
-    more = metrics.to_headers() | invocation.call.repeated
-    return Reply(request, invocation.writer.reply(text, finish, metrics), more=more)
-
-
-async def answer_invoke_stream(request: Request, invocation: Invocation[Writer]) -> Response:
-    frames = to_frames(invocation.guarded_deltas(), partial(_to_frame, invocation))
-    first = await first_of(request, frames)
-    # ConverseStream has no such header in any recording.
-    more = {"X-Amzn-Bedrock-Content-Type": JSON, **invocation.call.repeated}
-    return EventStream(request, first, frames, more=more)
-
-
-def _to_frame(invocation: Invocation[Writer], delta: Delta) -> bytes:
-    assert invocation.writer, "a delta is written"
-    metrics = invocation.metrics() if delta.finish else None
-    return encode_chunk(invocation.writer.chunk(delta, metrics), draw_padding())
+INVOKE_MODEL = ModelOperation(name="InvokeModel", streams=False, check=check_invoke)
+INVOKE_MODEL_WITH_RESPONSE_STREAM = ModelOperation(
+    name="InvokeModelWithResponseStream", streams=True, check=check_invoke
+)

@@ -1,38 +1,36 @@
 """PutModelInvocationLoggingConfiguration, and Get and Delete."""
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.operations.alone import check_alone
 from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.admission import admit_caller, read_and_admit
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply, json_reply
 
 
-async def put_logging_configuration(request: Request) -> Response:
+async def put_logging_configuration(call: Call) -> Reply:
     """Bucket, log group and role are kept and given back, and nothing is sent there."""
-    body = await read_body(request)
-    caller = admit_caller(request, body)
-    check_alone(services_of(request), "this configuration")
-    configuration = coral_schema("logging_configuration.json").parse(body)["loggingConfig"]
-    configurations = services_of(request).logging
+    call.body = await read_body(call.receive)
+    caller = admit_caller(call)
+    check_alone(call.services, "this configuration")
+    configuration = coral_schema("logging_configuration.json").parse(call.body)["loggingConfig"]
+    configurations = call.services.logging
     configurations.put(caller.account_id, caller.region, configuration)
-    return Reply(request, b"{}")
+    return json_reply(call, b"{}")
 
 
-async def get_logging_configuration(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    configurations = services_of(request).logging
+async def get_logging_configuration(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    configurations = call.services.logging
     found = configurations.of(caller.account_id, caller.region)
-    return Reply(request, orjson.dumps({} if found is None else {"loggingConfig": found}))
+    return json_reply(call, orjson.dumps({} if found is None else {"loggingConfig": found}))
 
 
-async def delete_logging_configuration(request: Request) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    check_alone(services_of(request), "this configuration")
-    configurations = services_of(request).logging
+async def delete_logging_configuration(call: Call) -> Reply:
+    caller = await read_and_admit(call)
+    check_alone(call.services, "this configuration")
+    configurations = call.services.logging
     configurations.put(caller.account_id, caller.region, None)
-    return Reply(request, b"{}")
+    return json_reply(call, b"{}")

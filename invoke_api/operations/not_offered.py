@@ -1,16 +1,13 @@
 """Bedrock's operations that this service does not offer: each says so, in an error of its own."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.invocation import open_entry
 from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
-from invoke_api.operations.routing import OperationRoute
+from invoke_api.pipeline.admission import admit_caller
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
 # Nearly every operation models it; those that do not are here with what they model.
@@ -24,7 +21,7 @@ def to_routes(*tables: str) -> list[OperationRoute]:
     rows = [row for table in tables for row in read_table(table)]
     rows.sort(key=lambda row: len(row[2].replace("*", "")), reverse=True)
     return [
-        OperationRoute(_with_labels(path), _refuser(name), methods=[method], name=name)
+        OperationRoute(_with_labels(path), partial(_refuse, name=name), method=method, name=name)
         for name, method, path in rows
     ]
 
@@ -38,15 +35,11 @@ def _with_labels(path: str) -> str:
     )
 
 
-def _refuser(name: str) -> Callable[[Request], Awaitable[Response]]:
-    # Starlette asks whether it is a function that must be awaited, and a partial of one is.
-    return partial(_refuse, name=name)
-
-
-async def _refuse(request: Request, *, name: str) -> Response:
-    body = b"" if name in ENDLESS else await read_body(request)
-    open_entry(request, body, name, request.path_params.get("model_id", ""))
-    admit_caller(request, body)
+async def _refuse(call: Call, *, name: str) -> Reply:
+    if name not in ENDLESS:
+        call.body = await read_body(call.receive)
+    call.open_entry()
+    admit_caller(call)
     kind = ERRORS.get(name, ValidationException)
     raise kind(f"Invoke API does not offer {name}.")
 

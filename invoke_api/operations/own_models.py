@@ -10,19 +10,16 @@ from functools import partial
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.arns import OwnArn
 from invoke_api.identifiers import Own, parse_identifier
 from invoke_api.listing import Listing
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
 from invoke_api.operations.paging import to_page
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.routing import OperationRoute
-from invoke_api.operations.services import services_of
 from invoke_api.own_catalogue import to_deployment, to_import, to_listed_deployment, to_provisioned
+from invoke_api.pipeline.admission import read_and_admit
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.validation.constraints import Member
 from invoke_api.validation.own_queries import (
     GET_DEPLOYMENT,
@@ -88,26 +85,26 @@ IMPORTED = Kind(
 )
 
 
-async def get_own(request: Request, *, kind: Kind) -> Response:
+async def get_own(call: Call, *, kind: Kind) -> Reply:
     """Answer by ARN or name. Raise `ResourceNotFoundException`."""
-    caller = admit_caller(request, await read_body(request))
-    check_query(kind.get, request.path_params)
-    [asked] = request.path_params.values()
-    registry = services_of(request).registry
+    caller = await read_and_admit(call)
+    check_query(kind.get, call.labels)
+    [asked] = call.labels.values()
+    registry = call.services.registry
     # As on InvokeModel, who is in no known account may name any.
     account = caller.account or parse_identifier(asked).account or caller.account_id
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
             told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
-            return Reply(request, orjson.dumps(told))
+            return json_reply(call, orjson.dumps(told))
     raise ResourceNotFoundException(NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
 
 
-async def list_own(request: Request, *, kind: Kind) -> Response:
-    caller = admit_caller(request, await read_body(request))
-    query = dict(request.query_params)
+async def list_own(call: Call, *, kind: Kind) -> Reply:
+    caller = await read_and_admit(call)
+    query = call.query
     check_query(kind.list, query)
-    registry = services_of(request).registry
+    registry = call.services.registry
     told = [
         kind.summarize(own, registry.listings[own.model_id], registry.arns.read)
         for own in registry.arns.of(kind.kind, caller.region, caller.account_id)
@@ -116,7 +113,7 @@ async def list_own(request: Request, *, kind: Kind) -> Response:
     found = [entry for entry in told if _passes(entry, query, kind)]
     if query.get("sortOrder") == "Descending":  # of entries of one time
         found.reverse()
-    return Reply(request, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn)))
+    return json_reply(call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn)))
 
 
 def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: Kind) -> bool:

@@ -1,31 +1,22 @@
 """Any operation of any model, answered from cassettes: `--engine replay`."""
 
-from time import monotonic
-from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import Response
+from dataclasses import dataclass
 
 from invoke_api.cassettes.library import Found, NoMatch, to_request
 from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
-from invoke_api.journal import Entry
-from invoke_api.operations.aside import LONG_BODY, aside
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.invocation import (
-    Prepared,
-    open_entry,
-    pick_rules,
-    refuse_unruled,
-    to_invocation,
-)
-from invoke_api.operations.measured import Measured
-from invoke_api.operations.model_calls import MODEL_CALLS, ModelCall
-from invoke_api.operations.passing import asked_headers, raw_path
-from invoke_api.operations.recorded import play, to_source
-from invoke_api.operations.services import services_of
+from invoke_api.operations.model_calls import MODEL_CALLS
+from invoke_api.operations.recorded import play
+from invoke_api.pipeline.admission import admit_caller
+from invoke_api.pipeline.aside import LONG_BODY, aside
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.invocation import answer, pick_rules, refuse_unruled
+from invoke_api.pipeline.passing import asked_headers, raw_path
+from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.requests import ModelOperation, ModelRequest
+from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import InvokeError, ValidationException
@@ -33,110 +24,100 @@ from invoke_api.wire.errors import InvokeError, ValidationException
 COMPARED = LONG_BODY + 1  # whatever the size of a body, there may be many recordings
 
 
-async def replay(request: Request) -> Response:
-    """Who calls, then the rules, then the recording of this request or, if allowed, the nearest.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request of an operation that this service can answer itself: as read, or as refused."""
 
-    A request that was not recorded is checked as ever, so that a mistake gets Bedrock's own words.
+    operation: ModelOperation
+    request: ModelRequest | InvokeError
+
+
+async def replay(call: Call) -> Reply | None:
+    """Find out who calls, ask the rules, then take the recording of this request.
+
+    If that is allowed, the nearest recording answers. A request that was not recorded is checked as
+    ever, so that a mistake gets Bedrock's own words.
     """
-    began = monotonic()
-    raw = await read_body(request)
-    # What this service can answer itself, where a rule has a text to say.
-    call = MODEL_CALLS.get(request.path_params.get("action", ""))
-    name = call.operation.name if call else to_name(request)
-    entry = open_entry(request, raw, name, request.path_params.get("model_id", ""))
-    services = services_of(request)
-    caller = admit_caller(request, raw)
+    call.body = await read_body(call.receive)
+    operation = MODEL_CALLS.get(call.labels.get("action", ""))
+    call.operation = operation.name if operation else to_name(call)
+    entry = call.open_entry()
+    caller = admit_caller(call)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
-    opened = await try_to_prepare(request, raw, call, entry) if call else None
-    rules = services.rules
-    verdict = await pick_rules(request, to_asked(entry, raw, opened)) if rules else None
-    refuse_unruled(services.rules, verdict)
+    checked = await try_to_check(call, operation) if operation else None
+    rules = call.services.rules
+    verdict = await pick_rules(call, to_asked(call, checked)) if rules else None
+    refuse_unruled(rules, verdict)
     if verdict and verdict.answers:
-        return await say(request, call, opened, verdict, entry, began=began)
+        return await say(call, checked, verdict)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
-    fails_at_once = verdict and verdict.fault and verdict.fault.after_tokens is None
-    recording = None if fails_at_once else await find(request, raw, opened, entry)
-    source = to_source(request, recording, verdict, entry, began)
-    measured = Measured(source=source, entry=entry, began=began, calls=services.calls)
-    return await play(request, recording, measured)
+    recording = None if verdict and verdict.fails_at_once else await find(call, checked)
+    return await play(call, recording, verdict)
 
 
-def to_name(request: Request) -> str:
-    """What the service model calls what calls no model; the request line if it is not known."""
-    if request.path_params.get("action") == "count-tokens":
+def to_name(call: Call) -> str:
+    """Return AWS's name for what calls no model; the request line if it is not known."""
+    if call.labels.get("action") == "count-tokens":
         return "CountTokens"
-    return f"{request.method} {request.url.path}"
+    return f"{call.method} {call.scope['path']}"
 
 
-async def try_to_prepare(
-    request: Request, raw: bytes, call: ModelCall, entry: Entry
-) -> Prepared[Any] | InvokeError | None:
-    """The call as this service would take it, or why it would not; None for a model not run."""
-    registry = services_of(request).registry
-    assert entry.region, "a caller has a region"
+async def try_to_check(call: Call, operation: ModelOperation) -> Checked | None:
+    """Check the call as this service would take it; None for a model that it does not run."""
     try:
-        registry.find(parse_identifier(entry.model_id), entry.region)
+        call.services.registry.find(parse_identifier(call.model_id), call.known_caller.region)
     except InvokeError:
         return None
     try:
-        return await aside(
-            request, call.weigh(raw), lambda: call.prepare(request, call.operation, raw)
+        request = await aside(
+            call, operation.weigh(call.body), lambda: operation.check(call, operation)
         )
     except InvokeError as error:
-        return error
+        return Checked(operation, error)
+    return Checked(operation, request)
 
 
-def to_asked(entry: Entry, raw: bytes, opened: object) -> Asked:
-    """What a rule may look at; of a body in no dialect of ours, its whole text is the prompt."""
-    if isinstance(opened, Prepared):
-        question = opened.question()
+def to_asked(call: Call, checked: Checked | None) -> Asked:
+    """Return what rules look at; of a body in no dialect of ours, all its text is the prompt."""
+    if checked and not isinstance(checked.request, InvokeError):
+        question = checked.request.question()
     else:
-        text = raw.decode(errors="replace")
+        text = call.body.decode(errors="replace")
         question = Question(text, text, 1)
     return Asked(
-        operation=entry.operation,
-        model_id=entry.model_id,
+        operation=call.operation,
+        model_id=call.model_id,
         prompt=question.prompt,
         last_user_message=question.last_user_message,
         turn=question.turn,
         tools=question.tools,
-        access_key_id=entry.access_key_id,
-        identifier=entry.identifier,
+        access_key_id=call.known_caller.access_key_id,
+        identifier=call.model_id,
     )
 
 
-async def say(
-    request: Request,
-    call: ModelCall | None,
-    opened: Prepared[Any] | InvokeError | None,
-    verdict: Verdict,
-    entry: Entry,
-    *,
-    began: float,
-) -> Response:
-    """A rule's text, as an engine would say it."""
-    if isinstance(opened, InvokeError):
-        raise opened
-    if call is None or opened is None:
+async def say(call: Call, checked: Checked | None, verdict: Verdict) -> Reply | None:
+    """Answer with a rule's text, as an engine would say it."""
+    if checked is None:
         raise ValidationException(
-            f"Rule {verdict.rule_id} has a reply, but {entry.operation} of {entry.model_id} can be"
+            f"Rule {verdict.rule_id} has a reply, but {call.operation} of {call.model_id} can be"
             " replayed only: give it a fault or a pace."
         )
-    return await call.answer(request, await to_invocation(request, opened, verdict, entry, began))
+    if isinstance(checked.request, InvokeError):
+        raise checked.request
+    return await answer(call, checked.operation, checked.request, verdict)
 
 
-async def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Recording:
+async def find(call: Call, checked: Checked | None) -> Recording:
     """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
-    library = services_of(request).replay.library
-    asked = to_request(request.method, raw_path(request), asked_headers(request), raw)
+    library, entry = call.services.replay.library, call.known_entry
+    asked = to_request(call.method, raw_path(call.scope), asked_headers(call.scope), call.body)
     key = entry.access_key_id
     try:
         same = library.find(asked, key)
-        if same is None and isinstance(opened, InvokeError):
-            raise opened
-        found = (
-            Found(same) if same else await aside(request, COMPARED, lambda: library.compare(asked))
-        )
+        if same is None and checked and isinstance(checked.request, InvokeError):
+            raise checked.request
+        found = Found(same) if same else await aside(call, COMPARED, lambda: library.compare(asked))
     except NoMatch as error:
         raise ValidationException(f"No recording answers this request: {error}") from None
     if same is None:
@@ -145,3 +126,11 @@ async def find(request: Request, raw: bytes, opened: object, entry: Entry) -> Re
     entry.cassette, entry.differs = found.cassette.where, found.differences
     entry.request_id = recording.header("x-amzn-requestid") or entry.request_id
     return recording
+
+
+# What was recorded is there, whatever operation it is of.
+REPLAYED = [
+    OperationRoute(path, replay, name="", method=method)
+    for path in ("/model/{model_id:path}/{action}", "/{path:path}")
+    for method in ("GET", "POST", "PUT", "DELETE")
+]

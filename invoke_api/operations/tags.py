@@ -5,18 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from invoke_api.authentication.gate import Caller
 from invoke_api.identifiers import OWN, parse_identifier
 from invoke_api.operations.alone import check_alone
-from invoke_api.operations.aside import aside
 from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.call import admit_caller
-from invoke_api.operations.client import read_body
-from invoke_api.operations.replies import Reply
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.admission import admit_caller
+from invoke_api.pipeline.aside import aside
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.profiles import Profile
 from invoke_api.wire.errors import (
     ResourceNotFoundException,
@@ -50,44 +48,44 @@ def _bounded(tags: dict[str, str], arn: str) -> dict[str, str]:
     return tags
 
 
-async def tag_resource(request: Request) -> Response:
-    profile, asked = await _to_change(request, "tag_resource.json")
+async def tag_resource(call: Call) -> Reply:
+    profile, asked = await _to_change(call, "tag_resource.json")
     arn = profile.identifier.text
     tags = _bounded({**profile.tags, **to_tags(asked["tags"], arn)}, arn)
-    services_of(request).profiles.replace(replace(profile, tags=tags))
-    return Reply(request, b"{}")
+    call.services.profiles.replace(replace(profile, tags=tags))
+    return json_reply(call, b"{}")
 
 
-async def untag_resource(request: Request) -> Response:
-    profile, asked = await _to_change(request, "untag_resource.json")
+async def untag_resource(call: Call) -> Reply:
+    profile, asked = await _to_change(call, "untag_resource.json")
     tags = {key: value for key, value in profile.tags.items() if key not in asked["tagKeys"]}
-    services_of(request).profiles.replace(replace(profile, tags=tags))
-    return Reply(request, b"{}")
+    call.services.profiles.replace(replace(profile, tags=tags))
+    return json_reply(call, b"{}")
 
 
-async def list_tags_for_resource(request: Request) -> Response:
-    profile, _ = await _ask(request, "list_tags_for_resource.json")
+async def list_tags_for_resource(call: Call) -> Reply:
+    profile, _ = await _ask(call, "list_tags_for_resource.json")
     pairs = profile.tags.items() if profile else ()
-    return Reply(request, orjson.dumps({"tags": [{"key": k, "value": v} for k, v in pairs]}))
+    return json_reply(call, orjson.dumps({"tags": [{"key": k, "value": v} for k, v in pairs]}))
 
 
-async def _to_change(request: Request, schema: str) -> tuple[Profile, dict[str, Any]]:
+async def _to_change(call: Call, schema: str) -> tuple[Profile, dict[str, Any]]:
     """Raise `ValidationException` for what the registry's file names, which has no tags."""
-    profile, asked = await _ask(request, schema)
-    check_alone(services_of(request), "tags")
+    profile, asked = await _ask(call, schema)
+    check_alone(call.services, "tags")
     if profile is None:
         raise ValidationException(ELSEWHERE)
     return profile, asked
 
 
-async def _ask(request: Request, schema: str) -> tuple[Profile | None, dict[str, Any]]:
+async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]:
     """Return what is asked, and the profile, None for what the registry's file names.
 
     Raise `InvokeError`s.
     """
-    raw = await read_body(request)
-    caller, asked = await aside(request, len(raw), lambda: _check(request, raw, schema))
-    services = services_of(request)
+    call.body = await read_body(call.receive)
+    caller, asked = await aside(call, len(call.body), lambda: _check(call, schema))
+    services = call.services
     identifier = parse_identifier(asked["resourceARN"])
     if identifier.kind not in OWN:
         raise ValidationException(ELSEWHERE)
@@ -99,6 +97,6 @@ async def _ask(request: Request, schema: str) -> tuple[Profile | None, dict[str,
     return profile, asked
 
 
-def _check(request: Request, raw: bytes, schema: str) -> tuple[Caller, dict[str, Any]]:
-    caller = admit_caller(request, raw)
-    return caller, coral_schema(schema).parse(raw)
+def _check(call: Call, schema: str) -> tuple[Caller, dict[str, Any]]:
+    caller = admit_caller(call)
+    return caller, coral_schema(schema).parse(call.body)

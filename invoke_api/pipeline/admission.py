@@ -1,75 +1,52 @@
-"""One call of an operation, admitted: the checks before the body, in Bedrock's order."""
+"""The checks before the body, in Bedrock's order: who calls, which model, which options."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 from invoke_api.authentication.gate import Caller
 from invoke_api.authentication.signature import RawRequest
-from invoke_api.guardrails.guarding import Guarding
 from invoke_api.identifiers import Identifier, parse_identifier
-from invoke_api.operations.guarded import named_in_headers, open_guarding
-from invoke_api.operations.options import grant_options
-from invoke_api.operations.services import services_of
-from invoke_api.registry import Model
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.guard import named_in_headers, open_guarding
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.options import grant_options
 from invoke_api.validation.constraints import check_members
 from invoke_api.validation.media_types import check_accept, check_content_type
 from invoke_api.wire.front_door_errors import KeyDenied
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`accept` is the header, in small letters, that says which kind of answer is wanted."""
+def admit(call: Call, accept: str) -> None:
+    """Find out who calls which model, with which content type, guardrail and options.
 
-    name: str
-    accept: str
-
-
-class Admitted(NamedTuple):
-    """Who calls which model; `repeated` are headers that the answer repeats.
-
-    `guarding` is the guardrail that the headers name, `identifier` what the client calls the model.
+    `accept` is the header, in small letters, that says which kind of answer is wanted. Raises the
+    `InvokeError` of the first that is wrong. The body is left to others.
     """
-
-    caller: Caller
-    model: Model
-    repeated: dict[str, str]
-    guarding: Guarding | None = None
-    identifier: str = ""
-
-
-def admit(request: Request, body: bytes, operation: Operation) -> Admitted:
-    """Who calls, what is malformed, which model, content type and accept, options.
-
-    Raises the `InvokeError` of the first that is wrong. The body is left to others.
-    """
-    services = services_of(request)
-    caller = admit_caller(request, body)
-    model_id = request.path_params["model_id"]
-    headers = {
-        name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
-    }
-    check_members(model_id, headers)
-    identifier = parse_identifier(model_id)
-    check_account(identifier, caller, operation.name)
-    model = services.registry.find(
+    services = call.services
+    caller = admit_caller(call)
+    headers = call.header_text
+    check_members(call.model_id, headers)
+    identifier = parse_identifier(call.model_id)
+    check_account(identifier, caller, call.operation)
+    call.model = services.registry.find(
         services.profiles.resolve(identifier), caller.region, caller.account
     )
-    request.scope["model_id"] = model.id  # for the metrics, whatever is wrong with the rest
     check_content_type(headers.get("content-type", ""))
-    check_accept(headers.get(operation.accept, ""))
-    guarding = open_guarding(request, caller, named_in_headers(headers))
-    options = grant_options(headers, model, caller.region)
-    return Admitted(caller, model, options, guarding, model_id)
+    check_accept(headers.get(accept, ""))
+    call.guarding = open_guarding(call, named_in_headers(headers))
+    call.options = grant_options(headers, call.model, caller.region)
 
 
-def admit_caller(request: Request, body: bytes) -> Caller:
-    """Who calls; the scope keeps it for the invocation log. Raises `FrontDoorError`s."""
-    caller = services_of(request).gate.admit(to_raw(request, body))
-    request.scope["caller"] = caller
-    return caller
+def admit_caller(call: Call) -> Caller:
+    """Find out who calls. Raises `FrontDoorError`s."""
+    call.caller = call.services.gate.admit(to_raw(call.scope, call.body))
+    return call.caller
+
+
+async def read_and_admit(call: Call) -> Caller:
+    """Read the body, and find out who calls. Raises `InvokeError`s and `ClientLeft`."""
+    call.body = await read_body(call.receive)
+    return admit_caller(call)
 
 
 def check_account(identifier: Identifier, caller: Caller, operation: str) -> None:
@@ -82,15 +59,16 @@ def check_account(identifier: Identifier, caller: Caller, operation: str) -> Non
         )
 
 
-def to_raw(request: Request, body: bytes) -> RawRequest:
-    headers = tuple(request.scope["headers"])
-    if request.scope["http_version"] == "2":
+def to_raw(scope: Scope, body: bytes) -> RawRequest:
+    """Return the request as its signature covers it."""
+    headers = tuple(scope["headers"])
+    if scope["http_version"] == "2":
         # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
         headers += tuple((b":authority", value) for name, value in headers if name == b"host")
     return RawRequest(
-        method=request.method,
-        path=request.scope["raw_path"],
-        query=request.scope["query_string"],
+        method=scope["method"],
+        path=scope["raw_path"],
+        query=scope["query_string"],
         headers=headers,
         body=body,
         now=datetime.now(UTC),

@@ -1,21 +1,16 @@
-"""Calls as the metrics see them: each once, as it ends, however it ended and whoever refused it.
+"""Calls as the metrics see them: each once, as it ends, however it ended and whoever refused it."""
 
-All that is known by then stands in the scope of the request: the journal's `entry`, `told` for an
-HTTP error, `has_left` for a client that has, the `model_id` of the registry once it is found.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Container
 from time import monotonic
 from typing import NamedTuple
 
-from starlette.types import Scope
-
 from invoke_api.journal import Entry
+from invoke_api.pipeline.call import Call, Told
+from invoke_api.pipeline.failing import UNKNOWN_OPERATION
 from invoke_api.telemetry.call_metrics import CallLabels, CallMetrics, TokenSeries
 from invoke_api.wire.errors import InvokeError, ThrottlingException
 from invoke_api.wire.front_door_errors import FrontDoorError
 
-UNKNOWN_OPERATION = "UnknownOperationException"
 # By name, those that can be told, with their own statuses. Recordings may hold others.
 STATUSES = {
     **{
@@ -27,13 +22,6 @@ STATUSES = {
 ANSWERED = {"stop", "length", "ok"}
 OWN = "/_emulator"
 METRICS = "/metrics"
-
-
-class Told(NamedTuple):
-    """An HTTP error."""
-
-    error: str
-    status: int
 
 
 def is_counted(path: str) -> bool:
@@ -51,61 +39,54 @@ class End(NamedTuple):
 
 
 class CountedCalls:
-    """`operations` names those that there are, by their endpoints."""
+    """Counts calls. `operations` are the names that may become labels."""
 
-    def __init__(self, metrics: CallMetrics, operations: Mapping[object, str]) -> None:
+    def __init__(self, metrics: CallMetrics, operations: Container[str]) -> None:
         self._metrics = metrics
         self._operations = operations
-        self._names = frozenset(operations.values())
 
-    def begin(self) -> float:
-        """When it began, in seconds of the monotonic clock; `end` is to follow."""
+    def begin(self) -> None:
+        """Count a call that begins; `end` is to follow."""
         self._metrics.under_way += 1
-        return monotonic()
 
-    def end(self, scope: Scope, began: float) -> None:
+    def end(self, call: Call) -> None:
         now = monotonic()
         self._metrics.under_way -= 1
-        entry: Entry | None = scope.get("entry")
-        operation, model_id = self._name(scope, entry), scope.get("model_id", "")
-        end = _to_end(scope, entry)
+        entry = call.entry
+        # What a client may write is no label.
+        operation = call.operation if call.operation in self._operations else ""
+        model_id = call.model.id if call.model else ""
+        end = _to_end(call)
         self._metrics.count(CallLabels(operation, model_id, *end))
         if entry and entry.first_token:
-            _observe_tokens(self._metrics.tokens(operation, model_id), scope, entry, began)
+            _observe_tokens(self._metrics.tokens(operation, model_id), call, entry)
         if end.outcome in ANSWERED:
             over = (entry and entry.last_token) or now
-            self._metrics.observe(operation, model_id, over - began)
-
-    def _name(self, scope: Scope, entry: Entry | None) -> str:
-        """Empty for what is none of ours: what a client may write is no label."""
-        name = entry.operation if entry else scope.get("operation")
-        if name is None:
-            return self._operations.get(scope.get("endpoint"), "")
-        return name if name in self._names else ""
+            self._metrics.observe(operation, model_id, over - call.began)
 
 
-def _observe_tokens(series: TokenSeries, scope: Scope, entry: Entry, began: float) -> None:
-    """Of a call that has had a token, be it that it broke off then."""
+def _observe_tokens(series: TokenSeries, call: Call, entry: Entry) -> None:
+    """Observe a call that has had a token, also one that broke off then."""
     tokens_in, tokens_out = entry.input_tokens, entry.output_tokens
     if tokens_out is None:
-        tokens_in, tokens_out = scope.get("prompt_tokens", 0), len(entry.texts)
+        tokens_in, tokens_out = call.prompt_tokens, len(entry.texts)
     series.input_tokens.inc(tokens_in or 0)
     series.output_tokens.inc(tokens_out)
     if tokens_out and entry.first_token:  # a guardrail may have spoken in place of the model
-        series.first_token.observe(entry.first_token - began)
+        series.first_token.observe(entry.first_token - call.began)
         if tokens_out > 1 and entry.last_token:
             series.per_token.observe((entry.last_token - entry.first_token) / (tokens_out - 1))
 
 
-def _to_end(scope: Scope, entry: Entry | None) -> End:
-    told: Told | None = scope.get("told")
+def _to_end(call: Call) -> End:
+    told, entry = call.told, call.entry
     if told is None and entry and entry.error and entry.status:  # in the stream, or recorded
         told = Told(entry.error.type, entry.status)
     if told:
         error = told.error if told.error in STATUSES else "unknown"
         return End(_class_of(told), str(told.status), error)
     if entry is None:
-        return End("cancelled", "", "") if scope.get("has_left") else End("ok", "200", "")
+        return End("cancelled", "", "") if call.has_left else End("ok", "200", "")
     if entry.ended in (None, "cancelled"):
         return End("cancelled", "", "")  # whatever it has had, nobody knows
     return End(entry.ended, "200", "")

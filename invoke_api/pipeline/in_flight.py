@@ -1,15 +1,13 @@
-"""The client at the other end: its body, and whether it is still there."""
+"""The calls in flight: what ends them before their answers do, and the bodies of requests."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
-from starlette.requests import Request
 from starlette.types import Receive
 
-from invoke_api.operations.stepping import Done, Pending, begin
-from invoke_api.wire.errors import ValidationException
+from invoke_api.pipeline.writers import Writer
+from invoke_api.wire.errors import ServiceUnavailableException, ValidationException
 from invoke_api.wire.front_door_errors import RequestTimeoutException
 
 BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
@@ -23,58 +21,82 @@ class ClientLeft(Exception):
     """Nobody is left to answer."""
 
 
-class Calls:
-    """The calls under way, which the end of the service ends with an answer.
+class Stoppable(Protocol):
+    """A call that can be told that the service ends."""
 
-    They `are_last` once it has been told to stop.
+    def stop(self) -> None: ...
+
+
+class _Waiting:
+    """A task that waits until its work is done, its client leaves, or the service ends."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task, "a call has a task"
+        self.task = task
+        self.reason: Exception | None = None
+
+    def leave(self) -> None:
+        self._end(ClientLeft())
+
+    def stop(self) -> None:
+        self._end(ServiceUnavailableException())
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def _end(self, reason: Exception) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.task.cancel()
+
+
+class Calls:
+    """The calls that wait for something, which the end of the service ends with an answer.
+
+    They `are_last` once the service has been told to stop.
     """
 
     def __init__(self) -> None:
         self.are_last = False
-        self.ending = False
-        self._jobs: set[asyncio.Task[Any]] = set()
+        self._waiting: set[Stoppable] = set()
+
+    def add(self, call: Stoppable) -> None:
+        self._waiting.add(call)
+
+    def discard(self, call: Stoppable) -> None:
+        self._waiting.discard(call)
 
     def end(self) -> None:
-        """Cancel all calls; who is cancelled while `ending` says so to its client."""
-        self.ending = True
-        for job in self._jobs:
-            job.cancel()
+        """End all calls that wait; their clients are told that the service is not available."""
+        for call in list(self._waiting):
+            call.stop()
 
-    async def unless_client_leaves(self, receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work, which is cancelled at once if the client hangs up: `ClientLeft`.
+    async def wait(self, writer: Writer, work: Awaitable[T]) -> T:
+        """Return the result of the work, which is cancelled if nobody needs it any more.
 
-        Starlette watches the client for streams only, in a task group of its own for each. Work
-        that never waits is not watched at all.
+        Raises `ClientLeft` if the client has left, and `ServiceUnavailableException` if the service
+        ends.
         """
-        begun = begin(work)
-        if isinstance(begun, Done):
-            return begun.value
-        job = asyncio.current_task()
-        assert job is not None, "a request has a task"
-        watch = asyncio.ensure_future(_hang_up(receive))
-        is_over = False
-        watch.add_done_callback(lambda _: is_over or job.cancel())
-        self._jobs.add(job)
+        waiting = _Waiting()
+        self.add(waiting)
+        writer.listen(waiting)
         try:
-            result = await begun
+            return await work
         except asyncio.CancelledError:
-            if not watch.done():
+            if waiting.reason is None:
                 raise
-            job.uncancel()
-            raise ClientLeft from None
+            waiting.task.uncancel()
+            raise waiting.reason from None
         finally:
-            is_over = True
-            self._jobs.discard(job)
-            if watch.cancel():
-                with suppress(asyncio.CancelledError):
-                    await watch
-        # A server says only once that the client has left, so nobody after us hears it.
-        if not watch.cancelled():
-            raise ClientLeft
-        return result
+            writer.listen(None)
+            self.discard(waiting)
 
 
-async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
+async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
     """Return the request's body.
 
     Raise `ValidationException` over the limit, `ClientLeft`, and `RequestTimeoutException` if the
@@ -83,22 +105,19 @@ async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
     An answer before the end of the body would cut off a client that is still sending it, so the
     rest of one that is too large is read and dropped, up to a second limit.
     """
-    begun: Done[bytes] | Pending[bytes] = begin(_read_body(request, limit))
-    if isinstance(begun, Done):
-        return begun.value
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await begun
+            return await _read_body(receive, limit)
     except TimeoutError as error:
         raise RequestTimeoutException from error
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def _read_body(receive: Receive, limit: int) -> bytes:
     parts = []
     size = 0
     more = True
     while more and size <= DROP_LIMIT:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         part = message.get("body", b"")
@@ -112,8 +131,3 @@ async def _read_body(request: Request, limit: int) -> bytes:
             f" Member must have length less than or equal to {limit}"
         )
     return b"".join(parts)
-
-
-async def _hang_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,104 +1,73 @@
-"""One invocation: checked, and answered by an engine or a rule."""
+"""The way of a call to a model: admit, find, check, guard, rule, quota, generate, write."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
-from time import monotonic
-from typing import Generic, NamedTuple, TypeVar
-
-from starlette.requests import Request
+from typing import NamedTuple
 
 from engine.chat import TEXT_ONLY
+from engine.detokenizer import Detokenizer
 from engine.errors import ChatRefused, EngineError
-from engine.protocol import Deltas, GenerationRequest
+from engine.production import OVER
+from engine.protocol import GenerationRequest
 from engine.tokenizer import Tokenizer
-from invoke_api.authentication.gate import claimed_key
-from invoke_api.dialects.invocation import Question
-from invoke_api.guardrails.guarding import Guarding
-from invoke_api.journal import LONGEST, Entry
-from invoke_api.operations.aside import LONG_BODY, aside
-from invoke_api.operations.call import Admitted
-from invoke_api.operations.client import read_body
-from invoke_api.operations.engine_errors import to_invoke_error
-from invoke_api.operations.measured import Measured
-from invoke_api.operations.replies import request_id
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.answer import Answer, Collector, Stream
+from invoke_api.pipeline.aside import LONG_BODY, aside
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.engine_errors import to_invoke_error
+from invoke_api.pipeline.in_flight import read_body
+from invoke_api.pipeline.replies import Reply, json_reply, stream_headers
+from invoke_api.pipeline.requests import AnswerWriter, ModelOperation, ModelRequest
 from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
-from invoke_api.rules.playing import bounded, faulty, paced, refusing, silence, singly, speak
+from invoke_api.rules.playing import speak
 from invoke_api.rules.rule import Asked
 from invoke_api.wire.errors import ValidationException
-
-W = TypeVar("W")
 
 # Steps of patterns above which the rules search a prompt in a thread: at worst some 5 ms of work.
 LONG_SEARCH = 5_000_000
 
 
-class Prepared(NamedTuple, Generic[W]):
-    """A call that has passed the front door: who asks, and how to go on.
+class Prompt(NamedTuple):
+    """A request as an engine takes it; `generation` is None if a guardrail has refused it."""
 
-    `question` is for rules, which need not be there. `generation` makes the engine's request, and
-    may raise `ChatRefused`; `writer` makes what writes the answer down. `size` is how much there is
-    to tokenise, in bytes or characters. `prefix` stands before what the model server refuses.
-    `guarding` has looked at what is asked, and is to look at the answer.
+    tokenizer: Tokenizer
+    generation: GenerationRequest | None
+    writer: AnswerWriter
+
+
+async def call_model(call: Call, operation: ModelOperation) -> Reply | None:
+    """Answer a call to a model. Return None for a stream, which is written here.
+
+    Raises `InvokeError`s, `Broken` and `ClientLeft`.
     """
-
-    call: Admitted
-    question: Callable[[], Question]
-    generation: Callable[[Tokenizer], GenerationRequest]
-    writer: Callable[[Tokenizer], W]
-    size: int
-    prefix: str = ""
-    guarding: Guarding | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class Invocation(Measured, Generic[W]):
-    """One call on its way through the engine.
-
-    There is no `writer` where a fault leaves nothing to write.
-    """
-
-    writer: W | None
-    call: Admitted
-    guarding: Guarding | None = None
-
-    def guarded_deltas(self) -> Deltas:
-        """Return the deltas that a stream may send; a guardrail may have held all of them."""
-        return bounded(self.guarding.stream(self.deltas())) if self.guarding else self.deltas()
+    call.body = await read_body(call.receive)
+    call.open_entry()
+    request = await aside(
+        call, operation.weigh(call.body), lambda: operation.check(call, operation)
+    )
+    verdict = None if is_refused(call) else await rule(call, request)
+    return await answer(call, operation, request, verdict)
 
 
-async def open_invocation(
-    request: Request,
-    operation: str,
-    prepare: Callable[[bytes], Prepared[W]],
-    weigh: Callable[[bytes], int],
-) -> Invocation[W]:
-    """All checks of the front door, which `prepare` makes; then the rules, if any.
+def is_refused(call: Call) -> bool:
+    """Tell whether a guardrail has refused the input: then no rule and no engine hears of it."""
+    return call.guarding is not None and call.guarding.is_refused
 
-    `weigh` says of a body how many bytes its checks will be as long as.
 
-    Raises `InvokeError`s.
-    """
-    began = monotonic()
-    raw = await read_body(request)
-    entry = open_entry(request, raw, operation, request.path_params["model_id"])
-    prepared = await aside(request, weigh(raw), lambda: prepare(raw))
-    rules = services_of(request).rules
-    if prepared.guarding and prepared.guarding.is_refused:  # rules are told of what a model is told
-        return await to_invocation(request, prepared, None, entry, began)
-    verdict = await pick_rules(request, to_asked(prepared, operation)) if rules else None
+async def rule(call: Call, request: ModelRequest) -> Verdict | None:
+    """Return what the rules say. Raises `ValidationException` where no rule may be missing."""
+    rules = call.services.rules
+    verdict = await pick_rules(call, to_asked(call, request)) if rules else None
     refuse_unruled(rules, verdict)
-    return await to_invocation(request, prepared, verdict, entry, began)
+    return verdict
 
 
-async def pick_rules(request: Request, asked: Asked) -> Verdict | None:
+async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
     """Return the verdict of the rules. Search a long prompt in a thread, not to block other calls.
 
     Raise `ValidationException` for a prompt that is too long for the patterns of rules, and the
     errors of `aside`.
     """
-    rules = services_of(request).rules
+    rules = call.services.rules
     try:
         if rules.is_quick(asked, LONG_SEARCH):
             return rules.pick(asked)
@@ -106,162 +75,160 @@ async def pick_rules(request: Request, asked: Asked) -> Verdict | None:
         raise ValidationException(str(error)) from error
     is_over = Event()
     try:
-        matching = await aside(
-            request, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set)
-        )
+        matching = await aside(call, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set))
         return rules.pick(asked, matching)
     finally:
         is_over.set()
 
 
 def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
-    """Raises `ValidationException` for what no rule matches, if that is how it shall be."""
+    """Raise `ValidationException` for what no rule matches, where rules are `strict`."""
     if verdict is None and rules.strict:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")
 
 
-async def to_invocation(
-    request: Request, prepared: Prepared[W], verdict: Verdict | None, entry: Entry, began: float
-) -> Invocation[W]:
-    """The call with what answers it: an engine, a rule, or both. Raises `InvokeError`s."""
-    call = prepared.call
-    entry.access_key_id, entry.region = call.caller.access_key_id, call.caller.region
-    entry.model_id = call.model.id
-    services = services_of(request)
-    engines = services.engines
-    entry.rule_id = verdict.rule_id if verdict else None
-    entry.engine = "rule" if verdict and verdict.answers else engines.of(call.model).name
-    writer: W | None = None
-    if verdict and verdict.fault and verdict.fault.after_tokens is None:
-        # Before the tokenizer is asked for: an engine that is not ready has faults, too.
-        source = faulty(silence(), verdict.fault, call.model.id)
-    else:
-        # The first prompt of a model may have to wait for its tokenizer to be loaded.
-        # Converse over a model of prompts has a template, too.
-        warm = (call.model.id, entry.operation.startswith("Converse"))
-        size = max(prepared.size, 0 if warm in engines.warm else LONG_BODY + 1)
-        opened = await open_source(request, prepared, verdict, size)
-        source, writer = opened
-        engines.warm.add(warm)
-    return Invocation(
-        source=source,
-        writer=writer,
-        call=call,
-        entry=entry,
-        began=began,
-        calls=services.calls,
-        server=call.model.server,
-        prefix=prepared.prefix,
-        guarding=prepared.guarding,
-        is_held=prepared.guarding is not None and not prepared.guarding.is_async,
-    )
-
-
-def open_entry(request: Request, raw: bytes, operation: str, model_id: str) -> Entry:
-    """The journal's entry of a call of which nothing is known yet but who says to be calling."""
-    headers = tuple(request.scope["headers"])
-    authorization = next((value for name, value in headers if name == b"authorization"), b"")
-    entry = Entry(
-        request_id=request_id(request),
-        operation=operation,
-        model_id=model_id,
-        headers=headers,
-        body=raw[:LONGEST],
-        access_key_id=claimed_key(authorization.decode("latin-1")),
-    )
-    services_of(request).journal.add(entry)
-    request.scope["entry"] = entry
-    return entry
-
-
-def to_asked(prepared: Prepared[W], operation: str) -> Asked:
-    question, call = prepared.question(), prepared.call
+def to_asked(call: Call, request: ModelRequest) -> Asked:
+    """Return what rules look at."""
+    question = request.question()
     return Asked(
-        operation=operation,
-        model_id=call.model.id,
+        operation=call.operation,
+        model_id=call.known_model.id,
         prompt=question.prompt,
         last_user_message=question.last_user_message,
         turn=question.turn,
         tools=question.tools,
-        access_key_id=call.caller.access_key_id,
-        identifier=call.identifier,
+        access_key_id=call.known_caller.access_key_id,
+        identifier=call.model_id,
     )
 
 
-async def open_source(
-    request: Request, prepared: Prepared[W], verdict: Verdict | None, size: int
-) -> tuple[Deltas, W | None]:
-    """Return the deltas of one call, from the engine or a rule, and the writer of the answer.
-
-    `size` estimates the cost of reading the prompt, in bytes. Raise `InvokeError`s.
-    """
+async def answer(
+    call: Call, operation: ModelOperation, request: ModelRequest, verdict: Verdict | None
+) -> Reply | None:
+    """Tokenise the prompt, take the quota, generate the answer and write it."""
+    note(call, verdict)
+    if verdict and verdict.fails_at_once:
+        # Before the tokenizer is asked for: an engine that is not ready has faults, too.
+        return await write(call, operation, request, verdict, None)
     try:
-        tokenizer, generation = await aside(request, size, lambda: read_prompt(request, prepared))
+        prompt = await read_prompt(call, request)
     except EngineError as error:
-        told = to_invoke_error(error, prepared.call.model.server)
-        if told.in_stream:  # the model server's word
-            return refusing(error), None
-        raise told from error
-    writer = prepared.writer(tokenizer)
-    if generation is None:
-        assert prepared.guarding, "a guardrail has refused it"
-        return prepared.guarding.refuse(), writer
-    return start_source(request, prepared.call, verdict, tokenizer, generation), writer
+        if not to_invoke_error(error, call.known_model.server).in_stream:
+            raise to_invoke_error(error, call.known_model.server) from error
+        return await write(call, operation, request, verdict, error)  # the model server's word
+    if prompt.generation:
+        take_quota(call, prompt.generation)
+    return await write(call, operation, request, verdict, prompt)
 
 
-def read_prompt(
-    request: Request, prepared: Prepared[W]
-) -> tuple[Tokenizer, GenerationRequest | None]:
-    """Return the tokenizer and the engine's request, which is None if a guardrail has refused it.
+def note(call: Call, verdict: Verdict | None) -> None:
+    """Tell the journal who has called which model, and who answers."""
+    entry, caller, model = call.known_entry, call.known_caller, call.known_model
+    entry.access_key_id, entry.region = caller.access_key_id, caller.region
+    entry.model_id = model.id
+    entry.rule_id = verdict.rule_id if verdict else None
+    is_ruled = verdict is not None and verdict.answers
+    entry.engine = "rule" if is_ruled else call.services.engines.of(model).name
 
-    Take nothing from a quota. Raise `EngineError`s, `ChatRefused` among them.
-    """
-    model = prepared.call.model
-    tokenizer = services_of(request).engines.tokenizer(model)
-    if prepared.guarding and prepared.guarding.is_refused:
-        return tokenizer, None
-    generation = prepared.generation(tokenizer)
-    if adapter := services_of(request).engines.adapter(model):
+
+async def read_prompt(call: Call, request: ModelRequest) -> Prompt:
+    """Raises `EngineError`s, `ChatRefused` among them, and the errors of `aside`."""
+    engines = call.services.engines
+    # The first prompt of a model may have to wait for its tokenizer to be loaded. Converse over a
+    # model of prompts has a template, too.
+    warm = (call.known_model.id, call.operation.startswith("Converse"))
+    size = max(request.size, 0 if warm in engines.warm else LONG_BODY + 1)
+    prompt = await aside(call, size, lambda: _read_prompt(call, request))
+    engines.warm.add(warm)
+    return prompt
+
+
+def _read_prompt(call: Call, request: ModelRequest) -> Prompt:
+    engines, model = call.services.engines, call.known_model
+    tokenizer = engines.tokenizer(model)
+    writer = request.writer(tokenizer)
+    if is_refused(call):
+        return Prompt(tokenizer, None, writer)
+    generation = request.generation(tokenizer)
+    if adapter := engines.adapter(model):
         generation = replace(generation, adapter=adapter)
     listing = model.listing
     if (generation.images and not listing.sees) or (generation.audio and not listing.hears):
         raise ChatRefused(TEXT_ONLY)
-    return tokenizer, generation
+    return Prompt(tokenizer, generation, writer)
 
 
-def start_source(
-    request: Request,
-    call: Admitted,
-    verdict: Verdict | None,
-    tokenizer: Tokenizer,
-    generation: GenerationRequest,
-) -> Deltas:
-    """Take the call's share of the quota and return its deltas. Raise `ThrottlingException`.
+def take_quota(call: Call, generation: GenerationRequest) -> None:
+    """Take the call's share of the quota. Raises `ThrottlingException`.
 
     Runs on the event loop, unlike `read_prompt`: work in a thread goes on when its call is
     cancelled, and a share that it took after that would never be given back.
     """
-    services = services_of(request)
-    model, caller = call.model, call.caller
-    tokens = len(generation.prompt) + generation.max_tokens
-    share = services.quotas.take(model, caller.region, caller.access_key_id, tokens)
-    if verdict and verdict.answers:
-        source = speak(verdict, tokenizer, generation, model.context_length)
+    model, caller = call.known_model, call.known_caller
+    call.prompt_tokens = len(generation.prompt)
+    call.share = call.services.quotas.take(
+        model,
+        caller.region,
+        caller.access_key_id,
+        input_tokens=len(generation.prompt),
+        max_tokens=generation.max_tokens,
+    )
+
+
+async def write(
+    call: Call,
+    operation: ModelOperation,
+    request: ModelRequest,
+    verdict: Verdict | None,
+    source: Prompt | Exception | None,
+) -> Reply | None:
+    """Write the answer, whole or in frames, as its tokens come.
+
+    `source` is the prompt, or what the model server says of it, or None for a fault at once.
+    """
+    writer = source.writer if isinstance(source, Prompt) else None
+    collector = Collector()
+    sink: Collector | Stream = collector
+    if operation.streams:
+        headers = stream_headers(call, request.stream_headers)
+        sink = Stream(call, headers, writer.frames if writer else lambda *_: b"")
+    answer = Answer(
+        call, sink, server=call.known_model.server, prefix=request.prefix, verdict=verdict
+    )
+    if call.guarding and writer:
+        holds = not operation.streams or not call.guarding.is_async
+        answer.guard(holds=holds, native=None if operation.streams else writer.native)
+    _begin(call, answer, verdict, source)
+    await answer.wait()
+    if operation.streams:
+        return None
+    assert writer, "an answer that ends has a writer"
+    assert collector.metrics, "an answer that ends has been measured"
+    body = writer.whole(collector.text, collector.finish, collector.metrics, collector.logprobs)
+    return json_reply(call, body, more=request.headers(collector.metrics))
+
+
+def _begin(
+    call: Call, answer: Answer, verdict: Verdict | None, source: Prompt | Exception | None
+) -> None:
+    """Have the engine or a rule push the answer."""
+    if source is None:
+        answer.begin(lambda _: OVER)
+    elif isinstance(source, Exception):
+        answer.end(source)
+    elif source.generation is None:
+        assert call.guarding, "a guardrail has refused it"
+        answer.feed([call.guarding.refusal()])
+    elif verdict and verdict.answers:
+        tokenizer, generation = source.tokenizer, source.generation
+        context_length = call.known_model.context_length
+        answer.begin(
+            lambda receiver: speak(verdict, tokenizer, generation, context_length, receiver),
+            lambda: Detokenizer(tokenizer, generation),
+        )
     else:
-        source = services.engines.of(model).generate(generation)
-    request.scope["prompt_tokens"] = len(generation.prompt)  # for the metrics of what breaks off
-    if share:
-        request.scope["share"] = share
-        source = share.metered(source, len(generation.prompt))
-    return _play(source, verdict, model.id)
-
-
-def _play(source: Deltas, verdict: Verdict | None, model_id: str) -> Deltas:
-    """The deltas with the faults and at the pace of a rule."""
-    if verdict and (verdict.fault or verdict.pace):
-        source = singly(source)
-    if verdict and verdict.fault:
-        source = faulty(source, verdict.fault, model_id)
-    if verdict and verdict.pace:
-        source = paced(source, verdict.pace)
-    return source
+        engine, generation = call.services.engines.of(call.known_model), source.generation
+        answer.begin(
+            lambda receiver: engine.generate(generation, receiver),
+            lambda: Detokenizer(engine.tokenizer(), generation),
+        )

@@ -1,113 +1,59 @@
-"""ASGI responses that carry Bedrock's headers: a whole body, or a stream of frames."""
+"""Whole answers, with Bedrock's headers."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from random import Random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import time
+from typing import Protocol
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
-
-from invoke_api.operations.client import ClientLeft
-from invoke_api.operations.services import services_of
-from invoke_api.rules.playing import Broken
+from invoke_api.pipeline.writers import Headers, Writer
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
-# Of a UUID, as a number: the bits that are drawn, and those that say of which kind it is.
-MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
-VERSION = 4 << 76 | 2 << 62
-draw = Random().getrandbits  # noqa: S311 - hides nothing; nobody else seeds it
+
+class Request(Protocol):
+    """The members of a request that its answer depends on."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def http_version(self) -> str: ...
 
 
-class Reply(Response):
-    """One JSON document."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole answer. One that is not `complete` breaks off, and its connection with it."""
 
-    def __init__(
-        self,
-        request: Request,
-        body: bytes,
-        *,
-        status: int = 200,
-        more: Mapping[str, str] | None = None,
-    ) -> None:
-        self.status_code = status
-        self.body = body
-        self.background = None
-        self.raw_headers = _headers(request, JSON, length=len(body), more=more)
+    status: int
+    headers: Headers
+    body: bytes
+    complete: bool = True
+
+    def write(self, writer: Writer) -> None:
+        writer.start(self.status, self.headers)
+        writer.write(self.body, is_last=self.complete)
 
 
-class EventStream(Response):
-    """Frames as they come. `rest` has begun already, and is closed even if the client leaves."""
-
-    def __init__(
-        self,
-        request: Request,
-        first: bytes,
-        rest: AsyncGenerator[bytes, None],
-        *,
-        more: Mapping[str, str],
-    ) -> None:
-        self._calls = services_of(request).calls
-        self._first = first
-        self._rest = rest
-        self.status_code = 200
-        self.background = None
-        self.raw_headers = _headers(request, EVENT_STREAM, more=more)
-
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        # A stream that a rule breaks ends without its end, and the server cuts the connection.
-        with suppress(ClientLeft, Broken):
-            await self._calls.unless_client_leaves(receive, self._send_all(send))
-
-    async def _send_all(self, send: Send) -> None:
-        async with aclosing(self._rest) as rest:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
-            async for frames in rest:
-                await send({"type": "http.response.body", "body": frames, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-class CutReply(Response):
-    """The beginning of an answer whose rest never comes."""
-
-    def __init__(self, request: Request) -> None:
-        self.status_code = 200
-        self.body = b'{"outputs":[{"te'
-        self.background = None
-        self.raw_headers = _headers(request, JSON, length=2 * len(self.body))
-
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-
-
-def request_id(request: Request) -> str:
-    """The id of this request, made at its first use."""
-    if "request_id" not in request.scope:
-        request.scope["request_id"] = new_request_id()
-    made: str = request.scope["request_id"]
-    return made
-
-
-def new_request_id() -> str:
-    """A UUID of version 4 (RFC 9562, 5.4), in a third of the time that uuid4 takes."""
-    text = f"{draw(128) & MASK | VERSION:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-class Nothing(Response):
-    """The answer to a client that has left."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pass
+def json_reply(
+    request: Request, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
+) -> Reply:
+    """Return a JSON document as Bedrock answers it, with `more` headers."""
+    return Reply(status, _headers(request, JSON, length=len(body), more=more), body)
 
 
 def error_reply(request: Request, error: InvokeError) -> Reply:
     more = {"x-amzn-ErrorType": error.kind, **error.headers}
-    return Reply(request, error.to_json(), status=error.status, more=more)
+    return json_reply(request, error.to_json(), status=error.status, more=more)
+
+
+def cut_reply(request: Request) -> Reply:
+    """Return the beginning of an answer whose rest never comes."""
+    body = b'{"outputs":[{"te'
+    return Reply(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
+
+
+def stream_headers(request: Request, more: Mapping[str, str]) -> Headers:
+    """Return the headers of an event stream."""
+    return _headers(request, EVENT_STREAM, more=more)
 
 
 def _headers(
@@ -119,9 +65,9 @@ def _headers(
 ) -> list[tuple[bytes, bytes]]:
     return response_headers(
         now=time(),
-        request_id=request_id(request),
+        request_id=request.request_id,
         content_type=content_type,
-        http_version=request.scope["http_version"],
+        http_version=request.http_version,
         length=length,
         more=more,
     )

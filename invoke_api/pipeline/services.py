@@ -11,8 +11,8 @@ from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.journal import Journal
-from invoke_api.operations.client import Calls
-from invoke_api.operations.threads import SharedThreads
+from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.threads import SharedThreads
 from invoke_api.profiles import ApplicationProfiles
 from invoke_api.quotas import Quotas
 from invoke_api.registry import Registry
@@ -43,6 +43,6 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """What the lifespan has put into `request.state`, which is slow to ask eight times."""
+    """Return what the lifespan has put into the state of each request."""
     services: Services = request.scope["state"]["services"]
     return services

@@ -2,31 +2,27 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypedDict
 
 import httpx
 from botocore.exceptions import BotoCoreError
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import claimed_region
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.operations.client import Calls, ClientLeft, read_body
-from invoke_api.operations.passing import (
-    PassedReply,
-    PassedStream,
-    asked_headers,
-    passed_headers,
-    raw_path,
-)
-from invoke_api.operations.replies import Nothing, error_reply
+from invoke_api.pipeline.call import new_request_id
+from invoke_api.pipeline.in_flight import Calls, ClientLeft, read_body
+from invoke_api.pipeline.passing import asked_headers, passed_headers, raw_path
+from invoke_api.pipeline.replies import Reply, error_reply
+from invoke_api.pipeline.writers import Writer, open_writer
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
+from invoke_api.rules.playing import Broken
 from invoke_api.secrecy import redacted, unsigned
 from invoke_api.web_pages import Doors
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException
@@ -39,90 +35,109 @@ METHODS = ["GET", "POST", "PUT", "DELETE"]  # those of botocore's models of bedr
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, and the id of its answer where the recorder gives one itself."""
+
+    scope: Scope
+    receive: Receive
+    writer: Writer
+    request_id: str = field(default_factory=new_request_id)
+
+    @property
+    def http_version(self) -> str:
+        version: str = self.scope["http_version"]
+        return version
+
+
+@dataclass(frozen=True, slots=True)
 class Recorder:
-    """`doors` are whom it serves."""
+    """An ASGI application that passes calls on. `doors` tells whom it serves."""
 
     upstream: Upstream
     writer: CassetteWriter
     calls: Calls
     doors: Doors
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        writer, fallback = open_writer(scope, receive, send)
+        asked = Asked(scope, receive, writer)
+        with suppress(ClientLeft, Broken):  # of a stream that breaks off, the server cuts the rest
+            try:
+                reply = await self._record(asked)
+            except InvokeError as error:
+                reply = error_reply(asked, error)
+            if reply:
+                reply.write(writer)
+        if fallback:
+            await fallback.close()
 
-class State(TypedDict):
-    """What every request finds in `request.state`, where `services_of` looks for calls."""
+    async def _record(self, asked: Asked) -> Reply | None:
+        """Pass one call on, and its answer back as it comes. Return None for a stream."""
+        scope, upstream = asked.scope, self.upstream
+        if why := self.doors.refusal(scope["method"], scope["headers"]):
+            raise KeyDenied(f"The recorder signs no calls of web pages. {why}")
+        body = await read_body(asked.receive)
+        region = claimed_region(Headers(scope=scope).get("Authorization", ""))
+        path = unsigned(raw_path(scope))
+        tape = Tape(
+            writer=self.writer,
+            upstream=upstream.base(path, region),
+            method=scope["method"],
+            path=path,
+            request_headers=tuple(redacted(scope["headers"])),
+            request_body=body,
+        )
+        sending = upstream.send(scope["method"], path, asked_headers(scope), body, region)
+        watched = partial(self.calls.wait, asked.writer)
+        try:
+            async with AsyncExitStack() as connection:
+                answer = await watched(connection.enter_async_context(sending))
+                tape.start(answer)
+                headers = passed_headers(asked.http_version, tape.headers)
+                if answer.headers.get("content-type") == EVENT_STREAM:
+                    await watched(_pass(asked.writer, headers, tape, answer))
+                    return None
+                return Reply(answer.status_code, headers, await watched(tape.whole(answer)))
+        except (httpx.HTTPError, BotoCoreError) as error:
+            log.error("%s %s: not recorded: %s", scope["method"], path, _shown(error))  # noqa: TRY400 - a sentence, no traceback
+            told = f"The recorder got no answer from {tape.upstream}."
+            raise ServiceUnavailableException(told) from error
 
-    services: Recorder
+
+async def _pass(
+    writer: Writer, headers: list[tuple[bytes, bytes]], tape: Tape, answer: httpx.Response
+) -> None:
+    """Pass a stream on as it comes, no faster than the client reads."""
+    async with aclosing(tape.stream(answer)) as parts:
+        begun = False
+        async for data in parts:
+            if not begun:
+                writer.start(200, headers)
+                begun = True
+            writer.write(data)
+            await writer.drain()
+        if not begun:
+            writer.start(200, headers)
+        writer.write(b"", is_last=True)
 
 
 def create_recorder(
     upstream: Upstream, writer: CassetteWriter, calls: Calls, doors: Doors
 ) -> Starlette:
-    """The proxy, which closes the upstream's client; `calls` learns of each call."""
+    """Return the proxy, which closes the upstream's client; `calls` learns of each call."""
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with upstream.client:
-            yield State(services=Recorder(upstream, writer, calls, doors))
+            yield
 
-    app = Starlette(
-        routes=[Route("/{path:path}", record, methods=METHODS)],
-        lifespan=lifespan,
-        exception_handlers={InvokeError: _answer_error, ClientLeft: _answer_nobody},
-    )
+    recorder = Recorder(upstream, writer, calls, doors)
+    app = Starlette(routes=[Route("/{path:path}", recorder, methods=METHODS)], lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
-
-
-async def record(request: Request) -> Response:
-    """Pass one call on, and its answer back as it comes."""
-    recorder: Recorder = request.state.services
-    if why := recorder.doors.refusal(request.method, request.scope["headers"]):
-        raise KeyDenied(f"The recorder signs no calls of web pages. {why}")
-    body = await read_body(request)
-    upstream = recorder.upstream
-    region = claimed_region(request.headers.get("Authorization", ""))
-    path = unsigned(raw_path(request))
-    tape = Tape(
-        writer=recorder.writer,
-        upstream=upstream.base(path, region),
-        method=request.method,
-        path=path,
-        request_headers=tuple(redacted(request.scope["headers"])),
-        request_body=body,
-    )
-    connection = AsyncExitStack()
-    sending = upstream.send(request.method, path, asked_headers(request), body, region)
-    watched = partial(recorder.calls.unless_client_leaves, request.receive)
-    try:
-        answer = await watched(connection.enter_async_context(sending))
-        tape.start(answer)
-        headers = passed_headers(request, tape.headers)
-        if answer.headers.get("content-type") == EVENT_STREAM:
-            passed = tape.stream(answer, connection)
-            return PassedStream(request, headers, await watched(anext(passed, b"")), passed)
-        whole = await watched(tape.whole(answer))
-    except (httpx.HTTPError, BotoCoreError) as error:
-        await connection.aclose()
-        log.error("%s %s: not recorded: %s", request.method, path, _shown(error))  # noqa: TRY400 - a sentence, no traceback
-        told = f"The recorder got no answer from {tape.upstream}."
-        raise ServiceUnavailableException(told) from error
-    except BaseException:
-        await connection.aclose()
-        raise
-    await connection.aclose()
-    return PassedReply(answer.status_code, headers, whole)
 
 
 def _shown(error: Exception) -> str:
     if isinstance(error, httpx.LocalProtocolError):  # it quotes the header, which is a secret
         return "the signed request is no valid HTTP: look for line breaks in the credentials"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-async def _answer_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, InvokeError)
-    return error_reply(request, error)
-
-
-async def _answer_nobody(_: Request, __: Exception) -> Response:
-    return Nothing()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -56,28 +55,25 @@ class Tape:
         await self._write(is_stream=False)
         return raw
 
-    async def stream(
-        self, answer: httpx.Response, connection: AsyncExitStack
-    ) -> AsyncGenerator[bytes, None]:
-        """The body's bytes as they come; at their end the recording is written.
+    async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """Yield the body's bytes as they come; at their end the recording is written.
 
         Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
         """
         reader = FrameReader()
-        async with connection:
-            try:
-                async for data in answer.aiter_raw():
-                    self._keep(reader, data)
-                    yield data
-            except httpx.HTTPError as error:
-                rest = reader.take()
-                if not self.parts and not rest:  # nothing has gone on: it can be said
-                    raise
-                await self._write(rest, is_stream=True, complete=False)
-                raise Broken from error
-            except (GeneratorExit, asyncio.CancelledError):
-                log.info("%s %s: not recorded: the client left", self.method, self.path)
+        try:
+            async for data in answer.aiter_raw():
+                self._keep(reader, data)
+                yield data
+        except httpx.HTTPError as error:
+            rest = reader.take()
+            if not self.parts and not rest:  # nothing has gone on: it can be said
                 raise
+            await self._write(rest, is_stream=True, complete=False)
+            raise Broken from error
+        except (GeneratorExit, asyncio.CancelledError):
+            log.info("%s %s: not recorded: the client left", self.method, self.path)
+            raise
         await self._write(reader.take(), is_stream=True)
 
     def _without_secrets(self, raw: bytes) -> bytes:

@@ -44,10 +44,14 @@ class Verdict:
         return self.text is not None
 
     @property
+    def fails_at_once(self) -> bool:
+        """Whether its fault comes before the first token."""
+        return self.fault is not None and self.fault.after_tokens is None
+
+    @property
     def is_complete(self) -> bool:
         """Whether no other rule can add to it."""
-        fails_at_once = self.fault is not None and self.fault.after_tokens is None
-        return self.answers or fails_at_once
+        return self.answers or self.fails_at_once
 
     def wants(self, rule: Rule) -> bool:
         """Whether that rule says anything that is not said yet."""

@@ -1,18 +1,19 @@
-"""A verdict played: deltas from a text, at a pace, that break where they are told."""
+"""A verdict played: tokens of a text, at a pace, that break where they are told."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import aclosing
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Sequence
 
-from engine.protocol import Delta, Deltas, GenerationRequest, check_request
+from engine.production import Production, play, push_all
+from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import write_calls
-from engine.transcript import BATCH, Transcript
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
 from invoke_api.rules.tokens import KEPT, LONG_TEXT, encode
 from invoke_api.wire.errors import ValidationException
+
+MAX_AT_ONCE = 128  # deltas that need not wait; the event loop runs before the next ones
 
 
 class Broken(Exception):
@@ -23,32 +24,35 @@ class Broken(Exception):
         self.torn = torn
 
 
-async def speak(
-    verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest, context_length: int
-) -> Deltas:
-    """A rule's answer as an engine would give it: `max_tokens` and `stop` in force, token by token.
+def speak(
+    verdict: Verdict,
+    tokenizer: Tokenizer,
+    request: GenerationRequest,
+    context_length: int,
+    receiver: Receiver,
+) -> Generation:
+    """Push a rule's answer as an engine would give it, with `max_tokens` in force.
 
     A long one comes in batches, and the loop runs between two of them.
 
-    Raises `ValidationException` for calls of tools by a model that knows none.
+    Raises `EngineError`s as an engine does, and `ValidationException` for calls of tools by a model
+    that knows none.
     """
     request = check_request(request, context_length)
-    transcript = Transcript(tokenizer, request)
     text = _write(verdict, tokenizer, request)
     if len(text) <= LONG_TEXT:
-        tokens: Sequence[int] = encode(tokenizer, text, spelled=request.spelled)
-    else:
-        tokens = await KEPT.encode(tokenizer, text, spelled=request.spelled)
-    if len(tokens) < BATCH:
-        yield transcript.push_all([*tokens, tokenizer.eos])
-        return
-    for batch in transcript.batches(chain(tokens, (tokenizer.eos,))):
-        yield batch
-        await asyncio.sleep(0)
+        tokens = encode(tokenizer, text, spelled=request.spelled)
+        return play([*tokens, tokenizer.eos], request.max_tokens, receiver)
+
+    async def push(production: Production) -> None:
+        known = await KEPT.encode(tokenizer, text, spelled=request.spelled)
+        await push_all(production, [*known, tokenizer.eos], request.max_tokens)
+
+    return Production(receiver, push)
 
 
 def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:
-    """The rule's text as the model would write it."""
+    """Return the rule's text as the model would write it."""
     text = verdict.text or ""
     if not request.spelled:
         if verdict.calls:
@@ -63,65 +67,98 @@ def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -
     return text
 
 
-async def refusing(error: Exception) -> Deltas:
-    """No deltas, but this error."""
-    async for batch in silence():
-        yield batch
-    raise error
+class FaultStage:
+    """Lets as many deltas pass as its fault says. An answer that ends before stays whole."""
+
+    def __init__(self, fault: Fault, model_id: str) -> None:
+        self._fault = fault
+        self._model_id = model_id
+        self._left = fault.after_tokens or 0
+        self.is_due = fault.after_tokens is None
+
+    def feed(self, deltas: Sequence[Delta]) -> Sequence[Delta]:
+        """Return the deltas that pass; the fault is due if there are others."""
+        self.is_due = len(deltas) > self._left
+        passing = deltas[: self._left]
+        self._left -= len(passing)
+        return passing
+
+    @property
+    def error(self) -> Exception | None:
+        """The fault's `InvokeError` or `Broken`; None for an answer that hangs."""
+        if self._fault.error:
+            return self._fault.error(self._model_id)
+        if self._fault.breakage == "hang":
+            return None
+        return Broken(torn=self._fault.breakage == "torn_frame")
 
 
-async def silence() -> Deltas:
-    """No deltas at all."""
-    nothing: tuple[Sequence[Delta], ...] = ()
-    for batch in nothing:
-        yield batch
+class PaceStage:
+    """Emits deltas one by one, none earlier than the pace allows; then `fail` gets the error."""
 
+    def __init__(
+        self,
+        pace: Pace,
+        emit: Callable[[Sequence[Delta]], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._waits = pace.waits()
+        self._emit = emit
+        self._fail = fail
+        self._waiting: deque[Delta] = deque()
+        self._error: Exception | None = None
+        self._timer: asyncio.Handle | None = None
+        self._is_paused = False
 
-async def singly(deltas: Deltas) -> Deltas:
-    """The same deltas one by one, for those below, which count and wait between two of them."""
-    async with aclosing(deltas):
-        async for batch in deltas:
-            for delta in batch:
-                yield (delta,)
+    def feed(self, deltas: Sequence[Delta]) -> None:
+        self._waiting += deltas
+        self._go_on()
 
+    def end(self, error: Exception) -> None:
+        """Fail once the deltas before have been emitted."""
+        self._error = error
+        self._go_on()
 
-async def bounded(deltas: Deltas) -> Deltas:
-    """The same deltas in batches of at most `BATCH`; the loop runs between two of a larger one."""
-    async with aclosing(deltas):
-        async for batch in deltas:
-            for start in range(0, len(batch), BATCH):
-                if start:
-                    await asyncio.sleep(0)
-                yield batch[start : start + BATCH]
+    def pause(self) -> None:
+        self._is_paused = True
 
+    def resume(self) -> None:
+        self._is_paused = False
+        self._go_on()
 
-async def paced(deltas: Deltas, pace: Pace) -> Deltas:
-    """The same single deltas, none earlier than the pace allows."""
-    waits = pace.waits()
-    async with aclosing(deltas):
-        async for single in deltas:
-            if wait := next(waits):
-                await asyncio.sleep(wait)
-            yield single
+    def cancel(self) -> None:
+        self._waiting.clear()
+        self._error = None
+        if self._timer:
+            self._timer.cancel()
 
-
-async def faulty(deltas: Deltas, fault: Fault, model_id: str) -> Deltas:
-    """So many of these single deltas as the fault lets pass, and then the fault.
-
-    Raises the fault's `InvokeError`, or `Broken`. One that ends before stays whole.
-    """
-    passed = 0
-    async with aclosing(deltas):
-        if fault.after_tokens is not None:
-            async for single in deltas:
-                if passed == fault.after_tokens:
-                    break
-                yield single
-                passed += 1
-            else:
+    def _go_on(self) -> None:
+        """Emit what need not wait, and set a timer for the next delta."""
+        if self._timer or self._is_paused:
+            return
+        loop = asyncio.get_running_loop()
+        for _ in range(MAX_AT_ONCE):
+            if not self._waiting:
+                break
+            if wait := next(self._waits):
+                self._timer = loop.call_later(wait, self._emit_next)
                 return
-    if fault.error:
-        raise fault.error(model_id)
-    if fault.breakage == "hang":
-        await asyncio.Event().wait()
-    raise Broken(torn=fault.breakage == "torn_frame")
+            self._emit_one()
+        if self._waiting:
+            self._timer = loop.call_soon(self._wake)
+        elif self._error:
+            self._fail(self._error)
+
+    def _emit_next(self) -> None:
+        self._emit_one()
+        self._wake()
+
+    def _emit_one(self) -> None:
+        try:
+            self._emit([self._waiting.popleft()])
+        except Exception as error:  # noqa: BLE001 - told to the client
+            self._fail(error)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._go_on()

@@ -1,10 +1,10 @@
 """Tokens into deltas: stop strings, whole characters, counts."""
 
 import pytest
+from engine.transcript import Transcript
 
 from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Usage
 from engine.tokenizer import load_tokenizer
-from engine.transcript import Transcript
 
 TOKENIZER = load_tokenizer("v1")
 

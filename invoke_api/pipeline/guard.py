@@ -1,21 +1,19 @@
 """Guardrails around calls of models: which one is named, what it reads, what the answer tells."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from starlette.requests import Request
 
-from engine.protocol import Delta, Deltas, Finish
-from invoke_api.authentication.gate import Caller
+from engine.protocol import Delta, Finish, Logprobs
 from invoke_api.dialects import Dialect, Writer
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.guardrails.assessing import Part
 from invoke_api.guardrails.guarding import Guarding, Trace
 from invoke_api.guardrails.shelf import MALFORMED
-from invoke_api.operations.services import services_of
+from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
 CONFIG = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
@@ -55,13 +53,17 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named:
     )
 
 
-def open_guarding(request: Request, caller: Caller, named: Named) -> Guarding | None:
-    """None if no guardrail is named. Raises `ValidationException` for one that can't be had."""
+def open_guarding(call: Call, named: Named) -> Guarding | None:
+    """Return the guardrail of this call; None if none is named.
+
+    Raises `ValidationException` for one that can't be had.
+    """
     if not named.identifier and not named.version:
         return None
     if not named.identifier or not named.version:  # guess
         raise ValidationException(MALFORMED)
-    guardrail = services_of(request).guardrails.find(named.identifier, named.version, caller.region)
+    caller = call.known_caller
+    guardrail = call.services.guardrails.find(named.identifier, named.version, caller.region)
     return Guarding(
         guardrail=guardrail,
         region=caller.region,
@@ -155,22 +157,22 @@ def is_to_guard(block: Mapping[str, Any]) -> bool:
 class GuardedWriter:
     """InvokeModel's answer with what a guardrail adds to it, in the order that was recorded.
 
-    `native` writes the model's own answer, for the trace. Guess, of what was recorded of others'
-    models: where the model was not asked, there is no reason why it stopped.
+    Guess, of what was recorded of others' models: where the model was not asked, there is no reason
+    why it stopped.
     """
 
-    def __init__(
-        self, inner: Writer, native: Callable[[str, Finish], bytes], guarding: Guarding
-    ) -> None:
+    def __init__(self, inner: Writer, guarding: Guarding) -> None:
         self._inner = inner
-        self.native = native
         self._guarding = guarding
 
-    def watch(self, deltas: Deltas) -> Deltas:
-        return self._inner.watch(deltas)
-
-    def reply(self, text: str, finish: Finish, metrics: Metrics | None = None) -> bytes:
-        document = self._own(self._inner.reply(text, finish, metrics))
+    def reply(
+        self,
+        text: str,
+        finish: Finish,
+        metrics: Metrics | None = None,
+        logprobs: Sequence[Logprobs] | None = None,
+    ) -> bytes:
+        document = self._own(self._inner.reply(text, finish, metrics, logprobs))
         return orjson.dumps({**document, **self._guarding.to_invoke(), ACTION: self._action()})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:

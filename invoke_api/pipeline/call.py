@@ -1,0 +1,138 @@
+"""One call, from the door to its last byte: who called what, what was asked, what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from time import monotonic
+from typing import NamedTuple
+
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope
+
+from engine.uploads.call import Call as Uploads
+from invoke_api.authentication.gate import Caller, claimed_key
+from invoke_api.guardrails.guarding import Guarding
+from invoke_api.journal import LONGEST, Entry
+from invoke_api.pipeline.services import Services
+from invoke_api.pipeline.writers import Writer
+from invoke_api.quotas import Share
+from invoke_api.registry import Model
+
+# Of a UUID, as a number: the bits that are drawn, and those that say of which kind it is.
+MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
+VERSION = 4 << 76 | 2 << 62
+draw = Random().getrandbits  # noqa: S311 - hides nothing; nobody else seeds it
+
+
+def new_request_id() -> str:
+    """Return a UUID of version 4 (RFC 9562, 5.4), in a third of the time that uuid4 takes."""
+    text = f"{draw(128) & MASK | VERSION:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Told(NamedTuple):
+    """The error that a client was told, with the HTTP status."""
+
+    error: str
+    status: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Call:
+    """One call of an operation of AWS's.
+
+    The first members say what came in. `operation` is AWS's name, empty for none of them; `labels`
+    are the parts of the path that the operation names. The members below are filled as the call
+    goes on: `caller` once it is admitted, `model` once it is found, `entry` once its body has come.
+    `options` are the headers that the answer repeats. `prompt_tokens` counts what an engine was
+    given. `told` is the HTTP error that the client got; a client that `has_left` got nothing.
+    `began` is in seconds of the monotonic clock.
+    """
+
+    services: Services
+    scope: Scope
+    receive: Receive
+    writer: Writer
+    operation: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = field(default_factory=new_request_id)
+    began: float = field(default_factory=monotonic)
+    body: bytes = b""
+    caller: Caller | None = None
+    model: Model | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    guarding: Guarding | None = None
+    uploads: Uploads | None = None
+    entry: Entry | None = None
+    share: Share | None = None
+    prompt_tokens: int = 0
+    told: Told | None = None
+    has_left: bool = False
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        headers: list[tuple[bytes, bytes]] = self.scope["headers"]
+        return headers
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def http_version(self) -> str:
+        version: str = self.scope["http_version"]
+        return version
+
+    @property
+    def raw_path(self) -> bytes:
+        """The path as it came."""
+        path: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        return path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query; of several members with one name, the last."""
+        return dict(QueryParams(self.scope["query_string"]))
+
+    @property
+    def model_id(self) -> str:
+        """What the client calls the model: an id, a name or an ARN; empty where it names none."""
+        return self.labels.get("model_id", "")
+
+    @cached_property
+    def header_text(self) -> dict[str, str]:
+        """The headers as text; of several with one name, the last."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+
+    @property
+    def known_caller(self) -> Caller:
+        """The caller of a call that has been admitted."""
+        assert self.caller, "the call has been admitted"
+        return self.caller
+
+    @property
+    def known_model(self) -> Model:
+        """The model of a call that has been checked."""
+        assert self.model, "the call has been checked"
+        return self.model
+
+    @property
+    def known_entry(self) -> Entry:
+        """The journal's entry of a call whose body has come."""
+        assert self.entry, "the body has come"
+        return self.entry
+
+    def open_entry(self) -> Entry:
+        """Begin the journal's entry of this call, by what it says of itself."""
+        self.entry = Entry(
+            request_id=self.request_id,
+            operation=self.operation,
+            model_id=self.model_id,
+            headers=tuple(self.headers),
+            body=self.body[:LONGEST],
+            access_key_id=claimed_key(self.header_text.get("authorization", "")),
+        )
+        self.services.journal.add(self.entry)
+        return self.entry

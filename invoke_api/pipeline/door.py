@@ -1,0 +1,92 @@
+"""The door of the service: takes each call of AWS's operations, from its head to its end."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from starlette.types import Receive, Scope, Send
+
+from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.counted import CountedCalls
+from invoke_api.pipeline.failing import tell, tell_unknown
+from invoke_api.pipeline.in_flight import ClientLeft, read_body
+from invoke_api.pipeline.logged import NotingWriter, log_call
+from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.routes import Handler, OperationRoute, find_route, has_steps
+from invoke_api.pipeline.services import Services
+from invoke_api.pipeline.writers import open_writer
+from invoke_api.rules.playing import Broken
+from invoke_api.telemetry.invocation_log import InvocationLog
+from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
+
+log = logging.getLogger(__name__)
+
+
+class Door:
+    """Answers calls, and counts and logs each of them as it ends.
+
+    `quick` has the handlers of operations on `/model/{model_id}/{name}`, by the last step of the
+    path and with the operation's name: nearly all calls are theirs.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[OperationRoute],
+        quick: Mapping[str, tuple[str, Handler]],
+        counted: CountedCalls,
+        invocation_log: InvocationLog | None = None,
+    ) -> None:
+        self._routes = routes
+        self._quick = quick
+        self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$", re.DOTALL)
+        self._counted = counted
+        self._log = invocation_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services: Services = scope["state"]["services"]
+        writer, fallback = open_writer(scope, receive, send)
+        noting = NotingWriter(writer) if self._log else None
+        call = Call(services=services, scope=scope, receive=receive, writer=noting or writer)
+        self._counted.begin()
+        try:
+            reply = await self._answer(call)
+            if reply:
+                reply.write(call.writer)
+            if fallback:
+                await fallback.close()
+        finally:
+            if call.share:
+                call.share.settle()
+            self._counted.end(call)
+            if self._log and noting:
+                log_call(self._log, call, noting.written())
+
+    async def _answer(self, call: Call) -> Reply | None:
+        try:
+            handler = self._find(call)
+            return await handler(call)
+        except (InvokeError, ClientLeft, Broken) as error:
+            return tell(call, error)
+        except Exception:
+            log.exception("request %s failed", call.request_id)
+            return tell(call, InternalServerException())
+
+    def _find(self, call: Call) -> Handler:
+        """Return the handler of the operation that the path and the method name."""
+        scope = call.scope
+        found = self._quick_path.match(scope["path"])
+        if found and call.method == "POST" and has_steps(scope, "/model/id/operation"):
+            call.labels = {"model_id": found[1]}
+            call.operation, handler = self._quick[found[2]]
+            return handler
+        if route := find_route(self._routes, scope):
+            call.operation, call.labels = route[0].name, route[1]
+            return route[0].handler
+        return _answer_unknown
+
+
+async def _answer_unknown(call: Call) -> Reply:
+    with suppress(ValidationException):  # too large
+        await read_body(call.receive)  # an answer before its end would cut off who is sending it
+    return tell_unknown(call)
