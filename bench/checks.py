@@ -21,7 +21,7 @@ from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import BASIC, RawRequest
 from invoke_api.journal import Entry
-from invoke_api.operations.counted import CountedCalls
+from invoke_api.pipeline.counted import CountedCalls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.telemetry.metrics import Metrics
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign

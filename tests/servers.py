@@ -28,7 +28,7 @@ from invoke_api.connections.limits import Limits
 from invoke_api.engines import Engines
 from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.shelf import Shelf
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.server import LIMITS, Grace, open_socket, serve, to_url
 

@@ -1,11 +1,14 @@
-"""The race between the work and the client that may leave."""
+"""The race between the work and the client that may leave, over any ASGI server."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Receive
 
-from invoke_api.operations.client import Calls, ClientLeft
+from invoke_api.pipeline.in_flight import Calls, ClientLeft
+from invoke_api.pipeline.writers import MAX_QUEUED_BYTES, AsgiWriter
+from invoke_api.wire.errors import ServiceUnavailableException
 
 
 async def never() -> Message:
@@ -17,48 +20,151 @@ async def gone() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def work() -> str:
+async def drop(_: Message) -> None:
     await asyncio.sleep(0)
+
+
+async def work() -> str:
+    await asyncio.sleep(0.01)
     return "done"
 
 
+async def race(receive: Receive, awaited: Awaitable[str], calls: Calls | None = None) -> str:
+    writer = AsgiWriter(receive, drop)
+    try:
+        return await (calls or Calls()).wait(writer, awaited)
+    finally:
+        await writer.close()
+
+
 async def test_a_client_that_stays_gets_the_result() -> None:
-    assert await Calls().unless_client_leaves(never, work()) == "done"
+    assert await race(never, work()) == "done"
 
 
 async def test_a_client_that_leaves_with_the_result_under_way_has_left() -> None:
     with pytest.raises(ClientLeft):
-        await Calls().unless_client_leaves(gone, work())
+        await race(gone, work())
 
 
 async def test_work_for_a_client_that_left_is_cancelled_and_waited_for() -> None:
     ended = asyncio.Event()
 
-    async def long_work() -> None:
+    async def long_work() -> str:
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
             ended.set()
+        return ""
 
     with pytest.raises(ClientLeft):
-        await Calls().unless_client_leaves(gone, long_work())
+        await race(gone, long_work())
 
     assert ended.is_set()
 
 
 async def test_an_error_of_the_work_is_raised() -> None:
-    async def broken() -> None:
+    async def broken() -> str:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await Calls().unless_client_leaves(never, broken())
+        await race(never, broken())
 
 
-async def test_a_message_that_nobody_waited_for_is_left_for_the_next() -> None:
-    messages: asyncio.Queue[Message] = asyncio.Queue()
-    await Calls().unless_client_leaves(messages.get, work())
-    messages.put_nowait({"type": "http.disconnect"})
+async def test_the_end_of_the_service_ends_the_work_with_an_answer() -> None:
+    calls = Calls()
+    asyncio.get_running_loop().call_later(0.01, calls.end)
 
-    with pytest.raises(ClientLeft):
-        await Calls().unless_client_leaves(messages.get, never())
+    async def long_work() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    with pytest.raises(ServiceUnavailableException):
+        await race(never, long_work(), calls)
+
+
+async def test_a_cancellation_from_elsewhere_stays_one() -> None:
+    async def long_work() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    racing = asyncio.create_task(race(never, long_work()))
+    await asyncio.sleep(0.01)
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+
+
+class Reader:
+    """A client that reads when it may; it notes what it is told and what it is sent."""
+
+    def __init__(self) -> None:
+        self.may_read, self.left = asyncio.Event(), asyncio.Event()
+        self.sent: list[Message] = []
+        self.told: list[str] = []
+
+    async def receive(self) -> Message:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        await self.may_read.wait()
+        self.sent.append(message)
+
+    def leave(self) -> None:
+        self.told.append("leave")
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+
+async def test_a_client_that_does_not_read_pauses_the_answer() -> None:
+    client = Reader()
+    writer = AsgiWriter(client.receive, client.send)
+    writer.listen(client)
+    writer.start(200, [])
+    for _ in range(3):
+        writer.write(b"a" * MAX_QUEUED_BYTES)
+    await asyncio.sleep(0)
+    assert client.told == ["pause"]
+    client.may_read.set()
+    await writer.drain()
+    assert client.told == ["pause", "resume"]
+    writer.write(b"b", is_last=True)
+    await writer.close()
+
+    assert [message["type"] for message in client.sent] == [
+        "http.response.start",
+        *["http.response.body"] * 4,
+    ]
+    assert [message["more_body"] for message in client.sent[1:]] == [True, True, True, False]
+
+
+async def test_nothing_is_sent_to_a_client_that_has_left() -> None:
+    client = Reader()
+    writer = AsgiWriter(client.receive, client.send)
+    writer.listen(client)
+    client.left.set()
+    await asyncio.sleep(0.01)
+    client.may_read.set()
+    writer.start(200, [])
+    writer.write(b"a", is_last=True)
+    await writer.close()
+
+    assert client.told == ["leave"]
+    assert client.sent == []
+
+
+async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
+    client, other = Reader(), Reader()
+    writer = AsgiWriter(client.receive, client.send)
+    writer.listen(client)
+    client.left.set()
+    await asyncio.sleep(0.01)
+    writer.listen(other)
+    await writer.close()
+
+    assert other.told == ["leave"]

@@ -3,8 +3,7 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,24 @@ from hypothesis.strategies import sampled_from
 from starlette.types import Message, Scope
 
 from engine.errors import EngineBusy, EngineDead
-from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Usage, check_request
+from engine.protocol import (
+    EngineState,
+    Finish,
+    Generation,
+    GenerationRequest,
+    Receiver,
+    Row,
+    check_request,
+)
 from invoke_api import quotas as module
 from invoke_api.app import create_app
 from invoke_api.engines import Engines
-from invoke_api.operations.client import Calls
-from invoke_api.quotas import TOO_MANY_TOKENS, Quotas
+from invoke_api.pipeline.answer import Answer
+from invoke_api.pipeline.in_flight import Calls
+from invoke_api.quotas import TOO_MANY_TOKENS, Quotas, Share
 from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
 from invoke_api.rules.book import RuleBook
 from invoke_api.rules.parsing import parse_rules
-from invoke_api.rules.playing import Broken, faulty, singly
-from invoke_api.rules.rule import Fault
 from invoke_api.wire.errors import ThrottlingException
 from tests.servers import COMMAND, PIXTRAL, SEVEN_B, command_running, invoke, wait_until_ready
 from tests.stubs import StubEngine
@@ -35,6 +41,12 @@ REGISTRY = load_registry(DEFAULT_REGISTRY)
 def model(requests: int | None = None, tokens: int | None = None) -> Model:
     shipped = REGISTRY.models[SEVEN_B]
     return dataclasses.replace(shipped, requests_per_minute=requests, tokens_per_minute=tokens)
+
+
+def take(quotas: Quotas, limited: Model, region: str, key: str | None, tokens: int) -> Share | None:
+    """Take so many tokens, the prompt's ten among them."""
+    prompt = min(10, tokens)
+    return quotas.take(limited, region, key, input_tokens=prompt, max_tokens=tokens - prompt)
 
 
 class Clock:
@@ -48,64 +60,43 @@ def test_requests_are_throttled_and_come_back_with_time() -> None:
     clock = Clock()
     quotas, limited = Quotas(enforced=True, clock=clock), model(requests=2)
     for _ in range(2):
-        quotas.take(limited, "us-east-1", "A", 1)
+        take(quotas, limited, "us-east-1", "A", 1)
     with pytest.raises(ThrottlingException, match="Too many requests, please wait"):
-        quotas.take(limited, "us-east-1", "A", 1)
+        take(quotas, limited, "us-east-1", "A", 1)
     clock.now = 30.0
-    quotas.take(limited, "us-east-1", "A", 1)
+    take(quotas, limited, "us-east-1", "A", 1)
     with pytest.raises(ThrottlingException):
-        quotas.take(limited, "us-east-1", "A", 1)
+        take(quotas, limited, "us-east-1", "A", 1)
 
 
 def test_regions_and_keys_have_their_own() -> None:
     quotas, limited = Quotas(enforced=True), model(requests=1)
     for region, key in (("us-east-1", "A"), ("us-east-1", "B"), ("eu-west-1", "A")):
-        quotas.take(limited, region, key, 1)
+        take(quotas, limited, region, key, 1)
     with pytest.raises(ThrottlingException):
-        quotas.take(limited, "us-east-1", "B", 1)
+        take(quotas, limited, "us-east-1", "B", 1)
 
 
-async def test_tokens_are_taken_up_front_and_what_was_not_needed_comes_back() -> None:
+def test_tokens_are_taken_up_front_and_what_was_not_needed_comes_back() -> None:
     quotas, limited = Quotas(enforced=True), model(tokens=100)
-    share = quotas.take(limited, "us-east-1", "A", 90)
+    share = take(quotas, limited, "us-east-1", "A", 90)
     with pytest.raises(ThrottlingException, match=TOO_MANY_TOKENS):
-        quotas.take(limited, "us-east-1", "A", 20)
-
-    async def deltas() -> Deltas:
-        yield (Delta(" a"), Delta(" b"))
-        yield (Delta("", "stop", Usage(10, 3)),)
-
+        take(quotas, limited, "us-east-1", "A", 20)
     assert share
-    assert [batch async for batch in share.metered(deltas(), 10)][-1][-1].finish == "stop"
-    assert quotas.take(limited, "us-east-1", "A", 85)
+    for tokens in (2, 1):
+        share.count(tokens)
+    share.settle()
+    share.settle()  # gives nothing back again
+
+    assert take(quotas, limited, "us-east-1", "A", 85)
     with pytest.raises(ThrottlingException):
-        quotas.take(limited, "us-east-1", "A", 10)
-
-
-async def test_what_a_fault_keeps_back_of_a_batch_comes_back_too() -> None:
-    quotas, limited = Quotas(enforced=True), model(tokens=100)
-    share = quotas.take(limited, "us-east-1", "A", 90)
-
-    async def deltas() -> Deltas:
-        yield [Delta(" a")] * 50
-
-    assert share
-    metered = share.metered(singly(deltas()), 10)
-    broken = faulty(metered, Fault(breakage="cut", after_tokens=2), SEVEN_B)
-    for _ in range(2):
-        assert await anext(broken) == (Delta(" a"),)
-    with pytest.raises(Broken):
-        await anext(broken)
-
-    assert quotas.take(limited, "us-east-1", "A", 87)  # the third was on its way
-    with pytest.raises(ThrottlingException):
-        quotas.take(limited, "us-east-1", "A", 2)
+        take(quotas, limited, "us-east-1", "A", 10)
 
 
 def test_nothing_is_throttled_unless_asked_for() -> None:
     quotas, limited = Quotas(), model(requests=1, tokens=1)
     for _ in range(10):
-        assert quotas.take(limited, "us-east-1", "A", 10_000) is None
+        assert take(quotas, limited, "us-east-1", "A", 10_000) is None
 
 
 def test_the_shipped_quotas_are_awss_defaults() -> None:
@@ -144,7 +135,7 @@ def level_of(quotas: Quotas, limited: Model) -> int:
     while low < high:
         tokens = (low + high + 1) // 2
         try:
-            share = quotas.take(limited, "us-east-1", None, tokens)
+            share = take(quotas, limited, "us-east-1", None, tokens)
         except ThrottlingException:
             high = tokens - 1
         else:
@@ -154,19 +145,34 @@ def level_of(quotas: Quotas, limited: Model) -> int:
     return low
 
 
+class Counter:
+    """Counts the tokens that an answer takes: an engine may push more before it is cancelled."""
+
+    def __init__(self, stub: "CountingStub", receiver: Receiver) -> None:
+        assert isinstance(receiver, Answer)
+        self._stub = stub
+        self._receiver = receiver
+        self.end = receiver.end
+
+    def push(
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
+    ) -> None:
+        self._stub.given += 0 if self._receiver.is_over else len(tokens)
+        self._receiver.push(tokens, finish, rows)
+
+
 class CountingStub(StubEngine):
-    """Counts the deltas that it gives, and refuses what is too long as real engines do."""
+    """Counts the tokens that it gives, and refuses what is too long as real engines do."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.given = 0
+        self.prompt_tokens = 0
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         check_request(request, WINDOW)
-        async with aclosing(super().generate(request)) as deltas:
-            async for batch in deltas:
-                self.given += len(batch)
-                yield batch
+        self.prompt_tokens = len(request.prompt)
+        return super().generate(request, Counter(self, receiver))
 
 
 class Client:
@@ -199,8 +205,8 @@ class Client:
 
 async def call_in_process(
     app: Callable[..., Any], path: str, body: bytes, leaves_after: int | None
-) -> Scope:
-    """The scope of a call that is over, whatever it has raised."""
+) -> dict[str, Any]:
+    """The journal's entry of a call that is over."""
     client = Client(body, leaves_after)
     scope: Scope = {
         "type": "http",
@@ -213,9 +219,9 @@ async def call_in_process(
     }
     async with app.router.lifespan_context(app) as state:  # type: ignore[attr-defined]
         scope["state"] = state
-        with suppress(ZeroDivisionError, Broken):  # which are for the log, and for the server
-            await app(scope, client.receive, client.send)
-    return scope
+        await app(scope, client.receive, client.send)
+        [entry] = state["services"].journal.listed()
+    return entry
 
 
 ENGINES: dict[str, Callable[[], CountingStub]] = {
@@ -261,25 +267,24 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
     quotas = Quotas(enforced=True, clock=lambda: 0.0)
     app = create_app(registry, Engines({SEVEN_B: stub}), Calls(), book=book, quotas=quotas)
     path = f"/model/{SEVEN_B}/{operation}"
-    scope = asyncio.run(call_in_process(app, path, json.dumps(asked).encode(), leaves_after))
+    entry = asyncio.run(call_in_process(app, path, json.dumps(asked).encode(), leaves_after))
 
     level = level_of(quotas, limited)
-    prompt_tokens = scope.get("prompt_tokens", 0)
     if rule == "reply":  # all of it at once, or nothing
-        assert level in (LIMIT, LIMIT - prompt_tokens - 4)
-        assert scope["entry"].output_tokens is None or level < LIMIT
+        assert level == LIMIT - (entry["input_tokens"] or 0) - (entry["output_tokens"] or 0)
+        assert entry["output_tokens"] in (None, 4)
     else:
-        assert level == LIMIT - (prompt_tokens + stub.given if stub.given else 0)
+        assert level == LIMIT - (stub.prompt_tokens + stub.given if stub.given else 0)
 
 
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MANY", 4)
     clock = Clock()
     quotas, limited = Quotas(enforced=True, clock=clock), model(tokens=100)
-    first = quotas.take(limited, "us-east-1", "A", 100)
+    first = take(quotas, limited, "us-east-1", "A", 100)
     for key in range(1_000):
         clock.now += 61.0
-        quotas.take(limited, "us-east-1", f"B{key}", 100)
+        take(quotas, limited, "us-east-1", f"B{key}", 100)
 
     assert first
     assert quotas.count() <= 5
@@ -289,8 +294,8 @@ def test_a_bucket_that_is_not_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "MANY", 4)
     quotas, limited = Quotas(enforced=True, clock=lambda: 0.0), model(tokens=100)
     for key in range(100):
-        quotas.take(limited, "us-east-1", str(key), 100)
+        take(quotas, limited, "us-east-1", str(key), 100)
 
     for key in range(100):
         with pytest.raises(ThrottlingException):
-            quotas.take(limited, "us-east-1", str(key), 100)
+            take(quotas, limited, "us-east-1", str(key), 100)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineTimeout
 from engine.protocol import EngineState
-from invoke_api.operations.engine_errors import ANSWERS
+from invoke_api.pipeline.engine_errors import ANSWERS
 from tests.servers import SEVEN_B, call, connect, engine_running, invoke
 from tests.streams import split_frames
 from tests.stubs import StubEngine

@@ -30,7 +30,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from invoke_api import serving, watchdog
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 from invoke_api.server import Grace, open_socket, to_url
 
 watchdog.END_STILL_SECONDS = 1.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from engine.chat import ChatPrompt
@@ -54,7 +53,10 @@ class Conversation:
     request_id: str = ""
     guarding: Guarding | None = None
     prefix: str = CONVERSE_PREFIX
-    stream_headers: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def stream_headers(self) -> Mapping[str, str]:
+        return {}
 
     def headers(self, _: Metrics) -> Mapping[str, str]:
         return {}

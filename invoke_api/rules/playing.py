@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.production import Production, play, push_all
+from engine.production import Production, cut, play
 from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import write_calls
@@ -46,7 +46,7 @@ def speak(
 
     async def push(production: Production) -> None:
         known = await KEPT.encode(tokenizer, text, spelled=request.spelled)
-        await push_all(production, [*known, tokenizer.eos], request.max_tokens)
+        await production.push(*cut([*known, tokenizer.eos], request.max_tokens))
 
     return Production(receiver, push)
 

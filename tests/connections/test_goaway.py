@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from invoke_api.connections import http2
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, app_running, engine_running

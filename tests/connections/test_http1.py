@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from invoke_api.connections import http1
 from invoke_api.connections.limits import HEAD_BYTES, PIPELINED_REQUESTS, Limits
-from invoke_api.operations.client import Calls
+from invoke_api.pipeline.in_flight import Calls
 from tests.servers import SEVEN_B, app_running, call, engine_running
 from tests.stubs import StubEngine
 from tests.test_leaving import running

@@ -23,8 +23,8 @@ from invoke_api.engines import build_engines
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.guardrails.shelf import Shelf
 from invoke_api.identifiers import parse_identifier
-from invoke_api.operations.client import Calls
-from invoke_api.operations.services import Services
+from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.services import Services
 from invoke_api.plans import EngineChoice
 from invoke_api.profiles import Profile
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry

@@ -13,9 +13,9 @@ from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
 from invoke_api.app import REPLAYED, ROUTES
-from invoke_api.operations.counted import STATUSES
 from invoke_api.operations.model_calls import MODEL_CALLS
 from invoke_api.operations.not_offered import NOT_OFFERED
+from invoke_api.pipeline.counted import STATUSES
 from invoke_api.wire.front_door_errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
 from tests.fuzzing.requests import Asked

@@ -2,22 +2,25 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from threading import Event
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.protocol import Delta, Deltas, Usage
+from engine.production import BATCH
+from engine.protocol import Delta, Usage
 from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
 from invoke_api.guardrails.assessing import Part, assess
-from invoke_api.guardrails.guarding import LONG_SEARCH, SHARE, STRIDE, Guarding
+from invoke_api.guardrails.guarding import Guarding
 from invoke_api.guardrails.guardrail import Guardrail
 from invoke_api.guardrails.normalizing import Reading, fold
+from invoke_api.guardrails.output_stage import LONG_SEARCH, SHARE, STRIDE, OutputStage
 from tests.guardrails.made import SILENCED, read, sensitive, words
+from tests.waiting import until_in_loop
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street", "customer jane@y.zz"]
 NAME = re.compile(r"\{[A-Z]\w+\}")  # of what is hidden; no other text here has this form
@@ -68,16 +71,39 @@ CUTS = st.sets(st.integers(1, 300), max_size=300)
 
 def streamed(guarding: Guarding, deltas: list[Delta], batch: int) -> list[Delta]:
     """What goes out, delta by delta."""
+    return [delta for each in batches_of(guarding, deltas, batch) for delta in each]
 
-    async def source() -> AsyncIterator[list[Delta]]:
+
+def batches_of(guarding: Guarding, deltas: list[Delta], batch: int) -> list[Sequence[Delta]]:
+    async def run() -> list[Sequence[Delta]]:
+        out: list[Sequence[Delta]] = []
+        is_over = asyncio.Event()
+
+        def emit(deltas: Sequence[Delta]) -> None:
+            out.append(deltas)
+            if deltas[-1].finish:
+                is_over.set()
+
+        stage = OutputStage(guarding, emit, raising, holds=not guarding.is_async)
         for start in range(0, len(deltas), batch):
-            yield deltas[start : start + batch]
+            stage.feed(deltas[start : start + batch])
+        async with asyncio.timeout(10):
+            await is_over.wait()
+        return out
 
-    async def read() -> list[Delta]:
-        batches = guarding.stream(cast("Deltas", source()))
-        return [delta async for each in batches for delta in each]
+    return asyncio.run(run())
 
-    return asyncio.run(read())
+
+def raising(error: Exception) -> None:
+    raise error
+
+
+def test_what_a_guardrail_has_held_goes_on_in_batches() -> None:
+    held = [Delta(" a")] * 999 + [Delta("", "stop", Usage(1, 1_000))]
+    found = batches_of(guarding(HIDING, "text"), held, 1_000)
+
+    assert [delta for batch in found for delta in batch] == held
+    assert max(map(len, found)) == BATCH
 
 
 def guarding(guardrail: Guardrail, reader: str, **more: Any) -> Guarding:
@@ -93,7 +119,7 @@ def test_a_held_stream_tells_what_the_whole_answer_tells_and_no_secret(
     text: str, cuts: set[int], batch: int, reader: str
 ) -> None:
     held, at_once = guarding(HIDING, reader), guarding(HIDING, reader)
-    answer = asyncio.run(at_once.check_output(text, "stop"))
+    answer = "".join(each.text for each in streamed(at_once, [Delta(text, "stop")], 1))
     told = streamed(held, cut(text, cuts), batch)
     said = "".join(delta.text for delta in told)
 
@@ -160,10 +186,36 @@ def test_a_long_answer_is_searched_while_the_loop_goes_on() -> None:
     filters = (replace(HIDING.filters[0], seeker=waiting),)
     judge = guarding(replace(HIDING, filters=filters), "text")
 
-    async def run() -> str:
-        answer = asyncio.create_task(judge.check_output("a" * (LONG_SEARCH + 1), "stop"))
-        await asyncio.to_thread(waiting.begun.wait, 10)
-        waiting.ended.set()
-        return await answer
+    long = Delta("a" * (LONG_SEARCH + 1), "stop")
 
-    assert asyncio.run(run()) == "{EMAIL}"
+    async def run() -> list[Sequence[Delta]]:
+        told: list[Sequence[Delta]] = []
+        stage = OutputStage(judge, told.append, raising, holds=True)
+        stage.feed([long])
+        await asyncio.to_thread(waiting.begun.wait, 10)
+        assert not told
+        waiting.ended.set()
+        await until_in_loop(lambda: bool(told))
+        return told
+
+    assert asyncio.run(run()) == [[long._replace(text="{EMAIL}")]]
+
+
+def test_what_comes_during_a_search_waits_for_it_and_one_that_is_given_up_tells_nothing() -> None:
+    waiting = Waiting()
+    filters = (replace(HIDING.filters[0], seeker=waiting),)
+    judge = guarding(replace(HIDING, filters=filters), "text", is_async=True)
+
+    async def run() -> list[Sequence[Delta]]:
+        told: list[Sequence[Delta]] = []
+        stage = OutputStage(judge, told.append, raising, holds=False)
+        stage.feed([Delta("a" * (LONG_SEARCH + 1))])
+        await asyncio.to_thread(waiting.begun.wait, 10)
+        stage.feed([Delta(" b"), Delta("", "stop", Usage(1, 3))])
+        assert not told
+        stage.cancel()
+        waiting.ended.set()
+        await asyncio.sleep(0.05)
+        return told
+
+    assert asyncio.run(run()) == []

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
+from invoke_api.app import create_app
 from invoke_api.authentication.gate import Caller
 from invoke_api.config_files import ConfigError
-from invoke_api.journal import Entry
-from invoke_api.operations.logged import LoggedCalls
+from invoke_api.engines import Engines
+from invoke_api.pipeline.in_flight import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.telemetry import invocation_log
-from invoke_api.telemetry.configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.telemetry.invocation_log import FILE, InvocationLog, open_log
 from invoke_api.telemetry.record import LONGEST, Logged, to_record
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
-from tests.servers import SEVEN_B, call, connect
+from tests.servers import SEVEN_B, app_running, call, connect, invoke
+from tests.stubs import StubEngine
 
 PATH = f"/model/{SEVEN_B}"
 HEAD = [
@@ -258,30 +258,16 @@ def test_who_is_unknown_is_the_root_of_the_examples_account() -> None:
 
 
 async def test_a_bug_is_an_internal_server_exception(tmp_path: Path) -> None:
-    async def app(scope: Scope, _: Receive, __: Send) -> None:
-        scope["caller"] = Caller("us-east-1")
-        scope["path_params"] = {"model_id": SEVEN_B}
-        scope["entry"] = Entry(
-            request_id="bug", operation="InvokeModel", model_id=SEVEN_B, headers=(), body=b""
-        )
-        raise ZeroDivisionError
-
-    async def never(*_: object) -> Any:
-        raise AssertionError
-
+    engine = StubEngine(error=ZeroDivisionError())
     log = open_log(tmp_path)
-    assert log
-    logged = LoggedCalls(
-        app,
-        log=log,
-        configurations=LoggingConfigurations(OF_THE_OPERATOR),
-        registry=load_registry(DEFAULT_REGISTRY),
-    )
-    with pytest.raises(ZeroDivisionError):
-        await logged({"type": "http"}, never, never)
-    await log.close()
+    calls, registry = Calls(), load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    app = create_app(registry, Engines({SEVEN_B: engine}), calls, invocation_log=log)
+    with app_running(app, calls) as url:
+        answer, _ = invoke(url, {"prompt": "Hi"})
 
-    assert line_of(tmp_path, "bug")["errorCode"] == "InternalServerException"
+    assert answer.status == 500
+    request_id = answer.headers["x-amzn-requestid"]
+    assert line_of(tmp_path, request_id)["errorCode"] == "InternalServerException"
 
 
 async def test_a_line_that_can_not_be_written_is_told_of(

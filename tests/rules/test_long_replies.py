@@ -4,28 +4,34 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from starlette.types import Message
 
-from engine.protocol import Delta, Deltas, GenerationRequest, Usage
+from engine.production import BATCH
+from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.transcript import BATCH, Transcript
-from invoke_api.cassettes.recording import Part
-from invoke_api.journal import Entry
-from invoke_api.operations.recorded import recorded
+from invoke_api.app import create_app
+from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.engines import Engines
+from invoke_api.pipeline.in_flight import Calls
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.rules.book import Verdict
-from invoke_api.rules.playing import bounded, speak
+from invoke_api.rules.playing import speak
 from invoke_api.rules.tokens import LONG_TEXT, TokenCache
 from invoke_api.wire.chunks import encode_chunk
 from tests.cassettes.test_files import a_recording
 from tests.http2 import Client
+from tests.receiving import Ear, batches_of
 from tests.rules.test_rules import rule
 from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
@@ -66,24 +72,28 @@ def saying(text: str) -> Verdict:
     return Verdict("1", text, (), None, None)
 
 
-async def batches_of(deltas: Deltas) -> list[list[Delta]]:
-    async with aclosing(deltas):
-        return [list(batch) async for batch in deltas]
+async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
+    """What a rule's text pushes."""
+    ear = Ear()
+    generation = speak(saying(text), tokenizer, request(), 32_768, ear)
+    await ear.hears_all()
+    generation.cancel()
+    assert (ear.finish, ear.error, ear.surplus) == ("stop", None, 0)
+    return ear.pushes
 
 
 async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenizer) -> None:
-    found = await batches_of(speak(saying(LONG), tokenizer, request(), 32_768))
-    tokens = [*tokenizer.encode_text(LONG), tokenizer.eos]
-    at_once = Transcript(tokenizer, request()).push_all(tokens)
+    found = await spoken(LONG, tokenizer)
 
-    assert [delta for batch in found for delta in batch] == at_once
+    assert list(chain(*found)) == [*tokenizer.encode_text(LONG), tokenizer.eos]
     assert max(map(len, found)) == BATCH
 
 
-async def test_a_short_reply_is_one_batch(tokenizer: Tokenizer) -> None:
-    [batch] = await batches_of(speak(saying(" It rains."), tokenizer, request(), 32_768))
+async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
+    ear = Ear()
+    speak(saying(" It rains."), tokenizer, request(), 32_768, ear)
 
-    assert batch[-1].finish == "stop"
+    assert (len(ear.pushes), ear.finish) == (1, "stop")
 
 
 @asynccontextmanager
@@ -103,20 +113,57 @@ async def counting_turns() -> AsyncIterator[list[int]]:
 
 async def test_others_have_their_turn_between_two_batches(tokenizer: Tokenizer) -> None:
     async with counting_turns() as turns:
-        found = await batches_of(speak(saying(LONG), tokenizer, request(), 32_768))
+        found = await spoken(LONG, tokenizer)
 
     assert turns[0] >= len(found) - 1 > 60
 
 
 async def test_others_have_their_turn_while_a_long_recording_is_played() -> None:
     frame = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
-    long = a_recording(is_stream=True, parts=(Part(at=1, raw=frame),) * 20 * BATCH)
-    entry = Entry(request_id="r", operation="X", model_id="m", headers=(), body=b"")
+    last = encode_chunk(b'{"outputs":[{"text":"","stop_reason":"stop"}]}', 4)
+    parts = (Part(at=1, raw=frame),) * 20 * BATCH + (Part(at=1, raw=last),)
+    long = a_recording(is_stream=True, parts=parts)
+    sent: list[Message] = []
     async with counting_turns() as turns:
-        found = await batches_of(recorded(long, entry, None))
+        await replayed(long, sent)
 
-    assert len(found) == 20 * BATCH
+    assert b"".join(message.get("body", b"") for message in sent) == frame * 20 * BATCH + last
     assert turns[0] >= 19
+
+
+async def replayed(recording: Recording, sent: list[Message]) -> None:
+    """Ask a service that replays for what was recorded."""
+    cassettes = to_cassettes([("here", recording)], lambda *_: None)
+    app = create_app(
+        load_registry(DEFAULT_REGISTRY).only(()),
+        Engines({}),
+        Calls(),
+        recordings=Replay(Library(cassettes)),
+    )
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    came = [{"type": "http.request", "body": recording.request_body, "more_body": False}]
+
+    async def receive() -> Message:
+        if not came:
+            await asyncio.Event().wait()
+        return came.pop()
+
+    headers = [(name.encode(), value.encode()) for name, value in recording.request_headers]
+    async with app.router.lifespan_context(app) as state:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": recording.method,
+            "path": recording.path,
+            "raw_path": recording.path.encode(),
+            "query_string": b"",
+            "headers": headers,
+            "state": state,
+        }
+        await app(scope, receive, send)
 
 
 async def test_a_long_text_is_read_once_and_in_a_thread(tokenizer: Tokenizer) -> None:
@@ -161,21 +208,9 @@ async def test_the_scripted_engine_gives_a_long_instance_in_batches() -> None:
     engine = ScriptedEngine(tokenizer="v1", context_length=32_768)
     await engine.start()
     schema = json.dumps({"type": "array", "items": {"type": "string"}, "minItems": 500})
-    found = await batches_of(engine.generate(replace(request(), schema=schema)))
+    found = await batches_of(engine, replace(request(), schema=schema))
 
     assert len(json.loads("".join(delta.text for batch in found for delta in batch))) == 500
-    assert max(map(len, found)) == BATCH
-
-
-async def test_what_a_guardrail_has_held_goes_on_in_batches() -> None:
-    held = [Delta(" a")] * 999 + [Delta("", "stop", Usage(1, 1_000))]
-
-    async def at_once() -> Deltas:
-        yield held
-
-    found = await batches_of(bounded(at_once()))
-
-    assert [delta for batch in found for delta in batch] == held
     assert max(map(len, found)) == BATCH
 
 

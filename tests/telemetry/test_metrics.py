@@ -21,7 +21,7 @@ from engine.protocol import EngineState, GenerationRequest, Limits
 from invoke_api import __version__
 from invoke_api.app import ROUTES
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.operations.counted import STATUSES
+from invoke_api.pipeline.counted import STATUSES
 from invoke_api.telemetry.exposition import Exposition
 from invoke_api.telemetry.metrics import Metrics
 from tests.cassettes.test_files import a_recording

@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from invoke_api.operations.options import TIERS
+from invoke_api.pipeline.options import TIERS
 from invoke_api.validation import own_queries, queries, request_metadata
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.modelled import OPERATIONS
