@@ -78,7 +78,7 @@ def encode_body(
 ) -> bytes:
     """Encode the body that asks for a stream, and for token ids if it has the id of an EOS.
 
-    The transcript finds characters and stop strings, and only that EOS ends a text, as in
+    The receiver finds characters and stop strings, and only that EOS ends a text, as in
     `VllmEngine`. `held` constrains the answer, as `to_held` returns it.
     """
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0

@@ -1,4 +1,4 @@
-"""Time limits for the first tokens of calls, which a lost engine ends all at once."""
+"""Time limits for calls that an engine has yet to take; a lost engine ends them all at once."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from engine.loading import load, start
-from engine.protocol import Deltas, Engine, EngineState, GenerationRequest
+from engine.protocol import Engine, EngineState, Generation, GenerationRequest, Receiver
 from engine.restarts import Backoff, Restarts
 from engine.tokenizer import Tokenizer
 
@@ -60,8 +60,8 @@ class KeptEngine:
         self.state().check_ready()
         return self._engine.tokenizer()
 
-    def generate(self, request: GenerationRequest) -> Deltas:
-        return self._engine.generate(request)
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
+        return self._engine.generate(request, receiver)
 
     async def close(self) -> None:
         if self._keeping:

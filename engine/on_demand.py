@@ -3,14 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 from functools import partial
 from itertools import count
 from time import monotonic
 
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineNotReady
 from engine.loading import start, telling
-from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, Swappable
+from engine.protocol import (
+    EngineState,
+    Generation,
+    GenerationRequest,
+    Limits,
+    Receiver,
+    Swappable,
+)
+from engine.queued_generation import QueuedGeneration
 from engine.tokenizer import Tokenizer
 from engine.turns import Call, Guest, Pace, choose_swap, is_open, next_change
 
@@ -48,10 +55,11 @@ class Places:
         self._guests.append(guest)
         return OnDemandEngine(guest, self)
 
-    async def enter(self, guest: Guest) -> None:
-        """Wait until a call of this engine may begin; `leave` is to follow.
+    def enter(self, guest: Guest) -> Call | None:
+        """Let a call of this engine begin, if it may; `leave` is to follow.
 
-        Raises `EngineBusy`, `EngineNotReady` at the deadline, `EngineDead` with the reason.
+        Otherwise return what is answered once it is its turn. Raises `EngineBusy`,
+        `EngineNotReady`, `EngineDead` with the reason.
         """
         if self._end:
             raise EngineNotReady("the service ends")
@@ -59,11 +67,25 @@ class Places:
             raise EngineDead(guest.failure)
         if is_open(guest, self._guests, self._clock(), self._pace):
             guest.running += 1
-            return
+            return None
         if len(guest.queue) >= guest.limits.queue:
             raise EngineBusy(f"{guest.limits.queue} calls wait for {guest.name} already")
-        if problem := await self._wait(guest):
-            raise problem
+        call: Call = asyncio.get_running_loop().create_future()
+        guest.queue.append(call)
+        if guest.ticket is None:
+            guest.ticket = next(self._tickets)
+        self.step()
+        return call
+
+    def give_up(self, guest: Guest, call: Call, *, is_wanted: bool = False) -> None:
+        """Forget a call that waits, or has just been let in; `is_wanted` loads the engine yet."""
+        if call in guest.queue:
+            guest.queue.remove(call)
+        elif call.result() is None:  # let in as it left
+            self.leave(guest)
+        if not (guest.queue or is_wanted):
+            guest.ticket = None
+        self.step()
 
     def leave(self, guest: Guest) -> None:
         guest.running -= 1
@@ -100,37 +122,6 @@ class Places:
         change = next_change(self._guests, now, self._pace)
         if change is not None:
             self._timer = asyncio.get_running_loop().call_later(change - now, self.step)
-
-    async def _wait(self, guest: Guest) -> EngineError | None:
-        """What a call is answered instead of being let in, once it is its turn."""
-        call: Call = asyncio.get_running_loop().create_future()
-        guest.queue.append(call)
-        if guest.ticket is None:
-            guest.ticket = next(self._tickets)
-        self.step()
-        try:
-            async with asyncio.timeout(guest.limits.load_seconds):
-                return await call
-        except TimeoutError:
-            # One that is away stays wanted, so that it is there when the client comes again. For
-            # one that is awake nobody waits any more, and others need not wait behind it.
-            self._forget(guest, call)
-            if guest.is_ready and not guest.queue:
-                guest.ticket = None
-            self.step()
-            raise EngineNotReady(f"{guest.name} did not wake in time") from None
-        except asyncio.CancelledError:
-            self._forget(guest, call)
-            if not guest.queue:
-                guest.ticket = None
-            self.step()
-            raise
-
-    def _forget(self, guest: Guest, call: Call) -> None:
-        if call in guest.queue:
-            guest.queue.remove(call)
-        elif not call.cancelled() and call.result() is None:  # let in as it left
-            self.leave(guest)
 
     async def _swap(self, guest: Guest, victim: Guest | None) -> None:
         began = self._clock()
@@ -203,16 +194,11 @@ class OnDemandEngine:
     def tokenizer(self) -> Tokenizer:
         return self._guest.engine.read_tokenizer()
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
-        engine = self._guest.engine
-        engine.check(request)
-        await self._places.enter(self._guest)
-        try:
-            async with aclosing(engine.generate(request)) as deltas:
-                async for batch in deltas:
-                    yield batch
-        finally:
-            self._places.leave(self._guest)
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
+        self._guest.engine.check(request)
+        generation = QueuedGeneration(self._places, self._guest, request, receiver)
+        generation.enter()
+        return generation
 
     async def close(self) -> None:
         """Closes all that share the places."""
@@ -225,9 +211,9 @@ def _tell_still(guest: Guest, seconds: float) -> None:
 
 def _answer(guest: Guest, answer: Callable[[], EngineError | None]) -> int:
     """Answer all who wait for it, each with an error of its own; how many there are."""
-    there = [call for call in guest.queue if not call.done()]  # others have just left
-    for call in there:
+    there = len(guest.queue)
+    for call in guest.queue:
         call.set_result(answer())
     guest.queue.clear()
     guest.ticket = None
-    return len(there)
+    return there

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 
 from engine.completions import NoAnswer, Step, Unfit, encode_body
 from engine.errors import (
@@ -16,10 +17,18 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.holding import to_held
-from engine.protocol import Delta, Deltas, EngineState, GenerationRequest, Limits, check_request
+from engine.production import Production
+from engine.protocol import (
+    EngineState,
+    Generation,
+    GenerationRequest,
+    Limits,
+    Receiver,
+    check_request,
+)
 from engine.remote_server import Connections, Server
+from engine.remote_tokens import Batch, merge, read_ids, read_text
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -102,24 +111,40 @@ class RemoteEngine:
         assert self._tokenizer is not None
         return self._tokenizer
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         tokenizer = self.tokenizer()
         request = check_request(request, self._window)
         self._refuse(request)
         assert self._connections is not None
-        transcript = Transcript(tokenizer, request)
+        push_all = partial(self._push_all, self._connections, request, tokenizer)
         self._running += 1
+        return Production(receiver, push_all, self._leave)
+
+    def _leave(self) -> None:
+        self._running -= 1
+
+    async def _push_all(
+        self,
+        connections: Connections,
+        request: GenerationRequest,
+        tokenizer: Tokenizer,
+        production: Production,
+    ) -> None:
+        left = request.max_tokens
         try:
             bodies = await self._encode(request, tokenizer)
-            async with aclosing(self._connections.complete(bodies, request)) as answer:
+            async with aclosing(connections.complete(bodies, request)) as answer:
                 async with asyncio.timeout(self._limits.first_token_seconds):
                     steps = await anext(answer)
                 while True:  # the last has a finish, or there is an error in its place
-                    if deltas := await self._to_deltas(steps, transcript, request, tokenizer):
-                        yield deltas
-                        if deltas[-1].finish:
-                            return
+                    tokens, finish, rows = await self._read(steps, request, tokenizer, left)
+                    left -= len(tokens)
+                    if finish:
+                        break
+                    if tokens:
+                        await production.push(tokens, None, rows)
                     steps = await anext(answer)
+            await production.push(tokens, finish, rows)  # its connection is free by now
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
         except EngineDead as error:
@@ -128,8 +153,6 @@ class RemoteEngine:
             raise
         except NoAnswer as error:
             raise self._give_up(error) from error
-        finally:
-            self._running -= 1
 
     async def close(self) -> None:
         if self._watching:
@@ -247,48 +270,10 @@ class RemoteEngine:
         self._doubt.set()
         return error.error
 
-    async def _to_deltas(
-        self,
-        steps: Sequence[Step],
-        transcript: Transcript,
-        request: GenerationRequest,
-        tokenizer: Tokenizer,
-    ) -> list[Delta]:
+    async def _read(
+        self, steps: Sequence[Step], request: GenerationRequest, tokenizer: Tokenizer, left: int
+    ) -> Batch:
+        read = read_ids if self._server.token_ids else read_text
         if any(len(step.text) > LONG_TEXT for step in steps):
-            return await asyncio.to_thread(self._push, steps, transcript, request, tokenizer)
-        return self._push(steps, transcript, request, tokenizer)
-
-    def _push(
-        self,
-        steps: Iterable[Step],
-        transcript: Transcript,
-        request: GenerationRequest,
-        tokenizer: Tokenizer,
-    ) -> list[Delta]:
-        read = _read_ids if self._server.token_ids else _read_text
-        deltas: list[Delta] = []
-        for step in steps:
-            try:
-                deltas += transcript.push_all(read(step, request, tokenizer), step.rows or None)
-            except IndexError as error:
-                raise EngineDead("it gives token ids that the tokenizer does not have") from error
-            if deltas and deltas[-1].finish:
-                break
-            if step.finish:  # by its own limit, or a token of its own that ends a text
-                before = deltas.pop() if deltas else Delta("")
-                last = transcript.end(step.finish)
-                text = before.text + last.text
-                return [*deltas, last._replace(text=text, logprobs=before.logprobs)]
-        return deltas
-
-
-def _read_ids(step: Step, _: GenerationRequest, __: Tokenizer) -> Sequence[int]:
-    if step.text and not step.tokens:
-        raise EngineDead("it gives no token ids: say token_ids: false of it in the registry")
-    return step.tokens
-
-
-def _read_text(step: Step, request: GenerationRequest, tokenizer: Tokenizer) -> Sequence[int]:
-    encode = tokenizer.encode_spelled if request.spelled else tokenizer.encode_text
-    tokens = encode(step.text) if step.text else []
-    return [*tokens, tokenizer.eos] if step.finish == "stop" else tokens
+            return await asyncio.to_thread(merge, steps, read, request, tokenizer, left)
+        return merge(steps, read, request, tokenizer, left)

@@ -2,17 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
-from itertools import chain
 
 from engine.errors import SchemaRefused
 from engine.instances import make_arguments, make_instance
 from engine.mistral_files import is_tekken
-from engine.protocol import Constraint, Deltas, EngineState, GenerationRequest, check_request
+from engine.production import Production, cut, play
+from engine.protocol import (
+    Constraint,
+    EngineState,
+    Generation,
+    GenerationRequest,
+    Receiver,
+    check_request,
+)
 from engine.tokenizer import Tokenizer, load_tokenizer
 from engine.tool_calls import MARK, ToolCall, write_calls
-from engine.transcript import Transcript
 
 SENTENCES = (
     " Nobody thought about it: no model was asked.",
@@ -67,25 +73,24 @@ class ScriptedEngine:
             self._tokenizer = load_tokenizer(self._tokenizer_name)
         return self._tokenizer
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
-        tokenizer = self.tokenizer()
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
+        self._state.check_ready()
         request = check_request(request, self._context_length)
-        transcript = Transcript(tokenizer, request)
+        if not request.is_held:
+            return play(self._answer(request), request.max_tokens, receiver)
         self._running += 1
-        try:
-            if not request.is_held:
-                yield transcript.push_all(self._tokens(request))
-                return
-            # An instance of a schema takes some milliseconds to find, and may be long.
-            tokens = await asyncio.to_thread(self._tokens, request)
-            for batch in transcript.batches(tokens):
-                yield batch
-                await asyncio.sleep(0)
-        finally:
-            self._running -= 1
+        return Production(receiver, partial(self._push_held, request), self._leave)
 
-    def _tokens(self, request: GenerationRequest) -> Iterable[int]:
-        """What this engine says to a prompt, however it is sampled."""
+    async def _push_held(self, request: GenerationRequest, production: Production) -> None:
+        # An instance of a schema takes some milliseconds to find, and may be long.
+        tokens = await asyncio.to_thread(self._answer, request)
+        await production.push(*cut(tokens, request.max_tokens))
+
+    def _leave(self) -> None:
+        self._running -= 1
+
+    def _answer(self, request: GenerationRequest) -> list[int]:
+        """Return the tokens of the answer to a prompt, and an EOS, however it is sampled."""
         tokenizer = self.tokenizer()
         asked = sha256(repr(request.prompt).encode())
         if request.adapter:
@@ -100,21 +105,20 @@ class ScriptedEngine:
             tool = request.must_call[0]
             call = ToolCall(tool.name, make_arguments(json.loads(tool.parameters), words))
             text = write_calls(tokenizer.chat.calls_style, "", [call]).removeprefix(MARK)
-            return chain(tokenizer.encode_spelled(text), (tokenizer.eos,))
+            return [*tokenizer.encode_spelled(text), tokenizer.eos]
         if request.schema:
             instance = make_instance(json.loads(request.schema), words)
             text = json.dumps(instance, ensure_ascii=False)
-            return chain(tokenizer.encode_text(text), (tokenizer.eos,))
+            return [*tokenizer.encode_text(text), tokenizer.eos]
         if request.constraint:
-            return chain(
-                tokenizer.encode_text(_choose(request.constraint, digest)), (tokenizer.eos,)
-            )
+            return [*tokenizer.encode_text(_choose(request.constraint, digest)), tokenizer.eos]
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
         first = tokenizer.encode_text(space + words)
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        return chain(first, *(self._sentences[number] for number in order), (tokenizer.eos,))
+        sentences = [token for number in order for token in self._sentences[number]]
+        return [*first, *sentences, tokenizer.eos]
 
     async def close(self) -> None:
         self._state = EngineState("cold")

@@ -20,6 +20,8 @@ class _Inbox:
     def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
+        if self._error:
+            return
         try:
             if deltas := self._detokenizer.feed(tokens, finish, rows):
                 self._batches.append(deltas)

@@ -19,9 +19,15 @@ from engine.leftovers import LEFTOVERS
 from engine.loading import freeze_once, in_thread
 from engine.mistral_files import is_tekken
 from engine.processes import Family, cores_of, kill_cores
-from engine.protocol import Deltas, EngineState, GenerationRequest, Limits, check_request
+from engine.protocol import (
+    EngineState,
+    Generation,
+    GenerationRequest,
+    Limits,
+    Receiver,
+    check_request,
+)
 from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.transcript import Transcript
 from engine.vllm_adapters import Adapters
 from engine.vllm_cores import GREETING, CoresElsewhere
 from engine.vllm_errors import explain
@@ -32,7 +38,7 @@ from engine.vllm_options import (
     engine_arguments,
     set_environment,
 )
-from engine.vllm_outputs import TokenOutputs
+from engine.vllm_outputs import ADDED, Answer, TokenOutputs
 from engine.vllm_requests import ask
 from engine.vllm_watch import Watch
 
@@ -83,6 +89,7 @@ class VllmEngine:
         self._adapters = Adapters()
         self._abandoned = False
         self._running = 0
+        self._aborting: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines()
         self._watch: Watch | None = None
         self._family: Family | None = None  # unless another process runs the cores
@@ -115,11 +122,7 @@ class VllmEngine:
         return self._state
 
     def running(self) -> int:
-        if self._llm is None or self._llm.errored:  # then vLLM keeps those that failed
-            return self._running
-        # vLLM knows of no call whose images it still looks at.
-        count: int = self._llm.output_processor.get_num_unfinished_requests()
-        return max(count, self._running)
+        return self._running
 
     def tokenizer(self) -> Tokenizer:
         self.state().check_ready()
@@ -135,37 +138,36 @@ class VllmEngine:
     def check(self, request: GenerationRequest) -> None:
         check_request(request, self._context_length)
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
-        from vllm.v1.engine.exceptions import EngineDeadError
-
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         tokenizer, request = self.tokenizer(), check_request(request, self._context_length)
-        transcript = Transcript(tokenizer, request)
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
-        llm, queue = self._llm, None
+        llm = self._llm
         assert llm is not None
         self._running += 1
+        answer = Answer(receiver, partial(self._leave, llm))
+        answer.adding = asyncio.create_task(self._add(llm, request, tokenizer, answer))
+        return answer
+
+    async def _add(
+        self, llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer, answer: Answer
+    ) -> None:
+        ADDED.set(answer)
         try:
             async with self._deadlines.open(self._limits.first_token_seconds):
                 lora = await self._adapters.load(llm, request.adapter)
-                queue = await ask(llm, self._adapt(request), tokenizer, lora)
-                tokens = await queue.answer.take()
-            while tokens:
-                # Several when this process fell behind the engine.
-                rows = None if request.top_logprobs is None else queue.answer.take_rows()
-                if deltas := transcript.push_all(tokens, rows):
-                    yield deltas
-                    if deltas[-1].finish:
-                        return
-                tokens = await queue.answer.take()
-        except TimeoutError as error:
-            raise EngineTimeout("no token came in time") from error
-        except EngineDeadError as error:
-            raise EngineDead(str(error)) from error
-        finally:
-            self._running -= 1
-            if queue is not None and not queue.answer.is_over:
-                await llm.abort(queue.request_id, internal=True)
+                await ask(llm, self._adapt(request), tokenizer, lora)
+        except TimeoutError:
+            answer.fail(EngineTimeout("no token came in time"))
+        except Exception as error:  # noqa: BLE001 - the receiver is told
+            answer.fail(error)
+
+    def _leave(self, llm: "AsyncLLM", answer: Answer) -> None:
+        self._running -= 1
+        if answer.request_id and not answer.is_done:
+            aborting = asyncio.create_task(llm.abort(answer.request_id, internal=True))
+            self._aborting.add(aborting)
+            aborting.add_done_callback(self._aborting.discard)
 
     def _note_hung(self, reason: str) -> None:
         self._state = EngineState("failed", f"vLLM's engine core hangs: {reason}")
@@ -179,6 +181,7 @@ class VllmEngine:
         self._state = EngineState("asleep")
         try:
             async with asyncio.timeout(SLEEP_TIMEOUT):
+                await asyncio.gather(*self._aborting)
                 await self._llm.sleep(level=1)  # weights to main memory, the KV cache dropped
         except Exception:  # vLLM raises many kinds
             log.warning("vLLM does not fall asleep and is closed", exc_info=True)

@@ -1,79 +1,146 @@
-"""Tokens from vLLM's engine core to who waits for them, without what only text needs.
+"""Tokens from vLLM's engine core to their receivers, without what only text needs.
 
 For each token of each request vLLM (0.32) makes two objects, keeps a count for a text that is not
 asked for here, and merges them again when nobody has fetched the last: a fifth of a front end's
 time. Here the ids are handed on as they are, and vLLM's own processor sees of each request the
 first step, for its bookkeeping, and the last, to forget it.
+`tests/engine/test_vllm_reliance.py` says what of vLLM this rests on.
 """
 
-from collections.abc import Generator
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
 from time import monotonic
-from types import coroutine
 from typing import Any
 
-from engine.protocol import Row
-from engine.waking import Bell, Waking
+from engine.errors import EngineDead, EngineTimeout
+from engine.production import BATCH
+from engine.protocol import Finish, Receiver, Row
+
+log = logging.getLogger(__name__)
+
+FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
-class Answer(Waking):
-    """The tokens of one request, from the output handler to one task that takes them."""
+class Answer:
+    """The generation of one request, from vLLM's output handler to the receiver.
 
-    __slots__ = ("_error", "_is_over", "_rows", "_tokens", "heard")
+    `adding` adds the request to vLLM, which gives it a `request_id` then. `on_end` is called once,
+    when the generation is over; unless vLLM `is_done` with the request, it is to be aborted.
+    """
 
-    def __init__(self) -> None:
-        super().__init__()
+    __slots__ = (
+        "_error",
+        "_finish",
+        "_is_flushing",
+        "_is_over",
+        "_is_paused",
+        "_loop",
+        "_on_end",
+        "_receiver",
+        "_rows",
+        "_tokens",
+        "adding",
+        "heard",
+        "is_done",
+        "request_id",
+    )
+
+    def __init__(self, receiver: Receiver, on_end: Callable[["Answer"], None]) -> None:
+        self.request_id: str | None = None
+        self.adding: asyncio.Task[None] | None = None
+        self.is_done = False
         self.heard = monotonic()  # when something came last
+        self._receiver = receiver
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._is_paused = False
+        self._is_flushing = False
+        self._is_over = False
+        # What the receiver has yet to hear: the tokens first.
         self._tokens: list[int] = []
         self._rows: list[Row] = []
-        self._is_over = False
+        self._finish: Finish | None = None
         self._error: Exception | None = None
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the engine core is done with it."""
-        return self._is_over
+    def cancel(self) -> None:
+        if not self._is_over:
+            self._end()
 
-    def push(self, tokens: list[int], now: float, *, is_over: bool) -> None:
+    def pause(self) -> None:
+        self._is_paused = True
+
+    def resume(self) -> None:
+        self._is_paused = False
+        self.heard = monotonic()  # while it was paused, nobody looked
+        self._flush_soon()
+
+    def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
         self.heard = now
-        self._tokens += tokens
-        self._is_over = is_over
-        self.ring()
+        self._tokens += output.new_token_ids
+        if output.new_logprobs is not None:
+            self._rows += _to_rows(output.new_logprobs)
+        if output.finish_reason is not None:
+            self.is_done = True
+            reason = str(output.finish_reason)
+            self._finish = FINISHES.get(reason)
+            if self._finish is None:
+                self._error = EngineDead(f"vLLM has ended the answer: {reason}")
+        self._flush_now()
 
-    def note(self, logprobs: Any) -> None:  # noqa: ANN401 - vLLM's
-        """Keep the log probabilities of the tokens that are pushed next."""
-        ids, values = logprobs.logprob_token_ids.tolist(), logprobs.logprobs.tolist()
-        self._rows += [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
+    def fail(self, error: Exception) -> None:
+        if self._finish is None:
+            self._error = self._error or error
+            self._flush_now()
 
-    def take_rows(self) -> list[Row]:
-        """Return the log probabilities of the tokens that `take` returned last, if any."""
-        rows, self._rows = self._rows, []
-        return rows
+    def is_silent(self, since: float) -> bool:
+        return self.heard < since and not self._is_paused
 
-    def fail(self, error: Exception, *, is_over: bool = True) -> None:
-        self._error = error
-        self._is_over = is_over
-        self.ring()
+    def _flush_now(self) -> None:
+        if not (self._is_paused or self._is_flushing):
+            self._flush()
 
-    @coroutine
-    def take(self) -> Generator[Bell, None, list[int]]:
-        """All that have come since the last call, one at least; none at the end.
+    def _flush_soon(self) -> None:
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush_on)
 
-        Raises what the engine has failed with, and `TimeoutError` if it is silent.
-        """
-        while not (self._tokens or self._is_over or self._error):
-            yield self.next_ring()
-        if self._error and not self._tokens:
-            raise self._error
-        tokens, self._tokens = self._tokens, []
-        return tokens
+    def _flush_on(self) -> None:
+        self._is_flushing = False
+        self._flush_now()
+
+    def _flush(self) -> None:
+        """Tell the receiver what there is, in batches if there is much."""
+        if self._is_over:
+            return
+        tokens, rows = self._tokens, self._rows
+        self._tokens, self._rows = tokens[BATCH:], rows[BATCH:]
+        if self._tokens:
+            self._receiver.push(tokens[:BATCH], None, rows[:BATCH])
+            self._flush_soon()
+            return
+        if self._finish:
+            self._end()
+        if tokens or self._finish:
+            self._receiver.push(tokens, self._finish, rows)
+        if self._error and not self._is_over:
+            self._end()
+            self._receiver.end(self._error)
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self.adding:
+            self.adding.cancel()
+        self._on_end(self)
+
+
+# The answer to the request that this task adds to vLLM: `AsyncLLM` hands nothing of ours on.
+ADDED: ContextVar[Answer] = ContextVar("ADDED")
 
 
 class TokenOutputs:
-    """Stands before vLLM's `OutputProcessor`, in its place in an `AsyncLLM`.
-
-    `AsyncLLM.add_request` returns a queue; here it has an `Answer` at `answer`, which gets what
-    the queue does not.
-    """
+    """Stands before vLLM's `OutputProcessor`, in its place in an `AsyncLLM`."""
 
     def __init__(self, processor: Any) -> None:  # noqa: ANN401 - vLLM's
         self._processor = processor
@@ -82,16 +149,11 @@ class TokenOutputs:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else vLLM asks it
         return getattr(self._processor, name)
 
-    def add_request(
-        self,
-        request: Any,  # noqa: ANN401 - vLLM's, as all of these
-        prompt: str | None,
-        parent_req: Any = None,  # noqa: ANN401
-        request_index: int = 0,
-        queue: Any = None,  # noqa: ANN401
-    ) -> None:
-        self._processor.add_request(request, prompt, parent_req, request_index, queue)
-        queue.answer = self._answers[request.request_id] = Answer()
+    def add_request(self, request: Any, *more: Any, **named: Any) -> None:  # noqa: ANN401 - vLLM's, as all of these
+        self._processor.add_request(request, *more, **named)
+        answer = ADDED.get()
+        answer.request_id = request.request_id
+        self._answers[request.request_id] = answer
 
     def process_outputs(
         self,
@@ -103,32 +165,41 @@ class TokenOutputs:
         """With `iteration_stats` vLLM's processor sees every step, for it counts them."""
         rest, now = [], monotonic()
         for output in engine_core_outputs:
-            answer = self._answers.get(output.request_id)
             is_over = output.finish_reason is not None
+            take = self._answers.pop if is_over else self._answers.get
+            answer = take(output.request_id, None)
             if answer is None:  # of a request that was given up
                 continue
-            is_plain = not (is_over or iteration_stats or output.prefill_stats)
-            if output.new_logprobs is not None:
-                answer.note(output.new_logprobs)
-            answer.push(output.new_token_ids, now, is_over=is_over)
-            if is_over:
-                del self._answers[output.request_id]
-            if not is_plain:
+            try:
+                answer.push(output, now)
+            except Exception:  # else vLLM takes its engine core for dead, and ends all requests
+                log.exception("a receiver of tokens has failed")
+                answer.cancel()
+            if is_over or iteration_stats or output.prefill_stats:
                 rest.append(output)
         return self._processor.process_outputs(rest, engine_core_timestamp, iteration_stats, **more)
 
     def abort_requests(self, request_ids: list[str], internal: bool) -> list[str]:  # noqa: FBT001 - vLLM's
         aborted: list[str] = self._processor.abort_requests(request_ids, internal)
         for request_id in aborted:
-            self._answers.pop(request_id, None)
+            if answer := self._answers.pop(request_id, None):
+                answer.is_done = True
+                answer.fail(EngineDead("vLLM has aborted the request"))
         return aborted
 
     def end_silent(self, since: float) -> None:
-        """Those that have heard nothing since then fail; the engine core is not done with them."""
+        """Fail the answers that have heard nothing since then, unless they are paused."""
         for answer in list(self._answers.values()):
-            if answer.heard < since:
-                answer.fail(TimeoutError("no token came in time"), is_over=False)
+            if answer.is_silent(since):
+                answer.fail(EngineTimeout("no token came in time"))
 
     def propagate_error(self, error: Exception) -> None:
+        """Fail all answers: the engine core is lost, or vLLM's output handler."""
         for answer in list(self._answers.values()):  # which may give up requests at once
-            answer.fail(error)
+            answer.is_done = True
+            answer.fail(EngineDead(str(error)))
+
+
+def _to_rows(logprobs: Any) -> list[Row]:  # noqa: ANN401 - vLLM's
+    ids, values = logprobs.logprob_token_ids.tolist(), logprobs.logprobs.tolist()
+    return [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]

@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 async def ask(
     llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer, lora: "LoRARequest | None"
-) -> Any:  # noqa: ANN401 - vLLM's queue
-    """Return vLLM's queue for the request: it has the `Answer`, and vLLM's own id of the request.
+) -> None:
+    """Add the request to vLLM.
 
     If vLLM does not take what holds the answer, ask again with the next of `to_held`. Raises
-    `EngineError`s.
+    `EngineError`s; then the request may be there all the same.
     """
     style = tokenizer.chat.calls_style if request.must_call else ""
     *tighter, last = to_held(request, style)
     for held in tighter:
         with suppress(ChatRefused, SchemaRefused):
-            return await _add(llm, request, tokenizer.eos, held, lora)
-    return await _add(llm, request, tokenizer.eos, last, lora)
+            await _add(llm, request, tokenizer.eos, held, lora)
+            return
+    await _add(llm, request, tokenizer.eos, last, lora)
 
 
 async def _add(
@@ -37,12 +38,11 @@ async def _add(
     eos: int,
     held: Held | None,
     lora: "LoRARequest | None",
-) -> Any:  # noqa: ANN401 - likewise
+) -> None:
     prompt, sampling = to_prompt(request), to_sampling(request, eos, held)
     try:
-        return await llm.add_request(request.request_id, prompt, sampling, lora_request=lora)
-    except BaseException as error:
-        await llm.abort(request.request_id)  # it may be there already
+        await llm.add_request(request.request_id, prompt, sampling, lora_request=lora)
+    except Exception as error:
         if told := to_engine_error(error, request):
             raise told from error
         raise
@@ -83,7 +83,7 @@ def to_sampling(request: GenerationRequest, eos: int, held: Held | None) -> "Sam
         presence_penalty=request.presence_penalty,
         logit_bias=dict(request.logit_bias) or None,
         logprobs=request.top_logprobs,
-        # Characters and stop strings are the transcript's work, token by token, and the only token
+        # Characters and stop strings are the detokenizer's work, token by token, and the only token
         # that ends a text is the tokenizer's EOS, whatever the checkpoint adds to it.
         detokenize=False,
         ignore_eos=True,

@@ -2,24 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from copy import copy
+from functools import cache, partial
 
-from engine.protocol import (
-    Delta,
-    Deltas,
-    EngineState,
-    GenerationRequest,
-    Usage,
-    check_request,
-)
+from engine.production import Production, cut
+from engine.protocol import EngineState, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenizer import Tokenizer, load_tokenizer
 
 
 class StubEngine:
-    """Plays these texts, one a delta, with a pause in seconds before each; then raises or ends.
+    """Plays these texts, one a token, with a pause in seconds before each; then fails or ends.
 
     Pause 0 lets others run in between, None does not.
-
-    `finish` False ends as an engine must not: without a last delta.
     """
 
     name = "stub"
@@ -30,13 +24,11 @@ class StubEngine:
         *,
         pause: float | None = 0.0,
         error: Exception | None = None,
-        finish: bool = True,
         state: EngineState = EngineState("ready"),  # noqa: B008 - it is frozen
     ) -> None:
         self._texts = texts
         self._pause = pause
         self._error = error
-        self._finish = finish
         self._state = state
         self._running = 0
 
@@ -51,21 +43,25 @@ class StubEngine:
 
     def tokenizer(self) -> Tokenizer:
         self._state.check_ready()
-        return load_tokenizer("v1")
+        return _tokenizer_with(tuple(self._texts))
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         self._running += 1
-        try:
-            for text in self._texts:
-                if self._pause is not None:
-                    await asyncio.sleep(self._pause)
-                yield (Delta(text),)
-            if self._error:
+        return Production(receiver, partial(self._play, request), self._leave)
+
+    async def _play(self, request: GenerationRequest, production: Production) -> None:
+        plain = _v1()
+        texts = range(len(plain.pieces), len(plain.pieces) + len(self._texts))
+        tokens, finish = cut([*texts, plain.eos], request.max_tokens)
+        for number, token in enumerate(tokens, 1):
+            if self._pause is not None and token != plain.eos:
+                await asyncio.sleep(self._pause)
+            if self._error and token == plain.eos:
                 raise self._error
-            if self._finish:
-                yield (Delta("", "stop", Usage(len(request.prompt), len(self._texts) + 1)),)
-        finally:
-            self._running -= 1
+            await production.push((token,), finish if number == len(tokens) else None)
+
+    def _leave(self) -> None:
+        self._running -= 1
 
     async def close(self) -> None:
         pass
@@ -79,7 +75,7 @@ class SwappedStub(StubEngine):
     """
 
     def __init__(self, *, sleeps: bool = False, awake: "set[SwappedStub] | None" = None) -> None:
-        super().__init__(state=EngineState("cold"))
+        super().__init__(["yes"], state=EngineState("cold"))
         self._sleeps = sleeps
         self._awake = set() if awake is None else awake
         self.done: list[str] = []
@@ -112,19 +108,33 @@ class SwappedStub(StubEngine):
         self._state = EngineState("failed", "its core has died")
 
     def read_tokenizer(self) -> Tokenizer:
-        return load_tokenizer("v1")
+        return _tokenizer_with(tuple(self._texts))
 
     def check(self, request: GenerationRequest) -> None:
         check_request(request, 1_000)
 
-    async def generate(self, request: GenerationRequest) -> Deltas:
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         self._state.check_ready()
-        self._running += 1
-        try:
-            await self.may_answer.wait()
-            yield (Delta("yes", "stop", Usage(len(request.prompt), 1)),)
-        finally:
-            self._running -= 1
+        return super().generate(request, receiver)
+
+    async def _play(self, _: GenerationRequest, production: Production) -> None:
+        await self.may_answer.wait()
+        await production.push((len(_v1().pieces),), "stop")  # "yes"
 
     async def close(self) -> None:
         self.done.append("ends")
+
+
+@cache
+def _v1() -> Tokenizer:
+    return load_tokenizer("v1")
+
+
+@cache
+def _tokenizer_with(texts: tuple[str, ...]) -> Tokenizer:
+    """Return the tokenizer v1, with a token of its own for each of these texts."""
+    tokenizer = copy(_v1())
+    pieces = tuple(map(str.encode, texts))
+    tokenizer.pieces += pieces
+    tokenizer.spelled += pieces
+    return tokenizer

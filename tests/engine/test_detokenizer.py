@@ -1,18 +1,21 @@
 """Tokens into deltas: stop strings, whole characters, counts."""
 
+from collections.abc import Sequence
+
 import pytest
 from engine.transcript import Transcript
 
-from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Usage
+from engine.detokenizer import Detokenizer
+from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Row, Usage
 from engine.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("v1")
 
 
-def push_all(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
+def feed(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
     """The deltas of this text and an EOS, up to the one that finishes."""
     request = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens, stop=stop)
-    return Transcript(TOKENIZER, request).push_all([*TOKENIZER.encode_text(text), TOKENIZER.eos])
+    return Detokenizer(TOKENIZER, request).feed([*TOKENIZER.encode_text(text), TOKENIZER.eos])
 
 
 def joined(deltas: list[Delta]) -> str:
@@ -20,7 +23,7 @@ def joined(deltas: list[Delta]) -> str:
 
 
 def test_a_natural_end_is_an_empty_last_delta_and_the_eos_counts() -> None:
-    deltas = push_all(" one two three")
+    deltas = feed(" one two three")
 
     assert [delta.text for delta in deltas] == [" one", " two", " three", ""]
     assert deltas[-1] == Delta("", "stop", Usage(2, 4))
@@ -28,7 +31,7 @@ def test_a_natural_end_is_an_empty_last_delta_and_the_eos_counts() -> None:
 
 
 def test_the_last_of_max_tokens_carries_its_text() -> None:
-    deltas = push_all(" one two three", max_tokens=2)
+    deltas = feed(" one two three", max_tokens=2)
 
     assert deltas == [Delta(" one"), Delta(" two", "length", Usage(2, 2))]
 
@@ -44,24 +47,24 @@ def test_the_last_of_max_tokens_carries_its_text() -> None:
     ],
 )
 def test_a_stop_string_is_cut_wherever_it_lies(stop: tuple[str, ...], text: str) -> None:
-    deltas = push_all(" one two three", stop=stop)
+    deltas = feed(" one two three", stop=stop)
 
     assert joined(deltas) == text
     assert deltas[-1].finish == "stop"
 
 
 def test_as_many_characters_wait_as_may_begin_the_longest_stop_string() -> None:
-    deltas = push_all(" one two three", stop=("four", "a"))
+    deltas = feed(" one two three", stop=("four", "a"))
 
     assert [delta.text for delta in deltas] == [" ", "one ", "two th", "ree"]
 
 
 def test_text_held_back_at_the_limit_is_not_lost() -> None:
-    assert push_all(" one two three", stop=(" two three",), max_tokens=2)[-1].text == " one two"
+    assert feed(" one two three", stop=(" two three",), max_tokens=2)[-1].text == " one two"
 
 
 def test_a_character_comes_whole() -> None:
-    deltas = push_all(" a 🦜 b")
+    deltas = feed(" a 🦜 b")
 
     assert [delta.text for delta in deltas if delta.text] == [" a", " ", "🦜", " b"]
     assert len(deltas) == len(TOKENIZER.encode_text(" a 🦜 b")) + 1
@@ -70,20 +73,20 @@ def test_a_character_comes_whole() -> None:
 def test_a_character_cut_by_the_limit_shows_as_a_replacement() -> None:
     tokens = len(TOKENIZER.encode_text(" a 🦜")) - 1
 
-    assert joined(push_all(" a 🦜", max_tokens=tokens)) == " a \ufffd"
+    assert joined(feed(" a 🦜", max_tokens=tokens)) == " a \ufffd"
 
 
 def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_certain() -> None:
     tokens = [*TOKENIZER.encode_text(" one two"), TOKENIZER.eos]
     rows = [[(token, -0.5), (token, -0.5), (5, -2.0), (10**6, -9.0)] for token in tokens]
 
-    def told(top: int | None, rows: list[list[tuple[int, float]]] | None) -> list[Delta]:
+    def told(top: int | None, rows: Sequence[Row]) -> list[Delta]:
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
-        return Transcript(TOKENIZER, request).push_all(tokens, rows)
+        return Detokenizer(TOKENIZER, request).feed(tokens, None, rows)
 
     one, other = Likely(b" one", -0.5, tokens[0]), Likely(TOKENIZER.pieces[5], -2.0, 5)
     assert told(2, rows)[0].logprobs == Logprobs(one, (one, other))
     assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, Likely(b"", -9.0, 10**6)))
-    assert told(0, None)[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
-    assert [delta.text for delta in told(0, None)] == [" one", " two", ""]
-    assert [delta.logprobs for delta in told(None, None)] == [None] * 3
+    assert told(0, ())[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
+    assert [delta.text for delta in told(0, ())] == [" one", " two", ""]
+    assert [delta.logprobs for delta in told(None, ())] == [None] * 3

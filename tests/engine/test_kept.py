@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,6 +13,7 @@ from engine.errors import EngineDead, EngineNotReady
 from engine.kept import KeptEngine
 from engine.protocol import EngineState, GenerationRequest
 from engine.restarts import Backoff
+from tests.receiving import text_of
 from tests.stubs import SwappedStub
 from tests.waiting import until_in_loop
 
@@ -38,16 +39,11 @@ async def started(stub: SwappedStub, backoff: Backoff = QUICK) -> AsyncIterator[
         assert stub.done[-1] == "ends"
 
 
-async def call(engine: KeptEngine) -> str:
-    async with aclosing(engine.generate(REQUEST)) as deltas:
-        return "".join([delta.text async for batch in deltas for delta in batch])
-
-
 async def test_who_died_is_started_again_and_answers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     stub = SwappedStub()
     async with started(stub) as engine:
-        assert await call(engine) == "yes"
+        assert await text_of(engine, REQUEST) == "yes"
         stub.may_load.clear()
         stub.die()
         await until_in_loop(lambda: engine.state().status == "loading")
@@ -56,7 +52,7 @@ async def test_who_died_is_started_again_and_answers(caplog: pytest.LogCaptureFi
         stub.may_load.set()
         await until_in_loop(lambda: engine.state().status == "ready")
 
-        assert await call(engine) == "yes"
+        assert await text_of(engine, REQUEST) == "yes"
         assert engine.tokenizer()
     assert stub.done == ["loads", "loads", "ends"]
     told = [re.sub(r"after \S+", "after 0.0", record.getMessage()) for record in caplog.records]
@@ -88,7 +84,7 @@ async def test_a_first_load_that_fails_is_tried_again() -> None:
         stub.failure = None
         await until_in_loop(lambda: engine.state().status == "ready")
 
-        assert await call(engine) == "yes"
+        assert await text_of(engine, REQUEST) == "yes"
 
 
 async def test_one_that_never_loads_is_given_up(caplog: pytest.LogCaptureFixture) -> None:

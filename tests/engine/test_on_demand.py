@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from engine.errors import EngineBusy, EngineDead, EngineNotReady, PromptTooLong
 from engine.on_demand import RETRY, OnDemandEngine, Places
 from engine.protocol import GenerationRequest, Limits
 from engine.turns import Pace
+from tests.receiving import text_of
 from tests.stubs import SwappedStub
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
@@ -52,8 +52,7 @@ def seat(
 
 
 async def call(engine: OnDemandEngine) -> str:
-    async with aclosing(engine.generate(REQUEST)) as deltas:
-        return "".join([delta.text async for batch in deltas for delta in batch])
+    return await text_of(engine, REQUEST)
 
 
 async def settle() -> None:
@@ -159,7 +158,7 @@ async def test_what_is_refused_before_it_begins_wakes_nobody() -> None:
     [engine] = seat([stub])
     request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1_000)
     with pytest.raises(PromptTooLong):
-        await anext(engine.generate(request))
+        await text_of(engine, request)
 
     assert stub.done == []
 

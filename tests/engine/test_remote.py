@@ -28,9 +28,11 @@ from engine.errors import (
 from engine.images import open_image
 from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Tool, Usage
 from engine.remote import RemoteEngine
+from engine.streaming import stream
 from engine.tokenizer import Tokenizer, load_tokenizer
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
+from tests.receiving import batches_of, deltas_of
 from tests.waiting import until_in_loop
 
 CONTEXT = 4_096
@@ -85,12 +87,11 @@ def ask(engine: RemoteEngine, prompt: str = "Why?", **more: Any) -> GenerationRe
 
 
 async def run(engine: RemoteEngine, prompt: str = "Why?", **more: Any) -> list[Delta]:
-    async with aclosing(engine.generate(ask(engine, prompt, **more))) as deltas:
-        return [delta async for batch in deltas for delta in batch]
+    return await deltas_of(engine, ask(engine, prompt, **more))
 
 
 async def listen(engine: RemoteEngine, heard: list[str]) -> None:
-    async with aclosing(engine.generate(ask(engine))) as deltas:
+    async with aclosing(stream(engine, ask(engine))) as deltas:
         async for batch in deltas:
             heard += [delta.text for delta in batch]
 
@@ -162,10 +163,9 @@ async def test_ids_come_back_for_ids() -> None:
     server = Server([say(finish=None, more=[ids])])
     async with running(server, token_ids=True) as engine:
         request = ask(engine, schema="{}", top_p=0.0, temperature=1.0)
-        async with aclosing(engine.generate(request)) as deltas:
-            assert [each async for each in deltas] == [
-                [Delta(" A"), Delta("", "stop", Usage(3, 2))]
-            ]
+        batches = await batches_of(engine, request)
+
+    assert batches == [[Delta(" A"), Delta("", "stop", Usage(3, 2))]]
 
     [asked] = server.asked
     assert asked["prompt"] == list(request.prompt)
@@ -330,7 +330,7 @@ async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer(
 async def test_silence_after_the_first_token_is_an_error_too() -> None:
     server = Server([stuck(" A")])
     async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
-        async with aclosing(engine.generate(ask(engine))) as deltas:
+        async with aclosing(stream(engine, ask(engine))) as deltas:
             assert await anext(deltas) == [Delta(" A")]
             with pytest.raises(EngineTimeout):
                 await anext(deltas)
@@ -347,7 +347,7 @@ async def test_signs_of_life_are_no_tokens() -> None:
 
     async with (
         running(Server([play]), limits=Limits(first_token_seconds=0.1)) as engine,
-        aclosing(engine.generate(ask(engine))) as deltas,
+        aclosing(stream(engine, ask(engine))) as deltas,
     ):
         assert await anext(deltas)
         with pytest.raises(EngineTimeout):
@@ -357,7 +357,7 @@ async def test_signs_of_life_are_no_tokens() -> None:
 async def test_a_client_that_leaves_ends_the_call_at_once() -> None:
     server = Server([stuck(" A")])
     async with running(server) as engine:
-        async with aclosing(engine.generate(ask(engine))) as deltas:
+        async with aclosing(stream(engine, ask(engine))) as deltas:
             await anext(deltas)
             assert engine.running() == 1
         assert engine.running() == 0
@@ -378,7 +378,7 @@ async def test_a_call_too_many_is_refused_at_once() -> None:
     server = Server([stuck(" A")])
     async with (
         running(server, limits=Limits(calls=1)) as engine,
-        aclosing(engine.generate(ask(engine))) as deltas,
+        aclosing(stream(engine, ask(engine))) as deltas,
     ):
         await anext(deltas)
         with pytest.raises(EngineBusy, match="1 calls run or wait already"):

@@ -1,9 +1,8 @@
 """What is the scripted engine's alone: known answers, and a tokenizer that may be missing."""
 
-from contextlib import aclosing
-
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
+from tests.receiving import text_of
 
 
 async def answer_to(prompt: str, tokenizer: str = "v1") -> str:
@@ -12,8 +11,7 @@ async def answer_to(prompt: str, tokenizer: str = "v1") -> str:
     request = GenerationRequest(
         request_id="r", prompt=engine.tokenizer().encode(prompt), max_tokens=500
     )
-    async with aclosing(engine.generate(request)) as deltas:
-        return "".join([delta.text async for batch in deltas for delta in batch])
+    return await text_of(engine, request)
 
 
 async def test_the_same_prompt_gets_the_same_words_and_another_gets_others() -> None:

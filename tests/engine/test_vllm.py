@@ -19,9 +19,12 @@ from engine.vllm_engine import VllmEngine
 from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm_outputs import TokenOutputs
 from engine.vllm_watch import Watch
-from tests.waiting import taken
+from tests.receiving import Ear, text_of
+from tests.waiting import until_in_loop
 
 pytestmark = pytest.mark.filterwarnings("default")
+
+ASK = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
 
 
 def engine_with(weights: str, **options: Any) -> VllmEngine:
@@ -39,7 +42,7 @@ async def test_a_load_that_fails_keeps_its_reason_and_answers_with_it() -> None:
     assert state.reason
     assert "/nowhere/at-all" in state.reason
     with pytest.raises(EngineDead, match="/nowhere/at-all"):
-        await anext(engine.generate(GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)))
+        engine.generate(ASK, Ear())
     await engine.close()
 
 
@@ -185,21 +188,16 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 
 
 async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
-    class Processor:
-        def add_request(self, *_: object) -> None:
-            pass
+    llm = AddingLlm()
+    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - a stand-in has none
+    engine, ear = await asking(llm), Ear()
+    engine.generate(ASK, ear)
+    await until_in_loop(lambda: llm.added == 1)
+    await engine.close()
 
-    llm = StandInLlm()
-    outputs, queue = TokenOutputs(Processor()), SimpleNamespace()
-    outputs.add_request(SimpleNamespace(request_id="r"), None, queue=queue)
-    setattr(llm, "output_processor", outputs)  # noqa: B010 - a stand-in has none
-    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the same
-    waiting = asyncio.create_task(taken(queue.answer))
-    await asyncio.sleep(0)
-    await ready_engine(llm).close()
-
-    [told] = await asyncio.wait_for(asyncio.gather(waiting, return_exceptions=True), timeout=5)
-    assert type(told).__name__ == "EngineDeadError"
+    assert isinstance(ear.error, EngineDead)
+    assert engine.running() == 0
+    assert llm.aborted == []
 
 
 async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:
@@ -232,13 +230,49 @@ class AskedLlm(StandInLlm):
         super().__init__()
         self._asked_for = asked_for
         self.aborted: list[str] = []
-        self.output_processor = SimpleNamespace(get_num_unfinished_requests=lambda: 0)
 
     async def add_request(self, *_: object, **__: object) -> Any:
         return await self._asked_for()
 
     async def abort(self, request_id: str, *, internal: bool = False) -> None:
         self.aborted.append(f"{request_id} {internal}")
+
+
+class Processor:
+    """vLLM's `OutputProcessor` as far as it must be there."""
+
+    def add_request(self, *_: object) -> None:
+        pass
+
+    def process_outputs(self, *_: object, **__: object) -> None:
+        pass
+
+    def abort_requests(self, request_ids: list[str], _: bool) -> list[str]:  # noqa: FBT001 - vLLM's
+        return request_ids
+
+
+class AddingLlm(AskedLlm):
+    """One that has taken each request, as `r-1`, before it does something else with it."""
+
+    def __init__(self, asked_for: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0)) -> None:
+        super().__init__(asked_for)
+        self.output_processor = TokenOutputs(Processor())
+        self.added = 0
+
+    async def add_request(self, *_: object, **__: object) -> Any:
+        self.output_processor.add_request(SimpleNamespace(request_id="r-1"), None)
+        self.added += 1
+        return await self._asked_for()
+
+    def say(self, *tokens: int) -> None:
+        output = SimpleNamespace(
+            request_id="r-1",
+            new_token_ids=[*tokens],
+            new_logprobs=None,
+            finish_reason=None,
+            prefill_stats=None,
+        )
+        self.output_processor.process_outputs([output])
 
 
 def raising(error: Exception) -> Callable[[], Awaitable[Any]]:
@@ -252,7 +286,6 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
-ASK = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
 QUEUE_IS_FULL = RuntimeError("busy")
 setattr(QUEUE_IS_FULL, "http_status", 503)  # noqa: B010 - as vLLM's QueueOverflowError has it
 
@@ -276,45 +309,75 @@ async def asking(llm: AskedLlm, limits: Limits = Limits()) -> VllmEngine:  # noq
         (RuntimeError("cannot schedule new futures after shutdown"), RuntimeError),
     ],
 )
+@pytest.mark.parametrize(("kind", "aborted"), [(AskedLlm, []), (AddingLlm, ["r-1 True"])])
 async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_says_so(
-    raised: Exception, told: type[Exception]
+    raised: Exception, told: type[Exception], kind: type[AskedLlm], aborted: list[str]
 ) -> None:
-    llm = AskedLlm(raising(raised))
+    llm = kind(raising(raised))
     engine = await asking(llm)
 
     with pytest.raises(told, match=str(raised)):
-        await anext(engine.generate(ASK))
-    assert llm.aborted == ["r False"]
+        await text_of(engine, ASK)
+    await asyncio.sleep(0)
+    assert llm.aborted == aborted
     assert engine.running() == 0
 
 
 async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
-    engine = await asking(AskedLlm(never), Limits(calls=1, first_token_seconds=0.2))
-    first = asyncio.ensure_future(anext(engine.generate(ASK)))
+    engine, ear = await asking(AskedLlm(never), Limits(calls=1, first_token_seconds=0.2)), Ear()
+    engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
 
     assert engine.running() == 1
     with pytest.raises(EngineBusy, match="1 calls"):
-        await anext(engine.generate(ASK))
-    with pytest.raises(EngineTimeout):
-        await first
+        engine.generate(ASK, ear)
+    await ear.hears_all()
+    assert isinstance(ear.error, EngineTimeout)
     assert engine.running() == 0
 
 
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
     """Before its first request, vLLM waits for an answer of the core's, and for that alone."""
-    engine = await asking(AskedLlm(never))
-    asked = asyncio.ensure_future(anext(engine.generate(ASK)))
+    engine, ear = await asking(AskedLlm(never)), Ear()
+    engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
     if end == "closed":
         await engine.close()
     else:
         engine._note_hung("it is stopped")  # noqa: SLF001 - as `Watch` does
 
-    with pytest.raises(EngineDead):
-        await asyncio.wait_for(asked, timeout=5)
+    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    assert isinstance(ear.error, EngineDead)
     assert engine.running() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked_for", "aborted"),
+    [(AskedLlm, never, []), (AddingLlm, never, ["r-1 True"]), (AddingLlm, None, ["r-1 True"])],
+    ids=["before vLLM has it", "while vLLM takes it", "later"],
+)
+@pytest.mark.parametrize("rounds", [0, 1, 5])
+async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
+    kind: type[AskedLlm], asked_for: Any, aborted: list[str], rounds: int
+) -> None:
+    llm = kind(asked_for) if asked_for else kind(lambda: asyncio.sleep(0))
+    engine, ear = await asking(llm), Ear()
+    generation = engine.generate(ASK, ear)
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    generation.cancel()
+    generation.cancel()
+    assert engine.running() == 0
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert llm.aborted == (aborted if rounds else [])
+    assert (ear.pushes, ear.error) == ([], None)
+    assert all(
+        "test" in task.get_name().lower() or task is asyncio.current_task()
+        for task in asyncio.all_tasks()
+    )
 
 
 def watching(llm: Any, limits: Limits) -> Watch:
@@ -329,43 +392,41 @@ def watching(llm: Any, limits: Limits) -> Watch:
     )
 
 
-async def test_an_answer_that_stops_in_the_middle_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Processor:
-        def add_request(self, *_: object) -> None:
-            pass
-
-        def process_outputs(self, *_: object, **__: object) -> None:
-            pass
-
-        def get_num_unfinished_requests(self) -> int:
-            return 0
-
-    outputs = TokenOutputs(Processor())
-
-    async def ask() -> Any:
-        queue = SimpleNamespace(request_id="r-1")
-        outputs.add_request(SimpleNamespace(request_id="r-1"), None, queue=queue)
-        output = SimpleNamespace(
-            request_id="r-1",
-            new_token_ids=[1_000],
-            new_logprobs=None,
-            finish_reason=None,
-            prefill_stats=None,
-        )
-        outputs.process_outputs([output])
-        return queue
-
+@pytest.mark.parametrize("tokens", [(), (1_000,)], ids=["before its first token", "later"])
+async def test_an_answer_that_stops_ends(
+    tokens: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vllm_watch, "LOOK", 0.01)
-    llm = AskedLlm(ask)
-    setattr(llm, "output_processor", outputs)  # noqa: B010 - instead of the count
-    engine = await asking(llm, Limits(first_token_seconds=0.1))
+    llm = AddingLlm()
+    engine, ear = await asking(llm), Ear()
     watch = watching(llm, Limits(first_token_seconds=0.1))
-    deltas = engine.generate(replace(ASK, max_tokens=5))
-    await anext(deltas)
+    engine.generate(replace(ASK, max_tokens=5), ear)
+    await until_in_loop(lambda: llm.added == 1)
+    if tokens:
+        llm.say(*tokens)
+    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    await asyncio.sleep(0)
 
-    with pytest.raises(EngineTimeout):
-        await anext(deltas)
+    assert ear.tokens == [*tokens]
+    assert isinstance(ear.error, EngineTimeout)
     assert llm.aborted == ["r-1 True"]
+    assert engine.running() == 0
+    watch.close()
+
+
+async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_watch, "LOOK", 0.01)
+    llm = AddingLlm()
+    engine, ear = await asking(llm), Ear()
+    watch = watching(llm, Limits(first_token_seconds=0.1))
+    generation = engine.generate(ASK, ear)
+    generation.pause()
+    await asyncio.sleep(0.3)
+    assert ear.error is None
+    generation.resume()
+    await asyncio.wait_for(ear.hears_all(), timeout=5)
+
+    assert isinstance(ear.error, EngineTimeout)
     watch.close()
 
 
