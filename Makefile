@@ -27,7 +27,7 @@ fuzz: ## Set up, then send what nobody would for DURATION=10 minutes, by a fresh
 
 bench: ## Set up, then measure all that bench/ has; three quarters of an hour on two cores
 	@scripts/setup test
-	@status=0; for each in startup.py checks.py suite.py rate.py workers.py "serving.py $(SERVING)" prefix.py swap.py; do \
+	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" prefix.py swap.py; do \
 		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
 	done; exit $$status
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench import prefix, serving, swap, workers
+from bench import call_path, prefix, serving, swap, workers
+from bench.call_path import Call, lines_of_code, table, way
 from bench.checks import checks
 from bench.streams import plots
 from bench.streams.answers import COMPLETIONS, Kind, invoke_kinds, judge, length
@@ -289,3 +292,42 @@ def test_the_document_has_the_swap_time_of_the_last_run() -> None:
     document = swap.DOCUMENT.read_text()
 
     assert swap.with_sentence(document) == document
+
+
+def test_the_paths_of_two_calls_are_counted() -> None:
+    command = [sys.executable, call_path.__file__, "--rounds", "1", "--way"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    head, _, *rows = done.stdout.partition("\n\n")[0].splitlines()
+    counts = [[int(cell) for cell in row.split("|")[2:-1]] for row in rows]
+    assert head == "| call | calls | functions | files | switches between files |"
+    assert len(counts) == 2
+    for calls, functions, files, switches in counts:
+        assert calls > functions > files > 10
+        assert calls > switches > 10
+    assert "engine/scripted.py: " in done.stdout
+
+
+def test_a_path_is_shown_by_the_files_it_passes_through() -> None:
+    path = (Call("a.py", "f", 1), Call("a.py", "g", 2), Call("b.py", "h", 1), Call("a.py", "f", 1))
+
+    assert list(table({"x": path}))[2:] == ["| x | 4 | 3 | 2 | 2 |"]
+    assert list(way(path)) == ["a.py: f, g", "b.py: h", "a.py: f"]
+
+
+def test_lines_of_code_are_neither_blank_nor_comments_nor_docstrings() -> None:
+    source = '''"""A module
+of two lines."""
+
+# a comment
+def f() -> str:
+    """Return a text."""
+    return (  # the reason
+        # another
+        """one
+
+        two"""
+    )
+'''
+
+    assert lines_of_code(source) == 5
