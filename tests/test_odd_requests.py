@@ -7,6 +7,7 @@ from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
 from invoke_api.app import CONTROL, OPEN, ROUTES
+from invoke_api.pipeline import in_flight
 from tests import http2
 from tests.metrics import CALLS, Scrape
 from tests.servers import SEVEN_B, call, connect, engine_running

@@ -221,6 +221,7 @@ async def call_in_process(
         scope["state"] = state
         await app(scope, client.receive, client.send)
         [entry] = state["services"].journal.listed()
+    assert isinstance(entry, dict)
     return entry
 
 

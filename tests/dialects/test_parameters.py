@@ -68,7 +68,7 @@ def test_a_parameter_of_converse_reaches_the_engine(
     asked = {"messages": [user], "additionalModelRequestFields": more}
     conversation = to_conversation(asked, large_3(), stream=False)
 
-    assert found(conversation.to_generation(TOKENIZER, request_id="r"), wanted) == wanted
+    assert found(conversation.generation(TOKENIZER), wanted) == wanted
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from engine.transcript import Transcript
 
 from engine.detokenizer import Detokenizer
 from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Row, Usage

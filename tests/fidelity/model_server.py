@@ -10,6 +10,7 @@ from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from tests.completions_server import END, Play, Server, event, send
+from tests.receiving import Ear
 
 MODELS = [
     model
@@ -21,9 +22,10 @@ MODELS = [
 class Speaker(ScriptedEngine):
     def say(self, prompt: list[int]) -> list[int]:
         """Return the tokens of what it says to this prompt, the EOS included."""
-        return list(
-            self._tokens(GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1))
-        )
+        ear = Ear()
+        asked = GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1_000)
+        self.generate(asked, ear)
+        return ear.tokens
 
 
 @contextmanager

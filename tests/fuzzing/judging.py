@@ -12,9 +12,10 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
-from invoke_api.app import REPLAYED, ROUTES
+from invoke_api.app import ROUTES
 from invoke_api.operations.model_calls import MODEL_CALLS
 from invoke_api.operations.not_offered import NOT_OFFERED
+from invoke_api.operations.replay import REPLAYED
 from invoke_api.pipeline.counted import STATUSES
 from invoke_api.wire.front_door_errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
@@ -29,7 +30,7 @@ OPERATIONS: dict[str, OperationModel] = {
 PARSER = create_parser("rest-json")
 FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
 JOURNALLED = {
-    *(call.operation.name for call in MODEL_CALLS.values()),
+    *(operation.name for operation in MODEL_CALLS.values()),
     *(route.name for route in NOT_OFFERED),
 }
 

@@ -27,6 +27,7 @@ from invoke_api.telemetry.metrics import Metrics
 from tests.cassettes.test_files import a_recording
 from tests.http2 import Client
 from tests.metrics import CALLS, Scrape, new_calls
+from tests.receiving import text_of
 from tests.rules.test_rules import rule
 from tests.servers import (
     COMMAND,
@@ -392,7 +393,7 @@ async def test_who_waits_for_a_load_is_told() -> None:
     engine = Places(1).add(stub, "a", Limits())
     metrics = Metrics([("a", engine)])
     asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
-    waiting = asyncio.create_task(anext(engine.generate(asked)))
+    waiting = asyncio.create_task(text_of(engine, asked))
     await asyncio.sleep(0)
     text, _ = await metrics.render("")
 
