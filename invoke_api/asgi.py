@@ -59,7 +59,7 @@ def _without_our_server(context: click.Context) -> tuple[dict[str, Any], list[st
         name = str(option.name)
         if name in OF_TLS and flags[name] is not None:
             raise click.UsageError(
-                f"{option.envvar} is for `invoke-api serve`: give the certificate and its key to the"
+                f"{option.envvar} is for `invoke-api serve`: give certificate and key to the"
                 " ASGI server that runs this, and unset the variable."
             )
         if name in OF_OUR_SERVER and flags[name] != option.default:
