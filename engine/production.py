@@ -1,10 +1,13 @@
 """Generations whose tokens are known beforehand, or made by a coroutine."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from engine.protocol import Finish, Generation, Receiver, Row
+
+log = logging.getLogger(__name__)
 
 # Tokens that are pushed at once if more are there: framing them takes a millisecond, and the
 # scripted engine's own answers are shorter.
@@ -69,8 +72,9 @@ class Production:
         try:
             await make(self)
         except Exception as error:
-            if self._is_over:  # it has failed while it cleaned up
-                raise
+            if self._is_over:
+                log.exception("a generation has failed after its end")
+                return
             self._end()
             self._receiver.end(error)
 
