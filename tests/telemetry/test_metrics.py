@@ -1,6 +1,5 @@
 """`/metrics`: how each call ended, how long it took, what its tokens were, and what goes on now."""
 
-import asyncio
 import gzip
 import json
 import re
@@ -27,6 +26,7 @@ from invoke_api.telemetry.metrics import Metrics
 from tests.cassettes.test_files import a_recording
 from tests.http2 import Client
 from tests.metrics import CALLS, Scrape, new_calls
+from tests.receiving import Ear
 from tests.rules.test_rules import rule
 from tests.servers import (
     COMMAND,
@@ -392,14 +392,14 @@ async def test_who_waits_for_a_load_is_told() -> None:
     engine = Places(1).add(stub, "a", Limits())
     metrics = Metrics([("a", engine)])
     asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
-    waiting = asyncio.create_task(anext(engine.generate(asked)))
-    await asyncio.sleep(0)
+    ear = Ear()
+    engine.generate(asked, ear)
     text, _ = await metrics.render("")
 
     assert b'invoke_api_engine_calls_waiting{engine="stub-1"} 1.0' in text
     assert b'invoke_api_engine_state{engine="stub-1",state="loading"} 1.0' in text
     stub.may_load.set()
-    await waiting
+    await ear.hears_all()
 
 
 def test_a_folder_for_other_programs_is_left_alone(tmp_path: Path) -> None:
