@@ -12,6 +12,7 @@ from hashlib import sha256
 from itertools import cycle
 from statistics import median
 from time import monotonic, perf_counter
+from typing import Any
 
 import orjson
 

@@ -14,7 +14,7 @@ from invoke_api.cassettes.library import Library, Replay
 from invoke_api.cassettes.named import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.own_routes import OwnRoute, OwnRoutes
+from invoke_api.control.own_routes import METRICS, OwnRoute, OwnRoutes
 from invoke_api.control.testing import one_worker_only, requests, reset, rules
 from invoke_api.engines import Engines
 from invoke_api.guardrails.shelf import Shelf
@@ -25,7 +25,7 @@ from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.model_calls import QUICK
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.replay import REPLAYED
-from invoke_api.pipeline.counted import METRICS, CountedCalls
+from invoke_api.pipeline.counted import CountedCalls
 from invoke_api.pipeline.door import Door
 from invoke_api.pipeline.in_flight import Calls
 from invoke_api.pipeline.routes import OperationRoute

@@ -72,10 +72,10 @@ class Model:
     remote: Mapping[str, Any]
     limits: Limits
     where_weights: str  # the file and line that name them
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return self.listing.id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.listing.id)  # it is frozen
 
     def parse_body(self, raw: bytes) -> dict[str, Any]:
         """Return InvokeModel's body with its defaults. Raise `ValidationException`."""

@@ -119,6 +119,8 @@ class SwappedStub(StubEngine):
 
     async def _play(self, _: GenerationRequest, production: Production) -> None:
         await self.may_answer.wait()
+        if self._error:
+            raise self._error
         await production.push((len(_v1().pieces),), "stop")  # "yes"
 
     async def close(self) -> None:

@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.control.answers import refusal
 from invoke_api.pipeline.admission import admit_client, to_raw
-from invoke_api.pipeline.counted import is_counted
 from invoke_api.pipeline.in_flight import ClientLeft, read_body
 from invoke_api.pipeline.services import services_of
 from invoke_api.web_pages import Doors
@@ -20,11 +19,19 @@ from invoke_api.wire.front_door_errors import KeyDenied
 
 log = logging.getLogger(__name__)
 
+OWN = "/_emulator"
+METRICS = "/metrics"
 MAX_BODY = 1 << 20  # bytes of a body, which holds rules at most
 NO_OPERATOR = (
     "This key may call models; rules and journal take a key that the credentials file gives"
     " `operator: true`."
 )
+
+
+def is_bedrocks(path: str) -> bool:
+    """Tell whether a path is one of Bedrock's: all that is not our own."""
+    is_own = path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in ("", "/")
+    return not is_own and path != METRICS
 
 
 class OwnRoute(NamedTuple):
@@ -51,11 +58,11 @@ class OwnRoutes:
     def takes(self, scope: Scope) -> bool:
         """Return whether a path is ours, also one that only looks like it once it is decoded."""
         path: str = scope["path"]
-        if not is_counted(path):
+        if not is_bedrocks(path):
             return True
         if "//" not in path and "/." not in path:
             return False
-        return not is_counted(normpath(f"/{path.lstrip('/')}"))
+        return not is_bedrocks(normpath(f"/{path.lstrip('/')}"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)

@@ -65,16 +65,20 @@ class OutputStage:
             self._search.cancel()
 
     def _hold(self) -> None:
+        if not (self._waiting and self._waiting[-1].finish):
+            return
+        deltas = list(self._waiting)
+        self._waiting.clear()
+        self._said = [delta.text for delta in deltas]
+        if self._native:  # a whole answer need not come token by token
+            deltas = [deltas[-1]._replace(text="".join(self._said))]
         guarding, calls = self._guarding, list[ToolCall]()
-        while self._waiting:
-            delta = self._waiting.popleft()
-            self._said.append(delta.text)
+        for delta in deltas:
             text, calls = guarding.read(delta)
             if text or delta.finish or not guarding.is_holding:
                 self._held.append(delta._replace(text=text))
-        if self._held and self._held[-1].finish:
-            text = "".join(delta.text for delta in self._held)
-            self._assess(text, lambda found: self._release(found, calls), masks=True)
+        text = "".join(delta.text for delta in self._held)
+        self._assess(text, lambda found: self._release(found, calls), masks=True)
 
     def _release(self, found: Assessment, calls: list[ToolCall]) -> None:
         self._guarding.output = found

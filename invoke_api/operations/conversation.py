@@ -136,10 +136,11 @@ class ConverseFrames:
     ) -> bytes:
         return encode_sorted(self._writer.reply(text, finish, metrics))
 
-    def frames(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
         return b"".join(
             encode_event(kind, payload, draw_padding())
-            for kind, payload in self._writer.events(delta, metrics)
+            for delta in deltas
+            for kind, payload in self._writer.events(delta, metrics if delta.finish else None)
         )
 
 

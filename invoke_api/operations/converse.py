@@ -29,21 +29,21 @@ def check_converse(call: Call, operation: ModelOperation) -> Conversation:
 
     Raises `InvokeError`s.
     """
-    admit(call, "")
+    caller, model = admit(call, "")
     asked = coral_schema("converse.json").parse(call.body)
-    call.guarding = open_guarding(call, named_in_converse(asked))
+    call.guarding = open_guarding(call, caller, named_in_converse(asked))
     if call.guarding:
         guard_converse(call.guarding, asked)
     conversation = to_conversation(
         asked,
-        call.known_model,
+        model,
         request_id=call.request_id,
         stream=operation.streams,
         guarding=call.guarding,
     )
     options = {name: _at(asked, path) for name, path in OPTIONS.items()}
     named = {name: value for name, value in options.items() if value}
-    grant_options(named, call.known_model, call.known_caller.region)
+    grant_options(named, model, caller.region)
     return conversation
 
 

@@ -18,7 +18,7 @@ from invoke_api.pipeline.guard import CONFIG, GuardedWriter, guard_invoke
 from invoke_api.pipeline.options import REPEATED, SERVICE_TIER, check_tier
 from invoke_api.pipeline.requests import ModelOperation
 from invoke_api.registry import Model
-from invoke_api.wire.chunks import draw_padding, encode_chunk
+from invoke_api.wire.chunks import encode_chunks
 from invoke_api.wire.errors import JSON, ValidationException
 
 MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
@@ -74,15 +74,16 @@ class InvokeModelWriter:
     ) -> bytes:
         return self._inner.reply(text, finish, metrics, logprobs)
 
-    def frames(self, delta: Delta, metrics: Metrics | None) -> bytes:
-        return encode_chunk(self._inner.chunk(delta, metrics), draw_padding())
+    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+        chunk = self._inner.chunk
+        return encode_chunks([chunk(delta, metrics if delta.finish else None) for delta in deltas])
 
 
 def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
     """Check the front door's part, then the body. Raises `InvokeError`s."""
-    admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
-    model, guarding = call.known_model, call.guarding
-    body = _read_guarded(call, guarding) if guarding else model.parse_body(call.body)
+    _, model = admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
+    guarding = call.guarding
+    body = _read_guarded(model, guarding, call.body) if guarding else model.parse_body(call.body)
     check_target(body, (model.id, call.model_id), streams=operation.streams)
     check_tier(body.get("service_tier"), model)
     if guarding and body.get("logprobs"):  # the words that it takes out would stand there
@@ -99,10 +100,9 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
     )
 
 
-def _read_guarded(call: Call, guarding: Guarding) -> dict[str, Any]:
+def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
     """Return the body as the guardrail leaves it. Raises `ValidationException`."""
-    model = call.known_model
-    value = model.schema.read(call.body)
+    value = model.schema.read(raw)
     config = value.pop(CONFIG, None) if isinstance(value, dict) else None
     body = model.fill_body(value)
     guard_invoke(guarding, model.dialect, body, config)

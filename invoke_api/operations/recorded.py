@@ -1,14 +1,15 @@
 """A recording as an answer: what it says for the journal and the rules, and its very bytes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from time import monotonic, time
 
 from engine.production import BATCH, OVER, Production
 from engine.protocol import Delta, Generation, Receiver
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Part, Recording
-from invoke_api.journal import Failure
+from invoke_api.journal import Entry, Failure
 from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.aside import LONG_BODY
 from invoke_api.pipeline.call import Call
@@ -19,10 +20,10 @@ from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.headers import http_date
 
-NOTHING = Part(at=0, raw=b"")
 
-
-async def play(call: Call, recording: Recording | None, verdict: Verdict | None) -> Reply | None:
+async def play(
+    call: Call, entry: Entry, recording: Recording | None, verdict: Verdict | None
+) -> Reply | None:
     """Answer with the recorded bytes. Without a recording there is a fault, which comes of itself.
 
     Return None for a stream, which is written here.
@@ -32,11 +33,11 @@ async def play(call: Call, recording: Recording | None, verdict: Verdict | None)
     if streams:
         parts = iter(recording.parts if recording else ())
         headers = to_headers(call, recording) if recording else stream_headers(call, {})
-        sink = Stream(call, headers, lambda _, __: next(parts, NOTHING).raw)
-    answer = Answer(call, sink, verdict=verdict)
+        sink = Stream(call, headers, lambda deltas, _: b"".join(_raw(parts, len(deltas))))
+    answer = Answer(call, entry, sink, verdict=verdict)
     # A rule's pace goes before the recorded one.
     timed = call.services.replay.timed and not (verdict and verdict.pace)
-    answer.begin(generate(call, recording, answer, timed=timed))
+    answer.begin(generate(recording, answer, entry, began=call.began if timed else None))
     await answer.wait()
     if streams:
         return None
@@ -46,23 +47,23 @@ async def play(call: Call, recording: Recording | None, verdict: Verdict | None)
 
 
 def generate(
-    call: Call, recording: Recording | None, answer: Answer, *, timed: bool
+    recording: Recording | None, answer: Answer, entry: Entry, *, began: float | None
 ) -> Callable[[Receiver], Generation]:
     """Return what feeds the answer a delta for each frame, or for each token of a whole body.
 
-    With `timed` they come when they once came. A long recording is read in a thread, and the event
-    loop runs between `BATCH` deltas and the next.
+    If the call `began` at a time of the monotonic clock, they come when they once came. A long
+    recording is read in a thread, and the event loop runs between `BATCH` deltas and the next.
     """
     if recording is None:
         return lambda _: OVER
 
     async def feed(production: Production) -> None:
-        entry, deltas = call.known_entry, await _read(recording)
+        deltas = await _read(recording)
         early = len(deltas) - len(recording.parts)
         for number, delta in enumerate(deltas):
-            if timed and recording.parts:
+            if began is not None and recording.parts:
                 at = recording.parts[max(0, number - early)].at / 1000
-                await asyncio.sleep(call.began + at - monotonic())
+                await asyncio.sleep(began + at - monotonic())
             elif number and not number % BATCH:
                 await asyncio.sleep(0)
             await production.room()
@@ -73,6 +74,10 @@ def generate(
             raise Broken
 
     return lambda receiver: Production(receiver, feed)
+
+
+def _raw(parts: Iterator[Part], count: int) -> list[bytes]:
+    return [part.raw for part in islice(parts, count)]
 
 
 async def _read(recording: Recording) -> list[Delta]:

@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+from invoke_api.authentication.gate import Caller
 from invoke_api.cassettes.library import Found, NoMatch, to_request
 from invoke_api.cassettes.recording import Recording
 from invoke_api.dialects.invocation import Question
 from invoke_api.identifiers import parse_identifier
+from invoke_api.journal import Entry
 from invoke_api.operations.model_calls import MODEL_CALLS
 from invoke_api.operations.recorded import play
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.aside import LONG_BODY, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.in_flight import read_body
-from invoke_api.pipeline.invocation import answer, pick_rules, refuse_unruled
+from invoke_api.pipeline.invocation import Invocation, check, pick_rules, refuse_unruled
 from invoke_api.pipeline.passing import asked_headers, raw_path
 from invoke_api.pipeline.replies import Reply
 from invoke_api.pipeline.requests import ModelOperation, ModelRequest
@@ -44,15 +46,15 @@ async def replay(call: Call) -> Reply | None:
     entry = call.open_entry()
     caller = admit_caller(call)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
-    checked = await try_to_check(call, operation) if operation else None
+    checked = await try_to_check(call, operation, caller) if operation else None
     rules = call.services.rules
-    verdict = await pick_rules(call, to_asked(call, checked)) if rules else None
+    verdict = await pick_rules(call, to_asked(call, checked, caller)) if rules else None
     refuse_unruled(rules, verdict)
     if verdict and verdict.answers:
         return await say(call, checked, verdict)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
-    recording = None if verdict and verdict.fails_at_once else await find(call, checked)
-    return await play(call, recording, verdict)
+    recording = None if verdict and verdict.fails_at_once else await find(call, checked, entry)
+    return await play(call, entry, recording, verdict)
 
 
 def to_name(call: Call) -> str:
@@ -62,22 +64,19 @@ def to_name(call: Call) -> str:
     return f"{call.method} {call.scope['path']}"
 
 
-async def try_to_check(call: Call, operation: ModelOperation) -> Checked | None:
+async def try_to_check(call: Call, operation: ModelOperation, caller: Caller) -> Checked | None:
     """Check the call as this service would take it; None for a model that it does not run."""
     try:
-        call.services.registry.find(parse_identifier(call.model_id), call.known_caller.region)
+        call.services.registry.find(parse_identifier(call.model_id), caller.region)
     except InvokeError:
         return None
     try:
-        request = await aside(
-            call, operation.weigh(call.body), lambda: operation.check(call, operation)
-        )
+        return Checked(operation, await check(call, operation))
     except InvokeError as error:
         return Checked(operation, error)
-    return Checked(operation, request)
 
 
-def to_asked(call: Call, checked: Checked | None) -> Asked:
+def to_asked(call: Call, checked: Checked | None, caller: Caller) -> Asked:
     """Return what rules look at; of a body in no dialect of ours, all its text is the prompt."""
     if checked and not isinstance(checked.request, InvokeError):
         question = checked.request.question()
@@ -91,7 +90,7 @@ def to_asked(call: Call, checked: Checked | None) -> Asked:
         last_user_message=question.last_user_message,
         turn=question.turn,
         tools=question.tools,
-        access_key_id=call.known_caller.access_key_id,
+        access_key_id=caller.access_key_id,
         identifier=call.model_id,
     )
 
@@ -105,12 +104,12 @@ async def say(call: Call, checked: Checked | None, verdict: Verdict) -> Reply | 
         )
     if isinstance(checked.request, InvokeError):
         raise checked.request
-    return await answer(call, checked.operation, checked.request, verdict)
+    return await Invocation(call, checked.operation, checked.request).answer(verdict)
 
 
-async def find(call: Call, checked: Checked | None) -> Recording:
+async def find(call: Call, checked: Checked | None, entry: Entry) -> Recording:
     """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
-    library, entry = call.services.replay.library, call.known_entry
+    library = call.services.replay.library
     asked = to_request(call.method, raw_path(call.scope), asked_headers(call.scope), call.body)
     key = entry.access_key_id
     try:

@@ -11,12 +11,13 @@ from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guard import named_in_headers, open_guarding
 from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.options import grant_options
+from invoke_api.registry import Model
 from invoke_api.validation.constraints import check_members
 from invoke_api.validation.media_types import check_accept, check_content_type
 from invoke_api.wire.front_door_errors import KeyDenied
 
 
-def admit(call: Call, accept: str) -> None:
+def admit(call: Call, accept: str) -> tuple[Caller, Model]:
     """Find out who calls which model, with which content type, guardrail and options.
 
     `accept` is the header, in small letters, that says which kind of answer is wanted. Raises the
@@ -28,13 +29,14 @@ def admit(call: Call, accept: str) -> None:
     check_members(call.model_id, headers)
     identifier = parse_identifier(call.model_id)
     check_account(identifier, caller, call.operation)
-    call.model = services.registry.find(
+    model = call.model = services.registry.find(
         services.profiles.resolve(identifier), caller.region, caller.account
     )
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(accept, ""))
-    call.guarding = open_guarding(call, named_in_headers(headers))
-    call.options = grant_options(headers, call.model, caller.region)
+    call.guarding = open_guarding(call, caller, named_in_headers(headers))
+    call.options = grant_options(headers, model, caller.region)
+    return caller, model
 
 
 def admit_caller(call: Call) -> Caller:

@@ -17,6 +17,7 @@ from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, 
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.dialects.servers import SERVERS, ModelServer
 from invoke_api.guardrails.output_stage import Native, OutputStage
+from invoke_api.journal import Entry
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.in_flight import ClientLeft
@@ -76,7 +77,7 @@ class Collector:
         raise AssertionError(error)
 
 
-Encode = Callable[[Delta, Metrics | None], bytes]
+Encode = Callable[[Sequence[Delta], Metrics | None], bytes]
 
 
 class Stream:
@@ -89,8 +90,7 @@ class Stream:
         self._has_begun = False
 
     def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
-        frames = [self._encode(delta, metrics if delta.finish else None) for delta in deltas]
-        self._write(b"".join(frames), is_last=deltas[-1].finish is not None)
+        self._write(self._encode(deltas, metrics), is_last=deltas[-1].finish is not None)
 
     def takes(self, error: Exception) -> bool:
         """Nothing has been said before the first delta, so an error can have its own status.
@@ -124,14 +124,15 @@ class Answer:
     def __init__(
         self,
         call: Call,
+        entry: Entry,
         sink: Sink,
-        *,
         server: ModelServer = SERVERS["2402"],
+        *,
         prefix: str = "",
         verdict: Verdict | None = None,
     ) -> None:
         self._call = call
-        self._entry = call.known_entry
+        self._entry = entry
         self._sink = sink
         self._server = server
         self._prefix = prefix

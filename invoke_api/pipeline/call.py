@@ -1,6 +1,6 @@
 """One call, from the door to its last byte: who called what, what was asked, what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -43,7 +43,8 @@ class Call:
     """One call of an operation of AWS's.
 
     The first members say what came in. `operation` is AWS's name, empty for none of them; `labels`
-    are the parts of the path that the operation names. The members below are filled as the call
+    are the parts of the path that the operation names. `model_id` is what the client calls the
+    model: an id, a name or an ARN. The members below are filled as the call
     goes on: `caller` once it is admitted, `model` once it is found, `entry` once its body has come.
     `options` are the headers that the answer repeats. `prompt_tokens` counts what an engine was
     given. `told` is the HTTP error that the client got; a client that `has_left` got nothing.
@@ -54,8 +55,12 @@ class Call:
     scope: Scope
     receive: Receive
     writer: Writer
+    headers: Sequence[tuple[bytes, bytes]] = field(init=False)
+    method: str = field(init=False)
+    http_version: str = field(init=False)
     operation: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    model_id: str = ""
     request_id: str = field(default_factory=new_request_id)
     began: float = field(default_factory=monotonic)
     body: bytes = b""
@@ -70,20 +75,10 @@ class Call:
     told: Told | None = None
     has_left: bool = False
 
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        headers: list[tuple[bytes, bytes]] = self.scope["headers"]
-        return headers
-
-    @property
-    def method(self) -> str:
-        method: str = self.scope["method"]
-        return method
-
-    @property
-    def http_version(self) -> str:
-        version: str = self.scope["http_version"]
-        return version
+    def __post_init__(self) -> None:
+        self.headers = self.scope["headers"]
+        self.method = self.scope["method"]
+        self.http_version = self.scope["http_version"]
 
     @property
     def raw_path(self) -> bytes:
@@ -96,33 +91,10 @@ class Call:
         """The query; of several members with one name, the last."""
         return dict(QueryParams(self.scope["query_string"]))
 
-    @property
-    def model_id(self) -> str:
-        """What the client calls the model: an id, a name or an ARN; empty where it names none."""
-        return self.labels.get("model_id", "")
-
     @cached_property
     def header_text(self) -> dict[str, str]:
         """The headers as text; of several with one name, the last."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-
-    @property
-    def known_caller(self) -> Caller:
-        """The caller of a call that has been admitted."""
-        assert self.caller, "the call has been admitted"
-        return self.caller
-
-    @property
-    def known_model(self) -> Model:
-        """The model of a call that has been checked."""
-        assert self.model, "the call has been checked"
-        return self.model
-
-    @property
-    def known_entry(self) -> Entry:
-        """The journal's entry of a call whose body has come."""
-        assert self.entry, "the body has come"
-        return self.entry
 
     def open_entry(self) -> Entry:
         """Begin the journal's entry of this call, by what it says of itself."""

@@ -20,14 +20,6 @@ STATUSES = {
     UNKNOWN_OPERATION: 404,  # told with 200
 }
 ANSWERED = {"stop", "length", "ok"}
-OWN = "/_emulator"
-METRICS = "/metrics"
-
-
-def is_counted(path: str) -> bool:
-    """Whether it is of Bedrock's: all that is not our own."""
-    is_own = path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in ("", "/")
-    return not is_own and path != METRICS
 
 
 class End(NamedTuple):

@@ -79,11 +79,12 @@ class Door:
         scope = call.scope
         found = self._quick_path.match(scope["path"])
         if found and call.method == "POST" and has_steps(scope, "/model/id/operation"):
-            call.labels = {"model_id": found[1]}
+            call.labels, call.model_id = {"model_id": found[1]}, found[1]
             call.operation, handler = self._quick[found[2]]
             return handler
         if route := find_route(self._routes, scope):
             call.operation, call.labels = route[0].name, route[1]
+            call.model_id = call.labels.get("model_id", "")
             return route[0].handler
         return _answer_unknown
 

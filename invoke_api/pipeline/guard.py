@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from engine.protocol import Delta, Finish, Logprobs
+from invoke_api.authentication.gate import Caller
 from invoke_api.dialects import Dialect, Writer
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.guardrails.assessing import Part
@@ -53,7 +54,7 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named:
     )
 
 
-def open_guarding(call: Call, named: Named) -> Guarding | None:
+def open_guarding(call: Call, caller: Caller, named: Named) -> Guarding | None:
     """Return the guardrail of this call; None if none is named.
 
     Raises `ValidationException` for one that can't be had.
@@ -62,7 +63,6 @@ def open_guarding(call: Call, named: Named) -> Guarding | None:
         return None
     if not named.identifier or not named.version:  # guess
         raise ValidationException(MALFORMED)
-    caller = call.known_caller
     guardrail = call.services.guardrails.find(named.identifier, named.version, caller.region)
     return Guarding(
         guardrail=guardrail,

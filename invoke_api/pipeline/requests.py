@@ -25,8 +25,8 @@ class AnswerWriter(Protocol):
         logprobs: Sequence[Logprobs] | None,
     ) -> bytes: ...
 
-    def frames(self, delta: Delta, metrics: Metrics | None) -> bytes:
-        """Return the frames of one token; the last one comes with the metrics."""
+    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+        """Return the frames of these tokens; the last one of an answer comes with the metrics."""
         ...
 
 

@@ -1,10 +1,11 @@
 """The `chunk` events of InvokeModelWithResponseStream."""
 
 from base64 import b64encode
+from collections.abc import Iterable
 from random import random
 
 from invoke_api.wire.errors import JSON
-from invoke_api.wire.eventstream import encode_headers, encode_payload
+from invoke_api.wire.eventstream import encode_headers, encode_payloads
 
 HEADERS = encode_headers({":event-type": "chunk", ":content-type": JSON, ":message-type": "event"})
 # Bedrock pads each event with the beginning of this alphabet, of a length drawn evenly from
@@ -18,7 +19,16 @@ def draw_padding() -> int:
     return SHORTEST + int(random() * (LONGEST - SHORTEST + 1))  # noqa: S311 - hides no secret
 
 
+def encode_chunks(bodies: Iterable[bytes]) -> bytes:
+    """Return the frames of these chunks, each with a padding of its own."""
+    payloads = [_pad(body, draw_padding()) for body in bodies]
+    return encode_payloads(HEADERS, payloads)
+
+
 def encode_chunk(body: bytes, padding: int) -> bytes:
     """The frame of one chunk; `padding` in characters, from `SHORTEST` to `LONGEST`."""
-    payload = b'{"bytes":"%b","p":"%b"}' % (b64encode(body), ALPHABET[:padding])
-    return encode_payload(HEADERS, payload)
+    return encode_payloads(HEADERS, [_pad(body, padding)])
+
+
+def _pad(body: bytes, padding: int) -> bytes:
+    return b'{"bytes":"%b","p":"%b"}' % (b64encode(body), ALPHABET[:padding])

@@ -9,13 +9,13 @@ import orjson
 from invoke_api.wire.any_json import write_json
 from invoke_api.wire.chunks import ALPHABET
 from invoke_api.wire.errors import JSON
-from invoke_api.wire.eventstream import encode_headers, encode_payload
+from invoke_api.wire.eventstream import encode_headers, encode_payloads
 
 
 def encode_event(kind: str, payload: Mapping[str, Any], padding: int) -> bytes:
-    """One frame; `padding` in characters, as for a chunk."""
+    """Return one frame; `padding` in characters, as for a chunk."""
     padded = {**payload, "p": ALPHABET[:padding].decode()}
-    return encode_payload(_headers(kind), encode_sorted(padded))
+    return encode_payloads(_headers(kind), [encode_sorted(padded)])
 
 
 def encode_sorted(document: Mapping[str, Any]) -> bytes:

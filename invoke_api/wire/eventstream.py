@@ -4,7 +4,7 @@ A frame is: total length, length of the headers, CRC32 of those two; headers; pa
 all before it. Lengths and CRCs are unsigned 32-bit big-endian numbers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import error as struct_error
@@ -28,7 +28,7 @@ class Frame:
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
-    return encode_payload(encode_headers(headers), payload)
+    return encode_payloads(encode_headers(headers), [payload])
 
 
 def encode_headers(headers: Mapping[str, str]) -> bytes:
@@ -48,10 +48,13 @@ def _encode_header(name: bytes, value: bytes) -> bytes:
         raise FrameError(f"no header has {len(name)} and {len(value)} bytes") from None
 
 
-def encode_payload(headers: bytes, payload: bytes) -> bytes:
-    """A frame whose headers are encoded already."""
-    beginning, crc = _begin(headers, len(payload))
-    return b"%b%b%b" % (beginning, payload, crc32(payload, crc).to_bytes(4))
+def encode_payloads(headers: bytes, payloads: Iterable[bytes]) -> bytes:
+    """Return a frame for each payload, all with the same headers, which are encoded already."""
+    parts: list[bytes] = []
+    for payload in payloads:
+        beginning, crc = _begin(headers, len(payload))
+        parts += (beginning, payload, crc32(payload, crc).to_bytes(4))
+    return b"".join(parts)
 
 
 @lru_cache(1_024)  # the frames of streams differ by little

@@ -15,7 +15,7 @@ from invoke_api.cassettes.readable import (
 )
 from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import ThrottlingException
-from invoke_api.wire.eventstream import encode_frame, encode_payload, tear
+from invoke_api.wire.eventstream import encode_frame, encode_payloads, tear
 
 READABLE: list[tuple[bytes, dict[str, object]]] = [
     (b'{"prompt":"Hi"}', {"json": {"prompt": "Hi"}}),
@@ -59,7 +59,7 @@ FRAMES = {
     "exception": ThrottlingException().to_frame(),
     "torn": tear(CHUNK),
     "cut": CHUNK[:20],
-    "boolean header": encode_payload(b"\x01a\x00", b"{}"),
+    "boolean header": encode_payloads(b"\x01a\x00", [b"{}"]),
     "bytes that are no base64": encode_frame({"a": "b"}, b'{"bytes":"*"}'),
     "base64 of no JSON": encode_frame({"a": "b"}, b'{"bytes":"%b"}' % b64encode(b"\xff")),
     "no JSON": encode_frame({}, b"\xff"),

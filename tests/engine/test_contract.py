@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -42,6 +42,7 @@ from engine.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm_engine import VllmEngine
 from tests.adapters import make_adapter
 from tests.images import png, to_url
+from tests.receiving import Ear, deltas_of
 from tests.sounds import RATE, to_base64, tone
 from tests.tekken import write_toy
 from tests.vllm_server import requests_running
@@ -178,8 +179,7 @@ def ask(engine: Engine, prompt: str = "Why?", **more: Any) -> GenerationRequest:
 
 
 async def run(engine: Engine, request: GenerationRequest) -> list[Delta]:
-    async with aclosing(engine.generate(request)) as deltas:
-        return [delta async for batch in deltas for delta in batch]
+    return await deltas_of(engine, request)
 
 
 async def text_of(engine: Engine, prompt: str = "Why?", **more: Any) -> str:
@@ -380,14 +380,19 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_limits", Limits(calls=1))
-    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=2_000))) as deltas:
-        await anext(deltas)
-        with pytest.raises(EngineBusy, match="1 calls run or wait already"):
-            await run(engine, ask(engine))
-    monkeypatch.setattr(engine, "_limits", Limits(first_token_seconds=0.0001))
-    with pytest.raises(EngineTimeout):
-        await run(engine, ask(engine))
+    ear = Ear()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), ear)
+    await ear.hears()
+    with pytest.raises(EngineBusy, match="1 calls run or wait already"):
+        engine.generate(ask(engine), Ear())
+    generation.cancel()
     monkeypatch.undo()
+    # Whether vLLM has taken the call by then, or the first token is still to come.
+    for owner in (engine, getattr(engine, "_watch")):  # noqa: B009 - nobody else needs to know
+        monkeypatch.setattr(owner, "_limits", Limits(first_token_seconds=0.0001))
+        with pytest.raises(EngineTimeout):
+            await run(engine, ask(engine, " word" * 3_000))
+        monkeypatch.undo()
 
     assert engine.running() == 0
     assert await text_of(engine)
@@ -548,19 +553,129 @@ async def test_requests_run_side_by_side(engine: Engine) -> None:
     assert [len(completion) for completion in completions] == list(range(1, 9))
 
 
-async def test_leaving_early_frees_the_request_at_once(engine: Engine) -> None:
+async def test_cancelling_frees_the_request_at_once_and_its_receiver_hears_no_more(
+    engine: Engine,
+) -> None:
     # " left" is answered by " right" and so on for ever by the demo checkpoints.
-    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
-        await anext(deltas)
-        assert engine.running() == 1
+    ear, request = Ear(), ask(engine, "turn left", max_tokens=4_000)
+    generation = engine.generate(request, ear)
+    await ear.hears()
+    heard = len(ear.pushes)
+    assert engine.running() == (0 if ear.is_over else 1)
+    generation.cancel()
+    assert engine.running() == 0
+    generation.cancel()
+    await run(engine, ask(engine))
 
+    assert (len(ear.pushes), ear.surplus, ear.error) == (heard, 0, None)
+    assert engine.running() == 0
+
+
+async def test_who_cancels_before_the_first_token_hears_nothing(engine: Engine) -> None:
+    # A script gives all other answers at once.
+    more = {"schema": json.dumps(WEATHER)} if engine.name == "scripted" else {}
+    for rounds in range(8):
+        ear = Ear()
+        generation = engine.generate(ask(engine, max_tokens=9, **more), ear)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        generation.cancel()
+        heard = len(ear.pushes)
+        await run(engine, ask(engine))
+
+        assert (len(ear.pushes), ear.surplus) == (heard, 0)
+        assert engine.running() == 0
+
+
+async def test_the_last_push_says_why_and_nothing_follows(engine: Engine) -> None:
+    for max_tokens, finish in ((5, "length"), (200, "stop")):
+        ear = Ear()
+        generation = engine.generate(ask(engine, max_tokens=max_tokens), ear)
+        await ear.hears_all()
+        generation.cancel()
+        generation.pause()
+        generation.resume()
+        await run(engine, ask(engine))
+
+        assert (ear.finish, ear.surplus, ear.error) == (finish, 0, None)
+        assert 0 < len(ear.tokens) <= max_tokens
+        assert all(ear.pushes)
+
+
+async def test_a_paused_receiver_hears_nothing_and_then_all_in_order(engine: Engine) -> None:
+    request = ask(engine, "turn left", max_tokens=300)
+    whole, ear = Ear(), Ear()
+    engine.generate(request, whole)
+    await whole.hears_all()
+    generation = engine.generate(replace(request, request_id="paused"), ear)
+    for _ in range(3):
+        generation.pause()
+        heard = len(ear.pushes)
+        await run(engine, ask(engine, max_tokens=10))
+        assert len(ear.pushes) == heard
+        generation.resume()
+        await ear.hears(heard + 1)
+    await ear.hears_all()
+
+    assert (ear.tokens, ear.finish, ear.surplus) == (whole.tokens, whole.finish, 0)
+
+
+async def test_one_that_is_cancelled_while_it_is_paused_is_over(engine: Engine) -> None:
+    ear = Ear()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
+    generation.pause()
+    heard = len(ear.pushes)
+    await run(engine, ask(engine, max_tokens=10))
+    generation.cancel()
+    generation.resume()
+    await run(engine, ask(engine))
+
+    assert (len(ear.pushes), ear.error) == (heard, None)
+    assert engine.running() == 0
+
+
+async def test_an_error_comes_once_and_is_the_end(engine: Engine) -> None:
+    ear = Ear()
+    with suppress(SchemaRefused):  # what is known at once is raised
+        engine.generate(ask(engine, schema='{"type": "nope"}'), ear)
+        await ear.hears_all()
+        assert isinstance(ear.error, SchemaRefused)
+    await run(engine, ask(engine))
+
+    assert (ear.pushes, ear.surplus) == ([], 0)
+    assert engine.running() == 0
+
+
+async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
+    engine: Engine,
+) -> None:
+    """All are greedy and of the same prompt, so that each has the beginning of the longest."""
+    requests = [ask(engine, "turn left", max_tokens=20 + 5 * number) for number in range(24)]
+    ears = [Ear() for _ in requests]
+    running = [engine.generate(request, ear) for request, ear in zip(requests, ears, strict=True)]
+    for generation in running[1::3]:
+        generation.pause()
+    await ears[0].hears(3)
+    for generation in running[2::3]:
+        generation.cancel()
+    await ears[0].hears_all()
+    for generation in running[1::3]:
+        generation.resume()
+    for number, ear in enumerate(ears):
+        if number % 3 != 2:
+            await ear.hears_all()
+
+    for number, (request, ear) in enumerate(zip(requests, ears, strict=True)):
+        assert ear.tokens == ears[-2].tokens[: len(ear.tokens)]
+        assert (ear.surplus, ear.error) == (0, None)
+        if number % 3 != 2 and engine.name != "scripted":
+            assert (len(ear.tokens), ear.finish) == (request.max_tokens, "length")
     assert engine.running() == 0
 
 
 @only_vllm
 async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
-    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
-        await anext(deltas)
+    async with leaving_early(engine):
         await until_in_loop(lambda: scheduled() == 1)
     # Two workers that wait for each other on two busy cores may take seconds for a step.
     async with asyncio.timeout(20):
@@ -571,10 +686,18 @@ async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
 
 @pytest.mark.parametrize("engine", REMOTE, indirect=True, scope="module")
 async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server: str) -> None:
-    async with aclosing(engine.generate(ask(engine, "turn left", max_tokens=4_000))) as deltas:
-        await anext(deltas)
+    async with leaving_early(engine):
         await until_running(1, engine, vllm_server)
     await until_running(0, engine, vllm_server)
+
+
+@asynccontextmanager
+async def leaving_early(engine: Engine) -> AsyncIterator[None]:
+    ear = Ear()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
+    await ear.hears()
+    yield
+    generation.cancel()
 
 
 async def until_running(number: int, engine: Engine, url: str) -> None:

@@ -89,3 +89,24 @@ def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_
     assert told(0, ())[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
     assert [delta.text for delta in told(0, ())] == [" one", " two", ""]
     assert [delta.logprobs for delta in told(None, ())] == [None] * 3
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_an_end_without_a_token_of_its_own_gives_what_was_held(before: int) -> None:
+    request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, stop=("e two!",))
+    detokenizer = Detokenizer(TOKENIZER, request)
+    tokens = TOKENIZER.encode_text(" one two")
+    deltas = detokenizer.feed(tokens[:before])
+    deltas += detokenizer.feed(tokens[before:], "stop")
+
+    assert joined(deltas) == " one two"
+    assert deltas[-1].finish == "stop"
+    assert deltas[-1].usage == Usage(1, 2)
+    assert [delta.finish for delta in deltas[:-1]] == [None] * (len(deltas) - 1)
+
+
+def test_its_own_end_is_the_end_whatever_the_engine_says() -> None:
+    request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=2)
+    tokens = TOKENIZER.encode_text(" one two")
+
+    assert Detokenizer(TOKENIZER, request).feed(tokens, "stop")[-1].finish == "length"

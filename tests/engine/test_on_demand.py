@@ -12,7 +12,7 @@ from engine.errors import EngineBusy, EngineDead, EngineNotReady, PromptTooLong
 from engine.on_demand import RETRY, OnDemandEngine, Places
 from engine.protocol import GenerationRequest, Limits
 from engine.turns import Pace
-from tests.receiving import text_of
+from tests.receiving import Ear, text_of
 from tests.stubs import SwappedStub
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
@@ -248,6 +248,105 @@ async def test_a_client_that_leaves_as_the_load_ends_is_not_let_in() -> None:
 
     assert await staying == "yes"
     assert engine.running() == 0
+
+
+@pytest.mark.parametrize("is_awake", [True, False])
+@pytest.mark.parametrize("rounds", range(8))
+async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, rounds: int) -> None:  # noqa: FBT001
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    if is_awake:
+        await call(engine)
+    ear = Ear()
+    generation = engine.generate(REQUEST, ear)
+    assert engine.running() == is_awake
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    generation.cancel()
+    generation.cancel()
+    assert (engine.running(), stub.running(), engine.state().waiting) == (0, 0, 0)
+    generation.pause()
+    generation.resume()
+    heard = len(ear.pushes)
+    await settle()
+
+    assert (engine.running(), stub.running()) == (0, 0)
+    assert (len(ear.pushes), ear.error, ear.surplus) == (heard, None, 0)
+    assert await call(engine) == "yes"
+
+
+async def test_an_engine_that_is_awake_begins_at_once() -> None:
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    await call(engine)
+    ear = Ear()
+    engine.generate(REQUEST, ear)
+
+    assert (engine.running(), stub.running()) == (1, 1)
+    await ear.hears_all()
+    assert (engine.running(), ear.surplus) == (0, 0)
+
+
+async def test_what_an_engine_that_is_awake_raises_is_raised_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    await call(engine)
+    monkeypatch.setattr(stub, "generate", refusing)
+    with pytest.raises(EngineBusy):
+        engine.generate(REQUEST, Ear())
+
+    assert engine.running() == 0
+
+
+async def test_what_an_engine_raises_after_a_load_is_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    monkeypatch.setattr(stub, "generate", refusing)
+    ear = Ear()
+    engine.generate(REQUEST, ear)
+    await ear.hears_all()
+
+    assert isinstance(ear.error, EngineBusy)
+    assert engine.running() == 0
+
+
+def refusing(*_: object) -> None:
+    raise EngineBusy("1 calls run or wait already")
+
+
+async def test_an_engine_that_dies_while_it_answers_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    monkeypatch.setattr(stub, "_error", EngineDead("gone"))
+    ear = Ear()
+    engine.generate(REQUEST, ear)
+    await ear.hears_all()
+
+    assert isinstance(ear.error, EngineDead)
+    assert (engine.running(), ear.surplus) == (0, 0)
+
+
+@pytest.mark.parametrize("is_awake", [True, False])
+async def test_a_paused_call_hears_nothing_until_it_goes_on(is_awake: bool) -> None:  # noqa: FBT001
+    [stub] = stubs(1)
+    [engine] = seat([stub])
+    if is_awake:
+        await call(engine)
+    ear = Ear()
+    generation = engine.generate(REQUEST, ear)
+    generation.pause()
+    await settle()
+    assert (ear.pushes, engine.running()) == ([], 1)
+    generation.resume()
+    await ear.hears_all()
+
+    assert (ear.finish, ear.surplus, engine.running()) == ("stop", 0, 0)
 
 
 async def test_who_is_called_as_it_makes_room_does_not_wait_for_the_other() -> None:

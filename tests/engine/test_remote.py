@@ -32,7 +32,7 @@ from engine.streaming import stream
 from engine.tokenizer import Tokenizer, load_tokenizer
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
-from tests.receiving import batches_of, deltas_of
+from tests.receiving import Ear, batches_of, deltas_of
 from tests.waiting import until_in_loop
 
 CONTEXT = 4_096
@@ -372,6 +372,41 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
         waiting.cancel()
         await until_in_loop(lambda: server.left == 1)
         assert waiting.cancelled()
+
+
+async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
+    """The server is held up once what the sockets hold is full."""
+    written = 0
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await send(writer, event(" A"))
+        for _ in range(400):
+            writer.write(chunk(event(" A", padding="x" * 100_000)))
+            await writer.drain()
+            written += 1
+        writer.write(chunk(event(finish="stop")))
+
+    async with running(Server([play]), limits=Limits(first_token_seconds=0.2)) as engine:
+        ear = Ear()
+        generation = engine.generate(ask(engine, max_tokens=1_000), ear)
+        await ear.hears()
+        generation.pause()
+        heard = len(ear.pushes)
+        await asyncio.sleep(0.5)  # longer than a server may be silent
+        assert (len(ear.pushes), written < 400) == (heard, True)
+        generation.resume()
+        await ear.hears_all()
+
+    assert (len(ear.tokens), ear.finish, ear.error) == (402, "stop", None)
+
+
+async def test_log_probabilities_that_are_not_those_of_the_tokens_are_an_error() -> None:
+    told = {"tokens": ["token_id:1098"], "token_logprobs": [-0.5], "top_logprobs": [{}]}
+    server = Server([say(finish=None, more=[event(" A b", token_ids=[1098, 7], logprobs=told)])])
+    async with running(server, token_ids=True) as engine:
+        with pytest.raises(EngineDead, match="log probabilities of each token"):
+            await run(engine, top_logprobs=0)
 
 
 async def test_a_call_too_many_is_refused_at_once() -> None:

@@ -15,7 +15,7 @@ from invoke_api.wire.eventstream import (
     HeaderValue,
     decode_frame,
     encode_frame,
-    encode_payload,
+    encode_payloads,
 )
 
 
@@ -169,7 +169,7 @@ def test_a_broken_frame_is_refused_by_the_rule_it_breaks(name: str) -> None:
 )
 def test_broken_headers_inside_a_sound_frame_are_refused(headers: bytes, rule: str) -> None:
     with pytest.raises(FrameError, match=rule):
-        decode_frame(encode_payload(headers, b""))
+        decode_frame(encode_payloads(headers, [b""]))
 
 
 def test_botocore_reads_our_frames_one_byte_at_a_time() -> None:
