@@ -122,6 +122,7 @@ class Session:
         self._h2 = h2.connection.H2Connection()
         self._h2.initiate_connection()
         self.is_open = True
+        self.was_reset = False
 
     def close(self) -> None:
         self.is_open = False
@@ -171,6 +172,7 @@ class Session:
                 size = event.flow_controlled_length
                 self._h2.acknowledge_received_data(size, event.stream_id)
             self.is_open &= not isinstance(event, h2.events.ConnectionTerminated)
+            self.was_reset |= isinstance(event, h2.events.StreamReset)
         self._socket.sendall(self._h2.data_to_send())
         return events
 

@@ -68,7 +68,7 @@ def command_running(
 def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
     while time.monotonic() < deadline:
         text = os.pread(log, 100_000, 0).decode()
-        if found := re.search(r"listens on (https?://\S+)", text):
+        if found := re.search(r"(?:listens|unning) on (https?://\S+)", text):
             return found[1]
         if process.poll() is not None:
             break

@@ -24,6 +24,7 @@ LAYERS = [
     {"adapting"},
     {"engines", "connections", "logs", "own_catalogue"},
     {"settings"},
+    {"pipeline"},
     {"operations", "record_settings"},
     {"control"},
     {"testing"},
@@ -43,6 +44,8 @@ LAYERS = [
 OWNERS = {
     "starlette": {
         "invoke_api/app",
+        "invoke_api/asgi",
+        "invoke_api/pipeline",
         "invoke_api/operations",
         "invoke_api/control",
         "invoke_api/recording",
@@ -67,6 +70,7 @@ OWNERS = {
         "invoke_api/validation",
     },
     "click": {
+        "invoke_api/asgi",
         "invoke_api/cli",
         "invoke_api/environment",
         "invoke_api/flags",
