@@ -115,6 +115,9 @@ class AsgiWriter:
 
     def close(self) -> None:
         """End both tasks. Nothing is sent any more."""
+        self._is_complete = True
+        self._messages.clear()
+        self._has_room.set()
         for task in (self._watching, self._pumping):
             if task and not task.cancel() and not task.cancelled():
                 task.exception()  # else asyncio logs that nobody has asked for it
