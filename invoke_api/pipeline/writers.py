@@ -116,8 +116,7 @@ class AsgiWriter:
     def close(self) -> None:
         """End both tasks. Nothing is sent any more."""
         self._is_complete = True
-        self._messages.clear()
-        self._has_room.set()
+        self._drop_queue()
         for task in (self._watching, self._pumping):
             if task and not task.cancel() and not task.cancelled():
                 task.exception()  # else asyncio logs that nobody has asked for it
@@ -131,14 +130,18 @@ class AsgiWriter:
         if self._listener:
             self._begin_pumping()
 
+    def _drop_queue(self) -> None:
+        self._messages.clear()
+        self._queued_bytes = 0
+        self._has_room.set()
+
     def _leave(self) -> None:
         """Drop what has not been sent, and tell the listener."""
         # A server that has the whole answer says `http.disconnect`, too, and nobody has left.
         if self._has_left or self._sends_last:
             return
         self._has_left = True
-        self._messages.clear()
-        self._has_room.set()
+        self._drop_queue()
         if self._pumping:  # `send` may wait for a client that reads no more
             self._pumping.cancel()
         if self._listener:
