@@ -97,48 +97,151 @@ def test_a_request_is_the_same_however_it_is_cut(raw: bytes) -> None:
         assert read([raw[:at], raw[at:]]) == whole
 
 
-# What h11 refuses and this server takes, each with who allows it. None moves where a request ends.
-LOOSER = re.compile(
-    rb"(^|\n|[}0-9a-zA-Z])[\r\n]+($|[A-Z])"  # empty lines before a request: RFC 9112, 2.2
-    rb"|(^|\n|})[A-Z]+ [^\r\n]*(?<= ) "  # more spaces than one in a request line: RFC 9112, 3
-)
+class Difference(NamedTuple):
+    """A kind of bytes that one of the two refuses and the other does not, and why that is right.
+
+    `by` is who refuses. `pattern` is searched in our own refusal, or in bytes that only h11
+    refuses. `why` names who allows it. None moves the place where a request ends.
+    """
+
+    by: str
+    pattern: bytes
+    why: str
+
+
+DIFFERENCES = [
+    # llhttp is strict where RFC 9112 lets a server be lenient, and refuses as soon as a byte cannot
+    # belong to a request, where h11 waits for the end of the head. The connection ends with it.
+    Difference(
+        "us",
+        b"Invalid method|Expected space after method",
+        "9110, 9.1: an unknown method, or what is none",
+    ),
+    Difference(
+        "us",
+        b"Invalid HTTP version|Invalid m(aj|in)or|Expected dot",
+        "9112, 2.3: HTTP/1.0 and 1.1 are read",
+    ),
+    Difference(
+        "us",
+        b"Expected HTTP/|Expected CRLF after version|Unexpected space after start",
+        "9112, 3: a request line of another form",
+    ),
+    Difference(
+        "us",
+        b"[Cc]har(acters)? in url|start char in url|url schema|Expected CRLF.$",
+        "9112, 3.2: a target that is no path, no URL or not ASCII",
+    ),
+    Difference(
+        "us",
+        b"Invalid header token|header (field|value) char",
+        "9112, 5: bytes that no field has",
+    ),
+    Difference(
+        "us",
+        b"expected (CR|LF) after header value|Expected LF after (headers|CR)",
+        "9112, 2.2: a recipient need not take LF alone for the end of a line",
+    ),
+    Difference(
+        "us",
+        b"Unexpected whitespace after header value",
+        "9112, 5.2: a server refuses folded lines or unfolds them",
+    ),
+    Difference(
+        "us",
+        b"Content-Length",
+        "9112, 6.3: several lengths, one that is no number, one beside Transfer-Encoding",
+    ),
+    Difference(
+        "us",
+        b"Transfer-Encoding",
+        "9112, 6.1: codings other than chunked alone, and any in HTTP/1.0",
+    ),
+    Difference(
+        "us",
+        b"[Cc]hunk (size|extension)",
+        "9112, 7.1: a size or an extension of another form, or a size beyond 64 bits",
+    ),
+    Difference(
+        "us",
+        b"Data after `Connection: close`",
+        "9112, 9.6: a trailer said so; nothing is read behind that request by either",
+    ),
+    Difference(
+        "h11",
+        rb"(^|\n|})[A-Z]+ [^\r\n]*(?<= ) ",
+        "9112, 3: a request line may have more spaces than one",
+    ),
+    Difference(
+        "h11",
+        rb"(^|\n|[}0-9a-zA-Z])[\r\n]+($|[A-Z])",
+        "9112, 2.2: empty lines before a request are ignored",
+    ),
+    Difference(
+        "neither",
+        rb"PRI \* HTTP/2.0",
+        "9113, 3.4: llhttp waits for the rest of a preface of HTTP/2, and then refuses it",
+    ),
+]
 
 
 def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, seed: int) -> None:
+    """`pytest -s -k mutated --examples N --seed S` prints the figures."""
     random = Random(seed)
-    counts = Counter[str]()
+    counts, kinds = Counter[str](), Counter[str]()
     for _, raw in zip(range(examples), mutations(random), strict=False):
         ours, theirs = read([raw]), read_by_h11(raw)
         assert read(split(raw, random)) == ours, raw
-        counts[compare(raw, ours, theirs)] += 1
+        result = compare(raw, ours, theirs)
+        if isinstance(result, Difference):
+            is_taken = result.by == "us" and len(theirs.requests) > len(ours.requests)
+            counts[f"refused by {result.by}" + (", taken by h11" if is_taken else "")] += 1
+            kinds[f"{result.by}: {result.why}"] += 1
+        else:
+            counts[result] += 1
 
-    assert counts["the same"] > examples / 4, "mutations that are all refused show nothing"
+    print(f"\n{examples} requests, seed {seed}")  # noqa: T201 - the figures
+    for name, count in [*counts.most_common(), *kinds.most_common()]:
+        print(f"{count:7} {name}")  # noqa: T201 - the same
+    assert counts["read alike"] > examples / 4, "mutations that are all refused show nothing"
 
 
-def compare(raw: bytes, ours: Read, theirs: Read) -> str:
-    """Fail if the two read different requests, or if only h11 refuses and nobody argues for it.
+def compare(raw: bytes, ours: Read, theirs: Read) -> str | Difference:
+    """Return how the two agree, or the difference. Fail for one that nobody argues for.
 
-    What only this server refuses ends the connection: nothing stays on it to be misread. That are
-    methods beyond llhttp's, lines that end in LF alone, folded lines, targets that are no path and
-    no URL, both or several lengths, chunk extensions that RFC 9112 does not know; and what is still
-    incomplete, but cannot become a request any more.
+    Requests that both take are the same. What only this server refuses ends the connection:
+    nothing stays on it to be misread.
     """
     count = min(len(ours.requests), len(theirs.requests))
     assert [in_origin_form(each) for each in theirs.requests[:count]] == ours.requests[:count], raw
+    if ours.ended == theirs.ended == "refused":
+        return "refused by both"
     if ours.ended == "refused":
-        return "refused" if theirs.ended == "refused" else "refused by us only"
+        return argued("us", refusal_of(raw), raw)
     if theirs.ended == "refused":
-        assert LOOSER.search(raw), raw
-        return "refused by h11 only"
-    if b"PRI * HTTP/2.0" in raw:  # llhttp waits for the rest of the preface, and then refuses it
-        return "a preface of HTTP/2 that is not the beginning"
+        return argued("h11", raw, raw)
+    if b"PRI * HTTP/2.0" in raw:
+        return argued("neither", raw, raw)
     assert len(ours.requests) == len(theirs.requests), raw
     if theirs.begun:
         method, target, body = theirs.begun
         target = in_origin_form((method, target, [], body))[1]
         assert ours.begun == (method, target, body), raw
     assert ours.ended == theirs.ended, raw
-    return "the same"
+    return "read alike"
+
+
+def argued(by: str, text: bytes, raw: bytes) -> Difference:
+    """Return the first row of the table that covers this. Fail if there is none."""
+    for each in DIFFERENCES:
+        if each.by == by and re.search(each.pattern, text):
+            return each
+    raise AssertionError(f"refused by {by}, which nobody argues for: {text!r}: {raw!r}")
+
+
+def refusal_of(raw: bytes) -> bytes:
+    [refused] = [each for each in RequestReader().feed(raw) if isinstance(each, Refused)]
+    return refused.message.encode()
 
 
 def in_origin_form(request: Request) -> Request:
