@@ -6,6 +6,7 @@ Ids, dates, times, padding and the server's own headers are left out of the comp
 import asyncio
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -204,7 +205,7 @@ def test_an_answer_that_is_cut_breaks_off(
     assert entry["ended"] == "cut"
 
 
-@pytest.mark.parametrize("server", ON_SOCKETS[:-1])
+@pytest.mark.parametrize("server", ["ours", "hypercorn", "uvicorn"])
 def test_boto3_is_answered(server: str, servers: Callable[[str], Server]) -> None:
     with client(servers(server).url, f"AKIA{token_hex(8).upper()}") as runtime:
         request = {"modelId": SEVEN_B, **CONVERSATION}
@@ -216,6 +217,21 @@ def test_boto3_is_answered(server: str, servers: Callable[[str], Server]) -> Non
 
     text = whole["output"]["message"]["content"][0]["text"]
     assert "".join(each["delta"]["text"] for each in deltas) == text
+
+
+@pytest.mark.parametrize("server", ["ours", *OTHERS])
+def test_metrics_count_the_calls(server: str, servers: Callable[[str], Server]) -> None:
+    ask = servers(server).ask
+    before = counted(ask)
+    ask(ask_model("converse-stream", CONVERSATION))
+
+    assert counted(ask) == before + 1
+
+
+def counted(ask: Ask) -> float:
+    text = ask(Asked("/metrics", method="GET")).body.decode()
+    found = re.findall(r'(?m)^invoke_api_calls_total\{.*"ConverseStream".* (\S+)$', text)
+    return sum(map(float, found))
 
 
 # With an engine of the test's own, inside this process.
