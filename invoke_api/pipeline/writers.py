@@ -102,7 +102,7 @@ class AsgiWriter:
             await self._has_room.wait()
 
     async def finish(self) -> None:
-        """Send the rest, unless the client leaves meanwhile. Raises what `send` raises."""
+        """Send the rest, unless the client leaves meanwhile. Raises what `send` raises but `OSError`."""
         self._is_complete = True
         self._has_news.set()
         if self._pumping:
