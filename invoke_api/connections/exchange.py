@@ -168,6 +168,13 @@ class Exchange:
 
     # To an application that writes without waiting: the extension `invoke_api.writer`.
 
+    def take_body(self) -> bytes | None:
+        """Return the body of the request in place of `receive`, if all of it has come."""
+        if not self.is_complete or self._is_read:
+            return None
+        body: bytes = self._next_part()["body"]
+        return body
+
     def listen(self, listener: Listener | None) -> None:
         """Tell this listener of the client from now on, and at once if it has left already."""
         self._listener = listener

@@ -14,6 +14,7 @@ from engine.uploads.call import Call as Uploads
 from invoke_api.authentication.gate import Caller, claimed_key
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
+from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.pipeline.writers import Writer
 from invoke_api.quotas import Share
@@ -95,6 +96,11 @@ class Call:
     def header_text(self) -> dict[str, str]:
         """The headers as text; of several with one name, the last."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+
+    async def read_body(self) -> None:
+        """Read the request's body, as the function `read_body` does, whose errors it raises."""
+        body = self.writer.take_body()
+        self.body = await read_body(self.receive) if body is None else body
 
     def open_entry(self) -> Entry:
         """Begin the journal's entry of this call, by what it says of itself."""

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.counted import CountedCalls
 from invoke_api.pipeline.failing import tell, tell_unknown
-from invoke_api.pipeline.in_flight import ClientLeft, read_body
+from invoke_api.pipeline.in_flight import ClientLeft
 from invoke_api.pipeline.logged import NotingWriter, log_call
 from invoke_api.pipeline.replies import Reply
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route, has_steps
@@ -89,5 +89,5 @@ class Door:
 
 async def _answer_unknown(call: Call) -> Reply:
     with suppress(ValidationException):  # too large
-        await read_body(call.receive)  # an answer before its end would cut off who is sending it
+        await call.read_body()  # an answer before its end would cut off who is sending it
     return tell_unknown(call)

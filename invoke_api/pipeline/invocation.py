@@ -16,7 +16,6 @@ from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.aside import LONG_BODY, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply, stream_headers
 from invoke_api.pipeline.requests import AnswerWriter, ModelOperation, ModelRequest
 from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
@@ -41,7 +40,7 @@ async def call_model(call: Call, operation: ModelOperation) -> Reply | None:
 
     Raises `InvokeError`s, `Broken` and `ClientLeft`.
     """
-    call.body = await read_body(call.receive)
+    await call.read_body()
     call.open_entry()
     request = await check(call, operation)
     invocation = Invocation(call, operation, request)

@@ -35,6 +35,10 @@ class Listener(Protocol):
 class Writer(Protocol):
     """Writes one answer. It drops what is written for a client that has left."""
 
+    def take_body(self) -> bytes | None:
+        """Return the body of the request in place of `receive`, if all of it has come."""
+        ...
+
     def listen(self, listener: Listener | None) -> None:
         """Tell this listener of the client from now on, and at once if it has left already."""
         ...
@@ -65,6 +69,9 @@ class AsgiWriter:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._tasks: list[asyncio.Task[None]] = []
+
+    def take_body(self) -> bytes | None:
+        return None
 
     def listen(self, listener: Listener | None) -> None:
         self._listener = listener
