@@ -1,6 +1,7 @@
 """The Starlette application: routes, the door of AWS's operations, the lifetime of the engines."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypedDict
@@ -84,12 +85,15 @@ NOT_ALONE = [
 class Service(Starlette):
     """The emulator's own routes, and the door of AWS's operations for all the rest."""
 
-    def __init__(self, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(self, services: Services, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
         super().__init__(**more)
+        self._services = services
         self._door = door
         self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Servers need not keep what a lifespan yields: the state is an extension of ASGI.
+        scope.setdefault("state", {}).setdefault("services", self._services)
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
         elif self._own.takes(scope):
@@ -116,6 +120,7 @@ def create_app(
     doors: Doors | None = None,
     paces: NamedRecordings | None = None,
     others_ready: Callable[[], bool] = lambda: True,
+    following: Callable[[], Coroutine[None, None, None]] | None = None,
 ) -> Starlette:
     """The service on these engines, which it starts and closes; `calls` learns of each call.
 
@@ -124,7 +129,8 @@ def create_app(
     what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
     of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
     it is not ready before `others_ready`. `doors` are whom the service's own routes answer: on
-    loopback, unless told otherwise. Rules over HTTP may take their pace from `paces`.
+    loopback, unless told otherwise. Rules over HTTP may take their pace from `paces`. `following`
+    runs as long as the service does, and reads the file of rules again when it changes.
     """
     observed = Metrics(engines.items(), metrics_folder)
     configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
@@ -152,9 +158,12 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engines.start()
         observed.start()
+        task = asyncio.create_task(following()) if following else None
         try:
             yield State(services=services)
         finally:
+            if task:
+                task.cancel()
             observed.close()
             services.threads.close()
             await engines.close()
@@ -168,9 +177,8 @@ def create_app(
         CountedCalls(observed.calls, names),
         invocation_log,
     )
-    return Service(
-        door, OwnRoutes(OPEN, _control(control, alone), doors or Doors()), lifespan=lifespan
-    )
+    own = OwnRoutes(OPEN, _control(control, alone), doors or Doors())
+    return Service(services, door, own, lifespan=lifespan)
 
 
 def _control(control: bool, alone: bool) -> list[OwnRoute]:  # noqa: FBT001 - see create_app

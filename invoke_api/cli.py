@@ -53,15 +53,24 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     """Answer the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
+    registry = load_served(settings)
+    if settings.workers > 1:
+        sys.exit(serve_with_workers(settings, registry))
+    serve_alone(settings, registry)
+
+
+def load_served(settings: Settings) -> Registry:
+    """Return the models to serve. Warn of variables that nobody knows.
+
+    Raises `click.ClickException` if none can be served.
+    """
     every = load_models(settings.registry)
     for remark in strange_variables(_known_variables(every)):
         log.warning(remark)
     with as_sentences():
         registry = every.only(settings.model)
     look_for_weights(settings, registry)
-    if settings.workers > 1:
-        sys.exit(serve_with_workers(settings, registry))
-    serve_alone(settings, registry)
+    return registry
 
 
 @main.command("record")
@@ -91,7 +100,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     calls = Calls()
     recorder = create_recorder(upstream, writer, calls, settings.doors)
     url = to_url(listener)
-    service = Service(recorder, calls, tls=None, following=None, grace=Grace())
+    service = Service(recorder, calls, tls=None, grace=Grace())
     asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
     log.info("stopped")
 

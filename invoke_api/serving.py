@@ -4,9 +4,9 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
@@ -56,6 +56,7 @@ from invoke_api.server import (
 from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
 from invoke_api.watchdog import END_SECONDS, Watchdog
+from invoke_api.web_pages import Doors
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,11 @@ LISTENS = "Invoke API %s listens on %s"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`following` reads the rules again when their file changes."""
+    """An application, and how it is to be served."""
 
     app: Starlette
     calls: Calls
     tls: Tls | None
-    following: Coroutine[None, None, None] | None
     grace: Grace
     limits: Limits = LIMITS
     engines: Engines | None = None  # a recorder has none
@@ -97,7 +97,6 @@ async def run(
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
     tell()
-    task = asyncio.create_task(service.following) if service.following else None
     try:
         await serve(
             service.app,
@@ -111,8 +110,6 @@ async def run(
         )
     finally:
         watchdog.stop()
-    if task:
-        task.cancel()
 
 
 def seconds_to_end(grace: Grace) -> float:
@@ -127,10 +124,12 @@ def assemble(
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
+    is_elsewhere: bool = False,
 ) -> Service:
     """The service, of which nothing is started yet. Raises `click.ClickException`.
 
-    All that follows `registry` is for one of several workers: see `create_app`.
+    `cores`, `metrics_folder` and `others_ready` are for one of several workers: see `create_app`.
+    `is_elsewhere` where another ASGI server listens, at an address that nobody here knows.
     """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
@@ -140,6 +139,8 @@ def assemble(
     recordings = _load_recordings(settings, registry)
     calls, book = Calls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
+    if is_elsewhere:
+        gate = replace(gate, loopback_only=settings.is_for_loopback)
     app = create_app(
         registry,
         engines,
@@ -154,16 +155,21 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
-        doors=settings.doors,
+        doors=_doors_elsewhere(settings) if is_elsewhere else settings.doors,
         paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
+        following=partial(follow, settings.rules, book, ids) if settings.rules else None,
     )
-    following = follow(settings.rules, book, ids) if settings.rules else None
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
     limits = Limits(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
-    return Service(app, calls, tls, following, grace, limits, engines)
+    return Service(app, calls, tls, grace, limits, engines)
+
+
+def _doors_elsewhere(settings: Settings) -> Doors:
+    """Return doors that take any address for ours, and no name that the operator has not named."""
+    return Doors(host="0.0.0.0", allowed=frozenset(settings.allowed_host))  # noqa: S104 - not bound
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from invoke_api.authentication.gate import SCHEMES
+from invoke_api.authentication.gate import SCHEMES, anybody_could_call
 from invoke_api.connections.limits import Limits
 from invoke_api.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.flags import (
@@ -76,14 +76,9 @@ class Settings:
                 raise click.UsageError(sentence)
 
     def _contradictions(self) -> Iterator[tuple[bool, str]]:
-        is_open = self.auth == "none" and not self.allow_anonymous
         yield (
-            is_open and not is_loopback(self.host),
-            (
-                f"On {self.host} anybody who reaches this machine could use the models."
-                " Say --auth sigv4, bearer or any and name the keys with --credentials;"
-                " or --allow-anonymous if that is what you want."
-            ),
+            self.is_for_loopback and not is_loopback(self.host),
+            anybody_could_call(self.host),
         )
         yield (
             (self.engine == "replay") != (self.cassettes is not None),
@@ -140,6 +135,11 @@ class Settings:
                 bool(value) and self.workers > 1,
                 f"{flag} needs one worker: each of several would keep a count of its own.",
             )
+
+    @property
+    def is_for_loopback(self) -> bool:
+        """Tell whether only clients on this machine may call: nobody needs a key."""
+        return self.auth == "none" and not self.allow_anonymous
 
     @property
     def allows_control(self) -> bool:

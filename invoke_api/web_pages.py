@@ -141,7 +141,12 @@ def _is_address(name: str) -> bool:
 
 
 def _is_loopback_address(name: str) -> bool:
-    return _is_address(name) and ipaddress.ip_address(name).is_loopback
+    if not _is_address(name):
+        return False
+    address = ipaddress.ip_address(name)
+    # How a socket for both versions shows a client of IPv4; Python 3.11 does not look inside.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _is_any(host: str) -> bool:

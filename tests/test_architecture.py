@@ -35,6 +35,7 @@ LAYERS = [
     {"slots"},
     {"workers"},
     {"cli"},
+    {"asgi"},
     {"__main__"},
 ]
 

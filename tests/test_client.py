@@ -34,7 +34,8 @@ async def race(receive: Receive, awaited: Awaitable[str], calls: Calls | None = 
     try:
         return await (calls or Calls()).wait(writer, awaited)
     finally:
-        await writer.close()
+        await writer.finish()
+        writer.close()
 
 
 async def test_a_client_that_stays_gets_the_result() -> None:
@@ -134,7 +135,8 @@ async def test_a_client_that_does_not_read_pauses_the_answer() -> None:
     await writer.drain()
     assert client.told == ["pause", "resume"]
     writer.write(b"b", is_last=True)
-    await writer.close()
+    await writer.finish()
+    writer.close()
 
     assert [message["type"] for message in client.sent] == [
         "http.response.start",
@@ -152,7 +154,8 @@ async def test_nothing_is_sent_to_a_client_that_has_left() -> None:
     client.may_read.set()
     writer.start(200, [])
     writer.write(b"a", is_last=True)
-    await writer.close()
+    await writer.finish()
+    writer.close()
 
     assert client.told == ["leave"]
     assert client.sent == []
@@ -165,6 +168,7 @@ async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
     client.left.set()
     await asyncio.sleep(0.01)
     writer.listen(other)
-    await writer.close()
+    await writer.finish()
+    writer.close()
 
     assert other.told == ["leave"]

@@ -9,12 +9,21 @@ from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import PARTITIONS
-from invoke_api.web_pages import foreign_page
+from invoke_api.web_pages import foreign_page, is_loopback
 from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import Scope, parse_authorization
 
 # Whose an answer says something to be that belongs to nobody here: the account of AWS's examples.
 SOMEBODY = "123456789012"
+
+
+def anybody_could_call(host: str) -> str:
+    """Return the error message for a service beyond loopback that nobody needs a key for."""
+    return (
+        f"On {host} anybody who reaches this machine could use the models."
+        " Say --auth sigv4, bearer or any and name the keys with --credentials;"
+        " or --allow-anonymous if that is what you want."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,23 @@ def user_name(access_key_id: str) -> str:
 class Gate:
     """`region` is where a caller is taken to be who does not say: an API key names none.
 
-    Where everybody may call, web pages may that are of this machine or of `page_hosts`.
+    Where everybody may call, web pages may that are of this machine or of `page_hosts`. With
+    `loopback_only`, `admit_client` refuses clients of other machines.
     """
 
     auth: str = "none"
     credentials: Credentials = field(default_factory=Credentials)
     region: str = "us-east-1"
     page_hosts: frozenset[str] = frozenset()
+    loopback_only: bool = False
+
+    def admit_client(self, client: str, server: str) -> None:
+        """Raise `KeyDenied` for a client of another machine, if only this one was meant.
+
+        Both are addresses; `client` is empty if the server does not know it.
+        """
+        if self.loopback_only and not is_loopback(client):
+            raise KeyDenied(anybody_could_call(server))
 
     def admit(self, request: RawRequest) -> Caller:
         """Raises a `FrontDoorError` for those who may not pass."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.control.answers import refusal
-from invoke_api.pipeline.admission import to_raw
+from invoke_api.pipeline.admission import admit_client, to_raw
 from invoke_api.pipeline.in_flight import ClientLeft, read_body
 from invoke_api.pipeline.services import services_of
 from invoke_api.web_pages import Doors
@@ -111,8 +111,12 @@ async def _body_of(request: Request) -> bytes | None:
 
 
 def _check_operator(request: Request, body: bytes) -> None:
-    """Raise a `FrontDoorError` unless there is no authentication, or the key is an operator's."""
+    """Raise a `FrontDoorError` unless there is no authentication, or the key is an operator's.
+
+    Without authentication the client may have to be on this machine.
+    """
     gate = services_of(request).gate
+    admit_client(gate, request.scope)
     if gate.auth == "none":
         return
     if not gate.admit(to_raw(request.scope, body)).is_operator:

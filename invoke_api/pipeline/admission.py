@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope
 
-from invoke_api.authentication.gate import Caller
+from invoke_api.authentication.gate import Caller, Gate
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.pipeline.call import Call
@@ -40,8 +40,16 @@ def admit(call: Call, accept: str) -> tuple[Caller, Model]:
 
 def admit_caller(call: Call) -> Caller:
     """Find out who calls. Raises `FrontDoorError`s."""
-    call.caller = call.services.gate.admit(to_raw(call.scope, call.body))
+    gate = call.services.gate
+    admit_client(gate, call.scope)
+    call.caller = gate.admit(to_raw(call.scope, call.body))
     return call.caller
+
+
+def admit_client(gate: Gate, scope: Scope) -> None:
+    """Raise `KeyDenied` for a client of another machine, if only this one was meant."""
+    client, server = scope.get("client") or ("",), scope.get("server") or ("this address",)
+    gate.admit_client(client[0], server[0])
 
 
 async def read_and_admit(call: Call) -> Caller:

@@ -54,8 +54,10 @@ class Door:
             if reply:
                 reply.write(call.writer)
             if fallback:
-                await fallback.close()
+                await fallback.finish()
         finally:
+            if fallback:
+                fallback.close()
             if call.share:
                 call.share.settle()
             self._counted.end(call)

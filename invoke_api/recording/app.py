@@ -60,16 +60,22 @@ class Recorder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         writer, fallback = open_writer(scope, receive, send)
-        asked = Asked(scope, receive, writer)
+        try:
+            await self._answer(Asked(scope, receive, writer))
+            if fallback:
+                await fallback.finish()
+        finally:
+            if fallback:
+                fallback.close()
+
+    async def _answer(self, asked: Asked) -> None:
         with suppress(ClientLeft, Broken):  # of a stream that breaks off, the server cuts the rest
             try:
                 reply = await self._record(asked)
             except InvokeError as error:
                 reply = error_reply(asked, error)
             if reply:
-                reply.write(writer)
-        if fallback:
-            await fallback.close()
+                reply.write(asked.writer)
 
     async def _record(self, asked: Asked) -> Reply | None:
         """Pass one call on, and its answer back as it comes. Return None for a stream."""
