@@ -24,7 +24,8 @@ LAYERS = [
     {"adapting"},
     {"engines", "connections", "logs", "own_catalogue"},
     {"settings"},
-    {"operations", "record_settings"},
+    {"pipeline", "record_settings"},
+    {"operations"},
     {"control"},
     {"testing"},
     {"app", "recording"},
@@ -43,7 +44,7 @@ LAYERS = [
 OWNERS = {
     "starlette": {
         "invoke_api/app",
-        "invoke_api/operations",
+        "invoke_api/pipeline",
         "invoke_api/control",
         "invoke_api/recording",
         "invoke_api/server",
@@ -67,6 +68,7 @@ OWNERS = {
         "invoke_api/validation",
     },
     "click": {
+        "invoke_api/asgi",
         "invoke_api/cli",
         "invoke_api/environment",
         "invoke_api/flags",
