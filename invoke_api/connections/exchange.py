@@ -114,10 +114,8 @@ class Exchange:
 
     # To the application.
 
-    def run(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401 - any ASGI application
-        self.task = loop.create_task(self._run(app, scope))
-
-    async def _run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - the same
+    async def run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - any ASGI application
+        """Have the application answer. Log an error that it raises."""
         try:
             await app(scope, self.receive, self.send)
         except Exception:

@@ -41,7 +41,8 @@ def admit(call: Call, accept: str) -> tuple[Caller, Model]:
 def admit_caller(call: Call) -> Caller:
     """Find out who calls. Raises `FrontDoorError`s."""
     gate = call.services.gate
-    admit_client(gate, call.scope)
+    if gate.loopback_only:
+        admit_client(gate, call.scope)
     call.caller = gate.admit(to_raw(call.scope, call.body))
     return call.caller
 

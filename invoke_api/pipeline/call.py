@@ -43,7 +43,7 @@ class Told(NamedTuple):
 class Call:
     """One call of an operation of AWS's.
 
-    The first members say what came in. `operation` is AWS's name, empty for none of them; `labels`
+    The first members say what came in; `raw_path` is the path with its escapes. `operation` is AWS's name, empty for none of them; `labels`
     are the parts of the path that the operation names. `model_id` is what the client calls the
     model: an id, a name or an ARN. The members below are filled as the call
     goes on: `caller` once it is admitted, `model` once it is found, `entry` once its body has come.
@@ -58,6 +58,7 @@ class Call:
     writer: Writer
     headers: Sequence[tuple[bytes, bytes]] = field(init=False)
     method: str = field(init=False)
+    raw_path: bytes = field(init=False)
     http_version: str = field(init=False)
     operation: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -78,14 +79,10 @@ class Call:
 
     def __post_init__(self) -> None:
         self.headers = self.scope["headers"]
+        # ASGI lets a server leave it out.
+        self.raw_path = self.scope.get("raw_path") or self.scope["path"].encode()
         self.method = self.scope["method"]
         self.http_version = self.scope["http_version"]
-
-    @property
-    def raw_path(self) -> bytes:
-        """The path as it came."""
-        path: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return path
 
     @property
     def query(self) -> dict[str, str]:
