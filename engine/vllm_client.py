@@ -85,10 +85,12 @@ class Steps:
     """Does for the outputs of each step what vLLM's `output_handler` does."""
 
     def __init__(self, llm: Any) -> None:  # noqa: ANN401 - an AsyncLLM
-        from vllm.v1.metrics.stats import IterationStats
-
-        self._new_stats: Callable[[], Any] = IterationStats
         self._llm = ref(llm)
+        self._new_stats: Callable[[], Any] = lambda: None
+        if llm.log_stats:
+            from vllm.v1.metrics.stats import IterationStats
+
+            self._new_stats = IterationStats
         self._decode: Callable[[list[bytes]], Any] = llm.engine_core.decoder.decode
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -115,7 +117,7 @@ class Steps:
             self._start(client, balance(client, outputs))
         if not (outputs.outputs or outputs.scheduler_stats):
             return
-        stats = self._new_stats() if llm.log_stats and outputs.outputs else None
+        stats = self._new_stats() if outputs.outputs else None
         if outputs.outputs:
             version = getattr(outputs, "weight_version", None)  # not in vLLM 0.26
             more = {} if version is None else {"weight_version": version}
