@@ -86,6 +86,7 @@ OWNERS = {
     "vllm": {
         "engine/vllm_adapters",
         "engine/vllm_engine",
+        "engine/vllm_client",
         "engine/vllm_cores",
         "engine/vllm_errors",
         "engine/vllm_metrics",
@@ -93,6 +94,7 @@ OWNERS = {
         "engine/vllm_watch",
         "engine/cpu_waiting",
     },
+    "zmq": {"engine/vllm_client"},  # which vLLM brings, and imports
     "huggingface_hub": {"engine/tekken", "engine/weights"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},

@@ -765,6 +765,19 @@ async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engi
     assert llm.vllm_config.cache_config.enable_prefix_caching is True
 
 
+@pytest.mark.parametrize("engine", ["vllm-data-parallel"], indirect=True, scope="module")
+async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_ended(
+    engine: Engine,
+) -> None:
+    client = getattr(engine, "_llm").engine_core  # noqa: B009 - nobody else needs to know
+    running = asyncio.gather(*(run(engine, ask(engine, max_tokens=50)) for _ in range(20)))
+    await until_in_loop(lambda: len(set(client.reqs_in_flight.values())) == 2)
+    await running
+
+    await until_in_loop(lambda: not client.reqs_in_flight)
+    assert client.engine_inflight.total() == 0
+
+
 @only_vllm
 async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
     """The last test of each engine but one, which does not survive it."""
