@@ -41,7 +41,7 @@ class Door:
     ) -> None:
         self._routes = routes
         self._quick = quick
-        self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$", re.DOTALL)
+        self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
         self._counted = counted
         self._log = invocation_log
 
