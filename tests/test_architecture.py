@@ -44,6 +44,7 @@ LAYERS = [
 OWNERS = {
     "starlette": {
         "invoke_api/app",
+        "invoke_api/asgi",
         "invoke_api/pipeline",
         "invoke_api/control",
         "invoke_api/recording",
