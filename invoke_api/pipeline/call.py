@@ -43,13 +43,15 @@ class Told(NamedTuple):
 class Call:
     """One call of an operation of AWS's.
 
-    The first members say what came in; `raw_path` is the path with its escapes. `operation` is AWS's name, empty for none of them; `labels`
-    are the parts of the path that the operation names. `model_id` is what the client calls the
-    model: an id, a name or an ARN. The members below are filled as the call
-    goes on: `caller` once it is admitted, `model` once it is found, `entry` once its body has come.
-    `options` are the headers that the answer repeats. `prompt_tokens` counts what an engine was
-    given. `told` is the HTTP error that the client got; a client that `has_left` got nothing.
-    `began` is in seconds of the monotonic clock.
+    What came in: `raw_path` is the path with its escapes. `operation` is AWS's name, empty for none
+    of them; `labels` are the parts of the path that the operation names. `model_id` is what the
+    client calls the model: an id, a name or an ARN. `began` is in seconds of the monotonic clock.
+
+    What is found out on the way: `caller` once the call is admitted, `model` once it is found,
+    `entry` once the body has come. `options` are the headers that the answer repeats.
+
+    What becomes of it: `prompt_tokens` counts what an engine was given. `told` is the HTTP error
+    that the client got; a client that `has_left` got nothing.
     """
 
     services: Services
