@@ -387,11 +387,11 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
         engine.generate(ask(engine), Ear())
     generation.cancel()
     monkeypatch.undo()
-    # Whether vLLM has taken the call by then, or the first token is still to come.
+    # Before vLLM has taken the call, and while it answers.
     for owner in (engine, getattr(engine, "_watch")):  # noqa: B009 - nobody else needs to know
         monkeypatch.setattr(owner, "_limits", Limits(first_token_seconds=0.0001))
         with pytest.raises(EngineTimeout):
-            await run(engine, ask(engine, " word" * 3_000))
+            await run(engine, ask(engine, "turn left", max_tokens=4_000))
         monkeypatch.undo()
 
     assert engine.running() == 0
