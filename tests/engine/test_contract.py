@@ -223,6 +223,7 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
 
         assert "".join(delta.text for delta in deltas) == whole[: whole.index(stop)], stop
         assert deltas[-1].finish == "stop"
+        assert engine.running() == 0  # it was cancelled then
 
 
 @holding

@@ -21,9 +21,7 @@ MODELS = [
 class Speaker(ScriptedEngine):
     def say(self, prompt: list[int]) -> list[int]:
         """Return the tokens of what it says to this prompt, the EOS included."""
-        return list(
-            self._tokens(GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1))
-        )
+        return self._answer(GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1))
 
 
 @contextmanager
