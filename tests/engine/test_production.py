@@ -72,7 +72,7 @@ async def test_a_cancel_ends_it_at_once_and_its_receiver_hears_no_more(rounds: i
 
 @pytest.mark.parametrize(("error", "is_told"), [(ZeroDivisionError, True), (EngineDead, False)])
 async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
-    error: type[Exception], is_told: bool, caplog: pytest.LogCaptureFixture
+    error: type[Exception], *, is_told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def make(_: Production) -> None:
         try:
