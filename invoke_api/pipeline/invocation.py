@@ -12,12 +12,13 @@ from engine.errors import ChatRefused, EngineError
 from engine.production import OVER
 from engine.protocol import GenerationRequest
 from engine.tokenizer import Tokenizer
-from invoke_api.pipeline.answer import Answer, Collector, Stream
+from invoke_api.pipeline.answer import Answer
 from invoke_api.pipeline.aside import LONG_BODY, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.replies import Reply, json_reply, stream_headers
 from invoke_api.pipeline.requests import AnswerWriter, ModelOperation, ModelRequest
+from invoke_api.pipeline.sinks import Collector, Stream
 from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
 from invoke_api.rules.playing import speak
 from invoke_api.rules.rule import Asked
