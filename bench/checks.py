@@ -91,7 +91,8 @@ def counting() -> Callable[[], object]:
     entry.input_tokens, entry.output_tokens = 20, 128
     entry.end("stop")
     nothing: Any = None  # what is counted needs neither services nor a connection
-    call = Call(services=nothing, scope={}, receive=nothing, writer=nothing)
+    scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/"}
+    call = Call(services=nothing, scope=scope, receive=nothing, writer=nothing)
     call.operation, call.entry = "InvokeModel", entry
 
     def count() -> None:

@@ -21,7 +21,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from bench.rate import CONNECTIONS, rate, wait_until_ready
+from bench.rate import CONNECTIONS, hammer, wait_until_ready
 from bench.streams.documents import filled
 from bench.streams.machine import about_machine, in_words
 from bench.streams.processes import running, total_cpu, wait_for_port
@@ -116,7 +116,7 @@ def ask(service: Service, operation: str, pool: Executor, loads: int, seconds: f
 
 
 def load(port: int, operation: str, seconds: float) -> float:
-    return asyncio.run(rate(port, operation, seconds))
+    return asyncio.run(hammer(port, operation, seconds)) / seconds
 
 
 COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -68,13 +68,14 @@ class ScriptedEngine:
         return self._running
 
     def tokenizer(self) -> Tokenizer:
-        self._state.check_ready()
+        if self._state.status != "ready":
+            self._state.check_ready()
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self._tokenizer_name)
         return self._tokenizer
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
-        self._state.check_ready()
+        self.tokenizer()
         request = check_request(request, self._context_length)
         if not request.is_held:
             return play(self._answer(request), request.max_tokens, receiver)

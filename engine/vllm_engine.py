@@ -261,6 +261,8 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        from engine.vllm_client import read_outputs  # it imports pyzmq, which vLLM brings
+
         imported = monotonic()
         if self._abandoned:
             return
@@ -280,6 +282,7 @@ class VllmEngine:
             parallel = self._llm.vllm_config.parallel_config
             self._family = cores_of(resources.engine_manager, parallel)
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
+        read_outputs(self._llm)
         freeze_once()
         log.info(
             "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",

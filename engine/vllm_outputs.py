@@ -72,9 +72,10 @@ class Answer:
         self._is_paused = True
 
     def resume(self) -> None:
-        self._is_paused = False
-        self.heard = monotonic()  # while it was paused, nobody looked
-        self._flush_soon()
+        if self._is_paused:
+            self._is_paused = False
+            self.heard = monotonic()  # while it was paused, it was not silent
+            self._flush_soon()
 
     def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
         self.heard = now
@@ -124,7 +125,7 @@ class Answer:
             self._end()
         if tokens or self._finish:
             self._receiver.push(tokens, self._finish, rows)
-        if self._error and not self._is_over:
+        if self._error and not (self._is_over or self._is_paused):  # by what it has just heard
             self._end()
             self._receiver.end(self._error)
 

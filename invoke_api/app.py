@@ -73,8 +73,8 @@ BUILT = [
 ROUTES = BUILT + NOT_OFFERED
 # What lets a test say what is answered, and see what was asked: not for strangers.
 CONTROL = [
-    OwnRoute("/_emulator/rules", rules, ("GET", "POST", "DELETE")),
-    OwnRoute("/_emulator/requests", requests, ("GET", "DELETE")),
+    OwnRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
+    OwnRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
     OwnRoute("/_emulator/reset", reset, ("POST",)),
 ]
 NOT_ALONE = [

@@ -52,7 +52,7 @@ async def block(request):
 
 app = Starlette(routes=[Route("/{how}", block)])
 listener = open_socket("127.0.0.1", 0)
-service = serving.Service(app, Calls(), None, None, Grace(0.0, 0.1))
+service = serving.Service(app, Calls(), None, Grace(0.0, 0.1))
 asyncio.run(serving.run(service, listener, lambda: print(to_url(listener), flush=True)))
 """
 

@@ -114,10 +114,8 @@ class Exchange:
 
     # To the application.
 
-    def run(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401 - any ASGI application
-        self.task = loop.create_task(self._run(app, scope))
-
-    async def _run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - the same
+    async def run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - any ASGI application
+        """Have the application answer. Log an error that it raises."""
         try:
             await app(scope, self.receive, self.send)
         except Exception:
@@ -167,6 +165,13 @@ class Exchange:
         await self.drain()
 
     # To an application that writes without waiting: the extension `invoke_api.writer`.
+
+    def take_body(self) -> bytes | None:
+        """Return the body of the request in place of `receive`, if all of it has come."""
+        if not self.is_complete or self._is_read:
+            return None
+        body: bytes = self._next_part()["body"]
+        return body
 
     def listen(self, listener: Listener | None) -> None:
         """Tell this listener of the client from now on, and at once if it has left already."""

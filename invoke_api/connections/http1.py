@@ -111,7 +111,8 @@ class Http1Connection(WritingConnection):
 
     def _begin(self) -> None:
         """Hand the first request to the application."""
-        head = self._exchanges[0].head
+        exchange = self._exchanges[0]
+        head = exchange.head
         path, _, query = head.target.partition(b"?")
         scope = {
             **self._base_scope,
@@ -122,9 +123,9 @@ class Http1Connection(WritingConnection):
             "query_string": query,
             "headers": head.headers,
             "state": dict(self.shared.state),
-            "extensions": {WRITER: {"writer": self._exchanges[0]}},
+            "extensions": {WRITER: {"writer": exchange}},
         }
-        self._exchanges[0].run(self.shared.app, scope, self.loop)
+        exchange.task = self.loop.create_task(exchange.run(self.shared.app, scope))
 
     def go_on_reading(self) -> None:
         if self._is_paused and not self.is_lost:

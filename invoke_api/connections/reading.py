@@ -46,15 +46,18 @@ ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 
 class RequestReader:
-    """A reader of one connection's requests, whose bytes come in pieces of any size."""
+    """A reader of one connection's requests, whose bytes come in pieces of any size.
+
+    `heads` counts the heads that have begun. `is_in_head` is true while one is not complete.
+    """
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._events: list[Event] = []
         self._refused: Refused | None = None
         self._is_over = False  # after an upgrade, or a request with `Connection: close`
-        self._in_head = False
-        self._heads = 0
+        self.is_in_head = False
+        self.heads = 0
         self._keeps_alive = True
         self._is_upgrade = False
         self._is_resumed = False  # with the body of a request whose head is read already
@@ -64,16 +67,6 @@ class RequestReader:
         self._unread_head = 0  # bytes of whole pieces in which the head did not end
         self._framing = 0  # bytes beside those of bodies
 
-    @property
-    def heads(self) -> int:
-        """The number of heads that have begun."""
-        return self._heads
-
-    @property
-    def is_in_head(self) -> bool:
-        """Tell whether the head of a request has begun and is not complete."""
-        return self._in_head
-
     def feed(self, data: bytes) -> list[Event]:
         """Return the events of these bytes. No event follows `Refused`.
 
@@ -81,7 +74,7 @@ class RequestReader:
         """
         if self._is_over:
             return []
-        was_in_head = self._in_head
+        was_in_head = self.is_in_head
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -111,7 +104,7 @@ class RequestReader:
             self._refuse(self._refused or Refused(400, f"This is not HTTP/1.1: {error}."))
 
     def _note_size(self, size: int, *, was_in_head: bool) -> None:
-        if self._in_head and was_in_head:
+        if self.is_in_head and was_in_head:
             self._unread_head += size
         self._framing += size - sum(len(each) for each in self._events if isinstance(each, bytes))
         if self._unread_head > HEAD_BYTES:
@@ -130,8 +123,8 @@ class RequestReader:
             raise ValueError("nothing is read behind the last request")
         if self._is_resumed:
             return
-        self._in_head = True
-        self._heads += 1
+        self.is_in_head = True
+        self.heads += 1
         self._target, self._headers = b"", []
         self._head_size = self._unread_head = self._framing = 0
 
@@ -141,11 +134,11 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)  # the colon, a space, CRLF
-        if self._in_head:  # a trailer is not used
+        if self.is_in_head:  # a trailer is not used
             self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self.is_in_head = False
         if self._is_resumed:
             self._is_resumed = False
             return

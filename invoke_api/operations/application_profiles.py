@@ -13,7 +13,6 @@ from invoke_api.operations.tags import to_tags
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
 from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.profiles import Profile, new_identifier
 from invoke_api.registry import Registry
@@ -27,7 +26,7 @@ CONFIGURED = "This inference profile is in the registry's file of Invoke API: re
 
 
 async def create_inference_profile(call: Call) -> Reply:
-    call.body = await read_body(call.receive)
+    await call.read_body()
     caller, asked = await aside(call, len(call.body), lambda: _check(call))
     check_alone(call.services, "inference profiles")
     profile = call.services.profiles.add(_to_profile(call, caller, asked))

@@ -13,7 +13,6 @@ from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guard import is_to_guard
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.wire.converse_events import encode_sorted
 from invoke_api.wire.errors import ThrottlingException, ValidationException
@@ -27,7 +26,7 @@ NO_IMAGES = "This guardrail has no policy that looks at images."  # guess
 
 
 async def apply_guardrail(call: Call) -> Reply:
-    call.body = await read_body(call.receive)
+    await call.read_body()
     return json_reply(call, await aside(call, len(call.body), lambda: _apply(call)))
 
 

@@ -14,7 +14,7 @@ from invoke_api.pipeline.admission import admit_caller, check_account
 from invoke_api.pipeline.aside import UPLOADS, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.in_flight import BODY_LIMIT, read_body
+from invoke_api.pipeline.in_flight import BODY_LIMIT
 from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
 from invoke_api.wire.errors import ValidationException
@@ -25,7 +25,7 @@ EXTENSION = {"x-invoke-api-extension": "CountTokens"}  # Bedrock would have refu
 
 
 async def count_tokens(call: Call) -> Reply:
-    call.body = await read_body(call.receive)
+    await call.read_body()
 
     def check() -> tuple[Caller, dict[str, Any]]:
         caller = admit_caller(call)

@@ -6,13 +6,12 @@ from invoke_api.operations.alone import check_alone
 from invoke_api.operations.bodies import coral_schema
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply
 
 
 async def put_logging_configuration(call: Call) -> Reply:
     """Bucket, log group and role are kept and given back, and nothing is sent there."""
-    call.body = await read_body(call.receive)
+    await call.read_body()
     caller = admit_caller(call)
     check_alone(call.services, "this configuration")
     configuration = coral_schema("logging_configuration.json").parse(call.body)["loggingConfig"]

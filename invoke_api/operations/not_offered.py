@@ -5,7 +5,6 @@ from functools import partial
 from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
@@ -37,7 +36,7 @@ def _with_labels(path: str) -> str:
 
 async def _refuse(call: Call, *, name: str) -> Reply:
     if name not in ENDLESS:
-        call.body = await read_body(call.receive)
+        await call.read_body()
     call.open_entry()
     admit_caller(call)
     kind = ERRORS.get(name, ValidationException)

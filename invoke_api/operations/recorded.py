@@ -10,11 +10,12 @@ from engine.protocol import Delta, Generation, Receiver
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.journal import Entry, Failure
-from invoke_api.pipeline.answer import Answer, Collector, Stream
+from invoke_api.pipeline.answer import Answer
 from invoke_api.pipeline.aside import LONG_BODY
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.passing import passed_headers
 from invoke_api.pipeline.replies import Reply, stream_headers
+from invoke_api.pipeline.sinks import Collector, Stream
 from invoke_api.pipeline.writers import Headers
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken

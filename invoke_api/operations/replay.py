@@ -13,7 +13,6 @@ from invoke_api.operations.recorded import play
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.aside import LONG_BODY, aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.invocation import Invocation, check, pick_rules, refuse_unruled
 from invoke_api.pipeline.passing import asked_headers, raw_path
 from invoke_api.pipeline.replies import Reply
@@ -40,7 +39,7 @@ async def replay(call: Call) -> Reply | None:
     If that is allowed, the nearest recording answers. A request that was not recorded is checked as
     ever, so that a mistake gets Bedrock's own words.
     """
-    call.body = await read_body(call.receive)
+    await call.read_body()
     operation = MODEL_CALLS.get(call.labels.get("action", ""))
     call.operation = operation.name if operation else to_name(call)
     entry = call.open_entry()

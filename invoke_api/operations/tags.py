@@ -13,7 +13,6 @@ from invoke_api.operations.bodies import coral_schema
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply
 from invoke_api.profiles import Profile
 from invoke_api.wire.errors import (
@@ -83,7 +82,7 @@ async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]
 
     Raise `InvokeError`s.
     """
-    call.body = await read_body(call.receive)
+    await call.read_body()
     caller, asked = await aside(call, len(call.body), lambda: _check(call, schema))
     services = call.services
     identifier = parse_identifier(asked["resourceARN"])

@@ -9,7 +9,6 @@ from invoke_api.authentication.signature import RawRequest
 from invoke_api.identifiers import Identifier, parse_identifier
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guard import named_in_headers, open_guarding
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.options import grant_options
 from invoke_api.registry import Model
 from invoke_api.validation.constraints import check_members
@@ -42,7 +41,8 @@ def admit(call: Call, accept: str) -> tuple[Caller, Model]:
 def admit_caller(call: Call) -> Caller:
     """Find out who calls. Raises `FrontDoorError`s."""
     gate = call.services.gate
-    admit_client(gate, call.scope)
+    if gate.loopback_only:
+        admit_client(gate, call.scope)
     call.caller = gate.admit(to_raw(call.scope, call.body))
     return call.caller
 
@@ -55,7 +55,7 @@ def admit_client(gate: Gate, scope: Scope) -> None:
 
 async def read_and_admit(call: Call) -> Caller:
     """Read the body, and find out who calls. Raises `InvokeError`s and `ClientLeft`."""
-    call.body = await read_body(call.receive)
+    await call.read_body()
     return admit_caller(call)
 
 

@@ -14,6 +14,7 @@ from engine.uploads.call import Call as Uploads
 from invoke_api.authentication.gate import Caller, claimed_key
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
+from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.pipeline.writers import Writer
 from invoke_api.quotas import Share
@@ -42,13 +43,15 @@ class Told(NamedTuple):
 class Call:
     """One call of an operation of AWS's.
 
-    The first members say what came in. `operation` is AWS's name, empty for none of them; `labels`
-    are the parts of the path that the operation names. `model_id` is what the client calls the
-    model: an id, a name or an ARN. The members below are filled as the call
-    goes on: `caller` once it is admitted, `model` once it is found, `entry` once its body has come.
-    `options` are the headers that the answer repeats. `prompt_tokens` counts what an engine was
-    given. `told` is the HTTP error that the client got; a client that `has_left` got nothing.
-    `began` is in seconds of the monotonic clock.
+    What came in: `raw_path` is the path with its escapes. `operation` is AWS's name, empty for none
+    of them; `labels` are the parts of the path that the operation names. `model_id` is what the
+    client calls the model: an id, a name or an ARN. `began` is in seconds of the monotonic clock.
+
+    What is found out on the way: `caller` once the call is admitted, `model` once it is found,
+    `entry` once the body has come. `options` are the headers that the answer repeats.
+
+    What becomes of it: `prompt_tokens` counts what an engine was given. `told` is the HTTP error
+    that the client got; a client that `has_left` got nothing.
     """
 
     services: Services
@@ -57,6 +60,7 @@ class Call:
     writer: Writer
     headers: Sequence[tuple[bytes, bytes]] = field(init=False)
     method: str = field(init=False)
+    raw_path: bytes = field(init=False)
     http_version: str = field(init=False)
     operation: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -77,14 +81,10 @@ class Call:
 
     def __post_init__(self) -> None:
         self.headers = self.scope["headers"]
+        # ASGI lets a server leave it out.
+        self.raw_path = self.scope.get("raw_path") or self.scope["path"].encode()
         self.method = self.scope["method"]
         self.http_version = self.scope["http_version"]
-
-    @property
-    def raw_path(self) -> bytes:
-        """The path as it came."""
-        path: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return path
 
     @property
     def query(self) -> dict[str, str]:
@@ -95,6 +95,11 @@ class Call:
     def header_text(self) -> dict[str, str]:
         """The headers as text; of several with one name, the last."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+
+    async def read_body(self) -> None:
+        """Read the request's body, as the function `read_body` does, whose errors it raises."""
+        body = self.writer.take_body()
+        self.body = await read_body(self.receive) if body is None else body
 
     def open_entry(self) -> Entry:
         """Begin the journal's entry of this call, by what it says of itself."""

@@ -10,10 +10,10 @@ from starlette.types import Receive, Scope, Send
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.counted import CountedCalls
 from invoke_api.pipeline.failing import tell, tell_unknown
-from invoke_api.pipeline.in_flight import ClientLeft, read_body
+from invoke_api.pipeline.in_flight import ClientLeft
 from invoke_api.pipeline.logged import NotingWriter, log_call
 from invoke_api.pipeline.replies import Reply
-from invoke_api.pipeline.routes import Handler, OperationRoute, find_route, has_steps
+from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
 from invoke_api.pipeline.services import Services
 from invoke_api.pipeline.writers import open_writer
 from invoke_api.rules.playing import Broken
@@ -21,6 +21,8 @@ from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 log = logging.getLogger(__name__)
+
+QUICK_STEPS = 3  # of /model/{model_id}/{name}
 
 
 class Door:
@@ -39,7 +41,7 @@ class Door:
     ) -> None:
         self._routes = routes
         self._quick = quick
-        self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$", re.DOTALL)
+        self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
         self._counted = counted
         self._log = invocation_log
 
@@ -78,7 +80,8 @@ class Door:
         """Return the handler of the operation that the path and the method name."""
         scope = call.scope
         found = self._quick_path.match(scope["path"])
-        if found and call.method == "POST" and has_steps(scope, "/model/id/operation"):
+        # An encoded slash belongs to a label, and one that stands as it is divides the path.
+        if found and call.method == "POST" and call.raw_path.count(b"/") == QUICK_STEPS:
             call.labels, call.model_id = {"model_id": found[1]}, found[1]
             call.operation, handler = self._quick[found[2]]
             return handler
@@ -91,5 +94,5 @@ class Door:
 
 async def _answer_unknown(call: Call) -> Reply:
     with suppress(ValidationException):  # too large
-        await read_body(call.receive)  # an answer before its end would cut off who is sending it
+        await call.read_body()  # an answer before its end would cut off who is sending it
     return tell_unknown(call)

@@ -12,13 +12,13 @@ from engine.errors import ChatRefused, EngineError
 from engine.production import OVER
 from engine.protocol import GenerationRequest
 from engine.tokenizer import Tokenizer
-from invoke_api.pipeline.answer import Answer, Collector, Stream
+from invoke_api.pipeline.answer import Answer
 from invoke_api.pipeline.aside import LONG_BODY, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.replies import Reply, json_reply, stream_headers
 from invoke_api.pipeline.requests import AnswerWriter, ModelOperation, ModelRequest
+from invoke_api.pipeline.sinks import Collector, Stream
 from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
 from invoke_api.rules.playing import speak
 from invoke_api.rules.rule import Asked
@@ -41,7 +41,7 @@ async def call_model(call: Call, operation: ModelOperation) -> Reply | None:
 
     Raises `InvokeError`s, `Broken` and `ClientLeft`.
     """
-    call.body = await read_body(call.receive)
+    await call.read_body()
     call.open_entry()
     request = await check(call, operation)
     invocation = Invocation(call, operation, request)
@@ -72,6 +72,7 @@ class Invocation:
         self._entry = call.entry
         self._services = call.services
         self._engine = call.services.engines.of(call.model)
+        self._adapter = call.services.engines.adapter(call.model)
 
     @property
     def is_refused(self) -> bool:
@@ -137,15 +138,15 @@ class Invocation:
         return prompt
 
     def _to_prompt(self) -> Prompt:
-        engines, model, request = self._services.engines, self._model, self._request
-        tokenizer = engines.tokenizer(model)
+        is_refused, request = self.is_refused, self._request
+        tokenizer = self._services.engines.tokenizer(self._model)
         writer = request.writer(tokenizer)
-        if self.is_refused:
+        if is_refused:
             return Prompt(tokenizer, None, writer)
         generation = request.generation(tokenizer)
-        if adapter := engines.adapter(model):
-            generation = replace(generation, adapter=adapter)
-        listing = model.listing
+        if self._adapter:
+            generation = replace(generation, adapter=self._adapter)
+        listing = self._model.listing
         if (generation.images and not listing.sees) or (generation.audio and not listing.hears):
             raise ChatRefused(TEXT_ONLY)
         return Prompt(tokenizer, generation, writer)
@@ -176,14 +177,13 @@ class Invocation:
         if verdict and verdict.answers:
             length = self._model.context_length
             answer.begin(
-                lambda receiver: speak(verdict, tokenizer, generation, length, receiver),
-                lambda: Detokenizer(tokenizer, generation),
+                partial(speak, verdict, tokenizer, generation, length),
+                partial(Detokenizer, tokenizer, generation),
             )
         else:
-            engine = self._engine
             answer.begin(
-                lambda receiver: engine.generate(generation, receiver),
-                lambda: Detokenizer(engine.tokenizer(), generation),
+                partial(self._engine.generate, generation),
+                lambda: Detokenizer(self._engine.tokenizer(), generation),
             )
 
     def _refuse(self, answer: Answer) -> None:

@@ -21,6 +21,9 @@ class NotingWriter:
         self._parts: list[bytes] = []
         self._size = 0
 
+    def take_body(self) -> bytes | None:
+        return self._writer.take_body()
+
     def listen(self, listener: Listener | None) -> None:
         self._writer.listen(listener)
 

@@ -36,6 +36,10 @@ class Listener(Protocol):
 class Writer(Protocol):
     """Writes one answer. It drops what is written for a client that has left."""
 
+    def take_body(self) -> bytes | None:
+        """Return the body of the request in place of `receive`, if all of it has come."""
+        ...
+
     def listen(self, listener: Listener | None) -> None:
         """Tell this listener of the client from now on, and at once if it has left already."""
         ...
@@ -71,6 +75,9 @@ class AsgiWriter:
         self._watching: asyncio.Task[None] | None = None
         self._pumping: asyncio.Task[None] | None = None
 
+    def take_body(self) -> bytes | None:
+        return None
+
     def listen(self, listener: Listener | None) -> None:
         self._listener = listener
         if not listener:
@@ -102,7 +109,10 @@ class AsgiWriter:
             await self._has_room.wait()
 
     async def finish(self) -> None:
-        """Send the rest, unless the client leaves meanwhile. Raises what `send` raises but `OSError`."""
+        """Send the rest, unless the client leaves meanwhile.
+
+        Raises what `send` raises, but no `OSError`.
+        """
         self._is_complete = True
         self._has_news.set()
         if self._pumping:

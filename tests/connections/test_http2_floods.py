@@ -3,12 +3,10 @@
 import logging
 import time
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 from h2.errors import ErrorCodes
 
-from engine.tokenizer import Tokenizer
 from tests.http2 import (
     ACK,
     CONTINUATION,
@@ -38,14 +36,6 @@ ODD = range(1, 1_000_000, 2)
 SETTING = b"\x00\x04\x00\x00\xff\xff"
 
 
-class Quick(StubEngine):
-    """One that loads its tokenizer once: thousands of calls are for the connection."""
-
-    @cache  # noqa: B019 - as many as there are tests
-    def tokenizer(self) -> Tokenizer:
-        return super().tokenizer()
-
-
 def waiting(stream: int) -> bytes:
     """The head of a request that waits for its body."""
     return head(stream, INVOKE, method="POST", flags=END_HEADERS)
@@ -53,7 +43,7 @@ def waiting(stream: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with engine_running(Quick()) as url:
+    with engine_running(StubEngine()) as url:
         yield url
 
 
@@ -112,7 +102,7 @@ def test_a_flood_is_told_to_calm_down_and_another_client_is_answered(
 
 
 def test_the_log_names_the_client_and_the_kind_once(caplog: pytest.LogCaptureFixture) -> None:
-    with engine_running(Quick()) as url:
+    with engine_running(StubEngine()) as url:
         for _ in range(20):
             with RawClient(url) as client:
                 client.send(*FLOODS["pings"])
@@ -122,7 +112,7 @@ def test_the_log_names_the_client_and_the_kind_once(caplog: pytest.LogCaptureFix
 
 
 def test_the_calls_of_a_flooding_connection_are_cancelled_and_those_of_others_go_on() -> None:
-    engine = Quick([" a"] * 1_000, pause=0.01)
+    engine = StubEngine([" a"] * 1_000, pause=0.01)
     body = b'{"prompt": "Go on."}'
     call_ = waiting(1) + frame(DATA, END_STREAM, 1, body)
     with engine_running(engine) as url, RawClient(url) as other, RawClient(url) as client:
@@ -163,7 +153,7 @@ def test_a_frame_that_is_too_long_is_refused_before_it_has_come(url: str) -> Non
 
 
 def test_one_stream_too_many_is_refused_alone_and_another_may_begin_when_one_ends() -> None:
-    engine = Quick([" a"], pause=0.0)
+    engine = StubEngine([" a"], pause=0.0)
     body = b'{"prompt": "Go on."}'
     with engine_running(engine) as url, RawClient(url) as client:
         for stream in ODD[:1_000]:  # which wait for the rest of their bodies

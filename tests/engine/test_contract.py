@@ -223,6 +223,7 @@ async def test_a_stop_string_is_cut_wherever_it_lies(engine: Engine) -> None:
 
         assert "".join(delta.text for delta in deltas) == whole[: whole.index(stop)], stop
         assert deltas[-1].finish == "stop"
+        assert engine.running() == 0  # it was cancelled then
 
 
 @holding
@@ -387,12 +388,11 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
         engine.generate(ask(engine), Ear())
     generation.cancel()
     monkeypatch.undo()
-    # Whether vLLM has taken the call by then, or the first token is still to come.
-    for owner in (engine, getattr(engine, "_watch")):  # noqa: B009 - nobody else needs to know
-        monkeypatch.setattr(owner, "_limits", Limits(first_token_seconds=0.0001))
-        with pytest.raises(EngineTimeout):
-            await run(engine, ask(engine, " word" * 3_000))
-        monkeypatch.undo()
+    watch = getattr(engine, "_watch")  # noqa: B009 - nobody else needs to know
+    monkeypatch.setattr(watch, "_limits", Limits(first_token_seconds=0.0001))
+    with pytest.raises(EngineTimeout):
+        await run(engine, ask(engine, "turn left", max_tokens=4_000))
+    monkeypatch.undo()
 
     assert engine.running() == 0
     assert await text_of(engine)
@@ -763,6 +763,19 @@ async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoint
 async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engine) -> None:
     llm = getattr(engine, "_llm")  # noqa: B009 - nobody else needs to know
     assert llm.vllm_config.cache_config.enable_prefix_caching is True
+
+
+@pytest.mark.parametrize("engine", ["vllm-data-parallel"], indirect=True, scope="module")
+async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_ended(
+    engine: Engine,
+) -> None:
+    client = getattr(engine, "_llm").engine_core  # noqa: B009 - nobody else needs to know
+    running = asyncio.gather(*(run(engine, ask(engine, max_tokens=50)) for _ in range(20)))
+    await until_in_loop(lambda: len(set(client.reqs_in_flight.values())) == 2)
+    await running
+
+    await until_in_loop(lambda: not client.reqs_in_flight)
+    assert client.engine_inflight.total() == 0
 
 
 @only_vllm

@@ -70,14 +70,15 @@ async def test_a_cancel_ends_it_at_once_and_its_receiver_hears_no_more(rounds: i
     assert (len(case.ear.pushes), case.ear.is_over, case.ends) == (heard, False, 1)
 
 
+@pytest.mark.parametrize(("error", "is_told"), [(ZeroDivisionError, True), (EngineDead, False)])
 async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
-    caplog: pytest.LogCaptureFixture,
+    error: type[Exception], *, is_told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def make(_: Production) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            raise EngineDead("it does not end well")
+            raise error("it does not end well")
 
     ear = Ear()
     production = Production(ear, make)
@@ -86,7 +87,7 @@ async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
     await settle()
 
     assert not ear.is_over
-    assert "it does not end well" in caplog.text
+    assert ("it does not end well" in caplog.text) == is_told
 
 
 class Canceller(Ear):

@@ -198,6 +198,27 @@ async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs)
     assert one.tokens == [*range(3 * BATCH)]
 
 
+@pytest.mark.parametrize("act", ["pause", "cancel"])
+async def test_what_a_receiver_does_with_its_last_tokens_holds_for_the_error_behind_them(
+    outputs: TokenOutputs, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    one = Heard(outputs, "one")
+    push = one.push
+
+    def push_and_act(*heard: Any) -> None:
+        push(*heard)
+        getattr(one.answer, act)()
+
+    monkeypatch.setattr(one, "push", push_and_act)
+    outputs.process_outputs([step("one", 1, finish="abort")])
+    assert (one.pushes, one.error) == ([[1]], None)
+    one.answer.resume()
+    await asyncio.sleep(0.01)
+
+    assert (one.error is None) == (act == "cancel")
+    assert one.ends == [True]
+
+
 async def test_a_request_without_tokens_for_too_long_fails_unless_it_is_paused(
     outputs: TokenOutputs,
 ) -> None:

@@ -55,7 +55,7 @@ def model_server_running() -> Iterator[str]:
 async def load_speakers() -> dict[str, Speaker]:
     speakers = {}
     for model in MODELS:
-        speaker = Speaker(tokenizer=model.tokenizer, context_length=model.context_length)
+        speaker = Speaker(tokenizer=model.tokenizer, context_length=1_000_000)
         await speaker.start()
         speakers[model.weights] = speaker
     return speakers
