@@ -1,7 +1,7 @@
 """What a guardrail finds in texts, what becomes of them, and what Bedrock would charge."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from invoke_api.guardrails.guardrail import Action, Filter, Guardrail, Source
@@ -43,14 +43,12 @@ class Assessment:
     guarded: int
     total: int
     latency: int = 0
+    is_blocked: bool = field(init=False)
+    intervened: bool = field(init=False)
 
-    @property
-    def is_blocked(self) -> bool:
-        return "BLOCKED" in self.actions
-
-    @property
-    def intervened(self) -> bool:
-        return bool(self.actions - {"NONE"})
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_blocked", "BLOCKED" in self.actions)  # it is frozen
+        object.__setattr__(self, "intervened", bool(self.actions - {"NONE"}))
 
     @property
     def reason(self) -> str:

@@ -17,9 +17,10 @@ Trace = Literal["disabled", "enabled", "enabled_full"]
 
 @dataclass(slots=True, kw_only=True)
 class Guarding:
-    """`native` writes what the model said as its own answer; streams trace the plain text.
+    """The guardrail of one call, and what it has found.
 
-    With `is_async` a stream goes out as it comes, and can be blocked but not anonymized.
+    With `is_async` a stream goes out as it comes, and can be blocked but not anonymized. `said` is
+    what the model said where something else went out.
     """
 
     guardrail: Guardrail
