@@ -17,13 +17,20 @@ from typing import Any
 import orjson
 
 from bench.streams.prompts import make_prompt
+from engine.detokenizer import Detokenizer
+from engine.production import OVER
+from engine.protocol import GenerationRequest
 from engine.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import BASIC, RawRequest
+from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.journal import Entry
+from invoke_api.operations.invoke import InvokeModelWriter
+from invoke_api.pipeline.answer import Answer
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.counted import CountedCalls
+from invoke_api.pipeline.sinks import Stream
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.telemetry.metrics import Metrics
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
@@ -71,6 +78,7 @@ def checks(prompts: int = PROMPTS) -> Iterator[tuple[str, Callable[[], object]]]
         call = signed(body.ljust(size))
         yield f"signature, body of {size} bytes", lambda call=call: gate.admit(call)  # type: ignore[misc]  # the same
     yield "metrics of a call", counting()
+    yield "a token, from engine to connection", streaming()
     for tokens in (128, 6_400):
         yield f"tokens of a prompt of {tokens}", tokenising(tokens, prompts)
 
@@ -82,6 +90,33 @@ def tokenising(tokens: int, many: int) -> Callable[[], object]:
     return lambda: encode(next(prompts))
 
 
+class Sent:
+    """Stands for a connection that takes everything."""
+
+    def start(self, status: int, headers: object) -> None: ...
+    def write(self, data: bytes, *, is_last: bool = False) -> None: ...
+
+
+def streaming() -> Callable[[], object]:
+    """Takes one token after another from the engine to the connection, each as a frame."""
+    tokenizer = load_tokenizer("v1")
+    asked = GenerationRequest(request_id="", prompt=(1,), max_tokens=10**9)
+    entry = Entry(request_id="", operation="", model_id="", headers=(), body=b"")
+    writer = InvokeModelWriter(MistralText(), MistralText().reply)
+    call = make_call(Sent())
+    answer = Answer(call, entry, Stream(call, [], writer.frames))
+    answer.begin(lambda _: OVER, lambda: Detokenizer(tokenizer, asked))
+    tokens = cycle([[token] for token in tokenizer.encode_text(" Nobody thought about it.")])
+    return lambda: answer.push(next(tokens))
+
+
+def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - what stands for a connection
+    """Return a call of which nothing is known but who writes its answer."""
+    nothing: Any = None
+    scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/"}
+    return Call(services=nothing, scope=scope, receive=nothing, writer=writer)
+
+
 def counting() -> Callable[[], object]:
     """Counts a call of 128 tokens."""
     counted = CountedCalls(Metrics([]).calls, {"InvokeModel"})
@@ -90,9 +125,7 @@ def counting() -> Callable[[], object]:
     entry.first_token, entry.last_token = now, now + 1
     entry.input_tokens, entry.output_tokens = 20, 128
     entry.end("stop")
-    nothing: Any = None  # what is counted needs neither services nor a connection
-    scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/"}
-    call = Call(services=nothing, scope=scope, receive=nothing, writer=nothing)
+    call = make_call()
     call.operation, call.entry = "InvokeModel", entry
 
     def count() -> None:
