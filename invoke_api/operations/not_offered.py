@@ -1,8 +1,12 @@
-"""Bedrock's operations that this service does not offer: each says so, in an error of its own."""
+"""Bedrock's operations that this service does not offer: each says so, in an error of its own.
+
+They stand in `schemas/not_offered.json`, by service model, path with a star for each label, and
+method. Whoever builds one takes it out; a test says which one is missing or too many.
+"""
 
 from functools import partial
 
-from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
+from invoke_api.config_files import load_schema
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.replies import Reply
@@ -11,17 +15,18 @@ from invoke_api.wire.errors import AccessDeniedException, InvokeError, Validatio
 
 # Nearly every operation models it; those that do not are here with what they model.
 ERRORS: dict[str, type[InvokeError]] = {"CreateModelCopyJob": AccessDeniedException}
+TABLES: dict[str, dict[str, dict[str, str]]] = load_schema("not_offered.json")
 # Whose client does not end its request before it has been answered.
 ENDLESS = {"InvokeModelWithBidirectionalStream"}
 
 
-def to_routes(*tables: str) -> list[OperationRoute]:
-    """The longest paths first: a label may hold slashes, as ARNs do."""
-    rows = [row for table in tables for row in read_table(table)]
-    rows.sort(key=lambda row: len(row[2].replace("*", "")), reverse=True)
+def to_routes() -> list[OperationRoute]:
+    """Return the longest paths first: a label may hold slashes, as ARNs do."""
+    paths = {path: row for table in TABLES.values() for path, row in table.items()}
     return [
         OperationRoute(_with_labels(path), partial(_refuse, name=name), method=method, name=name)
-        for name, method, path in rows
+        for path in sorted(paths, key=lambda path: len(path.replace("*", "")), reverse=True)
+        for method, name in paths[path].items()
     ]
 
 
@@ -43,4 +48,4 @@ async def _refuse(call: Call, *, name: str) -> Reply:
     raise kind(f"Invoke API does not offer {name}.")
 
 
-NOT_OFFERED = to_routes(RUNTIME, CONTROL_PLANE)
+NOT_OFFERED = to_routes()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from invoke_api.operations.not_offered_table import CONTROL_PLANE, RUNTIME, read_table
+from invoke_api.operations.not_offered import TABLES as NOT_OFFERED
 from tests.fidelity import (
     answers,
     api_keys,
@@ -127,6 +127,11 @@ class RowLike(Protocol):
     def seen(self) -> str: ...
 
 
+def names_in(service: str) -> list[str]:
+    """Return the operations of a service model that are not offered."""
+    return [name for row in NOT_OFFERED[service].values() for name in row.values()]
+
+
 def report() -> str:
     rows: list[RowLike] = [row for table in TABLES.values() for row in table.TABLE]
     guesses = [row for row in rows if row.seen == GUESS]
@@ -136,8 +141,8 @@ def report() -> str:
         guesses=len(guesses),
         protocols=" and ".join(NAMES[protocol] for protocol in PROTOCOLS),
         engines="\n".join(f"- {target.told}: {count(target)} requests" for target in OTHERS),
-        runtime=", ".join(sorted(name for name, _, _ in read_table(RUNTIME))),
-        control_plane=len(list(read_table(CONTROL_PLANE))),
+        runtime=", ".join(sorted(names_in("bedrock-runtime"))),
+        control_plane=len(names_in("bedrock")),
     )
     sections = (line for title, table in TABLES.items() for line in section(title, table))
     return "\n".join([head, *sections])
