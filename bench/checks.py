@@ -91,10 +91,15 @@ def tokenising(tokens: int, many: int) -> Callable[[], object]:
 
 
 class Sent:
-    """Stands for a connection that takes everything."""
+    """Stands for a connection that takes everything, and counts the bytes."""
+
+    size = 0
 
     def start(self, status: int, headers: object) -> None: ...
-    def write(self, data: bytes, *, is_last: bool = False) -> None: ...
+
+    def write(self, data: bytes, *, is_last: bool = False) -> None:
+        assert not is_last
+        self.size += len(data)
 
 
 def streaming() -> Callable[[], object]:
@@ -103,11 +108,18 @@ def streaming() -> Callable[[], object]:
     asked = GenerationRequest(request_id="", prompt=(1,), max_tokens=10**9)
     entry = Entry(request_id="", operation="", model_id="", headers=(), body=b"")
     writer = InvokeModelWriter(MistralText(), MistralText().reply)
-    call = make_call(Sent())
+    sent = Sent()
+    call = make_call(sent)
     answer = Answer(call, entry, Stream(call, [], writer.frames))
     answer.begin(lambda _: OVER, lambda: Detokenizer(tokenizer, asked))
     tokens = cycle([[token] for token in tokenizer.encode_text(" Nobody thought about it.")])
-    return lambda: answer.push(next(tokens))
+
+    def push() -> int:
+        answer.push(next(tokens))
+        assert not answer.is_over
+        return sent.size
+
+    return push
 
 
 def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - what stands for a connection
@@ -128,9 +140,10 @@ def counting() -> Callable[[], object]:
     call = make_call()
     call.operation, call.entry = "InvokeModel", entry
 
-    def count() -> None:
+    def count() -> Call:
         counted.begin()
         counted.end(call)
+        return call
 
     return count
 
