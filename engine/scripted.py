@@ -75,7 +75,7 @@ class ScriptedEngine:
         return self._tokenizer
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
-        self.tokenizer()
+        self.tokenizer()  # raises unless the engine is ready
         request = check_request(request, self._context_length)
         if not request.is_held:
             return play(self._answer(request), request.max_tokens, receiver)

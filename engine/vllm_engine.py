@@ -212,11 +212,9 @@ class VllmEngine:
             return
         forget(llm)
         if llm.output_handler is not None:
-            from vllm.v1.engine.exceptions import EngineDeadError
-
             llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
-            # Whoever waits for a token still: it may have been about to tell them so.
-            llm.output_processor.propagate_error(EngineDeadError())
+            # Calls that still wait for a token: vLLM may have been about to fail them.
+            llm.output_processor.propagate_error(EngineDead("the engine is closed"))
         await in_thread(partial(self._shut_down, llm))
 
     def _shut_down(self, llm: "AsyncLLM") -> None:
@@ -271,7 +269,7 @@ class VllmEngine:
         if self._cores:
             self._llm = self._cores.open(arguments)
         else:
-            # How much vLLM does at once, unless it is told, depends on what it is used for.
+            # By this vLLM chooses how much it does at once, unless it is told.
             with LEFTOVERS.noting():
                 self._llm = AsyncLLM.from_engine_args(
                     AsyncEngineArgs(**arguments),

@@ -58,7 +58,7 @@ class Answer:
         self._is_paused = False
         self._is_flushing = False
         self._is_over = False
-        # What the receiver has yet to hear: the tokens first.
+        # Kept until the receiver may hear of it: the tokens first.
         self._tokens: list[int] = []
         self._rows: list[Row] = []
         self._finish: Finish | None = None

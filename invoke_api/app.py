@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypedDict
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -96,7 +97,10 @@ class Service(Starlette):
         scope.setdefault("state", {}).setdefault("services", self._services)
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif self._own.takes(scope):
+            return
+        if not scope.get("raw_path"):  # ASGI lets a server leave it out
+            scope["raw_path"] = quote(scope["path"]).encode()
+        if self._own.takes(scope):
             await self._own(scope, receive, send)
         else:
             await self._door(scope, receive, send)

@@ -56,7 +56,6 @@ from invoke_api.server import (
 from invoke_api.settings import Settings
 from invoke_api.telemetry.invocation_log import open_log
 from invoke_api.watchdog import END_SECONDS, Watchdog
-from invoke_api.web_pages import Doors
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
-        doors=_doors_elsewhere(settings) if is_elsewhere else settings.doors,
+        doors=settings.doors_elsewhere if is_elsewhere else settings.doors,
         paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
         following=partial(follow, settings.rules, book, ids) if settings.rules else None,
@@ -165,12 +164,6 @@ def assemble(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
     return Service(app, calls, tls, grace, limits, engines)
-
-
-def _doors_elsewhere(settings: Settings) -> Doors:
-    """Return doors that take any address for ours, and no name that the operator has not named."""
-    any_address = "0.0.0.0"  # noqa: S104  # nosec B104
-    return Doors(host=any_address, allowed=frozenset(settings.allowed_host))
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:

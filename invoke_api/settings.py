@@ -162,6 +162,12 @@ class Settings:
             checks_host=is_open or is_loopback(self.host),
         )
 
+    @property
+    def doors_elsewhere(self) -> Doors:
+        """Doors where another server listens: any address may be ours, and no other name."""
+        any_address = "0.0.0.0"  # noqa: S104  # nosec B104
+        return Doors(host=any_address, allowed=frozenset(self.allowed_host))
+
 
 SERVE_OPTIONS = (
     host_option,

@@ -6,9 +6,14 @@ from collections.abc import Awaitable
 import pytest
 from starlette.types import Message, Receive
 
+from invoke_api.app import create_app
+from invoke_api.engines import Engines
 from invoke_api.pipeline.in_flight import Calls, ClientLeft
 from invoke_api.pipeline.writers import MAX_QUEUED_BYTES, AsgiWriter
+from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import ServiceUnavailableException
+from tests.servers import SEVEN_B
+from tests.stubs import StubEngine
 
 
 async def never() -> Message:
@@ -172,3 +177,32 @@ async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
     writer.close()
 
     assert other.told == ["leave"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/model/{SEVEN_B}/invoke", "/foundation-models", "/_emulator/health"]
+)
+async def test_a_server_may_leave_out_the_raw_path(path: str) -> None:
+    registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    app = create_app(registry, Engines({SEVEN_B: StubEngine([" a"])}), Calls())
+    method, sent = ("POST" if path.endswith("invoke") else "GET"), list[Message]()
+    came = [{"type": "http.request", "body": b'{"prompt": "Hi"}', "more_body": False}]
+
+    async def receive() -> Message:
+        return came.pop() if came else await never()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async with app.router.lifespan_context(app):
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+        }
+        await app(scope, receive, send)
+
+    assert sent[0]["status"] == 200

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from invoke_api.connections.extension import Headers, Listener
 from invoke_api.connections.reading import Head
 from invoke_api.connections.responses import (
     CONTINUE,
     LAST_CHUNK,
     Framing,
-    Headers,
     choose_framing,
     encode_chunk,
     encode_head,
@@ -23,14 +23,6 @@ MAX_UNREAD_BYTES = 1_048_576  # of a body that the application has not asked for
 LEFT = {"type": "http.disconnect"}
 
 Message = Mapping[str, Any]
-
-
-class Listener(Protocol):
-    """Hears what becomes of the client, at once. No method raises."""
-
-    def leave(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
 
 
 class Connection(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from invoke_api.connections.exchange import Exchange
+from invoke_api.connections.extension import EXTENSION
 from invoke_api.connections.limits import PIPELINED_BYTES, PIPELINED_REQUESTS
 from invoke_api.connections.reading import End, Event, Head, Refused, RequestReader
 from invoke_api.connections.responses import encode_refusal
@@ -17,7 +18,6 @@ LATE = Refused(408, "The request was not received in time.")
 FAILED = Refused(500, "The service failed to answer.")
 CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
 ASGI = {"version": "3.0", "spec_version": "2.4"}
-WRITER = "invoke_api.writer"  # the extension by which an application writes without waiting
 BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
 
 
@@ -123,7 +123,7 @@ class Http1Connection(WritingConnection):
             "query_string": query,
             "headers": head.headers,
             "state": dict(self.shared.state),
-            "extensions": {WRITER: {"writer": exchange}},
+            "extensions": {EXTENSION: {"writer": exchange}},
         }
         exchange.task = self.loop.create_task(exchange.run(self.shared.app, scope))
 

@@ -1,12 +1,11 @@
 """HTTP/1.1 answers as bytes. Pure; the caller says how the body is framed."""
 
-from collections.abc import Sequence
 from enum import Enum, auto
 from http import HTTPStatus
 
 import orjson
 
-Headers = Sequence[tuple[bytes, bytes]]
+from invoke_api.connections.extension import Headers
 
 # The bytes that the head of an answer may contain: tab, space, visible characters, obs-text.
 LEGAL = bytes([9, *range(32, 127), *range(128, 256)])

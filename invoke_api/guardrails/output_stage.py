@@ -13,7 +13,7 @@ from invoke_api.guardrails.guarding import Guarding
 # Least number of characters that an asynchronous stream may be ahead of its assessment. Bedrock's
 # number: N/F.
 STRIDE = 50
-SHARE = 10  # It may be ahead by 1/SHARE of those assessed, because each look reads all of them.
+SHARE = 10  # The stream may be ahead by 1/SHARE of what has been assessed: each look reads it all.
 # Characters times filters up to which a search runs on the event loop, in 1 to 4 ms. A longer
 # search runs in a thread.
 LONG_SEARCH = 100_000
@@ -61,6 +61,7 @@ class OutputStage:
             self._feed()
 
     def cancel(self) -> None:
+        self._held.clear()
         if self._search:
             self._search.cancel()
 

@@ -16,7 +16,7 @@ from invoke_api.wire.errors import AccessDeniedException, InvokeError, Validatio
 # Nearly every operation models it; those that do not are here with what they model.
 ERRORS: dict[str, type[InvokeError]] = {"CreateModelCopyJob": AccessDeniedException}
 TABLES: dict[str, dict[str, dict[str, str]]] = load_schema("not_offered.json")
-# Whose client does not end its request before it has been answered.
+# The client of these ends its request only after the answer.
 ENDLESS = {"InvokeModelWithBidirectionalStream"}
 
 

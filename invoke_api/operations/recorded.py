@@ -9,6 +9,7 @@ from engine.production import BATCH, OVER, Production
 from engine.protocol import Delta, Generation, Receiver
 from invoke_api.cassettes.heard import failure_of, to_deltas
 from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.connections.extension import Headers
 from invoke_api.journal import Entry, Failure
 from invoke_api.pipeline.answer import Answer
 from invoke_api.pipeline.aside import LONG_BODY
@@ -16,7 +17,6 @@ from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.passing import passed_headers
 from invoke_api.pipeline.replies import Reply, stream_headers
 from invoke_api.pipeline.sinks import Collector, Stream
-from invoke_api.pipeline.writers import Headers
 from invoke_api.rules.book import Verdict
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.headers import http_date

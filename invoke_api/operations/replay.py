@@ -126,7 +126,7 @@ async def find(call: Call, checked: Checked | None, entry: Entry) -> Recording:
     return recording
 
 
-# What was recorded is there, whatever operation it is of.
+# Any operation may have been recorded.
 REPLAYED = [
     OperationRoute(path, replay, name="", method=method)
     for path in ("/model/{model_id:path}/{action}", "/{path:path}")

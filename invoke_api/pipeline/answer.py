@@ -105,7 +105,7 @@ class Answer:
         if self.error:
             raise self.error
 
-    # What the engine says.
+    # Called by the engine.
 
     def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
@@ -135,7 +135,7 @@ class Answer:
         """Take an error on its way: it comes behind what a pace still holds."""
         (self._pace.end if self._pace else self._fail)(error)
 
-    # What becomes of the client and the service.
+    # Called by the writer and the service.
 
     def leave(self) -> None:
         if not self.is_over:

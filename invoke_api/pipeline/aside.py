@@ -52,4 +52,4 @@ def caller_of(call: Call) -> str:
     Nobody can take away another's share with a key that is not theirs: the address counts, too.
     """
     address, _ = call.scope.get("client") or ("", 0)
-    return f"{address} {claimed_key(call.header_text.get('authorization', ''))}"
+    return f"{address} {claimed_key(call.authorization)}"

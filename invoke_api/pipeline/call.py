@@ -12,15 +12,15 @@ from starlette.types import Receive, Scope
 
 from engine.uploads.call import Call as Uploads
 from invoke_api.authentication.gate import Caller, claimed_key
+from invoke_api.connections.extension import Writer
 from invoke_api.guardrails.guarding import Guarding
 from invoke_api.journal import LONGEST, Entry
 from invoke_api.pipeline.in_flight import read_body
 from invoke_api.pipeline.services import Services
-from invoke_api.pipeline.writers import Writer
 from invoke_api.quotas import Share
 from invoke_api.registry import Model
 
-# Of a UUID, as a number: the bits that are drawn, and those that say of which kind it is.
+# Two masks of a UUID's 128 bits: those that are drawn, and those that name its version.
 MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 VERSION = 4 << 76 | 2 << 62
 draw = Random().getrandbits  # noqa: S311 - hides nothing; nobody else seeds it
@@ -81,8 +81,7 @@ class Call:
 
     def __post_init__(self) -> None:
         self.headers = self.scope["headers"]
-        # ASGI lets a server leave it out.
-        self.raw_path = self.scope.get("raw_path") or self.scope["path"].encode()
+        self.raw_path = self.scope["raw_path"]
         self.method = self.scope["method"]
         self.http_version = self.scope["http_version"]
 
@@ -95,6 +94,12 @@ class Call:
     def header_text(self) -> dict[str, str]:
         """The headers as text; of several with one name, the last."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+
+    @cached_property
+    def authorization(self) -> str:
+        """The header by which the client says who it is; of several, the first."""
+        found = (value for name, value in self.headers if name == b"authorization")
+        return next(found, b"").decode("latin-1")
 
     async def read_body(self) -> None:
         """Read the request's body, as the function `read_body` does, whose errors it raises."""
@@ -109,7 +114,7 @@ class Call:
             model_id=self.model_id,
             headers=tuple(self.headers),
             body=self.body[:LONGEST],
-            access_key_id=claimed_key(self.header_text.get("authorization", "")),
+            access_key_id=claimed_key(self.authorization),
         )
         self.services.journal.add(self.entry)
         return self.entry

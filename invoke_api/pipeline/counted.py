@@ -45,7 +45,7 @@ class CountedCalls:
         now = monotonic()
         self._metrics.under_way -= 1
         entry = call.entry
-        # What a client may write is no label.
+        # A label is never text that a client has written.
         operation = call.operation if call.operation in self._operations else ""
         model_id = call.model.id if call.model else ""
         end = _to_end(call)

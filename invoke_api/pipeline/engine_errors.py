@@ -1,4 +1,4 @@
-"""What Bedrock would say of each engine error."""
+"""Engine errors in Bedrock's words."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ from invoke_api.wire.errors import (
 
 
 def to_invoke_error(error: EngineError, server: ModelServer) -> InvokeError:
-    """What the model server refuses comes inside the stream: the front door has said 200 by then.
+    """Return Bedrock's error. A refusal of the model server's comes in the stream, behind the 200.
 
     Anything else before the first chunk keeps its own status.
     """

@@ -1,4 +1,4 @@
-"""The one place that says what a client is told whose call has no answer."""
+"""Answers to calls that have failed, for the client and for the record."""
 
 from invoke_api.pipeline.call import Call, Told
 from invoke_api.pipeline.in_flight import ClientLeft
@@ -7,7 +7,7 @@ from invoke_api.rules.playing import Broken
 from invoke_api.wire.errors import InvokeError
 
 UNKNOWN_OPERATION = "UnknownOperationException"
-# What Bedrock answers, with status 200, to a path that it does not know.
+# Bedrock's answer, with status 200, to a path that it does not know.
 UNKNOWN = (
     f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
 ).encode()

@@ -27,7 +27,7 @@ GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """How a request names its guardrail; empty for what it leaves out."""
+    """A request's name for its guardrail; a member that the request leaves out is empty."""
 
     identifier: str
     version: str
@@ -74,7 +74,7 @@ def open_guarding(call: Call, caller: Caller, named: Named) -> Guarding | None:
 
 
 def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], config: Any) -> None:  # noqa: ANN401 - any JSON
-    """What is to be anonymized is so in the body, tags are gone.
+    """Anonymize the body of an InvokeModel, and remove the tags.
 
     Raises `ValidationException` for a config that is none. Guess: for its words.
     """
@@ -93,7 +93,7 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
 
 
 def _tags(suffix: object) -> Callable[[str], list[Part]]:
-    """What splits a text at `<amazon-bedrock-guardrails-guardContent_SUFFIX>`: User Guide."""
+    """Return a function that splits a text at its guardContent tags (User Guide)."""
     if suffix is None:
         return lambda text: [Part(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
@@ -121,7 +121,7 @@ def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
 
 
 def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
-    """What is to be anonymized is so in the conversation.
+    """Anonymize the conversation.
 
     API reference, guardrailConfig: if there are guardContent blocks, only these are looked at.
     """
@@ -136,7 +136,7 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
 
 
 def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """What holds each text, and whether it is a guardContent block."""
+    """Yield the holder of each text, and whether it is a guardContent block."""
     for block in asked.get("system", ()):
         if "text" in block.get("guardContent", {}):
             yield block["guardContent"]["text"], True

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from starlette.types import Receive
 
-from invoke_api.pipeline.writers import Writer
+from invoke_api.connections.extension import Writer
 from invoke_api.wire.errors import ServiceUnavailableException, ValidationException
 from invoke_api.wire.front_door_errors import RequestTimeoutException
 

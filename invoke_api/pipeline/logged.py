@@ -1,9 +1,9 @@
 """Calls as the invocation log sees them: what came in, and the bytes that went out."""
 
+from invoke_api.connections.extension import Headers, Listener, Writer
 from invoke_api.identifiers import parse_identifier
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.options import METADATA
-from invoke_api.pipeline.writers import Headers, Listener, Writer
 from invoke_api.telemetry.invocation_log import InvocationLog
 from invoke_api.telemetry.record import LONGEST, Logged
 

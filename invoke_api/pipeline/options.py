@@ -1,4 +1,4 @@
-"""What a request asks for in its headers: latency, service tier, metadata."""
+"""Options in the headers of a request: latency, service tier, metadata."""
 
 from collections.abc import Mapping
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from starlette.types import Scope
 
-# What belongs to one connection (RFC 9110, 7.6.1), and is the server's own business here.
+# Headers of one connection (RFC 9110, 7.6.1), which the server writes itself.
 HOP_BY_HOP = {"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import time
 from typing import Protocol
 
-from invoke_api.pipeline.writers import Headers, Writer
+from invoke_api.connections.extension import Headers, Writer
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 

@@ -1,4 +1,4 @@
-"""What an operation that calls a model must offer: requests as read, answers as written."""
+"""The protocol of operations that call a model: requests as read, answers as written."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -26,15 +26,9 @@ class OperationRoute(Route):
         self.methods = {method}  # Starlette adds HEAD to GET, and Bedrock knows no such operation
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if not has_steps(scope, self.path):
+        if scope["raw_path"].count(b"/") != self.path.count("/"):
             return Match.NONE, {}
         return super().matches(scope)
-
-
-def has_steps(scope: Scope, path: str) -> bool:
-    """Tell whether the path that came has as many steps as this one."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()  # ASGI lets a server leave it out
-    return raw.count(b"/") == path.count("/")
 
 
 def find_route(

@@ -1,4 +1,4 @@
-"""What the service is made of, for those who answer its requests."""
+"""The parts of the service, for the code that answers its requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

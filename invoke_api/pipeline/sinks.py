@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.protocol import Delta, Finish, Logprobs
+from invoke_api.connections.extension import Headers
 from invoke_api.dialects.invocation import Metrics
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.writers import Headers
 from invoke_api.rules.playing import Broken
 from invoke_api.wire.chunks import SHORTEST, encode_chunk
 from invoke_api.wire.errors import InvokeError
@@ -44,8 +44,8 @@ class Collector:
     def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
         self._texts += [delta.text for delta in deltas]
         if deltas[0].logprobs:
-            known = [delta.logprobs for delta in deltas if delta.logprobs]
-            self.logprobs = [*(self.logprobs or ()), *known]
+            self.logprobs = self.logprobs or []
+            self.logprobs += [delta.logprobs for delta in deltas if delta.logprobs]
         if finish := deltas[-1].finish:
             self.finish, self.metrics = finish, metrics
             self.text = "".join(self._texts)

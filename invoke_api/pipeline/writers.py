@@ -1,4 +1,4 @@
-"""How an answer reaches its client: by a writer of the server, or by ASGI's `send`.
+"""Writers of answers: the server's own, or one over ASGI's `send`.
 
 A server that offers the extension `invoke_api.writer` writes at once and says at once that a client
 has left. Any other ASGI server does the same through `AsgiWriter`, with two tasks a stream.
@@ -7,50 +7,13 @@ docs/architecture.md has the extension for other servers.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-EXTENSION = "invoke_api.writer"
+from invoke_api.connections.extension import EXTENSION, Headers, Listener, Writer
+
 MAX_QUEUED_BYTES = 65_536  # that wait for `send`, above which the answer pauses
-
-Headers = Sequence[tuple[bytes, bytes]]
-
-
-class Listener(Protocol):
-    """Hears what becomes of the client. No method raises."""
-
-    def leave(self) -> None:
-        """Learn that the client has left."""
-        ...
-
-    def pause(self) -> None:
-        """Learn that the client does not read: nothing should be written until `resume`."""
-        ...
-
-    def resume(self) -> None: ...
-
-
-class Writer(Protocol):
-    """Writes one answer. It drops what is written for a client that has left."""
-
-    def take_body(self) -> bytes | None:
-        """Return the body of the request in place of `receive`, if all of it has come."""
-        ...
-
-    def listen(self, listener: Listener | None) -> None:
-        """Tell this listener of the client from now on, and at once if it has left already."""
-        ...
-
-    def start(self, status: int, headers: Headers) -> None: ...
-
-    def write(self, data: bytes, *, is_last: bool = False) -> None: ...
-
-    async def drain(self) -> None:
-        """Return once the client has read enough, or has left."""
-        ...
 
 
 class AsgiWriter:
@@ -116,7 +79,7 @@ class AsgiWriter:
         self._is_complete = True
         self._has_news.set()
         if self._pumping:
-            # It may wait for the client amid a message, so it is not cancelled and replaced.
+            # The task may be amid a message, which must not be cut, so it is not cancelled.
             await asyncio.wait([self._pumping])
             if not self._pumping.cancelled() and (error := self._pumping.exception()):
                 raise error

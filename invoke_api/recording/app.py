@@ -1,7 +1,7 @@
 """The recorder: every call goes on to the service, and what passes is kept in a cassette."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +15,12 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import claimed_region
 from invoke_api.cassettes.writer import CassetteWriter
+from invoke_api.connections.extension import Writer
 from invoke_api.pipeline.call import new_request_id
 from invoke_api.pipeline.in_flight import Calls, ClientLeft, read_body
 from invoke_api.pipeline.passing import asked_headers, passed_headers, raw_path
 from invoke_api.pipeline.replies import Reply, error_reply
-from invoke_api.pipeline.writers import Writer, open_writer
+from invoke_api.pipeline.writers import open_writer
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.rules.playing import Broken
@@ -101,7 +102,7 @@ class Recorder:
                 tape.start(answer)
                 headers = passed_headers(asked.http_version, tape.headers)
                 if answer.headers.get("content-type") == EVENT_STREAM:
-                    await watched(_pass(asked.writer, headers, tape, answer))
+                    await self._pass(asked.writer, headers, tape.stream(answer))
                     return None
                 return Reply(answer.status_code, headers, await watched(tape.whole(answer)))
         except (httpx.HTTPError, BotoCoreError) as error:
@@ -109,22 +110,32 @@ class Recorder:
             told = f"The recorder got no answer from {tape.upstream}."
             raise ServiceUnavailableException(told) from error
 
+    async def _pass(
+        self,
+        writer: Writer,
+        headers: list[tuple[bytes, bytes]],
+        stream: AsyncGenerator[bytes, None],
+    ) -> None:
+        """Pass a stream on as it comes, no faster than the client reads.
 
-async def _pass(
-    writer: Writer, headers: list[tuple[bytes, bytes]], tape: Tape, answer: httpx.Response
-) -> None:
-    """Pass a stream on as it comes, no faster than the client reads."""
-    async with aclosing(tape.stream(answer)) as parts:
-        begun = False
-        async for data in parts:
-            if not begun:
-                writer.start(200, headers)
-                begun = True
-            writer.write(data)
-            await writer.drain()
-        if not begun:
+        An error before its first bytes is raised as it is, and a later one is `Broken`.
+        """
+        async with aclosing(stream) as parts:
+            first = await self.calls.wait(writer, anext(parts, b""))
             writer.start(200, headers)
-        writer.write(b"", is_last=True)
+            writer.write(first)
+            try:
+                await self.calls.wait(writer, _write_all(writer, parts))
+            except ServiceUnavailableException as error:  # the recorder ends
+                raise Broken from error
+
+
+async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:
+    await writer.drain()
+    async for data in parts:
+        writer.write(data)
+        await writer.drain()
+    writer.write(b"", is_last=True)
 
 
 def create_recorder(

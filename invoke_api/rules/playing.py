@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.production import Production, cut, play
+from engine.production import BATCH, Production, cut, play
 from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenizer import Tokenizer
 from engine.tool_calls import write_calls
@@ -12,8 +12,6 @@ from invoke_api.rules.book import Verdict
 from invoke_api.rules.rule import Fault, Pace
 from invoke_api.rules.tokens import KEPT, LONG_TEXT, encode
 from invoke_api.wire.errors import ValidationException
-
-MAX_AT_ONCE = 128  # deltas that need not wait; the event loop runs before the next ones
 
 
 class Broken(Exception):
@@ -137,8 +135,8 @@ class PaceStage:
         if self._timer or self._is_paused:
             return
         loop = asyncio.get_running_loop()
-        for _ in range(MAX_AT_ONCE):
-            if not self._waiting:
+        for _ in range(BATCH):  # the event loop runs before the next ones
+            if not self._waiting or self._is_paused:
                 break
             if wait := next(self._waits):
                 self._timer = loop.call_later(wait, self._emit_next)
