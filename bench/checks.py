@@ -125,7 +125,7 @@ def streaming() -> Callable[[], object]:
 def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - what stands for a connection
     """Return a call of which nothing is known but who writes its answer."""
     nothing: Any = None
-    scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/"}
+    scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/", "raw_path": b"/"}
     return Call(services=nothing, scope=scope, receive=nothing, writer=writer)
 
 
