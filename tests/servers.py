@@ -23,14 +23,13 @@ import psutil
 from starlette.applications import Starlette
 
 from engine.protocol import Engine
-from invoke_api.app import create_app
-from invoke_api.connections.limits import Limits
-from invoke_api.engines import Engines
-from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.shelf import Shelf
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.guardrails.guardrail import Guardrail, Shelf
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.server.app import create_app
+from invoke_api.server.http_server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.transport.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 AS_USUAL = Grace()

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from copy import copy
 from functools import cache, partial
 
-from engine.production import Production, cut
+from engine.generation_task import Production, cut
 from engine.protocol import EngineState, Generation, GenerationRequest, Receiver, check_request
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
 class StubEngine:

@@ -6,9 +6,9 @@ from pathlib import Path
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from engine.demo.checkpoints import Demo, write_model
-from engine.mistral_files import carried
-from engine.tekken import CARRIED, LATER
-from engine.tokenizer import load_tokenizer
+from engine.tokenization.mistral_files import carried
+from engine.tokenization.tekken import CARRIED, LATER
+from engine.tokenization.tokenizer import load_tokenizer
 
 SIZE = 32_768  # tokens; a quarter of what the models have
 SPECIAL = 1_000

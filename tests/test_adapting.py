@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine import vllm_options
-from engine.adapters import Adapter
-from invoke_api.config_files import ConfigError
-from invoke_api.plans import vllm_key
-from invoke_api.registry import load_registry
+from engine.lora import Adapter
+from engine.vllm import options as vllm_options
+from invoke_api.models.engine_factory import vllm_key
+from invoke_api.models.registry import load_registry
+from invoke_api.yaml_files import ConfigError
 from tests.adapters import make_adapter
 from tests.test_cli import run
 

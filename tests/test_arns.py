@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from invoke_api.config_files import ConfigError
-from invoke_api.identifiers import parse_identifier
-from invoke_api.registry import Registry, load_registry
+from invoke_api.models.identifiers import parse_identifier
+from invoke_api.models.registry import Registry, load_registry
 from invoke_api.wire.errors import (
     AccessDeniedException,
     InvokeError,
     ResourceNotFoundException,
     ValidationException,
 )
+from invoke_api.yaml_files import ConfigError
 
 ACCOUNT = "123456789012"
 HERE = f"arn:aws:bedrock:us-east-1:{ACCOUNT}"

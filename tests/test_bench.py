@@ -27,8 +27,8 @@ from bench.streams.published import published_table
 from bench.streams.servers import BESIDE, FLOOR, OURS, to_flags
 from bench.streams.tables import COLUMNS, full_table, left_out, markdown, times
 from bench.streams.targets import targets_table
-from engine.tokenizer import load_tokenizer
-from invoke_api.registry import load_registry
+from engine.tokenization.tokenizer import load_tokenizer
+from invoke_api.models.registry import load_registry
 
 CHECKS = dict(checks(prompts=1))
 

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from invoke_api.catalogue import to_profile, to_summary
-from invoke_api.listing import Listing, to_listing
-from invoke_api.registry import Registry
+from invoke_api.models.catalogue import to_profile, to_summary
+from invoke_api.models.listing import Listing, to_listing
+from invoke_api.models.registry import Registry
 
 ENTRY = {"id": "mistral.one-v1:0", "name": "One (25.02)"}
 LISTING = to_listing({**ENTRY, "profiles": {"eu.mistral.one-v1:0": ["eu-west-1"]}, "regions": []})

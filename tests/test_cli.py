@@ -16,8 +16,8 @@ from typing import cast
 import psutil
 import pytest
 
-from invoke_api.environment import strange_variables
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from invoke_api.server.environment import strange_variables
 from tests.servers import (
     COMMAND,
     LARGE,

@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 import pytest
 from starlette.types import Message, Receive
 
-from invoke_api.app import create_app
-from invoke_api.engines import Engines
-from invoke_api.pipeline.in_flight import Calls, ClientLeft
-from invoke_api.pipeline.writers import MAX_QUEUED_BYTES, AsgiWriter
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.pipeline.request_body import Calls, ClientLeft
+from invoke_api.server.app import create_app
+from invoke_api.transport.asgi_writer import MAX_QUEUED_BYTES, AsgiWriter
 from invoke_api.wire.errors import ServiceUnavailableException
 from tests.servers import SEVEN_B
 from tests.stubs import StubEngine

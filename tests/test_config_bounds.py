@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from invoke_api.authentication.credentials import load_credentials
-from invoke_api.config_files import MAX_BYTES, ConfigError, read_config
-from invoke_api.guardrails.loading import load_guardrails
-from invoke_api.registry import load_registry
-from invoke_api.rules.parsing import RuleError, load_rules
+from invoke_api.guardrails.guardrails_file import load_guardrails
+from invoke_api.models.registry import load_registry
+from invoke_api.rules.parser import RuleError, load_rules
+from invoke_api.yaml_files import MAX_BYTES, ConfigError, read_config
 from tests.servers import COMMAND
 
 LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(

@@ -9,7 +9,7 @@ from http.client import HTTPResponse
 import h2.events
 import pytest
 
-from invoke_api import server
+from invoke_api.server import http_server
 from tests.http2 import Client
 from tests.metrics import Scrape
 from tests.servers import (
@@ -27,13 +27,13 @@ from tests.test_leaving import running
 from tests.waiting import until
 
 STREAM = "invoke-with-response-stream"
-GRACE = server.Grace(calls=0.3)
+GRACE = http_server.Grace(calls=0.3)
 WORDS = b"Bedrock is unable to process your request."
 
 
 @pytest.fixture(autouse=True)
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "FAREWELL_SECONDS", 0.3)
+    monkeypatch.setattr(http_server, "FAREWELL_SECONDS", 0.3)
 
 
 def end_while_running(engine: StubEngine, operation: str) -> tuple[HTTPResponse, bytes]:
@@ -99,12 +99,12 @@ def test_a_body_that_does_not_come_holds_up_nothing() -> None:
         took = time.monotonic() - began
         connection.close()
 
-    assert took < GRACE.calls + server.FAREWELL_SECONDS + 1
+    assert took < GRACE.calls + http_server.FAREWELL_SECONDS + 1
 
 
 def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
     with ExitStack() as service, ThreadPoolExecutor() as pool:
-        grace = server.Grace(delay=2, calls=0)
+        grace = http_server.Grace(delay=2, calls=0)
         url = service.enter_context(engine_running(StubEngine([" so"]), grace=grace))
         before, _ = call(url, "GET", "/_emulator/ready")
         ended = pool.submit(service.close)

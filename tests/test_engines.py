@@ -8,9 +8,9 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import EngineState
-from invoke_api.engines import Engines, build_engines
-from invoke_api.plans import EngineChoice
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.models.engine_factory import EngineChoice
+from invoke_api.models.engine_pool import Engines, build_engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from tests.servers import (
     LARGE,
     LARGE_3,
@@ -102,7 +102,7 @@ def test_where_a_model_is_served_must_be_known() -> None:
 
 
 def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "engine.remote", None)
+    monkeypatch.setitem(sys.modules, "engine.remote.engine", None)
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
     with pytest.raises(EngineDead, match=r"install invoke-api\[remote\]"):
         build_engines(models, EngineChoice(kind="remote", remote="http://host", cache=CACHE))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.validation.constraints import MEMBERS
-from invoke_api.wire.front_door_errors import FrontDoorError
+from invoke_api.wire.errors import FrontDoorError
 from tests.servers import COMMAND, LARGE, MIXTRAL, SEVEN_B, SMALL, command_running, connect
 
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")

@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from invoke_api.identifiers import OWN, PARTITIONS, parse_identifier
+from invoke_api.models.identifiers import OWN, PARTITIONS, parse_identifier
 
 
 @pytest.mark.parametrize(

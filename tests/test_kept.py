@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine import kept
-from engine.kept import KeptEngine
-from engine.restarts import Backoff
+from engine.lifecycle import supervised
+from engine.lifecycle.backoff import Backoff
+from engine.lifecycle.supervised import KeptEngine
 from tests.servers import SEVEN_B, call, engine_running, invoke
 from tests.stubs import SwappedStub
 from tests.waiting import until
@@ -17,7 +17,7 @@ BODY = {"prompt": "Hi", "max_tokens": 4}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "LOOK", 0.01)
+    monkeypatch.setattr(supervised, "LOOK", 0.01)
 
 
 def told(url: str, path: str = "health") -> tuple[int, dict[str, Any]]:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.logs import FORMATTERS
-from invoke_api.repeats import INTERVAL, MAX_DIFFERENT, MAX_KINDS, Repeats
+from invoke_api.observability.log_format import FORMATTERS
+from invoke_api.observability.log_repeats import INTERVAL, MAX_DIFFERENT, MAX_KINDS, Repeats
 from tests.waiting import until
 
 

@@ -6,8 +6,8 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
-from invoke_api.app import CONTROL, OPEN, ROUTES
-from invoke_api.pipeline import in_flight
+from invoke_api.pipeline import request_body
+from invoke_api.server.app import CONTROL, OPEN, ROUTES
 from tests import http2
 from tests.metrics import CALLS, Scrape
 from tests.servers import SEVEN_B, call, connect, engine_running
@@ -35,7 +35,7 @@ def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(in_flight, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.2)
     with engine_running(StubEngine()) as url, closing(connect(url)) as connection:
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", "100")

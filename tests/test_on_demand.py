@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from engine.on_demand import OnDemandEngine, Places
+from engine.lifecycle.lru_pool import OnDemandEngine, Places
 from engine.protocol import Limits
 from tests.clients import client
 from tests.servers import (

@@ -24,11 +24,11 @@ from hypercorn.config import Config
 from starlette.applications import Starlette
 
 from engine.protocol import Engine
-from invoke_api.app import create_app
-from invoke_api.engines import Engines
-from invoke_api.pipeline.in_flight import BODY_LIMIT, Calls
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server import open_socket, to_url
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.pipeline.request_body import BODY_LIMIT, Calls
+from invoke_api.server.app import create_app
+from invoke_api.server.http_server import open_socket, to_url
 from tests.clients import client
 from tests.http2 import Client
 from tests.other_servers import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.patterns import MAX_PATTERN, Found, PatternError, compile_pattern
+from invoke_api.regex import MAX_PATTERN, Found, PatternError, compile_pattern
 
 LINEAR = "cannot run in linear time"
 REFUSED = {

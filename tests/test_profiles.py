@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from invoke_api.identifiers import parse_identifier
-from invoke_api.profiles import MOST, ApplicationProfiles, Profile, new_identifier
+from invoke_api.models.identifiers import parse_identifier
+from invoke_api.models.profiles import MOST, ApplicationProfiles, Profile, new_identifier
 from invoke_api.wire.errors import ConflictException, ServiceQuotaExceededException
 
 SOURCE = parse_identifier("arn:aws:bedrock:us-east-1::foundation-model/mistral.one")

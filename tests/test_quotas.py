@@ -22,15 +22,15 @@ from engine.protocol import (
     Row,
     check_request,
 )
-from invoke_api import quotas as module
-from invoke_api.app import create_app
-from invoke_api.engines import Engines
+from invoke_api.models import quotas as module
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.quotas import TOO_MANY_TOKENS, Quotas, Share
+from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
 from invoke_api.pipeline.answer import Answer
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.quotas import TOO_MANY_TOKENS, Quotas, Share
-from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
-from invoke_api.rules.book import RuleBook
-from invoke_api.rules.parsing import parse_rules
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.rules.parser import parse_rules
+from invoke_api.rules.rule_book import RuleBook
+from invoke_api.server.app import create_app
 from invoke_api.wire.errors import ThrottlingException
 from tests.servers import COMMAND, PIXTRAL, SEVEN_B, command_running, invoke, wait_until_ready
 from tests.stubs import StubEngine

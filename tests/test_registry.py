@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from engine import vllm_options
-from invoke_api import config_files
-from invoke_api.config_files import ROOT, SCHEMAS, ConfigError
-from invoke_api.identifiers import parse_identifier
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from engine.vllm import options as vllm_options
+from invoke_api import yaml_files
+from invoke_api.models.identifiers import parse_identifier
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import AccessDeniedException, ValidationException
+from invoke_api.yaml_files import ROOT, SCHEMAS, ConfigError
 from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 GOOD = """\
@@ -192,7 +192,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, sentence: s
 
 def test_what_needs_ray_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "engine.vllm_options.find_spec", lambda name: name != "ray" and find_spec(name)
+        "engine.vllm.options.find_spec", lambda name: name != "ray" and find_spec(name)
     )
     file = tmp_path / "registry.yaml"
     file.write_text(GOOD.replace("dtype: bfloat16", "distributed_executor_backend: ray"))
@@ -209,7 +209,7 @@ def test_a_schema_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     for name, text in {"json.json": "{", "kind.json": '{"type": 7}'}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "model_registry.json").write_bytes((SCHEMAS / "model_registry.json").read_bytes())
-    monkeypatch.setattr(config_files, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(yaml_files, "SCHEMAS", tmp_path)
     file = tmp_path / "registry.yaml"
     for name in ("json.json", "kind.json"):
         file.write_text(GOOD.replace("mistral-7b-instruct.json", name))

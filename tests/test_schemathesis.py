@@ -10,7 +10,7 @@ import yaml
 from hypothesis import settings
 from schemathesis.specs.openapi.checks import unsupported_method
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.validation.constraints import MEMBERS
 
 SCHEMAS = DEFAULT_REGISTRY.parent / "schemas"

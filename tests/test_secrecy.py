@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from invoke_api.authentication.credentials import load_credentials
-from invoke_api.cassettes.library import DECISIVE, to_request
-from invoke_api.config_files import ConfigError
-from invoke_api.secrecy import HIDDEN, redacted, secrets_of, unsigned, without
+from invoke_api.cassettes.matcher import DECISIVE, to_request
+from invoke_api.redaction import HIDDEN, redacted, secrets_of, unsigned, without
+from invoke_api.yaml_files import ConfigError
 from tests.servers import ROOT
 
 SIGNED = (

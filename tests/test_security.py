@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from invoke_api.flags import with_options
-from invoke_api.settings import SERVE_OPTIONS
+from invoke_api.server.flags import with_options
+from invoke_api.server.settings import SERVE_OPTIONS
 from tests.servers import ROOT
 
 TEXT = (ROOT / "SECURITY.md").read_text()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from invoke_api.server import open_socket, to_url
+from invoke_api.server.http_server import open_socket, to_url
 
 
 def test_it_says_that_it_is_tcp_so_that_asyncio_sends_small_writes_at_once() -> None:

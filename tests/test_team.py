@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
-from engine.restarts import Backoff
-from engine.vllm_cores import FrontEnd
-from invoke_api import workers
-from invoke_api.server import SIGNALS
-from invoke_api.slots import Slot
-from invoke_api.worker import AllReady, Line, Listens, Place, Ready, Silent
-from invoke_api.workers import Team
+from engine.lifecycle.backoff import Backoff
+from engine.vllm.cores import FrontEnd
+from invoke_api.server import workers
+from invoke_api.server.http_server import SIGNALS
+from invoke_api.server.worker import AllReady, Line, Listens, Place, Ready, Silent
+from invoke_api.server.worker_slot import Slot
+from invoke_api.server.workers import Team
 from tests.waiting import until
 
 

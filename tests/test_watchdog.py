@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from invoke_api import guardian, watchdog
-from invoke_api.guardian import BEAT, OVER, Vigil, guard
-from invoke_api.watchdog import LOST, RUNS_AGAIN, STILL, Standstill, Watchdog
+from invoke_api.server import guardian, watchdog
+from invoke_api.server.guardian import BEAT, OVER, Vigil, guard
+from invoke_api.server.watchdog import LOST, RUNS_AGAIN, STILL, Standstill, Watchdog
 from tests.servers import ROOT
 
 STACK = b'Current thread 0x1 (most recent call first):\n  File "x.py", line 1 in f\n'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoke_api.web_pages import Doors, foreign_page
+from invoke_api.authentication.web_pages import Doors, foreign_page
 
 LOOPBACK = Doors()
 EVERYWHERE = Doors(host="0.0.0.0", allowed=frozenset({"bedrock.test"}))

@@ -21,8 +21,8 @@ from click.testing import CliRunner
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
 from invoke_api.cli import main
-from invoke_api.registry import DEFAULT_REGISTRY
-from invoke_api.worker import Line
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from invoke_api.server.worker import Line
 from tests.metrics import Scrape
 from tests.servers import COMMAND, SEVEN_B, call, command_running, connect, invoke, sockets_of
 from tests.waiting import until
@@ -314,7 +314,7 @@ def test_cores_of_rays_are_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        "engine.vllm_options.find_spec", lambda name: name == "ray" or find_spec(name)
+        "engine.vllm.options.find_spec", lambda name: name == "ray" or find_spec(name)
     )
     registry = registry_of(tmp_path, vllm={"data_parallel_backend": "ray"})
     flags = ["--registry", str(registry), "--port", "0", "--workers", "2", "--engine", "vllm"]

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from invoke_api.pipeline.writers import MAX_QUEUED_BYTES, AsgiWriter
+from invoke_api.transport.asgi_writer import MAX_QUEUED_BYTES, AsgiWriter
 
 SIZES = st.sampled_from([0, 1, 100, MAX_QUEUED_BYTES, 3 * MAX_QUEUED_BYTES])
 # `go`: the loop runs. `block`: the client does not read. `fail`: `send` raises from now on, as

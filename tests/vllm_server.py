@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
-from engine.vllm_options import ENVIRONMENT
+from engine.vllm.options import ENVIRONMENT
 
 CONTEXT = 4_096
 STRUCTURED = demo.OPTIONS["structured_outputs_config"]

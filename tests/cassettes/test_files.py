@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from invoke_api.cassettes.files import load_recordings, load_waits
+from invoke_api.cassettes.reader import load_recordings, load_waits
 from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter, to_slug
-from invoke_api.config_files import ConfigError
-from invoke_api.wire.chunks import encode_chunk
+from invoke_api.wire.events import encode_chunk
+from invoke_api.yaml_files import ConfigError
 
 
 def a_recording(body: bytes = b'{"prompt":"Hi"}', **other: Any) -> Recording:

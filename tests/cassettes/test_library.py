@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from invoke_api.cassettes.distance import differences
-from invoke_api.cassettes.library import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.matcher import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.nearest import differences
 from invoke_api.cassettes.recording import Recording
 from tests.cassettes.test_files import a_recording
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.cassettes.readable import (
+from invoke_api.cassettes.json_encoding import (
     frame_to_bytes,
     frame_to_readable,
     to_bytes,
     to_readable,
 )
-from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import ThrottlingException
+from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, encode_payloads, tear
 
 READABLE: list[tuple[bytes, dict[str, object]]] = [

@@ -14,7 +14,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.typing import ConnectionState, LifespanState
 
-from invoke_api.connections.goaway import PatientProtocol
+from invoke_api.transport.http2.receiving import PatientProtocol
 from tests.http2 import Frame, frames_of
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoke_api.connections.complaints import QUIET_SECONDS, Complaints
+from invoke_api.transport.client_warnings import QUIET_SECONDS, Complaints
 
 LEFT_OUT = " 9 more connections since the last such line"
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.connections import http2
-from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.transport.http2 import connection
 from tests.http2 import Client
 from tests.sdk.javascript import call_js
 from tests.servers import SEVEN_B, app_running, engine_running
@@ -113,7 +113,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
 
 
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2, "PatientProtocol", H2Protocol)
+    monkeypatch.setattr(connection, "PatientProtocol", H2Protocol)
     engine = StubEngine([" a", " b", " c"], pause=0.1)
     with engine_running(engine) as url, Client(url) as client:
         open_stream(client)

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.connections import http1
-from invoke_api.connections.limits import HEAD_BYTES, PIPELINED_REQUESTS, Limits
-from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.transport import http1
+from invoke_api.transport.limits import HEAD_BYTES, PIPELINED_REQUESTS, Limits
 from tests.servers import SEVEN_B, app_running, call, engine_running
 from tests.stubs import StubEngine
 from tests.test_leaving import running

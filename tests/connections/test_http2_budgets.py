@@ -3,7 +3,7 @@
 import pytest
 from h2.errors import ErrorCodes
 
-from invoke_api.connections.http2_budgets import (
+from invoke_api.transport.http2.budgets import (
     BY_KIND,
     MAX_CONTINUATIONS,
     PINGS,
@@ -13,8 +13,8 @@ from invoke_api.connections.http2_budgets import (
     Budgets,
     TooMuch,
 )
-from invoke_api.connections.http2_frames import END_HEADERS, END_STREAM, Frame, Kind
-from invoke_api.connections.limits import HEAD_BYTES
+from invoke_api.transport.http2.frames import END_HEADERS, END_STREAM, Frame, Kind
+from invoke_api.transport.limits import HEAD_BYTES
 
 
 def make(kind: int, flags: int = 0, size: int = 0) -> Frame:

@@ -5,7 +5,7 @@ from h2.errors import ErrorCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.connections.http2_frames import (
+from invoke_api.transport.http2.frames import (
     MAX_FRAME_BYTES,
     PADDED,
     PREFACE,

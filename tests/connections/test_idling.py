@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from h2.events import StreamEnded
 
-from invoke_api.connections.limits import Limits
+from invoke_api.transport.limits import Limits
 from tests.http2 import DATA, END_HEADERS, END_STREAM, PING, Client, RawClient, frame, head
 from tests.servers import SEVEN_B, engine_running
 from tests.stubs import StubEngine

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from invoke_api.connections import listener
-from invoke_api.connections.limits import Limits
+from invoke_api.transport import listener
+from invoke_api.transport.limits import Limits
 from tests.connections.test_http1 import INVOKE, ask, connected, read
 from tests.servers import COMMAND, SEVEN_B, call, command_running, engine_running, wait_until_ready
 from tests.stubs import StubEngine

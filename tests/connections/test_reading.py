@@ -8,8 +8,8 @@ from typing import NamedTuple
 import h11
 import pytest
 
-from invoke_api.connections.limits import FRAMING_BYTES, HEAD_BYTES
-from invoke_api.connections.reading import End, Head, Refused, RequestReader
+from invoke_api.transport.http1_parser import End, Head, Refused, RequestReader
+from invoke_api.transport.limits import FRAMING_BYTES, HEAD_BYTES
 from tests.connections.requests import CHUNKED, HOST, LENGTH, PLAIN, ask, mutations, split
 
 Request = tuple[str, bytes, list[tuple[bytes, bytes]], bytes]

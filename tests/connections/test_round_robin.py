@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 from priority.priority import DeadlockError, DuplicateStreamError, MissingStreamError
 
-from invoke_api.connections.round_robin import RoundRobin
+from invoke_api.transport.http2.scheduler import RoundRobin
 
 
 def ready(*streams: int) -> RoundRobin:

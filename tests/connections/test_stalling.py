@@ -13,8 +13,8 @@ import h2.events
 import psutil
 import pytest
 
-from invoke_api.connections import stalling
-from invoke_api.connections.limits import Limits
+from invoke_api.transport import slow_readers
+from invoke_api.transport.limits import Limits
 from tests.http2 import Client
 from tests.servers import SEVEN_B, call, engine_running, sockets_of
 from tests.streams import split_frames
@@ -28,7 +28,7 @@ PATH = f"/model/{SEVEN_B}/invoke"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stalling, "STALLED", 0.4)
+    monkeypatch.setattr(slow_readers, "STALLED", 0.4)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def test_who_reads_slowly_over_http_1_gets_all() -> None:
             time.sleep(0.01)  # as slow a reader as it is to be
         took = time.monotonic() - began
 
-    assert took > 2 * stalling.STALLED
+    assert took > 2 * slow_readers.STALLED
     answer = json.loads(read.partition(b"\r\n\r\n")[2])
     assert answer["outputs"][0]["text"] == LONG
 
@@ -63,7 +63,7 @@ def test_who_reads_slowly_over_http_2_gets_all() -> None:
         read, events = client.read_slowly()
         took = time.monotonic() - began
 
-    assert took > 2 * stalling.STALLED
+    assert took > 2 * slow_readers.STALLED
     assert isinstance(events[-1], h2.events.StreamEnded)
     chunks = [json.loads(frame.payload) for frame in split_frames(read)]
     documents = [json.loads(b64decode(chunk["bytes"])) for chunk in chunks]

@@ -11,10 +11,10 @@ import pytest
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
-from invoke_api.connections import stalling
-from invoke_api.connections.limits import Limits
-from invoke_api.connections.shared import Shared
-from invoke_api.connections.writing import MAX_HELD_BYTES, WritingConnection
+from invoke_api.transport import slow_readers
+from invoke_api.transport.limits import Limits
+from invoke_api.transport.shared_state import Shared
+from invoke_api.transport.write_buffer import MAX_HELD_BYTES, WritingConnection
 from invoke_api.wire.eventstream import Frame
 from tests.servers import SEVEN_B, call, engine_running
 from tests.streams import split_frames
@@ -186,7 +186,7 @@ async def test_a_writer_waits_while_the_client_does_not_read() -> None:
 async def test_a_client_that_takes_nothing_of_the_rest_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stalling, "STALLED", 0.02)
+    monkeypatch.setattr(slow_readers, "STALLED", 0.02)
     wire = Wire(full=True)
     connection_on(wire).close()
     await until_in_loop(lambda: wire.written == [b"closed", b"aborted"], seconds=2)

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tool_calls import ToolCall
-from invoke_api.dialects.calls import CallReader
+from engine.tokenization.tool_calls import ToolCall
+from invoke_api.dialects.tool_call_reader import CallReader
 
 CALL = '[TOOL_CALLS] [{"name": "f", "arguments": {}}]'
 PIECES = ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[TOOL_", "CALLS]", "[", "]", " ", "a", CALL]

@@ -10,11 +10,11 @@ import yaml
 from botocore.exceptions import ClientError
 
 from engine.protocol import check_request
-from engine.tokenizer import load_tokenizer
-from invoke_api.config_files import ConfigError
+from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.dialects.imported import Imported
-from invoke_api.registry import load_registry
+from invoke_api.models.registry import load_registry
 from invoke_api.testing import Bedrock
+from invoke_api.yaml_files import ConfigError
 from tests.images import png, to_url
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 

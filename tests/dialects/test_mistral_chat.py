@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from invoke_api.dialects.tool_ids import make_id, to_models_id
+from invoke_api.dialects.tools import make_id, to_models_id
 from invoke_api.testing import Bedrock
 from tests.images import png, to_url
 from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, VOXTRAL_MINI

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.adapters import Adapter, find_other_base, find_problem
+from engine.lora import Adapter, find_other_base, find_problem
 
 LORA = MappingProxyType({"enable_lora": True})
 

@@ -8,10 +8,10 @@ import pytest
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
-from engine.audio import Clip, open_input_audio
 from engine.demo.speech import write_tokenizer
 from engine.errors import ChatRefused, EngineBusy
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.audio import Clip, open_input_audio
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.uploads.call import CURRENT, Call
 from engine.uploads.limits import MOST_SECONDS
 from engine.uploads.refusals import UploadRefused
@@ -193,7 +193,7 @@ def test_what_a_worker_says_instead_is_told(
                 raise outcome
             return type("Read", (), {"payload": outcome})
 
-    monkeypatch.setattr("engine.audio.WORKERS", Stub())
+    monkeypatch.setattr("engine.tokenization.audio.WORKERS", Stub())
     with pytest.raises(ChatRefused, match=sentence):
         open_input_audio(to_base64(b"RIFF"), RATE)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from engine.demo.brevity import ANYTHING, bound, shorten
-from engine.instances import make_instance
 from engine.protocol import GenerationRequest, Tool
+from engine.schema_instances import make_instance
 
 SEA = {
     "type": "object",

@@ -11,8 +11,8 @@ from mistral_common.protocol.instruct.validator import ValidationMode
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from engine.errors import ChatRefused
-from engine.mistral_files import carried
-from engine.tokenizer import MISTRAL, load_tokenizer
+from engine.tokenization.mistral_files import carried
+from engine.tokenization.tokenizer import MISTRAL, load_tokenizer
 from tests.engine.test_words import TEXTS
 
 load = cache(load_tokenizer)

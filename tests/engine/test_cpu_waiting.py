@@ -1,11 +1,11 @@
-"""vLLM still waits as `engine/cpu_waiting.py` thinks it does, and sleeps where it yielded."""
+"""vLLM still waits as `plugins/cpu_waiting.py` thinks it does, and sleeps where it yielded."""
 
 import inspect
 import time
 
 import pytest
 
-from engine import cpu_waiting
+from engine.vllm.plugins import cpu_waiting
 
 pytestmark = pytest.mark.filterwarnings("default")
 

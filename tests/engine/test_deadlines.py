@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from engine.deadlines import Deadlines
 from engine.errors import EngineDead
+from engine.lifecycle.deadlines import Deadlines
 
 
 async def wait(deadlines: Deadlines, seconds: float) -> None:

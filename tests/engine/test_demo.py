@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 
 from engine.demo.checkpoints import DEMOS, ENDLESS, followers, make_demo
-from engine.tokenizer import load_tokenizer
+from engine.tokenization.tokenizer import load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("default")  # torch warns of its own past
 

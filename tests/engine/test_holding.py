@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.holding import to_arguments, to_held
 from engine.protocol import GenerationRequest, Tool
+from engine.vllm.structured_outputs import to_arguments, to_held
 
 xgrammar = pytest.importorskip("xgrammar")
 testing = pytest.importorskip("xgrammar.testing")

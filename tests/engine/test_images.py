@@ -9,10 +9,10 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from PIL import Image
 
 from engine.errors import ChatRefused
-from engine.images import open_image
-from engine.mistral_files import carried
-from engine.tokenizer import MISTRAL, load_tokenizer
-from engine.vision_standin import count_patches
+from engine.tokenization.images import open_image
+from engine.tokenization.mistral_files import carried
+from engine.tokenization.tokenizer import MISTRAL, load_tokenizer
+from engine.vllm.plugins.vision_standin import count_patches
 from tests.images import png, to_url
 
 SIZES = [(1, 1), (16, 16), (17, 16), (700, 333), (3_000, 2_000), (1, 5_000)]

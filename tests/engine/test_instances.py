@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.errors import SchemaRefused
-from engine.instances import make_arguments, make_instance
+from engine.schema_instances import make_arguments, make_instance
 
 PERSON = {
     "type": "object",

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine import kept, loading
 from engine.errors import EngineDead, EngineNotReady
-from engine.kept import KeptEngine
+from engine.lifecycle import loading, supervised
+from engine.lifecycle.backoff import Backoff
+from engine.lifecycle.supervised import KeptEngine
 from engine.protocol import EngineState, GenerationRequest
-from engine.restarts import Backoff
 from tests.receiving import text_of
 from tests.stubs import SwappedStub
 from tests.waiting import until_in_loop
@@ -25,7 +25,7 @@ SLOW = Backoff(first=30.0)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No wait is longer than a test needs it to be."""
-    monkeypatch.setattr(kept, "LOOK", 0.001)
+    monkeypatch.setattr(supervised, "LOOK", 0.001)
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from engine import leftovers
-from engine.leftovers import Leftovers
-from engine.vllm_options import SOCKETS
+from engine.vllm import leftovers
+from engine.vllm.leftovers import Leftovers
+from engine.vllm.options import SOCKETS
 from tests.waiting import until
 
 SPAWN = get_context("spawn")  # as vLLM starts its cores here

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine import loading
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, PromptTooLong
-from engine.on_demand import RETRY, OnDemandEngine, Places
+from engine.lifecycle import loading
+from engine.lifecycle.lru_pool import RETRY, OnDemandEngine, Places
+from engine.lifecycle.swap_policy import Pace
 from engine.protocol import GenerationRequest, Limits
-from engine.turns import Pace
 from tests.receiving import Ear, text_of
 from tests.stubs import SwappedStub
 

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.processes import Family, cores_of
-from engine.pulse import Sighting
+from engine.vllm.processes import Family, cores_of
+from engine.vllm.pulse import Sighting
 from tests.waiting import until
 
 # A parent with one child, both asleep, as a core and its worker.

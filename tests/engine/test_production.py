@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.errors import EngineDead
-from engine.production import BATCH, OVER, Production, play
+from engine.generation_task import BATCH, OVER, Production, play
 from tests.receiving import Ear
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.protocol import Limits
-from engine.pulse import Pulse, Sighting
+from engine.vllm.pulse import Pulse, Sighting
 
 LIMITS = Limits(stall_seconds=10.0, first_token_seconds=60.0)
 IDLE = [Sighting(5.0 + 0.012 * second) for second in range(100)]  # as measured of a stopped one

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import trustme
 
-from engine import remote, remote_server
-from engine.completions import Lines
 from engine.errors import (
     ChatRefused,
     EngineBusy,
@@ -25,11 +23,14 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.images import open_image
 from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Tool, Usage
-from engine.remote import RemoteEngine
+from engine.remote import engine as remote
+from engine.remote import server as remote_server
+from engine.remote.completions import Lines
+from engine.remote.engine import RemoteEngine
 from engine.streaming import stream
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.images import open_image
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from tests.completions_server import Play, Server, answer, chunk, event, say, send, stuck, torn
 from tests.images import png, to_url
 from tests.receiving import Ear, batches_of, deltas_of

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine import completions, remote_server
-from engine.completions import LONGEST_LINE, Lines, find_window, parse_event, to_error
 from engine.errors import EngineDead, EngineError, EngineTimeout, PromptTooLong, RequestRefused
 from engine.protocol import GenerationRequest, Limits
-from engine.remote import RemoteEngine
+from engine.remote import completions
+from engine.remote import server as remote_server
+from engine.remote.completions import LONGEST_LINE, Lines, find_window, parse_event, to_error
+from engine.remote.engine import RemoteEngine
 from tests.completions_server import STREAM, Play, Server, chunk, event, say
 from tests.engine.test_remote import engine_of, run, running
 from tests.waiting import until_in_loop

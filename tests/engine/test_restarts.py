@@ -1,6 +1,6 @@
 """When an engine is started again, on a clock that stands still: no engine runs here."""
 
-from engine.restarts import Backoff, Restarts
+from engine.lifecycle.backoff import Backoff, Restarts
 
 BACKOFF = Backoff(first=1.0, longest=10.0, steady=60.0, tries=3)
 

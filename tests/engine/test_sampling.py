@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.completions import Step, encode_body, parse_event
 from engine.errors import EngineDead
 from engine.protocol import GenerationRequest
-from engine.vllm_requests import to_sampling
+from engine.remote.completions import Step, encode_body, parse_event
+from engine.vllm.requests import to_sampling
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
 from engine.streaming import stream
-from engine.tokenizer import Tokenizer
+from engine.tokenization.tokenizer import Tokenizer
 from tests.receiving import batches_of
 from tests.stubs import StubEngine
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.tokenizer import MISTRAL, Tokenizer, Version, load_tokenizer
+from engine.tokenization.tokenizer import MISTRAL, Tokenizer, Version, load_tokenizer
 
 # Prompts and `X-Amzn-Bedrock-Input-Token-Count` out of public recordings of the real service.
 RECORDED = [

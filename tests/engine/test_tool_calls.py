@@ -4,8 +4,8 @@ from functools import cache
 
 import pytest
 
-from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.tool_calls import (
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.tool_calls import (
     DEEPEST,
     STYLES,
     CallStream,

@@ -2,8 +2,16 @@
 
 import pytest
 
+from engine.lifecycle.swap_policy import (
+    Guest,
+    Pace,
+    choose_swap,
+    is_open,
+    leaves_at,
+    next_change,
+    waited_for,
+)
 from engine.protocol import Limits
-from engine.turns import Guest, Pace, choose_swap, is_open, leaves_at, next_change, waited_for
 from tests.stubs import SwappedStub
 
 PACE = Pace(turn=10.0, linger=1.0)

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from engine import vllm_engine, vllm_watch
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, EngineTimeout, RequestRefused
-from engine.loading import in_thread
+from engine.lifecycle.loading import in_thread
 from engine.protocol import EngineState, GenerationRequest, Limits
-from engine.vllm_cores import CoresElsewhere
-from engine.vllm_engine import VllmEngine
-from engine.vllm_options import SHUTDOWN_TIMEOUT, explain_option, known_options
-from engine.vllm_outputs import TokenOutputs
-from engine.vllm_watch import Watch
+from engine.vllm import engine as vllm_engine
+from engine.vllm import health_check
+from engine.vllm.cores import CoresElsewhere
+from engine.vllm.engine import VllmEngine
+from engine.vllm.health_check import Watch
+from engine.vllm.options import SHUTDOWN_TIMEOUT, explain_option, known_options
+from engine.vllm.outputs import TokenOutputs
 from tests.receiving import Ear, text_of
 from tests.waiting import until_in_loop
 
@@ -396,7 +397,7 @@ def watching(llm: Any, limits: Limits) -> Watch:
 async def test_an_answer_that_stops_ends(
     tokens: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm_watch, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "LOOK", 0.01)
     llm = AddingLlm()
     engine, ear = await asking(llm), Ear()
     watch = watching(llm, Limits(first_token_seconds=0.1))
@@ -415,7 +416,7 @@ async def test_an_answer_that_stops_ends(
 
 
 async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_watch, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "LOOK", 0.01)
     llm = AddingLlm()
     engine, ear = await asking(llm), Ear()
     watch = watching(llm, Limits(first_token_seconds=0.1))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.adapters import Adapter
 from engine.errors import EngineDead
-from engine.vllm_adapters import Adapters
+from engine.lora import Adapter
+from engine.vllm.adapters import Adapters
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 import zmq
 import zmq.asyncio
 
-from engine.vllm_client import AT_ONCE, OutputSocket, read_outputs
+from engine.vllm.client import AT_ONCE, OutputSocket, read_outputs
 from tests.waiting import until_in_loop
 
 DEAD = b"ENGINE_CORE_DEAD"  # vLLM's

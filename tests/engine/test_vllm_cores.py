@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine import vllm_cores
 from engine.errors import EngineDead
-from engine.vllm_cores import CoresElsewhere, FrontEnd, VllmCores
+from engine.vllm import cores
+from engine.vllm.cores import CoresElsewhere, FrontEnd, VllmCores
 from tests.waiting import until
 
 HERE = FrontEnd("inputs", "outputs", None)
@@ -78,7 +78,7 @@ def making(monkeypatch: pytest.MonkeyPatch) -> Making:
         SimpleNamespace(AsyncLLM=made),
     )
     monkeypatch.setitem(sys.modules, "vllm.v1.engine.exceptions", exceptions)
-    monkeypatch.setattr(vllm_cores, "create_config", lambda *_, **__: None)
+    monkeypatch.setattr(cores, "create_config", lambda *_, **__: None)
     return made
 
 
@@ -165,7 +165,7 @@ def test_those_that_end_before_they_are_met_are_not_looked_for(front: Front) -> 
 def test_a_front_end_that_breaks_alone_can_not_meet_them_again(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm_cores, "NEWS_PATIENCE", 0.05)
+    monkeypatch.setattr(cores, "NEWS_PATIENCE", 0.05)
     front.cores.found(HERE)
     front.open()
 

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.vllm_metrics import KeptMetrics, forget, stat_loggers
+from engine.vllm.metrics import KeptMetrics, forget, stat_loggers
 
 
 @pytest.fixture

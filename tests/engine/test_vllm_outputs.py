@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineDead, EngineTimeout
-from engine.production import BATCH
-from engine.vllm_outputs import ADDED, Answer, TokenOutputs
+from engine.generation_task import BATCH
+from engine.vllm.outputs import ADDED, Answer, TokenOutputs
 from tests.receiving import Ear
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.vllm_options import ENVIRONMENT, PLUGINS
+from engine.vllm.options import ENVIRONMENT, PLUGINS
 from tests.vllm_server import vllm_running
 
-OURS = ("engine.vision_standin", "engine.cpu_waiting", "engine.orphans")
+OURS = (
+    "engine.vllm.plugins.vision_standin",
+    "engine.vllm.plugins.cpu_waiting",
+    "engine.vllm.plugins.orphans",
+)
 # Python imports a module of this name in each process. It writes down, again and again, what the
 # process has of ours, because processes of vLLM's end without a last word.
 LOOK = """
@@ -76,4 +80,4 @@ def test_a_vllm_of_ours_has_them() -> None:
         text=True,
         check=True,
     )
-    assert run.stdout.split() == ["engine.cpu_waiting"]
+    assert run.stdout.split() == ["engine.vllm.plugins.cpu_waiting"]

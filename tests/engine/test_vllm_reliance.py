@@ -1,4 +1,4 @@
-"""What `engine/vllm_outputs.py` relies on in the installed vLLM, shown without an engine core.
+"""What `engine/vllm/outputs.py` relies on in the installed vLLM, shown without an engine core.
 
 Where one of these fails after an update of vLLM, read what has changed there, and mend that file.
 """
@@ -16,8 +16,8 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import GenerationRequest
-from engine.vllm_outputs import ADDED, FINISHES, Answer, TokenOutputs
-from engine.vllm_requests import to_sampling
+from engine.vllm.outputs import ADDED, FINISHES, Answer, TokenOutputs
+from engine.vllm.requests import to_sampling
 from tests.receiving import Ear
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine import vllm_watch
 from engine.protocol import Limits
-from engine.pulse import Sighting
-from engine.vllm_watch import Watch, until_hung
+from engine.vllm import health_check
+from engine.vllm.health_check import Watch, until_hung
+from engine.vllm.pulse import Sighting
 from tests.waiting import until_in_loop
 
 IDLE = Sighting(1.0)
@@ -19,7 +19,7 @@ IDLE = Sighting(1.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_watch, "ROUND", 0.01)
+    monkeypatch.setattr(health_check, "ROUND", 0.01)
     exceptions = SimpleNamespace(EngineDeadError=RuntimeError)
     monkeypatch.setitem(sys.modules, "vllm.v1.engine.exceptions", exceptions)
 
@@ -143,4 +143,4 @@ async def test_a_process_that_stood_still_itself_blames_nobody() -> None:
         await asyncio.Event().wait()
 
     assert await until_hung(ask, judge) == "enough"
-    assert max(told) <= 2 * vllm_watch.ROUND
+    assert max(told) <= 2 * health_check.ROUND

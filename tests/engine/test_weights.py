@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine import weights
 from engine.demo import options as demo
 from engine.demo.checkpoints import DEMOS, make_demo
-from engine.weights import Missing, find_missing
+from engine.vllm import weights
+from engine.vllm.weights import Missing, find_missing
 
 HUB_ID = "mistralai/Mistral-7B-Instruct-v0.2"
 ALL = ("config.json", "model.safetensors", "tekken.json")

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
 
-from engine import words
-from engine.mistral_files import carried
-from engine.tokenizer import MISTRAL
-from engine.words import SPACE, Words
+from engine.tokenization import tokenizer as words
+from engine.tokenization.mistral_files import carried
+from engine.tokenization.tokenizer import MISTRAL, SPACE, Words
 
 FILES = sorted({version.file for version in MISTRAL.values()})
 # Of what decides where pieces may end: spaces, newlines, what is a byte or a piece of its own.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.engine_rows import Place, Target, all_cases
 from tests.fidelity.identifiers import ACCOUNT, NOT_RUN, OWN, PROFILED, RETIRED

@@ -14,8 +14,8 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import EventStreamJSONParser, RestJSONParser
 
 from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.events import encode_chunk
 from tests.fidelity import chunks, exceptions, frames, report
 from tests.fidelity.case import Case
 from tests.fidelity.checks import check

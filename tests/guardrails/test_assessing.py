@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from invoke_api.config_files import ConfigError
-from invoke_api.guardrails.assessing import Assessment, Part, assess
 from invoke_api.guardrails.guardrail import Source
-from invoke_api.guardrails.loading import load_guardrails
-from invoke_api.guardrails.normalizing import Reading
+from invoke_api.guardrails.guardrails_file import load_guardrails
+from invoke_api.guardrails.normalization import Reading
 from invoke_api.guardrails.pii import PII
-from invoke_api.guardrails.reports import to_assessment, to_usage
+from invoke_api.guardrails.scanner import Assessment, Part, assess
+from invoke_api.guardrails.trace import to_assessment, to_usage
+from invoke_api.yaml_files import ConfigError
 
 FILE = Path(__file__).parent / "guardrails.yaml"
 GUARDRAILS, REMARKS = load_guardrails(FILE)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.errors import EngineDead
-from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.testing import Bedrock
 from tests.servers import GUARDRAILS, LARGE_3, SEVEN_B, call, engine_running
 from tests.streams import split_frames

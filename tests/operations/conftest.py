@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoke_api.identifiers import OWN
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.identifiers import OWN
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.servers import COMMAND, GUARDRAILS, SEVEN_B, command_running, wait_until_ready
 
 ARNS = [

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from PIL import Image
 
-from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
+from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
 from tests.clients import client
 from tests.servers import call
 from tests.sounds import to_base64, tone

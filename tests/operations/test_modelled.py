@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from invoke_api.app import BUILT
 from invoke_api.operations.not_offered import NOT_OFFERED
+from invoke_api.server.app import BUILT
 from tests.modelled import OPERATIONS, violations
 from tests.servers import SEVEN_B, call
 

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
-from invoke_api.cassettes.files import load_recordings
+from invoke_api.cassettes.reader import load_recordings
 from tests.full_disks import fill, small_disk
 from tests.rules.test_rules import client
 from tests.sdk.javascript import call_js

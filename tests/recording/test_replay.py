@@ -15,8 +15,8 @@ from urllib3.exceptions import ProtocolError
 
 from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import ThrottlingException
+from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame
 from tests.cassettes.test_files import a_recording
 from tests.rules.test_rules import client, control, requests, rule

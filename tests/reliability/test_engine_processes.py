@@ -22,8 +22,8 @@ import yaml
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
-from engine.leftovers import Leftovers
-from invoke_api.registry import DEFAULT_REGISTRY
+from engine.vllm.leftovers import Leftovers
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.metrics import Scrape
 from tests.servers import COMMAND, SEVEN_B, call, connect, invoke
 from tests.waiting import until

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from invoke_api.rules.book import RuleBook
-from invoke_api.rules.parsing import parse_rules
+from invoke_api.rules.parser import parse_rules
 from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule_book import RuleBook
 
 INST = "<s>[INST] Who are you? [/INST] I am.</s>[INST] And the weather? [/INST]"
 
@@ -104,7 +104,7 @@ def test_chance_is_repeatable() -> None:
 
 def test_a_rule_may_be_over_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("invoke_api.rules.book.monotonic", lambda: now)
+    monkeypatch.setattr("invoke_api.rules.rule_book.monotonic", lambda: now)
     rules = book({"reply": "yes", "seconds": 5})
     before = said(rules)
     now = 105.0

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from engine.tool_calls import ToolCall
-from invoke_api.config_files import ConfigError
-from invoke_api.rules.parsing import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
+from engine.tokenization.tool_calls import ToolCall
+from invoke_api.rules.parser import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
 from invoke_api.rules.rule import BREAKS, Reply
 from invoke_api.wire.errors import InvokeError, ThrottlingException
+from invoke_api.yaml_files import ConfigError
 from tests.fidelity import exceptions
 
 MISTAKES: list[tuple[Any, str]] = [

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.sdk.test_catalogue import client
 from tests.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from invoke_api.telemetry.invocation_log import InvocationLog
+from invoke_api.observability.invocation_log import InvocationLog
 from tests.full_disks import fill, no_file_beyond, small_disk
 from tests.operations.test_invocation_log import CALL
 from tests.waiting import until_in_loop

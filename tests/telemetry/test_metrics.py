@@ -16,14 +16,14 @@ from h2.events import StreamEnded
 from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
-from engine.on_demand import Places
+from engine.lifecycle.lru_pool import Places
 from engine.protocol import EngineState, GenerationRequest, Limits
 from invoke_api import __version__
-from invoke_api.app import ROUTES
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.pipeline.counted import STATUSES
-from invoke_api.telemetry.exposition import Exposition
-from invoke_api.telemetry.metrics import Metrics
+from invoke_api.observability.exposition import Exposition
+from invoke_api.observability.metrics import Metrics
+from invoke_api.pipeline.count_calls import STATUSES
+from invoke_api.server.app import ROUTES
 from tests.cassettes.test_files import a_recording
 from tests.http2 import Client
 from tests.metrics import CALLS, Scrape, new_calls

@@ -12,7 +12,7 @@ from textwrap import indent
 import pytest
 import yaml
 
-from invoke_api.rules.parsing import parse_rules
+from invoke_api.rules.parser import parse_rules
 from tests.servers import COMMAND, ROOT, command_running, invoke
 from tests.testing.test_plugin import QUICK
 from tests.vitest import PACKAGES, run_vitest

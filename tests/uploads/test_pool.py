@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from engine import images
 from engine.errors import ChatRefused
+from engine.tokenization import images
 from engine.uploads import pool as pools
 from engine.uploads import reader as readers
 from engine.uploads.call import CURRENT, Call

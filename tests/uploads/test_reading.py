@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from PIL import Image
 
-from engine.images import open_image
-from engine.tokenizer import load_tokenizer
+from engine.tokenization.images import open_image
+from engine.tokenization.tokenizer import load_tokenizer
 from engine.uploads.call import CURRENT, Call
 from engine.uploads.limits import DOCUMENT, MOST_CHARACTERS, WHOLE_PIXELS
 from engine.uploads.pixels import fit, read_image

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from invoke_api.config_files import SCHEMAS, load_schema
-from invoke_api.validation.deserializing import HEAD, WORDS, Body, in_serdes_words
-from invoke_api.validation.document import parse_json
+from invoke_api.validation.json_document import parse_json
 from invoke_api.validation.schema import Validator
+from invoke_api.validation.serde_errors import HEAD, WORDS, Body, in_serdes_words
+from invoke_api.yaml_files import SCHEMAS, load_schema
 
 NAME = "mistral-chat-2025.json"
 SCHEMA = Validator(load_schema(NAME))

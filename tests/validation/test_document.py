@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from invoke_api.validation.document import DEEPEST, MOST_VALUES, NotJson, parse_json
+from invoke_api.validation.json_document import DEEPEST, MOST_VALUES, NotJson, parse_json
 
 
 def test_commas_in_a_string_are_no_values() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from invoke_api.validation.extra_inputs import (
+from invoke_api.validation.pydantic_errors import (
     MOST_KEYS,
     OF_2407,
     OF_PIXTRAL,

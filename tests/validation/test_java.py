@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from invoke_api.validation.java import hash_map_order, type_name
+from invoke_api.validation.java_values import hash_map_order, type_name
 
 # Extraneous keys in the order of a real Bedrock sentence (a Claude body sent to another model).
 HEARD = [

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.config_files import SCHEMAS
-from invoke_api.validation.quick import compile_quick
-from invoke_api.validation.schema import Validator
+from invoke_api.validation.schema import Validator, compile_quick
+from invoke_api.yaml_files import SCHEMAS
 
 EVERY = {path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("mi*.json"))}
 SHIPPED = {name: schema for name, schema in EVERY.items() if "prompt" in schema["properties"]}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from invoke_api.config_files import SCHEMAS
+from invoke_api.validation.everit_errors import WORDS
 from invoke_api.validation.schema import BodySchema
-from invoke_api.validation.wording import WORDS
 from invoke_api.wire.errors import ValidationException
+from invoke_api.yaml_files import SCHEMAS
 
 # What a schema says without checking anything.
 SILENT = {"if", "then", "$schema", "title", "description", "default", "properties", "items"}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.wire.any_json import MOST_LEVELS, read_json, write_json
 from invoke_api.wire.errors import ValidationException
+from invoke_api.wire.json_text import MOST_LEVELS, read_json, write_json
 
 BIG = 2**70
 

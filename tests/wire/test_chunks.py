@@ -5,7 +5,7 @@ from base64 import b64decode
 
 import pytest
 
-from invoke_api.wire.chunks import LONGEST, SHORTEST, encode_chunk
+from invoke_api.wire.events import LONGEST, SHORTEST, encode_chunk
 from invoke_api.wire.eventstream import decode_frame
 
 
