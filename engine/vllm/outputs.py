@@ -4,7 +4,7 @@ For each token of each request vLLM (0.32) makes two objects, keeps a count for 
 asked for here, and merges them again when nobody has fetched the last: a fifth of a front end's
 time. Here the ids are handed on as they are, and vLLM's own processor sees of each request the
 first step, for its bookkeeping, and the last, to forget it.
-`tests/engine/test_vllm_reliance.py` says what of vLLM this rests on.
+`tests/engine/vllm/test_reliance.py` says what of vLLM this rests on.
 """
 
 import asyncio

@@ -15,8 +15,8 @@ from invoke_api.append_file import append_whole
 from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
 from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.writer import CassetteWriter, to_text
-from tests.cassettes.test_files import a_recording, a_stream
-from tests.full_disks import fill, no_file_beyond, small_disk
+from tests.cassettes.test_reader import a_recording, a_stream
+from tests.support.full_disks import fill, no_file_beyond, small_disk
 
 HOLD = """
 import sys

@@ -14,8 +14,8 @@ import pytest
 
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.control.routes import MAX_BODY
-from tests.cassettes.test_files import a_recording
-from tests.servers import (
+from tests.cassettes.test_reader import a_recording
+from tests.support.servers import (
     COMMAND,
     call,
     command_running,

@@ -5,7 +5,7 @@ from typing import Any
 
 from invoke_api.dialects.converse import to_messages, to_tools
 from invoke_api.dialects.converse_checks import Abilities
-from tests.images import png
+from tests.support.images import png
 
 IMAGE = {"image": {"format": "png", "source": {"bytes": b64encode(png()).decode()}}}
 

@@ -15,8 +15,8 @@ from invoke_api.dialects.imported import Imported
 from invoke_api.models.registry import load_registry
 from invoke_api.testing import Bedrock
 from invoke_api.yaml_files import ConfigError
-from tests.images import png, to_url
-from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from tests.support.images import png, to_url
+from tests.support.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/{}".format
 NAMES = ("base12345678", "tuned1234567", "other1234567", "seeing123456")

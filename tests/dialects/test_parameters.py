@@ -13,7 +13,7 @@ from invoke_api.operations.converse import to_conversation
 from invoke_api.testing import Bedrock
 from invoke_api.yaml_files import SCHEMAS
 from tests.guardrails.test_guardrails import ID as GUARDRAIL
-from tests.servers import LARGE_3
+from tests.support.servers import LARGE_3
 
 MODELS = load_registry(DEFAULT_REGISTRY).models
 TOKENIZER = load_tokenizer("v3")

@@ -40,13 +40,13 @@ from engine.tokenization.audio import open_input_audio
 from engine.tokenization.images import open_image
 from engine.tokenization.tool_calls import MARK, ToolCall, split_calls
 from engine.vllm.engine import VllmEngine
-from tests.adapters import make_adapter
-from tests.images import png, to_url
-from tests.receiving import Ear, deltas_of
-from tests.sounds import RATE, to_base64, tone
-from tests.tekken import write_toy
-from tests.vllm_server import requests_running
-from tests.waiting import until_in_loop
+from tests.support.adapters import make_adapter
+from tests.support.images import png, to_url
+from tests.support.receiving import Ear, deltas_of
+from tests.support.sounds import RATE, to_base64, tone
+from tests.support.tekken import write_toy
+from tests.support.vllm_server import requests_running
+from tests.support.waiting import until_in_loop
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -9,8 +9,8 @@ from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenization.mistral_files import is_tekken
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from tests.completions_server import END, Play, Server, event, send
-from tests.receiving import Ear
+from tests.support.completions_server import END, Play, Server, event, send
+from tests.support.receiving import Ear
 
 MODELS = [
     model

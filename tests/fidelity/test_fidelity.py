@@ -20,7 +20,7 @@ from tests.fidelity import chunks, exceptions, frames, report
 from tests.fidelity.case import Case
 from tests.fidelity.checks import check
 from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 TABLES = {
     title: table.TABLE

@@ -34,8 +34,8 @@ from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
 from tests.fuzzing.bodies import PROFILE, PROMPT, TAGGED
 from tests.fuzzing.requests import Asked
-from tests.servers import GUARDRAILS
-from tests.waiting import until_in_loop
+from tests.support.servers import GUARDRAILS
+from tests.support.waiting import until_in_loop
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from invoke_api.guardrails.output_stage import LONG_SEARCH, SHARE, STRIDE, Outpu
 from invoke_api.guardrails.scanner import Part, assess
 from invoke_api.guardrails.session import Guarding
 from tests.guardrails.made import SILENCED, read, sensitive, words
-from tests.waiting import until_in_loop
+from tests.support.waiting import until_in_loop
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street", "customer jane@y.zz"]
 NAME = re.compile(r"\{[A-Z]\w+\}")  # of what is hidden; no other text here has this form

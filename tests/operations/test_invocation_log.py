@@ -23,8 +23,8 @@ from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
 from invoke_api.yaml_files import ConfigError
-from tests.servers import SEVEN_B, app_running, call, connect, invoke
-from tests.stubs import StubEngine
+from tests.support.servers import SEVEN_B, app_running, call, connect, invoke
+from tests.support.stubs import StubEngine
 
 PATH = f"/model/{SEVEN_B}"
 HEAD = [

@@ -16,7 +16,7 @@ from invoke_api.recording.app import Recorder
 from invoke_api.recording.upstream import Upstream
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
-from tests.waiting import until_in_loop
+from tests.support.waiting import until_in_loop
 
 FRAME = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
 

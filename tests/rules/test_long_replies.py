@@ -29,11 +29,11 @@ from invoke_api.rules.rule_book import Verdict
 from invoke_api.rules.token_cache import LONG_TEXT, TokenCache
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
-from tests.cassettes.test_files import a_recording
-from tests.http2 import Client
-from tests.receiving import Ear, batches_of
+from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
-from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
+from tests.support.http2 import Client
+from tests.support.receiving import Ear, batches_of
+from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 STREAM = f"/model/{SEVEN_B}/invoke-with-response-stream"
 LONG = " ".join(f"word{number % 500}" for number in range(9_000))

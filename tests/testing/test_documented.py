@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from invoke_api.rules.parser import parse_rules
-from tests.servers import COMMAND, ROOT, command_running, invoke
+from tests.support.servers import COMMAND, ROOT, command_running, invoke
+from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
-from tests.vitest import PACKAGES, run_vitest
 
 DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)

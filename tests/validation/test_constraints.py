@@ -6,7 +6,7 @@ import pytest
 from invoke_api.pipeline.admission import TIERS
 from invoke_api.validation import constraints, queries
 from invoke_api.validation.constraints import MEMBERS, Member
-from tests.modelled import OPERATIONS
+from tests.support.modelled import OPERATIONS
 
 # What breaks their patterns is not Coral's to refuse.
 OWN_WORDS = {"guardrailIdentifier", "guardrailVersion"}

@@ -9,7 +9,7 @@ from invoke_api.validation.coral import CoralSchema
 from invoke_api.validation.queries import LIST_INFERENCE_PROFILES, check_query
 from invoke_api.wire.errors import InvokeError
 from invoke_api.yaml_files import load_schema
-from tests.modelled import OPERATIONS
+from tests.support.modelled import OPERATIONS
 from tests.validation.service_model import to_schema
 
 USER = {"role": "user", "content": [{"text": "Hi"}]}

@@ -6,8 +6,8 @@ the response headers have come. RFC 9113, 6.8, lets the streams that are open th
 Hypercorn (0.18) hangs up, so such a client loses the end of its answer without an error. Here h2
 does not see a GOAWAY with NO_ERROR while streams are open, and the connection is closed after the
 last of them: a Node process would otherwise stay until the keep-alive time is over.
-`tests/connections/test_goaway.py` fails when this is no longer enough, and when stock Hypercorn no
-longer needs it.
+`tests/transport/http2/test_goaway.py` fails when this is no longer enough, and when stock Hypercorn
+no longer needs it.
 
 Floods: each frame is charged to the budgets of its connection before h2 reads it. When a budget is
 exceeded, or at a protocol error, the client gets a GOAWAY with the reason, its calls are cancelled
