@@ -54,7 +54,7 @@ rule answers unless the way names one: the scripted engine calls a forced tool w
 the schema, and answers to a schema with an instance of it. The client reads the report and, where
 it has a model of it (Pydantic's, Zod's), validates it. "auto" and "not said" force nothing: the
 scripted engine answers with a text, where a real model may call the tool. In a test a
-[rule](testing.md) with `tool_calls` makes the call.
+[rule](test/rules.md) with `tool_calls` makes the call.
 
 """
 FORCED_COLUMNS = ("client", "way", "operation", "model", "tool choice", "got")
