@@ -52,7 +52,7 @@ class Mistral:
     ) -> Answer:
         """Stream an answer: pass each piece of text to `show` as it arrives.
 
-        If the stream is interrupted, call `begin_again` with the reason and start from the beginning.
+        If the stream is interrupted, call `begin_again` with the reason and start again.
         Raises `Interrupted` if the last attempt is interrupted, too.
         """
         for pause in PAUSES:
