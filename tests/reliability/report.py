@@ -72,7 +72,8 @@ def soak_lines() -> Iterator[str]:
     yield f"The last long run, of {soak['date']}, on {soak['machine']}, Python {soak['python']}:"
     yield "\n\n"
     yield "| minutes | calls | answered | refused or failed on request | cut on request"
-    yield " | disconnected | differences | longest call |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    yield " | disconnected | differences | longest call |\n"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     outcomes = dict(soak["outcomes"])
     plain = [outcomes.pop(name, 0) for name in ("answered", "cut", "left")]
     cells = [plain[0], sum(outcomes.values()), *plain[1:]]

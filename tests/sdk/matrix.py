@@ -27,9 +27,9 @@ This page shows which clients were run against the service, how to point each at
 
 Each row is a [program](../tests/sdk/clients) that the suite runs: a question, an answer as a
 stream, a tool call, a forced tool call, and an answer that is throttled once. A cell names the
-operation that the client called. Each answer must have the text, each tool call the name and the arguments,
-and each token count must be the service's. No program contains anything about the service. The
-variable in its row, a region and an access key point it there, as in the
+operation that the client called. Each answer must have the text, each tool call the name and the
+arguments, and each token count must be the service's. No program contains anything about the
+service. The variable in its row, a region and an access key point it there, as in the
 [README](../README.md#call-it). URL stands for an address such as `http://127.0.0.1:8080`.
 
 """
