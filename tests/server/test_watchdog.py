@@ -96,7 +96,8 @@ def test_a_signal_ends_a_service_whose_loop_stands_still(how: str, number: signa
 
 
 def test_a_signal_ends_a_service_that_waits_for_a_thread() -> None:
-    script = SERVICE.replace("watchdog.END_STILL", "bootstrap.END_SECONDS = 1.0\nwatchdog.END_STILL")
+    earlier = "bootstrap.END_SECONDS = 1.0\nwatchdog.END_STILL"
+    script = SERVICE.replace("watchdog.END_STILL", earlier)
     with blocked_service("keeps_a_thread", script) as process:
         took, errors = end(process, signal.SIGTERM)
 
