@@ -2,10 +2,28 @@
 
 import codecs
 from collections.abc import Sequence
-from functools import cache
 
 from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
 from engine.tokenizer import Tokenizer
+
+Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+class WholeDeltas(dict[bytes, Delta | None]):
+    """The deltas of pieces of whole characters, as nearly all are; None for the others.
+
+    Control tokens have no piece, and no delta here. There are as many as tokenizers have tokens.
+    """
+
+    def __missing__(self, piece: bytes) -> Delta | None:
+        try:
+            self[piece] = Delta(piece.decode()) if piece else None
+        except UnicodeDecodeError:
+            self[piece] = None
+        return self[piece]
+
+
+WHOLE = WholeDeltas()
 
 
 class Detokenizer:
@@ -22,8 +40,8 @@ class Detokenizer:
         self._top_logprobs = request.top_logprobs
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
-        self._most_held = max((len(each) - 1 for each in request.stop), default=0)
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._most_held = max(map(len, request.stop), default=1) - 1
+        self._decoder = Decoder(errors="replace")
         self._is_inside = False  # the decoder holds the beginning of a character
         self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
@@ -52,12 +70,10 @@ class Detokenizer:
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
+        is_plain = not (self._stop or self._is_inside)
         for token in tokens:
             count += 1
-            piece = pieces[token]
-            delta = None if self._stop or self._is_inside else _to_delta(piece)
-            # The EOS, as any control, has no piece.
-            if delta and piece and count != most:
+            if is_plain and count != most and (delta := WHOLE[pieces[token]]):
                 deltas.append(delta)
                 continue
             self._output_tokens = count
@@ -65,6 +81,7 @@ class Detokenizer:
             deltas.append(delta)
             if delta.finish:
                 break
+            is_plain = not (self._stop or self._is_inside)
         self._output_tokens = count
         return deltas
 
@@ -110,15 +127,6 @@ class Detokenizer:
 
     def _finish(self, finish: Finish, text: str) -> Delta:
         return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))
-
-
-@cache  # as many as the tokenizers have tokens
-def _to_delta(piece: bytes) -> Delta | None:
-    """Return the delta of a token of whole characters, as nearly all are; otherwise None."""
-    try:
-        return Delta(piece.decode())
-    except UnicodeDecodeError:
-        return None
 
 
 def find_stop(text: str, stop: tuple[str, ...]) -> int | None:

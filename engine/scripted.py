@@ -116,10 +116,11 @@ class ScriptedEngine:
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
-        first = tokenizer.encode_text(space + words)
-        order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        sentences = [token for number in order for token in self._sentences[number]]
-        return [*first, *sentences, tokenizer.eos]
+        tokens = [*tokenizer.encode_text(space + words)]
+        for number in sorted(range(len(SENTENCES)), key=digest.__getitem__):
+            tokens += self._sentences[number]
+        tokens.append(tokenizer.eos)
+        return tokens
 
     async def close(self) -> None:
         self._state = EngineState("cold")
