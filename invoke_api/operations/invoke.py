@@ -24,7 +24,7 @@ from invoke_api.wire.errors import JSON, ValidationException
 MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
     """A body of the model's own dialect, with its defaults filled in."""
 
