@@ -196,12 +196,10 @@ class Exchange:
     def _begin(self, start: Message) -> bytes:
         status: int = start["status"]
         headers: Headers = start.get("headers", ())
-        framing = choose_framing(self.head.method, status, headers, self.head.http_version)
-        self._framing = framing
-        if framing is Framing.LENGTH:
-            lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
-            self._left_to_write = lengths[0]
-        head = encode_head(status, headers, framing, closes=self.closes)
+        self._framing, self._left_to_write = choose_framing(
+            self.head.method, status, headers, self.head.http_version
+        )
+        head = encode_head(status, headers, self._framing, closes=self.closes)
         self.has_begun = True
         return head
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,11 @@ FAILED = Refused(500, "The service failed to answer.")
 CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
+
+
+@lru_cache(256)  # few paths come thousands of times; each is shorter than a head
+def decode_path(path: bytes) -> str:
+    return unquote(path.decode("ascii"))
 
 
 class Http1Connection(WritingConnection):
@@ -118,7 +124,7 @@ class Http1Connection(WritingConnection):
             **self._base_scope,
             "http_version": head.http_version,
             "method": head.method,
-            "path": unquote(path.decode("ascii")),
+            "path": decode_path(path),
             "raw_path": path,
             "query_string": query,
             "headers": head.headers,

@@ -21,8 +21,6 @@ from invoke_api.registry import Model
 from invoke_api.wire.chunks import encode_chunks
 from invoke_api.wire.errors import JSON, ValidationException
 
-MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
-
 
 @dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
@@ -96,8 +94,13 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=UPLOADS if any(kind in call.body for kind in MEDIA) else len(call.body),
+        size=UPLOADS if has_media(call.body) else len(call.body),
     )
+
+
+def has_media(body: bytes) -> bool:
+    """Tell whether a body may have parts that are uploads."""
+    return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
