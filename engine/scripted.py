@@ -4,6 +4,7 @@ import asyncio
 import json
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 
 from engine.errors import SchemaRefused
 from engine.instances import make_arguments, make_instance
@@ -116,11 +117,10 @@ class ScriptedEngine:
         if not self._sentences:
             self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
-        tokens = [*tokenizer.encode_text(space + words)]
-        for number in sorted(range(len(SENTENCES)), key=digest.__getitem__):
-            tokens += self._sentences[number]
-        tokens.append(tokenizer.eos)
-        return tokens
+        first = tokenizer.encode_text(space + words)
+        order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
+        sentences = chain.from_iterable(map(self._sentences.__getitem__, order))
+        return [*first, *sentences, tokenizer.eos]
 
     async def close(self) -> None:
         self._state = EngineState("cold")
