@@ -7,7 +7,7 @@ from typing import NamedTuple
 from invoke_api.journal import Entry
 from invoke_api.pipeline.call import Call, Told
 from invoke_api.pipeline.failing import UNKNOWN_OPERATION
-from invoke_api.telemetry.call_metrics import CallLabels, CallMetrics, TokenSeries
+from invoke_api.telemetry.call_metrics import CallMetrics, TokenSeries
 from invoke_api.wire.errors import InvokeError, ThrottlingException
 from invoke_api.wire.front_door_errors import FrontDoorError
 
@@ -49,7 +49,7 @@ class CountedCalls:
         operation = call.operation if call.operation in self._operations else ""
         model_id = call.model.id if call.model else ""
         end = _to_end(call)
-        self._metrics.count(CallLabels(operation, model_id, *end))
+        self._metrics.count((operation, model_id, *end))
         if entry and entry.first_token:
             _observe_tokens(self._metrics.tokens(operation, model_id), call, entry)
         if end.outcome in ANSWERED:
