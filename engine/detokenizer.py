@@ -64,7 +64,7 @@ class Detokenizer:
     def _end(self, deltas: list[Delta], finish: Finish) -> None:
         """End the last delta: the model has ended the text without a token of its own for that."""
         before = deltas.pop() if deltas else Delta("")
-        last = self._finish(finish, self._held + self._decoder.decode(b"", final=True))
+        last = self._finish(finish, self._held + self._rest())
         deltas.append(last._replace(text=before.text + last.text, logprobs=before.logprobs))
 
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
@@ -104,21 +104,32 @@ class Detokenizer:
 
     def _push(self, token: int) -> Delta:
         if token == self._eos:
-            return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
+            return self._finish("stop", self._held + self._rest())
         if self._pieces[token] != self._plain[token]:
             # A control token that is spelled out is not model text, so it can't be a stop string.
             return self._mark(self._pieces[token].decode())
-        text = self._held + self._decoder.decode(self._pieces[token])
-        self._is_inside = self._decoder.getstate()[0] != b""
+        text = self._held + self._decode(self._pieces[token])
         if self._stop:
             cut = find_stop(text, self._stop)
             if cut is not None:
                 return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
-            return self._finish("length", text + self._decoder.decode(b"", final=True))
+            return self._finish("length", text + self._rest())
         safe = max(0, len(text) - self._most_held)
         self._held = text[safe:]
         return Delta(text[:safe])
+
+    def _decode(self, piece: bytes) -> str:
+        """Return the characters that are whole with this piece."""
+        if not self._is_inside and (delta := WHOLE[piece]):
+            return delta.text
+        text = self._decoder.decode(piece)
+        self._is_inside = self._decoder.getstate()[0] != b""
+        return text
+
+    def _rest(self) -> str:
+        """Return what stands for the beginning of a character whose end never comes."""
+        return self._decoder.decode(b"", final=True) if self._is_inside else ""
 
     def _mark(self, name: str) -> Delta:
         text, self._held = self._held + name, ""

@@ -41,7 +41,7 @@ def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool
     Transfer-Encoding precedes Connection, if there is one, as on Bedrock. `closes` tells whether
     the connection ends after this answer.
     """
-    lines = [b"%b: %b" % header for header in headers]
+    lines = [b": ".join(header) for header in headers]
     names = [name.lower() for name, _ in headers]
     place = names.index(b"connection") if b"connection" in names else len(lines)
     if closes:
