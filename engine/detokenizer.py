@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Sequence
+from functools import cached_property
 
 from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
 from engine.tokenizer import Tokenizer
@@ -41,10 +42,14 @@ class Detokenizer:
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
         self._most_held = max(map(len, request.stop), default=1) - 1
-        self._decoder = Decoder(errors="replace")
         self._is_inside = False  # the decoder holds the beginning of a character
         self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
+
+    @cached_property
+    def _decoder(self) -> codecs.IncrementalDecoder:
+        """The decoder of characters that have several tokens. Most answers have none."""
+        return Decoder(errors="replace")
 
     def feed(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()

@@ -36,8 +36,9 @@ class Words(dict[str, list[int]]):
         if SPACE in text:  # a space, and no word begins there for `WORD`
             return self._ask(text)[2:]
         words = WORD.findall(text)
-        known = list(map(self.get, words))
-        return list(chain.from_iterable(self._read(words) if None in known else known))
+        is_known = self.keys() >= set(words)
+        tokens = map(self.__getitem__, words) if is_known else self._read(words)
+        return list(chain.from_iterable(tokens))
 
     def _read(self, words: list[str]) -> list[list[int]]:
         """Return the tokens of each word, and keep those of words that are not too long."""

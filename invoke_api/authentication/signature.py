@@ -1,6 +1,6 @@
 """Signed requests: every check of AWS's front door, in its order and its words."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
@@ -40,7 +40,7 @@ class RawRequest(NamedTuple):
     method: str
     path: bytes
     query: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     now: datetime
 

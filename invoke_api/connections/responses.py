@@ -42,12 +42,13 @@ def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool
     the connection ends after this answer.
     """
     lines = [b": ".join(header) for header in headers]
-    names = [name.lower() for name, _ in headers]
-    place = names.index(b"connection") if b"connection" in names else len(lines)
-    if closes:
-        lines[place : place + 1] = [b"Connection: close"]
-    if framing is Framing.CHUNKED:
-        lines.insert(place, b"Transfer-Encoding: chunked")
+    if closes or framing is Framing.CHUNKED:
+        names = [name.lower() for name, _ in headers]
+        place = names.index(b"connection") if b"connection" in names else len(lines)
+        if closes:
+            lines[place : place + 1] = [b"Connection: close"]
+        if framing is Framing.CHUNKED:
+            lines.insert(place, b"Transfer-Encoding: chunked")
     lines.insert(0, STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status)
     head = b"\r\n".join(lines)
     if head.translate(None, LEGAL) != b"\r\n" * (len(lines) - 1):
