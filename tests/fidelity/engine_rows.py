@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from tests.fidelity import answers, conversations, converse, counts, probes, texts, two_layers
 from tests.fidelity.case import Case
 from tests.fidelity.wire import PROTOCOLS, Answer, Wire, send
