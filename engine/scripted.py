@@ -4,6 +4,7 @@ import asyncio
 import json
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 
 from engine.errors import SchemaRefused
 from engine.generation_task import Production, cut, play
@@ -118,7 +119,7 @@ class ScriptedEngine:
         space = " " if tokenizer.is_spaced else ""
         first = tokenizer.encode_text(space + words)
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        sentences = [token for number in order for token in self._sentences[number]]
+        sentences = chain.from_iterable(map(self._sentences.__getitem__, order))
         return [*first, *sentences, tokenizer.eos]
 
     async def close(self) -> None:

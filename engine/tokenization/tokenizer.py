@@ -221,10 +221,16 @@ class Words(dict[str, list[int]]):
         if SPACE in text:  # a space, and no word begins there for `WORD`
             return self._ask(text)[2:]
         words = WORD.findall(text)
+        is_known = self.keys() >= set(words)
+        tokens = map(self.__getitem__, words) if is_known else self._read(words)
+        return list(chain.from_iterable(tokens))
+
+    def _read(self, words: list[str]) -> list[list[int]]:
+        """Return the tokens of each word, and keep those of words that are not too long."""
         new = [word for word in set(words) if word not in self and word != "\n"]
         if new:
             self.update(self._learn(new))
-        tokens = list(chain.from_iterable(map(self.__getitem__, words)))
+        tokens = list(map(self.__getitem__, words))
         for word in new:
             if len(word) > LONGEST:
                 self.pop(word, None)

@@ -7,7 +7,7 @@ their last member; and calls of tools, which are OpenAI's.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -17,8 +17,7 @@ Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer, or one chunk of it.
 
     `created` is in seconds since 1970. `reason` is None in all chunks but the last. `input_tokens`

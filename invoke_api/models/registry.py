@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ class Registry:
             raise _invalid()
         own = self.find_own(identifier, region, account)
         listing = self.listings[own.model_id] if own else self._listing(identifier, region)
-        if listing.is_retired(datetime.now(UTC).date()):
+        if listing.is_retired:
             raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
             raise AccessDeniedException
@@ -136,11 +135,10 @@ class Registry:
 
     def offered(self, region: str) -> list[Listing]:
         """All that AWS offers in this region. Guess: a retired model is listed no more."""
-        today = datetime.now(UTC).date()
         return [
             listing
             for listing in self.listings.values()
-            if listing.inference_types(region) and not listing.is_retired(today)
+            if listing.inference_types(region) and not listing.is_retired
         ]
 
     def find_known(self, identifier: Identifier) -> Listing:

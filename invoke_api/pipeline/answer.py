@@ -251,8 +251,7 @@ class Answer:
         entry = self._entry
         if entry.first_token is None:
             entry.first_token = monotonic()
-        for delta in deltas:
-            entry.texts.append(delta.text)
+        entry.texts += [delta.text for delta in deltas]
         if finish := deltas[-1].finish:
             self._count(finish, deltas[-1].usage or Usage(0, 0))
         if self._guard:
