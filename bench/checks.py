@@ -18,7 +18,7 @@ import orjson
 
 from bench.streams.prompts import make_prompt
 from engine.detokenizer import Detokenizer
-from engine.generation_task import OVER
+from engine.generation_task import FINISHED
 from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
@@ -110,7 +110,7 @@ def streaming() -> Callable[[], object]:
     sent = Sent()
     call = make_call(sent)
     answer = Answer(call, entry, Stream(call, [], writer.frames))
-    answer.begin(lambda _: OVER, lambda: Detokenizer(tokenizer, asked))
+    answer.begin(lambda _: FINISHED, lambda: Detokenizer(tokenizer, asked))
     tokens = cycle([[token] for token in tokenizer.encode_text(" Nobody thought about it.")])
 
     def push() -> int:

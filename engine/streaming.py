@@ -1,15 +1,15 @@
-"""The text of a generation as an asynchronous iterator, for tests and for users of the library."""
+"""Streaming of text by an asynchronous iterator, for tests and for users of the library."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from engine.detokenizer import Detokenizer
-from engine.protocol import Delta, Engine, Finish, GenerationRequest, Row
+from engine.protocol import Delta, Engine, Finish, GenerationRequest, LogprobRow
 
 
 class _Inbox:
-    """Keeps the deltas of a generation until they are read."""
+    """A receiver that buffers the deltas of a generation until they are read."""
 
     def __init__(self, detokenizer: Detokenizer) -> None:
         self._detokenizer = detokenizer
@@ -18,7 +18,7 @@ class _Inbox:
         self._error: Exception | None = None
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
     ) -> None:
         if self._error:
             return
@@ -47,7 +47,7 @@ class _Inbox:
 async def stream(
     engine: Engine, request: GenerationRequest
 ) -> AsyncGenerator[Sequence[Delta], None]:
-    """Yield one delta a token, those of a step together; the last has `finish` and `usage`.
+    """Yield the deltas of each step, one for each token; the last has `finish` and `usage`.
 
     Closing the iterator cancels the generation. Raises `EngineError`s.
     """

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.tokenization.mistral_files import carried
 from engine.tokenization.tokenizer import MISTRAL
 from engine.vllm.options import ENVIRONMENT
@@ -47,7 +47,7 @@ def demo_checkpoint(cache: Path) -> Checkpoint:
         model_id=MISTRAL_7B,
         tokenizer=demo.TOKENIZERS["v1"],
         serve=("--demo", "--cache-dir", str(cache)),
-        options={**demo.OPTIONS, "max_model_len": CONTEXT},
+        options={**demo.OPTIONS, "max_model_len": CONTEXT_LENGTH},
         environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT},
     )
 

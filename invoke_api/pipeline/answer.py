@@ -12,8 +12,8 @@ from typing import Protocol
 
 from engine.detokenizer import Detokenizer
 from engine.errors import EngineError
-from engine.generation_task import OVER
-from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
+from engine.generation_task import FINISHED
+from engine.protocol import Delta, Finish, Generation, LogprobRow, Logprobs, Receiver, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
 from invoke_api.dialects.question import Metrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
@@ -137,7 +137,7 @@ class Answer:
         self._server = server
         self._prefix = prefix
         self._detokenizer: Detokenizer | None = None
-        self._generation: Generation = OVER
+        self._generation: Generation = FINISHED
         fault, pace = (verdict.fault, verdict.pace) if verdict else (None, None)
         self._fault = FaultStage(fault, self._entry.model_id) if fault else None
         self._pace = PaceStage(pace, self._measure, self._fail) if pace else None
@@ -190,7 +190,7 @@ class Answer:
     # Called by the engine.
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
     ) -> None:
         assert self._detokenizer, "what pushes tokens has a tokenizer"
         if self.is_over:

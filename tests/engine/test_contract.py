@@ -32,13 +32,13 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.lora import Adapter
-from engine.protocol import Constraint, Delta, Engine, GenerationRequest, Limits, Tool
+from engine.protocol import Constraint, Delta, Engine, EngineLimits, GenerationRequest, Tool
 from engine.remote.engine import RemoteEngine
-from engine.remote.server import Server
+from engine.remote.server import RemoteServer
 from engine.scripted import ScriptedEngine
 from engine.tokenization.audio import open_input_audio
 from engine.tokenization.images import open_image
-from engine.tokenization.tool_calls import MARK, ToolCall, split_calls
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall, split_calls
 from engine.vllm.engine import VllmEngine
 from tests.support.adapters import make_adapter
 from tests.support.images import png, to_url
@@ -151,7 +151,7 @@ def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
         yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
         return
     if name in REMOTE:
-        server = Server(url=url, model="demo", token_ids=REMOTE[name])
+        server = RemoteServer(url=url, model="demo", token_ids=REMOTE[name])
         tokenizer = DEMOS["dense"].tokenizer
         yield RemoteEngine(
             server=server, weights="none", tokenizer=tokenizer, context_length=CONTEXT
@@ -236,9 +236,9 @@ async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
 async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCall]:
     """Return the calls of an answer, after a prompt that ends with the mark of one."""
     request = ask(engine, prompt, spelled=True, **more)
-    mark = engine.tokenizer().encode_spelled(MARK)
+    mark = engine.tokenizer().encode_spelled(TOOL_CALLS_MARK)
     deltas = await run(engine, replace(request, prompt=(*request.prompt, *mark)))
-    text, calls = split_calls(MARK + "".join(delta.text for delta in deltas))
+    text, calls = split_calls(TOOL_CALLS_MARK + "".join(delta.text for delta in deltas))
 
     assert (text, deltas[-1].finish) == ("", "stop")
     return calls
@@ -380,7 +380,7 @@ async def test_an_adapter_that_a_server_does_not_have_is_none(engine: Engine) ->
 async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_it_may(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_limits", Limits(calls=1))
+    monkeypatch.setattr(engine, "_limits", EngineLimits(calls=1))
     ear = Ear()
     generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), ear)
     await ear.hears()
@@ -388,8 +388,8 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
         engine.generate(ask(engine), Ear())
     generation.cancel()
     monkeypatch.undo()
-    watch = getattr(engine, "_watch")  # noqa: B009 - nobody else needs to know
-    monkeypatch.setattr(watch, "_limits", Limits(first_token_seconds=0.0001))
+    watch = getattr(engine, "_health_check")  # noqa: B009 - nobody else needs to know
+    monkeypatch.setattr(watch, "_limits", EngineLimits(first_token_seconds=0.0001))
     with pytest.raises(EngineTimeout):
         await run(engine, ask(engine, "turn left", max_tokens=4_000))
     monkeypatch.undo()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from engine.detokenizer import Detokenizer
-from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Row, Usage
+from engine.protocol import Delta, GenerationRequest, LogprobRow, Logprobs, TokenLogprob, Usage
 from engine.tokenization.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("v1")
@@ -79,14 +79,14 @@ def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_
     tokens = [*TOKENIZER.encode_text(" one two"), TOKENIZER.eos]
     rows = [[(token, -0.5), (token, -0.5), (5, -2.0), (10**6, -9.0)] for token in tokens]
 
-    def told(top: int | None, rows: Sequence[Row]) -> list[Delta]:
+    def told(top: int | None, rows: Sequence[LogprobRow]) -> list[Delta]:
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
         return Detokenizer(TOKENIZER, request).feed(tokens, None, rows)
 
-    one, other = Likely(b" one", -0.5, tokens[0]), Likely(TOKENIZER.pieces[5], -2.0, 5)
+    one, other = TokenLogprob(b" one", -0.5, tokens[0]), TokenLogprob(TOKENIZER.pieces[5], -2.0, 5)
     assert told(2, rows)[0].logprobs == Logprobs(one, (one, other))
-    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, Likely(b"", -9.0, 10**6)))
-    assert told(0, ())[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
+    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, TokenLogprob(b"", -9.0, 10**6)))
+    assert told(0, ())[1].logprobs == Logprobs(TokenLogprob(b" two", 0.0, tokens[1]), ())
     assert [delta.text for delta in told(0, ())] == [" one", " two", ""]
     assert [delta.logprobs for delta in told(None, ())] == [None] * 3
 

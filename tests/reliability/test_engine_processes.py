@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.vllm.leftovers import Leftovers
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.support.metrics import Scrape
@@ -88,7 +88,7 @@ def registry(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     model |= {
         "weights": str(make_demo("dense", checkpoints)),
         "tokenizer": "v3",
-        "context_length": CONTEXT,
+        "context_length": CONTEXT_LENGTH,
         "vllm": dict(demo.OPTIONS),
         "limits": {"stall_seconds": STALL},
     }

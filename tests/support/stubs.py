@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 from functools import cache, partial
 
-from engine.generation_task import Production, cut
+from engine.generation_task import GenerationTask, truncate_answer
 from engine.protocol import EngineState, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
@@ -47,18 +47,18 @@ class StubEngine:
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         self._running += 1
-        return Production(receiver, partial(self._play, request), self._leave)
+        return GenerationTask(receiver, partial(self._play, request), self._leave)
 
-    async def _play(self, request: GenerationRequest, production: Production) -> None:
+    async def _play(self, request: GenerationRequest, task: GenerationTask) -> None:
         plain = _v1()
         texts = range(len(plain.pieces), len(plain.pieces) + len(self._texts))
-        tokens, finish = cut([*texts, plain.eos], request.max_tokens)
+        tokens, finish = truncate_answer([*texts, plain.eos], request.max_tokens)
         for number, token in enumerate(tokens, 1):
             if self._pause is not None and token != plain.eos:
                 await asyncio.sleep(self._pause)
             if self._error and token == plain.eos:
                 raise self._error
-            await production.push((token,), finish if number == len(tokens) else None)
+            await task.push((token,), finish if number == len(tokens) else None)
 
     def _leave(self) -> None:
         self._running -= 1
@@ -117,11 +117,11 @@ class SwappedStub(StubEngine):
         self._state.check_ready()
         return super().generate(request, receiver)
 
-    async def _play(self, _: GenerationRequest, production: Production) -> None:
+    async def _play(self, _: GenerationRequest, task: GenerationTask) -> None:
         await self.may_answer.wait()
         if self._error:
             raise self._error
-        await production.push((len(_v1().pieces),), "stop")  # "yes"
+        await task.push((len(_v1().pieces),), "stop")  # "yes"
 
     async def close(self) -> None:
         self.done.append("ends")

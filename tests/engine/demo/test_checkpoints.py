@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from engine.demo.checkpoints import DEMOS, ENDLESS, followers, make_demo
+from engine.demo.checkpoints import DEMOS, ENDLESS_WORDS, followers, make_demo
 from engine.tokenization.tokenizer import load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("default")  # torch warns of its own past
@@ -84,7 +84,7 @@ def test_they_are_seeded_and_made_once(name: str, checkpoints: Path, tmp_path: P
 def test_what_may_follow_a_token_is_certain_in_sum() -> None:
     tokenizer = load_tokenizer("v1")
     table = followers(tokenizer)
-    left, right = (tokenizer.encode_text(word)[0] for word in ENDLESS)
+    left, right = (tokenizer.encode_text(word)[0] for word in ENDLESS_WORDS)
 
     assert all(abs(sum(after.values()) - 1) < 1e-9 for after in table.values())
     assert table[left] == {right: 1.0}

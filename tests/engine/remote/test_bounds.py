@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead, EngineError, EngineTimeout, PromptTooLong, RequestRefused
-from engine.protocol import GenerationRequest, Limits
+from engine.protocol import EngineLimits, GenerationRequest
 from engine.remote import completions
 from engine.remote import server as remote_server
-from engine.remote.completions import LONGEST_LINE, Lines, find_window, parse_event, to_error
+from engine.remote.completions import (
+    MAX_EVENT_BYTES,
+    EventLines,
+    find_window,
+    parse_event,
+    to_error,
+)
 from engine.remote.engine import RemoteEngine
 from tests.engine.remote.test_engine import engine_of, run, running
 from tests.support.completions_server import STREAM, Play, Server, chunk, event, say
@@ -22,7 +28,7 @@ DEEP = "[" * 1_000 + "]" * 1_000
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_server, "PAUSES", ())
+    monkeypatch.setattr(remote_server, "RETRY_DELAYS", ())
 
 
 def endless(head: bytes, part: bytes, pause: float = 0) -> Play:
@@ -48,7 +54,7 @@ CHUNKED_ERROR = endless(STREAM.replace(b"200", b"400"), chunk(b'{"error":' * 10_
 @pytest.mark.parametrize(
     ("play", "error", "sentence"),
     [
-        (LINE, EngineDead, f"longer than {LONGEST_LINE} bytes"),
+        (LINE, EngineDead, f"longer than {MAX_EVENT_BYTES} bytes"),
         (ERROR, EngineDead, "answered 500: xxxx"),
         (CHUNKED_ERROR, RequestRefused, '{"error":{"error":'),
         (endless(STREAM, chunk(b"data: {}\n\n"), 0.01), EngineTimeout, "no token came in time"),
@@ -63,7 +69,7 @@ async def test_what_has_no_end_is_ended(
     play: Play, error: type[EngineError], sentence: str
 ) -> None:
     server = Server([play])
-    async with running(server, limits=Limits(first_token_seconds=0.5)) as engine:
+    async with running(server, limits=EngineLimits(first_token_seconds=0.5)) as engine:
         with pytest.raises(error, match=sentence):
             await asyncio.wait_for(run(engine), 10)
         await until_in_loop(lambda: server.left == 1)
@@ -140,10 +146,10 @@ def test_a_window_that_is_no_number_of_tokens_tells_nothing(window: str) -> None
 
 
 def test_a_line_may_be_long_and_come_in_single_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = Lines()
-    assert lines.push(b"data: " + b"x" * (LONGEST_LINE - 6)) == []
-    assert lines.push(b"\n") == [b"x" * (LONGEST_LINE - 6)]
-    monkeypatch.setattr(completions, "LONGEST_LINE", 1_000_000)
+    lines = EventLines()
+    assert lines.push(b"data: " + b"x" * (MAX_EVENT_BYTES - 6)) == []
+    assert lines.push(b"\n") == [b"x" * (MAX_EVENT_BYTES - 6)]
+    monkeypatch.setattr(completions, "MAX_EVENT_BYTES", 1_000_000)
     for _ in range(1_000_000):
         assert lines.push(b"x") == []
     with pytest.raises(EngineDead, match="longer than"):
@@ -174,7 +180,7 @@ class Odd(Server):
 async def test_a_look_that_has_no_end_is_ended(
     monkeypatch: pytest.MonkeyPatch, play: Play, sentence: str
 ) -> None:
-    monkeypatch.setattr(remote_server, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(remote_server, "PROBE_TIMEOUT_SECONDS", 0.2)
     server = Odd([play])
     async with server.running():
         engine: RemoteEngine = engine_of(server, start_seconds=1.0)

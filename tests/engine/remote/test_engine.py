@@ -23,10 +23,10 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Tool, Usage
+from engine.protocol import Delta, EngineLimits, EngineState, GenerationRequest, Tool, Usage
 from engine.remote import engine as remote
 from engine.remote import server as remote_server
-from engine.remote.completions import Lines
+from engine.remote.completions import EventLines
 from engine.remote.engine import RemoteEngine
 from engine.streaming import stream
 from engine.tokenization.images import open_image
@@ -57,19 +57,19 @@ EOS = 2
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No wait is longer than a test needs it to be."""
-    monkeypatch.setattr(remote_server, "PAUSES", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(remote, "KNOCKING", 0.01)
-    monkeypatch.setattr(remote, "FETCHING", 0.01)
+    monkeypatch.setattr(remote_server, "RETRY_DELAYS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(remote, "RECONNECT_SECONDS", 0.01)
+    monkeypatch.setattr(remote, "TOKENIZER_RETRY_SECONDS", 0.01)
 
 
-def engine_of(server: Server, *, limits: Limits | None = None, **more: Any) -> RemoteEngine:
+def engine_of(server: Server, *, limits: EngineLimits | None = None, **more: Any) -> RemoteEngine:
     options = {"model": "model", "token_ids": False, **more}
     return RemoteEngine(
-        server=remote_server.Server(url=server.url, **options),
+        server=remote_server.RemoteServer(url=server.url, **options),
         weights="none",
         tokenizer="v3",
         context_length=CONTEXT,
-        limits=limits or Limits(),
+        limits=limits or EngineLimits(),
     )
 
 
@@ -222,7 +222,7 @@ async def test_a_token_of_the_servers_that_ends_a_text_ends_it() -> None:
 @pytest.mark.parametrize(
     ("events", "sentence"),
     [
-        ([event(" A")], "say token_ids: false of it"),
+        ([event(" A")], "set token_ids: false for it"),
         ([event(" A", token_ids=[200_000])], "ids that the tokenizer does not have"),
         ([event("", token_ids=[5], finish="abort")], "ended with 'abort'"),
         ([b"data: {\n\n"], "no event of a completion: {"),
@@ -330,7 +330,7 @@ async def test_what_a_server_answers_is_told_in_the_engines_words(
 
 async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer() -> None:
     server = Server([stuck()])
-    async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
+    async with running(server, limits=EngineLimits(first_token_seconds=0.2)) as engine:
         with pytest.raises(EngineTimeout):
             await run(engine)
         await until_in_loop(lambda: server.left == 1)
@@ -340,7 +340,7 @@ async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer(
 
 async def test_silence_after_the_first_token_is_an_error_too() -> None:
     server = Server([stuck(" A")])
-    async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
+    async with running(server, limits=EngineLimits(first_token_seconds=0.2)) as engine:
         async with aclosing(stream(engine, ask(engine))) as deltas:
             assert await anext(deltas) == [Delta(" A")]
             with pytest.raises(EngineTimeout):
@@ -357,7 +357,7 @@ async def test_signs_of_life_are_no_tokens() -> None:
             await asyncio.sleep(0.01)
 
     async with (
-        running(Server([play]), limits=Limits(first_token_seconds=0.1)) as engine,
+        running(Server([play]), limits=EngineLimits(first_token_seconds=0.1)) as engine,
         aclosing(stream(engine, ask(engine))) as deltas,
     ):
         assert await anext(deltas)
@@ -398,7 +398,7 @@ async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
             written += 1
         writer.write(chunk(event(finish="stop")))
 
-    async with running(Server([play]), limits=Limits(first_token_seconds=0.2)) as engine:
+    async with running(Server([play]), limits=EngineLimits(first_token_seconds=0.2)) as engine:
         ear = Ear()
         generation = engine.generate(ask(engine, max_tokens=1_000), ear)
         await ear.hears()
@@ -423,7 +423,7 @@ async def test_log_probabilities_that_are_not_those_of_the_tokens_are_an_error()
 async def test_a_call_too_many_is_refused_at_once() -> None:
     server = Server([stuck(" A")])
     async with (
-        running(server, limits=Limits(calls=1)) as engine,
+        running(server, limits=EngineLimits(calls=1)) as engine,
         aclosing(stream(engine, ask(engine))) as deltas,
     ):
         await anext(deltas)
@@ -504,7 +504,7 @@ async def test_behind_a_balancer_that_has_no_server_left_it_is_not_ready() -> No
 async def test_a_server_that_goes_while_nobody_calls_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote, "WATCHING", 0.05)
+    monkeypatch.setattr(remote, "PROBE_SECONDS", 0.05)
     server = Server([say(*TEXTS)])
     async with running(server) as engine:
         server.models = []
@@ -555,7 +555,7 @@ async def test_why_there_is_no_connection_is_what_the_system_says(
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     engine = RemoteEngine(
-        server=remote_server.Server(url=f"http://host:{port}", model="m", start_seconds=0.2),
+        server=remote_server.RemoteServer(url=f"http://host:{port}", model="m", start_seconds=0.2),
         weights="none",
         tokenizer="v3",
         context_length=CONTEXT,
@@ -605,7 +605,7 @@ async def test_a_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -
     assert wrong.reason == f"{server.url}: it wants another API key"
     assert without.reason == f"{server.url}: it wants an API key"
     assert "sk-" not in caplog.text
-    assert "sk-" not in repr(remote_server.Server(url="u", model="m", api_key="sk-secret"))
+    assert "sk-" not in repr(remote_server.RemoteServer(url="u", model="m", api_key="sk-secret"))
 
 
 async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
@@ -634,8 +634,8 @@ async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
 
 def test_lines_come_whole_however_they_are_cut() -> None:
     raw = b': hello\r\ndata: {"a": 1}\r\n\r\nevent: x\ndata:{"b": 2}\n\ndata: [DONE]\n\ndata: torn'
-    lines = Lines()
+    lines = EventLines()
     found = [line for byte in raw for line in lines.push(bytes([byte]))]
 
     assert found == [b'{"a": 1}', b'{"b": 2}']
-    assert Lines().push(raw) == found
+    assert EventLines().push(raw) == found

@@ -10,10 +10,10 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from engine.demo.speech import write_tokenizer
 from engine.errors import ChatRefused, EngineBusy
-from engine.tokenization.audio import Clip, open_input_audio
+from engine.tokenization.audio import AudioClip, open_input_audio
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from engine.uploads.call import CURRENT, Call
-from engine.uploads.limits import MOST_SECONDS
+from engine.uploads.call import CURRENT_SESSION, UploadSession
+from engine.uploads.limits import MAX_AUDIO_SECONDS
 from engine.uploads.refusals import UploadRefused
 from tests.support.images import png
 from tests.support.images import to_url as to_image_url
@@ -148,13 +148,13 @@ def test_no_more_clips_are_taken_than_vllm_takes() -> None:
 
 
 def test_the_clips_of_a_call_may_last_so_long_together() -> None:
-    half = audio(written("FLAC", MOST_SECONDS / 2 + 1, RATE))
-    token = CURRENT.set(Call())
+    half = audio(written("FLAC", MAX_AUDIO_SECONDS / 2 + 1, RATE))
+    token = CURRENT_SESSION.set(UploadSession())
     try:
-        with pytest.raises(ChatRefused, match=f"may last {MOST_SECONDS} seconds, and no more"):
+        with pytest.raises(ChatRefused, match=f"may last {MAX_AUDIO_SECONDS} seconds, and no more"):
             voxtral().chat.encode([user(half, half)])
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 def test_a_system_message_and_audio_do_not_go_together() -> None:
@@ -165,14 +165,14 @@ def test_a_system_message_and_audio_do_not_go_together() -> None:
 
 
 def test_audio_of_a_call_that_has_ended_is_no_mistake_of_its_own() -> None:
-    call = Call()
+    call = UploadSession()
     call.cancel()
-    token = CURRENT.set(call)
+    token = CURRENT_SESSION.set(call)
     try:
         with pytest.raises(EngineBusy):
             open_input_audio(to_base64(tone(0.1)), RATE)
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_what_a_worker_says_instead_is_told(
 
 
 def test_a_clip_tells_its_length() -> None:
-    clip = Clip(bytes(8), RATE, b"")
+    clip = AudioClip(bytes(8), RATE, b"")
 
     assert clip.length == 2
     assert clip.to_array().tolist() == [0.0, 0.0]

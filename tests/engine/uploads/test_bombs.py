@@ -6,7 +6,13 @@ from contextlib import closing
 
 import pytest
 
-from engine.uploads.limits import AUDIO, CALL_SECONDS, DOCUMENT, IMAGE, MEGABYTE
+from engine.uploads.limits import (
+    AUDIO_LIMITS,
+    CALL_SECONDS,
+    DOCUMENT_LIMITS,
+    IMAGE_LIMITS,
+    MEGABYTE,
+)
 from tests.engine.uploads.audio_bombs import AUDIO_BOMBS, converse_audio
 from tests.engine.uploads.bombs import BOMBS, converse_body, small_wide_cell
 from tests.engine.uploads.image_bombs import IMAGE_BOMBS, converse_images, drawn, many_scans
@@ -57,19 +63,19 @@ def ask(url: str, model: str, body: bytes, operation: str = "converse") -> tuple
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_document_costs_others_nothing(url: str, name: str) -> None:
     kind, make = BOMBS[name]
-    check(url, SEVEN_B, converse_body(kind, make()), DOCUMENT.memory)
+    check(url, SEVEN_B, converse_body(kind, make()), DOCUMENT_LIMITS.memory)
 
 
 @pytest.mark.parametrize("name", IMAGE_BOMBS)
 def test_an_image_costs_others_nothing(url: str, name: str) -> None:
     kind, make = IMAGE_BOMBS[name]
-    check(url, PIXTRAL, converse_images(kind, make()), IMAGE.memory)
+    check(url, PIXTRAL, converse_images(kind, make()), IMAGE_LIMITS.memory)
 
 
 @pytest.mark.parametrize("name", AUDIO_BOMBS)
 def test_audio_costs_others_nothing(url: str, name: str) -> None:
     kind, make = AUDIO_BOMBS[name]
-    check(url, VOXTRAL_MINI, converse_audio(kind, make()), AUDIO.memory)
+    check(url, VOXTRAL_MINI, converse_audio(kind, make()), AUDIO_LIMITS.memory)
 
 
 @pytest.mark.parametrize("model", [LARGE, LARGE_3])
@@ -92,7 +98,7 @@ def hide(body: bytes) -> bytes:
 
 
 def test_a_document_in_disguise_costs_others_nothing(url: str) -> None:
-    check(url, SEVEN_B, hide(converse_body("docx", small_wide_cell())), DOCUMENT.memory)
+    check(url, SEVEN_B, hide(converse_body("docx", small_wide_cell())), DOCUMENT_LIMITS.memory)
 
 
 @pytest.mark.parametrize("words", [1, 10_000])
@@ -111,7 +117,7 @@ def text_of(answer: bytes) -> str:
 
 
 def test_images_in_disguise_cost_others_nothing(url: str) -> None:
-    check(url, PIXTRAL, hide(converse_images("jpeg", [many_scans()])), IMAGE.memory)
+    check(url, PIXTRAL, hide(converse_images("jpeg", [many_scans()])), IMAGE_LIMITS.memory)
 
 
 def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str) -> None:
@@ -119,12 +125,12 @@ def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str
     message = {"role": "user", "content": [{"type": "text", "text": "Hi"}, image]}
     body = json.dumps({"messages": [message] * 2, "max_tokens": 1}).encode()
     disguised = body.replace(b"image_url", b"im\\u0061ge_url")
-    check(url, PIXTRAL, disguised, IMAGE.memory, operation="invoke")
+    check(url, PIXTRAL, disguised, IMAGE_LIMITS.memory, operation="invoke")
 
 
 def test_audio_in_disguise_costs_others_nothing(url: str) -> None:
     kind, make = AUDIO_BOMBS["hours of silence in a small FLAC"]
-    check(url, VOXTRAL_MINI, hide(converse_audio(kind, make())), AUDIO.memory)
+    check(url, VOXTRAL_MINI, hide(converse_audio(kind, make())), AUDIO_LIMITS.memory)
 
 
 def check(url: str, model: str, body: bytes, memory: int, operation: str = "converse") -> None:

@@ -15,7 +15,7 @@ import pytest_asyncio
 import zmq
 import zmq.asyncio
 
-from engine.vllm.client import AT_ONCE, OutputSocket, read_outputs
+from engine.vllm.client import MAX_MESSAGES_AT_ONCE, OutputSocket, read_outputs
 from tests.support.waiting import until_in_loop
 
 DEAD = b"ENGINE_CORE_DEAD"  # vLLM's
@@ -147,17 +147,17 @@ async def test_steps_come_in_their_order_those_before_the_first_question_too(cor
 
 
 async def test_other_callbacks_run_while_many_messages_are_read(core: Core) -> None:
-    core.send_steps(*range(2 * AT_ONCE + 1))
+    core.send_steps(*range(2 * MAX_MESSAGES_AT_ONCE + 1))
     asking = asyncio.create_task(core.socket.recv_multipart(copy=False))
     counts = []
-    while len(core.llm.output_processor.seen) < 2 * AT_ONCE + 1:
+    while len(core.llm.output_processor.seen) < 2 * MAX_MESSAGES_AT_ONCE + 1:
         await asyncio.sleep(0)
         counts.append(len(core.llm.output_processor.seen))
     asking.cancel()
 
-    assert AT_ONCE in counts
+    assert MAX_MESSAGES_AT_ONCE in counts
     # In one round the loop may call the reader twice: for the descriptor, and as the reader asked.
-    assert max(after - before for before, after in pairwise(counts)) <= 2 * AT_ONCE
+    assert max(after - before for before, after in pairwise(counts)) <= 2 * MAX_MESSAGES_AT_ONCE
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.vllm import cores
-from engine.vllm.cores import CoresElsewhere, FrontEnd, VllmCores
+from engine.vllm.cores import FrontEnd, SharedCores, VllmCores
 from tests.support.waiting import until
 
 HERE = FrontEnd("inputs", "outputs", None)
@@ -52,7 +52,7 @@ class Front:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self.met = self.broken = 0
-        self.cores = CoresElsewhere(0, 2, self._note, self._note_broken)
+        self.cores = SharedCores(0, 2, self._note, self._note_broken)
 
     def _note(self) -> None:
         self.met += 1
@@ -165,7 +165,7 @@ def test_those_that_end_before_they_are_met_are_not_looked_for(front: Front) -> 
 def test_a_front_end_that_breaks_alone_can_not_meet_them_again(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cores, "NEWS_PATIENCE", 0.05)
+    monkeypatch.setattr(cores, "NEWS_SECONDS", 0.05)
     front.cores.found(HERE)
     front.open()
 

@@ -12,12 +12,12 @@ import pytest
 
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, EngineTimeout, RequestRefused
 from engine.lifecycle.loading import in_thread
-from engine.protocol import EngineState, GenerationRequest, Limits
+from engine.protocol import EngineLimits, EngineState, GenerationRequest
 from engine.vllm import engine as vllm_engine
 from engine.vllm import health_check
-from engine.vllm.cores import CoresElsewhere
+from engine.vllm.cores import SharedCores
 from engine.vllm.engine import VllmEngine
-from engine.vllm.health_check import Watch
+from engine.vllm.health_check import HealthCheck
 from engine.vllm.options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm.outputs import TokenOutputs
 from tests.support.receiving import Ear, text_of
@@ -99,7 +99,7 @@ async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
         context_length=8,
         options={},
         environment={"MORE": "1"},
-        cores=CoresElsewhere(0, 2, lambda: None, lambda: None),
+        cores=SharedCores(0, 2, lambda: None, lambda: None),
     )
     await engine.start()
 
@@ -291,7 +291,7 @@ QUEUE_IS_FULL = RuntimeError("busy")
 setattr(QUEUE_IS_FULL, "http_status", 503)  # noqa: B010 - as vLLM's QueueOverflowError has it
 
 
-async def asking(llm: AskedLlm, limits: Limits = Limits()) -> VllmEngine:  # noqa: B008 - frozen
+async def asking(llm: AskedLlm, limits: EngineLimits = EngineLimits()) -> VllmEngine:  # noqa: B008 - frozen
     """One that has a tokenizer and this stand-in."""
     engine = VllmEngine(
         weights=str, tokenizer="v1", context_length=1_024, options={}, limits=limits
@@ -325,7 +325,10 @@ async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_sa
 
 
 async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
-    engine, ear = await asking(AskedLlm(never), Limits(calls=1, first_token_seconds=0.2)), Ear()
+    engine, ear = (
+        await asking(AskedLlm(never), EngineLimits(calls=1, first_token_seconds=0.2)),
+        Ear(),
+    )
     engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
 
@@ -346,7 +349,7 @@ async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -
     if end == "closed":
         await engine.close()
     else:
-        engine._note_hung("it is stopped")  # noqa: SLF001 - as `Watch` does
+        engine._note_hung("it is stopped")  # noqa: SLF001 - as `HealthCheck` does
 
     await asyncio.wait_for(ear.hears_all(), timeout=5)
     assert isinstance(ear.error, EngineDead)
@@ -381,9 +384,9 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
     )
 
 
-def watching(llm: Any, limits: Limits) -> Watch:
+def watching(llm: Any, limits: EngineLimits) -> HealthCheck:
     """What a load would begin."""
-    return Watch(
+    return HealthCheck(
         llm,
         limits,
         None,
@@ -397,10 +400,10 @@ def watching(llm: Any, limits: Limits) -> Watch:
 async def test_an_answer_that_stops_ends(
     tokens: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_check, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
     engine, ear = await asking(llm), Ear()
-    watch = watching(llm, Limits(first_token_seconds=0.1))
+    watch = watching(llm, EngineLimits(first_token_seconds=0.1))
     engine.generate(replace(ASK, max_tokens=5), ear)
     await until_in_loop(lambda: llm.added == 1)
     if tokens:
@@ -416,10 +419,10 @@ async def test_an_answer_that_stops_ends(
 
 
 async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_check, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
     engine, ear = await asking(llm), Ear()
-    watch = watching(llm, Limits(first_token_seconds=0.1))
+    watch = watching(llm, EngineLimits(first_token_seconds=0.1))
     generation = engine.generate(ASK, ear)
     generation.pause()
     await asyncio.sleep(0.3)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineDead, EngineTimeout
-from engine.generation_task import BATCH
-from engine.vllm.outputs import ADDED, Answer, TokenOutputs
+from engine.generation_task import BATCH_TOKENS
+from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
 from tests.support.receiving import Ear
 
 
@@ -52,8 +52,8 @@ class Heard(Ear):
     def __init__(self, outputs: TokenOutputs, name: str) -> None:
         super().__init__()
         self.ends: list[bool] = []  # whether vLLM was done with the request
-        self.answer = Answer(self, lambda answer: self.ends.append(answer.is_done))
-        ADDED.set(self.answer)
+        self.answer = VllmGeneration(self, lambda answer: self.ends.append(answer.is_done))
+        CURRENT_GENERATION.set(self.answer)
         outputs.add_request(SimpleNamespace(request_id=name), None, None, 0, object())
 
 
@@ -163,7 +163,7 @@ async def test_a_paused_receiver_hears_all_later_in_order_and_in_batches(
 ) -> None:
     one = Heard(outputs, "one")
     one.answer.pause()
-    for token in range(2 * BATCH + 1):
+    for token in range(2 * BATCH_TOKENS + 1):
         outputs.process_outputs([step("one", token)])
     await asyncio.sleep(0.01)
     assert one.pushes == []
@@ -174,15 +174,15 @@ async def test_a_paused_receiver_hears_all_later_in_order_and_in_batches(
     outputs.process_outputs([step("one", 9_999, finish="stop")])
     await one.hears_all()
 
-    assert one.tokens == [*range(2 * BATCH + 1), 9_999]
-    assert [len(tokens) for tokens in one.pushes] == [BATCH, BATCH, 2]
+    assert one.tokens == [*range(2 * BATCH_TOKENS + 1), 9_999]
+    assert [len(tokens) for tokens in one.pushes] == [BATCH_TOKENS, BATCH_TOKENS, 2]
     assert one.finish == "stop"
 
 
 async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs) -> None:
     one = Heard(outputs, "one")
     one.answer.pause()
-    outputs.process_outputs([step("one", *range(3 * BATCH))])
+    outputs.process_outputs([step("one", *range(3 * BATCH_TOKENS))])
     one.answer.resume()
     await one.hears()
     one.answer.pause()
@@ -195,7 +195,7 @@ async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs)
     one.answer.resume()
     await one.hears(3)
 
-    assert one.tokens == [*range(3 * BATCH)]
+    assert one.tokens == [*range(3 * BATCH_TOKENS)]
 
 
 @pytest.mark.parametrize("act", ["pause", "cancel"])

@@ -16,7 +16,7 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import GenerationRequest
-from engine.vllm.outputs import ADDED, FINISHES, Answer, TokenOutputs
+from engine.vllm.outputs import CURRENT_GENERATION, FINISHES, TokenOutputs, VllmGeneration
 from engine.vllm.requests import to_sampling
 from tests.support.receiving import Ear
 
@@ -77,7 +77,7 @@ class Core:
         self.outputs: asyncio.Queue[Any] = asyncio.Queue()
 
     async def add_request_async(self, request: Any) -> None:
-        self.heard.append(("add", request.request_id, ADDED.get().request_id))
+        self.heard.append(("add", request.request_id, CURRENT_GENERATION.get().request_id))
 
     async def abort_requests_async(self, request_ids: list[str]) -> None:
         self.heard.append(("abort", list(request_ids)))
@@ -115,7 +115,7 @@ class Front:
     async def add(self, name: str) -> Ear:
         """Do what `AsyncLLM.add_request` does with a request that it has read."""
         ear, request = Ear(), request_named(name)
-        ADDED.set(Answer(ear, lambda _: None))
+        CURRENT_GENERATION.set(VllmGeneration(ear, lambda _: None))
         collector = part("engine.output_processor.RequestOutputCollector")
         self.llm._run_output_handler()  # noqa: SLF001
         queue = collector(request.sampling_params.output_kind, name)

@@ -12,7 +12,7 @@ import pytest
 from engine.demo import options as demo
 from engine.demo.checkpoints import DEMOS, make_demo
 from engine.vllm import weights
-from engine.vllm.weights import Missing, find_missing
+from engine.vllm.weights import MissingFiles, find_missing
 
 HUB_ID = "mistralai/Mistral-7B-Instruct-v0.2"
 ALL = ("config.json", "model.safetensors", "tekken.json")
@@ -144,7 +144,7 @@ def fill(cache: Path, names: tuple[str, ...]) -> None:
 
 def test_what_the_hub_has_and_the_cache_has_not_is_downloaded(cache: Path) -> None:
     where = f"{HUB_ID} is not in the cache of Hugging Face's hub ({cache.parent})"
-    expected = Missing(
+    expected = MissingFiles(
         f"{where}; the engine downloads it when it starts", is_fatal=False, hub_id=HUB_ID
     )
 
