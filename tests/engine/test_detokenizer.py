@@ -1,4 +1,4 @@
-"""Tokens into deltas: stop strings, whole characters, counts."""
+"""Conversion of tokens to deltas: stop strings, whole characters, counts."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ TOKENIZER = load_tokenizer("v1")
 
 
 def feed(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
-    """The deltas of this text and an EOS, up to the one that finishes."""
+    """Return the deltas of a text and an EOS, up to the one with the finish."""
     request = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens, stop=stop)
     return Detokenizer(TOKENIZER, request).feed([*TOKENIZER.encode_text(text), TOKENIZER.eos])
 
@@ -39,9 +39,9 @@ def test_the_last_of_max_tokens_carries_its_text() -> None:
     ("stop", "text"),
     [
         ((" two",), " one"),
-        (("e tw",), " on"),  # across a token border, and not all of the first token
-        (("three", "wo"), " one t"),  # the first in the text, not in the list
-        ((" three four",), " one two three"),  # only its beginning comes
+        (("e tw",), " on"),  # crosses two tokens, and leaves a part of the first
+        (("three", "wo"), " one t"),  # the first match in the text
+        ((" three four",), " one two three"),  # only its beginning is in the text
         (("one two three",), " "),
     ],
 )

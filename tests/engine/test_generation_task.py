@@ -1,4 +1,4 @@
-"""Productions: pushes in batches, pauses, one end, and nothing after a cancel."""
+"""Generation tasks: pushes in batches, pauses, one end, and nothing after a cancel."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ async def settle() -> None:
 
 
 class Case:
-    """A task of these tokens, and what becomes of it."""
+    """A task that pushes these tokens, with its receiver."""
 
     def __init__(self, number: int, *, error: Exception | None = None) -> None:
         self.ear = Ear()
@@ -93,14 +93,14 @@ async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
 
 
 class Canceller(Ear):
-    """Has heard enough with the first push, as of a stop string."""
+    """A receiver that cancels at the first push, as at a stop string."""
 
     def __init__(self) -> None:
         super().__init__()
         self.task: GenerationTask | None = None
 
     def push(self, *heard: object, **more: object) -> None:
-        super().push(*heard, **more)  # type: ignore[arg-type]  # as they came
+        super().push(*heard, **more)  # type: ignore[arg-type]
         assert self.task
         self.task.cancel()
 
@@ -121,7 +121,7 @@ async def test_a_paused_production_pushes_nothing_until_it_goes_on() -> None:
     await settle()
     assert case.ear.pushes == []
     case.task.resume()
-    case.task.pause()  # before its task has woken
+    case.task.pause()  # before its task runs again
     await settle()
     assert case.ear.pushes == []
     case.task.resume()

@@ -1,4 +1,4 @@
-"""What vLLM would not take of a LoRA adapter's folder, said before vLLM is asked."""
+"""Checks of a LoRA adapter's folder before vLLM loads it."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""An engine that dies, or does not load, is started again: on a stub."""
+"""Restarts of a stub engine that dies or does not load."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ SLOW = Backoff(first=30.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wait is longer than a test needs it to be."""
+    """Shorten the waits."""
     monkeypatch.setattr(supervised, "CHECK_SECONDS", 0.001)
 
 

@@ -1,4 +1,4 @@
-"""A hostile server: whatever it sends, and however slowly, a call ends and its connection too."""
+"""Hostile servers: each call ends, with its connection."""
 
 import asyncio
 from contextlib import suppress
@@ -32,7 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def endless(head: bytes, part: bytes, pause: float = 0) -> Play:
-    """Plays a part again and again, until the client leaves."""
+    """Play a part again and again until the client disconnects."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -41,7 +41,7 @@ def endless(head: bytes, part: bytes, pause: float = 0) -> Play:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(pause)
-        await asyncio.Event().wait()  # the server counts those who are left
+        await asyncio.Event().wait()  # the server counts calls whose client has left
 
     return play
 
@@ -96,7 +96,7 @@ async def test_a_text_of_a_megabyte_in_one_event_holds_nobody_up() -> None:
             longest, before = max(longest, now - before), now
 
     assert (await asked)[-1].finish == "length"
-    assert longest < 0.5  # it takes 0.9 s of work
+    assert longest < 0.5  # reading all of it takes 0.9 s
 
 
 IDS: list[Any] = [2**70, -1, True, 2**31, 1.5, None, "5", [5], {}]
@@ -157,7 +157,7 @@ def test_a_line_may_be_long_and_come_in_single_bytes(monkeypatch: pytest.MonkeyP
 
 
 class Odd(Server):
-    """One whose `/v1/models` is this play."""
+    """A server with this play for `/v1/models`."""
 
     async def _answer(
         self, head: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

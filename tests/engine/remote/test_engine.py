@@ -1,4 +1,4 @@
-"""What is the remote engine's alone: servers without token ids, and all that a network may do."""
+"""The remote engine: servers without token ids, and network failures."""
 
 import asyncio
 import logging
@@ -50,13 +50,13 @@ CONTEXT = 4_096
 TEXTS = (" A", " small", " par", "rot", ".")
 TEXT = "".join(TEXTS)
 TOOLS = (Tool("f", "{}"),)
-# Ids of tokenizer v3 for the same, and its EOS.
+# The same text in ids of tokenizer v3, with the EOS.
 EOS = 2
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wait is longer than a test needs it to be."""
+    """Shorten the waits."""
     monkeypatch.setattr(remote_server, "RETRY_DELAYS", (0.01, 0.01, 0.01))
     monkeypatch.setattr(remote, "RECONNECT_SECONDS", 0.01)
     monkeypatch.setattr(remote, "TOKENIZER_RETRY_SECONDS", 0.01)
@@ -107,7 +107,7 @@ async def listen(engine: RemoteEngine, heard: list[str]) -> None:
             heard += [delta.text for delta in batch]
 
 
-# Servers that give text
+# Servers that return text
 
 
 async def test_a_prompt_goes_as_text_and_chunks_come_back_as_tokens() -> None:
@@ -166,7 +166,7 @@ async def test_what_a_text_server_can_not_do_is_refused() -> None:
     assert server.asked == []
 
 
-# Servers that give token ids
+# Servers that return token ids
 
 
 async def test_ids_come_back_for_ids() -> None:
@@ -187,7 +187,7 @@ async def test_ids_come_back_for_ids() -> None:
 
 
 async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
-    """Older servers, and other compilers of grammars than xgrammar, know no tag."""
+    """Older servers and grammar compilers other than xgrammar refuse structural tags."""
     refused = answer(400, {"message": "Invalid structural tag specification."})
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
     server = Server([refused, refused, say(finish=None, more=[ids]), refused])
@@ -257,7 +257,7 @@ async def test_a_window_that_is_smaller_than_the_models_counts() -> None:
     assert caught.value.context_length == 30
 
 
-# What fails, and what is tried again
+# Failures and retries
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
 
 
 async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
-    """The server is held up once what the sockets hold is full."""
+    """The server must wait once the socket buffers are full."""
     written = 0
 
     async def play(writer: asyncio.StreamWriter) -> None:
@@ -404,7 +404,7 @@ async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
         await ear.hears()
         generation.pause()
         heard = len(ear.pushes)
-        await asyncio.sleep(0.5)  # longer than a server may be silent
+        await asyncio.sleep(0.5)  # longer than a server may stall
         assert (len(ear.pushes), written < 400) == (heard, True)
         generation.resume()
         await ear.hears_all()
@@ -461,7 +461,7 @@ async def test_https_is_trusted_by_the_systems_authorities(
     assert deltas[-1].finish == "stop"
 
 
-# Servers that come and go
+# Servers that start and stop
 
 
 async def test_a_server_that_goes_is_told_of_and_one_that_is_back_answers() -> None:

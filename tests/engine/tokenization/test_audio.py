@@ -1,4 +1,4 @@
-"""Audio in a conversation: read, counted as Mistral counts it, or refused with a sentence."""
+"""Audio in a conversation: read and counted as by mistral-common, or refused."""
 
 from functools import cache
 from pathlib import Path
@@ -36,17 +36,17 @@ def audio(raw: bytes, kind: str = "wav") -> dict[str, Any]:
 
 
 def test_a_clip_of_up_to_30_seconds_counts_as_on_bedrock() -> None:
-    """384 tokens were recorded of Voxtral Mini for this question and an MP3 of some seconds."""
+    """Bedrock's Voxtral Mini counted 384 tokens for this question and an MP3 of some seconds."""
     tokens = voxtral().chat.encode([user(audio(written("MP3", 7.3, 44_100, 2), "mp3"))]).tokens
 
     assert len(tokens) == 384
     assert tokens.count(24) == 375
-    assert tokens[7:9] == (25, 24)  # behind the BOS, [INST] and the text's five
+    assert tokens[7:9] == (25, 24)  # after the BOS, [INST] and five tokens of text
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tekken.json that takes audio, and nothing else."""
+    """Return a folder with only a tekken.json that takes audio."""
     folder = tmp_path_factory.mktemp("weights")
     write_tokenizer(folder)
     return folder
@@ -158,7 +158,7 @@ def test_the_clips_of_a_call_may_last_so_long_together() -> None:
 
 
 def test_a_system_message_and_audio_do_not_go_together() -> None:
-    """mistral-common's own word: its tokenizers have both since v13, and Voxtral's is one of v7."""
+    """mistral-common refuses both before v13, and Voxtral's tokenizer is v7."""
     system = {"role": "system", "content": "Be brief."}
     with pytest.raises(ChatRefused, match="not allowed prior to the tokenizer version 13"):
         voxtral().chat.encode([system, user(audio(tone(0.1)))])

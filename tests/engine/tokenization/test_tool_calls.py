@@ -1,4 +1,4 @@
-"""Calls of tools, written as each generation of models writes them, and read again."""
+"""Tool calls, written and parsed in the syntax of each tokenizer version."""
 
 from functools import cache
 
@@ -69,7 +69,7 @@ def spell(tokenizer: Tokenizer, tokens: list[int]) -> str:
 
 
 def told(*texts: str) -> list[tuple[str, str]]:
-    """The pieces of calls in these texts, those of arguments joined."""
+    """Return the pieces of the calls in these texts, with the parts of arguments joined."""
     calls = CallStream()
     pieces = [piece for text in texts for piece in calls.take(text)] + [*calls.finish()]
     joined: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""A text cut into words has the tokens that SentencePiece gives all of it."""
+"""The word cache: a text has the same tokens as from SentencePiece directly."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ from engine.tokenization.mistral_files import carried
 from engine.tokenization.tokenizer import MISTRAL, SPACE, WordCache
 
 FILES = sorted({version.file for version in MISTRAL.values()})
-# Of what decides where pieces may end: spaces, newlines, what is a byte or a piece of its own.
+# Spaces, newlines, and characters that are bytes or pieces of their own: all may end a piece.
 BITS = [" ", "  ", "\n", "\t", "\r\n", SPACE, "\0", "Zürich", "日本語", "🦜", "e\u0301", "\u00a0"]
 BITS += ["the", "ing", "12", "{}", "[REF]", "[REFERENCE_DOC_1]", "<s>", "<0x0A>", "x" * 40]
 TEXTS = st.lists(st.sampled_from(BITS) | st.text(max_size=5)).map("".join)
@@ -62,12 +62,12 @@ def test_long_words_are_not_kept(processor: SentencePieceProcessor) -> None:
     known.encode("so long: " + "x" * 33)
 
     assert sorted(known) == [" long:", "so"]
-    assert known["x" * 33] == known.encode("x" * 33)  # as another thread may ask
+    assert known["x" * 33] == known.encode("x" * 33)  # as from another thread
     assert len(known) == 2
 
 
 class Strange:
-    """A vocabulary in which one piece is two words."""
+    """A vocabulary with a piece of two words."""
 
     def get_piece_size(self) -> int:
         return 2
@@ -78,4 +78,4 @@ class Strange:
 
 def test_a_vocabulary_with_pieces_across_words_is_refused() -> None:
     with pytest.raises(ValueError, match=f"w{SPACE}"):
-        WordCache(Strange())  # type: ignore[arg-type]  # all that is asked of it
+        WordCache(Strange())  # type: ignore[arg-type]  # all methods that are used

@@ -1,4 +1,4 @@
-"""Bombs of every format: refused or answered, in bounded memory, and nobody else waits for it."""
+"""Bombs of each format: refused or answered in bounded memory, without delay for other calls."""
 
 import json
 from collections.abc import Iterator
@@ -33,15 +33,14 @@ from tests.support.servers import (
 )
 from tests.support.sounds import tone
 
-LONGEST_WAIT = 2.0  # seconds that another call may take meanwhile, on a machine that is busy
-# Bytes that the service may need for bodies, prompts and decoded images, and a worker for its
-# libraries.
+MAX_WAIT_SECONDS = 2.0  # of another call meanwhile, on a busy machine
+# Bytes of the service for bodies, prompts and decoded images, and of a worker for its libraries.
 OWN = 300 * MEGABYTE
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A service that has seen a text and an upload of each kind, so that all is loaded."""
+    """Return a service that has read an upload of each kind, so that all libraries are loaded."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
         wait_until_ready(url, seconds=30)
         invoke(url, PLAIN)
@@ -91,7 +90,7 @@ HIDDEN = {
 
 
 def hide(body: bytes) -> bytes:
-    """The same in other words, which whoever looks for some in the bytes does not find."""
+    """Return the same document in other bytes, which a search for known bytes does not find."""
     for plain, hidden in HIDDEN.items():
         body = body.replace(plain, hidden)
     return body
@@ -142,5 +141,5 @@ def check(url: str, model: str, body: bytes, memory: int, operation: str = "conv
     assert status in (200, 400), answer
     assert b'"message":' in answer or b'"choices":' in answer
     assert max(sums) < before + memory + OWN
-    assert max(waits) < LONGEST_WAIT
+    assert max(waits) < MAX_WAIT_SECONDS
     assert service.is_running()

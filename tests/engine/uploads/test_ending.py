@@ -1,4 +1,4 @@
-"""Readers of uploads end with their call and with their service, and are shared by callers."""
+"""Upload workers end with their call and with the service, and are shared fairly."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +10,7 @@ from engine.uploads.limits import MAX_WORKERS
 from tests.engine.uploads.bombs import converse_body, docx_of, wide_cell
 from tests.engine.uploads.service import (
     CONVERSE,
-    PATIENCE,
+    WAIT_SECONDS,
     killable,
     send,
     service_at,
@@ -36,7 +36,7 @@ def test_a_client_that_leaves_takes_its_reader_with_it(url: str) -> None:
     for connection in connections:
         connection.close()
 
-    _, alive = psutil.wait_procs(readers, timeout=PATIENCE)
+    _, alive = psutil.wait_procs(readers, timeout=WAIT_SECONDS)
     assert not alive
     wait_for(service, 0)
     response, _ = call(url, "POST", CONVERSE, converse_body("docx", ORDINARY))
@@ -67,7 +67,7 @@ def test_readers_end_with_a_service_that_is_killed(workers: str) -> None:
         for process in (*service.children(recursive=True), service):
             if process not in readers:
                 process.kill()
-        _, alive = psutil.wait_procs(readers, timeout=PATIENCE)
+        _, alive = psutil.wait_procs(readers, timeout=WAIT_SECONDS)
         connection.close()
 
     assert not alive
@@ -83,7 +83,7 @@ def test_a_service_that_ends_ends_its_readers_and_answers_their_calls() -> None:
         with closing(connection):
             response = connection.getresponse()
             answer = response.read()
-        _, alive = psutil.wait_procs([service, *readers], timeout=PATIENCE)
+        _, alive = psutil.wait_procs([service, *readers], timeout=WAIT_SECONDS)
 
     assert not alive
     assert (response.status, answer) == (
@@ -96,7 +96,7 @@ def test_callers_that_leave_while_they_wait_leave_nothing_behind(url: str) -> No
     service, bomb = service_at(url), converse_body("docx", wide_cell())
     connections = [send(url, bomb, "AKIDWAITING") for _ in range(30)]
     wait_for(service, MAX_WORKERS - 1)
-    for connection in reversed(connections):  # those that wait before the one that is read
+    for connection in reversed(connections):  # waiting calls before the running one
         connection.close()
 
     wait_for(service, 0)

@@ -1,4 +1,4 @@
-"""Worker processes for uploads: used again, replaced, killed; and refusals that say why."""
+"""Upload workers: reused, replaced, killed; and the reasons of refusals."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from tests.engine.uploads.image_bombs import many_scans
 from tests.support.images import png, to_url
 
 PAGE = b"<p>north</p>"
-PATIENCE = 20.0  # seconds
+WAIT_SECONDS = 20.0
 ROOM = {"unscaled": 10**9, "most": 10**9, "side": None}
 
 
@@ -48,7 +48,7 @@ def call() -> Iterator[UploadSession]:
 
 
 def workers() -> set[int]:
-    """The workers that this process has now."""
+    """Return the workers of this process."""
     return {child.pid for child in psutil.Process().children() if is_worker(child)}
 
 
@@ -90,13 +90,13 @@ def test_a_worker_that_has_died_is_replaced(pool: WorkerPool) -> None:
     read(pool)
     [first] = workers() - before
     os.kill(first, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(first)], timeout=PATIENCE)
+    psutil.wait_procs([psutil.Process(first)], timeout=WAIT_SECONDS)
 
     assert read(pool) == "north"
     assert workers() - before != {first}
 
 
-@pytest.mark.parametrize("limit", ["MOST_UPLOADS", "MOST_RESIDENT"])
+@pytest.mark.parametrize("limit", ["MAX_UPLOADS_PER_WORKER", "MAX_RESIDENT_BYTES"])
 def test_a_worker_is_replaced_in_time(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(pools, limit, 1)
     before, pool = workers(), WorkerPool()
@@ -143,7 +143,7 @@ def test_a_call_that_is_cancelled_ends_its_reader(pool: WorkerPool, call: Upload
 
 
 def _cancel_once_it_reads(call: UploadSession, before: set[int]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while workers() == before and time.monotonic() < deadline:
         time.sleep(0.01)
     call.cancel()
@@ -167,7 +167,7 @@ def test_no_worker_can_be_started(monkeypatch: pytest.MonkeyPatch, pool: WorkerP
 
 
 def answering(answer: bytes) -> str:
-    """A worker that gives this answer to everything."""
+    """Return a worker that always gives this answer."""
     said = f"import os; os.read(0, 9); os.write(1, bytes.fromhex('{answer.hex()}'))"
     return said + "  # {path} {fd}"
 
@@ -230,11 +230,11 @@ def test_closing_the_pool_ends_what_is_read() -> None:
         target=lambda: caught.append(refusal(pool, wide_cell(), "docx", DOCUMENT_LIMITS))
     )
     thread.start()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while workers() == before and time.monotonic() < deadline:
         time.sleep(0.01)
     pool.close()
-    thread.join(PATIENCE)
+    thread.join(WAIT_SECONDS)
 
     assert caught == ["broken"]
     assert workers() == before

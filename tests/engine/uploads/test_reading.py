@@ -1,4 +1,4 @@
-"""What workers read: the same as ever, whatever it takes to keep it small."""
+"""Texts and pixels that workers read: the same as from the libraries directly."""
 
 from io import BytesIO
 
@@ -57,7 +57,7 @@ READ = [
 @pytest.mark.parametrize(("kind", "raw", "text"), READ)
 def test_a_document_is_read(kind: str, raw: bytes, text: str) -> None:
     assert WORKERS.read(kind, raw, DOCUMENT_LIMITS).payload.decode() == text
-    assert READERS[kind](raw).payload.decode() == text  # here, where the coverage is seen
+    assert READERS[kind](raw).payload.decode() == text  # in this process, for the coverage
 
 
 def test_a_text_that_is_too_long_is_not_read_to_its_end() -> None:
@@ -69,7 +69,7 @@ def test_a_text_that_is_too_long_is_not_read_to_its_end() -> None:
 
 
 def drawn(mode: str, size: tuple[int, int]) -> Image.Image:
-    """An image in which neighbours differ, and some pixels are transparent if the mode has such."""
+    """Return an image of differing pixels, some transparent if the mode allows it."""
     noise = Image.effect_noise(size, 90).convert("L")
     if mode == "RGBA":
         return Image.merge("RGBA", [noise, noise.rotate(90), noise.rotate(180), noise])
@@ -77,7 +77,7 @@ def drawn(mode: str, size: tuple[int, int]) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """What an image is, all at once."""
+    """Convert a whole image at once."""
     if image.mode == "RGB":
         return image
     with_alpha = image.convert("RGBA")

@@ -1,4 +1,4 @@
-"""What workers read of audio: the samples of the whole file, whatever it takes to keep it small."""
+"""Audio samples that workers read: the same as from the libraries directly."""
 
 from io import BytesIO
 from typing import Any
@@ -36,7 +36,7 @@ def test_each_format_is_read(kind: str, options: dict[str, str], channels: int) 
     raw = written(kind, 2.5, 48_000, channels, **options)
     limits = {"rate": RATE, "most": MAX_AUDIO_SECONDS}
 
-    assert len(samples(raw)) == pytest.approx(2.5 * RATE, rel=0.05)  # MP3 begins with some silence
+    assert len(samples(raw)) == pytest.approx(2.5 * RATE, rel=0.05)  # an MP3 begins with silence
     assert WORKERS.read("audio", raw, AUDIO_LIMITS, **limits).payload == samples(raw).tobytes()
 
 
@@ -85,6 +85,6 @@ def test_a_build_without_libsndfile_is_missing_it(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr("builtins.__import__", fail)
         with pytest.raises(UploadRefused) as caught:
-            sounds._open(raw)  # noqa: SLF001 - the only one that imports it
+            sounds._open(raw)  # noqa: SLF001 - it imports the library
 
     assert caught.value.reason == "missing"

@@ -1,4 +1,4 @@
-"""vLLM still waits as `plugins/cpu_waiting.py` thinks it does, and sleeps where it yielded."""
+"""vLLM still polls as `plugins/cpu_waiting.py` expects, and sleeps with the plugin."""
 
 import inspect
 import time

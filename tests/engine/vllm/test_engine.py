@@ -1,4 +1,4 @@
-"""What is vLLM's alone: loads that fail, and sampling parameters on its side of the border."""
+"""The vLLM engine: failing loads, sleep, and errors of requests."""
 
 import asyncio
 import threading
@@ -84,7 +84,7 @@ def test_a_load_takes_no_thread_from_short_work() -> None:
         free.set()
         await loading
 
-    with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
+    with ThreadPoolExecutor() as pool:  # its loop must not be that of the other tests
         pool.submit(asyncio.run, scenario()).result(timeout=10)
 
 
@@ -107,8 +107,8 @@ async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
     assert told == {"MORE": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "60"}
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as sleep is concerned, which no build for the CPU has."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that sleeps, which builds for the CPU can't."""
 
     output_handler = None
 
@@ -135,15 +135,15 @@ class StandInLlm:
 SHUTDOWN = ("shutdown", SHUTDOWN_TIMEOUT)
 
 
-def ready_engine(llm: StandInLlm, **options: Any) -> VllmEngine:
+def ready_engine(llm: FakeLlm, **options: Any) -> VllmEngine:
     engine = engine_with("/nowhere/at-all", **options)
-    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_llm", llm)  # noqa: B010 - in the place of a load
     setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
     return engine
 
 
 async def test_one_with_sleep_mode_sleeps_and_wakes() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
 
@@ -160,7 +160,7 @@ async def test_one_with_sleep_mode_sleeps_and_wakes() -> None:
 
 
 async def test_one_without_sleep_mode_is_closed() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm)
     await engine.release()
 
@@ -169,7 +169,7 @@ async def test_one_without_sleep_mode_is_closed() -> None:
 
 
 async def test_one_that_does_not_fall_asleep_is_closed() -> None:
-    llm = StandInLlm(fails=True)
+    llm = FakeLlm(fails=True)
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
 
@@ -178,7 +178,7 @@ async def test_one_that_does_not_fall_asleep_is_closed() -> None:
 
 
 async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
     setattr(llm, "_fails", True)  # noqa: B010 - from now on
@@ -190,7 +190,7 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 
 async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
     llm = AddingLlm()
-    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - a stand-in has none
+    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the substitute has none
     engine, ear = await asking(llm), Ear()
     engine.generate(ASK, ear)
     await until_in_loop(lambda: llm.added == 1)
@@ -202,7 +202,7 @@ async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None
 
 
 async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
     llm.errored = True
@@ -224,8 +224,8 @@ async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
         missing.read_tokenizer()
 
 
-class AskedLlm(StandInLlm):
-    """vLLM's `AsyncLLM` as far as it takes requests: `asked_for` is what it does with one."""
+class AskedLlm(FakeLlm):
+    """A substitute for vLLM's `AsyncLLM` that handles each request by `asked_for`."""
 
     def __init__(self, asked_for: Callable[[], Awaitable[Any]]) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ class AskedLlm(StandInLlm):
 
 
 class Processor:
-    """vLLM's `OutputProcessor` as far as it must be there."""
+    """A substitute for vLLM's `OutputProcessor`."""
 
     def add_request(self, *_: object) -> None:
         pass
@@ -253,7 +253,7 @@ class Processor:
 
 
 class AddingLlm(AskedLlm):
-    """One that has taken each request, as `r-1`, before it does something else with it."""
+    """A substitute that adds each request as `r-1` before it handles it."""
 
     def __init__(self, asked_for: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0)) -> None:
         super().__init__(asked_for)
@@ -292,12 +292,12 @@ setattr(QUEUE_IS_FULL, "http_status", 503)  # noqa: B010 - as vLLM's QueueOverfl
 
 
 async def asking(llm: AskedLlm, limits: EngineLimits = EngineLimits()) -> VllmEngine:  # noqa: B008 - frozen
-    """One that has a tokenizer and this stand-in."""
+    """Return an engine with a tokenizer and this substitute for vLLM."""
     engine = VllmEngine(
         weights=str, tokenizer="v1", context_length=1_024, options={}, limits=limits
     )
     engine.read_tokenizer()
-    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_llm", llm)  # noqa: B010 - in the place of a load
     setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
     return engine
 
@@ -342,7 +342,7 @@ async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> Non
 
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
-    """Before its first request, vLLM waits for an answer of the core's, and for that alone."""
+    """Before its first request, vLLM waits for an answer of the core only."""
     engine, ear = await asking(AskedLlm(never)), Ear()
     engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
@@ -385,7 +385,7 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
 
 
 def watching(llm: Any, limits: EngineLimits) -> HealthCheck:
-    """What a load would begin."""
+    """Start the health check, as a load does."""
     return HealthCheck(
         llm,
         limits,

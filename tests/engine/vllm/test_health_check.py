@@ -1,4 +1,4 @@
-"""A core that does not answer, and the front end that asks it: on a stand-in for vLLM."""
+"""Health checks of a core, on a substitute for vLLM."""
 
 import asyncio
 import sys
@@ -24,8 +24,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm.v1.engine.exceptions", exceptions)
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as it is asked whether it sleeps, and taken for dead."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that answers `is_sleeping`, and can be marked dead."""
 
     output_handler = None
 
@@ -50,7 +50,7 @@ class StandInLlm:
         return False
 
 
-class StandInTree:
+class FakeTree:
     killed = False
 
     def sample(self) -> ProcessSample:
@@ -62,8 +62,8 @@ class StandInTree:
 
 class Watched:
     def __init__(self, *, here: bool = True) -> None:
-        self.llm: Any = StandInLlm()
-        tree: Any = StandInTree() if here else None
+        self.llm: Any = FakeLlm()
+        tree: Any = FakeTree() if here else None
         self.tree = tree
         self.is_ready = True
         self.silences = 0

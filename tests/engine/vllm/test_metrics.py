@@ -1,4 +1,4 @@
-"""vLLM's own metrics: of all engines in a process, each series once, none of one that has ended."""
+"""vLLM's own metrics of all engines in a process: each series once, none of a closed engine."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def kept() -> Iterator[VllmMetrics]:
 
 
 def start(kept: VllmMetrics, owner: str, model: str, tokens: int) -> None:
-    """An engine, as vLLM has it count: under a name that only one may register."""
+    """Start an engine's statistics under a name that only one may register."""
     counter = Counter("vllm:tokens", "Tokens.", ["model_name"], registry=REGISTRY)
     kept.take(owner, model)
     counter.labels(model).inc(tokens)

@@ -1,4 +1,4 @@
-"""Tokens from the engine core to who takes them, and what vLLM's own processor still sees."""
+"""Delivery of tokens to receivers, and the outputs that vLLM's own processor gets."""
 
 import asyncio
 from time import monotonic
@@ -15,7 +15,7 @@ from tests.support.receiving import Ear
 
 
 class Processor:
-    """Stands for vLLM's, and keeps what it is shown."""
+    """A substitute for vLLM's processor that records its outputs."""
 
     def __init__(self) -> None:
         self.added: list[str] = []
@@ -51,7 +51,7 @@ class Heard(Ear):
 
     def __init__(self, outputs: TokenOutputs, name: str) -> None:
         super().__init__()
-        self.ends: list[bool] = []  # whether vLLM was done with the request
+        self.ends: list[bool] = []  # `is_done` at the end
         self.answer = VllmGeneration(self, lambda answer: self.ends.append(answer.is_done))
         CURRENT_GENERATION.set(self.answer)
         outputs.add_request(SimpleNamespace(request_id=name), None, None, 0, object())
@@ -169,7 +169,7 @@ async def test_a_paused_receiver_hears_all_later_in_order_and_in_batches(
     assert one.pushes == []
     one.answer.resume()
     one.answer.resume()
-    assert one.pushes == []  # not in the midst of what its caller does
+    assert one.pushes == []  # not inside the caller's own call
     await one.hears()
     outputs.process_outputs([step("one", 9_999, finish="stop")])
     await one.hears_all()

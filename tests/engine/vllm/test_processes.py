@@ -1,4 +1,4 @@
-"""An engine's processes as they are seen and killed: on processes that only sleep."""
+"""Samples and kills of an engine's processes, on processes that only sleep."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ from engine.vllm.processes import ProcessTree, cores_of
 from engine.vllm.pulse import ProcessSample
 from tests.support.waiting import until
 
-# A parent with one child, both asleep, as a core and its worker.
+# A parent with one child, both sleeping, like a core and its worker.
 CORE = (
     "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 )
@@ -60,7 +60,7 @@ def test_all_are_killed_also_those_that_hear_no_other_signal(core: psutil.Proces
     tree.kill()
 
     assert psutil.wait_procs(members, timeout=10)[1] == []
-    tree.kill()  # which is no mistake
+    tree.kill()  # no error
 
 
 HERE = SimpleNamespace(data_parallel_size=2, data_parallel_size_local=2, use_ray=False, nnodes=1)

@@ -1,4 +1,4 @@
-"""When a core counts as hanging: on sightings that a test makes up."""
+"""Detection of hanging cores, on made-up samples."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from engine.vllm.pulse import HangDetector, ProcessSample
 LIMITS = EngineLimits(stall_seconds=10.0, first_token_seconds=60.0)
 IDLE = [
     ProcessSample(5.0 + 0.012 * second) for second in range(100)
-]  # as measured of a stopped one
+]  # as measured for a stopped core
 BUSY = [ProcessSample(5.0 + second) for second in range(100)]
 UNSEEN = [ProcessSample()] * 100  # on another machine
 
@@ -27,7 +27,7 @@ def test_a_core_that_answers_does_not_hang(sightings: list[ProcessSample]) -> No
 
 
 def test_one_that_neither_answers_nor_computes_hangs_after_the_stall() -> None:
-    assert convicted_after(IDLE, is_silent=True) == 11  # the first look only begins the count
+    assert convicted_after(IDLE, is_silent=True) == 11  # the first sample only starts the count
 
 
 def test_one_that_computes_gets_as_long_as_a_token_may_take() -> None:

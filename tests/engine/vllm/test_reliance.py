@@ -1,6 +1,6 @@
-"""What `engine/vllm/outputs.py` relies on in the installed vLLM, shown without an engine core.
+"""Assumptions of `engine/vllm/outputs.py` about the installed vLLM, tested without an engine core.
 
-Where one of these fails after an update of vLLM, read what has changed there, and mend that file.
+If a test fails after an update of vLLM, read the change in vLLM and adapt that file.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from engine.vllm.outputs import CURRENT_GENERATION, FINISHES, TokenOutputs, Vllm
 from engine.vllm.requests import to_sampling
 from tests.support.receiving import Ear
 
-# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+# torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
 
 
@@ -29,7 +29,7 @@ def broken(sentence: str) -> str:
 
 
 def part(path: str) -> Any:
-    """Return a class of vLLM's, which takes seconds to import."""
+    """Return a class of vLLM, whose import takes seconds."""
     module, _, name = path.rpartition(".")
     found = getattr(import_module(f"vllm.v1.{module}"), name, None)
     assert found, broken(f"vllm.v1.{module} has {name}")
@@ -38,10 +38,10 @@ def part(path: str) -> Any:
 
 @contextmanager
 def relying(sentence: str) -> Iterator[None]:
-    """Say the sentence for whatever vLLM raises."""
+    """Fail with this sentence if vLLM raises."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - another vLLM may raise anything
+    except Exception as error:  # noqa: BLE001 - other versions may raise anything
         pytest.fail(broken(f"{sentence} ({type(error).__name__}: {error})"))
 
 
@@ -50,7 +50,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def request_named(name: str) -> Any:
-    """Return what vLLM makes of a request; None for all that is nothing to us."""
+    """Return vLLM's form of a request, with None for all fields that do not matter."""
     kind = part("engine.EngineCoreRequest")
     asked = GenerationRequest(request_id=name, prompt=(1, 2), max_tokens=9)
     others = dict.fromkeys(parameters(kind))
@@ -70,7 +70,7 @@ def said(name: str, *tokens: int, **more: Any) -> Any:
 
 
 class Core:
-    """vLLM's client of an engine core, as far as `AsyncLLM` asks it here."""
+    """A substitute for vLLM's client of an engine core."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
@@ -113,7 +113,7 @@ class Front:
         )
 
     async def add(self, name: str) -> Ear:
-        """Do what `AsyncLLM.add_request` does with a request that it has read."""
+        """Add a request as `AsyncLLM.add_request` does."""
         ear, request = Ear(), request_named(name)
         CURRENT_GENERATION.set(VllmGeneration(ear, lambda _: None))
         collector = part("engine.output_processor.RequestOutputCollector")
@@ -162,7 +162,7 @@ def test_an_output_processor_takes_what_is_handed_on_to_it() -> None:
 
 
 def test_an_async_llm_asks_its_output_processor_for_what_we_know_of() -> None:
-    """Anything new may bring tokens by another way, or end requests."""
+    """A new method may deliver tokens or end requests."""
     source = inspect.getsource(import_module("vllm.v1.engine.async_llm"))
     asked = set(re.findall(r"\boutput_processor\.(\w+)", source))
     handed_on = {"get_num_queued_tokens", "get_num_unfinished_requests", "has_request"}
@@ -211,7 +211,7 @@ async def test_an_abort_returns_which_requests_it_has_ended_and_tells_the_core(
         await front.llm.abort("nobody", internal=True)
 
     assert front.core.heard[1:] == [("abort", ["one"]), ("abort", [])]
-    assert isinstance(one.error, EngineDead)  # nobody has cancelled it
+    assert isinstance(one.error, EngineDead)  # it was not cancelled
     assert front.processor.get_num_unfinished_requests() == 0
 
 

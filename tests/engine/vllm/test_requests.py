@@ -1,4 +1,4 @@
-"""A request's sampling parameters by the names of vLLM and of its server."""
+"""A request's sampling parameters, for vLLM and for its server."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from engine.protocol import GenerationRequest
 from engine.remote.completions import Step, encode_body, parse_event
 from engine.vllm.requests import to_sampling
 
-# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+# torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
 ALL: dict[str, Any] = {
     "seed": 7,

@@ -1,4 +1,4 @@
-"""What vLLM is told to hold calls of tools to, put to the grammar compiler that it uses."""
+"""Structured outputs for forced calls, compiled by vLLM's grammar compiler."""
 
 import json
 from typing import Any

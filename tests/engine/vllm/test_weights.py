@@ -1,4 +1,4 @@
-"""What is missing of a model's weights, in folders and in a cache of the hub that a test makes."""
+"""Missing files of a model's weights, in folders and in a cache of the hub."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ def sentence(
         (("params.json", "consolidated.safetensors", "tekken.json"), {}),
         (("config.json", "pytorch_model.bin", "tekken.json"), {}),
         (("config.json", "tekken.json"), {"load_format": "dummy"}),
-        (("config.json", "tekken.json"), {"load_format": "tensorizer"}),  # nothing is known of it
+        (("config.json", "tekken.json"), {"load_format": "tensorizer"}),  # not checked
         (ALL, {"skip_tokenizer_init": False}),
         (ALL, {"tokenizer": "/elsewhere"}),
     ],
@@ -128,7 +128,7 @@ def test_of_other_places_nothing_is_said() -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's folder of one model in a cache of its own; the network is not there."""
+    """Return the hub's folder of one model in a new cache, without a network."""
     pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
