@@ -42,7 +42,7 @@ from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall, split_call
 from engine.vllm.engine import VllmEngine
 from tests.support.adapters import make_adapter
 from tests.support.images import png, to_url
-from tests.support.receiving import Ear, deltas_of
+from tests.support.receiving import RecordingReceiver, deltas_of
 from tests.support.sounds import RATE, to_base64, tone
 from tests.support.tekken import write_toy
 from tests.support.vllm_server import requests_running
@@ -381,11 +381,11 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_limits", EngineLimits(calls=1))
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), ear)
     await ear.hears()
     with pytest.raises(EngineBusy, match="1 calls run or wait already"):
-        engine.generate(ask(engine), Ear())
+        engine.generate(ask(engine), RecordingReceiver())
     generation.cancel()
     monkeypatch.undo()
     watch = getattr(engine, "_health_check")  # noqa: B009 - private elsewhere
@@ -557,7 +557,7 @@ async def test_cancelling_frees_the_request_at_once_and_its_receiver_hears_no_mo
     engine: Engine,
 ) -> None:
     # The demo checkpoints continue " left" by " right" and so on for ever.
-    ear, request = Ear(), ask(engine, "turn left", max_tokens=4_000)
+    ear, request = RecordingReceiver(), ask(engine, "turn left", max_tokens=4_000)
     generation = engine.generate(request, ear)
     await ear.hears()
     heard = len(ear.pushes)
@@ -575,7 +575,7 @@ async def test_who_cancels_before_the_first_token_hears_nothing(engine: Engine) 
     # The scripted engine gives all other answers at once.
     more = {"schema": json.dumps(WEATHER)} if engine.name == "scripted" else {}
     for rounds in range(8):
-        ear = Ear()
+        ear = RecordingReceiver()
         generation = engine.generate(ask(engine, max_tokens=9, **more), ear)
         for _ in range(rounds):
             await asyncio.sleep(0)
@@ -589,7 +589,7 @@ async def test_who_cancels_before_the_first_token_hears_nothing(engine: Engine) 
 
 async def test_the_last_push_says_why_and_nothing_follows(engine: Engine) -> None:
     for max_tokens, finish in ((5, "length"), (200, "stop")):
-        ear = Ear()
+        ear = RecordingReceiver()
         generation = engine.generate(ask(engine, max_tokens=max_tokens), ear)
         await ear.hears_all()
         generation.cancel()
@@ -604,7 +604,7 @@ async def test_the_last_push_says_why_and_nothing_follows(engine: Engine) -> Non
 
 async def test_a_paused_receiver_hears_nothing_and_then_all_in_order(engine: Engine) -> None:
     request = ask(engine, "turn left", max_tokens=300)
-    whole, ear = Ear(), Ear()
+    whole, ear = RecordingReceiver(), RecordingReceiver()
     engine.generate(request, whole)
     await whole.hears_all()
     generation = engine.generate(replace(request, request_id="paused"), ear)
@@ -621,7 +621,7 @@ async def test_a_paused_receiver_hears_nothing_and_then_all_in_order(engine: Eng
 
 
 async def test_one_that_is_cancelled_while_it_is_paused_is_over(engine: Engine) -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
     generation.pause()
     heard = len(ear.pushes)
@@ -635,7 +635,7 @@ async def test_one_that_is_cancelled_while_it_is_paused_is_over(engine: Engine) 
 
 
 async def test_an_error_comes_once_and_is_the_end(engine: Engine) -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     with suppress(SchemaRefused):  # some errors are raised at once
         engine.generate(ask(engine, schema='{"type": "nope"}'), ear)
         await ear.hears_all()
@@ -651,7 +651,7 @@ async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
 ) -> None:
     """All are greedy with the same prompt, so that each is a beginning of the longest."""
     requests = [ask(engine, "turn left", max_tokens=20 + 5 * number) for number in range(24)]
-    ears = [Ear() for _ in requests]
+    ears = [RecordingReceiver() for _ in requests]
     running = [engine.generate(request, ear) for request, ear in zip(requests, ears, strict=True)]
     for generation in running[1::3]:
         generation.pause()
@@ -693,7 +693,7 @@ async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server:
 
 @asynccontextmanager
 async def leaving_early(engine: Engine) -> AsyncIterator[None]:
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
     await ear.hears()
     yield

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.generation_task import BATCH_TOKENS, FINISHED, GenerationTask, push_known_answer
-from tests.support.receiving import Ear
+from tests.support.receiving import RecordingReceiver
 
 
 async def settle() -> None:
@@ -18,7 +18,7 @@ class Case:
     """A task that pushes these tokens, with its receiver."""
 
     def __init__(self, number: int, *, error: Exception | None = None) -> None:
-        self.ear = Ear()
+        self.ear = RecordingReceiver()
         self.ends = 0
         self.number = number
         self.error = error
@@ -82,7 +82,7 @@ async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
         finally:
             raise error("it does not end well")
 
-    ear = Ear()
+    ear = RecordingReceiver()
     task = GenerationTask(ear, make)
     await settle()
     task.cancel()
@@ -92,7 +92,7 @@ async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
     assert ("it does not end well" in caplog.text) == is_told
 
 
-class Canceller(Ear):
+class Canceller(RecordingReceiver):
     """A receiver that cancels at the first push, as at a stop string."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ async def test_a_paused_production_pushes_nothing_until_it_goes_on() -> None:
 
 
 async def test_a_short_answer_is_over_before_it_is_returned() -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = push_known_answer([1, 2, 3], 3, ear)
     generation.pause()
     generation.resume()
@@ -143,7 +143,7 @@ async def test_a_short_answer_is_over_before_it_is_returned() -> None:
 
 @pytest.mark.parametrize(("max_tokens", "finish"), [(300, "stop"), (299, "length")])
 async def test_a_long_answer_comes_in_batches(max_tokens: int, finish: str) -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     push_known_answer(range(300), max_tokens, ear)
     await ear.hears_all()
 
@@ -158,7 +158,7 @@ async def test_a_long_answer_comes_in_batches(max_tokens: int, finish: str) -> N
 
 async def test_other_work_goes_on_between_batches() -> None:
     seen: list[int] = []
-    ear = Ear()
+    ear = RecordingReceiver()
     push_known_answer(range(5 * BATCH_TOKENS), 9_999, ear)
     while not ear.is_over:
         seen.append(len(ear.pushes))

@@ -32,7 +32,7 @@ from invoke_api.wire.events import encode_chunk
 from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
 from tests.support.http2 import Client
-from tests.support.receiving import Ear, batches_of
+from tests.support.receiving import RecordingReceiver, batches_of
 from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 STREAM = f"/model/{SEVEN_B}/invoke-with-response-stream"
@@ -74,7 +74,7 @@ def saying(text: str) -> Verdict:
 
 async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
     """What a rule's text pushes."""
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = speak(saying(text), tokenizer, request(), 32_768, ear)
     await ear.hears_all()
     generation.cancel()
@@ -90,7 +90,7 @@ async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenize
 
 
 async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     speak(saying(" It rains."), tokenizer, request(), 32_768, ear)
 
     assert (len(ear.pushes), ear.finish) == (1, "stop")

@@ -1,4 +1,4 @@
-"""LoRA adapters of the dense demo checkpoint, as PEFT writes them: random, and so never silent."""
+"""Random LoRA adapters for the dense demo checkpoint, in PEFT's format."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.demo.checkpoints import HEAD_SIZE, HIDDEN_SIZE, NUM_HEADS, NUM_LAYERS
 
-# The projections that are adapted, and how many values they take and give.
+# The adapted projections, with the sizes of their inputs and outputs.
 SIZES = {
     "q_proj": (HIDDEN_SIZE, NUM_HEADS * HEAD_SIZE),
     "o_proj": (NUM_HEADS * HEAD_SIZE, HIDDEN_SIZE),
@@ -14,7 +14,7 @@ SIZES = {
 
 
 def make_adapter(folder: Path, *, rank: int = 8, seed: int = 1, **config: Any) -> Path:
-    """Write an adapter unless it is there; `config` are more keys of its configuration."""
+    """Write an adapter unless it exists; `config` has further keys of its configuration."""
     if folder.exists():
         return folder
     import torch  # noqa: PLC0415 - it takes seconds

@@ -1,4 +1,4 @@
-"""An engine that does exactly what a test says, in the time it says."""
+"""Stub engines that tests control exactly."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
 class StubEngine:
-    """Plays these texts, one a token, with a pause in seconds before each; then fails or ends.
+    """An engine that plays these texts, one for each token, and then fails or ends.
 
-    Pause 0 lets others run in between, None does not.
+    The pause before each is in seconds. Pause 0 lets other tasks run, None does not.
     """
 
     name = "stub"
@@ -68,10 +68,10 @@ class StubEngine:
 
 
 class SwappedStub(StubEngine):
-    """One that loads and answers when it may, and writes down what is done to it.
+    """A swappable engine that loads and answers when a test allows it, and records its calls.
 
-    `sleeps` tells how it gives its memory back. `awake`, which the stubs of a test may share, are
-    those that hold memory.
+    With `sleeps` it gives its memory back by sleeping. `awake` is the set of stubs that hold
+    memory, which the stubs of a test may share.
     """
 
     def __init__(self, *, sleeps: bool = False, awake: "set[SwappedStub] | None" = None) -> None:
@@ -134,7 +134,7 @@ def _v1() -> Tokenizer:
 
 @cache
 def _tokenizer_with(texts: tuple[str, ...]) -> Tokenizer:
-    """Return the tokenizer v1, with a token of its own for each of these texts."""
+    """Return the tokenizer v1 with an additional token for each of these texts."""
     tokenizer = copy(_v1())
     pieces = tuple(map(str.encode, texts))
     tokenizer.pieces += pieces

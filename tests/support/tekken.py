@@ -1,4 +1,4 @@
-"""A toy checkpoint with a Tekken tokenizer, whose model writes calls as `name[ARGS]{}`."""
+"""A demo checkpoint with a Tekken tokenizer, whose model writes calls as `name[ARGS]{}`."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from engine.tokenization.mistral_files import carried
 from engine.tokenization.tekken import CARRIED_FILE, LATER_CONTROL_TOKENS
 from engine.tokenization.tokenizer import load_tokenizer
 
-SIZE = 32_768  # tokens; a quarter of what the models have
+SIZE = 32_768  # tokens, a quarter of the models'
 SPECIAL = 1_000
 TOY = Demo("tekken", "tekken", seed=2, experts=0, intermediate=512)
 

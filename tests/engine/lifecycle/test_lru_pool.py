@@ -12,7 +12,7 @@ from engine.lifecycle import loading
 from engine.lifecycle.lru_pool import RETRY_SECONDS, LruPool, OnDemandEngine
 from engine.lifecycle.swap_policy import SwapTimes
 from engine.protocol import EngineLimits, GenerationRequest
-from tests.support.receiving import Ear, text_of
+from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.stubs import SwappedStub
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
@@ -258,7 +258,7 @@ async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, round
     [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = engine.generate(REQUEST, ear)
     assert engine.running() == is_awake
     for _ in range(rounds):
@@ -280,7 +280,7 @@ async def test_an_engine_that_is_awake_begins_at_once() -> None:
     [stub] = stubs(1)
     [engine] = pooled([stub])
     await call(engine)
-    ear = Ear()
+    ear = RecordingReceiver()
     engine.generate(REQUEST, ear)
 
     assert (engine.running(), stub.running()) == (1, 1)
@@ -296,7 +296,7 @@ async def test_what_an_engine_that_is_awake_raises_is_raised_and_leaves_nothing_
     await call(engine)
     monkeypatch.setattr(stub, "generate", refusing)
     with pytest.raises(EngineBusy):
-        engine.generate(REQUEST, Ear())
+        engine.generate(REQUEST, RecordingReceiver())
 
     assert engine.running() == 0
 
@@ -307,7 +307,7 @@ async def test_what_an_engine_raises_after_a_load_is_the_end(
     [stub] = stubs(1)
     [engine] = pooled([stub])
     monkeypatch.setattr(stub, "generate", refusing)
-    ear = Ear()
+    ear = RecordingReceiver()
     engine.generate(REQUEST, ear)
     await ear.hears_all()
 
@@ -325,7 +325,7 @@ async def test_an_engine_that_dies_while_it_answers_is_left(
     [stub] = stubs(1)
     [engine] = pooled([stub])
     monkeypatch.setattr(stub, "_error", EngineDead("gone"))
-    ear = Ear()
+    ear = RecordingReceiver()
     engine.generate(REQUEST, ear)
     await ear.hears_all()
 
@@ -339,7 +339,7 @@ async def test_a_paused_call_hears_nothing_until_it_goes_on(is_awake: bool) -> N
     [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = engine.generate(REQUEST, ear)
     generation.pause()
     await settle()

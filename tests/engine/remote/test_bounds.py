@@ -19,7 +19,7 @@ from engine.remote.completions import (
 )
 from engine.remote.engine import RemoteEngine
 from tests.engine.remote.test_engine import engine_of, run, running
-from tests.support.completions_server import STREAM, Play, Server, chunk, event, say
+from tests.support.completions_server import STREAM, CompletionsServer, Play, chunk, event, say
 from tests.support.waiting import until_in_loop
 
 REQUEST = GenerationRequest(request_id="request", prompt=(1, 2), max_tokens=5)
@@ -68,7 +68,7 @@ CHUNKED_ERROR = endless(STREAM.replace(b"200", b"400"), chunk(b'{"error":' * 10_
 async def test_what_has_no_end_is_ended(
     play: Play, error: type[EngineError], sentence: str
 ) -> None:
-    server = Server([play])
+    server = CompletionsServer([play])
     async with running(server, limits=EngineLimits(first_token_seconds=0.5)) as engine:
         with pytest.raises(error, match=sentence):
             await asyncio.wait_for(run(engine), 10)
@@ -76,7 +76,7 @@ async def test_what_has_no_end_is_ended(
 
 
 async def test_events_without_end_end_with_the_tokens_asked_for() -> None:
-    server = Server([endless(STREAM, chunk(event(" A")))])
+    server = CompletionsServer([endless(STREAM, chunk(event(" A")))])
     async with running(server) as engine:
         deltas = await asyncio.wait_for(run(engine, max_tokens=20), 10)
         await until_in_loop(lambda: server.left == 1)
@@ -86,7 +86,7 @@ async def test_events_without_end_end_with_the_tokens_asked_for() -> None:
 
 
 async def test_a_text_of_a_megabyte_in_one_event_holds_nobody_up() -> None:
-    server = Server([say("x" * 1_000_000, finish=None)])
+    server = CompletionsServer([say("x" * 1_000_000, finish=None)])
     async with running(server) as engine:
         longest, before = 0.0, asyncio.get_running_loop().time()
         asked = asyncio.create_task(run(engine, max_tokens=20))
@@ -104,7 +104,7 @@ IDS: list[Any] = [2**70, -1, True, 2**31, 1.5, None, "5", [5], {}]
 
 @pytest.mark.parametrize("token", IDS, ids=repr)
 async def test_token_ids_that_are_none_are_an_error(token: Any) -> None:
-    server = Server([say(finish=None, more=[event(" A", token_ids=[token])])])
+    server = CompletionsServer([say(finish=None, more=[event(" A", token_ids=[token])])])
     async with running(server, token_ids=True) as engine:
         with pytest.raises(EngineDead, match="no event of a completion"):
             await run(engine)
@@ -156,7 +156,7 @@ def test_a_line_may_be_long_and_come_in_single_bytes(monkeypatch: pytest.MonkeyP
         lines.push(b"x")
 
 
-class Odd(Server):
+class Odd(CompletionsServer):
     """A server with this play for `/v1/models`."""
 
     async def _answer(

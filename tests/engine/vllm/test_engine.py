@@ -20,7 +20,7 @@ from engine.vllm.engine import VllmEngine
 from engine.vllm.health_check import HealthCheck
 from engine.vllm.options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm.outputs import TokenOutputs
-from tests.support.receiving import Ear, text_of
+from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.waiting import until_in_loop
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -43,7 +43,7 @@ async def test_a_load_that_fails_keeps_its_reason_and_answers_with_it() -> None:
     assert state.reason
     assert "/nowhere/at-all" in state.reason
     with pytest.raises(EngineDead, match="/nowhere/at-all"):
-        engine.generate(ASK, Ear())
+        engine.generate(ASK, RecordingReceiver())
     await engine.close()
 
 
@@ -191,7 +191,7 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
     llm = AddingLlm()
     setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the substitute has none
-    engine, ear = await asking(llm), Ear()
+    engine, ear = await asking(llm), RecordingReceiver()
     engine.generate(ASK, ear)
     await until_in_loop(lambda: llm.added == 1)
     await engine.close()
@@ -327,7 +327,7 @@ async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_sa
 async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
     engine, ear = (
         await asking(AskedLlm(never), EngineLimits(calls=1, first_token_seconds=0.2)),
-        Ear(),
+        RecordingReceiver(),
     )
     engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
@@ -343,7 +343,7 @@ async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> Non
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
     """Before its first request, vLLM waits for an answer of the core only."""
-    engine, ear = await asking(AskedLlm(never)), Ear()
+    engine, ear = await asking(AskedLlm(never)), RecordingReceiver()
     engine.generate(ASK, ear)
     await asyncio.sleep(0.01)
     if end == "closed":
@@ -366,7 +366,7 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
     kind: type[AskedLlm], asked_for: Any, aborted: list[str], rounds: int
 ) -> None:
     llm = kind(asked_for) if asked_for else kind(lambda: asyncio.sleep(0))
-    engine, ear = await asking(llm), Ear()
+    engine, ear = await asking(llm), RecordingReceiver()
     generation = engine.generate(ASK, ear)
     for _ in range(rounds):
         await asyncio.sleep(0)
@@ -402,7 +402,7 @@ async def test_an_answer_that_stops_ends(
 ) -> None:
     monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), Ear()
+    engine, ear = await asking(llm), RecordingReceiver()
     watch = watching(llm, EngineLimits(first_token_seconds=0.1))
     engine.generate(replace(ASK, max_tokens=5), ear)
     await until_in_loop(lambda: llm.added == 1)
@@ -421,7 +421,7 @@ async def test_an_answer_that_stops_ends(
 async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), Ear()
+    engine, ear = await asking(llm), RecordingReceiver()
     watch = watching(llm, EngineLimits(first_token_seconds=0.1))
     generation = engine.generate(ASK, ear)
     generation.pause()

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import EngineDead, EngineTimeout
 from engine.generation_task import BATCH_TOKENS
 from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
-from tests.support.receiving import Ear
+from tests.support.receiving import RecordingReceiver
 
 
 class Processor:
@@ -46,7 +46,7 @@ def step(name: str, *tokens: int, finish: str | None = None, prefill: object = N
     )
 
 
-class Heard(Ear):
+class Heard(RecordingReceiver):
     """The receiver of one request, and its generation."""
 
     def __init__(self, outputs: TokenOutputs, name: str) -> None:

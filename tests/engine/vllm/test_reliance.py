@@ -18,7 +18,7 @@ from engine.errors import EngineDead
 from engine.protocol import GenerationRequest
 from engine.vllm.outputs import CURRENT_GENERATION, FINISHES, TokenOutputs, VllmGeneration
 from engine.vllm.requests import to_sampling
-from tests.support.receiving import Ear
+from tests.support.receiving import RecordingReceiver
 
 # torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -112,9 +112,9 @@ class Front:
             shutdown=lambda: None,
         )
 
-    async def add(self, name: str) -> Ear:
+    async def add(self, name: str) -> RecordingReceiver:
         """Add a request as `AsyncLLM.add_request` does."""
-        ear, request = Ear(), request_named(name)
+        ear, request = RecordingReceiver(), request_named(name)
         CURRENT_GENERATION.set(VllmGeneration(ear, lambda _: None))
         collector = part("engine.output_processor.RequestOutputCollector")
         self.llm._run_output_handler()  # noqa: SLF001
