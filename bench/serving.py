@@ -55,17 +55,19 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--users", type=int, nargs="+", default=USERS)
     parser.add_argument("--words", type=int, nargs="+", default=WORDS)
     parser.add_argument("--tokens", type=int, default=128, help="of each answer")
-    parser.add_argument("--rounds", type=int, default=3, help="at most; the first is never cut")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="at most; the first is always complete"
+    )
     parser.add_argument(
         "--minutes", type=float, help=f"of rounds; {MAX_MINUTES:.0f} without --full"
     )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds of one request")
-    parser.add_argument("--full", action="store_true", help="repeat also what takes a CPU long")
+    parser.add_argument("--full", action="store_true", help="repeat the slow pairs, too")
     parser.add_argument("--weights", choices=["demo", "dummy"], default="demo")
     parser.add_argument("--model", choices=list(MODELS), help="the network of dummy weights")
     parser.add_argument("--tensor-parallel", type=int, default=1, help="GPUs of dummy weights")
-    parser.add_argument("--layers", type=int, help="of dummy weights: fewer, to try it out")
-    parser.add_argument("--draw", action="store_true", help="only draw what is there already")
+    parser.add_argument("--layers", type=int, help="of dummy weights, if fewer than the model has")
+    parser.add_argument("--draw", action="store_true", help="only draw existing results")
     given = parser.parse_args()
     if (given.weights == "dummy") != (given.model is not None):
         parser.error("--weights dummy and --model go together")

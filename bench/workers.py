@@ -54,7 +54,7 @@ class Turn(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--loads", type=int, default=2, help="processes that ask")
+    parser.add_argument("--loads", type=int, default=2, help="load processes")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--draw", action="store_true", help="only write the table again")

@@ -56,7 +56,7 @@ def _find_problems(adapter: Adapter, options: Mapping[str, Any]) -> Iterator[str
     except FileNotFoundError:
         yield f"the folder {folder} has no {CONFIG_FILE}, so it holds no LoRA adapter"
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        yield f"{folder / CONFIG_FILE} is no configuration of a LoRA adapter: {error!r}"
+        yield f"{folder / CONFIG_FILE} is not a valid LoRA configuration: {error!r}"
 
 
 def find_other_base(adapter: Adapter, weights: str) -> str | None:

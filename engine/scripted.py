@@ -56,7 +56,9 @@ class ScriptedEngine:
             if not is_tekken(self._tokenizer_name):
                 self._tokenizer = await asyncio.to_thread(load_tokenizer, self._tokenizer_name)
         except (KeyError, OSError) as error:
-            self._state = EngineState("failed", f"no tokenizer {self._tokenizer_name!r}: {error}")
+            self._state = EngineState(
+                "failed", f"the tokenizer {self._tokenizer_name!r} could not be loaded: {error}"
+            )
         else:
             self._state = EngineState("ready")
 

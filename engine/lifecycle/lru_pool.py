@@ -70,7 +70,7 @@ class LruPool:
         full, `EngineNotReady` if the pool closes, and `EngineDead` if the last load failed.
         """
         if self._closing:
-            raise EngineNotReady("the service ends")
+            raise EngineNotReady("the service is shutting down")
         if self.has_failed(pooled):
             raise EngineDead(pooled.failure)
         if admits_calls(pooled, self._engines, self._clock(), self._times):
@@ -173,7 +173,7 @@ class LruPool:
             swap.cancel()
         await asyncio.gather(*self._swaps, return_exceptions=True)
         for pooled in self._engines:
-            _answer(pooled, lambda: EngineNotReady("the service ends"))
+            _answer(pooled, lambda: EngineNotReady("the service is shutting down"))
         await asyncio.gather(*(pooled.engine.close() for pooled in self._engines))
 
 

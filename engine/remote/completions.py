@@ -155,7 +155,7 @@ def parse_event(data: bytes, request: GenerationRequest) -> Step:
         finish = _check_text(choice.get("finish_reason"))
         rows = () if request.top_logprobs is None else _to_rows(choice.get("logprobs"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
+        raise EngineDead(f"invalid event of a completion: {_shortened(data)}") from error
     if finish and finish not in FINISHES:
         raise EngineDead(f"the completion ended with {_shortened(finish)!r}")
     return Step(tokens, text, FINISHES.get(finish), rows)
@@ -170,10 +170,10 @@ def _to_status(error: Any) -> int:  # noqa: ANN401 - any JSON
 def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
     """Return the token ids. Raises `TypeError`, also for -1 and true, which are indexes, too."""
     if not isinstance(tokens, list | tuple):
-        raise TypeError("token ids are no list")
+        raise TypeError("token ids are not a list")
     for token in tokens:
         if type(token) is not int or not 0 <= token < MAX_TOKEN_ID:
-            raise TypeError("a token id is no small number")
+            raise TypeError("a token id is out of range")
     return tokens
 
 
@@ -201,7 +201,7 @@ def _to_id(name: str) -> int:
 
 def _check_text(text: Any) -> str:  # noqa: ANN401 - any JSON
     if text is not None and not isinstance(text, str):
-        raise TypeError("a text is none")
+        raise TypeError("a text is not a string")
     return text or ""
 
 
@@ -242,7 +242,7 @@ def find_window(raw: bytes, model: str) -> int | None:
     try:
         entries = {entry["id"]: entry for entry in orjson.loads(raw)["data"] or ()}
     except (KeyError, TypeError, ValueError) as error:
-        raise ServerUnusable(f"its /v1/models is no list of models: {_shortened(raw)}") from error
+        raise ServerUnusable(f"its /v1/models has no list of models: {_shortened(raw)}") from error
     entry = entries.get(model) or entries.get(f"{model}:latest")  # Ollama takes both names
     if entry is None:
         names = ", ".join(map(repr, entries)) or "none"

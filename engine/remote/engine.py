@@ -76,7 +76,7 @@ class RemoteEngine:
         self._connections: ConnectionPool | None = None
         self._running = 0
         self._monitoring: asyncio.Task[None] | None = None
-        self._doubt = asyncio.Event()  # a call has failed: probe the server now
+        self._probe_now = asyncio.Event()  # set after a failed call
         self._state = EngineState("cold")
 
     async def start(self) -> None:
@@ -152,7 +152,7 @@ class RemoteEngine:
             raise EngineTimeout("no token came in time") from error
         except EngineDead as error:
             log.warning("%s: %s", self._server.url, error)
-            self._doubt.set()
+            self._probe_now.set()
             raise
         except ServerUnavailable as error:
             raise self._to_engine_error(error) from error
@@ -172,7 +172,7 @@ class RemoteEngine:
             try:
                 self._tokenizer, self._connections = await asyncio.to_thread(self._build)
             except Exception as error:  # noqa: BLE001 - the hub and the files raise many kinds
-                return f"no tokenizer {self._tokenizer_name!r}: {error}"
+                return f"the tokenizer {self._tokenizer_name!r} could not be loaded: {error}"
         return None
 
     def _build(self) -> tuple[Tokenizer, ConnectionPool]:
@@ -195,7 +195,9 @@ class RemoteEngine:
         assert self._connections is not None
         window = await self._connections.probe()
         if window and window < self._window:
-            log.warning("%s takes %d tokens, not %d", self._server.url, window, self._window)
+            log.warning(
+                "%s has a context of %d tokens, not %d", self._server.url, window, self._window
+            )
         self._window = min(window or self._context_length, self._context_length)
         self._state = EngineState("ready")
 
@@ -214,8 +216,8 @@ class RemoteEngine:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
-                    await self._doubt.wait()
-            self._doubt.clear()
+                    await self._probe_now.wait()
+            self._probe_now.clear()
             if missing := await self._open():
                 self._fail(missing)
             else:
@@ -276,7 +278,7 @@ class RemoteEngine:
         log.warning("%s: %s", self._server.url, error)
         if error.is_lost:
             self._fail(self._of_server(error))
-        self._doubt.set()
+        self._probe_now.set()
         return error.error
 
     async def _read(

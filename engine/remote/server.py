@@ -60,7 +60,7 @@ class ConnectionPool:
 
     def __init__(self, server: RemoteServer, limits: EngineLimits) -> None:
         self._server = server
-        self._patience = limits.first_token_seconds
+        self._token_seconds = limits.first_token_seconds
         headers = {**REQUEST_HEADERS}
         if server.api_key:
             headers["Authorization"] = f"Bearer {server.api_key}"
@@ -68,7 +68,7 @@ class ConnectionPool:
         self._client = httpx.AsyncClient(
             base_url=server.url,
             headers=headers,
-            timeout=httpx.Timeout(self._patience, connect=server.connect_seconds, pool=None),
+            timeout=httpx.Timeout(self._token_seconds, connect=server.connect_seconds, pool=None),
             limits=httpx.Limits(
                 max_connections=most,
                 max_keepalive_connections=most,
@@ -95,13 +95,13 @@ class ConnectionPool:
         except httpx.HTTPError as error:
             raise _unavailable(error) from error
         except TimeoutError as error:
-            slow = EngineTimeout(f"it has not said in {PROBE_TIMEOUT_SECONDS:g} s how it is")
+            slow = EngineTimeout(f"it has not answered a probe within {PROBE_TIMEOUT_SECONDS:g} s")
             raise ServerUnavailable(slow) from error
         if health >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama answers 404: it has no /health
             raise ServerUnavailable(EngineDead(f"its /health answers {health}"), is_lost=True)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise ServerUnusable(
-                "it wants another API key" if self._server.api_key else "it wants an API key"
+                "it refuses the API key" if self._server.api_key else "it requires an API key"
             )
         if status != HTTPStatus.OK:
             raise ServerUnavailable(EngineDead(f"its /v1/models answers {status}"), is_lost=True)
@@ -149,10 +149,10 @@ class ConnectionPool:
         try:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
-                    async with asyncio.timeout(self._patience):
+                    async with asyncio.timeout(self._token_seconds):
                         said = await _read_some(response, MAX_ERROR_BYTES)
                     raise to_error(response.status_code, said, request)
-                async with aclosing(_read(response, request, self._patience)) as answer:
+                async with aclosing(_read(response, request, self._token_seconds)) as answer:
                     async for steps in answer:
                         yield steps
         except (httpx.ReadTimeout, TimeoutError) as error:
@@ -172,11 +172,11 @@ async def _read_some(response: httpx.Response, most: int) -> bytes:
 
 
 async def _read(
-    response: httpx.Response, request: GenerationRequest, patience: float
+    response: httpx.Response, request: GenerationRequest, token_seconds: float
 ) -> AsyncGenerator[list[Step], None]:
     """Yield the steps of a response.
 
-    Raises `EngineTimeout` after `patience` seconds without a step, even if other data arrives:
+    Raises `EngineTimeout` after `token_seconds` seconds without a step, even if other data arrives:
     httpx bounds the time without any data only. Raises `EngineDead` for an incomplete stream.
     """
     lines, chunks, is_whole = EventLines(), response.aiter_raw(), False
@@ -189,7 +189,7 @@ async def _read(
             if steps:
                 yield steps
                 heard = monotonic()
-            elif monotonic() - heard > patience:
+            elif monotonic() - heard > token_seconds:
                 raise EngineTimeout("no token came in time")
             if is_whole:
                 return

@@ -44,7 +44,7 @@ def parse_message(head: bytes, payload: bytes) -> Message:
     try:
         parsed = json.loads(head)
     except ValueError as error:
-        raise BadMessage("the head of a message is no JSON") from error
+        raise BadMessage("the head of a message is not JSON") from error
     if not isinstance(parsed, dict):
-        raise BadMessage("the head of a message is no object")
+        raise BadMessage("the head of a message is not an object")
     return Message(parsed, payload)

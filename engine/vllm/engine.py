@@ -229,7 +229,7 @@ class VllmEngine:
         # engines that are loading, too: vLLM does not tell them apart.
         self._abandoned = True
         if self._cores:
-            self._cores.lost("the service ends")
+            self._cores.lost("the service is shutting down")
         while self._state.status == "loading":
             kill_cores()
             await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.vllm.leftovers import PREFIX, folder_for_sockets
 
-# Switches `vllm_plugins` on. The operator sets it for cores that are started by hand.
+# Switches `engine.vllm.plugins` on. The operator sets it for cores that are started by hand.
 PLUGINS = "ENGINE_VLLM_PLUGINS"
 # Environment variables of vLLM; a value that the operator has set wins.
 ENVIRONMENT = {

@@ -42,8 +42,8 @@ class VllmGeneration:
         "_rows",
         "_tokens",
         "adding",
-        "heard",
         "is_done",
+        "last_output_at",
         "request_id",
     )
 
@@ -51,7 +51,7 @@ class VllmGeneration:
         self.request_id: str | None = None
         self.adding: asyncio.Task[None] | None = None
         self.is_done = False
-        self.heard = monotonic()  # time of the last output
+        self.last_output_at = monotonic()
         self._receiver = receiver
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -74,11 +74,11 @@ class VllmGeneration:
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self.heard = monotonic()  # a pause does not count as a stall
+            self.last_output_at = monotonic()  # a pause does not count as a stall
             self._flush_soon()
 
     def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
-        self.heard = now
+        self.last_output_at = now
         self._tokens += output.new_token_ids
         if output.new_logprobs is not None:
             self._rows += _to_rows(output.new_logprobs)
@@ -96,7 +96,7 @@ class VllmGeneration:
             self._flush_now()
 
     def is_silent(self, since: float) -> bool:
-        return self.heard < since and not self._is_paused
+        return self.last_output_at < since and not self._is_paused
 
     def _flush_now(self) -> None:
         if not (self._is_paused or self._is_flushing):

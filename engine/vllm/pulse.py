@@ -49,9 +49,9 @@ class HangDetector:
         if self._stopped >= self._stall_seconds:
             return f"{sample.stopped} has been stopped for {self._stopped:.0f} s"
         if self._idle >= self._stall_seconds:
-            return f"it answers nothing and computes nothing for {self._idle:.0f} s"
+            return f"it has neither answered nor computed for {self._idle:.0f} s"
         if self._silent >= self._longest_step:
-            return f"it answers nothing for {self._silent:.0f} s"
+            return f"it has not answered for {self._silent:.0f} s"
         return None
 
     def _used_no_cpu(self, elapsed: float, cpu_seconds: float | None) -> bool:

@@ -500,7 +500,7 @@ async def test_the_end_comes_while_one_loads_and_others_wait() -> None:
     await asyncio.gather(a.close(), b.close())
 
     for task in waiting:
-        with pytest.raises(EngineNotReady, match="the service ends"):
+        with pytest.raises(EngineNotReady, match="the service is shutting down"):
             await task
     assert [stub.done for stub in made] == [["loads", "ends"], ["ends"]]
     with pytest.raises(EngineNotReady):

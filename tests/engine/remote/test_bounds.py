@@ -106,7 +106,7 @@ IDS: list[Any] = [2**70, -1, True, 2**31, 1.5, None, "5", [5], {}]
 async def test_token_ids_that_are_none_are_an_error(token: Any) -> None:
     server = CompletionsServer([say(finish=None, more=[event(" A", token_ids=[token])])])
     async with running(server, token_ids=True) as engine:
-        with pytest.raises(EngineDead, match="no event of a completion"):
+        with pytest.raises(EngineDead, match="invalid event of a completion"):
             await run(engine)
 
 
@@ -123,7 +123,7 @@ async def test_token_ids_that_are_none_are_an_error(token: Any) -> None:
     ids=lambda data: data[:40],
 )
 def test_an_event_that_is_none_is_an_error(data: str) -> None:
-    with pytest.raises(EngineDead, match="no event of a completion"):
+    with pytest.raises(EngineDead, match="invalid event of a completion"):
         parse_event(data.encode(), REQUEST)
 
 
@@ -172,8 +172,11 @@ class Odd(CompletionsServer):
     ("play", "sentence"),
     [
         (endless(STREAM, chunk(b" " * 65_536)), "/v1/models answers more than 4194304 bytes"),
-        (endless(STREAM, chunk(b" "), 0.01), "it has not said in 0.2 s how it is"),
-        (endless(b"HTTP/1.1 200 Such\r\n", b"a: b\r\n", 0.01), "it has not said in 0.2 s"),
+        (endless(STREAM, chunk(b" "), 0.01), "it has not answered a probe within 0.2 s"),
+        (
+            endless(b"HTTP/1.1 200 Such\r\n", b"a: b\r\n", 0.01),
+            "it has not answered a probe within 0.2 s",
+        ),
     ],
     ids=["long", "slow", "slow head"],
 )

@@ -227,8 +227,8 @@ async def test_a_token_of_the_servers_that_ends_a_text_ends_it() -> None:
         ([event(" A")], "set token_ids: false for it"),
         ([event(" A", token_ids=[200_000])], "ids that the tokenizer does not have"),
         ([event("", token_ids=[5], finish="abort")], "ended with 'abort'"),
-        ([b"data: {\n\n"], "no event of a completion: {"),
-        ([b'data: {"choices": 7}\n\n'], "no event of a completion"),
+        ([b"data: {\n\n"], "invalid event of a completion: {"),
+        ([b'data: {"choices": 7}\n\n'], "invalid event of a completion"),
     ],
 )
 async def test_what_can_not_be_read_is_an_error(
@@ -578,7 +578,7 @@ async def test_why_there_is_no_connection_is_what_the_system_says(
     [
         ([{"id": "one"}, {"id": "two"}], "it has no model 'model'; it has 'one', 'two'"),
         ([], "it has no model 'model'; it has none"),
-        ([7], "its /v1/models is no list of models: {"),
+        ([7], "its /v1/models has no list of models: {"),
     ],
 )
 async def test_a_model_that_the_server_does_not_have_is_told_with_those_that_it_has(
@@ -608,8 +608,8 @@ async def test_a_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -
         without = engine.state()
 
     assert deltas[-1].finish == "stop"
-    assert wrong.reason == f"{server.url}: it wants another API key"
-    assert without.reason == f"{server.url}: it wants an API key"
+    assert wrong.reason == f"{server.url}: it refuses the API key"
+    assert without.reason == f"{server.url}: it requires an API key"
     assert "sk-" not in caplog.text
     assert "sk-" not in repr(remote_server.RemoteServer(url="u", model="m", api_key="sk-secret"))
 
@@ -634,7 +634,7 @@ async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
         await until_in_loop(lambda: engine.state().status == "ready")
         deltas = await run(engine)
 
-    assert state == EngineState("failed", "no tokenizer 'v3': no tekken.json")
+    assert state == EngineState("failed", "the tokenizer 'v3' could not be loaded: no tekken.json")
     assert deltas[-1].finish == "stop"
 
 

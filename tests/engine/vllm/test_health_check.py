@@ -98,7 +98,7 @@ async def test_one_that_is_silent_and_idle_is_taken_for_dead_and_killed() -> Non
 
     assert watched.llm.engine_dead
     [reason] = watched.reasons
-    assert reason.startswith("it answers nothing and computes nothing for")
+    assert reason.startswith("it has neither answered nor computed for")
 
 
 async def test_what_it_raises_is_an_answer() -> None:
