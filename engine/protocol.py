@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.tokenization.audio import AudioClip
 
 Finish = Literal["stop", "length"]
+FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length"}
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 

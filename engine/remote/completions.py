@@ -14,11 +14,10 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Finish, GenerationRequest, LogprobRow
+from engine.protocol import FINISHES, Finish, GenerationRequest, LogprobRow
 from engine.vllm.structured_outputs import StructuredOutput
 
 DONE = b"[DONE]"
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 # Sent because servers have defaults of their own: vLLM those of generation_config.json, llama.cpp a
 # min_p of 0.05.
 NEUTRAL_SAMPLING = {

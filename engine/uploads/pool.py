@@ -31,62 +31,62 @@ class WorkerPool:
 
     def read(self, kind: str, raw: bytes, limits: UploadLimits, **options: object) -> Message:
         """Have a worker read an upload of the current session. Raises `UploadRefused`."""
-        call = current_session()
-        call.check()
-        with self._worker() as reader, call.reading(reader, limits.seconds) as seconds:
-            return reader.read(kind, raw, limits, seconds, options)
+        session = current_session()
+        session.check()
+        with self._worker() as worker, session.reading(worker, limits.seconds) as seconds:
+            return worker.read(kind, raw, limits, seconds, options)
 
     def close(self) -> None:
         """End all workers, and the uploads in flight. The next upload starts new workers."""
         with self._lock:
             idle, self._idle = self._idle, []
-            for reader in self._busy:  # the threads that wait for them close them
-                reader.kill()
-        for reader, _ in idle:
-            reader.close()
+            for worker in self._busy:  # the threads that wait for them close them
+                worker.kill()
+        for worker, _ in idle:
+            worker.close()
 
     @contextmanager
     def _worker(self) -> Iterator[UploadWorker]:
         with self._slots:
-            reader, uploads = self._take()
+            worker, uploads = self._take()
             try:
-                yield reader
+                yield worker
             finally:
-                self._give_back(reader, uploads + 1)
+                self._give_back(worker, uploads + 1)
 
     def _take(self) -> tuple[UploadWorker, int]:
         with self._lock:
             while self._idle:
-                reader, uploads = self._idle.pop()
-                self._busy.add(reader)
-                if reader.is_alive():
-                    return reader, uploads
-                self._busy.discard(reader)
-                reader.close()
+                worker, uploads = self._idle.pop()
+                self._busy.add(worker)
+                if worker.is_alive():
+                    return worker, uploads
+                self._busy.discard(worker)
+                worker.close()
         try:
-            reader = UploadWorker()
+            worker = UploadWorker()
         except OSError as error:  # no process, memory or file descriptor is left
             log.warning("can't start a worker for uploads: %s", error)
             raise UploadRefused("unavailable", "it can't be read now") from error
         with self._lock:
-            self._busy.add(reader)
+            self._busy.add(worker)
             if not self._closes_at_exit:
                 atexit.register(self.close)
                 self._closes_at_exit = True
-        return reader, 0
+        return worker, 0
 
-    def _give_back(self, reader: UploadWorker, uploads: int) -> None:
+    def _give_back(self, worker: UploadWorker, uploads: int) -> None:
         is_good = (
-            reader.is_fit
+            worker.is_fit
             and uploads < MAX_UPLOADS_PER_WORKER
-            and reader.resident < MAX_RESIDENT_BYTES
+            and worker.resident < MAX_RESIDENT_BYTES
         )
         with self._lock:
-            self._busy.discard(reader)
+            self._busy.discard(worker)
             if is_good:
-                self._idle.append((reader, uploads))
+                self._idle.append((worker, uploads))
         if not is_good:
-            reader.close()
+            worker.close()
 
 
 # One for the whole process, because all engines and services in it share the CPU cores.

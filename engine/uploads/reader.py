@@ -34,24 +34,6 @@ CLIENT_MESSAGES: dict[Reason, str] = {
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-def _refusal_of(answer: Message) -> UploadRefused | None:
-    """Return the worker's refusal, if any. Raises `BadMessage`."""
-    refused = answer.head.get("refused")
-    if refused is None:
-        return None
-    if refused not in REASONS:
-        raise BadMessage("a worker refuses for an unknown reason")
-    return UploadRefused(refused, CLIENT_MESSAGES.get(refused) or str(answer.head.get("message")))
-
-
-def _resident_of(answer: Message) -> int:
-    """Return the worker's memory in bytes. Raises `BadMessage`."""
-    resident = answer.head.get("resident")
-    if not isinstance(resident, int):
-        raise BadMessage("a worker does not report its memory")
-    return resident
-
-
 class UploadWorker:
     """One worker process. `read` blocks; another thread may call `kill` meanwhile."""
 
@@ -176,3 +158,21 @@ class UploadWorker:
         poll.register(pipe, event)
         if not poll.poll(max(0.0, deadline - monotonic()) * 1_000):
             raise TimeoutError
+
+
+def _refusal_of(answer: Message) -> UploadRefused | None:
+    """Return the worker's refusal, if any. Raises `BadMessage`."""
+    refused = answer.head.get("refused")
+    if refused is None:
+        return None
+    if refused not in REASONS:
+        raise BadMessage("a worker refuses for an unknown reason")
+    return UploadRefused(refused, CLIENT_MESSAGES.get(refused) or str(answer.head.get("message")))
+
+
+def _resident_of(answer: Message) -> int:
+    """Return the worker's memory in bytes. Raises `BadMessage`."""
+    resident = answer.head.get("resident")
+    if not isinstance(resident, int):
+        raise BadMessage("a worker does not report its memory")
+    return resident

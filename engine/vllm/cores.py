@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The cores are ready before a front end connects. If they end just then, vLLM's default of ten
+# minutes would delay the next attempt.
+HANDSHAKE_ENVIRONMENT = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
+NEWS_SECONDS = 30.0  # until a front end that lost the cores must know whether they have ended
+
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
@@ -152,12 +157,6 @@ class VllmCores:
         self.kill()  # stopped workers outlive their core
         self._tree = None
         LEFTOVERS.sweep()
-
-
-# The cores are ready before a front end connects. If they end just then, vLLM's default of ten
-# minutes would delay the next attempt.
-HANDSHAKE_ENVIRONMENT = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
-NEWS_SECONDS = 30.0  # until a front end that lost the cores must know whether they have ended
 
 
 class SharedCores:

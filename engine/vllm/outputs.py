@@ -16,11 +16,9 @@ from typing import Any
 
 from engine.errors import EngineDead, EngineTimeout
 from engine.generation_task import BATCH_TOKENS
-from engine.protocol import Finish, LogprobRow, Receiver
+from engine.protocol import FINISHES, Finish, LogprobRow, Receiver
 
 log = logging.getLogger(__name__)
-
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
 class VllmGeneration:
