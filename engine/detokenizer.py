@@ -4,15 +4,7 @@ import codecs
 from collections.abc import Sequence
 from functools import cache
 
-from engine.protocol import (
-    Delta,
-    Finish,
-    GenerationRequest,
-    LogprobRow,
-    Logprobs,
-    TokenLogprob,
-    Usage,
-)
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, Row, TokenLogprob, Usage
 from engine.tokenization.tokenizer import Tokenizer
 
 
@@ -37,7 +29,7 @@ class Detokenizer:
         self._output_tokens = 0
 
     def feed(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> list[Delta]:
         """Return one delta for each token, up to the one that has `finish` and `usage`.
 
@@ -77,7 +69,7 @@ class Detokenizer:
         return deltas
 
     def _with_logprobs(
-        self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[LogprobRow]
+        self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[Row]
     ) -> list[Delta]:
         certain = [[(token, 0.0)] * 2 for token in tokens]
         return [
@@ -85,7 +77,7 @@ class Detokenizer:
             for delta, row in zip(deltas, rows or certain, strict=False)
         ]
 
-    def _to_logprobs(self, row: LogprobRow) -> Logprobs:
+    def _to_logprobs(self, row: Row) -> Logprobs:
         chosen, *others = [
             TokenLogprob(self._name(token), logprob, token) for token, logprob in row
         ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from engine.errors import EngineError
-from engine.protocol import Finish, Generation, LogprobRow, Receiver
+from engine.protocol import Finish, Generation, Receiver, Row
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class GenerationTask:
             await self._has_room.wait()
 
     async def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         """Push these tokens, `BATCH_TOKENS` at a time; the event loop runs between two batches."""
         last = max(0, (len(tokens) - 1) // BATCH_TOKENS * BATCH_TOKENS)

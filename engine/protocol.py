@@ -89,7 +89,7 @@ class Usage:
 
 # Pairs of token id and log probability for one token of an answer: the token itself, then the
 # likeliest tokens, which may include it.
-LogprobRow = Sequence[tuple[int, float]]
+Row = Sequence[tuple[int, float]]
 
 
 class TokenLogprob(NamedTuple):
@@ -124,7 +124,7 @@ class Receiver(Protocol):
     """
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         """Take the next tokens. With a `finish` they are the last ones.
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from engine.detokenizer import Detokenizer
-from engine.protocol import Delta, Engine, Finish, GenerationRequest, LogprobRow
+from engine.protocol import Delta, Engine, Finish, GenerationRequest, Row
 
 
 class _Inbox:
@@ -18,7 +18,7 @@ class _Inbox:
         self._error: Exception | None = None
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         if self._error:
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineNotReady
 from engine.lifecycle.swap_policy import PooledEngine, WaitingCall
-from engine.protocol import Finish, Generation, GenerationRequest, LogprobRow, Receiver
+from engine.protocol import Finish, Generation, GenerationRequest, Receiver, Row
 
 if TYPE_CHECKING:
     from engine.lifecycle.lru_pool import LruPool
@@ -42,7 +42,7 @@ class QueuedGeneration:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         if finish:
             self._leave()

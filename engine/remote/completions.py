@@ -14,7 +14,7 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import FINISHES, Finish, GenerationRequest, LogprobRow
+from engine.protocol import FINISHES, Finish, GenerationRequest, Row
 from engine.vllm.structured_outputs import StructuredOutput
 
 DONE = b"[DONE]"
@@ -47,7 +47,7 @@ class Step(NamedTuple):
     tokens: Sequence[int]
     text: str
     finish: Finish | None
-    rows: Sequence[LogprobRow] = ()
+    rows: Sequence[Row] = ()
 
 
 class ServerUnavailable(Exception):
@@ -176,7 +176,7 @@ def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
     return tokens
 
 
-def _to_rows(told: Any) -> list[LogprobRow]:  # noqa: ANN401 - any JSON
+def _to_rows(told: Any) -> list[Row]:  # noqa: ANN401 - any JSON
     """Return the log probabilities of an event's tokens.
 
     Raises `KeyError`, `TypeError`, `ValueError`.
@@ -184,7 +184,7 @@ def _to_rows(told: Any) -> list[LogprobRow]:  # noqa: ANN401 - any JSON
     if not told:
         return []
     columns = zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
-    rows: list[LogprobRow] = []
+    rows: list[Row] = []
     for token, logprob, top in columns:
         others = sorted((top or {}).items(), key=lambda pair: -pair[1])
         pairs = [(token, logprob), *others]

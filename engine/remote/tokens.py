@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.errors import EngineDead
-from engine.protocol import Finish, GenerationRequest, LogprobRow
+from engine.protocol import Finish, GenerationRequest, Row
 from engine.remote.completions import Step
 from engine.tokenization.tokenizer import Tokenizer
 
@@ -14,7 +14,7 @@ class TokenBatch(NamedTuple):
 
     tokens: Sequence[int]
     finish: Finish | None
-    rows: Sequence[LogprobRow]
+    rows: Sequence[Row]
 
 
 def merge(
@@ -29,7 +29,7 @@ def merge(
     Raises `EngineDead` for invalid steps.
     """
     tokens: list[int] = []
-    rows: list[LogprobRow] = []
+    rows: list[Row] = []
     finish: Finish | None = None
     for step in steps:
         tokens += read(step, request, tokenizer)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.errors import EngineDead, EngineTimeout
 from engine.generation_task import BATCH_TOKENS
-from engine.protocol import FINISHES, Finish, LogprobRow, Receiver
+from engine.protocol import FINISHES, Finish, Receiver, Row
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class VllmGeneration:
         self._is_over = False
         # Buffered while paused or flushing: the tokens first, then the finish or the error.
         self._tokens: list[int] = []
-        self._rows: list[LogprobRow] = []
+        self._rows: list[Row] = []
         self._finish: Finish | None = None
         self._error: Exception | None = None
 
@@ -203,6 +203,6 @@ class TokenOutputs:
             generation.fail(EngineDead(str(error)))
 
 
-def _to_rows(logprobs: Any) -> list[LogprobRow]:  # noqa: ANN401 - vLLM's
+def _to_rows(logprobs: Any) -> list[Row]:  # noqa: ANN401 - vLLM's
     ids, values = logprobs.logprob_token_ids.tolist(), logprobs.logprobs.tolist()
     return [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]

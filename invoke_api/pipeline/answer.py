@@ -13,7 +13,7 @@ from typing import Protocol
 from engine.detokenizer import Detokenizer
 from engine.errors import EngineError
 from engine.generation_task import FINISHED
-from engine.protocol import Delta, Finish, Generation, LogprobRow, Logprobs, Receiver, Usage
+from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
 from invoke_api.dialects.question import Metrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
@@ -190,7 +190,7 @@ class Answer:
     # Called by the engine.
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         assert self._detokenizer, "what pushes tokens has a tokenizer"
         if self.is_over:

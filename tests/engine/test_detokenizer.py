@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from engine.detokenizer import Detokenizer
-from engine.protocol import Delta, GenerationRequest, LogprobRow, Logprobs, TokenLogprob, Usage
+from engine.protocol import Delta, GenerationRequest, Logprobs, Row, TokenLogprob, Usage
 from engine.tokenization.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("v1")
@@ -79,7 +79,7 @@ def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_
     tokens = [*TOKENIZER.encode_text(" one two"), TOKENIZER.eos]
     rows = [[(token, -0.5), (token, -0.5), (5, -2.0), (10**6, -9.0)] for token in tokens]
 
-    def told(top: int | None, rows: Sequence[LogprobRow]) -> list[Delta]:
+    def told(top: int | None, rows: Sequence[Row]) -> list[Delta]:
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
         return Detokenizer(TOKENIZER, request).feed(tokens, None, rows)
 

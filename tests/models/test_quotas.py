@@ -18,8 +18,8 @@ from engine.protocol import (
     Finish,
     Generation,
     GenerationRequest,
-    LogprobRow,
     Receiver,
+    Row,
     check_request,
 )
 from invoke_api.models import quotas as module
@@ -162,7 +162,7 @@ class Counter:
         self.end = receiver.end
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         self._stub.given += 0 if self._receiver.is_over else len(tokens)
         self._receiver.push(tokens, finish, rows)

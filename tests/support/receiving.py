@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from engine.protocol import Delta, Engine, Finish, GenerationRequest, LogprobRow
+from engine.protocol import Delta, Engine, Finish, GenerationRequest, Row
 from engine.streaming import stream
 
 
@@ -26,7 +26,7 @@ class RecordingReceiver:
 
     def __init__(self) -> None:
         self.pushes: list[Sequence[int]] = []
-        self.rows: list[LogprobRow] = []
+        self.rows: list[Row] = []
         self.finish: Finish | None = None
         self.error: Exception | None = None
         self.surplus = 0
@@ -41,7 +41,7 @@ class RecordingReceiver:
         return self.finish is not None or self.error is not None
 
     def push(
-        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[LogprobRow] = ()
+        self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
         self.surplus += self.is_over
         self.pushes.append(tokens)
