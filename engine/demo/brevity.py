@@ -39,14 +39,14 @@ def bound(schema: Any) -> Any:  # noqa: ANN401 - any JSON
         return ANYTHING
     if not isinstance(schema, dict):
         return schema
-    bounded = {key: SUBSCHEMAS.get(key, _keep)(value) for key, value in schema.items()}
+    bounded = {key: SUBSCHEMAS.get(key, _unchanged)(value) for key, value in schema.items()}
     kind = schema.get("type", "object" if "properties" in schema else None)
     if isinstance(kind, str) and kind in BOUNDS and SELF_DESCRIBING.isdisjoint(schema):
         bounded |= BOUNDS[kind](schema)
     return bounded
 
 
-def _keep(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 

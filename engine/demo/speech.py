@@ -101,12 +101,14 @@ def add_audio_encoder(
         for name in ("wq", "wv", "wo"):
             encoder |= line(SPEECH_WIDTH, SPEECH_WIDTH, f"{layer}.attention.{name}")
         encoder[f"{layer}.attention.wk.weight"] = matrix(SPEECH_WIDTH, SPEECH_WIDTH)  # no bias
-    ears = "mm_whisper_embeddings"
+    prefix = "mm_whisper_embeddings"
     adapter = {
-        f"{ears}.audio_language_projection.0.weight": matrix(
+        f"{prefix}.audio_language_projection.0.weight": matrix(
             hidden, POSITIONS_PER_TOKEN * SPEECH_WIDTH
         ),
-        f"{ears}.audio_language_projection.2.weight": matrix(hidden, hidden),
+        f"{prefix}.audio_language_projection.2.weight": matrix(hidden, hidden),
     }
-    heard = {f"{ears}.whisper_encoder.{name}": weight for name, weight in encoder.items()}
-    return {**weights, **adapter, **heard}
+    encoder_weights = {
+        f"{prefix}.whisper_encoder.{name}": weight for name, weight in encoder.items()
+    }
+    return {**weights, **adapter, **encoder_weights}

@@ -123,16 +123,16 @@ class EventLines:
         Raises `EngineDead` for a line of more than `MAX_EVENT_BYTES`.
         """
         first, *more = data.split(b"\n")
-        self._hold(first)
+        self._append(first)
         if not more:
             return []
         lines = [b"".join(self._parts), *more[:-1]]
         self._parts, self._size = [], 0
-        self._hold(more[-1])
+        self._append(more[-1])
         found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
         return [line for line in found if line != DONE]
 
-    def _hold(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > MAX_EVENT_BYTES:
             raise EngineDead(f"an event is longer than {MAX_EVENT_BYTES} bytes")

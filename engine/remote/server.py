@@ -180,7 +180,7 @@ async def _read(
     httpx bounds the time without any data only. Raises `EngineDead` for an incomplete stream.
     """
     lines, chunks, is_whole = EventLines(), response.aiter_raw(), False
-    heard = monotonic()
+    last_step_at = monotonic()
     try:
         async for chunk in chunks:
             events = [parse_event(data, request) for data in lines.push(chunk)]
@@ -188,8 +188,8 @@ async def _read(
             is_whole = any(step.finish for step in steps)
             if steps:
                 yield steps
-                heard = monotonic()
-            elif monotonic() - heard > token_seconds:
+                last_step_at = monotonic()
+            elif monotonic() - last_step_at > token_seconds:
                 raise EngineTimeout("no token came in time")
             if is_whole:
                 return

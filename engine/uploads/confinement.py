@@ -44,7 +44,7 @@ def confine() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
 
 
-def allow(cpu_seconds: int, memory: int) -> None:
+def limit_upload(cpu_seconds: int, memory: int) -> None:
     """Set the limits of the next upload, on top of the CPU time and memory used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
@@ -53,12 +53,12 @@ def allow(cpu_seconds: int, memory: int) -> None:
         _set_soft(resource.RLIMIT_AS, _pages(0) + memory)
 
 
-def lift() -> None:
+def lift_memory_limit() -> None:
     """Remove the memory limit until the next upload."""
     _set_soft(resource.RLIMIT_AS, resource.RLIM_INFINITY)
 
 
-def resident() -> int:
+def resident_bytes() -> int:
     """Return the resident memory of this process in bytes; 0 if it is unknown."""
     try:
         return _pages(1)

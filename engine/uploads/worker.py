@@ -59,21 +59,21 @@ def _answer(asked: Message) -> Message:
         return _refuse("memory", "out of memory")
     except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a broken file
         return _refuse("broken", f"{type(error).__name__}: {error}"[:1_000])
-    return read._replace(head={**read.head, "resident": confinement.resident()})
+    return read._replace(head={**read.head, "resident": confinement.resident_bytes()})
 
 
 def _read(asked: Message) -> Message:
     head = asked.head
     importlib.import_module(LIBRARIES[head["kind"]])
     reserve = [bytearray(RESERVE_BYTES)]
-    confinement.allow(head["cpu_seconds"], head["memory"])
+    confinement.limit_upload(head["cpu_seconds"], head["memory"])
     try:
         return READERS[head["kind"]](asked.payload, **head["options"])
     finally:
         reserve.clear()  # lifting the limit takes memory, too
-        confinement.lift()
+        confinement.lift_memory_limit()
 
 
 def _refuse(reason: str, message: str) -> Message:
     facts: dict[str, Any] = {"refused": reason, "message": message}
-    return Message({**facts, "resident": confinement.resident()})
+    return Message({**facts, "resident": confinement.resident_bytes()})

@@ -180,26 +180,26 @@ class SharedCores:
         self._count = count
         self._on_open = on_open
         self._on_broken = on_broken
-        self._heard = threading.Condition()
+        self._changed = threading.Condition()
         # The addresses of new cores, or why there are none, until `open` takes them.
         self._news: FrontEnd | EngineDead | None = None
         self._is_connected = False
         self._llm: AsyncLLM | None = None
 
     def found(self, front_end: FrontEnd) -> None:
-        with self._heard:
+        with self._changed:
             self._news = front_end
-            self._heard.notify_all()
+            self._changed.notify_all()
 
     def lost(self, reason: str) -> None:
         """End all calls with `EngineDead`, and wait for new cores."""
-        with self._heard:
+        with self._changed:
             was_connected, self._is_connected = self._is_connected, False
             if was_connected and self._llm:
                 mark_dead(self._llm)
             else:
                 self._news = EngineDead(reason)
-                self._heard.notify_all()
+                self._changed.notify_all()
 
     def open(self, arguments: Mapping[str, Any]) -> "AsyncLLM":
         """Wait for cores and connect to them. Raises `EngineDead`, and what vLLM raises."""
@@ -219,7 +219,7 @@ class SharedCores:
             client_count=self._count,
             client_index=self._index,
         )
-        with self._heard:
+        with self._changed:
             if not self._is_connected:  # the cores ended during the handshake
                 self._news = None if isinstance(self._news, EngineDead) else self._news
                 mark_dead(self._llm)
@@ -228,12 +228,12 @@ class SharedCores:
         return self._llm
 
     def _wait(self) -> FrontEnd:
-        with self._heard:
+        with self._changed:
             # vLLM may report the end of the cores before their process does.
-            if self._is_connected and not self._heard.wait_for(self._has_news, NEWS_SECONDS):
+            if self._is_connected and not self._changed.wait_for(self._has_news, NEWS_SECONDS):
                 self._on_broken()
                 raise EngineDead("this front end has lost vLLM's cores, which connect only once")
-            self._heard.wait_for(self._has_news)
+            self._changed.wait_for(self._has_news)
             news, self._news = self._news, None
             assert news, "`wait_for` has returned"
             if isinstance(news, EngineDead):

@@ -59,7 +59,9 @@ class Leftovers:
         """Remove the objects that no process has mapped any more."""
         self.note()
         with self._lock:
-            unused = [name for name, users in self._users.items() if not any(map(_lives, users))]
+            unused = [
+                name for name, users in self._users.items() if not any(map(_is_running, users))
+            ]
             for name in unused:
                 del self._users[name]
         for name in unused:
@@ -72,11 +74,11 @@ class Leftovers:
         """Call `note` in a thread every `SCAN_SECONDS` seconds while the context is open."""
         is_over = threading.Event()
 
-        def look() -> None:
+        def scan() -> None:
             while not is_over.wait(SCAN_SECONDS):
                 self.note()
 
-        thread = threading.Thread(target=look, daemon=True)
+        thread = threading.Thread(target=scan, daemon=True)
         thread.start()
         try:
             yield
@@ -130,7 +132,7 @@ def _shared_objects() -> Iterator[tuple[int, str]]:
             )
 
 
-def _lives(process: "psutil.Process") -> bool:
+def _is_running(process: "psutil.Process") -> bool:
     import psutil
 
     with suppress(psutil.NoSuchProcess):

@@ -87,11 +87,11 @@ def memory_watched(service: psutil.Process) -> Iterator[list[int]]:
     sums: list[int] = []
     is_over = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         while not is_over.wait(0.02 if sums else 0.0):
             sums.append(sum(map(resident, (service, *service.children(recursive=True)))))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield sums
