@@ -381,9 +381,9 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_limits", EngineLimits(calls=1))
-    ear = RecordingReceiver()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), ear)
-    await ear.hears()
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), receiver)
+    await receiver.wait_for_pushes()
     with pytest.raises(EngineBusy, match="1 calls run or wait already"):
         engine.generate(ask(engine), RecordingReceiver())
     generation.cancel()
@@ -557,17 +557,17 @@ async def test_cancelling_frees_the_request_at_once_and_its_receiver_hears_no_mo
     engine: Engine,
 ) -> None:
     # The demo checkpoints continue " left" by " right" and so on for ever.
-    ear, request = RecordingReceiver(), ask(engine, "turn left", max_tokens=4_000)
-    generation = engine.generate(request, ear)
-    await ear.hears()
-    heard = len(ear.pushes)
-    assert engine.running() == (0 if ear.is_over else 1)
+    receiver, request = RecordingReceiver(), ask(engine, "turn left", max_tokens=4_000)
+    generation = engine.generate(request, receiver)
+    await receiver.wait_for_pushes()
+    heard = len(receiver.pushes)
+    assert engine.running() == (0 if receiver.is_over else 1)
     generation.cancel()
     assert engine.running() == 0
     generation.cancel()
     await run(engine, ask(engine))
 
-    assert (len(ear.pushes), ear.surplus, ear.error) == (heard, 0, None)
+    assert (len(receiver.pushes), receiver.surplus, receiver.error) == (heard, 0, None)
     assert engine.running() == 0
 
 
@@ -575,74 +575,74 @@ async def test_who_cancels_before_the_first_token_hears_nothing(engine: Engine) 
     # The scripted engine gives all other answers at once.
     more = {"schema": json.dumps(WEATHER)} if engine.name == "scripted" else {}
     for rounds in range(8):
-        ear = RecordingReceiver()
-        generation = engine.generate(ask(engine, max_tokens=9, **more), ear)
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=9, **more), receiver)
         for _ in range(rounds):
             await asyncio.sleep(0)
         generation.cancel()
-        heard = len(ear.pushes)
+        heard = len(receiver.pushes)
         await run(engine, ask(engine))
 
-        assert (len(ear.pushes), ear.surplus) == (heard, 0)
+        assert (len(receiver.pushes), receiver.surplus) == (heard, 0)
         assert engine.running() == 0
 
 
 async def test_the_last_push_says_why_and_nothing_follows(engine: Engine) -> None:
     for max_tokens, finish in ((5, "length"), (200, "stop")):
-        ear = RecordingReceiver()
-        generation = engine.generate(ask(engine, max_tokens=max_tokens), ear)
-        await ear.hears_all()
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=max_tokens), receiver)
+        await receiver.wait_for_end()
         generation.cancel()
         generation.pause()
         generation.resume()
         await run(engine, ask(engine))
 
-        assert (ear.finish, ear.surplus, ear.error) == (finish, 0, None)
-        assert 0 < len(ear.tokens) <= max_tokens
-        assert all(ear.pushes)
+        assert (receiver.finish, receiver.surplus, receiver.error) == (finish, 0, None)
+        assert 0 < len(receiver.tokens) <= max_tokens
+        assert all(receiver.pushes)
 
 
 async def test_a_paused_receiver_hears_nothing_and_then_all_in_order(engine: Engine) -> None:
     request = ask(engine, "turn left", max_tokens=300)
-    whole, ear = RecordingReceiver(), RecordingReceiver()
+    whole, receiver = RecordingReceiver(), RecordingReceiver()
     engine.generate(request, whole)
-    await whole.hears_all()
-    generation = engine.generate(replace(request, request_id="paused"), ear)
+    await whole.wait_for_end()
+    generation = engine.generate(replace(request, request_id="paused"), receiver)
     for _ in range(3):
         generation.pause()
-        heard = len(ear.pushes)
+        heard = len(receiver.pushes)
         await run(engine, ask(engine, max_tokens=10))
-        assert len(ear.pushes) == heard
+        assert len(receiver.pushes) == heard
         generation.resume()
-        await ear.hears(heard + 1)
-    await ear.hears_all()
+        await receiver.wait_for_pushes(heard + 1)
+    await receiver.wait_for_end()
 
-    assert (ear.tokens, ear.finish, ear.surplus) == (whole.tokens, whole.finish, 0)
+    assert (receiver.tokens, receiver.finish, receiver.surplus) == (whole.tokens, whole.finish, 0)
 
 
 async def test_one_that_is_cancelled_while_it_is_paused_is_over(engine: Engine) -> None:
-    ear = RecordingReceiver()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), receiver)
     generation.pause()
-    heard = len(ear.pushes)
+    heard = len(receiver.pushes)
     await run(engine, ask(engine, max_tokens=10))
     generation.cancel()
     generation.resume()
     await run(engine, ask(engine))
 
-    assert (len(ear.pushes), ear.error) == (heard, None)
+    assert (len(receiver.pushes), receiver.error) == (heard, None)
     assert engine.running() == 0
 
 
 async def test_an_error_comes_once_and_is_the_end(engine: Engine) -> None:
-    ear = RecordingReceiver()
+    receiver = RecordingReceiver()
     with suppress(SchemaRefused):  # some errors are raised at once
-        engine.generate(ask(engine, schema='{"type": "nope"}'), ear)
-        await ear.hears_all()
-        assert isinstance(ear.error, SchemaRefused)
+        engine.generate(ask(engine, schema='{"type": "nope"}'), receiver)
+        await receiver.wait_for_end()
+        assert isinstance(receiver.error, SchemaRefused)
     await run(engine, ask(engine))
 
-    assert (ear.pushes, ear.surplus) == ([], 0)
+    assert (receiver.pushes, receiver.surplus) == ([], 0)
     assert engine.running() == 0
 
 
@@ -651,25 +651,28 @@ async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
 ) -> None:
     """All are greedy with the same prompt, so that each is a beginning of the longest."""
     requests = [ask(engine, "turn left", max_tokens=20 + 5 * number) for number in range(24)]
-    ears = [RecordingReceiver() for _ in requests]
-    running = [engine.generate(request, ear) for request, ear in zip(requests, ears, strict=True)]
+    receivers = [RecordingReceiver() for _ in requests]
+    running = [
+        engine.generate(request, receiver)
+        for request, receiver in zip(requests, receivers, strict=True)
+    ]
     for generation in running[1::3]:
         generation.pause()
-    await ears[0].hears(3)
+    await receivers[0].wait_for_pushes(3)
     for generation in running[2::3]:
         generation.cancel()
-    await ears[0].hears_all()
+    await receivers[0].wait_for_end()
     for generation in running[1::3]:
         generation.resume()
-    for number, ear in enumerate(ears):
+    for number, receiver in enumerate(receivers):
         if number % 3 != 2:
-            await ear.hears_all()
+            await receiver.wait_for_end()
 
-    for number, (request, ear) in enumerate(zip(requests, ears, strict=True)):
-        assert ear.tokens == ears[-2].tokens[: len(ear.tokens)]
-        assert (ear.surplus, ear.error) == (0, None)
+    for number, (request, receiver) in enumerate(zip(requests, receivers, strict=True)):
+        assert receiver.tokens == receivers[-2].tokens[: len(receiver.tokens)]
+        assert (receiver.surplus, receiver.error) == (0, None)
         if number % 3 != 2 and engine.name != "scripted":
-            assert (len(ear.tokens), ear.finish) == (request.max_tokens, "length")
+            assert (len(receiver.tokens), receiver.finish) == (request.max_tokens, "length")
     assert engine.running() == 0
 
 
@@ -693,9 +696,9 @@ async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server:
 
 @asynccontextmanager
 async def leaving_early(engine: Engine) -> AsyncIterator[None]:
-    ear = RecordingReceiver()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
-    await ear.hears()
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), receiver)
+    await receiver.wait_for_pushes()
     yield
     generation.cancel()
 

@@ -18,11 +18,11 @@ class Case:
     """A task that pushes these tokens, with its receiver."""
 
     def __init__(self, number: int, *, error: Exception | None = None) -> None:
-        self.ear = RecordingReceiver()
+        self.receiver = RecordingReceiver()
         self.ends = 0
         self.number = number
         self.error = error
-        self.task = GenerationTask(self.ear, self.make, self.end)
+        self.task = GenerationTask(self.receiver, self.make, self.end)
 
     def end(self) -> None:
         self.ends += 1
@@ -39,24 +39,24 @@ class Case:
 )
 async def test_all_is_pushed_in_batches_and_the_last_has_the_finish(number: int) -> None:
     case = Case(number)
-    await case.ear.hears_all()
+    await case.receiver.wait_for_end()
     case.task.cancel()
     await settle()
 
-    assert case.ear.tokens == [*range(number)]
-    assert case.ear.rows == [[(token, -1.0)] for token in range(number)]
-    assert len(case.ear.pushes) == max(1, -(-number // BATCH_TOKENS))
-    assert (case.ear.finish, case.ear.surplus, case.ends) == ("stop", 0, 1)
+    assert case.receiver.tokens == [*range(number)]
+    assert case.receiver.rows == [[(token, -1.0)] for token in range(number)]
+    assert len(case.receiver.pushes) == max(1, -(-number // BATCH_TOKENS))
+    assert (case.receiver.finish, case.receiver.surplus, case.ends) == ("stop", 0, 1)
 
 
 async def test_an_error_comes_after_the_tokens_and_once() -> None:
     case = Case(3, error=EngineDead("gone"))
-    await case.ear.hears_all()
+    await case.receiver.wait_for_end()
     case.task.cancel()
     await settle()
 
-    assert case.ear.tokens == [0, 1, 2]
-    assert (case.ear.error, case.ear.surplus, case.ends) == (case.error, 0, 1)
+    assert case.receiver.tokens == [0, 1, 2]
+    assert (case.receiver.error, case.receiver.surplus, case.ends) == (case.error, 0, 1)
 
 
 @pytest.mark.parametrize("rounds", range(4))
@@ -65,11 +65,11 @@ async def test_a_cancel_ends_it_at_once_and_its_receiver_hears_no_more(rounds: i
     for _ in range(rounds):
         await asyncio.sleep(0)
     case.task.cancel()
-    heard = len(case.ear.pushes)
+    heard = len(case.receiver.pushes)
     assert case.ends == 1
     await settle()
 
-    assert (len(case.ear.pushes), case.ear.is_over, case.ends) == (heard, False, 1)
+    assert (len(case.receiver.pushes), case.receiver.is_over, case.ends) == (heard, False, 1)
 
 
 @pytest.mark.parametrize(("error", "is_told"), [(ZeroDivisionError, True), (EngineDead, False)])
@@ -82,13 +82,13 @@ async def test_what_goes_wrong_after_a_cancel_is_not_the_receivers(
         finally:
             raise error("it does not end well")
 
-    ear = RecordingReceiver()
-    task = GenerationTask(ear, make)
+    receiver = RecordingReceiver()
+    task = GenerationTask(receiver, make)
     await settle()
     task.cancel()
     await settle()
 
-    assert not ear.is_over
+    assert not receiver.is_over
     assert ("it does not end well" in caplog.text) == is_told
 
 
@@ -119,49 +119,49 @@ async def test_a_paused_production_pushes_nothing_until_it_goes_on() -> None:
     case = Case(3 * BATCH_TOKENS)
     case.task.pause()
     await settle()
-    assert case.ear.pushes == []
+    assert case.receiver.pushes == []
     case.task.resume()
     case.task.pause()  # before its task runs again
     await settle()
-    assert case.ear.pushes == []
+    assert case.receiver.pushes == []
     case.task.resume()
-    await case.ear.hears_all()
+    await case.receiver.wait_for_end()
 
-    assert case.ear.tokens == [*range(3 * BATCH_TOKENS)]
+    assert case.receiver.tokens == [*range(3 * BATCH_TOKENS)]
 
 
 async def test_a_short_answer_is_over_before_it_is_returned() -> None:
-    ear = RecordingReceiver()
-    generation = push_known_answer([1, 2, 3], 3, ear)
+    receiver = RecordingReceiver()
+    generation = push_known_answer([1, 2, 3], 3, receiver)
     generation.pause()
     generation.resume()
     generation.cancel()
 
     assert generation is FINISHED
-    assert (ear.pushes, ear.finish) == ([[1, 2, 3]], "stop")
+    assert (receiver.pushes, receiver.finish) == ([[1, 2, 3]], "stop")
 
 
 @pytest.mark.parametrize(("max_tokens", "finish"), [(300, "stop"), (299, "length")])
 async def test_a_long_answer_comes_in_batches(max_tokens: int, finish: str) -> None:
-    ear = RecordingReceiver()
-    push_known_answer(range(300), max_tokens, ear)
-    await ear.hears_all()
+    receiver = RecordingReceiver()
+    push_known_answer(range(300), max_tokens, receiver)
+    await receiver.wait_for_end()
 
-    assert ear.tokens == [*range(max_tokens)]
-    assert [len(tokens) for tokens in ear.pushes] == [
+    assert receiver.tokens == [*range(max_tokens)]
+    assert [len(tokens) for tokens in receiver.pushes] == [
         BATCH_TOKENS,
         BATCH_TOKENS,
         max_tokens - 2 * BATCH_TOKENS,
     ]
-    assert ear.finish == finish
+    assert receiver.finish == finish
 
 
 async def test_other_work_goes_on_between_batches() -> None:
     seen: list[int] = []
-    ear = RecordingReceiver()
-    push_known_answer(range(5 * BATCH_TOKENS), 9_999, ear)
-    while not ear.is_over:
-        seen.append(len(ear.pushes))
+    receiver = RecordingReceiver()
+    push_known_answer(range(5 * BATCH_TOKENS), 9_999, receiver)
+    while not receiver.is_over:
+        seen.append(len(receiver.pushes))
         await asyncio.sleep(0)
 
     assert seen[-4:] == [1, 2, 3, 4]

@@ -76,7 +76,7 @@ async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
     """What a rule's text pushes."""
     ear = RecordingReceiver()
     generation = speak(saying(text), tokenizer, request(), 32_768, ear)
-    await ear.hears_all()
+    await ear.wait_for_end()
     generation.cancel()
     assert (ear.finish, ear.error, ear.surplus) == ("length", None, 0)
     return ear.pushes

@@ -54,13 +54,13 @@ class RecordingReceiver:
         self.error = error
         self._news.set()
 
-    async def hears(self, pushes: int = 1) -> None:
+    async def wait_for_pushes(self, pushes: int = 1) -> None:
         """Wait for so many pushes, or the end."""
         while len(self.pushes) < pushes and not self.is_over:
             self._news.clear()
             await self._news.wait()
 
-    async def hears_all(self) -> None:
+    async def wait_for_end(self) -> None:
         while not self.is_over:
             self._news.clear()
             await self._news.wait()

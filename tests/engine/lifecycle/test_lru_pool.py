@@ -258,8 +258,8 @@ async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, round
     [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = RecordingReceiver()
-    generation = engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(REQUEST, receiver)
     assert engine.running() == is_awake
     for _ in range(rounds):
         await asyncio.sleep(0)
@@ -268,11 +268,11 @@ async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, round
     assert (engine.running(), stub.running(), engine.state().waiting) == (0, 0, 0)
     generation.pause()
     generation.resume()
-    heard = len(ear.pushes)
+    heard = len(receiver.pushes)
     await settle()
 
     assert (engine.running(), stub.running()) == (0, 0)
-    assert (len(ear.pushes), ear.error, ear.surplus) == (heard, None, 0)
+    assert (len(receiver.pushes), receiver.error, receiver.surplus) == (heard, None, 0)
     assert await call(engine) == "yes"
 
 
@@ -280,12 +280,12 @@ async def test_an_engine_that_is_awake_begins_at_once() -> None:
     [stub] = stubs(1)
     [engine] = pooled([stub])
     await call(engine)
-    ear = RecordingReceiver()
-    engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
 
     assert (engine.running(), stub.running()) == (1, 1)
-    await ear.hears_all()
-    assert (engine.running(), ear.surplus) == (0, 0)
+    await receiver.wait_for_end()
+    assert (engine.running(), receiver.surplus) == (0, 0)
 
 
 async def test_what_an_engine_that_is_awake_raises_is_raised_and_leaves_nothing_behind(
@@ -307,11 +307,11 @@ async def test_what_an_engine_raises_after_a_load_is_the_end(
     [stub] = stubs(1)
     [engine] = pooled([stub])
     monkeypatch.setattr(stub, "generate", refusing)
-    ear = RecordingReceiver()
-    engine.generate(REQUEST, ear)
-    await ear.hears_all()
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
+    await receiver.wait_for_end()
 
-    assert isinstance(ear.error, EngineBusy)
+    assert isinstance(receiver.error, EngineBusy)
     assert engine.running() == 0
 
 
@@ -325,12 +325,12 @@ async def test_an_engine_that_dies_while_it_answers_is_left(
     [stub] = stubs(1)
     [engine] = pooled([stub])
     monkeypatch.setattr(stub, "_error", EngineDead("gone"))
-    ear = RecordingReceiver()
-    engine.generate(REQUEST, ear)
-    await ear.hears_all()
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
+    await receiver.wait_for_end()
 
-    assert isinstance(ear.error, EngineDead)
-    assert (engine.running(), ear.surplus) == (0, 0)
+    assert isinstance(receiver.error, EngineDead)
+    assert (engine.running(), receiver.surplus) == (0, 0)
 
 
 @pytest.mark.parametrize("is_awake", [True, False])
@@ -339,15 +339,15 @@ async def test_a_paused_call_hears_nothing_until_it_goes_on(is_awake: bool) -> N
     [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = RecordingReceiver()
-    generation = engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(REQUEST, receiver)
     generation.pause()
     await settle()
-    assert (ear.pushes, engine.running()) == ([], 1)
+    assert (receiver.pushes, engine.running()) == ([], 1)
     generation.resume()
-    await ear.hears_all()
+    await receiver.wait_for_end()
 
-    assert (ear.finish, ear.surplus, engine.running()) == ("stop", 0, 0)
+    assert (receiver.finish, receiver.surplus, engine.running()) == ("stop", 0, 0)
 
 
 async def test_who_is_called_as_it_makes_room_does_not_wait_for_the_other() -> None:

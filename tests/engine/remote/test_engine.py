@@ -403,17 +403,17 @@ async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
     async with running(
         CompletionsServer([play]), limits=EngineLimits(first_token_seconds=0.2)
     ) as engine:
-        ear = RecordingReceiver()
-        generation = engine.generate(ask(engine, max_tokens=1_000), ear)
-        await ear.hears()
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=1_000), receiver)
+        await receiver.wait_for_pushes()
         generation.pause()
-        heard = len(ear.pushes)
+        heard = len(receiver.pushes)
         await asyncio.sleep(0.5)  # longer than a server may stall
-        assert (len(ear.pushes), written < 400) == (heard, True)
+        assert (len(receiver.pushes), written < 400) == (heard, True)
         generation.resume()
-        await ear.hears_all()
+        await receiver.wait_for_end()
 
-    assert (len(ear.tokens), ear.finish, ear.error) == (402, "stop", None)
+    assert (len(receiver.tokens), receiver.finish, receiver.error) == (402, "stop", None)
 
 
 async def test_log_probabilities_that_are_not_those_of_the_tokens_are_an_error() -> None:

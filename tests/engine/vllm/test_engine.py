@@ -191,12 +191,12 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
     llm = AddingLlm()
     setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the substitute has none
-    engine, ear = await asking(llm), RecordingReceiver()
-    engine.generate(ASK, ear)
+    engine, receiver = await asking(llm), RecordingReceiver()
+    engine.generate(ASK, receiver)
     await until_in_loop(lambda: llm.added == 1)
     await engine.close()
 
-    assert isinstance(ear.error, EngineDead)
+    assert isinstance(receiver.error, EngineDead)
     assert engine.running() == 0
     assert llm.aborted == []
 
@@ -325,34 +325,34 @@ async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_sa
 
 
 async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
-    engine, ear = (
+    engine, receiver = (
         await asking(AskedLlm(never), EngineLimits(calls=1, first_token_seconds=0.2)),
         RecordingReceiver(),
     )
-    engine.generate(ASK, ear)
+    engine.generate(ASK, receiver)
     await asyncio.sleep(0.01)
 
     assert engine.running() == 1
     with pytest.raises(EngineBusy, match="1 calls"):
-        engine.generate(ASK, ear)
-    await ear.hears_all()
-    assert isinstance(ear.error, EngineTimeout)
+        engine.generate(ASK, receiver)
+    await receiver.wait_for_end()
+    assert isinstance(receiver.error, EngineTimeout)
     assert engine.running() == 0
 
 
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
     """Before its first request, vLLM waits for an answer of the core only."""
-    engine, ear = await asking(AskedLlm(never)), RecordingReceiver()
-    engine.generate(ASK, ear)
+    engine, receiver = await asking(AskedLlm(never)), RecordingReceiver()
+    engine.generate(ASK, receiver)
     await asyncio.sleep(0.01)
     if end == "closed":
         await engine.close()
     else:
         engine._note_hung("it is stopped")  # noqa: SLF001 - as `HealthCheck` does
 
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
-    assert isinstance(ear.error, EngineDead)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
+    assert isinstance(receiver.error, EngineDead)
     assert engine.running() == 0
 
 
@@ -366,8 +366,8 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
     kind: type[AskedLlm], asked_for: Any, aborted: list[str], rounds: int
 ) -> None:
     llm = kind(asked_for) if asked_for else kind(lambda: asyncio.sleep(0))
-    engine, ear = await asking(llm), RecordingReceiver()
-    generation = engine.generate(ASK, ear)
+    engine, receiver = await asking(llm), RecordingReceiver()
+    generation = engine.generate(ASK, receiver)
     for _ in range(rounds):
         await asyncio.sleep(0)
     generation.cancel()
@@ -377,7 +377,7 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
         await asyncio.sleep(0)
 
     assert llm.aborted == (aborted if rounds else [])
-    assert (ear.pushes, ear.error) == ([], None)
+    assert (receiver.pushes, receiver.error) == ([], None)
     assert all(
         "test" in task.get_name().lower() or task is asyncio.current_task()
         for task in asyncio.all_tasks()
@@ -402,17 +402,17 @@ async def test_an_answer_that_stops_ends(
 ) -> None:
     monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), RecordingReceiver()
+    engine, receiver = await asking(llm), RecordingReceiver()
     watch = watching(llm, EngineLimits(first_token_seconds=0.1))
-    engine.generate(replace(ASK, max_tokens=5), ear)
+    engine.generate(replace(ASK, max_tokens=5), receiver)
     await until_in_loop(lambda: llm.added == 1)
     if tokens:
         llm.say(*tokens)
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
     await asyncio.sleep(0)
 
-    assert ear.tokens == [*tokens]
-    assert isinstance(ear.error, EngineTimeout)
+    assert receiver.tokens == [*tokens]
+    assert isinstance(receiver.error, EngineTimeout)
     assert llm.aborted == ["r-1 True"]
     assert engine.running() == 0
     watch.close()
@@ -421,16 +421,16 @@ async def test_an_answer_that_stops_ends(
 async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), RecordingReceiver()
+    engine, receiver = await asking(llm), RecordingReceiver()
     watch = watching(llm, EngineLimits(first_token_seconds=0.1))
-    generation = engine.generate(ASK, ear)
+    generation = engine.generate(ASK, receiver)
     generation.pause()
     await asyncio.sleep(0.3)
-    assert ear.error is None
+    assert receiver.error is None
     generation.resume()
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
 
-    assert isinstance(ear.error, EngineTimeout)
+    assert isinstance(receiver.error, EngineTimeout)
     watch.close()
 
 

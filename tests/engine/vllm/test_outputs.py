@@ -126,7 +126,7 @@ async def test_a_failure_comes_after_the_tokens_and_once(outputs: TokenOutputs) 
     outputs.propagate_error(OSError("gone again"))
     assert not one.is_over
     one.answer.resume()
-    await one.hears_all()
+    await one.wait_for_end()
 
     assert one.pushes == [[1]]
     assert isinstance(one.error, EngineDead)
@@ -170,9 +170,9 @@ async def test_a_paused_receiver_hears_all_later_in_order_and_in_batches(
     one.answer.resume()
     one.answer.resume()
     assert one.pushes == []  # not inside the caller's own call
-    await one.hears()
+    await one.wait_for_pushes()
     outputs.process_outputs([step("one", 9_999, finish="stop")])
-    await one.hears_all()
+    await one.wait_for_end()
 
     assert one.tokens == [*range(2 * BATCH_TOKENS + 1), 9_999]
     assert [len(tokens) for tokens in one.pushes] == [BATCH_TOKENS, BATCH_TOKENS, 2]
@@ -184,7 +184,7 @@ async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs)
     one.answer.pause()
     outputs.process_outputs([step("one", *range(3 * BATCH_TOKENS))])
     one.answer.resume()
-    await one.hears()
+    await one.wait_for_pushes()
     one.answer.pause()
     await asyncio.sleep(0.01)
     assert len(one.pushes) == 1
@@ -193,7 +193,7 @@ async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs)
     await asyncio.sleep(0.01)
     assert len(one.pushes) == 1
     one.answer.resume()
-    await one.hears(3)
+    await one.wait_for_pushes(3)
 
     assert one.tokens == [*range(3 * BATCH_TOKENS)]
 
@@ -261,7 +261,7 @@ async def test_log_probabilities_come_with_their_tokens(outputs: TokenOutputs) -
         told.new_logprobs = SimpleNamespace(logprob_token_ids=ids, logprobs=values)
         outputs.process_outputs([told])
     one.answer.resume()
-    await one.hears()
+    await one.wait_for_pushes()
 
     assert one.pushes == [[7, 8]]
     assert one.rows == [[(7, -0.25), (5, -2.0)], [(8, -0.25), (5, -2.0)]]

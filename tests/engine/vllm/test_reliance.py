@@ -114,13 +114,13 @@ class Front:
 
     async def add(self, name: str) -> RecordingReceiver:
         """Add a request as `AsyncLLM.add_request` does."""
-        ear, request = RecordingReceiver(), request_named(name)
-        CURRENT_GENERATION.set(VllmGeneration(ear, lambda _: None))
+        receiver, request = RecordingReceiver(), request_named(name)
+        CURRENT_GENERATION.set(VllmGeneration(receiver, lambda _: None))
         collector = part("engine.output_processor.RequestOutputCollector")
         self.llm._run_output_handler()  # noqa: SLF001
         queue = collector(request.sampling_params.output_kind, name)
         await self.llm._add_request(request, None, None, 0, queue)  # noqa: SLF001
-        return ear
+        return receiver
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ async def test_tokens_come_and_the_processor_forgets_a_request_that_it_has_seen_
         front.core.say(said("one", 5), said("other", 6))
         front.core.say(said("one", 7, 8))
         front.core.say(said("one", 9, finish_reason=stop))
-        await asyncio.wait_for(one.hears_all(), timeout=5)
+        await asyncio.wait_for(one.wait_for_end(), timeout=5)
         await asyncio.sleep(0)
 
     assert (one.pushes, one.finish, one.error) == ([[5], [7, 8], [9]], "stop", None)
@@ -218,10 +218,10 @@ async def test_an_abort_returns_which_requests_it_has_ended_and_tells_the_core(
 async def test_the_death_of_the_core_reaches_all_answers(front: Front) -> None:
     death = part("engine.exceptions.EngineDeadError")()
     with relying("AsyncLLM's output handler hands on the error of its core"):
-        ears = [await front.add("one"), await front.add("other")]
+        receivers = [await front.add("one"), await front.add("other")]
         front.core.outputs.put_nowait(death)
-        for ear in ears:
-            await asyncio.wait_for(ear.hears_all(), timeout=5)
+        for receiver in receivers:
+            await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
 
-    assert [str(ear.error) for ear in ears] == [str(death)] * 2
-    assert all(isinstance(ear.error, EngineDead) for ear in ears)
+    assert [str(receiver.error) for receiver in receivers] == [str(death)] * 2
+    assert all(isinstance(receiver.error, EngineDead) for receiver in receivers)
