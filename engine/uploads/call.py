@@ -12,7 +12,7 @@ from engine.uploads.refusals import UploadRefused
 
 
 class ReadWouldBlock(Exception):
-    """An upload was found in code that must not block; repeat the work where it may block."""
+    """An upload in code that must not block. Repeat the work where it may block."""
 
 
 class Killable(Protocol):

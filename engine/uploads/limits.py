@@ -9,8 +9,8 @@ MEGABYTE = 1_000_000  # bytes
 # occupy all.
 MAX_WORKERS = min(4, max(2, os.cpu_count() or 2))
 CALL_SECONDS = 45.0  # for all uploads of a call: boto3's read timeout is 60 seconds
-MAX_CHARACTERS = 2_000_000  # of a document's text, which is longer than any model's context
-MAX_UNZIPPED_BYTES = 100 * MEGABYTE  # of an office file, which may have 4.5 MB
+MAX_CHARACTERS = 2_000_000  # of a document's text: longer than any model's context
+MAX_UNZIPPED_BYTES = 100 * MEGABYTE  # of an office file
 MAX_SIDE_PIXELS = 8_000  # of an image: User Guide, Converse's limits
 # Of a call's images, 100 MB in Pillow. Further images are scaled down.
 MAX_UNSCALED_PIXELS = 25_000_000

@@ -24,7 +24,7 @@ class HealthCheck:
 
     `tree` are its processes. It is None if another process runs them and detects hangs; `on_silent`
     is called then while the core does not answer. `on_hung` is called once, with the reason, when
-    the core hangs; its calls end, and it is killed. While `is_ready` is false, nothing is checked.
+    the core hangs; its calls end, and it is killed. While `is_ready` is false, it is not asked.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
-from engine.protocol import GenerationRequest
-from engine.vllm.outputs import CURRENT_GENERATION, FINISHES, TokenOutputs, VllmGeneration
+from engine.protocol import FINISHES, GenerationRequest
+from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
 from engine.vllm.requests import to_sampling
 from tests.support.receiving import RecordingReceiver
 
