@@ -5,7 +5,7 @@ usage: python bench/prefix.py [--shared N] [--later N] [--rounds N]
 Two services run the demo checkpoint, one with default options and one with
 `enable_prefix_caching: false`, and get streaming requests in turn. Each round has a new system
 prompt, so that only its first request finds nothing in the cache. Writes bench/results/prefix.json,
-and its table into docs/serving.md.
+and its table into docs/performance.md.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "prefix.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/prefix.py"
 TOKENS = 8  # of an answer; only the first is measured
 MODES: Mapping[str, Mapping[str, Any]] = {

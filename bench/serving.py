@@ -6,8 +6,8 @@ usage: python bench/serving.py [--users N ...] [--words N ...] [--rounds N] [--m
 All servers run the same checkpoint, each in its own processes, and are called in turn. The
 checkpoint is that of --demo, with all servers at once; or a full-size network with random weights,
 one server after the other. Writes a JSON file into bench/results, and from all files there the
-tables in docs/serving.md and the plots. The cost of a front end is the CPU time of the process that
-clients connect to.
+tables in docs/performance.md and the plots. The cost of a front end is the CPU time of the process
+that clients connect to.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from bench.streams.targets import targets_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/serving.py"
 MAX_MINUTES = 26.0  # of all rounds without --full: three rounds on two cores
 

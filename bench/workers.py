@@ -4,7 +4,7 @@ usage: python bench/workers.py [--workers N ...] [--loads N] [--seconds S] [--ro
        python bench/workers.py --draw
 All services run at once and are called in turn by several load processes, so that one is not the
 bottleneck. Load and workers share the CPU cores. Writes bench/results/workers.json, and its table
-into docs/serving.md.
+into docs/performance.md.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "workers.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/workers.py"
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--engine", "scripted"]
 NAMES = {

@@ -138,7 +138,7 @@ def test_nothing_that_serve_keeps_has_a_secret(
     kept = {path: read(served.url, path) for path in ("/_emulator/requests", "/metrics")}
     journal = json.loads(kept["/_emulator/requests"])["requests"]
     for entry in journal:
-        entry.pop("access_key_id")  # identifies the calls of a test: docs/testing.md
+        entry.pop("access_key_id")  # identifies the calls of a test: docs/test/journal.md
     kept["/_emulator/requests"] = json.dumps(journal)
     served.end()
     kept["log"] = served.text()
