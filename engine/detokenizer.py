@@ -1,10 +1,10 @@
-"""From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
+"""Conversion of token ids to deltas of whole characters, cut at stop strings."""
 
 import codecs
 from collections.abc import Sequence
 from functools import cached_property
 
-from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, Row, TokenLogprob, Usage
 from engine.tokenization.tokenizer import Tokenizer
 
 Decoder = codecs.getincrementaldecoder("utf-8")
@@ -28,7 +28,7 @@ WHOLE = WholeDeltas()
 
 
 class Detokenizer:
-    """Turns the tokens of one completion into deltas, until one has a `finish`."""
+    """A converter of one completion's tokens to deltas, until one has a `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
@@ -54,10 +54,10 @@ class Detokenizer:
     def feed(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> list[Delta]:
-        """Return one delta a token, up to the one that has `finish` and `usage`.
+        """Return one delta for each token, up to the one that has `finish` and `usage`.
 
         `finish` tells that the engine has ended the text with these tokens. `rows` are the tokens'
-        log probabilities. A token without is certain, as in a known answer.
+        log probabilities. Without `rows` the tokens are certain, as in a known answer.
         """
         deltas = self._feed(tokens)
         if self._top_logprobs is not None:
@@ -67,7 +67,7 @@ class Detokenizer:
         return deltas
 
     def _end(self, deltas: list[Delta], finish: Finish) -> None:
-        """End the last delta: the model has ended the text without a token of its own for that."""
+        """Add the finish to the last delta, because the engine ended the text without an EOS."""
         before = deltas.pop() if deltas else Delta("")
         last = self._finish(finish, self._held + self._rest())
         deltas.append(last._replace(text=before.text + last.text, logprobs=before.logprobs))
@@ -100,11 +100,13 @@ class Detokenizer:
         ]
 
     def _to_logprobs(self, row: Row) -> Logprobs:
-        chosen, *others = [Likely(self._name(token), logprob, token) for token, logprob in row]
+        chosen, *others = [
+            TokenLogprob(self._name(token), logprob, token) for token, logprob in row
+        ]
         return Logprobs(chosen, tuple(others[: self._top_logprobs]))
 
     def _name(self, token: int) -> bytes:
-        """Return a token's bytes. A model may have more places than its tokenizer has tokens."""
+        """Return a token's bytes. A model may have more ids than its tokenizer has tokens."""
         return self._names[token] if 0 <= token < len(self._names) else b""
 
     def _push(self, token: int) -> Delta:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.protocol import Likely, Logprobs
+from engine.protocol import Logprobs, TokenLogprob
 
 Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
@@ -89,7 +89,7 @@ def _logprobs(told: Sequence[Logprobs]) -> Document:
     return {"content": content, "refusal": None}
 
 
-def _likely(told: Likely) -> Document:
+def _likely(told: TokenLogprob) -> Document:
     token = told.token.decode(errors="replace")
     # JSON has no infinity; OpenAI says so of what is out of the question.
     return {"token": token, "logprob": max(told.logprob, -9999.0), "bytes": list(told.token)}

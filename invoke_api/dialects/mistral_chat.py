@@ -9,7 +9,7 @@ from typing import Any
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
-from engine.tokenization.tool_calls import MARK, ToolCall
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall
 from invoke_api.dialects.chat_answers import Answer, Shape
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.json_values import sort_keys, to_plain
@@ -142,7 +142,7 @@ def encode_chat(
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
     if not forced.tools:
         return prompt
-    return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(MARK)))
+    return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(TOOL_CALLS_MARK)))
 
 
 def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:

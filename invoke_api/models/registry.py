@@ -10,7 +10,7 @@ import orjson
 from jsonschema import SchemaError, ValidationError
 
 from engine.lora import Adapter, to_adapter
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from engine.vllm import options as vllm_options
 from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
@@ -69,7 +69,7 @@ class Model:
     demo: str
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
-    limits: Limits
+    limits: EngineLimits
     where_weights: str  # the file and line that name them
     id: str = field(init=False)
 
@@ -288,6 +288,6 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
         remote=entry.get("remote", {}),
-        limits=Limits(**entry.get("limits", {})),
+        limits=EngineLimits(**entry.get("limits", {})),
         where_weights=where_weights,
     )

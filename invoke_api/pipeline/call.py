@@ -9,7 +9,7 @@ from typing import NamedTuple
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
-from engine.uploads.call import Call as Uploads
+from engine.uploads.call import UploadSession
 from invoke_api.authentication.gate import Caller, claimed_key
 from invoke_api.authentication.signature import find_header
 from invoke_api.guardrails.session import Guarding
@@ -74,7 +74,7 @@ class Call:
     model: Model | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     guarding: Guarding | None = None
-    uploads: Uploads | None = None
+    uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0

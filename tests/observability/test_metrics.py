@@ -16,8 +16,8 @@ from h2.events import StreamEnded
 from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
-from engine.lifecycle.lru_pool import Places
-from engine.protocol import EngineState, GenerationRequest, Limits
+from engine.lifecycle.lru_pool import LruPool
+from engine.protocol import EngineLimits, EngineState, GenerationRequest
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.observability.exposition import Exposition
@@ -390,7 +390,7 @@ async def test_models_that_share_an_engine_are_told_once() -> None:
 async def test_who_waits_for_a_load_is_told() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
-    engine = Places(1).add(stub, "a", Limits())
+    engine = LruPool(1).add(stub, "a", EngineLimits())
     metrics = Metrics([("a", engine)])
     asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
     waiting = asyncio.create_task(text_of(engine, asked))
