@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.regex import MAX_PATTERN, Found, PatternError, compile_pattern
+from invoke_api.regex import MAX_PATTERN_CHARACTERS, Found, PatternError, compile_pattern
 
 LINEAR = "cannot run in linear time"
 REFUSED = {
@@ -23,12 +23,12 @@ REFUSED = {
     "a++": "uses a possessive repetition, which RE2 does not know",
     "a{1,2000}": "repeats a part more than 1,000 times, which is more than RE2 does",
     r"(?:\w{1,1000})": "is too large for linear time once its repetitions are spelled out",
-    r"\C": r"uses \C, a byte, where only characters can be found",
-    "(": "is no regular expression: missing ): (",
-    "[a": "is no regular expression: missing ]: [a",
-    "\\": "is no regular expression: trailing \\",
-    "\ud800": "holds half of a surrogate pair, which is no character",
-    "a" * (MAX_PATTERN + 1): "is longer than 10,000 characters",
+    r"\C": r"uses \C, which matches bytes; only characters are supported",
+    "(": "is not a valid regular expression: missing ): (",
+    "[a": "is not a valid regular expression: missing ]: [a",
+    "\\": "is not a valid regular expression: trailing \\",
+    "\ud800": "contains a lone surrogate, which is not a character",
+    "a" * (MAX_PATTERN_CHARACTERS + 1): "is longer than 10,000 characters",
 }
 
 

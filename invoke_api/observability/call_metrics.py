@@ -1,17 +1,49 @@
-"""What Prometheus is told of calls: how many, how they ended, how long they took, their tokens."""
+"""Prometheus metrics of calls: counts, outcomes, durations, tokens."""
 
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# Seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
-CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
-FIRST_TOKEN = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
-PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+# In seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
+CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+FIRST_TOKEN_BUCKETS = (
+    0.001,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    20,
+    40,
+    80,
+    160,
+)
+PER_TOKEN_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.015,
+    0.025,
+    0.04,
+    0.06,
+    0.1,
+    0.15,
+    0.25,
+    0.5,
+    1,
+    2.5,
+)
 
 
 class CallLabels(NamedTuple):
-    """How one call ended. `operation` and `model_id` are empty for what is not known here."""
+    """The labels of an ended call. `operation` and `model_id` are empty if unknown."""
 
     operation: str
     model_id: str
@@ -21,7 +53,7 @@ class CallLabels(NamedTuple):
 
 
 class TokenSeries(NamedTuple):
-    """What is told of the tokens of one operation of one model."""
+    """The token metrics of one operation of one model."""
 
     first_token: Histogram
     per_token: Histogram
@@ -30,9 +62,9 @@ class TokenSeries(NamedTuple):
 
 
 class CallMetrics:
-    """Series are looked up in dictionaries: `labels()` costs more than all that is done here.
+    """The metrics of all calls. The caller counts in-flight calls in `under_way`.
 
-    `under_way` is how many calls have begun and not ended, for who begins and ends them.
+    Series are cached in dictionaries, because `labels()` costs more than everything else here.
     """
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
@@ -54,21 +86,21 @@ class CallMetrics:
             "invoke_api_call_duration_seconds",
             "From the beginning of an answered call to its last token.",
             of_model,
-            buckets=CALL,
+            buckets=CALL_BUCKETS,
             registry=registry,
         )
         self._first_token = Histogram(
             "invoke_api_time_to_first_token_seconds",
             "From the beginning of a call to its first token.",
             of_model,
-            buckets=FIRST_TOKEN,
+            buckets=FIRST_TOKEN_BUCKETS,
             registry=registry,
         )
         self._per_token = Histogram(
             "invoke_api_time_per_output_token_seconds",
             "Between two tokens of an answer, in its mean.",
             of_model,
-            buckets=PER_TOKEN,
+            buckets=PER_TOKEN_BUCKETS,
             registry=registry,
         )
         self._input_tokens = Counter(
@@ -88,7 +120,7 @@ class CallMetrics:
         self._tokens: dict[tuple[str, str], TokenSeries] = {}
 
     def refresh(self) -> None:
-        """To be called before they are told."""
+        """Update the gauge. Call this before the metrics are exported."""
         self._under_way.set(self.under_way)
 
     def count(self, labels: CallLabels) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus is told of engines: their states, and the calls in each, as they are now."""
+"""Prometheus metrics of engines: their current states and calls."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -12,9 +12,9 @@ STATES: tuple[Status, ...] = get_args(Status)
 
 
 class EngineMetrics:
-    """Each engine goes by its kind and a number, as models may share one.
+    """The metrics of all engines. The name of an engine is its kind and a number.
 
-    All are gauges, the constant ones too, for only such can be merged over several processes.
+    All metrics are gauges, because only gauges have modes for several processes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class EngineMetrics:
             "1 for the state that an engine is in, 0 for the others.",
             ["engine", "state"],
             registry=registry,
-            multiprocess_mode="livemostrecent",  # that of the process that answers
+            multiprocess_mode="livemostrecent",  # of the process that exports
         )
         models = Gauge(
             "invoke_api_engine_model_info",
@@ -62,7 +62,7 @@ class EngineMetrics:
             models.labels(name, model_id).set(1)
 
     def refresh(self) -> None:
-        """To be called before they are told."""
+        """Update the gauges. Call this before the metrics are exported."""
         for engine, name in self._names.items():
             now = engine.state()
             self._running.labels(name).set(engine.running())

@@ -42,7 +42,7 @@ async def test_wherever_a_disk_gets_full_no_line_is_torn(
             await add(log, *("lost " * 3).split())
         assert ids_in(path) == ["whole"]
     tries = len(range(size, 2 * size, 7))
-    missing = "the call lost is missing in the invocation log, and later ones may be"
+    missing = "the call lost is missing in the invocation log, and later ones may be, too"
     await add(log, "later")
     await log.close()
 

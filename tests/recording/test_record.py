@@ -320,9 +320,9 @@ def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
         (
             ["--to", "x", "--host", "0.0.0.0"],
             KEYS,
-            "anybody who reaches this machine could call AWS",
+            "every client that reaches this machine could call AWS",
         ),
-        (["--to", "x", "--upstream", "aws"], KEYS, "--upstream is a URL without a path"),
+        (["--to", "x", "--upstream", "aws"], KEYS, "--upstream must be a URL without a path"),
         (["--to", "x", "--region", "moon"], KEYS, "AWS has no region 'moon'."),
         (["--to", "/proc/x"], KEYS, "Error: can't write to /proc/x: "),
         ([], KEYS, "Missing option '--to'"),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 from starlette.types import Message
 
-from invoke_api.authentication.web_pages import Doors
+from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.recording.app import Recorder
@@ -46,7 +46,7 @@ async def sent_until_the_end(upstream: Slow, folder: Path, *, after: int) -> lis
     """Return what a client is sent by a recorder that ends after so many messages."""
     calls, sent = Calls(), list[Message]()
     recorder = Recorder(
-        cast("Upstream", upstream), CassetteWriter(folder), calls, Doors(checks_host=False)
+        cast("Upstream", upstream), CassetteWriter(folder), calls, BrowserAccess(checks_host=False)
     )
     came = [{"type": "http.request", "body": b"{}", "more_body": False}]
 

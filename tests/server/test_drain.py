@@ -33,7 +33,7 @@ WORDS = b"Bedrock is unable to process your request."
 
 @pytest.fixture(autouse=True)
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "FAREWELL_SECONDS", 0.3)
+    monkeypatch.setattr(http_server, "ABORT_SECONDS", 0.3)
 
 
 def end_while_running(engine: StubEngine, operation: str) -> tuple[HTTPResponse, bytes]:
@@ -99,7 +99,7 @@ def test_a_body_that_does_not_come_holds_up_nothing() -> None:
         took = time.monotonic() - began
         connection.close()
 
-    assert took < GRACE.calls + http_server.FAREWELL_SECONDS + 1
+    assert took < GRACE.calls + http_server.ABORT_SECONDS + 1
 
 
 def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:

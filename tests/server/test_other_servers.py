@@ -396,13 +396,13 @@ def app_with(**variables: str) -> Iterator[Starlette]:
     ("variables", "sentence"),
     [
         ({"ENGINE": "none"}, r"Invalid value for '--engine' \(env var: 'INVOKE_API_ENGINE'\)"),
-        ({"AUTH": "sigv4"}, "--auth sigv4 lets nobody in without keys"),
+        ({"AUTH": "sigv4"}, "--auth sigv4 needs keys"),
         ({"AUHT": "none"}, "There is no variable INVOKE_API_AUHT; did you mean INVOKE_API_AUTH?"),
-        ({"MATCH": "nearest"}, "--match goes with --engine replay."),
+        ({"MATCH": "nearest"}, "--match needs --engine replay."),
         ({"REGISTRY": "none.yaml"}, "none.yaml"),
         ({"RULES": "none.yaml"}, "none.yaml"),
-        ({"TLS_CERT": "cert.pem"}, "INVOKE_API_TLS_CERT is for `invoke-api serve`: give"),
-        ({"TLS_KEY": "key.pem"}, "INVOKE_API_TLS_KEY is for `invoke-api serve`: give"),
+        ({"TLS_CERT": "cert.pem"}, "INVOKE_API_TLS_CERT is only for `invoke-api serve`; pass"),
+        ({"TLS_KEY": "key.pem"}, "INVOKE_API_TLS_KEY is only for `invoke-api serve`; pass"),
     ],
 )
 def test_settings_that_cannot_be_end_the_import_with_a_sentence(
@@ -427,7 +427,7 @@ def test_a_setting_of_our_own_server_is_told_of_and_does_nothing(
     with app_with(**of_our_server, REGION="us-west-2"):
         told = [record.getMessage() for record in caplog.records]
 
-    does_nothing = "does nothing here: say it to the ASGI server that runs this"
+    does_nothing = "has no effect here; configure the ASGI server instead"
     expected = [f"INVOKE_API_{name} {does_nothing}" for name in of_our_server]
     assert [each for each in told if "guardrails" not in each] == expected
 

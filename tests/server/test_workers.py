@@ -22,7 +22,7 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
 from invoke_api.cli import main
 from invoke_api.models.registry import DEFAULT_REGISTRY
-from invoke_api.server.worker import Line
+from invoke_api.server.worker import MessageChannel
 from tests.support.metrics import Scrape
 from tests.support.servers import (
     COMMAND,
@@ -297,14 +297,14 @@ def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
 
 def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
     ours, theirs = Pipe()
-    line = Line(ours)
-    line.send("news")
+    channel = MessageChannel(ours)
+    channel.send("news")
     theirs.send("said")
     theirs.close()
 
-    assert line.hear() == "said"
-    assert line.hear() is None
-    line.send("more")
+    assert channel.receive() == "said"
+    assert channel.receive() is None
+    channel.send("more")
 
 
 def test_another_service_does_not_share_the_port(scripted: str) -> None:

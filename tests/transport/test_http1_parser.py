@@ -8,8 +8,8 @@ from typing import NamedTuple
 import h11
 import pytest
 
-from invoke_api.transport.http1_parser import End, Head, Refused, RequestReader
-from invoke_api.transport.limits import FRAMING_BYTES, HEAD_BYTES
+from invoke_api.transport.http1_parser import EndOfBody, Head, Refused, RequestReader
+from invoke_api.transport.limits import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 from tests.transport.requests import CHUNKED, HOST, LENGTH, PLAIN, ask, mutations, split
 
 Request = tuple[str, bytes, list[tuple[bytes, bytes]], bytes]
@@ -36,7 +36,7 @@ def read(packets: list[bytes]) -> Read:
             head, body = event, b""
         elif isinstance(event, bytes):
             body += event
-        elif event is End:
+        elif event is EndOfBody:
             assert head
             requests.append((head.method, head.target, head.headers, body))
             ended = ended if head.keeps_alive else "closing"
@@ -48,7 +48,7 @@ def read(packets: list[bytes]) -> Read:
 
 def read_by_h11(raw: bytes) -> Read:
     """The same by h11, whose answers to each request let it go on to the next."""
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     requests: list[Request] = []
     head, body = None, b""
     try:
@@ -268,10 +268,10 @@ def in_origin_form(request: Request) -> Request:
         (ask(HOST, LENGTH, b"X: a", b" folded"), 400),
         (ask(HOST, LENGTH, b"X : a"), 400),
         (ask(HOST, LENGTH).replace(b"\r\n", b"\n"), 400),
-        (ask(HOST, b"X: " + b"a" * HEAD_BYTES, LENGTH), 431),
-        (ask(HOST, *[b"a: b"] * (HEAD_BYTES // 6), LENGTH), 431),
-        (ask(HOST, line=b"GET /%b HTTP/1.1" % (b"a" * HEAD_BYTES), body=b""), 431),
-        (ask(HOST, CHUNKED, body=b"1;a=%b" % (b"b" * FRAMING_BYTES)), 400),
+        (ask(HOST, b"X: " + b"a" * MAX_HEAD_BYTES, LENGTH), 431),
+        (ask(HOST, *[b"a: b"] * (MAX_HEAD_BYTES // 6), LENGTH), 431),
+        (ask(HOST, line=b"GET /%b HTTP/1.1" % (b"a" * MAX_HEAD_BYTES), body=b""), 431),
+        (ask(HOST, CHUNKED, body=b"1;a=%b" % (b"b" * MAX_FRAMING_BYTES)), 400),
     ],
 )
 def test_a_request_that_is_not_plain_is_refused(raw: bytes, status: int) -> None:
@@ -292,9 +292,11 @@ def test_a_head_that_drips_is_refused_once_it_is_too_large() -> None:
     size = 0
     while not (events := reader.feed(b"a" * 1_000)):
         size += 1_000
-        assert size < 2 * HEAD_BYTES
+        assert size < 2 * MAX_HEAD_BYTES
 
-    assert events == [Refused(431, f"The head of the request is larger than {HEAD_BYTES} bytes.")]
+    assert events == [
+        Refused(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
+    ]
 
 
 def test_the_absolute_form_becomes_a_path_and_a_host() -> None:
@@ -303,7 +305,7 @@ def test_the_absolute_form_becomes_a_path_and_a_host() -> None:
     )
 
     assert isinstance(head, Head)
-    assert end is End
+    assert end is EndOfBody
     assert (head.target, head.headers) == (b"/?a=b", [(b"host", b"real:80"), (b"x", b"y")])
 
 

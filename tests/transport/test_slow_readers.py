@@ -28,7 +28,7 @@ PATH = f"/model/{SEVEN_B}/invoke"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slow_readers, "STALLED", 0.4)
+    monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.4)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def test_who_reads_slowly_over_http_1_gets_all() -> None:
             time.sleep(0.01)  # as slow a reader as it is to be
         took = time.monotonic() - began
 
-    assert took > 2 * slow_readers.STALLED
+    assert took > 2 * slow_readers.STALL_SECONDS
     answer = json.loads(read.partition(b"\r\n\r\n")[2])
     assert answer["outputs"][0]["text"] == LONG
 
@@ -63,7 +63,7 @@ def test_who_reads_slowly_over_http_2_gets_all() -> None:
         read, events = client.read_slowly()
         took = time.monotonic() - began
 
-    assert took > 2 * slow_readers.STALLED
+    assert took > 2 * slow_readers.STALL_SECONDS
     assert isinstance(events[-1], h2.events.StreamEnded)
     chunks = [json.loads(frame.payload) for frame in split_frames(read)]
     documents = [json.loads(b64decode(chunk["bytes"])) for chunk in chunks]

@@ -13,7 +13,7 @@ from hypercorn.config import Config
 
 from invoke_api.transport import slow_readers
 from invoke_api.transport.limits import Limits
-from invoke_api.transport.shared_state import Shared
+from invoke_api.transport.shared_state import SharedState
 from invoke_api.transport.write_buffer import MAX_HELD_BYTES, WritingConnection
 from invoke_api.wire.eventstream import Frame
 from tests.support.servers import SEVEN_B, call, engine_running
@@ -102,7 +102,7 @@ class Wire(asyncio.Transport):
 
 
 def connection_on(wire: Wire) -> WritingConnection:
-    shared = Shared(
+    shared = SharedState(
         app=None,
         loop=asyncio.get_running_loop(),
         limits=Limits(),
@@ -186,7 +186,7 @@ async def test_a_writer_waits_while_the_client_does_not_read() -> None:
 async def test_a_client_that_takes_nothing_of_the_rest_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slow_readers, "STALLED", 0.02)
+    monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.02)
     wire = Wire(full=True)
     connection_on(wire).close()
     await until_in_loop(lambda: wire.written == [b"closed", b"aborted"], seconds=2)

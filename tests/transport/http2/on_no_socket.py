@@ -1,4 +1,4 @@
-"""HTTP/2 without a socket: `PatientProtocol` between bytes and a small application."""
+"""HTTP/2 without a socket: `Http2Protocol` between bytes and a small application."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.typing import ConnectionState, LifespanState
 
-from invoke_api.transport.http2.receiving import PatientProtocol
+from invoke_api.transport.http2.receiving import Http2Protocol
 from tests.support.http2 import Frame, frames_of
 
 
@@ -22,7 +22,7 @@ class Wire:
     """One connection: what the server has sent, and whether it has hung up."""
 
     def __init__(self) -> None:
-        self.protocol: PatientProtocol
+        self.protocol: Http2Protocol
         self.frames: list[Frame] = []
         self.is_closed = False
         self.answered = 0  # streams
@@ -74,7 +74,7 @@ async def connected(app: Any = echo, streams: int = 1_000) -> AsyncIterator[Wire
     config.errorlog = logging.getLogger("hypercorn")
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(60), TaskGroup(loop) as group:
-        wire.protocol = PatientProtocol(
+        wire.protocol = Http2Protocol(
             ASGIWrapper(app),
             config,
             WorkerContext(None),

@@ -113,7 +113,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
 
 
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PatientProtocol", H2Protocol)
+    monkeypatch.setattr(connection, "Http2Protocol", H2Protocol)
     engine = StubEngine([" a", " b", " c"], pause=0.1)
     with engine_running(engine) as url, Client(url) as client:
         open_stream(client)
