@@ -1,6 +1,5 @@
 """The command line `invoke-api` with its commands serve, record, exec, models and check."""
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -17,13 +16,12 @@ from invoke_api.observability.log_format import set_up_logs
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.server.bootstrap import (
-    LISTENS,
     ServedApp,
-    as_sentences,
+    check_weights,
+    click_errors,
     listen,
     load_models,
-    look_for_weights,
-    run,
+    run_alone,
     serve_alone,
 )
 from invoke_api.server.environment import (
@@ -33,7 +31,7 @@ from invoke_api.server.environment import (
     unknown_variables,
 )
 from invoke_api.server.flags import registry_option, with_options
-from invoke_api.server.http_server import Grace, to_url
+from invoke_api.server.http_server import Grace
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
 from invoke_api.testing import LOUDER, bedrock_running
@@ -67,9 +65,9 @@ def load_served(settings: Settings) -> Registry:
     every = load_models(settings.registry)
     for remark in unknown_variables(_known_variables(every)):
         log.warning(remark)
-    with as_sentences():
+    with click_errors():
         registry = every.only(settings.model)
-    look_for_weights(settings, registry)
+    check_weights(settings, registry)
     return registry
 
 
@@ -99,10 +97,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     listener = listen(settings.host, settings.port)
     calls = Calls()
     recorder = create_recorder(upstream, writer, calls, settings.browser_access)
-    url = to_url(listener)
-    service = ServedApp(recorder, calls, tls=None, grace=Grace())
-    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
-    log.info("stopped")
+    run_alone(ServedApp(recorder, calls, tls=None, grace=Grace()), listener)
 
 
 @main.command(

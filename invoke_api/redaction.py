@@ -41,7 +41,7 @@ QUOTED_PARAMETER = re.compile(
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-def redacted(headers: Headers) -> Iterator[tuple[str, str]]:
+def redacted_headers(headers: Headers) -> Iterator[tuple[str, str]]:
     """Yield the headers without secrets and without access key ids."""
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -74,7 +74,7 @@ def _redacted_authorization(value: str) -> str:
 
 
 def secrets_of(headers: Headers) -> set[str]:
-    """Return the values that `redacted` hides, and the parts that error messages may quote."""
+    """Return the values that `redacted_headers` hides, and parts that messages may quote."""
     found: set[str] = set()
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
@@ -88,7 +88,7 @@ def secrets_of(headers: Headers) -> set[str]:
     return {secret for secret in found if len(secret) >= MIN_SECRET_CHARACTERS}
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
+def redact_text(text: str, secrets: Iterable[str]) -> str:
     """Return a text with redacted secrets, and with redacted parameters of quoted queries.
 
     The longest secret is replaced first, because it may contain another.
@@ -98,7 +98,7 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return QUOTED_PARAMETER.sub(rf"\1={REDACTED}", text)
 
 
-def unsigned(path: str) -> str:
+def without_signature(path: str) -> str:
     """Return a path without the parameters that sign a presigned URL."""
     route, _, query = path.partition("?")
     kept = [part for part in query.split("&") if not _is_secret(part)]

@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it refuses, and in which words."""
+"""The command line: its output and its error messages."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
 
 
 def registry_of(folder: Path, **weights: str) -> Path:
-    """The registry with other weights for these models."""
+    """Write the registry with other weights for these models."""
     lines = DEFAULT_REGISTRY.read_text().splitlines()
     for model_id, where in weights.items():
         start = next(number for number, line in enumerate(lines) if line.endswith(model_id))
@@ -151,7 +151,7 @@ def test_where_one_has_them_the_other_fails_at_once_in_our_words(tmp_path: Path)
 
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry may name some, and Kubernetes sets others."""
+    """The registry may name further variables, and Kubernetes sets others."""
     kubernetes = ("SERVICE_HOST", "PORT_8080_TCP_ADDR", "RULES_PORT", "RULES_SERVICE_PORT_HTTP")
     for name in ("URL", "OWN_KEY", "PORT", *kubernetes):
         monkeypatch.setenv(f"INVOKE_API_{name}", "x")

@@ -1,4 +1,4 @@
-"""Patterns in linear time: what they find, what they refuse, and that no text takes them long."""
+"""Regular expressions: matches, rejected patterns, and linear time for any text."""
 
 import re
 import threading
@@ -77,7 +77,7 @@ def test_a_pattern_means_what_it_means_to_python(pattern: str, text: str) -> Non
     found = list(compile_pattern(pattern).finditer(text))
     first = compile_pattern(pattern).search(text)
 
-    if pattern != "x*":  # of empty places Python finds one more, right behind another place
+    if pattern != "x*":  # Python finds one more empty match, right after another match
         assert [each.span() for each in found] == with_python
     assert (first.span() if first else None) == next(iter(with_python), None)
     assert bool(compile_pattern(pattern).fullmatch(text)) == bool(re.fullmatch(pattern, text))

@@ -17,7 +17,7 @@ from invoke_api.wire.sigv4 import Scope, parse_authorization
 DEFAULT_ACCOUNT = "123456789012"
 
 
-def anybody_could_call(host: str) -> str:
+def anonymous_access_error(host: str) -> str:
     """Return the error message for a service beyond loopback that nobody needs a key for."""
     return (
         f"On {host} anybody who reaches this machine could use the models."
@@ -79,7 +79,7 @@ class Gate:
         `client` is empty if the server does not know the address.
         """
         if self.loopback_only and not is_loopback(client):
-            raise KeyDenied(anybody_could_call(server))
+            raise KeyDenied(anonymous_access_error(server))
 
     def admit(self, request: RawRequest) -> Caller:
         """Return the authenticated caller of a request. Raises a `FrontDoorError` otherwise."""

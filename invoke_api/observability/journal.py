@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from engine.protocol import Finish
-from invoke_api.redaction import redacted, secrets_of, without
+from invoke_api.redaction import redact_text, redacted_headers, secrets_of
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.json_text import read_json
 
@@ -83,7 +83,7 @@ class Entry:
             "operation": self.operation,
             "model_id": self.model_id,
             "identifier": self.identifier,
-            "headers": dict(redacted(self.headers)),
+            "headers": dict(redacted_headers(self.headers)),
             "body": _to_value(self.body),
             "engine": self.engine,
             "rule_id": self.rule_id,
@@ -100,7 +100,7 @@ class Entry:
 
     def _error_to_json(self, error: Failure) -> dict[str, str]:
         """Return the error without secrets: AWS's messages quote the signature."""
-        message = without(error.message, secrets_of(self.headers))
+        message = redact_text(error.message, secrets_of(self.headers))
         return {"type": error.type, "message": message}
 
 

@@ -22,7 +22,7 @@ from invoke_api.pipeline.request_body import Calls, ClientLeft, read_body
 from invoke_api.pipeline.responses import Reply, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
-from invoke_api.redaction import redacted, unsigned
+from invoke_api.redaction import redacted_headers, without_signature
 from invoke_api.rules.playback import Broken
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.transport.writer_extension import Writer
@@ -84,13 +84,13 @@ class Recorder:
             raise KeyDenied(f"The recorder signs no calls of web pages. {why}")
         body = await read_body(request.receive)
         region = claimed_region(Headers(scope=scope).get("Authorization", ""))
-        path = unsigned(raw_path(scope))
+        path = without_signature(raw_path(scope))
         tape = Tape(
             writer=self.writer,
             upstream=upstream.base(path, region),
             method=scope["method"],
             path=path,
-            request_headers=tuple(redacted(scope["headers"])),
+            request_headers=tuple(redacted_headers(scope["headers"])),
             request_body=body,
         )
         sending = upstream.send(scope["method"], path, asked_headers(scope), body, region)

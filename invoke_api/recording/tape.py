@@ -11,7 +11,7 @@ import httpx
 
 from invoke_api.cassettes.recording import Headers, Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.redaction import secrets_of, without
+from invoke_api.redaction import redact_text, secrets_of
 from invoke_api.rules.playback import Broken
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
@@ -82,7 +82,7 @@ class Tape:
     def _without_secrets(self, raw: bytes) -> bytes:
         if self.status < 400:  # a model's answer does not quote the signature
             return raw
-        return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
+        return redact_text(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
     def _keep(self, reader: FrameReader, data: bytes) -> None:
         """Store the frames that are now complete."""

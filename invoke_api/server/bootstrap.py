@@ -59,7 +59,7 @@ from invoke_api.yaml_files import ConfigError
 
 log = logging.getLogger(__name__)
 
-LISTENS = "Invoke API %s listens on %s"
+LISTENING = "Invoke API %s listens on %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +79,28 @@ def serve_alone(settings: Settings, registry: Registry) -> None:
     service = assemble(settings, registry)
     listener = listen(settings.host, settings.port)
     gc.freeze()  # modules and schemas stay; garbage collection can skip them
+    run_alone(service, listener)
+
+
+def run_alone(service: ServedApp, listener: socket) -> None:
+    """Serve until a signal arrives, and log the start and the end."""
     url = to_url(listener, service.tls)
-    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
+    asyncio.run(run(service, listener, lambda: log.info(LISTENING, __version__, url)))
     log.info("stopped")
 
 
 async def run(
     service: ServedApp,
     listener: socket,
-    tell: Callable[[], None],
+    on_start: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
     before_accept: BeforeAccept | None = None,
 ) -> None:
-    """Serve until a signal arrives. Calls `tell` at the start. `serve` explains `before_accept`."""
+    """Serve until a signal arrives. Calls `on_start` first. `serve` explains `before_accept`."""
     stop = stop_signal(signals)
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
-    tell()
+    on_start()
     try:
         await serve(
             service.app,
@@ -132,7 +137,7 @@ def assemble(
     """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    with as_sentences():
+    with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
@@ -170,11 +175,11 @@ def assemble(
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
     """Return the result of `plan_cores` for all workers. Raises `click.ClickException`."""
-    with as_sentences():
+    with click_errors():
         return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
 
 
-def look_for_weights(settings: Settings, registry: Registry) -> None:
+def check_weights(settings: Settings, registry: Registry) -> None:
     """Check that weights exist. Raises `click.ClickException` if no model can be served.
 
     Also raises it if an adapter would change the answers of its base. If only some weights are
@@ -211,12 +216,12 @@ def choice_of(
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
     """Load the registry, or only these models of it. Raises `click.ClickException`."""
-    with as_sentences():
+    with click_errors():
         return load_registry(path).only(ids)
 
 
 @contextmanager
-def as_sentences() -> Iterator[None]:
+def click_errors() -> Iterator[None]:
     """Convert errors in the operator's files to `click.ClickException`, which has no traceback."""
     try:
         yield
@@ -237,7 +242,7 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
 def _load_shelf(path: Path | None) -> Shelf:
     if path is None:
         return Shelf()
-    with as_sentences():
+    with click_errors():
         guardrails, remarks = load_guardrails(path)
     for remark in remarks:
         log.warning(remark)
@@ -247,7 +252,7 @@ def _load_shelf(path: Path | None) -> Shelf:
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     if settings.cassettes is None:
         return None
-    with as_sentences():
+    with click_errors():
         recordings = load_recordings(settings.cassettes)
     cassettes = to_cassettes(recordings, partial(explain_stale, registry))
     for cassette in cassettes:
@@ -258,14 +263,14 @@ def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
 
 
 def _load_rules(path: Path | None) -> list[Rule]:
-    with as_sentences():
+    with click_errors():
         return load_rules(path) if path else []
 
 
 def _build_gate(settings: Settings) -> Gate:
     keys = keys_of_environment()
     if settings.credentials:
-        with as_sentences():
+        with click_errors():
             keys += load_credentials(settings.credentials)
     if settings.auth != "none" and not keys:
         raise click.UsageError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from invoke_api.authentication.gate import AUTH_MODES, anybody_could_call
+from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
 from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
@@ -78,7 +78,7 @@ class Settings:
     def _contradictions(self) -> Iterator[tuple[bool, str]]:
         yield (
             self.is_for_loopback and not is_loopback(self.host),
-            anybody_could_call(self.host),
+            anonymous_access_error(self.host),
         )
         yield (
             (self.engine == "replay") != (self.cassettes is not None),

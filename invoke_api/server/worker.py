@@ -115,7 +115,7 @@ class WorkerIdentity:
     is_late: bool
 
 
-def work(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
+def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
     """Run a worker until SIGTERM arrives or the first process ends."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN

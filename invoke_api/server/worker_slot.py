@@ -7,7 +7,7 @@ from multiprocessing.context import SpawnProcess
 from engine.lifecycle.backoff import Backoff, Restarts
 from invoke_api.server.environment import environment_variable
 from invoke_api.server.settings import Settings
-from invoke_api.server.worker import MessageChannel, WorkerIdentity, work
+from invoke_api.server.worker import MessageChannel, WorkerIdentity, run_worker
 
 # Names the folder in which prometheus_client, once imported, shares metrics between processes.
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -60,7 +60,7 @@ class Slot:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=work, name=self.name, args=[self._settings, identity, theirs]
+            target=run_worker, name=self.name, args=[self._settings, identity, theirs]
         )
         with environment_variable(METRICS_FOLDER_VARIABLE, str(identity.metrics)):
             process.start()

@@ -35,7 +35,7 @@ from engine.vllm.health_check import ROUND
 from invoke_api import __version__
 from invoke_api.models.registry import Registry
 from invoke_api.observability.exposition import forget_process
-from invoke_api.server.bootstrap import LISTENS, assemble, cores_of, listen, seconds_to_end
+from invoke_api.server.bootstrap import LISTENING, assemble, cores_of, listen, seconds_to_end
 from invoke_api.server.http_server import SIGNALS, Grace, bind_socket, end_at_once, to_url
 from invoke_api.server.settings import Settings
 from invoke_api.server.worker import (
@@ -148,7 +148,7 @@ class WorkerTeam:
         had_all = all(each.has_listened for each in self._slots)
         slot.note_listening(monotonic())
         if not had_all and all(each.has_listened for each in self._slots):
-            log.info(LISTENS, __version__, f"{self._url} ({len(self._slots)} workers)")
+            log.info(LISTENING, __version__, f"{self._url} ({len(self._slots)} workers)")
 
     def _note_connected(self, key: str) -> None:
         self._connected[key] += 1

@@ -1,4 +1,4 @@
-"""The credentials file: what it may hold, every mistake with its line, and never a secret."""
+"""The credentials file: its contents, and each mistake with its line but without secrets."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Requests of web pages: which are of other origins, and which names lead here by a page's DNS."""
+"""Requests of web pages: other origins, and host names by DNS rebinding."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def headers(**told: str) -> list[tuple[bytes, bytes]]:
 
 LINK = {"sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
 MAY: list[tuple[BrowserAccess, dict[str, str]]] = [
-    (LOOPBACK, {}),  # HTTP/1.0: no browser leaves Host out
+    (LOOPBACK, {}),  # HTTP/1.0; browsers always send Host
     *(
         (LOOPBACK, {"host": host})
         for host in [
@@ -73,7 +73,7 @@ MAY_NOT: list[tuple[BrowserAccess, dict[str, str]]] = [
             "chrome-extension://abcdef",
         ]
     ),
-    (LOOPBACK, {"origin": "http://localhost:8080"}),  # and no Host
+    (LOOPBACK, {"origin": "http://localhost:8080"}),  # without Host
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "cross-site"}),
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "same-site"}),
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "same-origin, cross-site"}),
@@ -120,7 +120,7 @@ def test_a_refusal_says_how_a_name_is_added_and_shows_little() -> None:
     sentence = LOOPBACK.refusal("GET", headers(host="é" * 10_000))
 
     assert sentence
-    assert sentence.endswith("--allowed-host adds a name.")
+    assert sentence.endswith("--allowed-host adds one.")
     assert len(sentence) < 1_000
     assert sentence.isascii()
 

@@ -1,4 +1,4 @@
-"""The log: lines that repeat are counted, all that is different comes at once, in both formats."""
+"""The log: repeated lines are counted, different lines appear at once, in both formats."""
 
 import io
 import json
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Log:
-    """A logger of its own, the lines that came of it, and the clock of its intervals."""
+    """A logger with its output and the clock of its intervals."""
 
     def __init__(self, log_format: str = "text", interval: float = INTERVAL_SECONDS) -> None:
         self.clock = Clock()
@@ -42,12 +42,12 @@ class Log:
         self.logger.addHandler(self.handler)
 
     def lines(self) -> list[str]:
-        """Without their times."""
+        """Return the lines without their times."""
         return [line.partition(" ")[2] for line in self.written.getvalue().splitlines()]
 
     def pass_time(self, seconds: float = INTERVAL_SECONDS) -> None:
         self.clock.now += seconds
-        self.handler.tell()
+        self.handler.report()
 
 
 @pytest.fixture

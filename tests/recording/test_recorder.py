@@ -1,4 +1,4 @@
-"""The recorder in this process: what a client hears when the recorder ends amid a stream."""
+"""The recorder in this process: a stream is in flight when the recorder stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ class Slow:
 
 
 async def sent_until_the_end(upstream: Slow, folder: Path, *, after: int) -> list[Message]:
-    """Return what a client is sent by a recorder that ends after so many messages."""
+    """Return the messages to a client from a recorder that stops after so many messages."""
     calls, sent = Calls(), list[Message]()
     recorder = Recorder(
         cast("Upstream", upstream), CassetteWriter(folder), calls, BrowserAccess(checks_host=False)

@@ -184,7 +184,7 @@ def test_cores_that_fail_or_die_are_started_again_until_the_end(
         until(lambda: cores.starts == 4)
 
     assert played(cores, count=0).run(play) == 0
-    assert cores.closes == 2  # what was left of the dead ones, and at the end
+    assert cores.closes == 2  # after the death, and at the end
     told = [re.sub(r"\d\.\d+ s", "0 s", record.getMessage()) for record in caplog.records]
     assert told == [
         *["loading a", "failed after 0 s: a: no memory", "a: restarts in 0 s"] * 2,

@@ -1,4 +1,4 @@
-"""One connection over HTTP/1.1: its requests in turn, its deadlines, and how it ends."""
+"""An HTTP/1.1 connection: pipelined requests, deadlines, and its end."""
 
 import json
 import socket
@@ -41,7 +41,7 @@ def connected(url: str) -> Iterator[socket.socket]:
 
 
 def read(connection: socket.socket, patience: float = 10) -> bytes:
-    """All that comes until the end, or until nothing comes for so many seconds."""
+    """Read until the connection is closed, or until nothing arrives for `patience` seconds."""
     connection.settimeout(patience)
     raw = b""
     with suppress(TimeoutError):
@@ -221,7 +221,7 @@ def test_a_body_that_its_answer_did_not_wait_for_is_dropped_and_the_connection_g
             connection.sendall(request[:200])
             assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
             connection.sendall(request[200:])
-        connection.sendall(request[:-1])  # whose last byte does not come
+        connection.sendall(request[:-1])  # the last byte is missing
 
         took, raw = seconds_until_closed(connection)
         assert raw.count(b"HTTP/1.1 ") == 1, "nothing is said after the answer"
@@ -229,7 +229,7 @@ def test_a_body_that_its_answer_did_not_wait_for_is_dropped_and_the_connection_g
 
 
 def test_half_a_request_without_a_key_leaves_the_service_to_others() -> None:
-    """300 heads that end inside a value once kept the process busy for good."""
+    """300 heads that end inside a value once blocked the process forever."""
     with engine_running(StubEngine([" a"])) as url:
         for _ in range(300):
             with connected(url) as connection:

@@ -1,4 +1,4 @@
-"""What is read as a request: as h11 reads it, however its bytes are cut, or refused."""
+"""The parser reads requests as h11 does, in pieces of any size, or refuses them."""
 
 import re
 from collections import Counter
@@ -16,10 +16,10 @@ Request = tuple[str, bytes, list[tuple[bytes, bytes]], bytes]
 
 
 class Read(NamedTuple):
-    """Whole requests (method, target, headers, body), and what became of the rest.
+    """The result of reading: whole requests (method, target, headers, body), and the rest.
 
-    `begun` is the head and the body so far of one whose end is not there. `ended` is `refused`,
-    `closing` where nothing is read behind the last request, or `open`.
+    `begun` has the head and the partial body of an incomplete request. `ended` is `refused`,
+    `closing` if nothing is read after the last request, or `open`.
     """
 
     requests: list[Request]
@@ -47,7 +47,7 @@ def read(packets: list[bytes]) -> Read:
 
 
 def read_by_h11(raw: bytes) -> Read:
-    """The same by h11, whose answers to each request let it go on to the next."""
+    """Read the bytes with h11, answering each request so that h11 continues."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     requests: list[Request] = []
     head, body = None, b""
@@ -98,10 +98,10 @@ def test_a_request_is_the_same_however_it_is_cut(raw: bytes) -> None:
 
 
 class Difference(NamedTuple):
-    """A kind of bytes that one of the two refuses and the other does not, and why that is right.
+    """A kind of bytes that only one of the two parsers refuses.
 
-    `by` is who refuses. `pattern` is searched in our own refusal, or in bytes that only h11
-    refuses. `why` names who allows it. None moves the place where a request ends.
+    `by` names the parser that refuses. `pattern` is searched in our refusal, or in bytes that only
+    h11 refuses. `why` cites the source that allows it. No difference moves the end of a request.
     """
 
     by: str
@@ -110,8 +110,8 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = [
-    # llhttp is strict where RFC 9112 lets a server be lenient, and refuses as soon as a byte cannot
-    # belong to a request, where h11 waits for the end of the head. The connection ends with it.
+    # llhttp is strict where RFC 9112 allows a lenient server. It refuses as soon as a byte cannot
+    # belong to a request; h11 waits for the end of the head. The connection is then closed.
     Difference(
         "us",
         b"Invalid method|Expected space after method",
@@ -186,7 +186,7 @@ DIFFERENCES = [
 
 
 def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, seed: int) -> None:
-    """`pytest -s -k mutated --examples N --seed S` prints the figures."""
+    """Mutated requests are compared; `pytest -s -k mutated --examples N --seed S` prints counts."""
     random = Random(seed)
     counts, kinds = Counter[str](), Counter[str]()
     for _, raw in zip(range(examples), mutations(random), strict=False):
@@ -194,7 +194,7 @@ def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, s
         assert read(split(raw, random)) == ours, raw
         result = compare(raw, ours, theirs)
         if isinstance(result, Difference):
-            # Else h11 waits for more bytes of the request that is refused here.
+            # Otherwise h11 waits for more bytes of the request that is refused here.
             is_taken = result.by == "us" and len(theirs.requests) > len(ours.requests)
             counts[f"refused by {result.by}" + (", taken by h11" if is_taken else " only")] += 1
             kinds[f"{result.by}: {result.why}"] += 1
@@ -208,10 +208,10 @@ def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, s
 
 
 def compare(raw: bytes, ours: Read, theirs: Read) -> str | Difference:
-    """Return how the two agree, or the difference. Fail for one that nobody argues for.
+    """Return how the two agree, or their difference. Fail for a difference that is not listed.
 
-    Requests that both take are the same. What only this server refuses ends the connection:
-    nothing stays on it to be misread.
+    Requests that both accept are equal. After a request that only this server refuses, the
+    connection is closed, so nothing can be misread.
     """
     count = min(len(ours.requests), len(theirs.requests))
     assert [in_origin_form(each) for each in theirs.requests[:count]] == ours.requests[:count], raw
@@ -233,7 +233,7 @@ def compare(raw: bytes, ours: Read, theirs: Read) -> str | Difference:
 
 
 def argued(by: str, text: bytes, raw: bytes) -> Difference:
-    """Return the first row of the table that covers this. Fail if there is none."""
+    """Return the first row of the table that matches. Fail if there is none."""
     for each in DIFFERENCES:
         if each.by == by and re.search(each.pattern, text):
             return each
@@ -246,7 +246,7 @@ def refusal_of(raw: bytes) -> bytes:
 
 
 def in_origin_form(request: Request) -> Request:
-    """Return what h11 leaves to the server: RFC 9112, 3.2.2."""
+    """Convert a request to origin form, which h11 leaves to the server."""
     method, target, headers, body = request
     found = re.match(rb"https?://([^/?#]*)/?([^#]*)", target, re.IGNORECASE)
     if not found:

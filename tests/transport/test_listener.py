@@ -1,4 +1,4 @@
-"""The accept loop: limits of connections are told, and a shortage of files is outlived."""
+"""The accept loop: limits of connections, and recovery from a lack of open files."""
 
 import json
 import logging

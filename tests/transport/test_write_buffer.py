@@ -1,4 +1,4 @@
-"""Writing in bursts: in order, and no faster than a slow client reads."""
+"""Batched writing: in order, and no faster than a slow client reads."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ class NoSocket:
 
 
 class Wire(asyncio.Transport):
-    """What is written to a connection, in order; `full`, its client has yet to read."""
+    """A transport that records written data. If it is `full`, its client has unread data."""
 
     def __init__(self, *, full: bool = False) -> None:
         super().__init__()

@@ -148,9 +148,8 @@ class Http2Protocol(SendingProtocol):
         """Tell whether this GOAWAY lets open streams finish."""
         if frame.stream_id or self._budgets.is_in_block:  # h2 rejects it
             return False
-        code = frame.raw[
-            FRAME_HEADER.size + 4 : FRAME_HEADER.size + 8
-        ]  # RFC 9113, 6.8: behind the last stream id
+        # RFC 9113, 6.8: the code follows the last stream id.
+        code = frame.raw[FRAME_HEADER.size + 4 : FRAME_HEADER.size + 8]
         return code == ErrorCodes.NO_ERROR.to_bytes(4) and self.connection.open_inbound_streams > 0
 
     def _is_over(self, stream_id: int) -> bool:

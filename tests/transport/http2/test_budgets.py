@@ -1,4 +1,4 @@
-"""What one connection may send: token buckets on a clock that the test sets."""
+"""Budgets of one connection: token buckets with a clock that the test sets."""
 
 import pytest
 from h2.errors import ErrorCodes
@@ -22,7 +22,7 @@ def make(kind: int, flags: int = 0, size: int = 0) -> Http2Frame:
 
 
 def spend_all(budgets: Budgets, budget: Budget, now: float) -> int:
-    """How many a client may send at this time."""
+    """Spend a budget until it is empty, and return the number of tokens."""
     for spent in range(100_000):
         try:
             budgets.spend(budget, now)

@@ -1,4 +1,4 @@
-"""Bytes of HTTP/2 cut into frames, however they come."""
+"""Splitting of HTTP/2 bytes into frames, with pieces of any size."""
 
 import pytest
 from h2.errors import ErrorCodes
