@@ -1,6 +1,7 @@
 """Imports point one way, and heavy packages stay where they belong."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -273,3 +274,38 @@ def test_every_file_says_what_it_holds() -> None:
     silent = [path for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))]
 
     assert silent == []
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_page_has_the_layers() -> None:
+    rows = re.findall(r"^\| \d* \| (.*) \| \d* \| (.*) \|$", PAGE, re.MULTILINE)
+    told = {
+        package: [
+            {name.removesuffix("/").removesuffix(".py") for name in re.findall("`(.*?)`", cell)}
+            for cell in column
+            if cell.strip()
+        ]
+        for package, column in zip(("invoke_api", "engine"), zip(*rows, strict=True), strict=True)
+    }
+
+    assert told == {
+        package: [layer - {"__init__"} for layer in layers] for package, layers in LAYERS.items()
+    }
+
+
+def test_the_page_names_files_that_exist() -> None:
+    files = [f"/{path.relative_to(ROOT)}" for path in [*FILES, *(ROOT / "tests").rglob("*.py")]]
+    named = re.findall(r"`([\w/]+\.py)", PAGE)
+
+    assert len(named) > 60
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
+
+
+def test_the_page_has_a_paragraph_for_each_room() -> None:
+    folders = {
+        path.parent.name for path in FILES if path.parent.parent.name in ("invoke_api", "engine")
+    }
+
+    assert set(re.findall(r"\*\*`(\w+)/`\*\*", PAGE)) == folders
