@@ -113,7 +113,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
-    """Run a command with a server of its own, to which variables direct the AWS SDKs."""
+    """Run a command with its own server. Variables direct the AWS SDKs to the server."""
     flags = ["--demo"] if demo else ["--engine", "scripted"]
     flags += ["--rules", str(rules)] if rules else []
     try:

@@ -53,11 +53,8 @@ def _redacted_value(name: str, value: str) -> str:
         return _redacted_authorization(value)
     if _is_secret_name(name[:MAX_NAME_CHARACTERS]):
         return REDACTED
-    return (
-        SECRET_VALUE.sub(REDACTED, value)
-        if any(mark in value for mark in SECRET_MARKERS)
-        else value
-    )
+    is_suspect = any(marker in value for marker in SECRET_MARKERS)
+    return SECRET_VALUE.sub(REDACTED, value) if is_suspect else value
 
 
 @lru_cache(maxsize=512)  # names are not secret, and repeat in all requests

@@ -185,7 +185,11 @@ CONTRADICTIONS = [
     ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote needs --engine remote."),
     (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
     (["--engine", "remote", "--remote", "host:8000"], {}, "--remote must be the URL of a server:"),
-    (["--engine", "remote", "--remote", "http://me:hidden@host"], {}, "--remote must be the URL of a"),
+    (
+        ["--engine", "remote", "--remote", "http://me:hidden@host"],
+        {},
+        "--remote must be the URL of a",
+    ),
     (
         ["--engine", "remote", "--remote", "http://host:port"],
         {},

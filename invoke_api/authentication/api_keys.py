@@ -26,8 +26,13 @@ from invoke_api.wire.sigv4 import (
 LONG_TERM = "ABSK"
 SHORT_TERM = "bedrock-api-key-"
 HOST = "bedrock.amazonaws.com"
+EXPECTED_FIELDS = {
+    "Action": "CallWithBearerToken",
+    "X-Amz-Algorithm": ALGORITHM,
+    "X-Amz-SignedHeaders": "host",
+}
 EMPTY_BODY_HASH = sha256(b"").hexdigest()
-MAX_LIFE = timedelta(hours=12)  # the User Guide's limit for short-term keys
+MAX_SHORT_TERM_LIFE = timedelta(hours=12)  # the User Guide's limit for short-term keys
 
 
 def verify(
@@ -72,19 +77,12 @@ def _verify_short_term(
     is_right = compare_digest(
         _signature(query, scope, timestamp, key).encode(), fields["X-Amz-Signature"].encode()
     )
-    if not is_right or EXPECTED.items() - fields.items() or host.decode() != HOST:
+    if not is_right or EXPECTED_FIELDS.items() - fields.items() or host.decode() != HOST:
         raise _invalid()
-    if now > signed + min(timedelta(seconds=int(fields["X-Amz-Expires"])), MAX_LIFE):
+    if now > signed + min(timedelta(seconds=int(fields["X-Amz-Expires"])), MAX_SHORT_TERM_LIFE):
         raise _expired()
     check_token(key, fields.get("X-Amz-Security-Token"), now)
     return key, scope.region
-
-
-EXPECTED = {
-    "Action": "CallWithBearerToken",
-    "X-Amz-Algorithm": ALGORITHM,
-    "X-Amz-SignedHeaders": "host",
-}
 
 
 def _signature(query: bytes, scope: Scope, timestamp: str, key: AccessKey) -> str:

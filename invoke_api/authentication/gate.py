@@ -18,7 +18,7 @@ DEFAULT_ACCOUNT = "123456789012"
 
 
 def anonymous_access_error(host: str) -> str:
-    """Return the error message for a service beyond loopback that nobody needs a key for."""
+    """Return the error message for a service beyond loopback that requires no key."""
     return (
         f"On {host} anybody who reaches this machine could use the models."
         " Say --auth sigv4, bearer or any and name the keys with --credentials;"

@@ -4,42 +4,12 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# In seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
+# Buckets in seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
 CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
 FIRST_TOKEN_BUCKETS = (
-    0.001,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    20,
-    40,
-    80,
-    160,
-)
-PER_TOKEN_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.015,
-    0.025,
-    0.04,
-    0.06,
-    0.1,
-    0.15,
-    0.25,
-    0.5,
-    1,
-    2.5,
-)
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160
+)  # fmt: skip
+TOKEN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 
 
 class CallLabels(NamedTuple):
@@ -71,7 +41,7 @@ class CallMetrics:
         of_model = ("operation", "model_id")
         self._calls = Counter(
             "invoke_api_calls_total",
-            "Calls that have ended, by how they did.",
+            "Calls that have ended, by outcome.",
             CallLabels._fields,
             registry=registry,
         )
@@ -84,34 +54,34 @@ class CallMetrics:
         )
         self._seconds = Histogram(
             "invoke_api_call_duration_seconds",
-            "From the beginning of an answered call to its last token.",
+            "Seconds from the beginning of an answered call to its last token.",
             of_model,
             buckets=CALL_BUCKETS,
             registry=registry,
         )
         self._first_token = Histogram(
             "invoke_api_time_to_first_token_seconds",
-            "From the beginning of a call to its first token.",
+            "Seconds from the beginning of a call to its first token.",
             of_model,
             buckets=FIRST_TOKEN_BUCKETS,
             registry=registry,
         )
         self._per_token = Histogram(
             "invoke_api_time_per_output_token_seconds",
-            "Between two tokens of an answer, in its mean.",
+            "Mean seconds between two tokens of an answer.",
             of_model,
-            buckets=PER_TOKEN_BUCKETS,
+            buckets=TOKEN_BUCKETS,
             registry=registry,
         )
         self._input_tokens = Counter(
             "invoke_api_input_tokens_total",
-            "Tokens of the prompts of calls that got a token.",
+            "Prompt tokens of calls that generated a token.",
             of_model,
             registry=registry,
         )
         self._output_tokens = Counter(
             "invoke_api_output_tokens_total",
-            "Tokens generated, those included that nobody waited for any more.",
+            "Generated tokens, also of cancelled calls.",
             of_model,
             registry=registry,
         )

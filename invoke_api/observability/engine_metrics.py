@@ -22,7 +22,7 @@ class EngineMetrics:
     ) -> None:
         build = Gauge(
             "invoke_api_build_info",
-            "1, for the version in its label.",
+            "1 for the version in the label.",
             ["version"],
             registry=registry,
             multiprocess_mode="livemax",
@@ -30,7 +30,7 @@ class EngineMetrics:
         build.labels(__version__).set(1)
         self._running = Gauge(
             "invoke_api_engine_calls_running",
-            "Calls that an engine works on, those included that wait for a place in its batch.",
+            "Calls in an engine, also those that wait for a place in its batch.",
             ["engine"],
             registry=registry,
             multiprocess_mode="livesum",
@@ -44,14 +44,14 @@ class EngineMetrics:
         )
         self._state = Gauge(
             "invoke_api_engine_state",
-            "1 for the state that an engine is in, 0 for the others.",
+            "1 for the current state of an engine, 0 for the others.",
             ["engine", "state"],
             registry=registry,
             multiprocess_mode="livemostrecent",  # of the process that exports
         )
         models = Gauge(
             "invoke_api_engine_model_info",
-            "1 for each model that an engine speaks for.",
+            "1 for each model that an engine serves.",
             ["engine", "model_id"],
             registry=registry,
             multiprocess_mode="livemax",

@@ -27,11 +27,11 @@ from invoke_api.server.settings import Settings
 log = logging.getLogger(__name__)
 
 READY_CHECK_SECONDS = 0.2  # between two checks whether the engines of a worker are ready
-# That a replacement worker waits for its engines before it accepts connections. An engine that is
-# not ready by then may never be, for example because its server does not run.
+# A replacement worker waits so long for its engines before it accepts connections. An engine that
+# is not ready by then may never be, for example because its server does not run.
 MAX_SETTLE_SECONDS = 30.0
 
-REPORTS: set[asyncio.Task[None]] = set()  # of this process
+REPORTS: set[asyncio.Task[None]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,7 @@ class WorkerIdentity:
 
 def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
     """Run a worker until SIGTERM arrives or the first process ends."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes; a worker gets SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; workers get SIGTERM
     set_up_logs(settings.log_format)
     if identity.keys or identity.index or identity.is_late:  # another process logs these lines
         for name in (
@@ -129,10 +127,8 @@ def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connect
         ):
             logging.getLogger(name).setLevel(logging.WARNING)
     channel, others = MessageChannel(connection), OtherWorkers()
-    cores = {
-        key: _cores_elsewhere(channel, key, identity.index, settings.workers)
-        for key in identity.keys
-    }
+    index, count = identity.index, settings.workers
+    cores = {key: _cores_elsewhere(channel, key, index, count) for key in identity.keys}
     registry = load_models(settings.registry, settings.model)
     service = assemble(
         settings,
@@ -187,9 +183,7 @@ async def _report_readiness(engines: Engines, channel: MessageChannel) -> None:
 
 
 def _end_this_worker() -> None:
-    log.error(
-        "This worker has lost its connection to vLLM's cores and can't restore it, so it ends"
-    )
+    log.error("This worker has lost vLLM's cores and can't reconnect to them, so it ends")
     os.kill(os.getpid(), signal.SIGTERM)
 
 

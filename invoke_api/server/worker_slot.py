@@ -9,7 +9,7 @@ from invoke_api.server.environment import environment_variable
 from invoke_api.server.settings import Settings
 from invoke_api.server.worker import MessageChannel, WorkerIdentity, run_worker
 
-# Names the folder in which prometheus_client, once imported, shares metrics between processes.
+# The variable that names prometheus_client's folder of shared metrics, when it is imported.
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 

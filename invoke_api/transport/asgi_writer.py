@@ -145,7 +145,7 @@ class AsgiWriter:
                 await self._send(message)
         except OSError:  # ASGI 2.4: the client has left
             self._leave()
-        except Exception:  # the server rejects the answer: a bug here or there
+        except Exception:  # the server rejects the answer, which is a bug
             self._leave()
             raise
         finally:

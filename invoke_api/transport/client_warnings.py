@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 log = logging.getLogger(__name__)
 
-MIN_SECONDS_BETWEEN = 60.0  # two lines of one kind
+MIN_SECONDS_BETWEEN_LINES = 60.0  # of one kind
 
 
 class ClientWarnings:
@@ -22,7 +22,7 @@ class ClientWarnings:
     def add(self, kind: str, text: str, now: float) -> None:
         """Log a text, unless a line of its kind was logged less than a minute ago."""
         logged = self._logged.get(kind)
-        if logged is not None and now - logged < MIN_SECONDS_BETWEEN:
+        if logged is not None and now - logged < MIN_SECONDS_BETWEEN_LINES:
             self._suppressed[kind] += 1
             return
         count = self._suppressed.get(kind, 0)

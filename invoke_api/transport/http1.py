@@ -16,7 +16,7 @@ from invoke_api.transport.http1_encoder import (
     encode_head,
     encode_refusal,
 )
-from invoke_api.transport.http1_parser import EndOfBody, Head, Refused, RequestEvent, RequestReader
+from invoke_api.transport.http1_parser import EndOfBody, Head, Refusal, RequestEvent, RequestReader
 from invoke_api.transport.limits import MAX_PIPELINED_BYTES, MAX_PIPELINED_REQUESTS
 from invoke_api.transport.shared_state import Address, SharedState
 from invoke_api.transport.write_buffer import WritingConnection
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_UNREAD_BODY_BYTES = 1_048_576  # of a body; above this the socket is not read
 DISCONNECT = {"type": "http.disconnect"}
-REQUEST_TIMEOUT = Refused(408, "The request was not received in time.")
-INTERNAL_ERROR = Refused(500, "The service failed to answer.")
+REQUEST_TIMEOUT = Refusal(408, "The request was not received in time.")
+INTERNAL_ERROR = Refusal(500, "The service failed to answer.")
 ERROR_CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
 ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
 # Seconds between the deadline of a body and that of its connection. The application has the first
@@ -253,7 +253,7 @@ class Http1Connection(WritingConnection):
         self._base_scope: dict[str, Any] = {}  # the same for all requests
         self._reader = RequestReader()
         self._exchanges: deque[Exchange] = deque()
-        self._refused: Refused | None = None
+        self._refused: Refusal | None = None
         self._drops_input = False
         self._is_paused = False
         self._phase: Hashable = None
@@ -323,7 +323,7 @@ class Http1Connection(WritingConnection):
             if len(self._exchanges) == 1 and self._exchanges[0].is_full and not self._is_paused:
                 self._is_paused = True
                 self.transport.pause_reading()
-        elif isinstance(event, Refused):
+        elif isinstance(event, Refusal):
             self._refuse(event)
         else:
             assert event is EndOfBody
@@ -405,7 +405,7 @@ class Http1Connection(WritingConnection):
         elif self._refused:
             self._write_refusal()
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refusal) -> None:
         """Stop reading, and send the refusal after the answers to earlier requests."""
         self._drops_input = True
         self._refused = refused

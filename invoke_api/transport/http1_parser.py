@@ -32,18 +32,18 @@ class EndOfBody:
     """The end of a request's body."""
 
 
-class Refused(NamedTuple):
+class Refusal(NamedTuple):
     """The refusal of a request. Nothing that follows is read."""
 
     status: int
     message: str
 
 
-RequestEvent = Head | bytes | type[EndOfBody] | Refused
+RequestEvent = Head | bytes | type[EndOfBody] | Refusal
 
 SUPPORTED_VERSIONS = ("1.0", "1.1")
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
-HEAD_TOO_LARGE = Refused(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
+HEAD_TOO_LARGE = Refusal(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
 
 
 class RequestReader:
@@ -55,7 +55,7 @@ class RequestReader:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._events: list[RequestEvent] = []
-        self._refused: Refused | None = None
+        self._refused: Refusal | None = None
         self._is_over = False  # after an upgrade, or a request with `Connection: close`
         self.is_in_head = False
         self.heads = 0
@@ -69,9 +69,9 @@ class RequestReader:
         self._framing = 0  # bytes of a request beside its body
 
     def feed(self, data: bytes) -> list[RequestEvent]:
-        """Return the events of these bytes. `Refused` is the last event.
+        """Return the events of these bytes. `Refusal` is the last event.
 
-        Bytes after `Refused`, and after a request that closes the connection, are ignored.
+        Bytes after `Refusal`, and after a request that closes the connection, are ignored.
         """
         if self._is_over:
             return []
@@ -102,7 +102,7 @@ class RequestReader:
 
     def _note_error(self, error: httptools.HttpParserError) -> None:
         if not self._is_over:  # llhttp rejects bytes after `Connection: close`; drop them
-            self._refuse(self._refused or Refused(400, f"This is not HTTP/1.1: {error}."))
+            self._refuse(self._refused or Refusal(400, f"This is not HTTP/1.1: {error}."))
 
     def _note_size(self, size: int, *, was_in_head: bool) -> None:
         if self.is_in_head and was_in_head:
@@ -111,9 +111,9 @@ class RequestReader:
         if self._unread_head > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
         elif self._framing > MAX_FRAMING_BYTES:
-            self._refuse(Refused(400, "The framing of the body is larger than a body may need."))
+            self._refuse(Refusal(400, "The framing of the body is larger than a body may need."))
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refusal) -> None:
         self._is_over = True
         self._events.append(refused)
 
@@ -171,22 +171,22 @@ class RequestReader:
         if self._head_size > MAX_HEAD_BYTES:
             self._stop(HEAD_TOO_LARGE)
 
-    def _stop(self, refused: Refused) -> None:
+    def _stop(self, refused: Refusal) -> None:
         self._refused = refused
         raise ValueError(refused.message)
 
 
-def _problems(headers: list[tuple[bytes, bytes]], version: str) -> Iterator[Refused]:
+def _problems(headers: list[tuple[bytes, bytes]], version: str) -> Iterator[Refusal]:
     """Yield a refusal for each mistake that llhttp accepts and a server must refuse (RFC 9112)."""
     if version not in SUPPORTED_VERSIONS:
-        yield Refused(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
+        yield Refusal(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
     names = [name for name, _ in headers]
     hosts = names.count(b"host")
     if hosts > 1 or (version == "1.1" and not hosts):  # 3.2
-        yield Refused(400, "A request has one Host header.")
+        yield Refusal(400, "A request has one Host header.")
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (version != "1.1" or codings != [b"chunked"]):  # 6.1
-        yield Refused(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
+        yield Refusal(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
 
 
 def _framing(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -16,15 +16,15 @@ class ClientListener(Protocol):
     """A receiver of the events of one client. No method raises."""
 
     def leave(self) -> None:
-        """Handle that the client has left."""
+        """React to the disconnect of the client."""
         ...
 
     def pause(self) -> None:
-        """Handle that the client does not read: write nothing until `resume`."""
+        """React to a client that does not read: write nothing until `resume`."""
         ...
 
     def resume(self) -> None:
-        """Handle that the client reads again."""
+        """React to a client that reads again."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoke_api.transport.client_warnings import MIN_SECONDS_BETWEEN, ClientWarnings
+from invoke_api.transport.client_warnings import MIN_SECONDS_BETWEEN_LINES, ClientWarnings
 
 
 def test_a_line_for_each_kind_and_later_the_count_of_the_others(
@@ -12,8 +12,8 @@ def test_a_line_for_each_kind_and_later_the_count_of_the_others(
     for second in range(10):
         warnings.add("PING", f"too many PING frames of {second}", now=float(second))
     warnings.add("SETTINGS", "too many SETTINGS frames", now=10.0)
-    warnings.add("PING", "too many PING frames", now=MIN_SECONDS_BETWEEN)
-    warnings.add("PING", "too many PING frames", now=2 * MIN_SECONDS_BETWEEN)
+    warnings.add("PING", "too many PING frames", now=MIN_SECONDS_BETWEEN_LINES)
+    warnings.add("PING", "too many PING frames", now=2 * MIN_SECONDS_BETWEEN_LINES)
 
     assert caplog.messages == [
         "too many PING frames of 0",

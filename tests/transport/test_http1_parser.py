@@ -8,7 +8,7 @@ from typing import NamedTuple
 import h11
 import pytest
 
-from invoke_api.transport.http1_parser import EndOfBody, Head, Refused, RequestReader
+from invoke_api.transport.http1_parser import EndOfBody, Head, Refusal, RequestReader
 from invoke_api.transport.limits import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 from tests.transport.requests import CHUNKED, HOST, LENGTH, PLAIN, ask, mutations, split
 
@@ -241,7 +241,7 @@ def argued(by: str, text: bytes, raw: bytes) -> Difference:
 
 
 def refusal_of(raw: bytes) -> bytes:
-    [refused] = [each for each in RequestReader().feed(raw) if isinstance(each, Refused)]
+    [refused] = [each for each in RequestReader().feed(raw) if isinstance(each, Refusal)]
     return refused.message.encode()
 
 
@@ -280,7 +280,7 @@ def test_a_request_that_is_not_plain_is_refused(raw: bytes, status: int) -> None
         events = [
             event for at in range(0, len(raw), size) for event in reader.feed(raw[at : at + size])
         ]
-        refusals = [event.status for event in events if isinstance(event, Refused)]
+        refusals = [event.status for event in events if isinstance(event, Refusal)]
 
         assert refusals == [status]
         assert reader.feed(PLAIN[0]) == [], "nothing is read behind it"
@@ -295,7 +295,7 @@ def test_a_head_that_drips_is_refused_once_it_is_too_large() -> None:
         assert size < 2 * MAX_HEAD_BYTES
 
     assert events == [
-        Refused(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
+        Refusal(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
     ]
 
 

@@ -65,12 +65,7 @@ BUDGET_BY_KIND = {
     FrameKind.WINDOW_UPDATE: WINDOW_UPDATES,
     FrameKind.PRIORITY_UPDATE: PRIORITIES,
 }
-UNLIMITED_KINDS = {
-    FrameKind.DATA,
-    FrameKind.HEADERS,
-    FrameKind.PUSH_PROMISE,
-    FrameKind.CONTINUATION,
-}
+UNLIMITED = {FrameKind.DATA, FrameKind.HEADERS, FrameKind.PUSH_PROMISE, FrameKind.CONTINUATION}
 
 
 class BudgetExceeded(ConnectionFault):
@@ -154,4 +149,4 @@ def _budget_of(frame: Http2Frame) -> Budget | None:
     if frame.kind == FrameKind.DATA:
         is_tiny = not frame.flags & END_STREAM and frame.data_size <= MAX_TINY_DATA_BYTES
         return TINY_DATA if is_tiny else None
-    return None if frame.kind in UNLIMITED_KINDS else BUDGET_BY_KIND.get(frame.kind, UNKNOWN_FRAMES)
+    return None if frame.kind in UNLIMITED else BUDGET_BY_KIND.get(frame.kind, UNKNOWN_FRAMES)

@@ -66,9 +66,7 @@ class Http2Protocol(SendingProtocol):
         # parts would block the connection forever: its reader would wait for space in that queue.
         self.config = copy(self.config)
         self.config.max_app_queue_size = 0
-        self.config.keep_alive_max_requests = (
-            sys.maxsize
-        )  # after Hypercorn's 1,000 a call breaks off
+        self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 breaks a call off
         self._reader = Http2FrameReader()
         self._frames = 0  # the number of whole frames
         self._block_start = 0  # `_frames` when the last head began
