@@ -133,15 +133,15 @@ async def serve(
         )
         if before_accept:
             await before_accept(stop)
-        listener = Acceptor(listening, shared, tls.to_context() if tls else None)
+        acceptor = Acceptor(listening, shared, tls.to_context() if tls else None)
         listening.listen(BACKLOG)  # a replacement worker listens only now
-        listener.start()
+        acceptor.start()
         try:
             await stop.wait()
             calls.are_last = True
             await asyncio.sleep(grace.delay)
         finally:
-            listener.close()
+            acceptor.close()
             await _end(shared, calls, grace)
 
 

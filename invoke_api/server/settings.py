@@ -276,7 +276,7 @@ SERVE_OPTIONS = (
         "--cache-dir",
         type=click.Path(path_type=Path, file_okay=False),
         default=default_cache,
-        help="Folder for the demo checkpoints.",
+        help="Folder for the demo checkpoints. By default invoke-api in the user's cache folder.",
     ),
     _option(
         "--max-connections",

@@ -10,7 +10,6 @@ from invoke_api.transport.writer_extension import Headers
 # Tab, space, visible characters, obs-text (RFC 9110, 5.5).
 LEGAL_HEAD_BYTES = bytes([9, *range(32, 127), *range(128, 256)])
 LAST_CHUNK = b"0\r\n\r\n"
-CHUNKED = (b"Transfer-Encoding", b"chunked")
 STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}".encode() for each in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
