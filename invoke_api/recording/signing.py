@@ -23,7 +23,7 @@ Headers = list[tuple[str, str]]
 
 
 class NoCredentials(LookupError):
-    """No credentials were found."""
+    """An error: no credentials were found."""
 
 
 @dataclass(frozen=True, slots=True)
