@@ -23,7 +23,7 @@ from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.authentication.signature import BASIC, RawRequest
+from invoke_api.authentication.signature import ISO_BASIC, RawRequest
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability.journal import Entry
@@ -152,7 +152,7 @@ KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 
 
 def signed(body: bytes) -> RawRequest:
     now = datetime.now(UTC)
-    timestamp = f"{now:{BASIC}}"
+    timestamp = f"{now:{ISO_BASIC}}"
     scope = parse_scope(f"AKID/{timestamp[:8]}/us-east-1/bedrock/aws4_request")
     headers = [("host", "127.0.0.1:8080"), ("x-amz-date", timestamp)]
     names = tuple(name for name, _ in headers)

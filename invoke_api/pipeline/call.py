@@ -15,7 +15,7 @@ from invoke_api.authentication.signature import find_header
 from invoke_api.guardrails.session import Guarding
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
-from invoke_api.observability.journal import LONGEST, Entry
+from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
@@ -112,7 +112,7 @@ class Call:
             operation=self.operation,
             model_id=self.model_id,
             headers=tuple(self.headers),
-            body=self.body[:LONGEST],
+            body=self.body[:MAX_JOURNAL_BODY_BYTES],
             access_key_id=claimed_key(self.authorization),
         )
         self.services.journal.add(self.entry)

@@ -172,4 +172,4 @@ def test_a_variable_that_is_not_set_is_named(tmp_path: Path, key: dict[str, str]
     )
 
     assert done.returncode == 2
-    assert "The registry wants an API key in FLEET_KEY, which is not set." in done.stderr
+    assert "The registry names FLEET_KEY for an API key; set it." in done.stderr

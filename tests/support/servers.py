@@ -28,7 +28,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.server.app import create_app
-from invoke_api.server.http_server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.server.http_server import DEFAULT_LIMITS, Grace, open_socket, serve, to_url
 from invoke_api.transport.limits import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def engine_running(
     engine: Engine,
     guardrails: Sequence[Guardrail] = (),
     grace: Grace = AS_USUAL,
-    limits: Limits = LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[str]:
     """Run the service with this engine for Mistral 7B in a thread. Yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
@@ -104,7 +104,7 @@ def engine_running(
 
 @contextmanager
 def app_running(
-    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = LIMITS
+    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[str]:
     """Run an application on our HTTP server in a thread. Yield its URL."""
     listener = open_socket("127.0.0.1", 0)
