@@ -14,7 +14,7 @@ from invoke_api.models.adapter_checks import remarks, slot_problems
 from invoke_api.models.engine_factory import missing_weights
 from invoke_api.models.registry import Model, Registry
 from invoke_api.observability.log_format import set_up_logs
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.server.bootstrap import (
     LISTENS,
@@ -97,7 +97,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     except OSError as error:
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = listen(settings.host, settings.port)
-    calls = Calls()
+    calls = InFlightCalls()
     recorder = create_recorder(upstream, writer, calls, settings.doors)
     url = to_url(listener)
     service = Service(recorder, calls, tls=None, grace=Grace())

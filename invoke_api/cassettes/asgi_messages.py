@@ -8,7 +8,7 @@ from starlette.types import Scope
 HOP_BY_HOP = {"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
-def passed_headers(
+def forwarded_headers(
     http_version: str, headers: Iterable[tuple[str, str]]
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer as this client may have them, in their order."""
@@ -28,7 +28,7 @@ def _kept(headers: Iterable[tuple[str, str]], http_version: str) -> Iterator[tup
             yield name, value
 
 
-def asked_headers(scope: Scope) -> list[tuple[str, str]]:
+def request_headers(scope: Scope) -> list[tuple[str, str]]:
     """Return the headers of a request as text."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
 

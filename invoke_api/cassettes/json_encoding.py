@@ -9,7 +9,7 @@ from typing import Any
 from invoke_api.wire.eventstream import FrameError, decode_frame, encode_frame
 
 # How JSON documents are written by those who write them: Bedrock and JavaScript, Python, ...
-STYLES = {
+JSON_STYLES = {
     "compact": partial(json.dumps, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
     "spaced": partial(json.dumps, allow_nan=False),
     "compact-ascii": partial(json.dumps, separators=(",", ":"), allow_nan=False),
@@ -26,7 +26,7 @@ def to_readable(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair has no UTF-8
-        styles = (name for name, write in STYLES.items() if write(value) == text)
+        styles = (name for name, write in JSON_STYLES.items() if write(value) == text)
         style = next(styles, None)
     except (ValueError, RecursionError):
         return {"text": text}
@@ -42,7 +42,7 @@ def to_bytes(readable: dict[str, Any]) -> bytes:
     if "text" in readable:
         text: str = readable["text"]
         return text.encode()
-    return STYLES[readable.get("style", "compact")](readable["json"]).encode()
+    return JSON_STYLES[readable.get("style", "compact")](readable["json"]).encode()
 
 
 def frame_to_readable(frame: bytes) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _is_readable(value: object) -> bool:
     for key in ("base64", "text"):
         if key in value:
             return isinstance(value[key], str)
-    return "json" in value and str(value.get("style", "compact")) in STYLES
+    return "json" in value and str(value.get("style", "compact")) in JSON_STYLES
 
 
 def frame_to_bytes(readable: dict[str, Any]) -> bytes:

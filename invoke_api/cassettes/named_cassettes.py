@@ -9,8 +9,8 @@ from pathlib import Path
 from invoke_api.cassettes.reader import load_waits
 from invoke_api.yaml_files import ConfigError
 
-MAX_RECORDING = 16 << 20  # bytes of a file
-NAME = ".json"  # what the name of a recording ends with
+MAX_CASSETTE_BYTES = 16 << 20  # bytes of a file
+CASSETTE_SUFFIX = ".json"  # what the name of a recording ends with
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,12 @@ class NamedRecordings:
 
     def _find(self, name: str) -> Path | None:
         steps = name.split("/")
-        if not name.endswith(NAME) or "\0" in name or "\\" in name or {"", ".", ".."} & set(steps):
+        if (
+            not name.endswith(CASSETTE_SUFFIX)
+            or "\0" in name
+            or "\\" in name
+            or {"", ".", ".."} & set(steps)
+        ):
             return None
         found = (_inside(place, name) for place in self.places)
         return next((path for path in found if path), None)
@@ -66,4 +71,4 @@ def _is_plain(path: Path) -> bool:
         status = os.fstat(opened)
     finally:
         os.close(opened)
-    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_RECORDING
+    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_CASSETTE_BYTES

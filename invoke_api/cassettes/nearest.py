@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Distance of one place that differs. An integer, so the sum does not depend on the order.
-APART = 1 << 36
+NODE_DISTANCE = 1 << 36
 
 
 def distance(one: object, other: object) -> int:
-    """Return the sum of `APART` for each place that differs; less for texts that share words."""
+    """Return the sum of the distances of all nodes that differ.
+
+    Each is `NODE_DISTANCE`, and less for texts that share words.
+    """
     return sum(apart for _, apart in _compare(one, other))
 
 
@@ -38,23 +41,23 @@ def _compare(one: Any, other: Any) -> Iterator[tuple[str, int]]:  # noqa: ANN401
             pairs = list(enumerate(zip_longest(left, right)))
             todo += [(f"{pointer}/{index}", *pair) for index, pair in reversed(pairs)]
         elif left != right:
-            yield pointer, _apart(left, right)
+            yield pointer, _value_distance(left, right)
 
 
-def _apart(one: object, other: object) -> int:
+def _value_distance(one: object, other: object) -> int:
     """Return the distance of two values; for texts, from shared words, fast at any length."""
     if not isinstance(one, str) or not isinstance(other, str):
-        return APART
+        return NODE_DISTANCE
     words, others = Counter(one.split()), Counter(other.split())
     shared = (words & others).total()
-    return APART - shared * APART // max(1, (words | others).total())
+    return NODE_DISTANCE - shared * NODE_DISTANCE // max(1, (words | others).total())
 
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-class Texts:
+class TextIndex:
     """Index of texts by their words. Each text has a number."""
 
     def __init__(self) -> None:
@@ -82,13 +85,13 @@ class Texts:
                 texts, counts = (np.frombuffer(each, np.int32) for each in self._where[word])
                 shared[texts] += np.minimum(counts, count)
         union = np.frombuffer(self._totals, np.int64) + words.total() - shared
-        apart: Numbers = APART - shared * APART // np.maximum(union, 1)
+        apart: Numbers = NODE_DISTANCE - shared * NODE_DISTANCE // np.maximum(union, 1)
         if text in self._numbers:
             apart[self._numbers[text]] = 0
         return apart
 
 
-class Place:
+class JsonNode:
     """A place in JSON, with the contents of all values there. null counts as absent."""
 
     def __init__(self) -> None:
@@ -96,28 +99,30 @@ class Place:
         self.others = (array("i"), array("i"))  # likewise for numbers, true and false
         self.objects = array("i")
         self.lists = array("i")
-        self.members: dict[str, Place] = {}
-        self.items: list[Place] = []
+        self.members: dict[str, JsonNode] = {}
+        self.items: list[JsonNode] = []
 
     def all(self) -> Iterator[NDArray[np.int32]]:
         for there in (self.texts[0], self.others[0], self.objects, self.lists):
             yield np.frombuffer(there, np.int32)
 
 
-class Columns:
+class JsonIndex:
     """Many JSON values, indexed to find the one nearest to another. Thread-safe."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._size = len(values)
-        self._texts = Texts()
+        self._texts = TextIndex()
         self._others: dict[object, int] = {}
-        self._root = Place()
+        self._root = JsonNode()
         for number, value in enumerate(values):
             self._add(number, value)
 
     def nearest(self, value: Any) -> int:  # noqa: ANN401 - any JSON
         """Return the number of the value with the least `distance`, the first of equals."""
-        return int(Search(self._size, self._texts, self._others, self._root).run(value).argmin())
+        return int(
+            NearestSearch(self._size, self._texts, self._others, self._root).run(value).argmin()
+        )
 
     def _add(self, number: int, whole: Any) -> None:  # noqa: ANN401 - any JSON
         todo = [(self._root, whole)]
@@ -126,10 +131,10 @@ class Columns:
             if isinstance(value, dict):
                 place.objects.append(number)
                 for name, member in value.items():
-                    todo.append((place.members.setdefault(name, Place()), member))
+                    todo.append((place.members.setdefault(name, JsonNode()), member))
             elif isinstance(value, list):
                 place.lists.append(number)
-                place.items += [Place() for _ in range(len(value) - len(place.items))]
+                place.items += [JsonNode() for _ in range(len(value) - len(place.items))]
                 todo += zip(place.items, value, strict=False)
             elif isinstance(value, str):
                 place.texts[0].append(number)
@@ -139,10 +144,12 @@ class Columns:
                 place.others[1].append(self._others.setdefault(value, len(self._others)))
 
 
-class Search:
+class NearestSearch:
     """One search for the nearest value, with the distances so far of all values."""
 
-    def __init__(self, size: int, texts: Texts, others: dict[object, int], root: Place) -> None:
+    def __init__(
+        self, size: int, texts: TextIndex, others: dict[object, int], root: JsonNode
+    ) -> None:
         self._texts = texts
         self._others = others
         self._root = root
@@ -150,7 +157,7 @@ class Search:
         self._apart: dict[str, Numbers] = {}
 
     def run(self, whole: Any) -> Numbers:  # noqa: ANN401 - any JSON
-        todo: list[tuple[Place, Any, Mask]] = [
+        todo: list[tuple[JsonNode, Any, Mask]] = [
             (self._root, whole, np.ones(len(self._distances), bool))
         ]
         while todo:
@@ -168,27 +175,27 @@ class Search:
                 self._add_plain(place, value, among)
                 continue
             if there.any():
-                self._distances[there] += APART * sum(each is not None for each in new)
+                self._distances[there] += NODE_DISTANCE * sum(each is not None for each in new)
                 todo += [(below, each, there) for below, each in known]
         return self._distances
 
     def _those(self, numbers: "array[int]", among: Mask) -> Mask:
         """Return the values `among` these with the same kind of content in this place.
 
-        Adds `APART` to the distances of the others.
+        Adds `NODE_DISTANCE` to the distances of the others.
         """
         there = np.zeros_like(among)
         there[np.frombuffer(numbers, np.int32)] = True
-        self._distances[among & ~there] += APART
+        self._distances[among & ~there] += NODE_DISTANCE
         there &= among
         return there
 
-    def _add_plain(self, place: Place, value: object, among: Mask) -> None:
+    def _add_plain(self, place: JsonNode, value: object, among: Mask) -> None:
         if value is None:
             for numbers in place.all():
-                self._distances[numbers[among[numbers]]] += APART
+                self._distances[numbers[among[numbers]]] += NODE_DISTANCE
             return
-        distances = np.full_like(self._distances, APART)
+        distances = np.full_like(self._distances, NODE_DISTANCE)
         if isinstance(value, str):
             numbers, texts = (np.frombuffer(each, np.int32) for each in place.texts)
             if len(numbers):

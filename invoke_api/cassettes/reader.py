@@ -14,9 +14,9 @@ from invoke_api.cassettes.recording import Recording, to_recording
 from invoke_api.validation.schema import Validator
 from invoke_api.yaml_files import ConfigError, load_schema
 
-GAP = re.compile(r"\s*")
-NUMBER = re.compile(r"[0-9]+")
-DECODER = json.JSONDecoder()
+WHITESPACE = re.compile(r"\s*")
+LEADING_NUMBER = re.compile(r"[0-9]+")
+CASSETTE_DECODER = json.JSONDecoder()
 
 
 def load_recordings(path: Path) -> list[tuple[str, Recording]]:
@@ -53,7 +53,7 @@ def load_recordings(path: Path) -> list[tuple[str, Recording]]:
 
 def to_rank(path: Path) -> list[tuple[float, str]]:
     """By number, where the name of the file or of a folder begins with one: 9999 before 10000."""
-    found = ((NUMBER.match(name), name) for name in path.parts)
+    found = ((LEADING_NUMBER.match(name), name) for name in path.parts)
     return [(int(number[0]) if number else inf, name) for number, name in found]
 
 
@@ -69,11 +69,11 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
-    at = _skip_gap(text, 0)
+    at = _skip_whitespace(text, 0)
     while at < len(text):
         line = text.count("\n", 0, at) + 1
         try:
-            document, at = DECODER.raw_decode(text, at)
+            document, at = CASSETTE_DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
         except ValueError as error:  # an integer of over 4,300 digits
@@ -81,11 +81,11 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
         except RecursionError as error:
             raise ConfigError(f"{file}:{line}: nested too deep") from error
         yield line, document
-        at = _skip_gap(text, at)
+        at = _skip_whitespace(text, at)
 
 
-def _skip_gap(text: str, at: int) -> int:
-    gap = GAP.match(text, at)
+def _skip_whitespace(text: str, at: int) -> int:
+    gap = WHITESPACE.match(text, at)
     return gap.end() if gap else at
 
 

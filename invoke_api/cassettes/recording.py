@@ -11,11 +11,11 @@ from invoke_api.cassettes.json_encoding import (
     to_readable,
 )
 
-Headers = tuple[tuple[str, str], ...]
+HeaderPairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class RecordedPart:
     """A body, or one frame of a stream; `at` in milliseconds since the request was sent."""
 
     at: int
@@ -35,12 +35,12 @@ class Recording:
     upstream: str
     method: str
     path: str
-    request_headers: Headers
+    request_headers: HeaderPairs
     request_body: bytes
     status: int
-    headers: Headers
+    headers: HeaderPairs
     at: int
-    parts: tuple[Part, ...]
+    parts: tuple[RecordedPart, ...]
     is_stream: bool = False
     complete: bool = True
 
@@ -80,9 +80,9 @@ def to_recording(document: Mapping[str, Any]) -> Recording:
     request, answer = document["request"], document["response"]
     frames = answer.get("frames")
     if frames is None:
-        parts = [Part(at=answer["at"], raw=to_bytes(answer["body"]))]
+        parts = [RecordedPart(at=answer["at"], raw=to_bytes(answer["body"]))]
     else:
-        parts = [Part(at=frame["at"], raw=frame_to_bytes(frame)) for frame in frames]
+        parts = [RecordedPart(at=frame["at"], raw=frame_to_bytes(frame)) for frame in frames]
     return Recording(
         recorded=document["recorded"],
         upstream=document["upstream"],
@@ -99,6 +99,6 @@ def to_recording(document: Mapping[str, Any]) -> Recording:
     )
 
 
-def _to_headers(lines: list[str]) -> Headers:
+def _to_headers(lines: list[str]) -> HeaderPairs:
     pairs = (line.partition(":") for line in lines)
     return tuple((name, value.strip()) for name, _, value in pairs)

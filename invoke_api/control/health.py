@@ -19,7 +19,7 @@ async def ready(request: Request, _: bytes) -> Response:
     services = services_of(request)
     answer: dict[str, object] = {"models": _states(request)}
     is_ready = services.engines.take_calls()
-    if services.calls.are_last:
+    if services.calls.are_draining:
         is_ready, answer = False, {"reason": "the service is told to stop", **answer}
     elif is_ready and not services.others_ready():
         is_ready, answer = False, {"reason": "another worker is not ready", **answer}

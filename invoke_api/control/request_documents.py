@@ -5,8 +5,8 @@ import math
 import re
 from typing import Any, NoReturn
 
-MAX_DEPTH = 32  # levels of a document
-MAX_DIGITS = 100  # of a whole number
+MAX_DOCUMENT_DEPTH = 32  # levels of a document
+MAX_INTEGER_DIGITS = 100  # of a whole number
 
 # A string, also one without an end; or a bracket between strings.
 STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -20,9 +20,9 @@ def parse_document(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     """Parse a body. Raises `BadDocument`, also for keys twice, NaN, deep nesting, huge numbers."""
     try:
         text = body.decode()
-        if text.count("[") + text.count("{") > MAX_DEPTH:
+        if text.count("[") + text.count("{") > MAX_DOCUMENT_DEPTH:
             _check_depth(text)
-        document = DECODER.decode(text)
+        document = STRICT_DECODER.decode(text)
         if "\\u" in text:  # half of a surrogate pair may have been spelt
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -38,8 +38,8 @@ def _check_depth(text: str) -> None:
     depth = 0
     for found in STRING_OR_BRACKET.finditer(text):
         depth += 1 if found[0] in "[{" else -1 if found[0] in "]}" else 0
-        if depth > MAX_DEPTH:
-            raise BadDocument(f"nested deeper than {MAX_DEPTH} levels")
+        if depth > MAX_DOCUMENT_DEPTH:
+            raise BadDocument(f"nested deeper than {MAX_DOCUMENT_DEPTH} levels")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,15 +52,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(literal: str) -> int:
-    if len(literal) > MAX_DIGITS:
-        raise BadDocument(f"a number has more than {MAX_DIGITS} digits")
+    if len(literal) > MAX_INTEGER_DIGITS:
+        raise BadDocument(f"a number has more than {MAX_INTEGER_DIGITS} digits")
     return int(literal)
 
 
 def _real(literal: str) -> float:
     number = float(literal)
     if not math.isfinite(number):
-        raise BadDocument(f"{literal[:MAX_DIGITS]} is too large for a number")
+        raise BadDocument(f"{literal[:MAX_INTEGER_DIGITS]} is too large for a number")
     return number
 
 
@@ -68,6 +68,6 @@ def _refuse(constant: str) -> NoReturn:
     raise BadDocument(f"not JSON: {constant} is no number")
 
 
-DECODER = json.JSONDecoder(
+STRICT_DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_real, parse_int=_whole, parse_constant=_refuse
 )

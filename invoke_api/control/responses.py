@@ -11,5 +11,5 @@ def json_answer(document: object, *, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def refusal(sentence: str, *, status: int = 400) -> Response:
+def error_answer(sentence: str, *, status: int = 400) -> Response:
     return json_answer({"error": sentence}, status=status)

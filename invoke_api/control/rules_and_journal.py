@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.request_documents import BadDocument, parse_document
-from invoke_api.control.responses import json_answer, refusal
+from invoke_api.control.responses import error_answer, json_answer
 from invoke_api.pipeline.services import services_of
 from invoke_api.rules.parser import RuleError, parse_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import TooManyRules
 from invoke_api.yaml_files import ConfigError
 
-MAX_SCOPE = 128  # characters, as in schemas/rules.json
+MAX_SCOPE_CHARACTERS = 128  # characters, as in schemas/rules.json
 # What the journal may be asked for; `scope` is its word for the access key id.
-FILTERS = {
+JOURNAL_FILTERS = {
     "scope": "access_key_id",
     "operation": "operation",
     "model_id": "model_id",
@@ -35,8 +35,8 @@ async def rules(request: Request, body: bytes) -> Response:
     services = services_of(request)
     book = services.rules
     scope = request.query_params.get("scope")
-    if scope is not None and len(scope) > MAX_SCOPE:
-        return refusal(f"a scope has {MAX_SCOPE} characters at most")
+    if scope is not None and len(scope) > MAX_SCOPE_CHARACTERS:
+        return error_answer(f"a scope has {MAX_SCOPE_CHARACTERS} characters at most")
     if request.method == "DELETE":
         return json_answer(
             {"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))}
@@ -49,7 +49,7 @@ async def rules(request: Request, body: bytes) -> Response:
         added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
         return json_answer({"rules": book.add(added)}, status=201)
     except (BadDocument, RuleError, ConfigError, TooManyRules) as error:
-        return refusal(str(error))
+        return error_answer(str(error))
 
 
 def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
@@ -62,17 +62,17 @@ async def requests(request: Request, _: bytes) -> Response:
     if request.method == "DELETE":
         journal.clear(request.query_params.get("scope"))
         return json_answer({})
-    unknown = set(request.query_params) - set(FILTERS)
+    unknown = set(request.query_params) - set(JOURNAL_FILTERS)
     if unknown:
-        known = ", ".join(FILTERS)
-        return refusal(f"no filter {min(unknown)[:100]!r}; there are {known}")
-    wanted = {FILTERS[name]: value for name, value in request.query_params.items()}
+        known = ", ".join(JOURNAL_FILTERS)
+        return error_answer(f"no filter {min(unknown)[:100]!r}; there are {known}")
+    wanted = {JOURNAL_FILTERS[name]: value for name, value in request.query_params.items()}
     return json_answer({"requests": journal.listed(**wanted)})
 
 
 async def one_worker_only(_: Request, __: bytes) -> Response:
     """Each of several processes would know its own rules and its own calls only."""
-    return refusal("rules and journal need one worker: serve without --workers", status=409)
+    return error_answer("rules and journal need one worker: serve without --workers", status=409)
 
 
 async def reset(request: Request, _: bytes) -> Response:

@@ -6,18 +6,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from invoke_api.models.identifiers import ARN, OWN, PARTITIONS, Identifier, parse_identifier
+from invoke_api.models.identifiers import (
+    ARN_PATTERN,
+    OWN_KINDS,
+    PARTITIONS,
+    Identifier,
+    parse_identifier,
+)
 
 # The last part of each kind of ARN, as botocore's service model has it.
-TWELVE = "[a-z0-9]{12}"
-IDS: dict[str, str] = {
-    **dict.fromkeys(OWN, TWELVE),
+TWELVE_CHARACTERS = "[a-z0-9]{12}"
+ID_PATTERNS: dict[str, str] = {
+    **dict.fromkeys(OWN_KINDS, TWELVE_CHARACTERS),
     "application-inference-profile": "[a-zA-Z0-9-:.]{1,64}",
 }
-NAMED = "provisioned-model"  # the only kind that can be called by its name
-FORM = (
+PROVISIONED_MODEL = "provisioned-model"  # the only kind that can be called by its name
+MALFORMED_ARN = (
     "is no ARN that stands for a model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID with one of"
-    f" the kinds {', '.join(OWN)}, and for ID 12 small letters and digits"
+    f" the kinds {', '.join(OWN_KINDS)}, and for ID 12 small letters and digits"
 )
 
 
@@ -52,7 +58,7 @@ class Arns:
         self._by_text: dict[str, list[OwnArn]] = {}
         for own in arns:
             self._by_text.setdefault(own.identifier.text, []).append(own)
-            if own.name and own.identifier.kind == NAMED:
+            if own.name and own.identifier.kind == PROVISIONED_MODEL:
                 self._by_text.setdefault(own.name, []).append(own)
 
     def __len__(self) -> int:
@@ -96,8 +102,8 @@ Mistake = tuple[list[str | int], str]  # the way there, and a sentence
 
 def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield what the schema can't say of ARNs, their models and their names."""
-    models = {entry["id"] for group in GROUPS for entry in document.get(group, [])}
-    profiles = {key for group in GROUPS for key in _profiles(document.get(group, []))}
+    models = {entry["id"] for group in MODEL_GROUPS for entry in document.get(group, [])}
+    profiles = {key for group in MODEL_GROUPS for key in _profiles(document.get(group, []))}
     seen: set[object] = set()
     for index, entry in enumerate(document.get("arns", [])):
         arn, name = entry["arn"], entry.get("name")
@@ -115,7 +121,7 @@ def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
             yield ["arns", index, "model"], f"{arn!r}: there is no model {entry['model']!r}"
 
 
-GROUPS = ("models", "not_run")
+MODEL_GROUPS = ("models", "not_run")
 
 
 def _profiles(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -124,11 +130,11 @@ def _profiles(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _malformed(arn: str) -> str | None:
-    found = ARN.fullmatch(arn)
+    found = ARN_PATTERN.fullmatch(arn)
     if found is None or found["service"] != "bedrock" or found["account"] is None:
-        return FORM
-    if not re.fullmatch(IDS.get(found["resource"], "(?!)"), found["id"]):
-        return FORM
+        return MALFORMED_ARN
+    if not re.fullmatch(ID_PATTERNS.get(found["resource"], "(?!)"), found["id"]):
+        return MALFORMED_ARN
     region, partition = found["region"], found["partition"]
     if PARTITIONS.get(region) != partition:
         return f"names the region {region}, which is not in the partition {partition}"
@@ -138,7 +144,7 @@ def _malformed(arn: str) -> str | None:
 def _misnamed(arn: str, name: str, ids: set[str], *, is_taken: bool) -> str | None:
     if is_taken:
         return "stands here twice for one account, region and kind"
-    if f":{NAMED}/" in arn:
+    if f":{PROVISIONED_MODEL}/" in arn:
         if " " in name:
             return "has a blank, which a provisioned model's name can't have"
         if name in ids:

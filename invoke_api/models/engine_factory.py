@@ -55,7 +55,7 @@ class Plan:
 
 def plan_engine(model: Model, choice: EngineChoice) -> Plan:
     """Raises `EngineDead` if there can't be one."""
-    return KINDS[choice.kind or model.engine](model, choice)
+    return PLANNERS[choice.kind or model.engine](model, choice)
 
 
 def plan_cores(
@@ -200,7 +200,7 @@ def _demo_weights(name: str, cache: Path) -> str:
     return str(make_demo(name, cache))
 
 
-KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
+PLANNERS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
     "scripted": _plan_scripted,
     "replay": _plan_scripted,  # recordings answer for it; its tokenizer is for rules
     "vllm": _plan_vllm,

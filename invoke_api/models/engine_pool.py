@@ -16,7 +16,7 @@ from engine.vllm.engine import VllmEngine
 from invoke_api.models.engine_factory import EngineChoice, plan_engine
 from invoke_api.models.registry import Model
 
-SETTLE_LOOK = 0.05  # seconds between two polls of engines
+READY_POLL_SECONDS = 0.05  # seconds between two polls of engines
 
 
 class Engines:
@@ -46,7 +46,7 @@ class Engines:
         """Of this model's prompts. Raises what `Engine.tokenizer` raises."""
         own = self.of(model).tokenizer()
         name = self._tokenizers.get(model.id)
-        return load_once(name) if name else own
+        return load_cached_tokenizer(name) if name else own
 
     def adapter(self, model: Model) -> Adapter | None:
         return self._adapters.get(model.id)
@@ -75,7 +75,7 @@ class Engines:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event
-                    await asyncio.sleep(SETTLE_LOOK)
+                    await asyncio.sleep(READY_POLL_SECONDS)
 
     async def close(self) -> None:
         for task in self._loading:
@@ -101,10 +101,10 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             tokenizers[model.id] = plan.tokenizer
         if plan.adapter:
             adapters[model.id] = plan.adapter
-    return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers, adapters)
+    return Engines(_supervise(by_model, limits, choice.max_loaded), tokenizers, adapters)
 
 
-def _looked_after(
+def _supervise(
     by_model: Mapping[str, Engine], limits: Mapping[str, Limits], max_loaded: int | None
 ) -> dict[str, Engine]:
     """Those that hold weights are started again when they fail, or take turns in some places.
@@ -132,5 +132,5 @@ def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
 
 
 @cache
-def load_once(name: str) -> Tokenizer:
+def load_cached_tokenizer(name: str) -> Tokenizer:
     return load_tokenizer(name)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
-Own = Literal[
+OwnKind = Literal[
     "application-inference-profile",
     "custom-model-deployment",
     "imported-model",
     "provisioned-model",
 ]
-Kind = Literal["id", "foundation-model", "inference-profile", "other"] | Own
+IdentifierKind = Literal["id", "foundation-model", "inference-profile", "other"] | OwnKind
 # The kinds of ARN that belong to an account and stand for a model in a call.
-OWN: tuple[Own, ...] = get_args(Own)
+OWN_KINDS: tuple[OwnKind, ...] = get_args(OwnKind)
 
-ARN = re.compile(
+ARN_PATTERN = re.compile(
     r"arn:(?P<partition>aws(?:-[^:]+)?):(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):"
     r"(?P<account>[0-9]{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
 )
@@ -43,7 +43,7 @@ class Identifier:
     """
 
     text: str
-    kind: Kind
+    kind: IdentifierKind
     id: str
     region: str | None = None
     account: str | None = None
@@ -58,7 +58,7 @@ def parse_identifier(text: str) -> Identifier:
 
     `other` is well-formed and nothing that can be called here: a custom model, a prompt, ...
     """
-    found = ARN.fullmatch(text)
+    found = ARN_PATTERN.fullmatch(text)
     if not found:
         return Identifier(text, "id", text)
     region, account = found["region"], found["account"]
@@ -67,7 +67,7 @@ def parse_identifier(text: str) -> Identifier:
             return Identifier(text, "foundation-model", found["id"], region)
         if found["resource"] == "inference-profile" and account:
             return Identifier(text, "inference-profile", found["id"], region, account)
-        for kind in OWN if account else ():
+        for kind in OWN_KINDS if account else ():
             if found["resource"] == kind:
                 return Identifier(text, kind, found["id"], region, account)
     return Identifier(text, "other", text, region, account)

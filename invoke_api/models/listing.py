@@ -7,9 +7,9 @@ from typing import Any
 
 ON_DEMAND = "ON_DEMAND"
 INFERENCE_PROFILE = "INFERENCE_PROFILE"  # heard from Bedrock, and in no service model
-DAYS = ("launched", "end_of_life")  # the registry's keys of a model's life
+DATE_KEYS = ("launched", "end_of_life")  # the registry's keys of a model's life
 # What Bedrock says of a model's side of Converse, unless the registry says other.
-CONVERSE: dict[str, Any] = {
+CONVERSE_DEFAULTS: dict[str, Any] = {
     "additionalRequestFieldsSchema": "{}",
     "maxTokensDefault": None,
     "maxTokensMaximum": None,
@@ -86,13 +86,13 @@ def to_listing(entry: Mapping[str, Any]) -> Listing:
         end_of_life=_to_day(entry, "end_of_life"),
         input_modalities=tuple(entry.get("input_modalities", ["TEXT"])),
         output_modalities=tuple(entry.get("output_modalities", ["TEXT"])),
-        converse=CONVERSE | entry["converse"] if "converse" in entry else {},
+        converse=CONVERSE_DEFAULTS | entry["converse"] if "converse" in entry else {},
         is_catalogued=entry.get("catalogued", True),
     )
 
 
 # What the registry says of a model only where AWS lists it.
-LISTED = frozenset({"regions", "profiles"})
+CATALOGUE_KEYS = frozenset({"regions", "profiles"})
 Problem = tuple[list[str | int], str, str]  # the way there, the model's id, what is wrong
 
 
@@ -113,9 +113,9 @@ def listing_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _entry_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the key of each mistake in one entry, and what is wrong there."""
     if not entry.get("catalogued", True):
-        for step in LISTED.intersection(entry):
+        for step in CATALOGUE_KEYS.intersection(entry):
             yield step, f": {step!r} is of catalogued models"
-    for key in DAYS:
+    for key in DATE_KEYS:
         try:
             _to_day(entry, key)
         except ValueError:

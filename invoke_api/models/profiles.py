@@ -10,11 +10,13 @@ from invoke_api.models.identifiers import PARTITIONS, Identifier, parse_identifi
 from invoke_api.wire.errors import ConflictException, ServiceQuotaExceededException
 
 # AWS's default quota of an account; here of all accounts together, so that memory has a bound.
-MOST = 1_000
+MAX_PROFILES = 1_000
 ID_LETTERS = ascii_lowercase + digits
 # Guesses, both.
-TAKEN = "An inference profile with the name {name} already exists."
-TOO_MANY = f"The account has reached its limit of {MOST:,} application inference profiles."
+NAME_TAKEN = "An inference profile with the name {name} already exists."
+TOO_MANY_PROFILES = (
+    f"The account has reached its limit of {MAX_PROFILES:,} application inference profiles."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +64,16 @@ class ApplicationProfiles:
         """Keep a profile; return the earlier one that was made with the same token, if any.
 
         Raise `ConflictException` if its name is taken in its account and region, and
-        `ServiceQuotaExceededException` if there are `MOST` profiles.
+        `ServiceQuotaExceededException` if there are `MAX_PROFILES` profiles.
         """
         there = self.of(*profile.place)
         for other in there:
             if profile.token and other.token == profile.token:
                 return other
         if any(other.name == profile.name for other in there):
-            raise ConflictException(TAKEN.format(name=profile.name))
-        if len(self._kept) >= MOST:
-            raise ServiceQuotaExceededException(TOO_MANY)
+            raise ConflictException(NAME_TAKEN.format(name=profile.name))
+        if len(self._kept) >= MAX_PROFILES:
+            raise ServiceQuotaExceededException(TOO_MANY_PROFILES)
         self._kept[profile.identifier.text] = profile
         return profile
 

@@ -13,7 +13,7 @@ from time import monotonic
 from invoke_api.models.registry import Model
 from invoke_api.wire.errors import ThrottlingException
 
-MANY = 10_000  # buckets; above this number full ones are dropped
+MAX_BUCKETS_BEFORE_PRUNING = 10_000  # buckets; above this number full ones are dropped
 TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
 
 
@@ -37,7 +37,7 @@ class Quotas:
         self._enforced = enforced
         self._clock = clock
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
-        self._many = MANY
+        self._many = MAX_BUCKETS_BEFORE_PRUNING
         self._lock = Lock()
 
     def take(
@@ -91,7 +91,7 @@ class Quotas:
             bucket.fill(now)
         kept = {name: each for name, each in self._buckets.items() if each.level < each.rate}
         self._buckets = kept
-        self._many = max(MANY, 2 * len(kept))
+        self._many = max(MAX_BUCKETS_BEFORE_PRUNING, 2 * len(kept))
 
 
 @dataclass(slots=True)

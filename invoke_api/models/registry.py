@@ -41,11 +41,11 @@ from invoke_api.yaml_files import (
 
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
 # vLLM's engine arguments that the registry has its own key for.
-OURS = {"model": "weights", "max_model_len": "context_length"}
+REGISTRY_KEYS_OF_OPTIONS = {"model": "weights", "max_model_len": "context_length"}
 # What models of a dialect can do on Converse unless the registry says other. User Guide,
 # invoke-imported-model: imported models have tools if they are GPT-OSS, and then no Converse.
-ABILITIES = {"imported": {"tools": False}}
-BARE = ("id", "foundation-model")  # the kinds of identifier that name a model itself
+DEFAULT_ABILITIES = {"imported": {"tools": False}}
+MODEL_KINDS = ("id", "foundation-model")  # the kinds of identifier that name a model itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class Registry:
 
     def find_known(self, identifier: Identifier) -> Listing:
         """What is known of a model by this id or ARN. Raises `ValidationException`."""
-        listing = self.listings.get(identifier.id) if identifier.kind in BARE else None
+        listing = self.listings.get(identifier.id) if identifier.kind in MODEL_KINDS else None
         if listing is None or not listing.is_catalogued:
             raise _invalid()
         return listing
@@ -238,8 +238,8 @@ def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _option_problem(option: str, value: object, *, has_vllm: bool) -> str | None:
-    if option in OURS:
-        return f"{option!r} is said by {OURS[option]!r}"
+    if option in REGISTRY_KEYS_OF_OPTIONS:
+        return f"{option!r} is said by {REGISTRY_KEYS_OF_OPTIONS[option]!r}"
     return vllm_options.explain_option(option, value) if has_vllm else None
 
 
@@ -269,7 +269,9 @@ def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
 
 
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
-    abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
+    abilities = Abilities(
+        **DEFAULT_ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {})
+    )
     answers = entry.get("answers", "2025")
     return Model(
         listing=to_listing(entry),

@@ -24,14 +24,14 @@ from invoke_api.models.registry import Model
 from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import LATENCY, SERVICE_TIER, admit, check_tier, grant_options
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import guard_converse, named_in_converse, open_guarding
+from invoke_api.pipeline.guardrail_check import guard_converse, guardrail_in_converse, open_guarding
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import UPLOADS
+from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.events import draw_padding, encode_event, encode_sorted
 
 # Guess: the service model has both in the answer, and no recording shows when.
-REPEATED = ("performanceConfig", "serviceTier")
+ECHOED_MEMBERS = ("performanceConfig", "serviceTier")
 
 # Recorded of each model of 2025 (stdapi-ai/stdapi.ai's probes, 2026-08-01).
 NO_PREFILL = (
@@ -72,7 +72,7 @@ class Conversation:
         """Characters to tokenise, about."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return UPLOADS  # an image or audio, however short, may be large
+            return HAS_UPLOADS  # an image or audio, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
@@ -164,7 +164,7 @@ def to_conversation(
     listing = model.listing
     messages = to_messages(asked, model.abilities, sees=listing.sees, hears=listing.hears)
     tools = to_tools(asked)
-    body = read_body(asked, messages, model, stream=stream)
+    body = to_model_body(asked, messages, model, stream=stream)
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     choice = from_converse(asked, model.abilities)
@@ -177,30 +177,30 @@ def to_conversation(
         body=body,
         choice=choice,
         paths=paths,
-        repeated={key: asked[key] for key in REPEATED if key in asked},
+        repeated={key: asked[key] for key in ECHOED_MEMBERS if key in asked},
         request_id=request_id,
         guarding=guarding,
     )
 
 
 # Heard of Nova.
-TOO_MANY = (
+MAX_TOKENS_TOO_HIGH = (
     "The maximum tokens you requested exceeds the model limit of {most}."
     " Try again with a maximum tokens value that is lower than {most}."
 )
 
 
-def read_body(
+def to_model_body(
     asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], model: Model, *, stream: bool
 ) -> dict[str, Any]:
     """Return the body but for its prompt, with its defaults. Raise `ValidationException`."""
     most = model.listing.converse.get("maxTokensMaximum")
     if most and asked.get("inferenceConfig", {}).get("maxTokens", 0) > most:
-        raise ValidationException(TOO_MANY.format(most=most))
+        raise ValidationException(MAX_TOKENS_TOO_HIGH.format(most=most))
     is_text = model.dialect_name == "mistral-text"
     body = to_body(asked, is_text=is_text)
     shown = {} if is_text else {"messages": list(map(model.server.show, messages))}
-    _check_more(asked, model, {**body, **shown})
+    _check_additional_fields(asked, model, {**body, **shown})
     body = model.fill_body(body, prefix=CONVERSE_PREFIX, shown=shown)
     check_target(body, (model.id,), streams=stream, prefix=CONVERSE_PREFIX)
     check_tier(body.get("service_tier"), model)
@@ -211,7 +211,9 @@ def read_body(
     return body
 
 
-def _check_more(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
+def _check_additional_fields(
+    asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]
+) -> None:
     """Check the keys of `additionalModelRequestFields`. Raise `ValidationException`."""
     more = asked.get("additionalModelRequestFields", {})
     for name in PROMPTS:  # Converse has its own place for them
@@ -223,15 +225,15 @@ def _check_more(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]
 
 
 # Members of the request that go by headers in the older operations.
-OPTIONS = {
+OPTION_MEMBERS = {
     LATENCY: ("performanceConfig", "latency"),
     SERVICE_TIER: ("serviceTier", "type"),
 }
 
 
 def weigh_converse(raw: bytes) -> int:
-    """Return `UPLOADS` for a document: however short, it may hide much, and takes its time."""
-    return UPLOADS if b'"document"' in raw else len(raw)
+    """Return `HAS_UPLOADS` for a document: however short, it may hide much, and takes its time."""
+    return HAS_UPLOADS if b'"document"' in raw else len(raw)
 
 
 def check_converse(call: Call, operation: ModelOperation) -> Conversation:
@@ -241,7 +243,7 @@ def check_converse(call: Call, operation: ModelOperation) -> Conversation:
     """
     caller, model = admit(call, "")
     asked = coral_schema("converse.json").parse(call.body)
-    call.guarding = open_guarding(call, caller, named_in_converse(asked))
+    call.guarding = open_guarding(call, caller, guardrail_in_converse(asked))
     if call.guarding:
         guard_converse(call.guarding, asked)
     conversation = to_conversation(
@@ -251,7 +253,7 @@ def check_converse(call: Call, operation: ModelOperation) -> Conversation:
         stream=operation.streams,
         guarding=call.guarding,
     )
-    options = {name: _at(asked, path) for name, path in OPTIONS.items()}
+    options = {name: _at(asked, path) for name, path in OPTION_MEMBERS.items()}
     named = {name: value for name, value in options.items() if value}
     grant_options(named, model, caller.region)
     return conversation

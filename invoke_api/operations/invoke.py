@@ -12,15 +12,19 @@ from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.guardrails.session import Guarding
 from invoke_api.models.registry import Model
-from invoke_api.pipeline.admission import REPEATED, SERVICE_TIER, admit, check_tier
+from invoke_api.pipeline.admission import ECHOED_HEADERS, SERVICE_TIER, admit, check_tier
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import CONFIG, GuardedWriter, guard_invoke
+from invoke_api.pipeline.guardrail_check import GUARDRAIL_CONFIG_KEY, GuardedWriter, guard_invoke
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import UPLOADS
+from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.events import encode_chunks
 
-MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
+UPLOAD_PART_TYPES = (
+    b"image_url",
+    b"input_audio",
+    b"audio_url",
+)  # the kinds of parts that are uploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
     check_tier(body.get("service_tier"), model)
     if guarding and body.get("logprobs"):  # the words that it takes out would stand there
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
-    if tier := call.options.get(REPEATED[SERVICE_TIER]):
+    if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
     return InvokeModelRequest(
         model=model,
@@ -95,14 +99,16 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=UPLOADS if any(kind in call.body for kind in MEDIA) else len(call.body),
+        size=HAS_UPLOADS
+        if any(kind in call.body for kind in UPLOAD_PART_TYPES)
+        else len(call.body),
     )
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
     """Return the body as the guardrail leaves it. Raises `ValidationException`."""
     value = model.schema.read(raw)
-    config = value.pop(CONFIG, None) if isinstance(value, dict) else None
+    config = value.pop(GUARDRAIL_CONFIG_KEY, None) if isinstance(value, dict) else None
     body = model.fill_body(value)
     guard_invoke(guarding, model.dialect, body, config)
     return body

@@ -18,12 +18,12 @@ from invoke_api.models.catalogue import (
     to_listed_deployment,
     to_provisioned,
 )
-from invoke_api.models.identifiers import Own, parse_identifier
+from invoke_api.models.identifiers import OwnKind, parse_identifier
 from invoke_api.models.listing import Listing
 from invoke_api.operations.paging import to_page
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.validation.constraints import Member
 from invoke_api.validation.queries import (
@@ -38,19 +38,19 @@ from invoke_api.validation.queries import (
 )
 from invoke_api.wire.errors import ResourceNotFoundException
 
-NOT_FOUND = "The provided {kind} identifier is not found."  # guess
+OWN_MODEL_NOT_FOUND = "The provided {kind} identifier is not found."  # guess
 Describe = Callable[[OwnArn, Listing, datetime], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class OwnModelKind:
     """One kind of ARN, with its Get and List operations.
 
     `get` has one member, which stands in the path. `summaries` is the name of a list's entries,
     `arn` and `made` the keys of their ARNs and times.
     """
 
-    kind: Own
+    kind: OwnKind
     get: Mapping[str, Member]
     list: Mapping[str, Member]
     describe: Describe
@@ -60,7 +60,7 @@ class Kind:
     made: str = "creationTime"
 
 
-PROVISIONED = Kind(
+PROVISIONED = OwnModelKind(
     kind="provisioned-model",
     get=GET_PROVISIONED,
     list=LIST_PROVISIONED,
@@ -69,7 +69,7 @@ PROVISIONED = Kind(
     summaries="provisionedModelSummaries",
     arn="provisionedModelArn",
 )
-DEPLOYMENTS = Kind(
+DEPLOYMENTS = OwnModelKind(
     kind="custom-model-deployment",
     get=GET_DEPLOYMENT,
     list=LIST_DEPLOYMENTS,
@@ -79,7 +79,7 @@ DEPLOYMENTS = Kind(
     arn="customModelDeploymentArn",
     made="createdAt",
 )
-IMPORTED = Kind(
+IMPORTED = OwnModelKind(
     kind="imported-model",
     get=GET_IMPORTED,
     list=LIST_IMPORTED,
@@ -90,7 +90,7 @@ IMPORTED = Kind(
 )
 
 
-async def get_own(call: Call, *, kind: Kind) -> Reply:
+async def get_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     """Answer by ARN or name. Raise `ResourceNotFoundException`."""
     caller = await read_and_admit(call)
     check_query(kind.get, call.labels)
@@ -101,11 +101,11 @@ async def get_own(call: Call, *, kind: Kind) -> Reply:
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
             told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
-            return json_reply(call, orjson.dumps(told))
-    raise ResourceNotFoundException(NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
+            return json_response(call, orjson.dumps(told))
+    raise ResourceNotFoundException(OWN_MODEL_NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
 
 
-async def list_own(call: Call, *, kind: Kind) -> Reply:
+async def list_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     caller = await read_and_admit(call)
     query = call.query
     check_query(kind.list, query)
@@ -118,10 +118,12 @@ async def list_own(call: Call, *, kind: Kind) -> Reply:
     found = [entry for entry in told if _passes(entry, query, kind)]
     if query.get("sortOrder") == "Descending":  # of entries of one time
         found.reverse()
-    return json_reply(call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn)))
+    return json_response(
+        call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn))
+    )
 
 
-def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: Kind) -> bool:
+def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: OwnModelKind) -> bool:
     equal = (("statusEquals", "status"), ("modelArnEquals", "modelArn"))
     if any(name in query and entry[key] != query[name] for name, key in equal):
         return False
@@ -132,7 +134,9 @@ def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: Kind) -> b
     return (after is None or made > after) and (before is None or made < before)
 
 
-def _to_routes(kind: Kind, get: str, listed: str, path: str, one: str) -> list[OperationRoute]:
+def _to_routes(
+    kind: OwnModelKind, get: str, listed: str, path: str, one: str
+) -> list[OperationRoute]:
     """A partial of a coroutine function is one to Starlette, too."""
     [label] = kind.get
     return [

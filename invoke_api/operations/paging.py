@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke_api.wire.errors import ValidationException
 
-PAGE = "100"  # guess: what a page holds when nobody says
+DEFAULT_PAGE_SIZE = "100"  # guess: what a page holds when nobody says
 
 
 def to_page(
@@ -18,7 +18,7 @@ def to_page(
     for a token that is none.
     """
     begin = _find_begin([entry[key] for entry in found], query.get("nextToken"))
-    end = begin + int(query.get("maxResults", PAGE))
+    end = begin + int(query.get("maxResults", DEFAULT_PAGE_SIZE))
     answer: dict[str, Any] = {name: found[begin:end]}
     if end < len(found):
         answer["nextToken"] = urlsafe_b64encode(found[end][key].encode()).decode()

@@ -10,7 +10,7 @@ from invoke_api.authentication.signature import RawRequest
 from invoke_api.models.identifiers import Identifier, parse_identifier
 from invoke_api.models.registry import Model
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import named_in_headers, open_guarding
+from invoke_api.pipeline.guardrail_check import guardrail_in_headers, open_guarding
 from invoke_api.validation.constraints import (
     check_accept,
     check_content_type,
@@ -37,7 +37,7 @@ def admit(call: Call, accept: str) -> tuple[Caller, Model]:
     )
     check_content_type(headers.get("content-type", ""))
     check_accept(headers.get(accept, ""))
-    call.guarding = open_guarding(call, caller, named_in_headers(headers))
+    call.guarding = open_guarding(call, caller, guardrail_in_headers(headers))
     call.options = grant_options(headers, model, caller.region)
     return caller, model
 
@@ -46,12 +46,12 @@ def admit_caller(call: Call) -> Caller:
     """Find out who calls. Raises `FrontDoorError`s."""
     gate = call.services.gate
     if gate.loopback_only:
-        admit_client(gate, call.scope)
+        check_client_address(gate, call.scope)
     call.caller = gate.admit(to_raw(call.scope, call.body))
     return call.caller
 
 
-def admit_client(gate: Gate, scope: Scope) -> None:
+def check_client_address(gate: Gate, scope: Scope) -> None:
     """Raise `KeyDenied` for a client of another machine, if only this one was meant."""
     client, server = scope.get("client") or ("",), scope.get("server") or ("this address",)
     gate.admit_client(client[0], server[0])
@@ -93,11 +93,11 @@ LATENCY = "x-amzn-bedrock-performanceconfig-latency"
 SERVICE_TIER = "x-amzn-bedrock-service-tier"
 METADATA = "x-amzn-bedrock-request-metadata"
 # Guess: the service model has both in the answer, and no recording shows when.
-REPEATED = {
+ECHOED_HEADERS = {
     LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
     SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
 }
-TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
+SERVICE_TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
 
 
 def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:
@@ -112,14 +112,14 @@ def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict
     check_tier(headers.get(SERVICE_TIER), model)
     if metadata := headers.get(METADATA):
         check_metadata(metadata)
-    return {name: headers[key] for key, name in REPEATED.items() if key in headers}
+    return {name: headers[key] for key, name in ECHOED_HEADERS.items() if key in headers}
 
 
 def check_tier(tier: str | None, model: Model) -> None:
     """Raises `ValidationException` for a tier that the model can't be had in."""
     if tier in (None, "default", "auto"):  # OpenAI's name for what is the default here
         return
-    if tier not in TIERS:
+    if tier not in SERVICE_TIERS:
         raise ValidationException("service tier provided is invalid")
     if tier == "reserved":
         raise ValidationException("Reservation not found.")

@@ -20,7 +20,7 @@ from invoke_api.guardrails.output_stage import Native, OutputStage
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.request_body import ClientLeft
+from invoke_api.pipeline.request_body import ClientDisconnected
 from invoke_api.rules.playback import Broken, FaultStage, PaceStage
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
@@ -222,7 +222,7 @@ class Answer:
     def leave(self) -> None:
         if not self.is_over:
             self._entry.end("cancelled")
-            self._end(ClientLeft())
+            self._end(ClientDisconnected())
 
     def stop(self) -> None:
         self._fail(ServiceUnavailableException())

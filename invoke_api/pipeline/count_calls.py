@@ -6,22 +6,22 @@ from typing import NamedTuple
 
 from invoke_api.observability.call_metrics import CallLabels, CallMetrics, TokenSeries
 from invoke_api.observability.journal import Entry
-from invoke_api.pipeline.call import Call, Told
+from invoke_api.pipeline.call import Call, SentError
 from invoke_api.pipeline.responses import UNKNOWN_OPERATION
 from invoke_api.wire.errors import FrontDoorError, InvokeError, ThrottlingException
 
 # By name, those that can be told, with their own statuses. Recordings may hold others.
-STATUSES = {
+ERROR_STATUSES = {
     **{
         error.__name__: error.status
         for error in (*InvokeError.__subclasses__(), *FrontDoorError.__subclasses__())
     },
     UNKNOWN_OPERATION: 404,  # told with 200
 }
-ANSWERED = {"stop", "length", "ok"}
+ANSWERED_OUTCOMES = {"stop", "length", "ok"}
 
 
-class End(NamedTuple):
+class CallOutcome(NamedTuple):
     """`status` is empty where there was none, `error` likewise."""
 
     outcome: str
@@ -29,7 +29,7 @@ class End(NamedTuple):
     error: str
 
 
-class CountedCalls:
+class CallCounter:
     """Counts calls. `operations` are the names that may become labels."""
 
     def __init__(self, metrics: CallMetrics, operations: Container[str]) -> None:
@@ -51,7 +51,7 @@ class CountedCalls:
         self._metrics.count(CallLabels(operation, model_id, *end))
         if entry and entry.first_token:
             _observe_tokens(self._metrics.tokens(operation, model_id), call, entry)
-        if end.outcome in ANSWERED:
+        if end.outcome in ANSWERED_OUTCOMES:
             over = (entry and entry.last_token) or now
             self._metrics.observe(operation, model_id, over - call.began)
 
@@ -69,22 +69,22 @@ def _observe_tokens(series: TokenSeries, call: Call, entry: Entry) -> None:
             series.per_token.observe((entry.last_token - entry.first_token) / (tokens_out - 1))
 
 
-def _to_end(call: Call) -> End:
-    told, entry = call.told, call.entry
+def _to_end(call: Call) -> CallOutcome:
+    told, entry = call.sent_error, call.entry
     if told is None and entry and entry.error and entry.status:  # in the stream, or recorded
-        told = Told(entry.error.type, entry.status)
+        told = SentError(entry.error.type, entry.status)
     if told:
-        error = told.error if told.error in STATUSES else "unknown"
-        return End(_class_of(told), str(told.status), error)
+        error = told.error if told.error in ERROR_STATUSES else "unknown"
+        return CallOutcome(_class_of(told), str(told.status), error)
     if entry is None:
-        return End("cancelled", "", "") if call.has_left else End("ok", "200", "")
+        return CallOutcome("cancelled", "", "") if call.has_left else CallOutcome("ok", "200", "")
     if entry.ended in (None, "cancelled"):
-        return End("cancelled", "", "")  # whatever it has had, nobody knows
-    return End(entry.ended, "200", "")
+        return CallOutcome("cancelled", "", "")  # whatever it has had, nobody knows
+    return CallOutcome(entry.ended, "200", "")
 
 
-def _class_of(told: Told) -> str:
+def _class_of(told: SentError) -> str:
     """By the error's own status, which inside a stream is not the one of the answer."""
     if told.error == ThrottlingException.__name__:
         return "throttled"
-    return "server_error" if STATUSES.get(told.error, told.status) >= 500 else "client_error"
+    return "server_error" if ERROR_STATUSES.get(told.error, told.status) >= 500 else "client_error"

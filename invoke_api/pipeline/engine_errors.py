@@ -29,7 +29,7 @@ def to_invoke_error(error: EngineError, server: ModelServer) -> InvokeError:
 
     Anything else before the first chunk keeps its own status.
     """
-    return ANSWERS[type(error)](error, server)
+    return CONVERTERS[type(error)](error, server)
 
 
 def _too_long(error: EngineError, server: ModelServer) -> InvokeError:
@@ -46,7 +46,7 @@ def _said(error: EngineError, _: ModelServer) -> InvokeError:
     return ValidationException(str(error), in_stream=True)
 
 
-ANSWERS: dict[type[EngineError], Callable[[EngineError, ModelServer], InvokeError]] = {
+CONVERTERS: dict[type[EngineError], Callable[[EngineError, ModelServer], InvokeError]] = {
     PromptTooLong: _too_long,
     RequestRefused: _refused,
     # Heard of Pixtral and Large 3: mistral-common's own sentence.

@@ -17,16 +17,16 @@ from invoke_api.guardrails.session import Guarding, Trace
 from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
-CONFIG = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
-ACTION = "amazon-bedrock-guardrailAction"
-METRICS = "amazon-bedrock-invocationMetrics"
+GUARDRAIL_CONFIG_KEY = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
+GUARDRAIL_ACTION_KEY = "amazon-bedrock-guardrailAction"
+INVOCATION_METRICS_KEY = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
-REASONS = ("stop_reason", "finish_reason")
-GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
+STOP_REASON_KEYS = ("stop_reason", "finish_reason")
+GUARDED_QUALIFIERS = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class GuardrailReference:
     """A request's name for its guardrail; a member that the request leaves out is empty."""
 
     identifier: str
@@ -35,18 +35,18 @@ class Named:
     is_async: bool = False
 
 
-def named_in_headers(headers: Mapping[str, str]) -> Named:
+def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference:
     """Names of headers are in small letters, as ASGI has them."""
-    return Named(
+    return GuardrailReference(
         identifier=headers.get("x-amzn-bedrock-guardrailidentifier", ""),
         version=headers.get("x-amzn-bedrock-guardrailversion", ""),
         trace=TRACES[headers.get("x-amzn-bedrock-trace", "DISABLED")],
     )
 
 
-def named_in_converse(asked: Mapping[str, Any]) -> Named:
+def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference:
     config = asked.get("guardrailConfig", {})
-    return Named(
+    return GuardrailReference(
         identifier=config.get("guardrailIdentifier", ""),
         version=config.get("guardrailVersion", ""),
         trace=config.get("trace", "disabled"),
@@ -54,7 +54,7 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named:
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: Named) -> Guarding | None:
+def open_guarding(call: Call, caller: Caller, named: GuardrailReference) -> Guarding | None:
     """Return the guardrail of this call; None if none is named.
 
     Raises `ValidationException` for one that can't be had.
@@ -80,7 +80,7 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
     """
     config = {} if config is None else config
     if not isinstance(config, dict):
-        raise ValidationException(f"The value at {CONFIG} must be a JSON object.")
+        raise ValidationException(f"The value at {GUARDRAIL_CONFIG_KEY} must be a JSON object.")
     guarding.is_async = config.get("streamProcessingMode") == "ASYNCHRONOUS"
     tags = _tags(config.get("tagSuffix"))
     holders = dialect.texts(body)
@@ -98,7 +98,7 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
         return lambda text: [Part(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
         raise ValidationException(
-            f"The value at {CONFIG}.tagSuffix must be 1 to 20 letters and digits."
+            f"The value at {GUARDRAIL_CONFIG_KEY}.tagSuffix must be 1 to 20 letters and digits."
         )
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
     return lambda text: [
@@ -151,7 +151,7 @@ def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
 def is_to_guard(block: Mapping[str, Any]) -> bool:
     """By its qualifiers, whether a text block is more than a source or a query for grounding."""
     qualifiers = block.get("qualifiers", ())
-    return not qualifiers or not GUARDED.isdisjoint(qualifiers)
+    return not qualifiers or not GUARDED_QUALIFIERS.isdisjoint(qualifiers)
 
 
 class GuardedWriter:
@@ -173,22 +173,24 @@ class GuardedWriter:
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics, logprobs))
-        return orjson.dumps({**document, **self._guarding.to_invoke(), ACTION: self._action()})
+        return orjson.dumps(
+            {**document, **self._guarding.to_invoke(), GUARDRAIL_ACTION_KEY: self._action()}
+        )
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         document = self._own(self._inner.chunk(delta, None))
-        document[ACTION] = self._action()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
         if metrics:
             document |= self._guarding.to_invoke()
         if metrics and not self._guarding.is_refused:
-            document[METRICS] = metrics.to_json()
+            document[INVOCATION_METRICS_KEY] = metrics.to_json()
         return orjson.dumps(document)
 
     def _own(self, written: bytes) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(written)
         if self._guarding.is_refused:
             for entry in (*document.get("outputs", ()), *document.get("choices", ())):
-                for reason in REASONS:
+                for reason in STOP_REASON_KEYS:
                     entry.pop(reason, None)
         return document
 

@@ -16,15 +16,15 @@ from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
-from invoke_api.pipeline.offload import LONG_BODY, aside
-from invoke_api.pipeline.responses import Reply, json_reply, stream_headers
+from invoke_api.pipeline.offload import MAX_INLINE_BYTES, offload
+from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
 from invoke_api.rules.playback import speak
 from invoke_api.rules.rule import Asked
 from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
 from invoke_api.wire.errors import ValidationException
 
 # Steps of patterns above which the rules search a prompt in a thread: at worst some 5 ms of work.
-LONG_SEARCH = 5_000_000
+MAX_INLINE_SEARCH_STEPS = 5_000_000
 
 
 class Prompt(NamedTuple):
@@ -35,25 +35,25 @@ class Prompt(NamedTuple):
     writer: AnswerWriter
 
 
-async def call_model(call: Call, operation: ModelOperation) -> Reply | None:
+async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | None:
     """Answer a call to a model. Return None for a stream, which is written here.
 
     Raises `InvokeError`s, `Broken` and `ClientLeft`.
     """
     await call.read_body()
     call.open_entry()
-    request = await check(call, operation)
+    request = await check_request(call, operation)
     invocation = Invocation(call, operation, request)
     verdict = None if invocation.is_refused else await invocation.rule()
     return await invocation.answer(verdict)
 
 
-async def check(call: Call, operation: ModelOperation) -> ModelRequest:
+async def check_request(call: Call, operation: ModelOperation) -> ModelRequest:
     """Admit the caller, find the model, check the body, and show it to the guardrail.
 
     Raises `InvokeError`s.
     """
-    return await aside(call, operation.weigh(call.body), lambda: operation.check(call, operation))
+    return await offload(call, operation.weigh(call.body), lambda: operation.check(call, operation))
 
 
 class Invocation:
@@ -85,7 +85,7 @@ class Invocation:
         refuse_unruled(rules, verdict)
         return verdict
 
-    async def answer(self, verdict: Verdict | None) -> Reply | None:
+    async def answer(self, verdict: Verdict | None) -> HttpResponse | None:
         """Tokenise the prompt, take the quota, generate the answer and write it.
 
         Raises `InvokeError`s, `Broken` and `ClientLeft`.
@@ -126,13 +126,13 @@ class Invocation:
         entry.engine = "rule" if verdict and verdict.answers else self._engine.name
 
     async def _read_prompt(self) -> Prompt:
-        """Raises `EngineError`s, `ChatRefused` among them, and the errors of `aside`."""
+        """Raises `EngineError`s, `ChatRefused` among them, and the errors of `offload`."""
         warm = self._services.engines.warm
         # The first prompt of a model may have to wait for its tokenizer to be loaded. Converse over
         # a model of prompts has a template, too.
         key = (self._model.id, self._operation.name.startswith("Converse"))
-        size = max(self._request.size, 0 if key in warm else LONG_BODY + 1)
-        prompt = await aside(self._call, size, self._to_prompt)
+        size = max(self._request.size, 0 if key in warm else MAX_INLINE_BYTES + 1)
+        prompt = await offload(self._call, size, self._to_prompt)
         warm.add(key)
         return prompt
 
@@ -190,7 +190,9 @@ class Invocation:
         assert self._call.guarding, "a guardrail has refused it"
         answer.feed([self._call.guarding.refusal()])
 
-    async def _write_refusal(self, error: EngineError, verdict: Verdict | None) -> Reply | None:
+    async def _write_refusal(
+        self, error: EngineError, verdict: Verdict | None
+    ) -> HttpResponse | None:
         """Write what the model server says of a prompt; raise what Bedrock itself says."""
         told = to_invoke_error(error, self._model.server)
         if not told.in_stream:
@@ -199,7 +201,7 @@ class Invocation:
 
     async def _write(
         self, writer: AnswerWriter | None, verdict: Verdict | None, begin: Callable[[Answer], None]
-    ) -> Reply | None:
+    ) -> HttpResponse | None:
         """Write the answer, whole or in frames, as its tokens come. `begin` has them pushed.
 
         There is no `writer` for an answer that fails before its first token.
@@ -223,24 +225,26 @@ class Invocation:
         assert writer, "an answer that ends has a writer"
         assert collector.metrics, "an answer that ends has been measured"
         body = writer.whole(collector.text, collector.finish, collector.metrics, collector.logprobs)
-        return json_reply(call, body, more=request.headers(collector.metrics))
+        return json_response(call, body, more=request.headers(collector.metrics))
 
 
 async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
     """Return the verdict of the rules. Search a long prompt in a thread, not to block other calls.
 
     Raise `ValidationException` for a prompt that is too long for the patterns of rules, and the
-    errors of `aside`.
+    errors of `offload`.
     """
     rules = call.services.rules
     try:
-        if rules.is_quick(asked, LONG_SEARCH):
+        if rules.is_quick(asked, MAX_INLINE_SEARCH_STEPS):
             return rules.pick(asked)
     except TooLongSearch as error:
         raise ValidationException(str(error)) from error
     is_over = Event()
     try:
-        matching = await aside(call, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set))
+        matching = await offload(
+            call, MAX_INLINE_BYTES + 1, lambda: rules.matching(asked, is_over.is_set)
+        )
         return rules.pick(asked, matching)
     finally:
         is_over.set()

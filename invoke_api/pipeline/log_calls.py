@@ -8,12 +8,12 @@ from invoke_api.pipeline.call import Call
 from invoke_api.transport.writer_extension import Headers, Listener, Writer
 
 # The User Guide's list.
-LOGGED = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
+LOGGED_OPERATIONS = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
 # A stream of so many bytes has more than `LONGEST` in its chunks: frames are 5 to 8 times as long.
-LONGEST_STREAM = 20 * LONGEST
+MAX_LOGGED_STREAM_BYTES = 20 * LONGEST
 
 
-class NotingWriter:
+class CopyingWriter:
     """Writes an answer, and keeps its bytes unless there are too many of them."""
 
     def __init__(self, writer: Writer) -> None:
@@ -32,7 +32,7 @@ class NotingWriter:
 
     def write(self, data: bytes, *, is_last: bool = False) -> None:
         self._size += len(data)
-        if self._size > LONGEST_STREAM:
+        if self._size > MAX_LOGGED_STREAM_BYTES:
             self._parts.clear()
         else:
             self._parts.append(data)
@@ -42,7 +42,7 @@ class NotingWriter:
         await self._writer.drain()
 
     def written(self) -> bytes | None:
-        return b"".join(self._parts) if self._size <= LONGEST_STREAM else None
+        return b"".join(self._parts) if self._size <= MAX_LOGGED_STREAM_BYTES else None
 
 
 def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
@@ -51,7 +51,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
     Guess: a caller that is not known by the time of a failure has nothing logged.
     """
     caller, entry = call.caller, call.entry
-    if caller is None or entry is None or entry.operation not in LOGGED:
+    if caller is None or entry is None or entry.operation not in LOGGED_OPERATIONS:
         return
     if not call.services.logging.wants_text(caller.account_id, caller.region):
         return

@@ -12,11 +12,13 @@ from invoke_api.pipeline.call import Call
 T = TypeVar("T")
 
 # Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
-LONG_BODY = 8_192
-UPLOADS = sys.maxsize  # of a body with documents, images or audio: however short, it may hide much
+MAX_INLINE_BYTES = 8_192
+HAS_UPLOADS = (
+    sys.maxsize
+)  # of a body with documents, images or audio: however short, it may hide much
 
 
-async def aside(call: Call, size: int, work: Callable[[], T]) -> T:
+async def offload(call: Call, size: int, work: Callable[[], T]) -> T:
     """Return the result of work on a body of so many bytes, in a thread if it may take long.
 
     If it turns out to have uploads, it is done again where these are read: a name in JSON can be
@@ -25,19 +27,19 @@ async def aside(call: Call, size: int, work: Callable[[], T]) -> T:
     """
     services = call.services
     try:
-        if size <= LONG_BODY:
-            return _here(work)
-        if size != UPLOADS:
-            running = services.threads.bodies.run(caller_of(call), None, work)
+        if size <= MAX_INLINE_BYTES:
+            return _run_inline(work)
+        if size != HAS_UPLOADS:
+            running = services.threads.bodies.run(caller_key(call), None, work)
             return await services.calls.wait(call.writer, running)
     except ReadElsewhere:
         pass
     call.uploads = call.uploads or Uploads()
-    running = services.threads.uploads.run(caller_of(call), call.uploads, work)
+    running = services.threads.uploads.run(caller_key(call), call.uploads, work)
     return await services.calls.wait(call.writer, running)
 
 
-def _here(work: Callable[[], T]) -> T:
+def _run_inline(work: Callable[[], T]) -> T:
     """Raises `ReadElsewhere`."""
     token = CURRENT.set(NOWHERE)
     try:
@@ -46,7 +48,7 @@ def _here(work: Callable[[], T]) -> T:
         CURRENT.reset(token)
 
 
-def caller_of(call: Call) -> str:
+def caller_key(call: Call) -> str:
     """Return whom a call is counted for, before it is known whether the key is right.
 
     Nobody can take away another's share with a key that is not theirs: the address counts, too.

@@ -13,14 +13,14 @@ from invoke_api.wire.errors import (
     ValidationException,
 )
 
-BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
-DROP_LIMIT = 4 * BODY_LIMIT
-BODY_SECONDS = 120.0  # for a whole body: 25 MB at 1.7 Mbit/s; guess
+MAX_BODY_BYTES = 25_000_000  # bytes: botocore's service model, shape Body
+MAX_DISCARDED_BODY_BYTES = 4 * MAX_BODY_BYTES
+BODY_TIMEOUT_SECONDS = 120.0  # for a whole body: 25 MB at 1.7 Mbit/s; guess
 
 T = TypeVar("T")
 
 
-class ClientLeft(Exception):
+class ClientDisconnected(Exception):
     """Nobody is left to answer."""
 
 
@@ -30,7 +30,7 @@ class Stoppable(Protocol):
     def stop(self) -> None: ...
 
 
-class _Waiting:
+class _WaitingTask:
     """A task that waits until its work is done, its client leaves, or the service ends."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class _Waiting:
         self.reason: Exception | None = None
 
     def leave(self) -> None:
-        self._end(ClientLeft())
+        self._end(ClientDisconnected())
 
     def stop(self) -> None:
         self._end(ServiceUnavailableException())
@@ -57,14 +57,14 @@ class _Waiting:
             self.task.cancel()
 
 
-class Calls:
+class InFlightCalls:
     """The calls that wait for something, which the end of the service ends with an answer.
 
-    They `are_last` once the service has been told to stop.
+    They `are_draining` once the service has been told to stop.
     """
 
     def __init__(self) -> None:
-        self.are_last = False
+        self.are_draining = False
         self._waiting: set[Stoppable] = set()
 
     def add(self, call: Stoppable) -> None:
@@ -81,10 +81,9 @@ class Calls:
     async def wait(self, writer: Writer, work: Awaitable[T]) -> T:
         """Return the result of the work, which is cancelled if nobody needs it any more.
 
-        Raises `ClientLeft` if the client has left, and `ServiceUnavailableException` if the service
-        ends.
+        Raises `ClientDisconnected`, and `ServiceUnavailableException` if the service ends.
         """
-        waiting = _Waiting()
+        waiting = _WaitingTask()
         self.add(waiting)
         writer.listen(waiting)
         try:
@@ -99,17 +98,17 @@ class Calls:
             self.discard(waiting)
 
 
-async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
-    """Return the request's body.
+async def read_body(receive: Receive, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the request's body, of at most `limit` bytes.
 
-    Raise `ValidationException` over the limit, `ClientLeft`, and `RequestTimeoutException` if the
-    body has not come in `BODY_SECONDS`, however it drips.
+    Raises `ValidationException` over the limit, `ClientDisconnected`, and `RequestTimeoutException`
+    if the whole body has not arrived within `BODY_TIMEOUT_SECONDS`.
 
-    An answer before the end of the body would cut off a client that is still sending it, so the
-    rest of one that is too large is read and dropped, up to a second limit.
+    A response before the end of the body would cut off a client that is still sending it. So the
+    rest of a body over the limit is read and discarded, up to `MAX_DISCARDED_BODY_BYTES`.
     """
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await _read_body(receive, limit)
     except TimeoutError as error:
         raise RequestTimeoutException from error
@@ -119,10 +118,10 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     parts = []
     size = 0
     more = True
-    while more and size <= DROP_LIMIT:
+    while more and size <= MAX_DISCARDED_BODY_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise ClientDisconnected
         part = message.get("body", b"")
         size += len(part)
         if size <= limit:

@@ -16,8 +16,8 @@ from invoke_api.models.registry import Registry
 from invoke_api.observability.journal import Journal
 from invoke_api.observability.log_configurations import LoggingConfigurations
 from invoke_api.observability.metrics import Metrics
-from invoke_api.pipeline.request_body import Calls
-from invoke_api.pipeline.thread_pool import SharedThreads
+from invoke_api.pipeline.request_body import InFlightCalls
+from invoke_api.pipeline.thread_pool import ThreadPools
 from invoke_api.rules.rule_book import RuleBook
 
 
@@ -25,7 +25,7 @@ from invoke_api.rules.rule_book import RuleBook
 class Services:
     registry: Registry
     engines: Engines
-    calls: Calls
+    calls: InFlightCalls
     gate: Gate
     rules: RuleBook
     journal: Journal
@@ -36,7 +36,7 @@ class Services:
     paces: NamedRecordings
     logging: LoggingConfigurations
     metrics: Metrics
-    threads: SharedThreads
+    threads: ThreadPools
     extensions: bool
     alone: bool  # or one of several processes on the same port
     others_ready: Callable[[], bool]  # whether these are

@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 BODY_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio has by default
 # Calls of one caller that may wait for a thread. Guess: Bedrock throttles further calls.
-MOST_LONG_BODIES = 1_024
-MOST_UPLOADS = 256
+MAX_WAITING_BODIES_PER_CALLER = 1_024
+MAX_WAITING_UPLOADS_PER_CALLER = 256
 
 
-class Threads:
+class SharedThreadPool:
     """A pool of `most` threads.
 
     One caller has at most `of_one` of them, and at most `waiting` of its calls wait. The caller
@@ -110,23 +110,27 @@ class Threads:
             del self._waiting[caller]
 
 
-def _threads_of_bodies() -> Threads:
+def _threads_of_bodies() -> SharedThreadPool:
     half = max(1, BODY_THREADS // 2)
-    return Threads("body", most=BODY_THREADS, of_one=half, waiting=MOST_LONG_BODIES)
+    return SharedThreadPool(
+        "body", most=BODY_THREADS, of_one=half, waiting=MAX_WAITING_BODIES_PER_CALLER
+    )
 
 
-def _threads_of_uploads() -> Threads:
+def _threads_of_uploads() -> SharedThreadPool:
     """Return a pool of as many threads as there are workers, so that none waits for a worker."""
     of_one = MOST_WORKERS - 1
-    return Threads("uploads", most=MOST_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
+    return SharedThreadPool(
+        "uploads", most=MOST_WORKERS, of_one=of_one, waiting=MAX_WAITING_UPLOADS_PER_CALLER
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class SharedThreads:
+class ThreadPools:
     """Threads for long bodies, and others for uploads, which take longer."""
 
-    bodies: Threads = field(default_factory=_threads_of_bodies)
-    uploads: Threads = field(default_factory=_threads_of_uploads)
+    bodies: SharedThreadPool = field(default_factory=_threads_of_bodies)
+    uploads: SharedThreadPool = field(default_factory=_threads_of_uploads)
 
     def close(self) -> None:
         self.bodies.close()

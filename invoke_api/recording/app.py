@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import claimed_region
 from invoke_api.authentication.web_pages import Doors
-from invoke_api.cassettes.asgi_messages import asked_headers, passed_headers, raw_path
+from invoke_api.cassettes.asgi_messages import forwarded_headers, raw_path, request_headers
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.pipeline.call import new_request_id
-from invoke_api.pipeline.request_body import Calls, ClientLeft, read_body
-from invoke_api.pipeline.responses import Reply, error_reply
+from invoke_api.pipeline.request_body import ClientDisconnected, InFlightCalls, read_body
+from invoke_api.pipeline.responses import HttpResponse, error_response
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.redaction import redacted, unsigned
@@ -55,7 +55,7 @@ class Recorder:
 
     upstream: Upstream
     writer: CassetteWriter
-    calls: Calls
+    calls: InFlightCalls
     doors: Doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,15 +69,17 @@ class Recorder:
                 fallback.close()
 
     async def _answer(self, asked: Asked) -> None:
-        with suppress(ClientLeft, Broken):  # of a stream that breaks off, the server cuts the rest
+        with suppress(
+            ClientDisconnected, Broken
+        ):  # of a stream that breaks off, the server cuts the rest
             try:
                 reply = await self._record(asked)
             except InvokeError as error:
-                reply = error_reply(asked, error)
+                reply = error_response(asked, error)
             if reply:
                 reply.write(asked.writer)
 
-    async def _record(self, asked: Asked) -> Reply | None:
+    async def _record(self, asked: Asked) -> HttpResponse | None:
         """Pass one call on, and its answer back as it comes. Return None for a stream."""
         scope, upstream = asked.scope, self.upstream
         if why := self.doors.refusal(scope["method"], scope["headers"]):
@@ -93,17 +95,17 @@ class Recorder:
             request_headers=tuple(redacted(scope["headers"])),
             request_body=body,
         )
-        sending = upstream.send(scope["method"], path, asked_headers(scope), body, region)
+        sending = upstream.send(scope["method"], path, request_headers(scope), body, region)
         watched = partial(self.calls.wait, asked.writer)
         try:
             async with AsyncExitStack() as connection:
                 answer = await watched(connection.enter_async_context(sending))
                 tape.start(answer)
-                headers = passed_headers(asked.http_version, tape.headers)
+                headers = forwarded_headers(asked.http_version, tape.headers)
                 if answer.headers.get("content-type") == EVENT_STREAM:
                     await self._pass(asked.writer, headers, tape.stream(answer))
                     return None
-                return Reply(answer.status_code, headers, await watched(tape.whole(answer)))
+                return HttpResponse(answer.status_code, headers, await watched(tape.whole(answer)))
         except (httpx.HTTPError, BotoCoreError) as error:
             log.error("%s %s: not recorded: %s", scope["method"], path, _shown(error))  # noqa: TRY400 - a sentence, no traceback
             told = f"The recorder got no answer from {tape.upstream}."
@@ -138,7 +140,7 @@ async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:
 
 
 def create_recorder(
-    upstream: Upstream, writer: CassetteWriter, calls: Calls, doors: Doors
+    upstream: Upstream, writer: CassetteWriter, calls: InFlightCalls, doors: Doors
 ) -> Starlette:
     """Return the proxy, which closes the upstream's client; `calls` learns of each call."""
 

@@ -7,23 +7,23 @@ from time import monotonic, time
 
 from engine.generation_task import BATCH, OVER, Production
 from engine.protocol import Delta, Generation, Receiver
-from invoke_api.cassettes.answer_reader import failure_of, to_deltas
-from invoke_api.cassettes.asgi_messages import passed_headers
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.answer_reader import error_of, to_deltas
+from invoke_api.cassettes.asgi_messages import forwarded_headers
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.observability.journal import Entry, Failure
 from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.offload import LONG_BODY
-from invoke_api.pipeline.responses import Reply, stream_headers
+from invoke_api.pipeline.offload import MAX_INLINE_BYTES
+from invoke_api.pipeline.responses import HttpResponse, stream_headers
 from invoke_api.rules.playback import Broken
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
 from invoke_api.wire.headers import http_date
 
 
-async def play(
+async def write_recording(
     call: Call, entry: Entry, recording: Recording | None, verdict: Verdict | None
-) -> Reply | None:
+) -> HttpResponse | None:
     """Answer with the recorded bytes. Without a recording there is a fault, which comes of itself.
 
     Return None for a stream, which is written here.
@@ -43,7 +43,7 @@ async def play(
         return None
     assert recording, "a fault without a recording raises"
     body = b"".join(part.raw for part in recording.parts)
-    return Reply(recording.status, to_headers(call, recording), body)
+    return HttpResponse(recording.status, to_headers(call, recording), body)
 
 
 def generate(
@@ -67,7 +67,7 @@ def generate(
             elif number and not number % BATCH:
                 await asyncio.sleep(0)
             await production.room()
-            if delta.finish and (failure := failure_of(recording)):
+            if delta.finish and (failure := error_of(recording)):
                 entry.fail_as(Failure(*failure), recording.status)
             answer.feed([delta])
         if not recording.complete:
@@ -76,7 +76,7 @@ def generate(
     return lambda receiver: Production(receiver, feed)
 
 
-def _raw(parts: Iterator[Part], count: int) -> list[bytes]:
+def _raw(parts: Iterator[RecordedPart], count: int) -> list[bytes]:
     return [part.raw for part in islice(parts, count)]
 
 
@@ -84,7 +84,9 @@ async def _read(recording: Recording) -> list[Delta]:
     size = sum(len(part.raw) for part in recording.parts)
     # The operator's own recordings are no caller's work, so no caller's share of the threads.
     deltas = (
-        await asyncio.to_thread(to_deltas, recording) if size > LONG_BODY else to_deltas(recording)
+        await asyncio.to_thread(to_deltas, recording)
+        if size > MAX_INLINE_BYTES
+        else to_deltas(recording)
     )
     if recording.is_stream:
         return deltas
@@ -99,4 +101,4 @@ def to_headers(call: Call, recording: Recording) -> Headers:
     if not recording.is_stream:
         fresh["content-length"] = str(sum(len(part.raw) for part in recording.parts))
     headers = [(name, fresh.get(name.lower(), value)) for name, value in recording.headers]
-    return passed_headers(call.http_version, headers)
+    return forwarded_headers(call.http_version, headers)

@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.web_pages import Doors
-from invoke_api.cassettes.matcher import Library, Replay
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.routes import METRICS, OwnRoute, OwnRoutes
+from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
 from invoke_api.guardrails.guardrail import Shelf
 from invoke_api.models.engine_pool import Engines
@@ -29,16 +29,16 @@ from invoke_api.observability.log_configurations import OF_THE_OPERATOR, Logging
 from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
-from invoke_api.operations.model_operations import QUICK
+from invoke_api.operations.model_operations import MODEL_HANDLERS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.routes import CONTROL_PLANE
-from invoke_api.pipeline.count_calls import CountedCalls
+from invoke_api.pipeline.count_calls import CallCounter
 from invoke_api.pipeline.door import Door
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.pipeline.services import Services
-from invoke_api.pipeline.thread_pool import SharedThreads
-from invoke_api.replay.operation import REPLAYED
+from invoke_api.pipeline.thread_pool import ThreadPools
+from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.rules.rule_book import RuleBook
 
 
@@ -50,15 +50,15 @@ class State(TypedDict):
 
 # For whoever operates the service, without a key.
 OPEN = [
-    OwnRoute("/_emulator/health", health),
-    OwnRoute("/_emulator/ready", ready),
-    OwnRoute(METRICS, metrics),
+    EmulatorRoute("/_emulator/health", health),
+    EmulatorRoute("/_emulator/ready", ready),
+    EmulatorRoute(METRICS_PATH, metrics),
 ]
 # Each goes by the name of its operation.
 BUILT = [
     *(
         OperationRoute(f"/model/{{model_id:path}}/{step}", handler, name=name, method="POST")
-        for step, (name, handler) in QUICK.items()
+        for step, (name, handler) in MODEL_HANDLERS.items()
     ),
     OperationRoute(
         "/model/{model_id:path}/count-tokens", count_tokens, name="CountTokens", method="POST"
@@ -74,19 +74,20 @@ BUILT = [
 ROUTES = BUILT + NOT_OFFERED
 # What lets a test say what is answered, and see what was asked: not for strangers.
 CONTROL = [
-    OwnRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
-    OwnRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
-    OwnRoute("/_emulator/reset", reset, ("POST",)),
+    EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
+    EmulatorRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
+    EmulatorRoute("/_emulator/reset", reset, ("POST",)),
 ]
 NOT_ALONE = [
-    OwnRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE")) for route in CONTROL
+    EmulatorRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE"))
+    for route in CONTROL
 ]
 
 
 class Service(Starlette):
     """The emulator's own routes, and the door of AWS's operations for all the rest."""
 
-    def __init__(self, services: Services, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(self, services: Services, door: Door, own: EmulatorRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
         super().__init__(**more)
         self._services = services
         self._door = door
@@ -109,7 +110,7 @@ class Service(Starlette):
 def create_app(
     registry: Registry,
     engines: Engines,
-    calls: Calls,
+    calls: InFlightCalls,
     *,
     gate: Gate | None = None,
     book: RuleBook | None = None,
@@ -148,11 +149,11 @@ def create_app(
         quotas=quotas or Quotas(),
         guardrails=guardrails or Shelf(),
         profiles=ApplicationProfiles(),
-        replay=recordings or Replay(Library(())),
+        replay=recordings or Replay(CassetteLibrary(())),
         paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,
-        threads=SharedThreads(),
+        threads=ThreadPools(),
         extensions=extensions,
         alone=alone,
         others_ready=others_ready,
@@ -176,14 +177,14 @@ def create_app(
 
     names = {route.name for route in ROUTES}
     door = Door(
-        REPLAYED if recordings else ROUTES,
-        {} if recordings else QUICK,
-        CountedCalls(observed.calls, names),
+        REPLAY_ROUTES if recordings else ROUTES,
+        {} if recordings else MODEL_HANDLERS,
+        CallCounter(observed.calls, names),
         invocation_log,
     )
-    own = OwnRoutes(OPEN, _control(control, alone), doors or Doors())
+    own = EmulatorRoutes(OPEN, _control(control, alone), doors or Doors())
     return Service(services, door, own, lifespan=lifespan)
 
 
-def _control(control: bool, alone: bool) -> list[OwnRoute]:  # noqa: FBT001 - see create_app
+def _control(control: bool, alone: bool) -> list[EmulatorRoute]:  # noqa: FBT001 - see create_app
     return (CONTROL if alone else NOT_ALONE) if control else []

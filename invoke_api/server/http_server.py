@@ -19,7 +19,7 @@ from hypercorn.config import Config
 from starlette.applications import Starlette
 
 from engine.vllm.leftovers import remove_folder
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport.limits import HEAD_BYTES, Limits
 from invoke_api.transport.listener import Listener
 from invoke_api.transport.shared_state import Shared
@@ -107,7 +107,7 @@ async def serve(
     app: Starlette,
     listening: socket.socket,
     stop: asyncio.Event,
-    calls: Calls,
+    calls: InFlightCalls,
     tls: Tls | None = None,
     *,
     grace: Grace = Grace(),
@@ -135,14 +135,14 @@ async def serve(
         listener.start()
         try:
             await stop.wait()
-            calls.are_last = True
+            calls.are_draining = True
             await asyncio.sleep(grace.delay)
         finally:
             listener.close()
             await _end(shared, calls, grace)
 
 
-async def _end(shared: Shared, calls: Calls, grace: Grace) -> None:
+async def _end(shared: Shared, calls: InFlightCalls, grace: Grace) -> None:
     if await shared.stop(grace.calls):
         return
     calls.end()

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from invoke_api.testing.sessions import shared_session
 
-REGION = "us-east-1"
-SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
+DEFAULT_REGION = "us-east-1"
+MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
 
 # What would speak louder than the variables of `Bedrock.environment`.
 LOUDER = (
@@ -36,10 +36,10 @@ class Bedrock:
     """
 
     url: str
-    model: str = SEVEN_B
+    model: str = MISTRAL_7B
     access_key_id: str = field(default_factory=_fresh_key)
     secret_access_key: str = "test"  # noqa: S105 - nobody checks it
-    region: str = REGION
+    region: str = DEFAULT_REGION
 
     @property
     def environment(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 
 from invoke_api.append_file import append_whole
-from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
+from invoke_api.cassettes.lock import LockHeld, RecordingLock
 from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.writer import CassetteWriter, to_text
 from tests.cassettes.test_reader import a_recording, a_stream
@@ -104,7 +104,7 @@ def test_lines_of_processes_that_append_at_once_do_not_mix(tmp_path: Path) -> No
     code = """
 import sys
 from pathlib import Path
-from invoke_api.appending import append_whole
+from invoke_api.append_file import append_whole
 for _ in range(200):
     append_whole(Path(sys.argv[1]), sys.argv[2].encode() * 9_000 + b"\\n")
 """
@@ -155,7 +155,7 @@ def test_a_second_recorder_is_refused_and_told_of_the_first(tmp_path: Path, name
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout
         assert first.stdout.readline() == b"held\n"
-        with pytest.raises(PlaceTaken) as caught:
+        with pytest.raises(LockHeld) as caught:
             CassetteWriter(place)
         first.kill()
         first.wait(30)
@@ -168,7 +168,7 @@ def test_a_second_recorder_is_refused_and_told_of_the_first(tmp_path: Path, name
 def test_one_that_ends_leaves_no_lock(tmp_path: Path) -> None:
     for name in ("folder", "calls.json"):
         writer = CassetteWriter(tmp_path / name)
-        with pytest.raises(PlaceTaken, match=f"process {os.getpid()} is recording"):
+        with pytest.raises(LockHeld, match=f"process {os.getpid()} is recording"):
             CassetteWriter(tmp_path / name)
         del writer
 
@@ -180,12 +180,12 @@ def test_of_many_that_come_and_go_one_at_a_time_holds_the_place(tmp_path: Path) 
     code = """
 import sys, time
 from pathlib import Path
-from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
+from invoke_api.cassettes.lock import RecordingLock, LockHeld
 lock, log = Path(sys.argv[1]), Path(sys.argv[2])
 for _ in range(500):
     try:
-        held = PlaceLock(lock)
-    except PlaceTaken:
+        held = RecordingLock(lock)
+    except LockHeld:
         continue
     began = time.monotonic_ns()
     ended = time.monotonic_ns()
@@ -206,7 +206,7 @@ for _ in range(500):
 
 def test_a_place_that_can_not_be_locked_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        PlaceLock(tmp_path / "none" / "lock")
+        RecordingLock(tmp_path / "none" / "lock")
 
 
 def test_a_file_that_is_emptied_meanwhile_is_not_made_longer(tmp_path: Path) -> None:

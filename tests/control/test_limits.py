@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.control.routes import MAX_BODY
+from invoke_api.control.routes import MAX_CONTROL_BODY_BYTES
 from tests.cassettes.test_reader import a_recording
 from tests.support.servers import (
     COMMAND,
@@ -222,10 +222,10 @@ def test_a_body_over_the_limit_is_neither_held_nor_taken(
     if is_chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     else:
-        connection.putheader("Content-Length", str(60 * MAX_BODY))
+        connection.putheader("Content-Length", str(60 * MAX_CONTROL_BODY_BYTES))
     connection.endheaders()
     for _ in range(60):
-        part = b" " * MAX_BODY
+        part = b" " * MAX_CONTROL_BODY_BYTES
         connection.send(b"%x\r\n%s\r\n" % (len(part), part) if is_chunked else part)
         most = max(most, process.memory_info().rss)
     if is_chunked:

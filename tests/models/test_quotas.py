@@ -27,7 +27,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.quotas import TOO_MANY_TOKENS, Quotas, Share
 from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
 from invoke_api.pipeline.answer import Answer
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.rules.parser import parse_rules
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
@@ -273,7 +273,7 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
     limited = model(tokens=LIMIT)
     registry = dataclasses.replace(REGISTRY, models={SEVEN_B: limited})
     quotas = Quotas(enforced=True, clock=lambda: 0.0)
-    app = create_app(registry, Engines({SEVEN_B: stub}), Calls(), book=book, quotas=quotas)
+    app = create_app(registry, Engines({SEVEN_B: stub}), InFlightCalls(), book=book, quotas=quotas)
     path = f"/model/{SEVEN_B}/{operation}"
     entry = asyncio.run(call_in_process(app, path, json.dumps(asked).encode(), leaves_after))
 
@@ -286,7 +286,7 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
 
 
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 4)
+    monkeypatch.setattr(module, "MAX_BUCKETS_BEFORE_PRUNING", 4)
     clock = Clock()
     quotas, limited = Quotas(enforced=True, clock=clock), model(tokens=100)
     first = take(quotas, limited, "us-east-1", "A", 100)
@@ -299,7 +299,7 @@ def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_bucket_that_is_not_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 4)
+    monkeypatch.setattr(module, "MAX_BUCKETS_BEFORE_PRUNING", 4)
     quotas, limited = Quotas(enforced=True, clock=lambda: 0.0), model(tokens=100)
     for key in range(100):
         take(quotas, limited, "us-east-1", str(key), 100)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoke_api.models.identifiers import OWN
+from invoke_api.models.identifiers import OWN_KINDS
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.support.servers import COMMAND, GUARDRAILS, SEVEN_B, command_running, wait_until_ready
 
 ARNS = [
     {"arn": f"arn:aws:bedrock:us-west-2:123456789012:{kind}/{made}", "name": name, "model": model}
-    for kind in OWN
+    for kind in OWN_KINDS
     for made, name, model in (
         ("abcdefghij12", "catalogued", SEVEN_B),
         ("abcdefghij13", "own", "own.model-v1:0"),

@@ -18,7 +18,7 @@ from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability import invocation_log
 from invoke_api.observability.invocation_log import FILE, InvocationLog, open_log
 from invoke_api.observability.log_record import LONGEST, Logged, to_record
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
@@ -260,7 +260,7 @@ def test_who_is_unknown_is_the_root_of_the_examples_account() -> None:
 async def test_a_bug_is_an_internal_server_exception(tmp_path: Path) -> None:
     engine = StubEngine(error=ZeroDivisionError())
     log = open_log(tmp_path)
-    calls, registry = Calls(), load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    calls, registry = InFlightCalls(), load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     app = create_app(registry, Engines({SEVEN_B: engine}), calls, invocation_log=log)
     with app_running(app, calls) as url:
         answer, _ = invoke(url, {"prompt": "Hi"})

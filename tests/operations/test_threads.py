@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.uploads.call import CURRENT, Call, ReadElsewhere, current_call
-from invoke_api.pipeline.thread_pool import Threads
+from invoke_api.pipeline.thread_pool import SharedThreadPool
 from invoke_api.wire.errors import ThrottlingException
 
 
@@ -28,13 +28,15 @@ class Work:
 
 
 @asynccontextmanager
-async def threads(*, most: int = 2, of_one: int = 1, waiting: int = 2) -> AsyncIterator[Threads]:
-    made = Threads("test", most=most, of_one=of_one, waiting=waiting)
+async def threads(
+    *, most: int = 2, of_one: int = 1, waiting: int = 2
+) -> AsyncIterator[SharedThreadPool]:
+    made = SharedThreadPool("test", most=most, of_one=of_one, waiting=waiting)
     yield made
     made.close()
 
 
-async def begin(made: Threads, caller: str, work: Work) -> "asyncio.Task[str]":
+async def begin(made: SharedThreadPool, caller: str, work: Work) -> "asyncio.Task[str]":
     task = asyncio.create_task(made.run(caller, Call(), work))
     await asyncio.sleep(0)
     return task

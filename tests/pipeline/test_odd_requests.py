@@ -35,7 +35,7 @@ def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT_SECONDS", 0.2)
     with engine_running(StubEngine()) as url, closing(connect(url)) as connection:
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", "100")

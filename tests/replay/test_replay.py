@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.wire.errors import ThrottlingException
 from invoke_api.wire.events import encode_chunk
@@ -53,7 +53,7 @@ def stream_of(frames: list[bytes], body: object, **other: Any) -> Recording:
             ("x-amzn-RequestId", REQUEST_ID),
             ("X-Amzn-Bedrock-Content-Type", "application/json"),
         ),
-        "parts": tuple(Part(at=200 * n, raw=raw) for n, raw in enumerate(frames, 1)),
+        "parts": tuple(RecordedPart(at=200 * n, raw=raw) for n, raw in enumerate(frames, 1)),
         "is_stream": True,
         "at": 200,
         **other,
@@ -72,7 +72,7 @@ THROTTLED = a_recording(
     b'{"prompt":"busy"}',
     status=429,
     headers=(("x-amzn-ErrorType", "ThrottlingException:http://x/"),),
-    parts=(Part(at=12, raw=b'{"message":"Too many requests"}'),),
+    parts=(RecordedPart(at=12, raw=b'{"message":"Too many requests"}'),),
 )
 CONVERSED = [
     encode_frame({":event-type": "messageStart"}, b'{"p":"ab","role":"assistant"}'),
@@ -90,7 +90,9 @@ RECORDINGS = [
             ("X-Amzn-Bedrock-Output-Token-Count", "3"),
             ("X-Amzn-Bedrock-Input-Token-Count", "2"),
         ),
-        parts=(Part(at=300, raw=b'{"outputs":[{"text":" A B C","stop_reason":"length"}]}'),),
+        parts=(
+            RecordedPart(at=300, raw=b'{"outputs":[{"text":" A B C","stop_reason":"length"}]}'),
+        ),
         at=300,
     ),
     stream_of(FRAMES, {"prompt": "Hi"}),
