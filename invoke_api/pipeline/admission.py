@@ -1,4 +1,4 @@
-"""The checks before the body, in Bedrock's order: who calls, which model, which options."""
+"""Checks of the caller, the model and the headers, in Bedrock's order, before those of the body."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,10 +21,10 @@ from invoke_api.wire.errors import KeyDenied, ValidationException
 
 
 def admit(call: Call, accept: str) -> tuple[Caller, Model]:
-    """Find out who calls which model, with which content type, guardrail and options.
+    """Check the caller, model, content type, guardrail and options, and set them on the call.
 
-    `accept` is the header, in small letters, that says which kind of answer is wanted. Raises the
-    `InvokeError` of the first that is wrong. The body is left to others.
+    `accept` is the lower-case name of the header that says which content type the client wants.
+    Raises the `InvokeError` of the first check that fails. Does not look at the body.
     """
     services = call.services
     caller = admit_caller(call)
@@ -43,7 +43,7 @@ def admit(call: Call, accept: str) -> tuple[Caller, Model]:
 
 
 def admit_caller(call: Call) -> Caller:
-    """Find out who calls. Raises `FrontDoorError`s."""
+    """Authenticate the caller. Raises `FrontDoorError`s."""
     gate = call.services.gate
     if gate.loopback_only:
         check_client_address(gate, call.scope)
@@ -52,19 +52,22 @@ def admit_caller(call: Call) -> Caller:
 
 
 def check_client_address(gate: Gate, scope: Scope) -> None:
-    """Raise `KeyDenied` for a client of another machine, if only this one was meant."""
+    """Raise `KeyDenied` if only clients on this machine may call, and this one is elsewhere."""
     client, server = scope.get("client") or ("",), scope.get("server") or ("this address",)
     gate.admit_client(client[0], server[0])
 
 
 async def read_and_admit(call: Call) -> Caller:
-    """Read the body, and find out who calls. Raises `InvokeError`s and `ClientLeft`."""
+    """Read the body and authenticate the caller. Raises `InvokeError`s, `ClientDisconnected`."""
     await call.read_body()
     return admit_caller(call)
 
 
 def check_account(identifier: Identifier, caller: Caller, operation: str) -> None:
-    """Raise what IAM says of another account's ARN. Guess: heard of one's own account only."""
+    """Raise `KeyDenied` for an ARN of another account, in IAM's words.
+
+    Guess: IAM's message was reported for the caller's own account only.
+    """
     if caller.account and identifier.account not in (None, caller.account):
         action = f"bedrock:{operation}"
         raise KeyDenied(
@@ -74,10 +77,10 @@ def check_account(identifier: Identifier, caller: Caller, operation: str) -> Non
 
 
 def to_raw(scope: Scope, body: bytes) -> RawRequest:
-    """Return the request as its signature covers it."""
+    """Return the parts of the request that its signature covers."""
     headers = tuple(scope["headers"])
     if scope["http_version"] == "2":
-        # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
+        # ASGI names it Host. Over HTTP/2 the AWS SDK for JavaScript signs it as `:authority`.
         headers += tuple((b":authority", value) for name, value in headers if name == b"host")
     return RawRequest(
         method=scope["method"],
@@ -92,7 +95,7 @@ def to_raw(scope: Scope, body: bytes) -> RawRequest:
 LATENCY = "x-amzn-bedrock-performanceconfig-latency"
 SERVICE_TIER = "x-amzn-bedrock-service-tier"
 METADATA = "x-amzn-bedrock-request-metadata"
-# Guess: the service model has both in the answer, and no recording shows when.
+# Guess: the service model has both in the response; no recording shows when they are sent.
 ECHOED_HEADERS = {
     LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
     SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
@@ -101,9 +104,10 @@ SERVICE_TIERS = ("priority", "default", "flex", "reserved")  # the service model
 
 
 def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:
-    """The headers that the answer repeats. Raises `ValidationException` for what can't be had.
+    """Check the options in the headers, and return those that the response repeats.
 
-    Names of headers are in small letters, as ASGI has them.
+    Names of headers are in lower case, as in ASGI. Raises `ValidationException` for an option that
+    is invalid or not available.
     """
     if headers.get(LATENCY) == "optimized":
         raise ValidationException(
@@ -116,8 +120,8 @@ def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict
 
 
 def check_tier(tier: str | None, model: Model) -> None:
-    """Raises `ValidationException` for a tier that the model can't be had in."""
-    if tier in (None, "default", "auto"):  # OpenAI's name for what is the default here
+    """Raise `ValidationException` if the service tier is invalid or the model does not have it."""
+    if tier in (None, "default", "auto"):  # "auto" is OpenAI's name for it
         return
     if tier not in SERVICE_TIERS:
         raise ValidationException("service tier provided is invalid")

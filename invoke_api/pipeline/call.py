@@ -1,4 +1,4 @@
-"""One call, from the door to its last byte: who called what, what was asked, what became of it."""
+"""One call of an AWS operation: the request, the results of each step, and the outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
 
-# Two masks of a UUID's 128 bits: those that are drawn, and those that name its version.
+# Masks of a UUID's 128 bits: the random ones, and those of its version and variant.
 UUID_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 UUID_VERSION_BITS = 4 << 76 | 2 << 62
-random_bits = Random().getrandbits  # noqa: S311 - hides nothing; nobody else seeds it
+random_bits = Random().getrandbits  # noqa: S311 - an id is no secret
 
 
 def new_request_id() -> str:
@@ -33,7 +33,7 @@ def new_request_id() -> str:
 
 
 class SentError(NamedTuple):
-    """The error that a client was told, with the HTTP status."""
+    """The type of an error that was sent to a client, and its HTTP status."""
 
     error: str
     status: int
@@ -87,27 +87,27 @@ class Call:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query; of several members with one name, the last."""
+        """The parameters of the query. If one occurs several times, the last counts."""
         return dict(QueryParams(self.scope["query_string"]))
 
     @cached_property
     def header_text(self) -> dict[str, str]:
-        """The headers as text; of several with one name, the last."""
+        """The headers as text. If one occurs several times, the last counts."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
 
     @cached_property
     def authorization(self) -> str:
-        """The header by which the client says who it is; of several, the first."""
+        """The `Authorization` header, or an empty text. If there are several, the first counts."""
         found = (value for name, value in self.headers if name == b"authorization")
         return next(found, b"").decode("latin-1")
 
     async def read_body(self) -> None:
-        """Read the request's body, as the function `read_body` does, whose errors it raises."""
+        """Read the request's body into `body`. Raises the errors of the function `read_body`."""
         body = self.writer.take_body()
         self.body = await read_body(self.receive) if body is None else body
 
     def open_entry(self) -> Entry:
-        """Begin the journal's entry of this call, by what it says of itself."""
+        """Add an entry to the journal, with the access key id that the call claims."""
         self.entry = Entry(
             request_id=self.request_id,
             operation=self.operation,

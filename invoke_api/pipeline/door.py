@@ -1,4 +1,4 @@
-"""The door of the service: takes each call of AWS's operations, from its head to its end."""
+"""The ASGI application of AWS's operations."""
 
 import logging
 import re
@@ -21,14 +21,14 @@ from invoke_api.wire.errors import InternalServerException, InvokeError, Validat
 
 log = logging.getLogger(__name__)
 
-MODEL_PATH_SLASHES = 3  # of /model/{model_id}/{name}
+MODEL_PATH_SLASHES = 3  # in /model/{model_id}/{step}
 
 
 class Door:
-    """Answers calls, and counts and logs each of them as it ends.
+    """An ASGI application that answers calls, and counts and logs each of them when it ends.
 
-    `quick` has the handlers of operations on `/model/{model_id}/{name}`, by the last step of the
-    path and with the operation's name: nearly all calls are theirs.
+    `quick` holds the name and handler of each operation on `/model/{model_id}/{step}`, by `step`.
+    These get nearly all calls, so they are matched before `routes`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Door:
         """Return the handler of the operation that the path and the method name."""
         scope = call.scope
         found = self._quick_path.match(scope["path"])
-        # An encoded slash belongs to a label, and one that stands as it is divides the path.
+        # Only a slash that is not percent-encoded separates the steps of a path.
         if found and call.method == "POST" and call.raw_path.count(b"/") == MODEL_PATH_SLASHES:
             call.labels, call.model_id = {"model_id": found[1]}, found[1]
             call.operation, handler = self._quick[found[2]]
@@ -92,6 +92,6 @@ class Door:
 
 
 async def _answer_unknown(call: Call) -> HttpResponse:
-    with suppress(ValidationException):  # too large
-        await call.read_body()  # an answer before its end would cut off who is sending it
+    with suppress(ValidationException):  # the body is too large
+        await call.read_body()  # a response before its end would cut off the client
     return unknown_operation_response(call)

@@ -1,4 +1,4 @@
-"""Guardrails around calls of models: which one is named, what it reads, what the answer tells."""
+"""Guardrails of model calls: find the named one, check the input, add the trace to the response."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from invoke_api.guardrails.session import Guarding, Trace
 from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
-GUARDRAIL_CONFIG_KEY = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
+GUARDRAIL_CONFIG_KEY = "amazon-bedrock-guardrailConfig"
 GUARDRAIL_ACTION_KEY = "amazon-bedrock-guardrailAction"
 INVOCATION_METRICS_KEY = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
 STOP_REASON_KEYS = ("stop_reason", "finish_reason")
-GUARDED_QUALIFIERS = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
+GUARDED_QUALIFIERS = {"guard_content"}  # the other qualifiers of a block are for grounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardrailReference:
-    """A request's name for its guardrail; a member that the request leaves out is empty."""
+    """The guardrail that a request names. Members that the request leaves out are empty."""
 
     identifier: str
     version: str
@@ -36,7 +36,7 @@ class GuardrailReference:
 
 
 def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference:
-    """Names of headers are in small letters, as ASGI has them."""
+    """Read the reference from headers. Their names are in lower case, as in ASGI."""
     return GuardrailReference(
         identifier=headers.get("x-amzn-bedrock-guardrailidentifier", ""),
         version=headers.get("x-amzn-bedrock-guardrailversion", ""),
@@ -45,6 +45,7 @@ def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference:
 
 
 def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference:
+    """Read the reference from the body of a Converse request."""
     config = asked.get("guardrailConfig", {})
     return GuardrailReference(
         identifier=config.get("guardrailIdentifier", ""),
@@ -55,9 +56,9 @@ def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference:
 
 
 def open_guarding(call: Call, caller: Caller, named: GuardrailReference) -> Guarding | None:
-    """Return the guardrail of this call; None if none is named.
+    """Return this call's guardrail session, or None if the call names no guardrail.
 
-    Raises `ValidationException` for one that can't be had.
+    Raises `ValidationException` for an incomplete reference or an unknown guardrail.
     """
     if not named.identifier and not named.version:
         return None
@@ -74,9 +75,9 @@ def open_guarding(call: Call, caller: Caller, named: GuardrailReference) -> Guar
 
 
 def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], config: Any) -> None:  # noqa: ANN401 - any JSON
-    """Anonymize the body of an InvokeModel, and remove the tags.
+    """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
-    Raises `ValidationException` for a config that is none. Guess: for its words.
+    Raises `ValidationException` for an invalid `config`. Guess: its words.
     """
     config = {} if config is None else config
     if not isinstance(config, dict):
@@ -85,7 +86,7 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
     tags = _tags(config.get("tagSuffix"))
     holders = dialect.texts(body)
     split = [tags(holder[key]) for holder, key in holders]
-    if not any(part.is_guarded for parts in split for part in parts):  # no tags: all of it
+    if not any(part.is_guarded for parts in split for part in parts):  # no tags: check all
         split = [[Part(part.text) for part in parts] for parts in split]
     read = iter(guarding.check_input([part for parts in split for part in parts]))
     for (holder, key), parts in zip(holders, split, strict=True):
@@ -93,7 +94,7 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
 
 
 def _tags(suffix: object) -> Callable[[str], list[Part]]:
-    """Return a function that splits a text at its guardContent tags (User Guide)."""
+    """Return a function that splits a text at its guardContent tags (see the User Guide)."""
     if suffix is None:
         return lambda text: [Part(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
@@ -108,11 +109,11 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
 
 
 def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
-    """Yield the pieces of the text before, between and behind tags in turn, in linear time."""
+    """Yield the text outside and inside tags in turn, beginning outside, in linear time."""
     at = 0
     while (start := text.find(opening, at)) >= 0:
         end = text.find(closing, start + len(opening))
-        if end < 0:  # nor is there one behind any later tag
+        if end < 0:  # so later opening tags have none, either
             break
         yield text[at:start]
         yield text[start + len(opening) : end]
@@ -121,9 +122,9 @@ def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
 
 
 def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
-    """Anonymize the conversation.
+    """Check the texts of a conversation and anonymize them in place.
 
-    API reference, guardrailConfig: if there are guardContent blocks, only these are looked at.
+    If there are guardContent blocks, only these are checked (API reference, guardrailConfig).
     """
     found = list(_texts(asked))
     has_marked = any(is_marked for _, is_marked in found)
@@ -136,7 +137,7 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
 
 
 def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yield the holder of each text, and whether it is a guardContent block."""
+    """Yield the dict that holds each text, and whether it is a guardContent block."""
     for block in asked.get("system", ()):
         if "text" in block.get("guardContent", {}):
             yield block["guardContent"]["text"], True
@@ -149,16 +150,16 @@ def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
 
 
 def is_to_guard(block: Mapping[str, Any]) -> bool:
-    """By its qualifiers, whether a text block is more than a source or a query for grounding."""
+    """Tell whether a text block is checked. Blocks that are only for grounding are not."""
     qualifiers = block.get("qualifiers", ())
     return not qualifiers or not GUARDED_QUALIFIERS.isdisjoint(qualifiers)
 
 
 class GuardedWriter:
-    """InvokeModel's answer with what a guardrail adds to it, in the order that was recorded.
+    """A writer that adds the guardrail's members to InvokeModel's answer, in the recorded order.
 
-    Guess, of what was recorded of others' models: where the model was not asked, there is no reason
-    why it stopped.
+    Guess, from recordings of other vendors' models: if the guardrail refused the input, there is no
+    stop reason, because the model was not called.
     """
 
     def __init__(self, inner: Writer, guarding: Guarding) -> None:

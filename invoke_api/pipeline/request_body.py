@@ -1,11 +1,12 @@
-"""The calls in flight: what ends them before their answers do, and the bodies of requests."""
+"""Bodies of requests, and in-flight calls, which a disconnect or the service's end cancels."""
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from starlette.types import Receive
 
+from invoke_api.pipeline.thread_pool import Result
 from invoke_api.transport.writer_extension import Writer
 from invoke_api.wire.errors import (
     RequestTimeoutException,
@@ -15,23 +16,21 @@ from invoke_api.wire.errors import (
 
 MAX_BODY_BYTES = 25_000_000  # bytes: botocore's service model, shape Body
 MAX_DISCARDED_BODY_BYTES = 4 * MAX_BODY_BYTES
-BODY_TIMEOUT_SECONDS = 120.0  # for a whole body: 25 MB at 1.7 Mbit/s; guess
-
-T = TypeVar("T")
+BODY_TIMEOUT_SECONDS = 120.0  # for a whole body, 25 MB at 1.7 Mbit/s. Guess
 
 
 class ClientDisconnected(Exception):
-    """Nobody is left to answer."""
+    """The client has closed its connection or stream."""
 
 
 class Stoppable(Protocol):
-    """A call that can be told that the service ends."""
+    """A call that can be stopped when the service ends."""
 
     def stop(self) -> None: ...
 
 
 class _WaitingTask:
-    """A task that waits until its work is done, its client leaves, or the service ends."""
+    """A task that is cancelled when its client disconnects or the service ends."""
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -58,9 +57,9 @@ class _WaitingTask:
 
 
 class InFlightCalls:
-    """The calls that wait for something, which the end of the service ends with an answer.
+    """The in-flight calls that are waiting. They get an error when the service ends.
 
-    They `are_draining` once the service has been told to stop.
+    They `are_draining` once the service has received a signal to stop.
     """
 
     def __init__(self) -> None:
@@ -74,12 +73,12 @@ class InFlightCalls:
         self._waiting.discard(call)
 
     def end(self) -> None:
-        """End all calls that wait; their clients are told that the service is not available."""
+        """Stop all waiting calls with `ServiceUnavailableException`."""
         for call in list(self._waiting):
             call.stop()
 
-    async def wait(self, writer: Writer, work: Awaitable[T]) -> T:
-        """Return the result of the work, which is cancelled if nobody needs it any more.
+    async def wait(self, writer: Writer, work: Awaitable[Result]) -> Result:
+        """Return the result of `work`. Cancel it if the client disconnects or the service ends.
 
         Raises `ClientDisconnected`, and `ServiceUnavailableException` if the service ends.
         """

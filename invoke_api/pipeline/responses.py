@@ -1,4 +1,4 @@
-"""Whole answers, with Bedrock's headers."""
+"""Whole HTTP responses with Bedrock's headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
 
 class RequestHead(Protocol):
-    """The members of a request that its answer depends on."""
+    """The parts of a request that its response headers depend on."""
 
     @property
     def request_id(self) -> str: ...
@@ -24,7 +24,7 @@ class RequestHead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One whole answer. One that is not `complete` breaks off, and its connection with it."""
+    """A whole HTTP response. If it is not `complete`, the connection breaks off after its body."""
 
     status: int
     headers: Headers
@@ -39,17 +39,18 @@ class HttpResponse:
 def json_response(
     request: RequestHead, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """Return a JSON document as Bedrock answers it, with `more` headers."""
+    """Return a response with a JSON body, Bedrock's headers and `more` headers."""
     return HttpResponse(status, _headers(request, JSON, length=len(body), more=more), body)
 
 
 def error_response(request: RequestHead, error: InvokeError) -> HttpResponse:
+    """Return the response to a call that failed with this error."""
     more = {"x-amzn-ErrorType": error.kind, **error.headers}
     return json_response(request, error.to_json(), status=error.status, more=more)
 
 
 def truncated_response(request: RequestHead) -> HttpResponse:
-    """Return the beginning of an answer whose rest never comes."""
+    """Return a response that breaks off in its body."""
     body = b'{"outputs":[{"te'
     return HttpResponse(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
 
@@ -77,7 +78,7 @@ def _headers(
 
 
 UNKNOWN_OPERATION = "UnknownOperationException"
-# Bedrock's answer, with status 200, to a path that it does not know.
+# Bedrock answers an unknown path with this body and status 200.
 UNKNOWN_OPERATION_BODY = (
     f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
 ).encode()
@@ -86,13 +87,13 @@ UNKNOWN_OPERATION_BODY = (
 def failure_response(
     call: Call, error: InvokeError | ClientDisconnected | Broken
 ) -> HttpResponse | None:
-    """Return the answer to a call that has failed, and note it; None where nobody is left."""
+    """Note a call's failure and return the response, or None if the client has disconnected."""
     if isinstance(error, ClientDisconnected):
         call.has_left = True
-        if call.entry:  # of one that left before an engine had its call
+        if call.entry:  # no effect if the engine has the call: its answer ended the entry
             call.entry.end("cancelled")
         return None
-    if isinstance(error, Broken):  # of a stream, its own frames have told
+    if isinstance(error, Broken):  # a stream breaks off by its own frames
         return truncated_response(call)
     call.sent_error = SentError(error.code, error.status)
     if call.entry:
@@ -101,8 +102,8 @@ def failure_response(
 
 
 def unknown_operation_response(call: Call) -> HttpResponse:
-    """Return Bedrock's answer to a path or a method that belongs to no operation."""
-    # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
+    """Return Bedrock's response to a path or method that belongs to no operation."""
+    # Status 200 would make CONNECT open a tunnel (RFC 9110, 9.3.6).
     status = 400 if call.method == "CONNECT" else 200
     call.sent_error = SentError(UNKNOWN_OPERATION, status)
     return json_response(call, UNKNOWN_OPERATION_BODY, status=status)

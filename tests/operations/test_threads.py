@@ -29,9 +29,9 @@ class Work:
 
 @asynccontextmanager
 async def threads(
-    *, most: int = 2, of_one: int = 1, waiting: int = 2
+    *, size: int = 2, per_caller: int = 1, max_waiting: int = 2
 ) -> AsyncIterator[SharedThreadPool]:
-    made = SharedThreadPool("test", most=most, of_one=of_one, waiting=waiting)
+    made = SharedThreadPool("test", size=size, per_caller=per_caller, max_waiting=max_waiting)
     yield made
     made.close()
 
@@ -44,7 +44,7 @@ async def begin(made: SharedThreadPool, caller: str, work: Work) -> "asyncio.Tas
 
 async def test_the_caller_with_the_fewest_threads_is_next() -> None:
     log: list[str] = []
-    async with threads(most=2, of_one=2, waiting=9) as made:
+    async with threads(size=2, per_caller=2, max_waiting=9) as made:
         works = [Work(log, name) for name in ("a1", "a2", "a3", "b1", "a4")]
         tasks = [await begin(made, work._name[0], work) for work in works]  # noqa: SLF001
         for work, task in zip(works, tasks, strict=True):
@@ -86,7 +86,7 @@ async def test_a_full_queue_is_throttled_for_its_caller_alone() -> None:
 
 async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -> None:
     log: list[str] = []
-    async with threads(most=1) as made:
+    async with threads(size=1) as made:
         running, waiting, last = (Work(log, name) for name in ("running", "waiting", "last"))
         call = Call()
         one = asyncio.create_task(made.run("a", call, running))
@@ -106,7 +106,7 @@ async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -
 
 async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -> None:
     log: list[str] = []
-    async with threads(most=1, of_one=1, waiting=9) as made:
+    async with threads(size=1, per_caller=1, max_waiting=9) as made:
         first, gone, last = (Work(log, name) for name in ("first", "gone", "last"))
         last.may_end.set()
         running = await begin(made, "a", first)
