@@ -1,4 +1,4 @@
-"""What a recorded answer says, part by part: its text, why it ended, how many tokens it took."""
+"""Read the text, the stop reason and the token counts of a recorded answer."""
 
 import json
 from base64 import b64decode
@@ -8,7 +8,7 @@ from engine.protocol import Delta, Finish, Usage
 from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.wire.eventstream import FrameError, decode_frame
 
-# Where the answers of Bedrock's operations have their text, why it ended, and their counts.
+# Paths of the text, stop reason and token counts in the responses of Bedrock's operations.
 JsonPath = tuple[str | int, ...]
 TEXT_PATHS: tuple[JsonPath, ...] = (
     ("outputs", 0, "text"),
@@ -36,14 +36,14 @@ LENGTH_REASONS = {"length", "max_tokens"}
 
 
 class RecordedError(NamedTuple):
-    """A recorded exception; Bedrock's name for it begins with a capital."""
+    """A recorded error. `type` is Bedrock's name for it, in upper camel case."""
 
     type: str
     message: str
 
 
 def error_of(recording: Recording) -> RecordedError | None:
-    """The exception that an answer is, or ends with."""
+    """Return the error that a response is, or that its stream ends with, or None."""
     kind: object = None
     if recording.status >= 400:
         named = recording.header("x-amzn-errortype") or str(recording.status)
@@ -58,7 +58,7 @@ def error_of(recording: Recording) -> RecordedError | None:
 
 
 def to_deltas(recording: Recording) -> list[Delta]:
-    """One for each part, the last with `finish` and `usage` unless the service broke off."""
+    """Return a delta for each part. The last has `finish` and `usage` if the answer is complete."""
     documents = [_document(recording, part) for part in recording.parts] or [{}]
     finish: Finish = "length" if _any(documents, STOP_REASON_PATHS) & LENGTH_REASONS else "stop"
     deltas = [Delta("".join(_any([document], TEXT_PATHS))) for document in documents]
@@ -86,7 +86,7 @@ def _any(documents: list[dict[str, Any]], paths: tuple[JsonPath, ...]) -> set[st
 
 
 def _document(recording: Recording, part: RecordedPart) -> dict[str, Any]:
-    """The JSON object of one part, a chunk's own where the frame has one."""
+    """Return the JSON object of a part. If a frame has a chunk, return the chunk's object."""
     if not recording.is_stream:
         return _load(part.raw)
     try:

@@ -1,4 +1,4 @@
-"""A lock file with the id of the process that writes to a folder or file."""
+"""A lock file that holds the id of the process that records to a folder or file."""
 
 import errno
 import fcntl
@@ -9,11 +9,11 @@ from weakref import finalize
 
 
 class LockHeld(OSError):
-    """Another process holds the lock; `strerror` names it."""
+    """An error: another process holds the lock. `strerror` names the process."""
 
 
 class RecordingLock:
-    """A lock that is held until it is released or garbage-collected, or its process is killed.
+    """A file lock that ends with `release`, garbage collection or the end of the process.
 
     Raises `LockHeld`, and other `OSError`s if the lock file can't be created.
     """
@@ -35,7 +35,7 @@ def _take(path: Path) -> int:
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # the file has just been released and removed
+        os.close(lock)  # another process has just removed the file
 
 
 def _lock(lock: int) -> None:

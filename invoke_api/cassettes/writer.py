@@ -1,4 +1,4 @@
-"""Writing of cassettes: one recorder at a time, each recording completely or not at all."""
+"""Write cassettes: one recorder at a time, and each recording completely or not at all."""
 
 import json
 import logging
@@ -19,15 +19,15 @@ NUMBER_PREFIX = re.compile(r"([0-9]+)-")
 RECORDING_START, RECORDING_END = (
     b'{\n "cassette"',
     b"\n}\n",
-)  # of a recording in a file of several; neither occurs inside a recording
+)  # neither occurs inside a recording
 
 
 class CassetteWriter:
-    """A writer of recordings to a folder, a file each, or one after the other to one `*.json`.
+    """A writer of recordings to a folder, one file each, or to a single `*.json` file.
 
-    Used by one process only; thread-safe. Existing recordings are kept. An incomplete recording at
-    the end of a file, left by a killed process, is cut off. Raises `OSError`, and `PlaceTaken` if
-    another process is recording.
+    Thread-safe, and used by one process only. Existing recordings are kept. An incomplete recording
+    at the end of the file, left by a killed process, is cut off. Raises `OSError`, and `LockHeld`
+    if another process is recording.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ def is_incomplete(raw: bytes) -> bool:
         json.loads(raw)
     except ValueError:
         return True
-    return False  # complete, only the last line break is missing
+    return False  # complete; only the last line break is missing
 
 
 def to_text(document: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""CreateInferenceProfile and DeleteInferenceProfile: an application's own profiles."""
+"""CreateInferenceProfile and DeleteInferenceProfile, for application inference profiles."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.validation.queries import DELETE_INFERENCE_PROFILE, check_query
 from invoke_api.wire.errors import InvokeError, ValidationException
 
-# Heard of a model that could not be copied, awslabs/aws-solutions-constructs#1387.
+# Reported for a model that could not be copied: awslabs/aws-solutions-constructs#1387.
 INVALID_SOURCE = "copyFrom must be a valid inference profile model source ARN."
 SYSTEM_PROFILE = "A system-defined inference profile cannot be deleted."  # guess
 REGISTRY_PROFILE = (
@@ -41,7 +41,7 @@ def _check(call: Call) -> tuple[Caller, dict[str, Any]]:
 
 
 def _to_profile(call: Call, caller: Caller, asked: dict[str, Any]) -> Profile:
-    """Raise `ValidationException` and `TooManyTagsException`."""
+    """Return the profile to create. Raises `ValidationException`, `TooManyTagsException`."""
     source = parse_identifier(asked["modelSource"]["copyFrom"])
     if not can_copy(call.services.registry, source, caller):
         raise ValidationException(INVALID_SOURCE)
@@ -58,10 +58,10 @@ def _to_profile(call: Call, caller: Caller, asked: dict[str, Any]) -> Profile:
 
 
 def can_copy(registry: Registry, source: Identifier, caller: Caller) -> bool:
-    """Return whether it is a model on demand here, or a profile of Bedrock's in this account."""
+    """Tell whether `source` is a model on demand in the region, or a system-defined profile."""
     if source.kind == "inference-profile":
-        is_ours = source.account == caller.account_id
-        return is_ours and registry.find_profile(source, caller.region) is not None
+        is_same_account = source.account == caller.account_id
+        return is_same_account and registry.find_profile(source, caller.region) is not None
     try:
         return registry.find_listed(source, caller.region).is_on_demand_in(caller.region)
     except InvokeError:
@@ -78,6 +78,6 @@ async def delete_inference_profile(call: Call) -> HttpResponse:
         raise ValidationException(SYSTEM_PROFILE)
     found = find_application_profile(services, identifier, caller)
     if not isinstance(found, Profile):
-        raise ValidationException(REGISTRY_PROFILE)  # Bedrock has no such profiles
+        raise ValidationException(REGISTRY_PROFILE)  # no counterpart on Bedrock
     services.profiles.remove(found)
     return json_response(call, b"{}")

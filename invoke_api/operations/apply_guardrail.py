@@ -1,4 +1,4 @@
-"""ApplyGuardrail: a guardrail asked by itself."""
+"""ApplyGuardrail: check texts with a guardrail, without a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,12 +31,12 @@ async def apply_guardrail(call: Call) -> HttpResponse:
 
 
 def _apply(call: Call) -> bytes:
-    """Raises `InvokeError`s."""
+    """Return the body of the response. Raises `InvokeError`s."""
     caller = admit_caller(call)
     guarding = _open(call, caller)
     asked = coral_schema("apply_guardrail.json").parse(call.body)
     parts = [_to_part(block) for block in asked["content"]]
-    if not parts:  # heard: that it is refused, not in which words
+    if not parts:  # reported: that it is refused; guess: the words
         raise ValidationException("The content field is empty. Add a content block to it.")
     if asked.get("outputScope") == "FULL":
         guarding.trace = "enabled_full"

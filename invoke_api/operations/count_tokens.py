@@ -1,4 +1,4 @@
-"""CountTokens, which Bedrock offers for no model of Mistral's; with `--extensions` it counts."""
+"""CountTokens: refused for Mistral's models, as on Bedrock, or with `--extensions` answered."""
 
 from base64 import b64decode
 from typing import Any
@@ -20,7 +20,9 @@ from invoke_api.validation.queries import COUNT_TOKENS, check_query
 from invoke_api.wire.errors import SerializationException, ValidationException
 
 NOT_SUPPORTED = "The provided model doesn't support counting tokens."
-EXTENSION_HEADERS = {"x-invoke-api-extension": "CountTokens"}  # Bedrock would have refused
+EXTENSION_HEADERS = {
+    "x-invoke-api-extension": "CountTokens"
+}  # marks an answer that Bedrock would not give
 
 
 async def count_tokens(call: Call) -> HttpResponse:
@@ -43,7 +45,7 @@ async def count_tokens(call: Call) -> HttpResponse:
         registry.find_listed(identifier, caller.region)
     if not services.extensions:
         raise ValidationException(NOT_SUPPORTED)
-    # In a thread, however short it is: some tokenizers are slow at their first use.
+    # Always in a thread, because some tokenizers are slow at their first use.
     tokens = await offload(call, HAS_UPLOADS, lambda: _count(call, asked, identifier, caller))
     return json_response(call, orjson.dumps({"inputTokens": tokens}), more=EXTENSION_HEADERS)
 
@@ -56,7 +58,7 @@ def _read_blob(encoded: str) -> bytes:
 
 
 def _count(call: Call, asked: dict[str, Any], identifier: Identifier, caller: Caller) -> int:
-    """How many tokens InvokeModel or Converse would count. Raises `InvokeError`s as they do."""
+    """Return the input tokens that InvokeModel or Converse would count. Raises their errors."""
     services = call.services
     model = services.registry.find(identifier, caller.region, caller.account)
     try:
@@ -65,7 +67,7 @@ def _count(call: Call, asked: dict[str, Any], identifier: Identifier, caller: Ca
             conversation = to_conversation(asked["converse"], model, stream=False)
             return len(conversation.to_prompt(tokenizer).tokens)
         body = model.parse_body(_read_blob(asked["invokeModel"]["body"]))
-        # No prompt is so long that counting would stop before its end.
+        # The limit is above every possible number of tokens, so that all of them are counted.
         generation = model.dialect.to_request(body, tokenizer, MAX_BODY_BYTES, call.request_id)
     except EngineError as error:
         raise to_invoke_error(error, model.server) from error

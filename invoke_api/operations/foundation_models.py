@@ -17,7 +17,7 @@ from invoke_api.validation.queries import (
     check_query,
 )
 
-# What each filter looks at in a summary.
+# The member of a summary that each filter compares.
 FILTERED_MEMBERS = {
     "byProvider": "providerName",
     "byCustomizationType": "customizationsSupported",
@@ -45,7 +45,7 @@ def _passes(summary: Mapping[str, Any], query: Mapping[str, str]) -> bool:
 
 
 def _has(found: str | list[str], wanted: str) -> bool:
-    """Guess: small and capital letters of a provider's name are one."""
+    """Tell whether a member matches. Guess: the case of a provider's name does not matter."""
     return found.lower() == wanted.lower() if isinstance(found, str) else wanted in found
 
 

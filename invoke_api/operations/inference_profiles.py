@@ -1,4 +1,4 @@
-"""ListInferenceProfiles and GetInferenceProfile: Bedrock's own, and those of applications."""
+"""ListInferenceProfiles and GetInferenceProfile, for system-defined and application profiles."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ async def get_inference_profile(call: Call) -> HttpResponse:
 def find_system_profile(
     services: Services, identifier: Identifier, caller: Caller
 ) -> Listing | None:
-    """Return the model behind one of Bedrock's profiles that this caller has."""
-    # As on InvokeModel, who is in no known account may name any.
+    """Return the model behind a system-defined profile of the caller's account, or None."""
+    # As on InvokeModel, a caller without a known account may name any account.
     if caller.account and identifier.account not in (None, caller.account):
         return None
     return services.registry.find_profile(identifier, caller.region)
@@ -60,9 +60,9 @@ def find_system_profile(
 def find_application_profile(
     services: Services, identifier: Identifier, caller: Caller
 ) -> Profile | OwnArn:
-    """Return a profile that was made at run time, or one of the registry's, by its ARN or its id.
+    """Return an application profile, created at run time or from the registry, by its ARN or id.
 
-    Raise `ResourceNotFoundException`.
+    Raises `ResourceNotFoundException`.
     """
     for one in _application_profiles(services, caller, identifier.account):
         if identifier.text in (one.identifier.text, one.identifier.id):
@@ -74,13 +74,13 @@ def find_application_profile(
 def _application_profiles(
     services: Services, caller: Caller, account: str | None = None
 ) -> list[Profile | OwnArn]:
-    """Return the profiles of the caller's account in its region, the registry's first.
+    """Return the application profiles of the caller's account and region, the registry's first.
 
-    `account` is looked into where the caller's is not known.
+    If the caller's account is not known, `account` takes its place.
     """
-    looked = caller.account or account or caller.account_id
-    configured = services.registry.arns.of(APPLICATION_PROFILE, caller.region, looked)
-    return [*configured, *services.profiles.of(looked, caller.region)]
+    searched = caller.account or account or caller.account_id
+    configured = services.registry.arns.of(APPLICATION_PROFILE, caller.region, searched)
+    return [*configured, *services.profiles.of(searched, caller.region)]
 
 
 def _show(services: Services, profile: Profile | OwnArn) -> dict[str, Any]:

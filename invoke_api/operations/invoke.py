@@ -24,12 +24,12 @@ UPLOAD_PART_TYPES = (
     b"image_url",
     b"input_audio",
     b"audio_url",
-)  # the kinds of parts that are uploads
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvokeModelRequest:
-    """A body of the model's own dialect, with its defaults filled in."""
+    """A checked InvokeModel request. `body` is in the model's own dialect, with its defaults."""
 
     model: Model
     body: dict[str, Any]
@@ -41,7 +41,7 @@ class InvokeModelRequest:
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
-        # ConverseStream has no such header in any recording.
+        # No recording of ConverseStream has this header.
         return {"X-Amzn-Bedrock-Content-Type": JSON, **self.options}
 
     def headers(self, metrics: Metrics) -> Mapping[str, str]:
@@ -66,7 +66,7 @@ class InvokeModelRequest:
 
 
 class InvokeModelWriter:
-    """Writes the model's own answer, whole or in chunks."""
+    """A writer of the model's own answer, whole or in chunks."""
 
     def __init__(self, inner: Writer, native: Callable[[str, Finish], bytes]) -> None:
         self._inner = inner
@@ -83,13 +83,13 @@ class InvokeModelWriter:
 
 
 def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
-    """Check the front door's part, then the body. Raises `InvokeError`s."""
+    """Check the headers and then the body, as Bedrock does. Raises `InvokeError`s."""
     _, model = admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
     guarding = call.guarding
     body = _read_guarded(model, guarding, call.body) if guarding else model.parse_body(call.body)
     check_target(body, (model.id, call.model_id), streams=operation.streams)
     check_tier(body.get("service_tier"), model)
-    if guarding and body.get("logprobs"):  # the words that it takes out would stand there
+    if guarding and body.get("logprobs"):  # they would show the words that it removes
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
     if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
@@ -106,7 +106,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
-    """Return the body as the guardrail leaves it. Raises `ValidationException`."""
+    """Return the body as the guardrail has anonymized it. Raises `ValidationException`."""
     value = model.schema.read(raw)
     config = value.pop(GUARDRAIL_CONFIG_KEY, None) if isinstance(value, dict) else None
     body = model.fill_body(value)

@@ -1,4 +1,4 @@
-"""PutModelInvocationLoggingConfiguration, and Get and Delete."""
+"""PutModelInvocationLoggingConfiguration, and its Get and Delete."""
 
 import orjson
 
@@ -9,7 +9,7 @@ from invoke_api.pipeline.responses import HttpResponse, json_response
 
 
 async def put_logging_configuration(call: Call) -> HttpResponse:
-    """Bucket, log group and role are kept and given back, and nothing is sent there."""
+    """Keep the configuration. Nothing is sent to its bucket or log group."""
     await call.read_body()
     caller = admit_caller(call)
     check_alone(call.services, "this configuration")

@@ -1,4 +1,4 @@
-"""The operations that call a model, by the last step of their paths."""
+"""The operations that call a model, by the last step of their path."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
-"""Bedrock's operations that this service does not offer: each says so, in an error of its own.
+"""Bedrock's operations that this service does not offer, each refused with an error that says so.
 
-They stand in `schemas/not_offered.json`, by service model, path with a star for each label, and
-method. Whoever builds one takes it out; a test says which one is missing or too many.
+`schemas/not_offered.json` lists them by service model, path (with a star for each label) and
+method. Remove an operation there when you implement it. A test fails if one is missing or too many.
 """
 
 from functools import partial
@@ -13,15 +13,15 @@ from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 from invoke_api.yaml_files import load_schema
 
-# Nearly every operation models it; those that do not are here with what they model.
+# Operations whose service model has no `ValidationException`, with an error that it has.
 ERROR_TYPES: dict[str, type[InvokeError]] = {"CreateModelCopyJob": AccessDeniedException}
 OPERATIONS_BY_PATH: dict[str, dict[str, dict[str, str]]] = load_schema("not_offered.json")
-# The client of these ends its request only after the answer.
+# Clients of these end their request only after the response.
 BIDIRECTIONAL_OPERATIONS = {"InvokeModelWithBidirectionalStream"}
 
 
 def to_routes() -> list[OperationRoute]:
-    """Return the longest paths first: a label may hold slashes, as ARNs do."""
+    """Return the routes, longest paths first, because a label may match several steps."""
     paths = {path: row for table in OPERATIONS_BY_PATH.values() for path, row in table.items()}
     return [
         OperationRoute(_with_labels(path), partial(_refuse, name=name), method=method, name=name)

@@ -1,6 +1,6 @@
 """Get and List of provisioned models, custom-model deployments and imported models.
 
-They are those of the registry's file: nothing makes or changes one here.
+All of them come from the registry's file. There are no operations that create or change one.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,10 +44,10 @@ Describe = Callable[[OwnArn, Listing, datetime], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnModelKind:
-    """One kind of ARN, with its Get and List operations.
+    """The Get and List operations of one kind of ARN.
 
-    `get` has one member, which stands in the path. `summaries` is the name of a list's entries,
-    `arn` and `made` the keys of their ARNs and times.
+    `get` has one member, which is the label of the path. `summaries` is the key of the entries in a
+    list. `arn` and `made` are the keys of an entry's ARN and creation time.
     """
 
     kind: OwnKind
@@ -91,12 +91,12 @@ IMPORTED = OwnModelKind(
 
 
 async def get_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
-    """Answer by ARN or name. Raise `ResourceNotFoundException`."""
+    """Describe the model with this ARN or name. Raises `ResourceNotFoundException`."""
     caller = await read_and_admit(call)
     check_query(kind.get, call.labels)
     [asked] = call.labels.values()
     registry = call.services.registry
-    # As on InvokeModel, who is in no known account may name any.
+    # As on InvokeModel, a caller without a known account may name any account.
     account = caller.account or parse_identifier(asked).account or caller.account_id
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
@@ -116,7 +116,7 @@ async def list_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
         if query.get("nameContains", "") in own.called
     ]
     found = [entry for entry in told if _passes(entry, query, kind)]
-    if query.get("sortOrder") == "Descending":  # of entries of one time
+    if query.get("sortOrder") == "Descending":  # all were created at the same time
         found.reverse()
     return json_response(
         call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn))
@@ -128,7 +128,7 @@ def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: OwnModelKi
     if any(name in query and entry[key] != query[name] for name, key in equal):
         return False
     made = parse_time(entry[kind.made])
-    assert made, "it is ours"
+    assert made, "the service writes valid times"
     prefix = kind.made.removesuffix("At")  # createdAfter, but creationTimeAfter
     after, before = (parse_time(query.get(prefix + name, "")) for name in ("After", "Before"))
     return (after is None or made > after) and (before is None or made < before)
@@ -137,7 +137,7 @@ def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: OwnModelKi
 def _to_routes(
     kind: OwnModelKind, get: str, listed: str, path: str, one: str
 ) -> list[OperationRoute]:
-    """A partial of a coroutine function is one to Starlette, too."""
+    """Return the routes of a kind's Get and List operations."""
     [label] = kind.get
     return [
         OperationRoute(path, partial(list_own, kind=kind), name=listed),

@@ -1,4 +1,4 @@
-"""Checks that operations share: schemas of bodies, and changes that other workers would miss."""
+"""Checks that operations share: schemas of bodies, and the limit to one worker."""
 
 from functools import cache
 
@@ -10,12 +10,12 @@ from invoke_api.yaml_files import load_schema
 
 @cache
 def coral_schema(name: str) -> CoralSchema:
-    """That of a file in `schemas/`, read at its first use."""
+    """Return the schema in a file of `schemas/`, which is read once."""
     return CoralSchema(load_schema(name))
 
 
 def check_alone(services: Services, what: str) -> None:
-    """Raise `ValidationException` if other processes answer on the same port."""
+    """Raise `ValidationException` if several processes serve the port, each with its own state."""
     if not services.alone:
         raise ValidationException(
             f"Invoke API changes {what} with one worker only: serve without --workers."

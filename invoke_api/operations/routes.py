@@ -1,4 +1,4 @@
-"""The routes of the control plane's operations, by the names of the operations."""
+"""The routes of the control plane's operations."""
 
 from invoke_api.operations.application_profiles import (
     create_inference_profile,

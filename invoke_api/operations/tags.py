@@ -1,4 +1,4 @@
-"""TagResource, UntagResource and ListTagsForResource, of an application's inference profiles."""
+"""TagResource, UntagResource and ListTagsForResource, for application inference profiles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,9 +20,9 @@ from invoke_api.wire.errors import (
     ValidationException,
 )
 
-MAX_TAGS = 50  # of one resource: the User Guide, as on all of AWS
+MAX_TAGS = 50  # of one resource: User Guide
 RESERVED_PREFIX = "aws:"
-# Guesses, all three.
+# Guess: these three messages.
 DUPLICATE_KEYS = "Duplicate tag keys are not allowed."
 RESERVED_KEY = "Tag keys that begin with aws: are reserved for system use."
 RESOURCE_NOT_FOUND = "The provided resource ARN is not found."
@@ -30,7 +30,7 @@ NOT_TAGGABLE = "Invoke API keeps tags of application inference profiles only."
 
 
 def to_tags(listed: Iterable[Mapping[str, str]], arn: str) -> dict[str, str]:
-    """Read the tags of a request. Raise `ValidationException` and `TooManyTagsException`."""
+    """Return the tags of a request. Raises `ValidationException` and `TooManyTagsException`."""
     pairs = [(tag["key"], tag["value"]) for tag in listed]
     tags = dict(pairs)
     if len(tags) < len(pairs):
@@ -68,7 +68,10 @@ async def list_tags_for_resource(call: Call) -> HttpResponse:
 
 
 async def _to_change(call: Call, schema: str) -> tuple[Profile, dict[str, Any]]:
-    """Raise `ValidationException` for what the registry's file names, which has no tags."""
+    """Return the profile to change and the request.
+
+    Raises `ValidationException` for an ARN from the registry's file, and the errors of `_ask`.
+    """
     profile, asked = await _ask(call, schema)
     check_alone(call.services, "tags")
     if profile is None:
@@ -77,9 +80,9 @@ async def _to_change(call: Call, schema: str) -> tuple[Profile, dict[str, Any]]:
 
 
 async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]:
-    """Return what is asked, and the profile, None for what the registry's file names.
+    """Return the profile and the request. The profile is None for an ARN from the registry's file.
 
-    Raise `InvokeError`s.
+    Raises `InvokeError`s.
     """
     await call.read_body()
     caller, asked = await offload(call, len(call.body), lambda: _check(call, schema))

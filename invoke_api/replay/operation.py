@@ -1,4 +1,4 @@
-"""Any operation of any model, answered from cassettes: `--engine replay`."""
+"""The handler of `--engine replay`, which answers any operation of any model from recordings."""
 
 import re
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ from invoke_api.rules.rule import Asked
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import InvokeError, ValidationException
 
-COMPARISON_SIZE = MAX_INLINE_BYTES + 1  # whatever the size of a body, there may be many recordings
+COMPARISON_SIZE = MAX_INLINE_BYTES + 1  # always in a thread: there may be many recordings
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRequest:
-    """A request of an operation that this service can answer itself: as read, or as refused."""
+    """A request that this service could answer itself: checked, or the error of its checks."""
 
     operation: ModelOperation
     request: ModelRequest | InvokeError
 
 
 async def replay(call: Call) -> HttpResponse | None:
-    """Find out who calls, ask the rules, then take the recording of this request.
+    """Authenticate the caller, apply the rules, then answer with the recording of this request.
 
-    If that is allowed, the nearest recording answers. A request that was not recorded is checked as
-    ever, so that a mistake gets Bedrock's own words.
+    With `--match nearest`, the nearest recording answers a request that was not recorded. Without one, an
+    invalid request gets Bedrock's error. Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
     """
     await call.read_body()
     operation = MODEL_OPERATIONS.get(call.labels.get("action", ""))
@@ -61,7 +61,7 @@ async def replay(call: Call) -> HttpResponse | None:
 
 
 def operation_name(call: Call) -> str:
-    """Return AWS's name for what calls no model; the request line if it is not known."""
+    """Return the name of an operation that calls no model, or its request line if unknown."""
     if call.labels.get("action") == "count-tokens":
         return "CountTokens"
     return f"{call.method} {call.scope['path']}"
@@ -70,7 +70,7 @@ def operation_name(call: Call) -> str:
 async def try_to_check(
     call: Call, operation: ModelOperation, caller: Caller
 ) -> CheckedRequest | None:
-    """Check the call as this service would take it; None for a model that it does not run."""
+    """Check the request as without replay. Return None if the service does not run the model."""
     try:
         call.services.registry.find(parse_identifier(call.model_id), caller.region)
     except InvokeError:
@@ -82,7 +82,7 @@ async def try_to_check(
 
 
 def to_asked(call: Call, checked: CheckedRequest | None, caller: Caller) -> Asked:
-    """Return what rules look at; of a body in no dialect of ours, all its text is the prompt."""
+    """Return the parts that rules match. The whole body is the prompt in an unknown dialect."""
     if checked and not isinstance(checked.request, InvokeError):
         question = checked.request.question()
     else:
@@ -103,7 +103,7 @@ def to_asked(call: Call, checked: CheckedRequest | None, caller: Caller) -> Aske
 async def answer_by_rule(
     call: Call, checked: CheckedRequest | None, verdict: Verdict
 ) -> HttpResponse | None:
-    """Answer with a rule's text, as an engine would say it."""
+    """Answer with a rule's text, as if an engine had generated it."""
     if checked is None:
         raise ValidationException(
             f"Rule {verdict.rule_id} has a reply, but {call.operation} of {call.model_id} can be"
@@ -115,7 +115,11 @@ async def answer_by_rule(
 
 
 async def find_recording(call: Call, checked: CheckedRequest | None, entry: Entry) -> Recording:
-    """Raises what is wrong in a request that was not recorded, or else what comes nearest."""
+    """Return the recording that answers this request, and note it in the journal.
+
+    Raises the error of the request's checks if the request was not recorded, or else a
+    `ValidationException` that names the nearest recording.
+    """
     library = call.services.replay.library
     asked = to_comparable(call.method, raw_path(call.scope), request_headers(call.scope), call.body)
     key = entry.access_key_id
@@ -138,7 +142,7 @@ async def find_recording(call: Call, checked: CheckedRequest | None, entry: Entr
     return recording
 
 
-# Any operation may have been recorded.
+# Recordings may be of any operation.
 REPLAY_ROUTES = [
     OperationRoute(path, replay, name="", method=method)
     for path in ("/model/{model_id:path}/{action}", "/{path:path}")
@@ -150,7 +154,7 @@ INVOKE_PATH = re.compile(r"/model/(.+)/(?:invoke|invoke-with-response-stream)")
 
 
 def explain_stale(registry: Registry, recording: Recording, asked: ComparableRequest) -> str | None:
-    """Why this service would refuse today what the service took when it was recorded."""
+    """Return why the service refuses a recorded request that was once accepted, or None."""
     found = INVOKE_PATH.fullmatch(asked.path)
     if found is None or recording.status != 200:
         return None
@@ -159,7 +163,7 @@ def explain_stale(registry: Registry, recording: Recording, asked: ComparableReq
     try:
         model = registry.find(parse_identifier(found[1]), region)
     except InvokeError:
-        return None  # a model that is not run here can still be replayed
+        return None  # recordings of other models can still be replayed
     try:
         model.parse_body(recording.request_body)
     except ValidationException as error:

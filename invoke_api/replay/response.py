@@ -1,4 +1,4 @@
-"""A recording as an answer: what it says for the journal and the rules, and its very bytes."""
+"""Responses from recordings: the recorded bytes, and their tokens for rules and the journal."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -24,9 +24,9 @@ from invoke_api.wire.headers import http_date
 async def write_recording(
     call: Call, entry: Entry, recording: Recording | None, verdict: Verdict | None
 ) -> HttpResponse | None:
-    """Answer with the recorded bytes. Without a recording there is a fault, which comes of itself.
+    """Answer with the recorded bytes. Return None for a stream, which is already written.
 
-    Return None for a stream, which is written here.
+    `recording` is None if the verdict's fault fires before the answer; its error is raised.
     """
     streams = recording.is_stream if recording else call.operation.endswith("Stream")
     sink: Collector | Stream = Collector()
@@ -35,7 +35,7 @@ async def write_recording(
         headers = to_headers(call, recording) if recording else stream_headers(call, {})
         sink = Stream(call, headers, lambda deltas, _: b"".join(_raw(parts, len(deltas))))
     answer = Answer(call, entry, sink, verdict=verdict)
-    # A rule's pace goes before the recorded one.
+    # A rule's pace overrides the recorded one.
     timed = call.services.replay.timed and not (verdict and verdict.pace)
     answer.begin(generate(recording, answer, entry, began=call.began if timed else None))
     await answer.wait()
@@ -49,10 +49,11 @@ async def write_recording(
 def generate(
     recording: Recording | None, answer: Answer, entry: Entry, *, began: float | None
 ) -> Callable[[Receiver], Generation]:
-    """Return what feeds the answer a delta for each frame, or for each token of a whole body.
+    """Return a function that feeds the answer one delta per frame, or per token of a whole body.
 
-    If the call `began` at a time of the monotonic clock, they come when they once came. A long
-    recording is read in a thread, and the event loop runs between `BATCH` deltas and the next.
+    If `began` is given, the deltas keep their recorded times, counted from `began` in seconds of
+    the monotonic clock. A long recording is read in a thread, and the producer yields to the event
+    loop after every `BATCH` deltas.
     """
     if recording is None:
         return lambda _: OVER
@@ -82,7 +83,7 @@ def _raw(parts: Iterator[RecordedPart], count: int) -> list[bytes]:
 
 async def _read(recording: Recording) -> list[Delta]:
     size = sum(len(part.raw) for part in recording.parts)
-    # The operator's own recordings are no caller's work, so no caller's share of the threads.
+    # Not in the shared pools: recordings are the operator's, and count for no caller.
     deltas = (
         await asyncio.to_thread(to_deltas, recording)
         if size > MAX_INLINE_BYTES
@@ -90,13 +91,13 @@ async def _read(recording: Recording) -> list[Delta]:
     )
     if recording.is_stream:
         return deltas
-    # The tokens of a whole body did not come one by one, and can still be counted.
+    # One delta per token, so that the tokens of a whole body are counted.
     usage = deltas[-1].usage
     return [Delta("")] * (usage.output_tokens - 1 if usage else 0) + deltas
 
 
 def to_headers(call: Call, recording: Recording) -> Headers:
-    """As they were, but for the date, to which SDKs set their clocks, and the length of a body."""
+    """Return the recorded headers, with the body's length and a new date, because SDKs use it."""
     fresh = {"date": http_date(int(time()))}
     if not recording.is_stream:
         fresh["content-length"] = str(sum(len(part.raw) for part in recording.parts))
