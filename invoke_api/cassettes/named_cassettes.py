@@ -26,17 +26,17 @@ class NamedRecordings:
         """
         if not self.places:
             raise ConfigError(
-                "a pace over HTTP takes no recording here; --recordings names a folder of them"
+                "rules over HTTP can use recordings only if --recordings names their folder"
             )
         path = self._find(name)
         if path is None:
             raise ConfigError(
-                f"there is no recording {name[:100]!r} in the folders that the operator named"
+                f"there is no recording {name[:100]!r} in the folders of --recordings"
             )
         try:
             return load_waits(path)
         except ConfigError:
-            raise ConfigError(f"{name!r} is no recording; invoke-api record writes them") from None
+            raise ConfigError(f"{name!r} is not a recording of invoke-api record") from None
 
     def _find(self, name: str) -> Path | None:
         steps = name.split("/")

@@ -78,7 +78,7 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
         except ValueError as error:  # an integer of over 4,300 digits
             raise ConfigError(f"{file}:{line}: not JSON that can be read: {error}") from error
         except RecursionError as error:
-            raise ConfigError(f"{file}:{line}: nested too deep") from error
+            raise ConfigError(f"{file}:{line}: nested too deeply") from error
         yield line, document
         at = _skip_whitespace(text, at)
 

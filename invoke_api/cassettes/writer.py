@@ -77,7 +77,7 @@ def remove_incomplete_recording(path: Path) -> None:
     rest = raw[end:]
     if is_incomplete(rest):
         os.truncate(path, end)
-        log.warning("%s ended with half a recording, which is cut off: %d bytes", path, len(rest))
+        log.warning("%s ended with an incomplete recording; removed its %d bytes", path, len(rest))
 
 
 def is_incomplete(raw: bytes) -> bool:

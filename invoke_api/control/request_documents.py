@@ -1,34 +1,34 @@
-"""The JSON that the control routes take, read strictly: it is kept, and goes out again."""
+"""Strict parsing of JSON bodies on control routes, which the service keeps and sends again."""
 
 import json
 import math
 import re
 from typing import Any, NoReturn
 
-MAX_DOCUMENT_DEPTH = 32  # levels of a document
-MAX_INTEGER_DIGITS = 100  # of a whole number
+MAX_DOCUMENT_DEPTH = 32
+MAX_INTEGER_DIGITS = 100
 
-# A string, also one without an end; or a bracket between strings.
+# A string, also an unterminated one, or a bracket outside strings.
 STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 class BadDocument(ValueError):
-    """The body is no JSON, or one that no careful reader takes. The message is a sentence."""
+    """An error: the body is not JSON or exceeds a limit. The message is for the client."""
 
 
 def parse_document(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Parse a body. Raises `BadDocument`, also for keys twice, NaN, deep nesting, huge numbers."""
+    """Parse a body. Raises `BadDocument`, also for duplicate keys, NaN, and exceeded limits."""
     try:
         text = body.decode()
         if text.count("[") + text.count("{") > MAX_DOCUMENT_DEPTH:
             _check_depth(text)
         document = STRICT_DECODER.decode(text)
-        if "\\u" in text:  # half of a surrogate pair may have been spelt
+        if "\\u" in text:  # a lone surrogate may be escaped
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        raise BadDocument(f"not JSON: byte {error.start + 1} is no UTF-8") from error
+        raise BadDocument(f"not JSON: byte {error.start + 1} is not UTF-8") from error
     except UnicodeEncodeError as error:
-        raise BadDocument("not JSON: half of a surrogate pair is no character") from error
+        raise BadDocument("not JSON: a lone surrogate is not a character") from error
     except json.JSONDecodeError as error:
         raise BadDocument(f"not JSON: {error}") from error
     return document
@@ -47,7 +47,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise BadDocument(f"the key {twice[:100]!r} stands here twice")
+        raise BadDocument(f"the key {twice[:100]!r} occurs twice")
     return document
 
 
@@ -65,7 +65,7 @@ def _real(literal: str) -> float:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise BadDocument(f"not JSON: {constant} is no number")
+    raise BadDocument(f"not JSON: {constant} is not a number")
 
 
 STRICT_DECODER = json.JSONDecoder(

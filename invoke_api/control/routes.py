@@ -1,4 +1,4 @@
-"""The emulator's own routes: found by their very bytes, behind their own doors."""
+"""Routing and access control of the emulator's own routes."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 EMULATOR_PATH = "/_emulator"
 METRICS_PATH = "/metrics"
-MAX_CONTROL_BODY_BYTES = 1 << 20  # bytes of a body, which holds rules at most
+MAX_CONTROL_BODY_BYTES = 1 << 20  # rules are the longest
 NOT_AN_OPERATOR = (
-    "This key may call models; rules and journal take a key that the credentials file gives"
-    " `operator: true`."
+    "This key may only call models; rules and journal need a key with `operator: true` in the"
+    " credentials file."
 )
 
 
 def is_bedrock_path(path: str) -> bool:
-    """Tell whether a path is one of Bedrock's: all that is not our own."""
+    """Tell whether a path is one of Bedrock's, which are all but the emulator's own."""
     is_own = path.startswith(EMULATOR_PATH) and path[
         len(EMULATOR_PATH) : len(EMULATOR_PATH) + 1
     ] in ("", "/")
@@ -36,7 +36,7 @@ def is_bedrock_path(path: str) -> bool:
 
 
 class EmulatorRoute(NamedTuple):
-    """A path without parameters. `answer` gets the request and its body."""
+    """A route without parameters. `answer` gets the request and its body."""
 
     path: str
     answer: Callable[[Request, bytes], Awaitable[Response]]
@@ -44,9 +44,10 @@ class EmulatorRoute(NamedTuple):
 
 
 class EmulatorRoutes:
-    """An ASGI app. `open_` routes answer everybody, `control` routes a test or an operator.
+    """An ASGI application of the emulator's own routes.
 
-    `control` is empty where they are switched off.
+    `open_` routes answer every client, `control` routes only operators if there is authentication.
+    `control` is empty without `--control`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class EmulatorRoutes:
         self._doors = doors
 
     def takes(self, scope: Scope) -> bool:
-        """Return whether a path is ours, also one that only looks like it once it is decoded."""
+        """Tell whether a path is the emulator's own, also one that is so once it is normalised."""
         path: str = scope["path"]
         if not is_bedrock_path(path):
             return True
@@ -75,15 +76,15 @@ class EmulatorRoutes:
             response = error_answer(error.message, status=error.status)
         except Exception:
             log.exception("%s %s failed", request.method, scope["path"])
-            response = error_answer("This is a bug of the emulator; its log says more.", status=500)
+            response = error_answer("Internal error of the emulator; see its log.", status=500)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        """Answer once the body is there: an answer before its end would cut off its sender."""
+        """Read the body, then answer. An earlier response would cut off the client."""
         body = await _body_of(request)
         if why := self._doors.refusal(request.method, request.scope["headers"]):
             return error_answer(why, status=403)
-        # By the bytes: %2f is no slash, and a balancer's filter of prefixes sees what we see.
+        # Without decoding: `%2f` is no slash, as in the path filters of load balancers.
         path = request.scope["raw_path"].decode("latin-1")
         found = [route for route in self._routes if route.path == path]
         if not found:
@@ -116,9 +117,9 @@ async def _body_of(request: Request) -> bytes | None:
 
 
 def _check_operator(request: Request, body: bytes) -> None:
-    """Raise a `FrontDoorError` unless there is no authentication, or the key is an operator's.
+    """Raise a `FrontDoorError` if there is authentication and the key is not an operator's.
 
-    Without authentication the client may have to be on this machine.
+    Also raise one if only clients on this machine may call, and this one is elsewhere.
     """
     gate = services_of(request).gate
     check_client_address(gate, request.scope)

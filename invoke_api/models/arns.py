@@ -1,4 +1,4 @@
-"""The registry's ARNs: those of an account's own, and the models that they stand for."""
+"""ARNs of accounts' own models and profiles in the registry, and the models behind them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,22 +14,23 @@ from invoke_api.models.identifiers import (
     parse_identifier,
 )
 
-# The last part of each kind of ARN, as botocore's service model has it.
+# Pattern of the id in each kind of ARN (botocore's service model).
 TWELVE_CHARACTERS = "[a-z0-9]{12}"
 ID_PATTERNS: dict[str, str] = {
     **dict.fromkeys(OWN_KINDS, TWELVE_CHARACTERS),
     "application-inference-profile": "[a-zA-Z0-9-:.]{1,64}",
 }
-PROVISIONED_MODEL = "provisioned-model"  # the only kind that can be called by its name
+MODEL_GROUPS = ("models", "not_run")  # the registry's keys of lists of models
+PROVISIONED_MODEL = "provisioned-model"  # the only kind that calls may name without an ARN
 MALFORMED_ARN = (
-    "is no ARN that stands for a model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID with one of"
-    f" the kinds {', '.join(OWN_KINDS)}, and for ID 12 small letters and digits"
+    "is not the ARN of a callable model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID with one of"
+    f" the kinds {', '.join(OWN_KINDS)}, and an ID of 12 lower-case letters and digits"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OwnArn:
-    """One ARN of the registry's, and the id of the model behind it; `name` is None without one."""
+    """An ARN in the registry, its name if it has one, and the id of the model behind it."""
 
     identifier: Identifier
     name: str | None
@@ -37,7 +38,7 @@ class OwnArn:
 
     @property
     def called(self) -> str:
-        """Its name, or the last part of the ARN without one."""
+        """The name, or else the last part of the ARN."""
         return self.name or self.identifier.id
 
     @property
@@ -47,9 +48,9 @@ class OwnArn:
 
 
 class Arns:
-    """The registry's ARNs, found by themselves or by the names of provisioned models.
+    """The registry's ARNs, also by the names of provisioned models.
 
-    `read` is when the registry was read.
+    `read` is the time when the registry was read.
     """
 
     def __init__(self, arns: Sequence[OwnArn] = ()) -> None:
@@ -65,9 +66,9 @@ class Arns:
         return len(self._arns)
 
     def find(self, identifier: Identifier, region: str, account: str | None) -> OwnArn | None:
-        """Return what stands for a model in this region.
+        """Return the ARN of this region that an identifier names, or None.
 
-        `account` is the caller's, who has no other account's; None where it is not known.
+        `account` is the caller's, or None if it is not known. ARNs of other accounts are not found.
         """
         for own in self._by_text.get(identifier.text, ()):
             if own.identifier.region == region and account in (None, own.identifier.account):
@@ -75,7 +76,7 @@ class Arns:
         return None
 
     def of(self, kind: str, region: str, account: str) -> list[OwnArn]:
-        """Return all of this kind that the account has in the region."""
+        """Return an account's ARNs of one kind in a region."""
         place = (kind, region, account)
         return [
             own
@@ -88,7 +89,7 @@ NO_ARNS = Arns()
 
 
 def to_arns(document: Mapping[str, Any]) -> Arns:
-    """Read the ARNs of a registry that has no mistakes."""
+    """Return the ARNs of a valid registry document."""
     return Arns([_to_own(entry) for entry in document.get("arns", [])])
 
 
@@ -97,11 +98,11 @@ def _to_own(entry: Mapping[str, Any]) -> OwnArn:
     return OwnArn(identifier, entry.get("name"), entry["model"])
 
 
-Mistake = tuple[list[str | int], str]  # the way there, and a sentence
+Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 
 
 def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yield what the schema can't say of ARNs, their models and their names."""
+    """Yield the mistakes in ARNs, their models and names that the JSON schema can't express."""
     models = {entry["id"] for group in MODEL_GROUPS for entry in document.get(group, [])}
     profiles = {key for group in MODEL_GROUPS for key in _profiles(document.get(group, []))}
     seen: set[object] = set()
@@ -110,7 +111,7 @@ def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
         if sentence := _malformed(arn):
             yield ["arns", index, "arn"], f"{arn!r} {sentence}"
         elif arn in seen:
-            yield ["arns", index, "arn"], f"the ARN {arn!r} stands here twice"
+            yield ["arns", index, "arn"], f"the ARN {arn!r} occurs twice"
         elif name is not None:
             place = (*arn.split("/")[:1], name)  # a name is unique in its account, region and kind
             if sentence := _misnamed(arn, name, models | profiles, is_taken=place in seen):
@@ -119,9 +120,6 @@ def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
         seen.add(arn)
         if entry["model"] not in models:
             yield ["arns", index, "model"], f"{arn!r}: there is no model {entry['model']!r}"
-
-
-MODEL_GROUPS = ("models", "not_run")
 
 
 def _profiles(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -143,10 +141,10 @@ def _malformed(arn: str) -> str | None:
 
 def _misnamed(arn: str, name: str, ids: set[str], *, is_taken: bool) -> str | None:
     if is_taken:
-        return "stands here twice for one account, region and kind"
+        return "occurs twice in one account, region and kind"
     if f":{PROVISIONED_MODEL}/" in arn:
         if " " in name:
-            return "has a blank, which a provisioned model's name can't have"
+            return "has a space, which a provisioned model's name can't have"
         if name in ids:
             return "is the id of a model or of a profile"
     return None

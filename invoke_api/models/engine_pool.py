@@ -1,4 +1,4 @@
-"""Which engine speaks for which model, and the life of them all."""
+"""The engines of all models: build, share, load and close them."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -20,10 +20,10 @@ READY_POLL_SECONDS = 0.05  # seconds between two polls of engines
 
 
 class Engines:
-    """One engine for each distinct checkpoint; models that share one share its engine.
+    """The engines by model. Models with the same checkpoint share an engine.
 
-    `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
-    checkpoints are asked. `adapters` are what a model puts on its engine's weights, by model id.
+    `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
+    checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
     """
 
     def __init__(
@@ -36,14 +36,15 @@ class Engines:
         self._tokenizers = tokenizers
         self._adapters = adapters
         self._loading: set[asyncio.Task[str | None]] = set()
-        # Those that have read a prompt, by Converse or not: the first may load what takes a second.
+        # Model ids that have tokenised a prompt, and whether of Converse. The first time is slow,
+        # because it may load a tokenizer or template.
         self.warm: set[tuple[str, bool]] = set()
 
     def of(self, model: Model) -> Engine:
         return self._by_model[model.id]
 
     def tokenizer(self, model: Model) -> Tokenizer:
-        """Of this model's prompts. Raises what `Engine.tokenizer` raises."""
+        """Return the tokenizer of a model's prompts. Raises the errors of `Engine.tokenizer`."""
         own = self.of(model).tokenizer()
         name = self._tokenizers.get(model.id)
         return load_cached_tokenizer(name) if name else own
@@ -55,9 +56,9 @@ class Engines:
         return self._by_model.items()
 
     def start(self) -> None:
-        """Begin to load every engine that is not to be loaded on demand.
+        """Start to load every engine that does not load on demand.
 
-        Returns at once, `Engine.state` tells how it goes.
+        Returns at once; `Engine.state` tells the progress.
         """
         for engine, names in _distinct(self._by_model).items():
             if engine.state().is_on_demand:
@@ -67,7 +68,7 @@ class Engines:
             task.add_done_callback(self._loading.discard)
 
     def take_calls(self) -> bool:
-        """Tell whether each engine accepts calls; one that loads on demand does."""
+        """Tell whether all engines accept calls. One that loads on demand does."""
         return all(engine.state().takes_calls for engine in self._by_model.values())
 
     async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -84,7 +85,7 @@ class Engines:
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
-    """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
+    """Build the engines of these models without starting them. Raises `EngineDead`."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
     limits: dict[str, Limits] = {}
@@ -107,9 +108,9 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
 def _supervise(
     by_model: Mapping[str, Engine], limits: Mapping[str, Limits], max_loaded: int | None
 ) -> dict[str, Engine]:
-    """Those that hold weights are started again when they fail, or take turns in some places.
+    """Wrap the vLLM engines in supervisors, which restart them or, with `max_loaded`, swap them.
 
-    A server is looked for by its own engine.
+    Remote engines supervise their connection themselves.
     """
     engines = dict(by_model)
     places = Places(max_loaded) if max_loaded else None
@@ -124,7 +125,7 @@ def _supervise(
 
 
 def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
-    """Each engine with the models that share it."""
+    """Return each engine with the ids of the models that share it."""
     engines: dict[Engine, list[str]] = {}
     for model_id, engine in by_model.items():
         engines.setdefault(engine, []).append(model_id)

@@ -1,4 +1,4 @@
-"""What may stand for a model in a request: an id, a name, an ARN, or the id or ARN of a profile."""
+"""Identifiers of models in requests: ids, names and ARNs, of models and of inference profiles."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ OwnKind = Literal[
     "provisioned-model",
 ]
 IdentifierKind = Literal["id", "foundation-model", "inference-profile", "other"] | OwnKind
-# The kinds of ARN that belong to an account and stand for a model in a call.
+# The kinds of ARN that belong to an account and can be called.
 OWN_KINDS: tuple[OwnKind, ...] = get_args(OwnKind)
 
 ARN_PATTERN = re.compile(
@@ -20,7 +20,7 @@ ARN_PATTERN = re.compile(
     r"(?P<account>[0-9]{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
 )
 
-# AWS's regions by partition, of the commercial ones those with Bedrock, as botocore lists them.
+# AWS's regions by partition, as botocore lists them; in `aws` only those with Bedrock.
 REGIONS = {
     "aws": """
         af-south-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
@@ -37,9 +37,10 @@ PARTITIONS = {name: partition for partition, names in REGIONS.items() for name i
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What a request calls its model; `region` and `account` are those of an ARN.
+    """A parsed identifier of a model.
 
-    `id` is the last part of an ARN. A name is of the kind `id`, too.
+    `region` and `account` are those of an ARN, and `id` is its last part. Names have the kind `id`,
+    too.
     """
 
     text: str
@@ -54,9 +55,9 @@ class Identifier:
 
 @lru_cache(maxsize=256)
 def parse_identifier(text: str) -> Identifier:
-    """Return the parts of an id or ARN.
+    """Return the parts of an id, name or ARN.
 
-    `other` is well-formed and nothing that can be called here: a custom model, a prompt, ...
+    The kind `other` is for ARNs that can't be called, for example of a custom model or a prompt.
     """
     found = ARN_PATTERN.fullmatch(text)
     if not found:

@@ -38,8 +38,8 @@ class CheckedRequest:
 async def replay(call: Call) -> HttpResponse | None:
     """Authenticate the caller, apply the rules, then answer with the recording of this request.
 
-    With `--match nearest`, the nearest recording answers a request that was not recorded. Without one, an
-    invalid request gets Bedrock's error. Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
+    A request that was not recorded gets the nearest recording with `--match nearest`. If it is
+    invalid, it gets Bedrock's error. Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
     """
     await call.read_body()
     operation = MODEL_OPERATIONS.get(call.labels.get("action", ""))

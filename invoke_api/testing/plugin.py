@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture `bedrock`, and a failed test that shows what was asked of it."""
+"""The pytest plugin: the fixture `bedrock`, and its requests in the report of a failed test."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -18,7 +18,7 @@ ENGINE_FLAGS = {
     "demo": ("--demo",),
 }
 
-# A prompt may be a book; its two ends say which one it was.
+# Shortens long prompts in the report to their two ends.
 SHORT_REPR = Repr()
 SHORT_REPR.maxstring = 400
 SHORT_REPR.maxdict = 20
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def bedrock_server() -> Iterator[Callable[..., str]]:
-    """From flags to the URL of a service with these, started at its first use."""
+    """Return a function that starts a service with given flags, once, and returns its URL."""
     with ExitStack() as stack:
         urls: dict[tuple[str, ...], str] = {}
 
@@ -52,7 +52,7 @@ def bedrock(
     bedrock_server: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bedrock]:
-    """Bedrock for this test alone; SDKs that look into the environment find it there."""
+    """Yield a `Bedrock` for this test, and set the environment variables of AWS SDKs for it."""
     marker = request.node.get_closest_marker("bedrock")
     wanted: dict[str, str] = dict(marker.kwargs) if marker else {}
     engine, model = wanted.pop("engine", "scripted"), wanted.pop("model", MISTRAL_7B)
@@ -60,7 +60,7 @@ def bedrock(
     if wanted or engine not in ENGINE_FLAGS:
         known = ", ".join(ENGINE_FLAGS)
         raise pytest.UsageError(
-            f"bedrock marks take model, guardrails, and engine, which is one of {known}"
+            f"the bedrock marker takes model, guardrails, and engine, one of {known}"
         )
     flags = ("--guardrails", str(Path(guardrails).resolve())) if guardrails else ()
     emulated = Bedrock(bedrock_server(*ENGINE_FLAGS[engine], *flags), model)
@@ -68,7 +68,7 @@ def bedrock(
         monkeypatch.setenv(name, value)
     for name in LOUDER:
         monkeypatch.delenv(name, raising=False)
-    if "boto3" in sys.modules:  # its default session keeps the keys that it found first
+    if "boto3" in sys.modules:  # its default session caches credentials
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", new_session())
     yield emulated
     emulated.reset()

@@ -89,7 +89,7 @@ MISTAKES = [
     ("{", ":1: not JSON: Expecting property name enclosed in double quotes"),
     ("\n\n{}", ":3: it: 'cassette' is a required property"),
     ("7", ":1: it: 7 is not of type 'object'"),
-    ("[" * 100_000, ":1: nested too deep"),
+    ("[" * 100_000, ":1: nested too deeply"),
 ]
 
 

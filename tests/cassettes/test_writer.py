@@ -128,7 +128,7 @@ def test_half_a_recording_that_a_killed_recorder_left_is_cut_off(
     writer.write(a_recording())
 
     assert [recording for _, recording in load_recordings(path)] == [a_stream(), a_recording()]
-    assert f"half a recording, which is cut off: {size} bytes" in caplog.text
+    assert f"an incomplete recording; removed its {size} bytes" in caplog.text
 
 
 COMPACT = json.dumps(a_stream().to_document()).encode()

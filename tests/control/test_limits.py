@@ -170,11 +170,11 @@ def test_what_is_out_of_range_is_refused_in_a_short_sentence(
 BAD_BODIES = {
     b'{"reply": "a", "times": ' + b"9" * 5_000 + b"}": "a number has more than 100 digits",
     b'{"reply": "a", "seconds": 1e999}': "1e999 is too large for a number",
-    b'{"reply": "a", "seconds": NaN}': "not JSON: NaN is no number",
-    b'{"reply": "a", "seconds": -Infinity}': "not JSON: -Infinity is no number",
-    b'{"reply": "a", "reply": "b"}': "the key 'reply' stands here twice",
-    b'{"reply": "\\ud800"}': "not JSON: half of a surrogate pair is no character",
-    b'{"reply": "\xff"}': "not JSON: byte 12 is no UTF-8",
+    b'{"reply": "a", "seconds": NaN}': "not JSON: NaN is not a number",
+    b'{"reply": "a", "seconds": -Infinity}': "not JSON: -Infinity is not a number",
+    b'{"reply": "a", "reply": "b"}': "the key 'reply' occurs twice",
+    b'{"reply": "\\ud800"}': "not JSON: a lone surrogate is not a character",
+    b'{"reply": "\xff"}': "not JSON: byte 12 is not UTF-8",
     b"[" * 100_000: "nested deeper than 32 levels",
     b'{"reply": {"tool_calls": [{"name": "a", "arguments": ' + b'{"a":' * 40 + b"1" + b"}" * 40: (
         "nested deeper than 32 levels"

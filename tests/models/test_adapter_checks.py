@@ -131,4 +131,4 @@ def test_adapters_on_the_cpu_leave_a_slot_free(
 
     assert done.returncode == 1
     assert "tuned: vLLM on the CPU mixes an adapter in its last slot into the" in done.stderr
-    assert "say max_loras: 2 among its options" in done.stderr
+    assert "set max_loras: 2 in its vllm options" in done.stderr

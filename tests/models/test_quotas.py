@@ -286,7 +286,7 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
 
 
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BUCKETS_BEFORE_PRUNING", 4)
+    monkeypatch.setattr(module, "BUCKETS_BEFORE_PRUNING", 4)
     clock = Clock()
     quotas, limited = Quotas(enforced=True, clock=clock), model(tokens=100)
     first = take(quotas, limited, "us-east-1", "A", 100)
@@ -299,7 +299,7 @@ def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_bucket_that_is_not_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BUCKETS_BEFORE_PRUNING", 4)
+    monkeypatch.setattr(module, "BUCKETS_BEFORE_PRUNING", 4)
     quotas, limited = Quotas(enforced=True, clock=lambda: 0.0), model(tokens=100)
     for key in range(100):
         take(quotas, limited, "us-east-1", str(key), 100)

@@ -69,10 +69,10 @@ MISTAKES = [
     ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
-    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' occurs twice"),
     (
         GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",
-        ":14: model 'mistral.one' stands here twice",
+        ":14: model 'mistral.one' occurs twice",
     ),
     (
         GOOD.replace("    demo", "    profiles: {mistral.one: [us-east-1]}\n    demo"),
@@ -84,7 +84,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2026-02-30",
+        ":10: model 'mistral.one': 2026-02-30 is not a date",
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-12-32'\n    demo"),
@@ -92,7 +92,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-11-31'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2025-11-31",
+        ":10: model 'mistral.one': 2025-11-31 is not a date",
     ),
     (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
