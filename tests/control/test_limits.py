@@ -116,7 +116,7 @@ def test_no_other_file_is_opened_nor_told_of(url: str, folder: Path, name: str) 
 def test_without_folders_a_pace_over_http_takes_none(scripted: str, folder: Path) -> None:
     status, sentence = post(scripted, {"pace": {"recording": str(folder / "good.json")}})
 
-    assert (status, "--recordings names a folder" in sentence) == (400, True)
+    assert (status, "--recordings names their folder" in sentence) == (400, True)
 
 
 def test_the_folder_of_the_rules_file_is_one(tmp_path: Path, folder: Path) -> None:

@@ -115,7 +115,7 @@ MISTAKES = [
         ":16: model 'mistral.two': provider: '' should be non-empty",
     ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
-    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
+    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': set 'context_length' instead of"),
     (
         GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
         ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel",
@@ -254,7 +254,7 @@ def test_a_model_that_is_left_out_is_one_without_access() -> None:
     assert only.find(parse_identifier(MIXTRAL), "us-east-1").id == MIXTRAL
     with pytest.raises(AccessDeniedException):
         only.find(parse_identifier(SEVEN_B), "us-east-1")
-    with pytest.raises(ConfigError, match=r"no model 'mistral\.none' in the registry"):
+    with pytest.raises(ConfigError, match=r"there is no model 'mistral\.none'; the registry has"):
         only.only(["mistral.none"])
 
 
