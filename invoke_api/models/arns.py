@@ -38,7 +38,7 @@ class OwnArn:
 
     @property
     def called(self) -> str:
-        """The name, or else the last part of the ARN."""
+        """Return the name, or else the last part of the ARN."""
         return self.name or self.identifier.id
 
     @property

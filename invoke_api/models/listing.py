@@ -46,12 +46,12 @@ class Listing:
 
     @property
     def sees(self) -> bool:
-        """Whether the model takes images."""
+        """Tell whether the model takes images."""
         return "IMAGE" in self.input_modalities
 
     @property
     def hears(self) -> bool:
-        """Whether the model takes audio."""
+        """Tell whether the model takes audio."""
         return "SPEECH" in self.input_modalities
 
     @property

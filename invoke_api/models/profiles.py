@@ -38,7 +38,7 @@ class Profile:
 
     @property
     def place(self) -> tuple[str | None, str | None]:
-        """The account and region."""
+        """Return the account and region."""
         return self.identifier.account, self.identifier.region
 
 

@@ -83,7 +83,7 @@ class Conversation:
 
     @property
     def size(self) -> int:
-        """The estimated number of characters to tokenise."""
+        """Return the estimated number of characters to tokenise."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
             return HAS_UPLOADS  # an image or audio, however short, may be large

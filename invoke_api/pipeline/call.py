@@ -87,17 +87,17 @@ class Call:
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters of the query. If one occurs several times, the last counts."""
+        """Return the parameters of the query. If one occurs several times, the last counts."""
         return dict(QueryParams(self.scope["query_string"]))
 
     @cached_property
     def header_text(self) -> dict[str, str]:
-        """The headers as text. If one occurs several times, the last counts."""
+        """Return the headers as text. If one occurs several times, the last counts."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
 
     @cached_property
     def authorization(self) -> str:
-        """The `Authorization` header, or an empty text. If there are several, the first counts."""
+        """Return the first `Authorization` header, or an empty text."""
         found = (value for name, value in self.headers if name == b"authorization")
         return next(found, b"").decode("latin-1")
 

@@ -75,7 +75,7 @@ class Invocation:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a guardrail has refused the input, which no rule or engine gets then."""
+        """Tell whether a guardrail has refused the input, which no rule or engine gets then."""
         return self._call.guarding is not None and self._call.guarding.is_refused
 
     async def rule(self) -> Verdict | None:

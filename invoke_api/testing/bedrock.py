@@ -42,7 +42,7 @@ class Bedrock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that make every AWS SDK call this service with this key."""
+        """Return the variables that make every AWS SDK call this service with this key."""
         return {
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.url,
@@ -92,7 +92,7 @@ class Bedrock:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The calls so far, oldest first."""
+        """Return the calls so far, oldest first."""
         answer = self._ask("GET", f"requests?scope={quote(self.access_key_id)}")
         calls: list[dict[str, Any]] = answer["requests"]
         return calls

@@ -1,4 +1,4 @@
-"""Which recording answers: the very same request, in turn, or the nearest."""
+"""The matcher returns recordings of the same request in order, or the nearest."""
 
 import json
 from typing import Any

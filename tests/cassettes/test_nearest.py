@@ -1,4 +1,4 @@
-"""The nearest by columns is the one that comparing with each of them finds."""
+"""The index finds the same nearest value as a comparison with each value."""
 
 import json
 import time
@@ -26,7 +26,7 @@ BODIES = st.dictionaries(NAMES, VALUES, max_size=4) | VALUES | st.just(b"\xff")
 
 
 def first_of(values: list[Any], asked: object) -> int:
-    """By comparing with each."""
+    """Return the nearest value by comparing with each."""
     return min(range(len(values)), key=lambda number: distance(values[number], asked))
 
 

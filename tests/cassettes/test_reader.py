@@ -1,4 +1,4 @@
-"""Cassette files: written, read again, and every mistake in them a sentence with its line."""
+"""Cassette files are read as they were written, and each mistake is an error with its line."""
 
 import json
 import re

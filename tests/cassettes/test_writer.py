@@ -1,4 +1,4 @@
-"""Recordings on disk: in order, whole or not there, and written by one recorder at a time."""
+"""Recordings on disk: in order, complete or absent, and written by one recorder at a time."""
 
 import json
 import os
@@ -176,7 +176,7 @@ def test_one_that_ends_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def test_of_many_that_come_and_go_one_at_a_time_holds_the_place(tmp_path: Path) -> None:
-    """Also where one takes hold of the file just as another removes it."""
+    """Also cover a lock that is taken just as another process removes its file."""
     code = """
 import sys, time
 from pathlib import Path

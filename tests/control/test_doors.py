@@ -1,4 +1,4 @@
-"""The emulator's own routes over sockets: what pages, names and paths they answer."""
+"""Access control of the emulator's own routes: by web pages, host names and paths."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ def rules_of(url: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A service whose rules nobody else sets."""
+    """Yield the URL of a service whose rules no other test sets."""
     flags = ["--engine", "scripted", "--allowed-host", "bedrock.test"]
     with command_running([*COMMAND, *flags]) as started:
         wait_until_ready(started, seconds=30)

@@ -1,4 +1,4 @@
-"""What a rule over HTTP may hold: an excess is a 400 with a sentence, and the service goes on."""
+"""Limits of rules over HTTP: an excess gets status 400, and the service keeps running."""
 
 import json
 import os
@@ -30,7 +30,7 @@ SECRET = "SECRETWORD"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of recordings, and what else may lie there."""
+    """Make a folder with recordings and other files."""
     folder = tmp_path_factory.mktemp("recordings")
     CassetteWriter(folder / "good.json").write(a_recording())
     CassetteWriter(folder / "below" / "good.json").write(a_recording())
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.json").write_text(SECRET)
     (folder / "good.txt").write_text((folder / "good.json").read_text())
     with (folder / "huge.json").open("wb") as file:
-        file.truncate(1 << 34)  # a hole, which takes no place on the disk
+        file.truncate(1 << 34)  # sparse, so it takes no space on the disk
     return folder
 
 

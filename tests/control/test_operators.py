@@ -1,4 +1,4 @@
-"""Control routes where callers need keys: those of operators open them, others do not."""
+"""With authentication, control routes accept only operators' keys."""
 
 import json
 import subprocess

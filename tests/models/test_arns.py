@@ -1,4 +1,4 @@
-"""The registry's ARNs: what they stand for, where and to whom, and every mistake with its line."""
+"""The registry's ARNs: their models by region and account, and mistakes with their lines."""
 
 from pathlib import Path
 

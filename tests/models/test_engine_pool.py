@@ -1,4 +1,4 @@
-"""Which models share an engine."""
+"""Models that share an engine."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ CACHE = Path("never-written")
 
 
 def groups(engines: Engines) -> list[set[str]]:
-    """The models of each engine."""
+    """Return the models of each engine."""
     by_engine: dict[int, set[str]] = {}
     for model_id, engine in engines.items():
         by_engine.setdefault(id(engine), set()).add(model_id)

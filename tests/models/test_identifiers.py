@@ -1,4 +1,4 @@
-"""Ids and ARNs apart, and regions that AWS has."""
+"""Parsing of ids and ARNs, and AWS's regions."""
 
 import botocore.session
 import pytest

@@ -1,4 +1,4 @@
-"""Models that are loaded when they are called, as clients see it: on stubs, and in real vLLM."""
+"""Models that load on demand, as clients see them, on stubs and on real vLLM."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path
 
 
 def processes(url: str) -> list[str]:
-    """VLLM's in the session of the service there, those included that have lost their parents."""
+    """Return the vLLM processes of the service's session, also those without a parent."""
     [service] = [
         child
         for child in psutil.Process().children()

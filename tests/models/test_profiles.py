@@ -1,4 +1,4 @@
-"""Application inference profiles in memory: names, tokens, and how many there may be."""
+"""Application inference profiles in memory: names, request tokens and the quota."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The registry: what it holds, and every mistake with its line."""
+"""The registry: its contents, and mistakes with their lines."""
 
 import dataclasses
 from importlib.util import find_spec
@@ -115,7 +115,10 @@ MISTAKES = [
         ":16: model 'mistral.two': provider: '' should be non-empty",
     ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
-    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': set 'context_length' instead of"),
+    (
+        GOOD.replace("dtype", "max_model_len"),
+        ":12: model 'mistral.one': set 'context_length' instead of",
+    ),
     (
         GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
         ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel",

@@ -1,4 +1,4 @@
-"""The invocation log: what a line says, who is in it, and who turns it off."""
+"""The invocation log: the lines, the calls that are logged, and the configuration."""
 
 import json
 import threading
@@ -66,7 +66,7 @@ def signature(key: str, region: str = "us-east-1") -> str:
 
 @pytest.fixture
 def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
-    """Puts a request, and gives the line about it."""
+    """Return a function that sends a request and returns the line about it."""
 
     def ask_(body: object, path: str = "invoke", **headers: str) -> dict[str, Any]:
         headers = {"Authorization": signature("AKIDEXAMPLE"), **headers}
@@ -78,7 +78,7 @@ def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
 
 
 def whole_lines(folder: Path) -> list[str]:
-    """Return the lines up to the last line feed: a reader may see the beginning of one more."""
+    """Return the lines up to the last line feed, because the next one may be incomplete."""
     return (folder / FILE).read_text().rpartition("\n")[0].splitlines()
 
 
@@ -276,7 +276,7 @@ async def test_a_line_that_can_not_be_written_is_told_of(
     log = InvocationLog(tmp_path / "none" / FILE)
     log.add(CALL)
     await log.close()
-    log.add(CALL)  # is not told of: nobody listens any more
+    log.add(CALL)  # is not logged: the client has disconnected
 
     assert "the call the-id is missing in the invocation log" in caplog.text
 

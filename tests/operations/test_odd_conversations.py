@@ -1,4 +1,4 @@
-"""Conversations that no careful client sends: each gets an answer or a sentence, never 500."""
+"""Unusual conversations: each gets an answer or an error message, never status 500."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def deep(levels: int) -> str:
 
 
 def use(arguments: str) -> str:
-    """A body whose assistant called a tool with these."""
+    """Return a body in which the assistant has called a tool with this input."""
     block = f'{{"toolUse":{{"toolUseId":"abcd12345","name":"f","input":{arguments}}}}}'
     result = '{"toolResult":{"toolUseId":"abcd12345","content":[{"json":{"a":1.5}}]}}'
     return (

@@ -1,4 +1,4 @@
-"""Threads that callers share: in turn, within limits, until their calls end."""
+"""Shared thread pools: fair, within limits, and released when calls end."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from invoke_api.wire.errors import ThrottlingException
 
 
 class Work:
-    """Something that takes as long as a test wants."""
+    """A function that returns when the test allows it."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
@@ -114,7 +114,7 @@ async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -
         behind = await begin(made, "b", last)
         first.may_end.set()
         time.sleep(0.1)  # noqa: ASYNC251 - the thread ends while the loop stands still
-        # In the round before the thread is free: the call is cancelled then, and not told yet.
+        # Cancelled in the loop iteration before the thread becomes free, and not notified yet.
         asyncio.get_running_loop().call_soon(waiting.cancel)
 
         assert await running == "first"

@@ -1,4 +1,4 @@
-"""Frames that are ready together leave together; a frame that is alone does not wait."""
+"""Batching of frames: frames that are ready at once are sent at once, without delay."""
 
 import socket
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ BODY = b'{"prompt": "Hi"}'
 
 
 def pieces(url: str) -> list[bytes]:
-    """The chunks of the transfer encoding, as the service sent them."""
+    """Return the chunks of the chunked transfer encoding."""
     address = urlsplit(url)
     head = (
         f"POST /model/{SEVEN_B}/invoke-with-response-stream HTTP/1.1\r\nHost: x\r\n"

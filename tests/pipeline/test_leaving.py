@@ -1,4 +1,4 @@
-"""A client that hangs up ends its generation, in a stub to the letter and in real vLLM."""
+"""A disconnect cancels the generation, on a stub and on real vLLM."""
 
 import json
 import time
@@ -47,7 +47,7 @@ def reset_http_2(url: str, path: str) -> None:
 
 
 def stop_reading(url: str, path: str) -> None:
-    """The client's window is full, so the server waits for room, and then it closes."""
+    """Stop reading until the client's window is full, and then close the connection."""
     connection = connect(url)
     connection.request("POST", path, BODY)
     until(lambda: running(url) == 1, seconds=5)

@@ -1,4 +1,4 @@
-"""Requests that are hardly HTTP: refused in peace, while others are served."""
+"""Malformed and slow requests are refused, and other clients are served meanwhile."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""The race between the work and the client that may leave, over any ASGI server."""
+"""Work that a disconnect cancels, on any ASGI server, and bodies of requests."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -104,7 +104,7 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
 
 
 class Reader:
-    """A client that reads when it may; it notes what it is told and what it is sent."""
+    """A listener and client that notes the signals it gets and the bytes it is sent."""
 
     def __init__(self) -> None:
         self.may_read, self.left = asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""`serve --engine replay`: recorded bytes come back, in front of them the rules."""
+"""`serve --engine replay` answers with recorded bytes, and rules override them."""
 
 import json
 import subprocess

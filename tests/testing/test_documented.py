@@ -1,4 +1,4 @@
-"""docs/testing.md and docs/guardrails.md, every block: recipes as tests, commands as commands."""
+"""Every block of docs/testing.md and docs/guardrails.md runs: recipes as tests, and commands."""
 
 import json
 import re
@@ -25,7 +25,7 @@ EXEC, CURL, RECORD, REPLAY = [code for language, code in BLOCKS if language == "
 HELPER, VITEST = [code for language, code in BLOCKS if language == "js"]
 CONTROL, JUNIT = [code for language, code in BLOCKS if language == "java"]
 
-# Calls Bedrock as an SDK would, with a key in the header and a signature that nobody checks.
+# Calls Bedrock like an SDK, with a key in the header and a signature that is not checked.
 JAVA_TEST = """\
 import java.net.http.*;
 
@@ -50,7 +50,7 @@ class Main {
     }
 }
 """
-# What the recipe for JUnit takes from JUnit and the AWS SDK.
+# Stubs of what the JUnit recipe uses of JUnit and the AWS SDK.
 LIBRARIES = {
     "class Test",
     "method assertTrue(boolean)",
@@ -171,7 +171,7 @@ def test_the_class_for_junit_gives_rules_and_reads_calls(tmp_path: Path) -> None
 
 @needs_java
 def test_the_recipe_for_junit_lacks_but_its_libraries(tmp_path: Path) -> None:
-    """They come from a Maven repository; what else javac has to say is a mistake of ours."""
+    """Accept errors of javac only about libraries, which come from a Maven repository."""
     (tmp_path / "Bedrock.java").write_text(CONTROL)
     (tmp_path / "WeatherTest.java").write_text(JUNIT)
     done = java("javac", "Bedrock.java", "WeatherTest.java", folder=tmp_path)

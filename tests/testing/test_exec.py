@@ -1,4 +1,4 @@
-"""`invoke-api exec` and the context manager: Bedrock for a command, or for a unittest."""
+"""`invoke-api exec` and the context manager, for commands and for unittest."""
 
 import subprocess
 import sys
