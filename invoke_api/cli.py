@@ -36,7 +36,7 @@ from invoke_api.server.flags import registry_option, with_options
 from invoke_api.server.http_server import Grace, to_url
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
-from invoke_api.testing import LOUDER, bedrock_running
+from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) ->
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_with(command, bedrock.environment, without=LOUDER))
+            sys.exit(run_with(command, bedrock.environment, without=OVERRIDING_VARIABLES))
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

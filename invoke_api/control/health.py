@@ -19,7 +19,7 @@ async def ready(request: Request, _: bytes) -> Response:
     """
     services = services_of(request)
     answer: dict[str, object] = {"models": _states(request)}
-    is_ready = services.engines.take_calls()
+    is_ready = services.engines.accept_calls()
     if services.calls.are_draining:
         is_ready, answer = False, {"reason": "the service is stopping", **answer}
     elif is_ready and not services.others_ready():

@@ -27,6 +27,8 @@ MALFORMED_ARN = (
     f" the kinds {', '.join(OWN_KINDS)}, and an ID of 12 lower-case letters and digits"
 )
 
+Mistake = tuple[list[str | int], str]  # its path in the document, and a message
+
 
 @dataclass(frozen=True, slots=True)
 class OwnArn:
@@ -96,9 +98,6 @@ def to_arns(document: Mapping[str, Any]) -> Arns:
 def _to_own(entry: Mapping[str, Any]) -> OwnArn:
     identifier = parse_identifier(entry["arn"])
     return OwnArn(identifier, entry.get("name"), entry["model"])
-
-
-Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 
 
 def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:

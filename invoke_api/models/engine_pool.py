@@ -67,15 +67,17 @@ class Engines:
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
 
-    def take_calls(self) -> bool:
+    def accept_calls(self) -> bool:
         """Tell whether all engines accept calls. One that loads on demand does."""
         return all(engine.state().takes_calls for engine in self._by_model.values())
 
-    async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    async def wait_until_ready(
+        self, seconds: float, until: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until all engines accept calls, `seconds` pass, or `until` returns True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event
+                while not self.accept_calls() and not until():  # noqa: ASYNC110 - engines set no event
                     await asyncio.sleep(READY_POLL_SECONDS)
 
     async def close(self) -> None:

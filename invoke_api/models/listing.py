@@ -21,6 +21,10 @@ CONVERSE_DEFAULTS: dict[str, Any] = {
     "userVideoTypesSupported": [],
 }
 
+# Keys in the registry that only catalogued models have.
+CATALOGUE_KEYS = frozenset({"regions", "profiles"})
+Problem = tuple[list[str | int], str, str]  # path in the document, model id, message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
@@ -89,11 +93,6 @@ def to_listing(entry: Mapping[str, Any]) -> Listing:
         converse=CONVERSE_DEFAULTS | entry["converse"] if "converse" in entry else {},
         is_catalogued=entry.get("catalogued", True),
     )
-
-
-# Keys in the registry that only catalogued models have.
-CATALOGUE_KEYS = frozenset({"regions", "profiles"})
-Problem = tuple[list[str | int], str, str]  # path in the document, model id, message
 
 
 def listing_problems(document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -19,6 +19,16 @@ from invoke_api.validation.constraints import (
 )
 from invoke_api.wire.errors import KeyDenied, ValidationException
 
+LATENCY = "x-amzn-bedrock-performanceconfig-latency"
+SERVICE_TIER = "x-amzn-bedrock-service-tier"
+METADATA = "x-amzn-bedrock-request-metadata"
+# Guess: the service model has both in the response; no recording shows when they are sent.
+ECHOED_HEADERS = {
+    LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
+    SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
+}
+SERVICE_TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
+
 
 def admit(call: Call, accept: str) -> tuple[Caller, Model]:
     """Check the caller, model, content type, guardrail and options, and set them on the call.
@@ -90,17 +100,6 @@ def to_raw(scope: Scope, body: bytes) -> RawRequest:
         body=body,
         now=datetime.now(UTC),
     )
-
-
-LATENCY = "x-amzn-bedrock-performanceconfig-latency"
-SERVICE_TIER = "x-amzn-bedrock-service-tier"
-METADATA = "x-amzn-bedrock-request-metadata"
-# Guess: the service model has both in the response; no recording shows when they are sent.
-ECHOED_HEADERS = {
-    LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
-    SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
-}
-SERVICE_TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
 
 
 def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:

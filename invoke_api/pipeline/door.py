@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MODEL_PATH_SLASHES = 3  # in /model/{model_id}/{step}
 
 
-class Door:
+class OperationsApp:
     """An ASGI application that answers calls, and counts and logs each of them when it ends.
 
     `quick` holds the name and handler of each operation on `/model/{model_id}/{step}`, by `step`.
@@ -35,13 +35,13 @@ class Door:
         self,
         routes: Sequence[OperationRoute],
         quick: Mapping[str, tuple[str, Handler]],
-        counted: CallCounter,
+        counter: CallCounter,
         invocation_log: InvocationLog | None = None,
     ) -> None:
         self._routes = routes
         self._quick = quick
         self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
-        self._counted = counted
+        self._counter = counter
         self._log = invocation_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +49,7 @@ class Door:
         writer, fallback = open_writer(scope, receive, send)
         noting = CopyingWriter(writer) if self._log else None
         call = Call(services=services, scope=scope, receive=receive, writer=noting or writer)
-        self._counted.begin()
+        self._counter.begin()
         try:
             reply = await self._answer(call)
             if reply:
@@ -61,7 +61,7 @@ class Door:
                 fallback.close()
             if call.share:
                 call.share.settle()
-            self._counted.end(call)
+            self._counter.end(call)
             if self._log and noting:
                 log_call(self._log, call, noting.written())
 

@@ -42,13 +42,13 @@ async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | No
     """
     await call.read_body()
     call.open_entry()
-    request = await check_request(call, operation)
+    request = await check_call(call, operation)
     invocation = Invocation(call, operation, request)
     verdict = None if invocation.is_refused else await invocation.rule()
     return await invocation.answer(verdict)
 
 
-async def check_request(call: Call, operation: ModelOperation) -> ModelRequest:
+async def check_call(call: Call, operation: ModelOperation) -> ModelRequest:
     """Admit the caller, find the model, and check the body, also with the guardrail.
 
     Raises `InvokeError`s.

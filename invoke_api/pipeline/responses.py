@@ -12,6 +12,12 @@ from invoke_api.transport.writer_extension import Headers, Writer
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
+UNKNOWN_OPERATION = "UnknownOperationException"
+# Bedrock answers an unknown path with this body and status 200.
+UNKNOWN_OPERATION_BODY = (
+    f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
+).encode()
+
 
 class RequestHead(Protocol):
     """The parts of a request that its response headers depend on."""
@@ -75,13 +81,6 @@ def _headers(
         length=length,
         more=more,
     )
-
-
-UNKNOWN_OPERATION = "UnknownOperationException"
-# Bedrock answers an unknown path with this body and status 200.
-UNKNOWN_OPERATION_BODY = (
-    f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
-).encode()
 
 
 def failure_response(

@@ -14,7 +14,7 @@ from invoke_api.observability.journal import Entry
 from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.invocation import Invocation, check_request, pick_rules, refuse_unruled
+from invoke_api.pipeline.invocation import Invocation, check_call, pick_rules, refuse_unruled
 from invoke_api.pipeline.model_request import ModelOperation, ModelRequest
 from invoke_api.pipeline.offload import MAX_INLINE_BYTES, offload
 from invoke_api.pipeline.responses import HttpResponse
@@ -25,6 +25,8 @@ from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import InvokeError, ValidationException
 
 COMPARISON_SIZE = MAX_INLINE_BYTES + 1  # always in a thread: there may be many recordings
+
+INVOKE_PATH = re.compile(r"/model/(.+)/(?:invoke|invoke-with-response-stream)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ async def try_to_check(
     except InvokeError:
         return None
     try:
-        return CheckedRequest(operation, await check_request(call, operation))
+        return CheckedRequest(operation, await check_call(call, operation))
     except InvokeError as error:
         return CheckedRequest(operation, error)
 
@@ -148,9 +150,6 @@ REPLAY_ROUTES = [
     for path in ("/model/{model_id:path}/{action}", "/{path:path}")
     for method in ("GET", "POST", "PUT", "DELETE")
 ]
-
-
-INVOKE_PATH = re.compile(r"/model/(.+)/(?:invoke|invoke-with-response-stream)")
 
 
 def explain_stale(registry: Registry, recording: Recording, asked: ComparableRequest) -> str | None:

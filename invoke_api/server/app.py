@@ -33,7 +33,7 @@ from invoke_api.operations.model_operations import MODEL_HANDLERS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.routes import CONTROL_PLANE
 from invoke_api.pipeline.count_calls import CallCounter
-from invoke_api.pipeline.door import Door
+from invoke_api.pipeline.door import OperationsApp
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.pipeline.services import Services
@@ -87,7 +87,13 @@ NOT_ALONE = [
 class Service(Starlette):
     """The emulator's own routes, and the door of AWS's operations for all the rest."""
 
-    def __init__(self, services: Services, door: Door, own: EmulatorRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(
+        self,
+        services: Services,
+        door: OperationsApp,
+        own: EmulatorRoutes,
+        **more: Any,  # noqa: ANN401 - Starlette's own
+    ) -> None:
         super().__init__(**more)
         self._services = services
         self._door = door
@@ -176,7 +182,7 @@ def create_app(
                 await invocation_log.close()
 
     names = {route.name for route in ROUTES}
-    door = Door(
+    door = OperationsApp(
         REPLAY_ROUTES if recordings else ROUTES,
         {} if recordings else MODEL_HANDLERS,
         CallCounter(observed.calls, names),

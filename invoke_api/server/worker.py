@@ -168,14 +168,14 @@ def _begin(engines: Engines, line: Line) -> None:
 
 async def _open_late(engines: Engines, listener: socket, stop: asyncio.Event) -> None:
     """Listen once the models are ready, so that clients do not notice the replacement."""
-    await engines.settle(SETTLE, stop.is_set)
+    await engines.wait_until_ready(SETTLE, stop.is_set)
     listener.listen(BACKLOG)
 
 
 async def _report(engines: Engines, line: Line) -> None:
     is_ready = False
     while True:
-        if engines.take_calls() != is_ready:
+        if engines.accept_calls() != is_ready:
             is_ready = not is_ready
             line.send(Ready(is_ready))
         await asyncio.sleep(READY_LOOK)

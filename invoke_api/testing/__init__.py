@@ -4,7 +4,7 @@ Nothing here imports the service, which runs in a process of its own. So a progr
 of the same names, such as `engine` or `schemas`.
 """
 
-from invoke_api.testing.bedrock import LOUDER, Bedrock
+from invoke_api.testing.bedrock import OVERRIDING_VARIABLES, Bedrock
 from invoke_api.testing.server import bedrock_running, server_running
 
-__all__ = ["LOUDER", "Bedrock", "bedrock_running", "server_running"]
+__all__ = ["OVERRIDING_VARIABLES", "Bedrock", "bedrock_running", "server_running"]

@@ -14,7 +14,7 @@ DEFAULT_REGION = "us-east-1"
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
 
 # Variables that override those of `Bedrock.environment`.
-LOUDER = (
+OVERRIDING_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_BEARER_TOKEN_BEDROCK",

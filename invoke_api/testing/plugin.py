@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.testing.bedrock import LOUDER, MISTRAL_7B, Bedrock
+from invoke_api.testing.bedrock import MISTRAL_7B, OVERRIDING_VARIABLES, Bedrock
 from invoke_api.testing.server import server_running
 from invoke_api.testing.sessions import new_session
 
@@ -66,7 +66,7 @@ def bedrock(
     emulated = Bedrock(bedrock_server(*ENGINE_FLAGS[engine], *flags), model)
     for name, value in emulated.environment.items():
         monkeypatch.setenv(name, value)
-    for name in LOUDER:
+    for name in OVERRIDING_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     if "boto3" in sys.modules:  # its default session caches credentials
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", new_session())
