@@ -39,13 +39,8 @@ class NamedRecordings:
             raise ConfigError(f"{name!r} is not a recording of invoke-api record") from None
 
     def _find(self, name: str) -> Path | None:
-        steps = name.split("/")
-        if (
-            not name.endswith(CASSETTE_SUFFIX)
-            or "\0" in name
-            or "\\" in name
-            or {"", ".", ".."} & set(steps)
-        ):
+        is_odd = "\0" in name or "\\" in name or {"", ".", ".."} & set(name.split("/"))
+        if is_odd or not name.endswith(CASSETTE_SUFFIX):
             return None
         found = (_inside(place, name) for place in self.places)
         return next((path for path in found if path), None)

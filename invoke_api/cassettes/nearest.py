@@ -120,9 +120,8 @@ class JsonIndex:
 
     def nearest(self, value: Any) -> int:  # noqa: ANN401 - any JSON
         """Return the number of the value with the least `distance`, the first of equals."""
-        return int(
-            NearestSearch(self._size, self._texts, self._others, self._root).run(value).argmin()
-        )
+        search = NearestSearch(self._size, self._texts, self._others, self._root)
+        return int(search.run(value).argmin())
 
     def _add(self, number: int, whole: Any) -> None:  # noqa: ANN401 - any JSON
         todo = [(self._root, whole)]

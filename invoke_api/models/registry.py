@@ -275,9 +275,8 @@ def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
 
 
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
-    abilities = Abilities(
-        **DEFAULT_ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {})
-    )
+    defaults = DEFAULT_ABILITIES.get(entry["dialect"], {})
+    abilities = Abilities(**defaults | entry.get("abilities", {}))
     answers = entry.get("answers", "2025")
     return Model(
         listing=to_listing(entry),

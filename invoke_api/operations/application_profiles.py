@@ -9,11 +9,10 @@ from invoke_api.models.identifiers import Identifier, parse_identifier
 from invoke_api.models.profiles import Profile, new_identifier
 from invoke_api.models.registry import Registry
 from invoke_api.operations.inference_profiles import find_application_profile, find_system_profile
-from invoke_api.operations.request_checks import check_alone, coral_schema
+from invoke_api.operations.request_checks import check_alone, read_and_parse
 from invoke_api.operations.tags import to_tags
-from invoke_api.pipeline.admission import admit_caller, read_and_admit
+from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.offload import offload
 from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.validation.queries import DELETE_INFERENCE_PROFILE, check_query
 from invoke_api.wire.errors import InvokeError, ValidationException
@@ -27,17 +26,11 @@ REGISTRY_PROFILE = (
 
 
 async def create_inference_profile(call: Call) -> HttpResponse:
-    await call.read_body()
-    caller, asked = await offload(call, len(call.body), lambda: _check(call))
+    caller, asked = await read_and_parse(call, "create_inference_profile.json")
     check_alone(call.services, "inference profiles")
     profile = call.services.profiles.add(_to_profile(call, caller, asked))
     answer = {"inferenceProfileArn": profile.identifier.text, "status": "ACTIVE"}
     return json_response(call, orjson.dumps(answer), status=201)
-
-
-def _check(call: Call) -> tuple[Caller, dict[str, Any]]:
-    caller = admit_caller(call)
-    return caller, coral_schema("create_inference_profile.json").parse(call.body)
 
 
 def _to_profile(call: Call, caller: Caller, asked: dict[str, Any]) -> Profile:

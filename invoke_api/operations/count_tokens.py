@@ -20,9 +20,8 @@ from invoke_api.validation.queries import COUNT_TOKENS, check_query
 from invoke_api.wire.errors import SerializationException, ValidationException
 
 NOT_SUPPORTED = "The provided model doesn't support counting tokens."
-EXTENSION_HEADERS = {
-    "x-invoke-api-extension": "CountTokens"
-}  # marks an answer that Bedrock would not give
+# Marks an answer that Bedrock would not give.
+EXTENSION_HEADERS = {"x-invoke-api-extension": "CountTokens"}
 
 
 async def count_tokens(call: Call) -> HttpResponse:

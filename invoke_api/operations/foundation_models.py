@@ -37,11 +37,8 @@ async def list_foundation_models(call: Call) -> HttpResponse:
 
 
 def _passes(summary: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-    return all(
-        _has(summary[member], query[name])
-        for name, member in FILTERED_MEMBERS.items()
-        if name in query
-    )
+    filters = ((query[name], member) for name, member in FILTERED_MEMBERS.items() if name in query)
+    return all(_has(summary[member], wanted) for wanted, member in filters)
 
 
 def _has(found: str | list[str], wanted: str) -> bool:

@@ -92,7 +92,7 @@ def _show(services: Services, profile: Profile | OwnArn) -> dict[str, Any]:
     return to_application_profile(profile, through)
 
 
-def _list_system_profiles(services: Services, caller: Caller) -> list[dict[str, Any]]:
+def _list_system(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [
         to_profile(listing, name, caller.region, caller.account_id)
         for listing in services.registry.offered(caller.region)
@@ -101,11 +101,8 @@ def _list_system_profiles(services: Services, caller: Caller) -> list[dict[str, 
     ]
 
 
-def _list_application_profiles(services: Services, caller: Caller) -> list[dict[str, Any]]:
+def _list_application(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [_show(services, one) for one in _application_profiles(services, caller)]
 
 
-PROFILE_LISTERS = {
-    "SYSTEM_DEFINED": _list_system_profiles,
-    "APPLICATION": _list_application_profiles,
-}
+PROFILE_LISTERS = {"SYSTEM_DEFINED": _list_system, "APPLICATION": _list_application}

@@ -100,8 +100,8 @@ async def get_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     account = caller.account or parse_identifier(asked).account or caller.account_id
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
-            told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
-            return json_response(call, orjson.dumps(told))
+            described = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
+            return json_response(call, orjson.dumps(described))
     raise ResourceNotFoundException(OWN_MODEL_NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
 
 
@@ -110,17 +110,16 @@ async def list_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     query = call.query
     check_query(kind.list, query)
     registry = call.services.registry
-    told = [
+    described = [
         kind.summarize(own, registry.listings[own.model_id], registry.arns.read)
         for own in registry.arns.of(kind.kind, caller.region, caller.account_id)
         if query.get("nameContains", "") in own.called
     ]
-    found = [entry for entry in told if _passes(entry, query, kind)]
+    found = [entry for entry in described if _passes(entry, query, kind)]
     if query.get("sortOrder") == "Descending":  # all were created at the same time
         found.reverse()
-    return json_response(
-        call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn))
-    )
+    page = to_page(found, query, name=kind.summaries, key=kind.arn)
+    return json_response(call, orjson.dumps(page))
 
 
 def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: OwnModelKind) -> bool:

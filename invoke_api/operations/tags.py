@@ -6,13 +6,10 @@ from typing import Any
 
 import orjson
 
-from invoke_api.authentication.gate import Caller
 from invoke_api.models.identifiers import OWN_KINDS, parse_identifier
 from invoke_api.models.profiles import Profile
-from invoke_api.operations.request_checks import check_alone, coral_schema
-from invoke_api.pipeline.admission import admit_caller
+from invoke_api.operations.request_checks import check_alone, read_and_parse
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.offload import offload
 from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.wire.errors import (
     ResourceNotFoundException,
@@ -84,8 +81,7 @@ async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]
 
     Raises `InvokeError`s.
     """
-    await call.read_body()
-    caller, asked = await offload(call, len(call.body), lambda: _check(call, schema))
+    caller, asked = await read_and_parse(call, schema)
     services = call.services
     identifier = parse_identifier(asked["resourceARN"])
     if identifier.kind not in OWN_KINDS:
@@ -96,8 +92,3 @@ async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]
     if profile is None or profile.place != (caller.account_id, caller.region):
         raise ResourceNotFoundException(RESOURCE_NOT_FOUND)
     return profile, asked
-
-
-def _check(call: Call, schema: str) -> tuple[Caller, dict[str, Any]]:
-    caller = admit_caller(call)
-    return caller, coral_schema(schema).parse(call.body)

@@ -288,28 +288,28 @@ class Answer:
         """End the answer with an error in Bedrock's words, in the journal and to the client."""
         if self.is_over:
             return
-        told = self._to_told(error)
-        is_taken = self._sink.takes(told)
-        if isinstance(told, InvokeError):
-            self._entry.fail(told, in_stream=is_taken)
+        sent = self._to_sent_error(error)
+        is_taken = self._sink.takes(sent)
+        if isinstance(sent, InvokeError):
+            self._entry.fail(sent, in_stream=is_taken)
         else:
             self._entry.end("cut")
         if is_taken:
-            self._sink.end(told)
-        self._end(None if is_taken else told)
+            self._sink.end(sent)
+        self._end(None if is_taken else sent)
 
-    def _to_told(self, error: Exception) -> InvokeError | Broken:
+    def _to_sent_error(self, error: Exception) -> InvokeError | Broken:
         if isinstance(error, InvokeError | Broken):  # a rule's
             return error
         if not isinstance(error, EngineError):
             log.error("request %s failed", self._call.request_id, exc_info=error)
             return InternalServerException()
-        told = to_invoke_error(error, self._server)
-        if told.in_stream:
+        sent = to_invoke_error(error, self._server)
+        if sent.in_stream:
             streams = isinstance(self._sink, Stream)
-            said = self._server.wrap(told.message, streams, self._call.request_id)
-            return type(told)(self._prefix + said, in_stream=True)
-        return told
+            said = self._server.wrap(sent.message, streams, self._call.request_id)
+            return type(sent)(self._prefix + said, in_stream=True)
+        return sent
 
     def _end(self, error: Exception | None) -> None:
         self.is_over, self.error = True, error

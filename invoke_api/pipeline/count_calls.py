@@ -71,12 +71,12 @@ def _observe_tokens(series: TokenSeries, call: Call, entry: Entry) -> None:
 
 
 def _to_end(call: Call) -> CallOutcome:
-    told, entry = call.sent_error, call.entry
-    if told is None and entry and entry.error and entry.status:  # in the stream, or of a recording
-        told = SentError(entry.error.type, entry.status)
-    if told:
-        error = told.error if told.error in ERROR_STATUSES else "unknown"
-        return CallOutcome(_class_of(told), str(told.status), error)
+    sent, entry = call.sent_error, call.entry
+    if sent is None and entry and entry.error and entry.status:  # in the stream, or of a recording
+        sent = SentError(entry.error.type, entry.status)
+    if sent:
+        error = sent.error if sent.error in ERROR_STATUSES else "unknown"
+        return CallOutcome(_class_of(sent), str(sent.status), error)
     if entry is None:
         return CallOutcome("cancelled", "", "") if call.has_left else CallOutcome("ok", "200", "")
     if entry.ended in (None, "cancelled"):
@@ -84,8 +84,8 @@ def _to_end(call: Call) -> CallOutcome:
     return CallOutcome(entry.ended, "200", "")
 
 
-def _class_of(told: SentError) -> str:
+def _class_of(sent: SentError) -> str:
     """Classify an error by its own status, because errors in a stream are sent with status 200."""
-    if told.error == ThrottlingException.__name__:
+    if sent.error == ThrottlingException.__name__:
         return "throttled"
-    return "server_error" if ERROR_STATUSES.get(told.error, told.status) >= 500 else "client_error"
+    return "server_error" if ERROR_STATUSES.get(sent.error, sent.status) >= 500 else "client_error"

@@ -174,9 +174,9 @@ class GuardedWriter:
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics, logprobs))
-        return orjson.dumps(
-            {**document, **self._guarding.to_invoke(), GUARDRAIL_ACTION_KEY: self._action()}
-        )
+        document |= self._guarding.to_invoke()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
+        return orjson.dumps(document)
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         document = self._own(self._inner.chunk(delta, None))

@@ -16,7 +16,7 @@ from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
-from invoke_api.pipeline.offload import MAX_INLINE_BYTES, offload
+from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
 from invoke_api.rules.playback import speak
 from invoke_api.rules.rule import Asked
@@ -134,7 +134,7 @@ class Invocation:
         # The first prompt of a model goes to a thread, because it may load the tokenizer. So does
         # the first Converse call, because it may load a chat template.
         key = (self._model.id, self._operation.name.startswith("Converse"))
-        size = max(self._request.size, 0 if key in warm else MAX_INLINE_BYTES + 1)
+        size = max(self._request.size, 0 if key in warm else IN_THREAD)
         prompt = await offload(self._call, size, self._to_prompt)
         warm.add(key)
         return prompt
@@ -197,9 +197,9 @@ class Invocation:
         self, error: EngineError, verdict: Verdict | None
     ) -> HttpResponse | None:
         """Write an error of the model server as the answer. Raises an error of Bedrock itself."""
-        told = to_invoke_error(error, self._model.server)
-        if not told.in_stream:
-            raise told from error
+        refusal = to_invoke_error(error, self._model.server)
+        if not refusal.in_stream:
+            raise refusal from error
         return await self._write(None, verdict, lambda answer: answer.end(error))
 
     async def _write(
@@ -245,9 +245,7 @@ async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
         raise ValidationException(str(error)) from error
     is_over = Event()
     try:
-        matching = await offload(
-            call, MAX_INLINE_BYTES + 1, lambda: rules.matching(asked, is_over.is_set)
-        )
+        matching = await offload(call, IN_THREAD, lambda: rules.matching(asked, is_over.is_set))
         return rules.pick(asked, matching)
     finally:
         is_over.set()

@@ -11,6 +11,7 @@ from invoke_api.pipeline.thread_pool import Result
 
 # Bodies up to this size are checked and tokenised on the event loop: about 1 ms of work.
 MAX_INLINE_BYTES = 8_192
+IN_THREAD = MAX_INLINE_BYTES + 1  # the size to pass for work that is always long
 # The size to pass for a body with documents, images or audio, which may be large once decoded.
 HAS_UPLOADS = sys.maxsize
 

@@ -113,10 +113,8 @@ class SharedThreadPool:
 
 
 def _body_threads() -> SharedThreadPool:
-    half = max(1, BODY_THREADS // 2)
-    return SharedThreadPool(
-        "body", size=BODY_THREADS, per_caller=half, max_waiting=MAX_WAITING_BODIES_PER_CALLER
-    )
+    half, waiting = max(1, BODY_THREADS // 2), MAX_WAITING_BODIES_PER_CALLER
+    return SharedThreadPool("body", size=BODY_THREADS, per_caller=half, max_waiting=waiting)
 
 
 def _upload_threads() -> SharedThreadPool:

@@ -16,15 +16,13 @@ from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.invocation import Invocation, check_call, pick_rules, refuse_unruled
 from invoke_api.pipeline.model_request import ModelOperation, ModelRequest
-from invoke_api.pipeline.offload import MAX_INLINE_BYTES, offload
+from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.replay.response import write_recording
 from invoke_api.rules.rule import Asked
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import InvokeError, ValidationException
-
-COMPARISON_SIZE = MAX_INLINE_BYTES + 1  # always in a thread: there may be many recordings
 
 INVOKE_PATH = re.compile(r"/model/(.+)/(?:invoke|invoke-with-response-stream)")
 
@@ -56,9 +54,9 @@ async def replay(call: Call) -> HttpResponse | None:
     if verdict and verdict.answers:
         return await answer_by_rule(call, checked, verdict)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
-    recording = (
-        None if verdict and verdict.fails_at_once else await find_recording(call, checked, entry)
-    )
+    recording = None
+    if not (verdict and verdict.fails_at_once):
+        recording = await find_recording(call, checked, entry)
     return await write_recording(call, entry, recording, verdict)
 
 
@@ -129,15 +127,13 @@ async def find_recording(call: Call, checked: CheckedRequest | None, entry: Entr
         same = library.find(asked, key)
         if same is None and checked and isinstance(checked.request, InvokeError):
             raise checked.request
-        found = (
-            CassetteMatch(same)
-            if same
-            else await offload(call, COMPARISON_SIZE, lambda: library.compare(asked))
-        )
+        if same:
+            found = CassetteMatch(same)
+        else:
+            nearest = await offload(call, IN_THREAD, lambda: library.compare(asked))
+            found = library.take(nearest, key)
     except NoMatch as error:
         raise ValidationException(f"No recording answers this request: {error}") from None
-    if same is None:
-        found = library.take(found, key)
     recording = found.cassette.recording
     entry.cassette, entry.differs = found.cassette.where, found.differences
     entry.request_id = recording.header("x-amzn-requestid") or entry.request_id

@@ -84,11 +84,8 @@ def _raw(parts: Iterator[RecordedPart], count: int) -> list[bytes]:
 async def _read(recording: Recording) -> list[Delta]:
     size = sum(len(part.raw) for part in recording.parts)
     # Not in the shared pools: recordings are the operator's, and count for no caller.
-    deltas = (
-        await asyncio.to_thread(to_deltas, recording)
-        if size > MAX_INLINE_BYTES
-        else to_deltas(recording)
-    )
+    is_long = size > MAX_INLINE_BYTES
+    deltas = await asyncio.to_thread(to_deltas, recording) if is_long else to_deltas(recording)
     if recording.is_stream:
         return deltas
     # One delta per token, so that the tokens of a whole body are counted.
