@@ -37,7 +37,7 @@ def test_the_nearest_is_the_first_of_the_least_distance(values: list[Any], asked
 
 
 @given(values=st.lists(BODIES, min_size=2, max_size=6), data=st.data())
-def test_of_values_that_are_there_each_finds_itself_or_its_like(
+def test_each_indexed_value_finds_itself_or_an_equal_one(
     values: list[Any], data: st.DataObject
 ) -> None:
     asked = data.draw(st.sampled_from(values))

@@ -137,7 +137,7 @@ COMPACT = json.dumps(a_stream().to_document()).encode()
 @pytest.mark.parametrize(
     "text", [b"", WHOLE, WHOLE.rstrip(), COMPACT, COMPACT + b"\n" + WHOLE, b"[]"]
 )
-def test_what_somebody_has_written_by_hand_is_left_alone(
+def test_a_file_written_by_hand_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     path = tmp_path / "calls.json"
@@ -165,7 +165,7 @@ def test_a_second_recorder_is_refused_and_told_of_the_first(tmp_path: Path, name
     assert len(load_recordings(place)) == 1
 
 
-def test_one_that_ends_leaves_no_lock(tmp_path: Path) -> None:
+def test_a_recorder_that_ends_removes_its_lock(tmp_path: Path) -> None:
     for name in ("folder", "calls.json"):
         writer = CassetteWriter(tmp_path / name)
         with pytest.raises(LockHeld, match=f"process {os.getpid()} is recording"):
@@ -175,7 +175,7 @@ def test_one_that_ends_leaves_no_lock(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
 
 
-def test_of_many_that_come_and_go_one_at_a_time_holds_the_place(tmp_path: Path) -> None:
+def test_of_many_processes_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:
     """Also cover a lock that is taken just as another process removes its file."""
     code = """
 import sys, time

@@ -96,7 +96,7 @@ def test_a_page_of_another_origin_changes_and_sees_nothing(url: str, tmp_path: P
     assert state_of(url) == before
 
 
-def test_a_page_of_another_port_neither(url: str, tmp_path: Path) -> None:
+def test_a_page_of_another_port_changes_and_sees_nothing(url: str, tmp_path: Path) -> None:
     """Refuse a page of the same site on this machine, such as an app under development."""
     rules, calls = state_of(url)
     local = f"http://localhost:{urlsplit(url).port}"
@@ -110,7 +110,7 @@ def test_a_page_of_another_port_neither(url: str, tmp_path: Path) -> None:
     assert [request["body"]["prompt"] for request in after[1][1:]] == ["of a page"] * 2
 
 
-def test_a_name_that_leads_here_by_rebinding_neither(url: str, tmp_path: Path) -> None:
+def test_a_page_of_a_rebound_host_name_changes_and_sees_nothing(url: str, tmp_path: Path) -> None:
     """Refuse a page that the browser sees as of the same origin, so that it hides nothing."""
     before = state_of(url)
     with page_served(page(""), behind=url) as origin:
@@ -123,7 +123,7 @@ def test_a_name_that_leads_here_by_rebinding_neither(url: str, tmp_path: Path) -
     assert state_of(url) == before
 
 
-def test_a_page_of_the_service_itself_could_do_all_of_it(url: str, tmp_path: Path) -> None:
+def test_a_page_of_the_service_itself_can_do_all_of_it(url: str, tmp_path: Path) -> None:
     """Show that the three tests above would notice a success."""
     with page_served(page(""), behind=url) as origin:
         seen = attack(f"{origin.replace('127.0.0.1', 'localhost')}/", tmp_path)

@@ -135,7 +135,7 @@ def test_http_1_1_without_a_host_is_malformed(url: str) -> None:
         "/metrics%2f..%2fmetrics",
     ],
 )
-def test_what_is_spelt_otherwise_is_no_route_and_told_which_there_are(url: str, path: str) -> None:
+def test_another_spelling_of_a_route_is_not_found_and_told_the_routes(url: str, path: str) -> None:
     before = rules_of(url)
     read, body = call(url, "GET", path)
     posted, _ = call(url, "POST", path, RULE)

@@ -108,7 +108,7 @@ def test_an_arn_or_a_name_stands_for_a_model(
         ),
     ],
 )
-def test_it_stands_for_one_there_and_for_its_account_only(
+def test_an_arn_is_found_in_its_region_and_account_only(
     tmp_path: Path, called: str, region: str, account: str, error: type[InvokeError]
 ) -> None:
     registry = load(tmp_path, GOOD)

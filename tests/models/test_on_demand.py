@@ -79,7 +79,7 @@ def test_a_load_that_fails_is_a_service_that_is_not_available() -> None:
     assert json.loads(report)["models"][SEVEN_B]["reason"] == "no memory"
 
 
-def test_a_full_queue_throttles_and_who_hangs_up_makes_room_in_it() -> None:
+def test_a_full_queue_throttles_and_a_disconnect_makes_room_in_it() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
     with engine_running(on_demand(stub, queue=1)) as url:

@@ -175,7 +175,7 @@ def test_a_client_that_leaves_has_what_it_got_logged(extended: str, log_folder: 
     assert "outputTokenCount" not in record["output"]
 
 
-def test_whoever_wants_no_text_delivered_is_not_logged(extended: str, log_folder: Path) -> None:
+def test_an_account_without_text_delivery_is_not_logged(extended: str, log_folder: Path) -> None:
     headers = {"Authorization": signature("AKIDEXAMPLE", "eu-west-3")}
     body = b'{"prompt": "Hi", "max_tokens": 1}'
     path = "/logging/modelinvocations"
@@ -197,7 +197,7 @@ def read_ids(folder: Path) -> list[str]:
     return [json.loads(line)["requestId"] for line in whole_lines(folder)]
 
 
-def test_what_is_no_invocation_is_not_logged(extended: str, log_folder: Path) -> None:
+def test_other_operations_are_not_logged(extended: str, log_folder: Path) -> None:
     count = b'{"input": {"invokeModel": {"body": "eyJwcm9tcHQiOiAiSGkifQ=="}}}'
     counted, _ = call(extended, "POST", f"{PATH}/count-tokens", count)
     listed, _ = call(extended, "GET", "/foundation-models")
@@ -252,7 +252,7 @@ def test_metadata_that_is_no_json_is_left_out() -> None:
     assert "requestMetadata" not in to_record(replace(CALL, metadata=b"{", error="X"))
 
 
-def test_who_is_unknown_is_the_root_of_the_examples_account() -> None:
+def test_an_unknown_caller_is_the_root_of_the_example_account() -> None:
     assert Caller("us-gov-west-1").arn == "arn:aws-us-gov:iam::123456789012:root"
     assert Caller("us-east-1", account="000000000001").account_id == "000000000001"
 

@@ -125,7 +125,7 @@ def make_profile(url: str, name: str) -> str:
 
 @pytest.mark.parametrize("operation", [route.name for route in NOT_OFFERED])
 @pytest.mark.parametrize("label", ["abcdefghijkl", ARN], ids=["id", "arn"])
-def test_what_is_not_offered_says_so(operation: str, label: str, scripted: str) -> None:
+def test_an_operation_not_offered_says_so(operation: str, label: str, scripted: str) -> None:
     response, raw = ask(scripted, operation, label)
     name, _, suffix = response.headers["x-amzn-ErrorType"].partition(":")
     [modelled] = [shape for shape in OPERATIONS[operation].error_shapes if shape.name == name]

@@ -29,14 +29,14 @@ def pieces(url: str) -> list[bytes]:
     return found
 
 
-def test_what_an_engine_gives_together_leaves_together(scripted: str) -> None:
+def test_frames_of_one_engine_step_are_sent_together(scripted: str) -> None:
     found = pieces(scripted)
 
     assert len(found) == 1
     assert len(split_frames(found[0])) > 50
 
 
-def test_what_comes_alone_does_not_wait() -> None:
+def test_a_single_frame_is_sent_at_once() -> None:
     with engine_running(StubEngine([" a"] * 20, pause=0.01)) as url:
         found = pieces(url)
 

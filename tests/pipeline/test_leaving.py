@@ -86,7 +86,7 @@ def staying_http_2(url: str, path: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("stay", [staying, staying_http_2])
-def test_who_stays_and_does_not_read_is_given_up_in_time(
+def test_a_client_that_stays_and_does_not_read_is_given_up_in_time(
     stay: Callable[[str, str], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow_readers, "STALLED", 0.3)

@@ -48,7 +48,7 @@ def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     assert b"not received in time" in body
 
 
-def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_service() -> None:
+def test_a_disconnect_during_the_body_of_an_unknown_operation_is_no_internal_error() -> None:
     with engine_running(StubEngine()) as url:
         with closing(connect(url)) as connection:
             connection.putrequest("POST", "/no/operation")
@@ -59,7 +59,7 @@ def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_se
         assert Scrape(url).sum(CALLS, outcome="cancelled") == 1
 
 
-def test_routes_of_our_own_stay_below_their_roof() -> None:
+def test_the_emulators_routes_stay_below_their_prefix() -> None:
     own = [route.path for route in OPEN + CONTROL]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)

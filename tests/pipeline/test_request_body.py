@@ -168,7 +168,7 @@ async def test_nothing_is_sent_to_a_client_that_has_left() -> None:
     assert client.sent == []
 
 
-async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
+async def test_a_late_listener_learns_that_the_client_has_left() -> None:
     client, other = Reader(), Reader()
     writer = AsgiWriter(client.receive, client.send)
     writer.listen(client)

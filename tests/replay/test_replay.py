@@ -214,7 +214,7 @@ def refusal(url: str, body: Mapping[str, object], model: str = SEVEN_B) -> str:
     return message
 
 
-def test_what_was_not_recorded_is_told_what_comes_nearest(url: str) -> None:
+def test_an_unrecorded_request_is_told_the_nearest_one(url: str) -> None:
     said = refusal(url, {"prompt": "Hi", "max_tokens": 4})
 
     assert said.startswith("No recording answers this request: the nearest is ")
