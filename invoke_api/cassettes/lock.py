@@ -9,7 +9,7 @@ from weakref import finalize
 
 
 class LockHeld(OSError):
-    """An error: another process holds the lock. `strerror` names the process."""
+    """An `OSError` if another process holds the lock. `strerror` names the process."""
 
 
 class RecordingLock:

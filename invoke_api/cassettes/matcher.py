@@ -72,7 +72,7 @@ class CassetteMatch:
 
 
 class NoMatch(LookupError):
-    """An error: no recording answers the request. The message names the nearest one."""
+    """The error of a request that no recording answers. The message names the nearest one."""
 
 
 class RouteCassettes:

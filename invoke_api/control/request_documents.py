@@ -13,7 +13,7 @@ STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]'
 
 
 class BadDocument(ValueError):
-    """An error: the body is not JSON or exceeds a limit. The message is for the client."""
+    """The error of a body that is not JSON or exceeds a limit. The message is for the client."""
 
 
 def parse_document(body: bytes) -> Any:  # noqa: ANN401 - any JSON

@@ -14,10 +14,9 @@ from invoke_api.models.identifiers import (
     parse_identifier,
 )
 
-# Pattern of the id in each kind of ARN (botocore's service model).
-TWELVE_CHARACTERS = "[a-z0-9]{12}"
+# Patterns of the ids in each kind of ARN (botocore's service model).
 ID_PATTERNS: dict[str, str] = {
-    **dict.fromkeys(OWN_KINDS, TWELVE_CHARACTERS),
+    **dict.fromkeys(OWN_KINDS, "[a-z0-9]{12}"),
     "application-inference-profile": "[a-zA-Z0-9-:.]{1,64}",
 }
 MODEL_GROUPS = ("models", "not_run")  # the registry's keys of lists of models

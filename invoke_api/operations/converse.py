@@ -211,7 +211,7 @@ def to_model_body(
     is_text = model.dialect_name == "mistral-text"
     body = to_body(asked, is_text=is_text)
     shown = {} if is_text else {"messages": list(map(model.server.show, messages))}
-    _check_additional_fields(asked, model, {**body, **shown})
+    _check_additional(asked, model, {**body, **shown})
     body = model.fill_body(body, prefix=CONVERSE_PREFIX, shown=shown)
     check_target(body, (model.id,), streams=stream, prefix=CONVERSE_PREFIX)
     check_tier(body.get("service_tier"), model)
@@ -222,9 +222,7 @@ def to_model_body(
     return body
 
 
-def _check_additional_fields(
-    asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]
-) -> None:
+def _check_additional(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
     """Check the keys of `additionalModelRequestFields`. Raises `ValidationException`."""
     more = asked.get("additionalModelRequestFields", {})
     for name in PROMPTS:  # Converse has its own member for the prompt

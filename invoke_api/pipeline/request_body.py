@@ -20,7 +20,7 @@ BODY_TIMEOUT_SECONDS = 120.0  # for a whole body, 25 MB at 1.7 Mbit/s. Guess
 
 
 class ClientDisconnected(Exception):
-    """The client has closed its connection or stream."""
+    """The error of a call whose client has closed its connection or stream."""
 
 
 class Stoppable(Protocol):

@@ -176,7 +176,7 @@ def test_a_recorder_that_ends_removes_its_lock(tmp_path: Path) -> None:
 
 
 def test_of_many_processes_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:
-    """Also cover a lock that is taken just as another process removes its file."""
+    """Cover also a lock that is taken just as another process removes its file."""
     code = """
 import sys, time
 from pathlib import Path
