@@ -181,7 +181,7 @@ REMOTE = ["--engine", "remote", "--remote", "http://127.0.0.1:1"]
 CONTRADICTIONS = [
     (["--remote", "http://host:8000"], {}, "--remote goes with --engine remote."),
     ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote goes with --engine remote."),
-    (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
+    (["--engine", "remote"], {}, "set --remote URL, or remote: {url: ...} in"),
     (["--engine", "remote", "--remote", "host:8000"], {}, "--remote is the URL of a server:"),
     (["--engine", "remote", "--remote", "http://me:hidden@host"], {}, "--remote is the URL of a"),
     (

@@ -168,7 +168,7 @@ def test_a_failed_test_shows_the_two_ends_of_a_long_prompt(suite: pytest.Pyteste
     assert len(line) < 800
 
 
-def test_a_mark_that_says_nonsense_is_an_error(suite: pytest.Pytester) -> None:
+def test_an_unknown_engine_in_a_marker_is_an_error(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import pytest
@@ -181,7 +181,7 @@ def test_a_mark_that_says_nonsense_is_an_error(suite: pytest.Pytester) -> None:
     )
     result = run(suite)
 
-    result.stdout.fnmatch_lines(["*marks take model, guardrails, and engine*scripted, demo*"])
+    result.stdout.fnmatch_lines(["*marker takes model, guardrails, and engine*scripted, demo*"])
 
 
 def test_it_works_under_xdist(suite: pytest.Pytester) -> None:
