@@ -62,7 +62,7 @@ class Bedrock:
     ) -> None:
         """Answer with these texts in order; the last one repeats.
 
-        `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/testing.md).
+        `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/test/rules.md).
         """
         self.rule(reply=list(texts), times=times, pace=pace, when=when)
 
@@ -87,7 +87,7 @@ class Bedrock:
         self.rule(reply=reply, fault={kind: exception, **_given(more)}, times=times, when=when)
 
     def rule(self, **document: object) -> None:
-        """Add a rule with the keys of docs/testing.md."""
+        """Add a rule with the keys of docs/test/rules.md."""
         self._ask("POST", "rules", {**_given(document), "scope": self.access_key_id})
 
     @property
