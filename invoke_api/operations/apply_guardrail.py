@@ -1,4 +1,4 @@
-"""ApplyGuardrail: a guardrail asked by itself."""
+"""ApplyGuardrail: check texts with a guardrail, without a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,31 +12,31 @@ from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guardrail_check import is_to_guard
-from invoke_api.pipeline.offload import aside
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.offload import offload
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.wire.errors import ThrottlingException, ValidationException
 from invoke_api.wire.events import encode_sorted
 
-MOST_UNITS = 1_000
-TOO_LONG = (
+MAX_TEXT_UNITS = 1_000
+TOO_MANY_TEXT_UNITS = (
     "Input text size ({units} text units) exceeds the maximum allowed (1000 text units)"
     " for the content filter policy (Classic tier)."
 )
 NO_IMAGES = "This guardrail has no policy that looks at images."  # guess
 
 
-async def apply_guardrail(call: Call) -> Reply:
+async def apply_guardrail(call: Call) -> HttpResponse:
     await call.read_body()
-    return json_reply(call, await aside(call, len(call.body), lambda: _apply(call)))
+    return json_response(call, await offload(call, len(call.body), lambda: _apply(call)))
 
 
 def _apply(call: Call) -> bytes:
-    """Raises `InvokeError`s."""
+    """Return the body of the response. Raises `InvokeError`s."""
     caller = admit_caller(call)
     guarding = _open(call, caller)
     asked = coral_schema("apply_guardrail.json").parse(call.body)
     parts = [_to_part(block) for block in asked["content"]]
-    if not parts:  # heard: that it is refused, not in which words
+    if not parts:  # reported: that it is refused; guess: the words
         raise ValidationException("The content field is empty. Add a content block to it.")
     if asked.get("outputScope") == "FULL":
         guarding.trace = "enabled_full"
@@ -60,8 +60,8 @@ def _to_part(block: dict[str, Any]) -> Part:
 
 def _check_size(guardrail: Guardrail, parts: Sequence[Part]) -> None:
     units = -(-sum(len(part.text) for part in parts if part.is_guarded) // UNIT)
-    if guardrail.content_filters and units > MOST_UNITS:
-        raise ThrottlingException(TOO_LONG.format(units=units))
+    if guardrail.content_filters and units > MAX_TEXT_UNITS:
+        raise ThrottlingException(TOO_MANY_TEXT_UNITS.format(units=units))
 
 
 def _to_answer(guarding: Guarding, assessment: Assessment) -> dict[str, Any]:

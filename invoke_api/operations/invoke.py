@@ -12,18 +12,18 @@ from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.guardrails.session import Guarding
 from invoke_api.models.registry import Model
-from invoke_api.pipeline.admission import REPEATED, SERVICE_TIER, admit, check_tier
+from invoke_api.pipeline.admission import ECHOED_HEADERS, SERVICE_TIER, admit, check_tier
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import CONFIG, GuardedWriter, guard_invoke
+from invoke_api.pipeline.guardrail_check import GUARDRAIL_CONFIG_KEY, GuardedWriter, guard_invoke
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import UPLOADS
+from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.events import encode_chunks
 
 
 @dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
-    """A body of the model's own dialect, with its defaults filled in."""
+    """A checked InvokeModel request. `body` is in the model's own dialect, with its defaults."""
 
     model: Model
     body: dict[str, Any]
@@ -35,7 +35,7 @@ class InvokeModelRequest:
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
-        # ConverseStream has no such header in any recording.
+        # No recording of ConverseStream has this header.
         return {"X-Amzn-Bedrock-Content-Type": JSON, **self.options}
 
     def headers(self, metrics: Metrics) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ class InvokeModelRequest:
 
 
 class InvokeModelWriter:
-    """Writes the model's own answer, whole or in chunks."""
+    """A writer of the model's own answer, whole or in chunks."""
 
     def __init__(self, inner: Writer, native: Callable[[str, Finish], bytes]) -> None:
         self._inner = inner
@@ -77,15 +77,15 @@ class InvokeModelWriter:
 
 
 def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
-    """Check the front door's part, then the body. Raises `InvokeError`s."""
+    """Check the headers and then the body, as Bedrock does. Raises `InvokeError`s."""
     _, model = admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
     guarding = call.guarding
     body = _read_guarded(model, guarding, call.body) if guarding else model.parse_body(call.body)
     check_target(body, (model.id, call.model_id), streams=operation.streams)
     check_tier(body.get("service_tier"), model)
-    if guarding and body.get("logprobs"):  # the words that it takes out would stand there
+    if guarding and body.get("logprobs"):  # they would show the words that it removes
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
-    if tier := call.options.get(REPEATED[SERVICE_TIER]):
+    if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
     return InvokeModelRequest(
         model=model,
@@ -93,7 +93,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=UPLOADS if has_media(call.body) else len(call.body),
+        size=HAS_UPLOADS if has_media(call.body) else len(call.body),
     )
 
 
@@ -103,9 +103,9 @@ def has_media(body: bytes) -> bool:
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
-    """Return the body as the guardrail leaves it. Raises `ValidationException`."""
+    """Return the body as the guardrail has anonymized it. Raises `ValidationException`."""
     value = model.schema.read(raw)
-    config = value.pop(CONFIG, None) if isinstance(value, dict) else None
+    config = value.pop(GUARDRAIL_CONFIG_KEY, None) if isinstance(value, dict) else None
     body = model.fill_body(value)
     guard_invoke(guarding, model.dialect, body, config)
     return body

@@ -1,4 +1,4 @@
-"""Guardrails around calls of models: which one is named, what it reads, what the answer tells."""
+"""Guardrails of model calls: find the named one, check the input, add the trace to the response."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from invoke_api.guardrails.session import Guarding, Trace
 from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
-CONFIG = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
-ACTION = "amazon-bedrock-guardrailAction"
-METRICS = "amazon-bedrock-invocationMetrics"
+GUARDRAIL_CONFIG_KEY = "amazon-bedrock-guardrailConfig"
+GUARDRAIL_ACTION_KEY = "amazon-bedrock-guardrailAction"
+INVOCATION_METRICS_KEY = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
-REASONS = ("stop_reason", "finish_reason")
-GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
+STOP_REASON_KEYS = ("stop_reason", "finish_reason")
+GUARDED_QUALIFIERS = {"guard_content"}  # the other qualifiers of a block are for grounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class GuardrailReference:
     """A request's name for its guardrail; one of the two is empty if the request leaves it out."""
 
     identifier: str
@@ -35,24 +35,24 @@ class Named:
     is_async: bool = False
 
 
-def named_in_headers(headers: Mapping[str, str]) -> Named | None:
+def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference | None:
     """Names of headers are in small letters, as ASGI has them."""
     identifier = headers.get("x-amzn-bedrock-guardrailidentifier", "")
     version = headers.get("x-amzn-bedrock-guardrailversion", "")
     if not identifier and not version:
         return None
-    return Named(
+    return GuardrailReference(
         identifier=identifier,
         version=version,
         trace=TRACES[headers.get("x-amzn-bedrock-trace", "DISABLED")],
     )
 
 
-def named_in_converse(asked: Mapping[str, Any]) -> Named | None:
+def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None:
     config = asked.get("guardrailConfig", {})
     if not config.get("guardrailIdentifier") and not config.get("guardrailVersion"):
         return None
-    return Named(
+    return GuardrailReference(
         identifier=config.get("guardrailIdentifier", ""),
         version=config.get("guardrailVersion", ""),
         trace=config.get("trace", "disabled"),
@@ -60,10 +60,10 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named | None:
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: Named | None) -> Guarding | None:
+def open_guarding(call: Call, caller: Caller, named: GuardrailReference | None) -> Guarding | None:
     """Return the guardrail of this call; None if none is named.
 
-    Raises `ValidationException` for one that can't be had.
+    Raises `ValidationException` for an incomplete reference or an unknown guardrail.
     """
     if named is None:
         return None
@@ -80,18 +80,18 @@ def open_guarding(call: Call, caller: Caller, named: Named | None) -> Guarding |
 
 
 def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], config: Any) -> None:  # noqa: ANN401 - any JSON
-    """Anonymize the body of an InvokeModel, and remove the tags.
+    """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
-    Raises `ValidationException` for a config that is none. Guess: for its words.
+    Raises `ValidationException` for an invalid `config`. Guess: its words.
     """
     config = {} if config is None else config
     if not isinstance(config, dict):
-        raise ValidationException(f"The value at {CONFIG} must be a JSON object.")
+        raise ValidationException(f"The value at {GUARDRAIL_CONFIG_KEY} must be a JSON object.")
     guarding.is_async = config.get("streamProcessingMode") == "ASYNCHRONOUS"
     tags = _tags(config.get("tagSuffix"))
     holders = dialect.texts(body)
     split = [tags(holder[key]) for holder, key in holders]
-    if not any(part.is_guarded for parts in split for part in parts):  # no tags: all of it
+    if not any(part.is_guarded for parts in split for part in parts):  # no tags: check all
         split = [[Part(part.text) for part in parts] for parts in split]
     read = iter(guarding.check_input([part for parts in split for part in parts]))
     for (holder, key), parts in zip(holders, split, strict=True):
@@ -99,12 +99,12 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
 
 
 def _tags(suffix: object) -> Callable[[str], list[Part]]:
-    """Return a function that splits a text at its guardContent tags (User Guide)."""
+    """Return a function that splits a text at its guardContent tags (see the User Guide)."""
     if suffix is None:
         return lambda text: [Part(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
         raise ValidationException(
-            f"The value at {CONFIG}.tagSuffix must be 1 to 20 letters and digits."
+            f"The value at {GUARDRAIL_CONFIG_KEY}.tagSuffix must be 1 to 20 letters and digits."
         )
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
     return lambda text: [
@@ -114,11 +114,11 @@ def _tags(suffix: object) -> Callable[[str], list[Part]]:
 
 
 def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
-    """Yield the pieces of the text before, between and behind tags in turn, in linear time."""
+    """Yield the text outside and inside tags in turn, beginning outside, in linear time."""
     at = 0
     while (start := text.find(opening, at)) >= 0:
         end = text.find(closing, start + len(opening))
-        if end < 0:  # nor is there one behind any later tag
+        if end < 0:  # so later opening tags have none, either
             break
         yield text[at:start]
         yield text[start + len(opening) : end]
@@ -127,9 +127,9 @@ def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
 
 
 def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
-    """Anonymize the conversation.
+    """Check the texts of a conversation and anonymize them in place.
 
-    API reference, guardrailConfig: if there are guardContent blocks, only these are looked at.
+    If there are guardContent blocks, only these are checked (API reference, guardrailConfig).
     """
     found = list(_texts(asked))
     has_marked = any(is_marked for _, is_marked in found)
@@ -142,7 +142,7 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
 
 
 def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yield the holder of each text, and whether it is a guardContent block."""
+    """Yield the dict that holds each text, and whether it is a guardContent block."""
     for block in asked.get("system", ()):
         if "text" in block.get("guardContent", {}):
             yield block["guardContent"]["text"], True
@@ -155,16 +155,16 @@ def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
 
 
 def is_to_guard(block: Mapping[str, Any]) -> bool:
-    """By its qualifiers, whether a text block is more than a source or a query for grounding."""
+    """Tell whether a text block is checked. Blocks that are only for grounding are not."""
     qualifiers = block.get("qualifiers", ())
-    return not qualifiers or not GUARDED.isdisjoint(qualifiers)
+    return not qualifiers or not GUARDED_QUALIFIERS.isdisjoint(qualifiers)
 
 
 class GuardedWriter:
-    """InvokeModel's answer with what a guardrail adds to it, in the order that was recorded.
+    """A writer that adds the guardrail's members to InvokeModel's answer, in the recorded order.
 
-    Guess, of what was recorded of others' models: where the model was not asked, there is no reason
-    why it stopped.
+    Guess, from recordings of other vendors' models: if the guardrail refused the input, there is no
+    stop reason, because the model was not called.
     """
 
     def __init__(self, inner: Writer, guarding: Guarding) -> None:
@@ -179,22 +179,24 @@ class GuardedWriter:
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics, logprobs))
-        return orjson.dumps({**document, **self._guarding.to_invoke(), ACTION: self._action()})
+        document |= self._guarding.to_invoke()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
+        return orjson.dumps(document)
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         document = self._own(self._inner.chunk(delta, None))
-        document[ACTION] = self._action()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
         if metrics:
             document |= self._guarding.to_invoke()
         if metrics and not self._guarding.is_refused:
-            document[METRICS] = metrics.to_json()
+            document[INVOCATION_METRICS_KEY] = metrics.to_json()
         return orjson.dumps(document)
 
     def _own(self, written: bytes) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(written)
         if self._guarding.is_refused:
             for entry in (*document.get("outputs", ()), *document.get("choices", ())):
-                for reason in REASONS:
+                for reason in STOP_REASON_KEYS:
                     entry.pop(reason, None)
         return document
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.recording import HeaderPairs, RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.redaction import redact_text, secrets_of
 from invoke_api.rules.playback import Broken
@@ -29,14 +29,14 @@ class Tape:
     upstream: str
     method: str
     path: str
-    request_headers: Headers
+    request_headers: HeaderPairs
     request_body: bytes
     received: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: float = field(default_factory=monotonic)
     status: int = 0
-    headers: Headers = ()
+    headers: HeaderPairs = ()
     head_at: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[RecordedPart] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
     def start(self, answer: httpx.Response) -> None:
@@ -54,7 +54,7 @@ class Tape:
         Raises `httpx.HTTPError` if the connection breaks.
         """
         raw = b"".join([part async for part in answer.aiter_raw()])
-        self.parts.append(Part(at=self._now(), raw=self._without_secrets(raw)))
+        self.parts.append(RecordedPart(at=self._now(), raw=self._without_secrets(raw)))
         await self._write(is_stream=False)
         return raw
 
@@ -91,11 +91,11 @@ class Tape:
         except FrameError:  # the rest can't be split into frames
             frames = [reader.take()]
         at = self._now()
-        self.parts += [Part(at=at, raw=frame) for frame in frames]
+        self.parts += [RecordedPart(at=at, raw=frame) for frame in frames]
 
     async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
         if rest:
-            self.parts.append(Part(at=self._now(), raw=rest))
+            self.parts.append(RecordedPart(at=self._now(), raw=rest))
         recording = Recording(
             recorded=self.received.isoformat(timespec="milliseconds"),
             upstream=self.upstream,

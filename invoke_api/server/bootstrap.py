@@ -21,7 +21,7 @@ from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_recordings
 from invoke_api.guardrails.guardrail import Shelf
@@ -32,7 +32,7 @@ from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
 from invoke_api.observability.invocation_log import open_log
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
 from invoke_api.rules.file_watcher import follow
 from invoke_api.rules.parser import RuleError, load_rules
@@ -67,7 +67,7 @@ class ServedApp:
     """An application with the settings of its server."""
 
     app: Starlette
-    calls: Calls
+    calls: InFlightCalls
     tls: Tls | None
     grace: Grace
     limits: Limits = DEFAULT_LIMITS
@@ -141,7 +141,7 @@ def assemble(
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
-    calls, book = Calls(), RuleBook(strict=settings.strict)
+    calls, book = InFlightCalls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
     if is_elsewhere:
         gate = replace(gate, loopback_only=settings.is_for_loopback)
@@ -258,7 +258,7 @@ def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     for cassette in cassettes:
         if cassette.stale:
             log.warning("%s is stale and not used: %s", cassette.where, cassette.stale)
-    library = Library(cassettes, nearest=settings.match == "nearest")
+    library = CassetteLibrary(cassettes, nearest=settings.match == "nearest")
     return Replay(library, timed=settings.timing == "recorded")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from invoke_api.operations.not_offered import TABLES as NOT_OFFERED
+from invoke_api.operations.not_offered import OPERATIONS_BY_PATH as NOT_OFFERED
 from tests.fidelity import (
     answers,
     api_keys,

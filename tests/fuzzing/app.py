@@ -15,8 +15,8 @@ from starlette.types import Message
 
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.guardrails.guardrail import Shelf
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.arns import to_arns
@@ -26,7 +26,7 @@ from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.profiles import Profile
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability.invocation_log import open_log
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.services import Services
 from invoke_api.server.app import create_app
 from invoke_api.wire.errors import JSON, ValidationException
@@ -81,7 +81,7 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
     app = create_app(
         registry,
         build_engines(registry.models.values(), EngineChoice(kind="scripted", cache=folder)),
-        Calls(),
+        InFlightCalls(),
         gate=Gate(auth="any", credentials=KEYS) if kind == "signed" else Gate(),
         recordings=_recordings() if kind == "replayed" else None,
         invocation_log=log,
@@ -108,7 +108,7 @@ def _recordings() -> Replay:
         _record(f"{seven_b}/invoke-with-response-stream", PROMPT, stream, EVENT_STREAM),
     ]
     cassettes = to_cassettes([("here", each) for each in recordings], lambda *_: None)
-    return Replay(Library(cassettes, nearest=True))
+    return Replay(CassetteLibrary(cassettes, nearest=True))
 
 
 def _record(path: str, body: Any, parts: list[bytes], kind: str) -> Recording:
@@ -122,7 +122,7 @@ def _record(path: str, body: Any, parts: list[bytes], kind: str) -> Recording:
         status=200,
         headers=(("Content-Type", kind), ("x-amzn-RequestId", "the-id")),
         at=1,
-        parts=tuple(Part(at=number, raw=raw) for number, raw in enumerate(parts)),
+        parts=tuple(RecordedPart(at=number, raw=raw) for number, raw in enumerate(parts)),
         is_stream=kind == EVENT_STREAM,
     )
 

@@ -12,10 +12,10 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
-from invoke_api.operations.model_operations import MODEL_CALLS
+from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.operations.not_offered import NOT_OFFERED
-from invoke_api.pipeline.count_calls import STATUSES
-from invoke_api.replay.operation import REPLAYED
+from invoke_api.pipeline.count_calls import ERROR_STATUSES
+from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.server.app import OPERATION_ROUTES
 from invoke_api.wire.errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
@@ -30,7 +30,7 @@ OPERATIONS: dict[str, OperationModel] = {
 PARSER = create_parser("rest-json")
 FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
 JOURNALLED = {
-    *(operation.name for operation in MODEL_CALLS.values()),
+    *(operation.name for operation in MODEL_OPERATIONS.values()),
     *(route.name for route in NOT_OFFERED),
 }
 
@@ -99,7 +99,7 @@ def _judge_stream(asked: Asked, body: bytes) -> None:
 def _judge_error(asked: Asked, answer: Answer) -> None:
     name = answer.headers["x-amzn-errortype"].partition(":")[0]
     assert answer.status < 500, answer.status
-    assert answer.status == STATUSES[name]
+    assert answer.status == ERROR_STATUSES[name]
     if asked.operation:
         modelled = {shape.name for shape in OPERATIONS[asked.operation].error_shapes}
         assert name in modelled | FRONT_DOOR | {"ValidationException"}
@@ -126,7 +126,7 @@ def _judge_journal(service: Service, asked: Asked, answer: Answer) -> None:
     json.dumps(entries)
     has_one = asked.operation in JOURNALLED
     if service.is_replayed:
-        has_one = _name(REPLAYED, asked) is not None
+        has_one = _name(REPLAY_ROUTES, asked) is not None
     assert len(entries) == has_one, len(entries)
     for entry in entries:
         assert entry["request_id"] == answer.headers["x-amzn-requestid"]

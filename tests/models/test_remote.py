@@ -1,4 +1,4 @@
-"""The service in front of somebody else's server: real vLLM, and one that knows text only."""
+"""The service with remote servers: real vLLM, and one that takes text only."""
 
 import asyncio
 import json

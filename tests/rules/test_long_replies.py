@@ -19,11 +19,11 @@ from engine.generation_task import BATCH_TOKENS
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.rules.playback import speak
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.rules.token_cache import LONG_TEXT, TokenCache
@@ -121,7 +121,7 @@ async def test_others_have_their_turn_between_two_batches(tokenizer: Tokenizer) 
 async def test_others_have_their_turn_while_a_long_recording_is_played() -> None:
     frame = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
     last = encode_chunk(b'{"outputs":[{"text":"","stop_reason":"stop"}]}', 4)
-    parts = (Part(at=1, raw=frame),) * 20 * BATCH_TOKENS + (Part(at=1, raw=last),)
+    parts = (RecordedPart(at=1, raw=frame),) * 20 * BATCH_TOKENS + (RecordedPart(at=1, raw=last),)
     long = a_recording(is_stream=True, parts=parts)
     sent: list[Message] = []
     async with counting_turns() as turns:
@@ -139,8 +139,8 @@ async def replayed(recording: Recording, sent: list[Message]) -> None:
     app = create_app(
         load_registry(DEFAULT_REGISTRY).only(()),
         Engines({}),
-        Calls(),
-        recordings=Replay(Library(cassettes)),
+        InFlightCalls(),
+        recordings=Replay(CassetteLibrary(cassettes)),
     )
 
     async def send(message: Message) -> None:

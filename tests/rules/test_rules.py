@@ -331,7 +331,12 @@ def test_the_journal_is_bounded_and_forgets(url: str) -> None:
     [
         ("POST", "/_emulator/rules", b"{", "not JSON: "),
         ("POST", "/_emulator/rules", b'{"reply": 7}', "reply of rule 1: 7 is not of type"),
-        ("GET", "/_emulator/requests?color=red", None, "no filter 'color'; there are scope"),
+        (
+            "GET",
+            "/_emulator/requests?color=red",
+            None,
+            "there is no filter 'color'; the filters are scope",
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_a_sentence(

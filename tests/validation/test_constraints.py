@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from invoke_api.pipeline.admission import TIERS
+from invoke_api.pipeline.admission import SERVICE_TIERS
 from invoke_api.validation import constraints, queries
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.support.modelled import OPERATIONS
@@ -36,7 +36,7 @@ def test_every_modelled_header_is_known() -> None:
 
 
 def test_service_tiers_are_those_of_the_model() -> None:
-    assert MODEL.shape_for("ServiceTierType").enum == list(TIERS)
+    assert MODEL.shape_for("ServiceTierType").enum == list(SERVICE_TIERS)
 
 
 def test_metadata_is_constrained_as_modelled() -> None:

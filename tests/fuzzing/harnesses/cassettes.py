@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from invoke_api.cassettes.answer_reader import failure_of, to_deltas
+from invoke_api.cassettes.answer_reader import error_of, to_deltas
 from invoke_api.cassettes.json_encoding import to_bytes, to_readable
-from invoke_api.cassettes.matcher import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.matcher import CassetteLibrary, NoMatch, to_cassettes, to_comparable
 from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.recording import Recording, to_recording
 from invoke_api.cassettes.writer import to_slug, to_text
@@ -26,14 +26,14 @@ def check(data: bytes) -> None:
         return
     for _, recording in recordings:
         _check_recording(recording)
-    library = Library(to_cassettes(recordings, lambda *_: None), nearest=True)
+    library = CassetteLibrary(to_cassettes(recordings, lambda *_: None), nearest=True)
     for _, recording in recordings:
-        asked = to_request(
+        asked = to_comparable(
             recording.method, recording.path, recording.request_headers, recording.request_body
         )
         assert library.find(asked, None)
     try:
-        library.compare(to_request("POST", "/model/a/invoke", (), data))
+        library.compare(to_comparable("POST", "/model/a/invoke", (), data))
     except NoMatch as error:
         assert str(error)
 
@@ -46,7 +46,7 @@ def _check_recording(recording: Recording) -> None:
     assert deltas
     assert all(isinstance(delta.text, str) for delta in deltas)
     "".join(delta.text for delta in deltas).encode()
-    failure = failure_of(recording)
+    failure = error_of(recording)
     assert failure is None or (failure.type + failure.message).encode() is not None
     for name, value in recording.headers:
         (name + value).encode("latin-1")
