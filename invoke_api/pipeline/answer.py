@@ -15,13 +15,13 @@ from engine.errors import EngineError
 from engine.generation_task import OVER
 from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.request_body import ClientLeft
-from invoke_api.rules.playback import Broken, FaultStage, PaceStage
+from invoke_api.rules.playback import ConnectionBreak, FaultStage, PaceStage
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
 from invoke_api.wire.errors import (
@@ -29,16 +29,16 @@ from invoke_api.wire.errors import (
     InvokeError,
     ServiceUnavailableException,
 )
-from invoke_api.wire.events import SHORTEST, encode_chunk
+from invoke_api.wire.events import MIN_PADDING_CHARACTERS, encode_chunk
 from invoke_api.wire.eventstream import tear
 
-Encode = Callable[[Sequence[Delta], Metrics | None], bytes]
+Encode = Callable[[Sequence[Delta], InvocationMetrics | None], bytes]
 
 
 class Sink(Protocol):
     """The end of the way: where an answer is written, or collected."""
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         """Take the next deltas; with the last one come the metrics of the answer."""
         ...
 
@@ -58,10 +58,10 @@ class Collector:
         self.text = ""
         self.finish: Finish = "stop"
         self.logprobs: list[Logprobs] | None = None
-        self.metrics: Metrics | None = None
+        self.metrics: InvocationMetrics | None = None
         self._texts: list[str] = []
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._texts += [delta.text for delta in deltas]
         if deltas[0].logprobs:
             self.logprobs = self.logprobs or []
@@ -86,7 +86,7 @@ class Stream:
         self._encode = encode
         self._has_begun = False
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._write(self._encode(deltas, metrics), is_last=deltas[-1].finish is not None)
 
     def takes(self, error: Exception) -> bool:
@@ -94,15 +94,15 @@ class Stream:
 
         What the model server refuses has none: Bedrock has said 200 by the time it hears of that.
         """
-        if isinstance(error, Broken):  # without a stream there is nothing to break
+        if isinstance(error, ConnectionBreak):  # without a stream there is nothing to break
             return True
         return self._has_begun or (isinstance(error, InvokeError) and error.in_stream)
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):
             self._write(error.to_frame(), is_last=True)
-        elif isinstance(error, Broken):
-            self._write(tear(encode_chunk(b"{}", SHORTEST)) if error.torn else b"")
+        elif isinstance(error, ConnectionBreak):
+            self._write(tear(encode_chunk(b"{}", MIN_PADDING_CHARACTERS)) if error.torn else b"")
 
     def _write(self, frames: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -142,7 +142,7 @@ class Answer:
         self._fault = FaultStage(fault, self._entry.model_id) if fault else None
         self._pace = PaceStage(pace, self._measure, self._fail) if pace else None
         self._guard: OutputStage | None = None
-        self._metrics: Metrics | None = None
+        self._metrics: InvocationMetrics | None = None
         self._ended: asyncio.Future[None] | None = None
         self.is_over = False
         self.error: Exception | None = None
@@ -264,7 +264,7 @@ class Answer:
         entry, began = self._entry, self._call.began
         now = entry.last_token = monotonic()
         first = entry.first_token or now
-        self._metrics = Metrics(
+        self._metrics = InvocationMetrics(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             latency=round(1000 * (now - began)),
@@ -296,8 +296,8 @@ class Answer:
             self._sink.end(told)
         self._end(None if is_taken else told)
 
-    def _to_told(self, error: Exception) -> InvokeError | Broken:
-        if isinstance(error, InvokeError | Broken):  # a rule's
+    def _to_told(self, error: Exception) -> InvokeError | ConnectionBreak:
+        if isinstance(error, InvokeError | ConnectionBreak):  # a rule's
             return error
         if not isinstance(error, EngineError):
             log.error("request %s failed", self._call.request_id, exc_info=error)

@@ -18,8 +18,8 @@ from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
 from invoke_api.pipeline.offload import LONG_BODY, aside
 from invoke_api.pipeline.responses import Reply, json_reply, stream_headers
-from invoke_api.rules.playback import speak
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.playback import play_verdict
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
 from invoke_api.wire.errors import ValidationException
 
@@ -104,9 +104,9 @@ class Invocation:
         generate = partial(self._generate, prompt.tokenizer, prompt.generation, verdict)
         return await self._write(prompt.writer, verdict, generate)
 
-    def _to_asked(self) -> Asked:
+    def _to_asked(self) -> RuleRequest:
         question = self._request.question()
-        return Asked(
+        return RuleRequest(
             operation=self._operation.name,
             model_id=self._model.id,
             prompt=question.prompt,
@@ -176,7 +176,7 @@ class Invocation:
         if verdict and verdict.answers:
             length = self._model.context_length
             answer.begin(
-                partial(speak, verdict, tokenizer, generation, length),
+                partial(play_verdict, verdict, tokenizer, generation, length),
                 partial(Detokenizer, tokenizer, generation),
             )
         else:
@@ -226,7 +226,7 @@ class Invocation:
         return json_reply(call, body, more=request.headers(collector.metrics))
 
 
-async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
+async def pick_rules(call: Call, asked: RuleRequest) -> Verdict | None:
     """Return the verdict of the rules. Search a long prompt in a thread, not to block other calls.
 
     Raise `ValidationException` for a prompt that is too long for the patterns of rules, and the

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from invoke_api.pipeline.call import Call, Told
 from invoke_api.pipeline.request_body import ClientLeft
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.writer_extension import Headers, Writer
-from invoke_api.wire.errors import JSON, InvokeError
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
 
@@ -40,7 +40,7 @@ def json_reply(
     request: Request, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
 ) -> Reply:
     """Return a JSON document as Bedrock answers it, with `more` headers."""
-    return Reply(status, _headers(request, JSON, length=len(body), more=more), body)
+    return Reply(status, _headers(request, JSON_CONTENT_TYPE, length=len(body), more=more), body)
 
 
 def error_reply(request: Request, error: InvokeError) -> Reply:
@@ -51,7 +51,9 @@ def error_reply(request: Request, error: InvokeError) -> Reply:
 def cut_reply(request: Request) -> Reply:
     """Return the beginning of an answer whose rest never comes."""
     body = b'{"outputs":[{"te'
-    return Reply(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
+    return Reply(
+        200, _headers(request, JSON_CONTENT_TYPE, length=2 * len(body)), body, complete=False
+    )
 
 
 def stream_headers(request: Request, more: Mapping[str, str]) -> Headers:
@@ -83,14 +85,14 @@ UNKNOWN = (
 ).encode()
 
 
-def tell(call: Call, error: InvokeError | ClientLeft | Broken) -> Reply | None:
+def tell(call: Call, error: InvokeError | ClientLeft | ConnectionBreak) -> Reply | None:
     """Return the answer to a call that has failed, and note it; None where nobody is left."""
     if isinstance(error, ClientLeft):
         call.has_left = True
         if call.entry:  # of one that left before an engine had its call
             call.entry.end("cancelled")
         return None
-    if isinstance(error, Broken):  # of a stream, its own frames have told
+    if isinstance(error, ConnectionBreak):  # of a stream, its own frames have told
         return cut_reply(call)
     call.told = Told(error.code, error.status)
     if call.entry:

@@ -23,7 +23,7 @@ from invoke_api.pipeline.responses import Reply, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.redaction import redacted, unsigned
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.transport.writer_extension import Writer
 from invoke_api.wire.errors import InvokeError, KeyDenied, ServiceUnavailableException
@@ -69,7 +69,9 @@ class Recorder:
                 fallback.close()
 
     async def _answer(self, asked: Asked) -> None:
-        with suppress(ClientLeft, Broken):  # of a stream that breaks off, the server cuts the rest
+        with suppress(
+            ClientLeft, ConnectionBreak
+        ):  # of a stream that breaks off, the server cuts the rest
             try:
                 reply = await self._record(asked)
             except InvokeError as error:
@@ -117,7 +119,7 @@ class Recorder:
     ) -> None:
         """Pass a stream on as it comes, no faster than the client reads.
 
-        An error before its first bytes is raised as it is, and a later one is `Broken`.
+        An error before its first bytes is raised as it is, and a later one is `ConnectionBreak`.
         """
         async with aclosing(stream) as parts:
             first = await self.calls.wait(writer, anext(parts, b""))
@@ -126,7 +128,7 @@ class Recorder:
             try:
                 await self.calls.wait(writer, _write_all(writer, parts))
             except ServiceUnavailableException as error:  # the recorder ends
-                raise Broken from error
+                raise ConnectionBreak from error
 
 
 async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:

@@ -12,7 +12,7 @@ import httpx
 from invoke_api.cassettes.recording import Headers, Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.redaction import secrets_of, without
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class Tape:
     async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
         """Yield the body's bytes as they come; at their end the recording is written.
 
-        Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
+        Raises `ConnectionBreak` where the service breaks off, or `httpx.HTTPError` before its first
+        byte.
         """
         reader = FrameReader()
         try:
@@ -70,7 +71,7 @@ class Tape:
             if not self.parts and not rest:  # nothing has gone on: it can be said
                 raise
             await self._write(rest, is_stream=True, complete=False)
-            raise Broken from error
+            raise ConnectionBreak from error
         except (GeneratorExit, asyncio.CancelledError):
             log.info("%s %s: not recorded: the client left", self.method, self.path)
             raise

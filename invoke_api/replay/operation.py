@@ -20,7 +20,7 @@ from invoke_api.pipeline.offload import LONG_BODY, aside
 from invoke_api.pipeline.responses import Reply
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.replay.response import play
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import InvokeError, ValidationException
 
@@ -77,14 +77,14 @@ async def try_to_check(call: Call, operation: ModelOperation, caller: Caller) ->
         return Checked(operation, error)
 
 
-def to_asked(call: Call, checked: Checked | None, caller: Caller) -> Asked:
+def to_asked(call: Call, checked: Checked | None, caller: Caller) -> RuleRequest:
     """Return what rules look at; of a body in no dialect of ours, all its text is the prompt."""
     if checked and not isinstance(checked.request, InvokeError):
         question = checked.request.question()
     else:
         text = call.body.decode(errors="replace")
         question = Question(text, text, 1)
-    return Asked(
+    return RuleRequest(
         operation=call.operation,
         model_id=call.model_id,
         prompt=question.prompt,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.protocol import Delta
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 
 RECORDING = "open-telemetry/opentelemetry-js-contrib's recording of Small 2402, 2025-08-08"
 # SHA-256 of the recorded body, 4,287 bytes.
@@ -19,7 +19,7 @@ class RecordedFrame:
     delta: Delta
     padding: int
     checksum: str
-    metrics: Metrics | None = None
+    metrics: InvocationMetrics | None = None
 
 
 FRAMES = [
@@ -48,7 +48,9 @@ LAST = RecordedFrame(
     delta=Delta(" well", "length"),
     padding=41,
     checksum="6aae213a",
-    metrics=Metrics(input_tokens=19, output_tokens=20, latency=408, first_byte_latency=134),
+    metrics=InvocationMetrics(
+        input_tokens=19, output_tokens=20, latency=408, first_byte_latency=134
+    ),
 )
 
 TABLE = [

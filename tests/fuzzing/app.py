@@ -17,7 +17,7 @@ from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
 from invoke_api.cassettes.recording import Part, Recording
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.arns import to_arns
 from invoke_api.models.engine_factory import EngineChoice
@@ -29,7 +29,7 @@ from invoke_api.observability.invocation_log import open_log
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.pipeline.services import Services
 from invoke_api.server.app import create_app
-from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
 from tests.fuzzing.bodies import PROFILE, PROMPT, TAGGED
@@ -77,7 +77,7 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
     shipped = load_registry(DEFAULT_REGISTRY)
     registry = replace(shipped, arns=to_arns({"arns": [OWN]}))
     log = open_log(folder) if kind == "everything" else None
-    shelf = Shelf(load_guardrails(GUARDRAILS)[0])
+    shelf = GuardrailStore(load_guardrails(GUARDRAILS)[0])
     app = create_app(
         registry,
         build_engines(registry.models.values(), EngineChoice(kind="scripted", cache=folder)),
@@ -104,7 +104,7 @@ def _recordings() -> Replay:
     chunk = b'{"outputs":[{"text":" A","stop_reason":"stop"}]}'
     stream = [encode_chunk(chunk, 5), ValidationException("No").to_frame()]
     recordings = [
-        _record(f"{seven_b}/invoke", PROMPT, [chunk], JSON),
+        _record(f"{seven_b}/invoke", PROMPT, [chunk], JSON_CONTENT_TYPE),
         _record(f"{seven_b}/invoke-with-response-stream", PROMPT, stream, EVENT_STREAM),
     ]
     cassettes = to_cassettes([("here", each) for each in recordings], lambda *_: None)

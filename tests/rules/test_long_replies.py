@@ -24,9 +24,9 @@ from invoke_api.cassettes.recording import Part, Recording
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.pipeline.request_body import Calls
-from invoke_api.rules.playback import speak
+from invoke_api.rules.playback import play_verdict
 from invoke_api.rules.rule_book import Verdict
-from invoke_api.rules.token_cache import LONG_TEXT, TokenCache
+from invoke_api.rules.token_cache import MAX_INLINE_CHARACTERS, TokenCache
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from tests.cassettes.test_reader import a_recording
@@ -75,7 +75,7 @@ def saying(text: str) -> Verdict:
 async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
     """What a rule's text pushes."""
     ear = Ear()
-    generation = speak(saying(text), tokenizer, request(), 32_768, ear)
+    generation = play_verdict(saying(text), tokenizer, request(), 32_768, ear)
     await ear.hears_all()
     generation.cancel()
     assert (ear.finish, ear.error, ear.surplus) == ("length", None, 0)
@@ -91,7 +91,7 @@ async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenize
 
 async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
     ear = Ear()
-    speak(saying(" It rains."), tokenizer, request(), 32_768, ear)
+    play_verdict(saying(" It rains."), tokenizer, request(), 32_768, ear)
 
     assert (len(ear.pushes), ear.finish) == (1, "stop")
 
@@ -193,11 +193,11 @@ async def test_a_text_that_can_not_be_read_is_tried_again(tokenizer: Tokenizer) 
 
 
 async def test_no_more_texts_are_kept_than_there_is_room_for(tokenizer: Tokenizer) -> None:
-    cache, reads = TokenCache(most=2 * LONG_TEXT + 100), Reads(tokenizer)
-    texts = [name * (LONG_TEXT + 1) for name in "abc"]
+    cache, reads = TokenCache(most=2 * MAX_INLINE_CHARACTERS + 100), Reads(tokenizer)
+    texts = [name * (MAX_INLINE_CHARACTERS + 1) for name in "abc"]
     for text in (texts[0], texts[1], texts[0], texts[2], texts[0], texts[1]):
         await cache.encode(reads, text, spelled=False)
-    huge = "d" * 10 * LONG_TEXT
+    huge = "d" * 10 * MAX_INLINE_CHARACTERS
     for _ in range(2):
         await cache.encode(reads, huge, spelled=False)
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from invoke_api.rules.parser import parse_rules
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook
 
 INST = "<s>[INST] Who are you? [/INST] I am.</s>[INST] And the weather? [/INST]"
 
 
-def asked(**more: Any) -> Asked:
+def asked(**more: Any) -> RuleRequest:
     given = {
         "operation": "InvokeModel",
         "model_id": "mistral.mistral-7b-instruct-v0:2",
@@ -21,7 +21,7 @@ def asked(**more: Any) -> Asked:
         "access_key_id": "AKIDEXAMPLE",
         **more,
     }
-    return Asked(**given)
+    return RuleRequest(**given)
 
 
 def book(*rules: dict[str, Any]) -> RuleBook:

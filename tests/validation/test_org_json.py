@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from invoke_api.validation.json_document import DEEPEST, parse_json
-from invoke_api.validation.org_json import LONGEST, to_string, write_json
+from invoke_api.validation.json_document import MAX_BODY_LEVELS, parse_json
+from invoke_api.validation.org_json import MAX_QUOTED_CHARACTERS, to_string, write_json
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import ValidationException
 
@@ -25,8 +25,8 @@ QUOTED = [
     (f"[{HUGE}]", f"[{HUGE}]"),
     (HUGE, HUGE),
     ("9" * 5_000, "9" * 5_000),
-    ("9" * (LONGEST + 1), "9" * LONGEST + "..."),
-    (f"[{HUGE * 3}]", f"[{HUGE * 3}"[:LONGEST] + "..."),
+    ("9" * (MAX_QUOTED_CHARACTERS + 1), "9" * MAX_QUOTED_CHARACTERS + "..."),
+    (f"[{HUGE * 3}]", f"[{HUGE * 3}"[:MAX_QUOTED_CHARACTERS] + "..."),
     ("[1e400]", "[1E+400]"),
     ("[1.50,2.0,-0.0,-0,0.0]", "[1.5,2,-0,-0,0]"),
     ("[1e-400]", "[1E-400]"),
@@ -50,7 +50,7 @@ def test_a_value_that_is_refused_is_quoted(written: str, quoted: str) -> None:
 
 @pytest.mark.parametrize("form", ["[", '{"a":'])
 def test_a_value_is_quoted_at_any_depth_that_is_read(form: str) -> None:
-    levels = DEEPEST - 1  # below the body itself
+    levels = MAX_BODY_LEVELS - 1  # below the body itself
     written = form * levels + "1" + {"[": "]", '{"a":': "}"}[form] * levels
 
     with pytest.raises(ValidationException) as caught:
@@ -93,4 +93,4 @@ def test_a_long_value_is_quoted_in_part_and_in_time(body: bytes) -> None:
 
     assert time.monotonic() - began < 10  # to order and to write it all takes up to 50 s
     assert "..." in caught.value.message
-    assert len(caught.value.message) < LONGEST + 200
+    assert len(caught.value.message) < MAX_QUOTED_CHARACTERS + 200

@@ -5,12 +5,12 @@ from contextlib import suppress
 
 from invoke_api.control.request_documents import BadDocument, parse_document
 from invoke_api.rules.parser import RuleError, parse_rules
-from invoke_api.rules.rule import Asked, Rule
+from invoke_api.rules.rule import Rule, RuleRequest
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.wire.errors import InvokeError
 
 ASKED = [
-    Asked(
+    RuleRequest(
         operation=operation,
         model_id="mistral.mistral-7b-instruct-v0:2",
         prompt="Hello, what is 1 and 1?",

@@ -12,7 +12,7 @@ from invoke_api.validation.java_values import type_name
 from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.org_json import to_string, write_json
 from invoke_api.validation.schema import BodySchema, Validator, compile_quick
-from invoke_api.validation.serde_errors import Body, in_serdes_words
+from invoke_api.validation.serde_errors import InvalidBody, in_serdes_words
 from invoke_api.wire.errors import InvokeError, SerializationException, ValidationException
 from invoke_api.yaml_files import load_schema
 
@@ -38,7 +38,7 @@ def check(data: bytes) -> None:
                 raise
             assert exact.is_valid(value)
         if name == OF_2025 and isinstance(value, dict) and not exact.is_valid(value):
-            assert in_serdes_words(Body(value, exact.iter_errors(value), "model"))
+            assert in_serdes_words(InvalidBody(value, exact.iter_errors(value), "model"))
         assert not is_right(value) or exact.is_valid(value)
     for name in OPERATIONS:
         try:
