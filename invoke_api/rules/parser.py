@@ -29,7 +29,6 @@ from invoke_api.yaml_files import (
     shown,
 )
 
-
 # Faults are Bedrock's exceptions. No operation that calls a model raises TooManyTagsException.
 EXCEPTIONS = {
     kind.__name__: kind

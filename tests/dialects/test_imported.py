@@ -1,4 +1,4 @@
-"""Imported models by their ARNs, through a real service: forms, streams, Converse, adapters."""
+"""Calls of imported models by their ARNs, through a service: forms, streams, Converse, adapters."""
 
 import json
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ def stream(runtime: Any, model: str = BASE, **body: Any) -> list[dict[str, Any]]
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """The text of a whole answer or of a chunk, in any form."""
+    """Return the text of a whole answer or of a chunk, in any form."""
     if "generation" in document:
         return str(document["generation"])
     [choice] = document["choices"]

@@ -1,4 +1,4 @@
-"""Any body of an imported model is taken, or refused with a sentence."""
+"""Validation of imported models' bodies: any body is accepted or refused with a message."""
 
 import json
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def outcome(model: Model, body: Any, tokenizer: Tokenizer) -> str:
-    """What becomes of a body: `taken`, or the sentence by which it is refused."""
+    """Return `taken` or the error message for a body."""
     try:
         filled = model.parse_body(json.dumps(body).encode())
         ImportedDialect().to_question(filled)

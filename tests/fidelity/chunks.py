@@ -11,7 +11,10 @@ DATADOG = "DataDog/dd-trace-js's recording of 7B, 94 chunks"
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """`metrics` are input tokens, output tokens, latency and first byte's latency."""
+    """A delta and its JSON.
+
+    `metrics` are input tokens, output tokens, latency and latency of the first byte.
+    """
 
     name: str
     seen: str

@@ -1,4 +1,4 @@
-"""What Converse says where a value has not the form that its place asks for."""
+"""Converse's errors for values of a wrong form."""
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.converse import TOOLS, USER, refused, result, use

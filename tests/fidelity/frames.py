@@ -1,4 +1,4 @@
-"""A recorded stream, frame by frame: text, padding and the checksum over all of a frame's bytes."""
+"""The frames of a recorded stream: text, padding and the checksum of all of a frame's bytes."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ WHOLE = "8c5b31565c2c18c6ef0b5f336696e63b1850e8d2af187943acc3536e70362ad8"
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedFrame:
-    """`padding` in characters, `checksum` the last four bytes."""
+    """A frame. `padding` is in characters; `checksum` are the last four bytes."""
 
     name: str
     seen: str = RECORDING

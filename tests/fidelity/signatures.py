@@ -1,4 +1,4 @@
-"""Signed requests, and what becomes of those that are signed wrongly."""
+"""Signed requests, and the errors for wrong signatures."""
 
 from datetime import timedelta
 from typing import Any

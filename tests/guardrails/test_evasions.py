@@ -1,4 +1,4 @@
-"""Ways to write the same so that it is not found, each found all the same, and hidden whole."""
+"""Disguised texts: guardrails find each of them and mask all of it."""
 
 import time
 from threading import Thread
@@ -102,7 +102,7 @@ def test_a_pattern_is_found_in_the_text_as_it_came_too() -> None:
         ({"Customer": r"customer \w+"}, "customer jane@y.zz.", "{Customer}."),
         ({"A": "abc", "B": "bcd", "C": "de"}, "abcdef", "{A}f"),
         ({"A": "ab", "B": "cd"}, "abcd", "{A}{B}"),  # side by side
-        ({"A": "ab", "B": "abcd"}, "abcd", "{B}"),  # of two that begin together, the longest
+        ({"A": "ab", "B": "abcd"}, "abcd", "{B}"),  # of two that start together, the longest
         ({"A": "abcd", "B": "bc"}, "abcd", "{A}"),
     ],
 )

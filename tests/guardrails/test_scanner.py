@@ -1,4 +1,4 @@
-"""What guardrails find in texts, and what becomes of these."""
+"""Findings of guardrails in texts, and the masked or blocked texts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,7 +38,7 @@ def found(source: ContentSource, *texts: str) -> Assessment:
         ("INPUT", "cactuses and bluemoon", "No action.", []),
         ("INPUT", "Get rich quick!", "Guardrail blocked.", ["You shouldn't ask this question"]),
         ("INPUT", "078-05-1120", "Guardrail blocked.", ["You shouldn't ask this question"]),
-        ("INPUT", "a@b.org, 123456", "No action.", []),  # anonymized on the way out only
+        ("INPUT", "a@b.org, 123456", "No action.", []),  # outputs only are anonymized
         ("OUTPUT", "a@b.org, 123456!", "Guardrail masked.", ["{EMAIL}, {Account Number}!"]),
         ("INPUT", "+44 20 7946 0958?", "Guardrail masked.", ["{PHONE}?"]),
         ("OUTPUT", "a@b.org cactus", "Guardrail blocked.", ["I shouldn't answer this question"]),
@@ -148,7 +148,7 @@ def test_a_pattern_finds_its_kind_and_no_plain_words(kind: str) -> None:
 @pytest.mark.parametrize("unit", ["+", "/", "a", "1", "a.", "1-", "A1", "@", "aB3/", "12 ", "F:"])
 def test_a_pattern_reads_a_long_text_once(kind: str, unit: str) -> None:
     text = unit * (100_000 // len(unit))
-    with ThreadPoolExecutor(max_workers=1) as pool:  # half a minute where one is quadratic
+    with ThreadPoolExecutor(max_workers=1) as pool:  # a quadratic pattern takes half a minute
         pool.submit(matches, kind, text).result(timeout=5)
 
 

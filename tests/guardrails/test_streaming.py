@@ -1,4 +1,4 @@
-"""Secrets split over every border of tokens: what a stream lets out was looked at."""
+"""Secrets split between tokens at every place: a stream emits assessed text only."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from tests.guardrails.made import SILENCED, read, sensitive, words
 from tests.support.waiting import until_in_loop
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street", "customer jane@y.zz"]
-NAME = re.compile(r"\{[A-Z]\w+\}")  # of what is hidden; no other text here has this form
+NAME = re.compile(r"\{[A-Z]\w+\}")  # replaces a match; no other text here has this form
 HIDING, _ = read(
     **sensitive(
         {"EMAIL": "ANONYMIZE", "US_SOCIAL_SECURITY_NUMBER": "ANONYMIZE"},
@@ -49,7 +49,7 @@ def made(reader: str) -> AnswerReader:
 
 
 def disguises(secret: str) -> st.SearchStrategy[str]:
-    """The secret as it is, in full-width letters, and with invisible characters inside."""
+    """Return the secret, also in full-width letters and with invisible characters inside."""
     wide = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in secret)
     thin = st.lists(
         st.sampled_from(["", "\u200b", "\u2060", "\u00ad"]),
@@ -75,7 +75,7 @@ CUTS = st.sets(st.integers(1, 300), max_size=300)
 
 
 def streamed(guarding: GuardrailSession, deltas: list[Delta], batch: int) -> list[Delta]:
-    """What goes out, delta by delta."""
+    """Return the emitted deltas."""
     return [delta for each in batches_of(guarding, deltas, batch) for delta in each]
 
 
@@ -138,7 +138,7 @@ def test_a_held_stream_tells_what_the_whole_answer_tells_and_no_secret(
 
 
 def uncovered(text: str) -> str:
-    """The characters that are in no place that any filter finds."""
+    """Return the characters outside of all matches."""
     covered: set[int] = set()
     for each in HIDING.filters:
         assert each.matcher
@@ -177,7 +177,7 @@ def whole(text: str, reader: str) -> str:
 
 
 class Waiting:
-    """A matcher that needs the loop to go on while it searches."""
+    """A matcher that needs the event loop to run while it searches."""
 
     def __init__(self) -> None:
         self.begun, self.ended = Event(), Event()

@@ -1,4 +1,4 @@
-"""Rules as people write them, and every mistake as a sentence."""
+"""The short and long forms of rules, and the error message for each mistake."""
 
 from pathlib import Path
 from typing import Any

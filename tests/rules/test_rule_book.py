@@ -1,4 +1,4 @@
-"""Which rule speaks, how often, and for whom."""
+"""The choice of rules: order, counts, scopes."""
 
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_what_a_rule_says_is_not_said_again_by_the_next() -> None:
     failed, slow = rules.pick(asked()), rules.pick(asked())
 
     assert failed
-    assert failed.text is None  # a fault at once needs none, and takes no turn
+    assert failed.text is None  # a fault before the first token needs none, and uses no text up
     assert failed.pace is None
     assert slow
     assert slow.text == "below"

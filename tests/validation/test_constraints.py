@@ -1,4 +1,4 @@
-"""The table of constraints, held against botocore's service model."""
+"""The tables of constraints, compared with botocore's service model."""
 
 import botocore.session
 import pytest
@@ -8,7 +8,7 @@ from invoke_api.validation import constraints, queries
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.support.modelled import OPERATIONS
 
-# What breaks their patterns is not Coral's to refuse.
+# Bedrock, not Coral, refuses values that break the patterns of these.
 OWN_WORDS = {"guardrailIdentifier", "guardrailVersion"}
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 

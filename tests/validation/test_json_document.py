@@ -1,4 +1,4 @@
-"""The edges of what is read as JSON; tests/fidelity has what is not."""
+"""Edge cases of accepted JSON; refused bodies are in tests/fidelity."""
 
 import time
 
@@ -40,7 +40,7 @@ def test_garbage_takes_no_longer_than_it_is(part: bytes) -> None:
     with pytest.raises(NotJson):
         parse_json(b"," * (MAX_BODY_VALUES + 1) + part * 2_000_000)
 
-    assert time.monotonic() - began < 20  # what is quadratic takes hours
+    assert time.monotonic() - began < 20  # quadratic code would take hours
 
 
 def test_lists_and_objects_are_values_too() -> None:

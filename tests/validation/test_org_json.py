@@ -1,4 +1,4 @@
-"""Any JSON value is quoted back as Java's org.json writes it, whatever stands in it."""
+"""Quotation of JSON values as Java's org.json writes them."""
 
 import json
 import time
@@ -17,7 +17,7 @@ CLOSED = BodySchema(
 )
 HUGE = "9" * 4_000
 
-# JSON as it comes, and as it is quoted.
+# JSON in a body, and the same JSON quoted.
 QUOTED = [
     ("18446744073709551616", "18446744073709551616"),
     ("[18446744073709551616]", "[18446744073709551616]"),
@@ -70,19 +70,19 @@ def test_a_text_is_said_as_it_is() -> None:
     assert to_string(Decimal("1.50")) == "1.50"
 
 
-MANY = 10_000_000  # bytes
+BODY_BYTES = 10_000_000  # bytes
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"%b":1}' % (b"k" * MANY),
-        b'{"x":"%b"}' % (b"k" * MANY),
-        b'{"x":["%b"]}' % (b"\\u0000" * (MANY // 6)),
+        b'{"%b":1}' % (b"k" * BODY_BYTES),
+        b'{"x":"%b"}' % (b"k" * BODY_BYTES),
+        b'{"x":["%b"]}' % (b"\\u0000" * (BODY_BYTES // 6)),
         b'{"x":[%b1]}' % (b'"a",' * 90_000),
         b'{"x":{%b}}' % b",".join(b'"%d":1' % number for number in range(90_000)),
         b'{"x":{%b}}' % b",".join(b'"%b%d":1' % (b"k" * 90_000, number) for number in range(99)),
-        b'{"x":%b}' % (b"9" * MANY),
+        b'{"x":%b}' % (b"9" * BODY_BYTES),
     ],
     ids=["key", "text", "escapes", "list", "keys", "long keys", "digits"],
 )
@@ -91,6 +91,6 @@ def test_a_long_value_is_quoted_in_part_and_in_time(body: bytes) -> None:
     with pytest.raises(ValidationException) as caught:
         CLOSED.parse(body)
 
-    assert time.monotonic() - began < 10  # to order and to write it all takes up to 50 s
+    assert time.monotonic() - began < 10  # sorting and writing all of it would take up to 50 s
     assert "..." in caught.value.message
     assert len(caught.value.message) < MAX_QUOTED_CHARACTERS + 200

@@ -1,4 +1,4 @@
-"""Refused keys are quoted, and a large body is not quoted many times over."""
+"""Quotation of refused keys, with limits for large bodies."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""AWS's published event-stream vectors, as botocore's and smithy-python's suites hold them."""
+"""AWS's published event-stream vectors, from the suites of botocore and smithy-python."""
 
 import time
 from dataclasses import dataclass
@@ -211,7 +211,7 @@ def test_a_large_frame_in_small_pieces_takes_as_long_as_it_is() -> None:
         found += reader.feed(frame[at : at + 64])
 
     assert found == [frame]
-    assert time.process_time() - began < 5  # seconds; 0.05 as a rule
+    assert time.process_time() - began < 5  # seconds; usually 0.05
 
 
 def test_bytes_that_are_no_frame_are_still_held() -> None:

@@ -1,4 +1,4 @@
-"""JSON of others is kept exactly or not at all, and whatever is written is JSON."""
+"""JSON is read exactly or refused, and any value can be written as JSON."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a remote server answers: any bytes are events, or an error of the engine's own."""
+"""Answers of a remote server: any bytes are read as events, or raise the engine's error."""
 
 from contextlib import suppress
 
@@ -30,7 +30,7 @@ def check(data: bytes) -> None:
 
 
 def _split(data: bytes) -> list[bytes]:
-    """The lines are the same at once and by single bytes."""
+    """Check that single bytes give the same lines as all bytes at once."""
     with suppress(EngineDead):
         whole = Lines().push(data)
         slow = Lines()

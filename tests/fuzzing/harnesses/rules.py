@@ -1,4 +1,4 @@
-"""Rules: any document is refused with sentences, or its rules speak and are listed."""
+"""Rules: any document is refused with messages, or its rules can be used and listed."""
 
 import json
 from contextlib import suppress
@@ -24,7 +24,7 @@ ASKED = [
 
 
 def check(data: bytes) -> None:
-    if b"recording" in data:  # names a file
+    if b"recording" in data:  # it names a file
         return
     try:
         document = parse_document(data)

@@ -1,4 +1,4 @@
-"""Bodies: any bytes pass a schema or are refused in everit's or Coral's words."""
+"""Bodies: any bytes pass a schema, or are refused with everit's or Coral's messages."""
 
 import json
 from contextlib import suppress
@@ -49,13 +49,13 @@ def check(data: bytes) -> None:
 
 @cache
 def model_schema(name: str) -> tuple[BodySchema, Draft202012Validator, Any]:
-    """The service's own, jsonschema's alone, and the quick yes."""
+    """Return the service's schema, jsonschema's validator, and the fast check."""
     document = load_schema(name)
     return BodySchema(document), Validator(document), compile_quick(document)
 
 
 def _check_json(data: bytes) -> Any:
-    """What is read as JSON is what Python reads, and is quoted as the same value."""
+    """Check that JSON is read as Python reads it, and quoted as the same value."""
     try:
         value = parse_json(data)
     except NotJson:
@@ -64,7 +64,7 @@ def _check_json(data: bytes) -> Any:
     assert to_string(value) or value == ""
     written = write_json(value)
     assert parse_json(written.encode()) == value
-    with suppress(ValueError):  # numbers of thousands of digits
+    with suppress(ValueError):  # integers of more than 4,300 digits
         assert json.loads(written, parse_float=str) is not NotImplemented
     return value
 
