@@ -64,7 +64,8 @@ NO_PREFILL = (
 
 
 def unknown(key: str) -> str:
-    return f"{DESERIALIZE_FAILED}unknown variant `{key}`, expected one of {', '.join(f'`{each}`' for each in KEYS)}"
+    known = ", ".join(f"`{each}`" for each in KEYS)
+    return f"{DESERIALIZE_FAILED}unknown variant `{key}`, expected one of {known}"
 
 
 def invoked(name: str, message: str, seen: str, why: str = "", **body: Any) -> Case:
@@ -171,8 +172,8 @@ EXTRA = [
             f"reasoning_config to {name}",
             PREFIX
             + document(
-                f"{DESERIALIZE_FAILED}Invalid 'reasoning_effort': unknown variant `budget_tokens`, expected one"
-                " of `high`, `low`, `medium`, `minimal`, `none`, `xhigh` at line 1 column"
+                f"{DESERIALIZE_FAILED}Invalid 'reasoning_effort': unknown variant"
+                " `budget_tokens`, expected one of `high`, `low`, `medium`, `minimal`, `none`, `xhigh` at line 1 column"
                 f" {column}"
             ),
             told(
