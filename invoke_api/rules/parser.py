@@ -29,15 +29,9 @@ from invoke_api.yaml_files import (
     shown,
 )
 
-# Faults are Bedrock's exceptions. No operation that calls a model raises TooManyTagsException.
-EXCEPTIONS = {
-    kind.__name__: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type)
-    and issubclass(kind, InvokeError)
-    and not issubclass(kind, errors.FrontDoorError)
-    and kind not in (InvokeError, errors.TooManyTagsException)
-}
+# A rule can raise any exception of Bedrock's service model, except one of the control plane.
+NO_FAULTS = (errors.TooManyTagsException, errors.FrontDoorError)
+EXCEPTIONS = {kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS}
 
 MAX_PATTERN_BYTES = 1 << 20  # of memory
 MAX_PATTERN_STEPS = 40_000  # per byte of a prompt, in the worst case

@@ -173,8 +173,8 @@ EXTRA = [
             PREFIX
             + document(
                 f"{DESERIALIZE_FAILED}Invalid 'reasoning_effort': unknown variant"
-                " `budget_tokens`, expected one of `high`, `low`, `medium`, `minimal`, `none`, `xhigh` at line 1 column"
-                f" {column}"
+                " `budget_tokens`, expected one of `high`, `low`, `medium`, `minimal`, `none`,"
+                f" `xhigh` at line 1 column {column}"
             ),
             told(
                 model,
