@@ -14,8 +14,9 @@ from invoke_api.dialects.documents import NO_S3, read_documents
 from invoke_api.dialects.json_values import to_plain
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
-MAX_IMAGES_PER_MESSAGE = 20  # in a message: User Guide, conversation-inference-call
-MAX_IMAGE_BYTES = 3_750_000  # bytes: likewise
+# User Guide, conversation-inference-call.
+MAX_IMAGES_PER_MESSAGE = 20
+MAX_IMAGE_BYTES = 3_750_000
 
 Block = Mapping[str, Any]
 Message = dict[str, Any]

@@ -96,12 +96,12 @@ class ConverseWriter:
             self._has_text = True
             yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}
         for piece in pieces:
-            yield from self._tell(piece)
+            yield from self._call_events(piece)
         if delta.finish:
             assert metrics, "the last delta comes with metrics"
             yield from self._end(delta.finish, calls, metrics)
 
-    def _tell(self, piece: Piece) -> Iterator[Event]:
+    def _call_events(self, piece: Piece) -> Iterator[Event]:
         """Yield the events of one piece of a tool call."""
         number = self._calls_done
         index = {"contentBlockIndex": number + self._has_text}
@@ -124,7 +124,7 @@ class ConverseWriter:
         for call in calls:
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
             for piece in (Piece("begin", call.name), Piece("arguments", arguments), Piece("end")):
-                yield from self._tell(piece)
+                yield from self._call_events(piece)
         more = self._more("".join(self._texts), finish)
         yield "messageStop", {"stopReason": self._reason(finish, self._calls_done), **more}
         yield "metadata", {**_measures(metrics), **self._asked, **self._trace()}

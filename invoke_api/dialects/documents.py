@@ -17,7 +17,7 @@ from engine.uploads.refusals import UploadRefused
 from engine.uploads.texts import from_plain
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException, ValidationException
 
-MAX_DOCUMENT_BYTES = 4_500_000  # bytes: User Guide, conversation-inference-call
+MAX_DOCUMENT_BYTES = 4_500_000  # User Guide, conversation-inference-call
 FILE_NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
 BAD_NAME = (
     "The document file name can only contain alphanumeric characters, whitespace characters,"
@@ -114,7 +114,7 @@ def _read_aside(kind: str, raw: bytes) -> str:
     read = WORKERS.read(kind, raw, DOCUMENT).payload
     try:
         return read.decode(errors="surrogatepass")
-    except UnicodeDecodeError as error:  # a document that took over its worker could cause this
+    except UnicodeDecodeError as error:  # a compromised worker can return any bytes
         raise UploadRefused("broken", "it is damaged") from error
 
 

@@ -30,7 +30,7 @@ SCHEMAS: Mapping[BodyForm, str] = {
 }
 # Other names for `max_tokens`.
 MAX_TOKENS_ALIASES = ("max_gen_len", "max_completion_tokens")
-MAX_IMAGES_PER_REQUEST = 3  # in a request: User Guide, custom-model-import-advanced-features
+MAX_IMAGES_PER_REQUEST = 3  # User Guide, custom-model-import-advanced-features
 TOO_MANY_IMAGES = f"A request may have {MAX_IMAGES_PER_REQUEST} images, and no more."  # guess
 TEXT_DIALECT = MistralText()
 

@@ -73,7 +73,7 @@ def _too_long_of_2024(error: PromptTooLong) -> str:
 def _too_long_of_2025(error: PromptTooLong) -> str:
     """Return vLLM's message, recorded of Qwen and GLM behind the same server, 2026.
 
-    vLLM stops to count once the prompt is too long.
+    vLLM stops counting once the prompt is too long.
     """
     window, output = error.context_length, error.max_tokens
     tokens = max(window - output, 0) + 1

@@ -22,6 +22,19 @@ from invoke_api.yaml_files import ConfigError, Source, find_mistakes, read_confi
 DEFAULT_VERSIONS = ("DRAFT", "1")
 ACTIONS: dict[str, Action] = {"BLOCK": "BLOCKED", "ANONYMIZE": "ANONYMIZED", "NONE": "NONE"}
 
+NEVER_FOUND = {
+    "topic": "finds nothing: only the examples of a topic are searched for, and it has none",
+    "pii": "finds nothing: there is no pattern for it; add a regex of your own",
+}
+MATCHES_EMPTY = "also matches empty text; empty matches are ignored"
+FINDS_NOTHING = "find nothing here, because they need AWS's own models and lists"
+
+MODEL_POLICIES = {
+    "contentPolicyConfig": "content filters",
+    "contextualGroundingPolicyConfig": "checks of grounding",
+    "automatedReasoningPolicyConfig": "policies of automated reasoning",
+}
+
 Entry = Mapping[str, Any]
 # The keys and indices that lead to an entry, and a message about it.
 Remark = tuple[list[str | int], str]
@@ -37,13 +50,13 @@ def load_guardrails(path: Path) -> tuple[list[Guardrail], list[str]]:
     if mistakes := list(wrong):
         raise ConfigError("\n".join(mistakes))
     entries = document["guardrails"]
-    if mistakes := _say(source, _mistakes(entries)):
+    if mistakes := _with_lines(source, _mistakes(entries)):
         raise ConfigError("\n".join(mistakes))
     guardrails = [each for entry in entries for each in _to_guardrails(entry)]
-    return guardrails, _say(source, _never_found(entries))
+    return guardrails, _with_lines(source, _warnings(entries))
 
 
-def _say(source: Source, remarks: Iterable[Remark]) -> list[str]:
+def _with_lines(source: Source, remarks: Iterable[Remark]) -> list[str]:
     return [f"{source.where(['guardrails', *steps])}: {remark}" for steps, remark in remarks]
 
 
@@ -63,14 +76,6 @@ def _mistakes(entries: list[Entry]) -> Iterator[Remark]:
                 yield [index, *steps], "the phrase has only blanks and invisible characters"
 
 
-NEVER_FOUND = {
-    "topic": "finds nothing: only the examples of a topic are searched for, and it has none",
-    "pii": "finds nothing: there is no pattern for it; add a regex of your own",
-}
-MATCHES_EMPTY = "also matches empty text; empty matches are ignored"
-FINDS_NOTHING = "find nothing here, because they need AWS's own models and lists"
-
-
 def _bad_patterns(entry: Entry) -> Iterator[Remark]:
     for steps, regex in _entries(entry, "sensitiveInformationPolicyConfig", "regexesConfig"):
         try:
@@ -87,9 +92,9 @@ def _phrases(entry: Entry) -> Iterator[tuple[list[str | int], str]]:
             yield [*steps, "examples", number], example
 
 
-def _never_found(entries: list[Entry]) -> Iterator[Remark]:
+def _warnings(entries: list[Entry]) -> Iterator[Remark]:
     for index, entry in enumerate(entries):
-        yield from (([index, *steps], remark) for steps, remark in _silent(entry))
+        yield from (([index, *steps], remark) for steps, remark in _ineffective(entry))
         if "managedWordListsConfig" in entry.get("wordPolicyConfig", {}):
             yield [index, "wordPolicyConfig"], f"managed lists of words {FINDS_NOTHING}"
         for policy, what in MODEL_POLICIES.items():
@@ -97,7 +102,7 @@ def _never_found(entries: list[Entry]) -> Iterator[Remark]:
                 yield [index, policy], f"{what} {FINDS_NOTHING}"
 
 
-def _silent(entry: Entry) -> Iterator[Remark]:
+def _ineffective(entry: Entry) -> Iterator[Remark]:
     """Yield a warning for each filter that finds nothing and each regex that matches empty text."""
     for policy, name, build in FILTER_BUILDERS:
         for steps, config in _entries(entry, policy, name):
@@ -106,13 +111,6 @@ def _silent(entry: Entry) -> Iterator[Remark]:
                 yield steps, f"{wanted.kind} {wanted.name!r} {NEVER_FOUND[wanted.kind]}"
             if wanted.kind == "regex" and _pattern(config).fullmatch(""):
                 yield [*steps, "pattern"], f"regex {wanted.name!r} {MATCHES_EMPTY}"
-
-
-MODEL_POLICIES = {
-    "contentPolicyConfig": "content filters",
-    "contextualGroundingPolicyConfig": "checks of grounding",
-    "automatedReasoningPolicyConfig": "policies of automated reasoning",
-}
 
 
 def _entries(guardrail: Entry, policy: str, name: str) -> Iterator[tuple[list[str | int], Entry]]:

@@ -40,11 +40,11 @@ class NormalizedText:
         self._change = change
         # For each stretch: its start in the normalized and in the original text, and whether both
         # texts are the same there.
-        self._here, self._there, self._same = array("Q"), array("Q"), bytearray()
+        self._starts, self._original_starts, self._same = array("Q"), array("Q"), bytearray()
         self._length = 0
         parts = [part for window in _windows(original) for part in self._take(*window)]
         self.text = "".join(parts)
-        self._there.append(len(original))
+        self._original_starts.append(len(original))
 
     def _take(self, start: int, window: str) -> Iterator[str]:
         if (same := _unchanged(window, self._change)) is not None:
@@ -72,22 +72,22 @@ class NormalizedText:
             start += len(cluster)
             yield text
 
-    def _note(self, there: int, length: int, *, is_same: bool) -> None:
+    def _note(self, original_start: int, length: int, *, is_same: bool) -> None:
         if not (is_same and self._same and self._same[-1]):
-            self._here.append(self._length)
-            self._there.append(there)
+            self._starts.append(self._length)
+            self._original_starts.append(original_start)
             self._same.append(is_same)
         self._length += length
 
     def to_original(self, start: int, end: int) -> tuple[int, int]:
         """Return a span in the original text, of whole characters with their combining marks."""
-        first = bisect_right(self._here, start) - 1
-        last = bisect_left(self._here, end) - 1
-        from_, to = self._there[first], self._there[last + 1]
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_left(self._starts, end) - 1
+        from_, to = self._original_starts[first], self._original_starts[last + 1]
         if self._same[first]:
-            from_ += start - self._here[first]
+            from_ += start - self._starts[first]
         if self._same[last]:
-            to = self._there[last] + end - self._here[last]
+            to = self._original_starts[last] + end - self._starts[last]
         return from_, to
 
 

@@ -10,7 +10,8 @@ from engine.tokenization.tool_calls import ToolCall
 from invoke_api.guardrails.scanner import Assessment, TextBlock
 from invoke_api.guardrails.session import GuardrailSession
 
-# An asynchronous stream is assessed again after this many new characters. Bedrock's number: N/F.
+# An asynchronous stream is assessed again after this many new characters. Bedrock's number is not
+# known.
 MIN_UNASSESSED_CHARACTERS = 50
 # In a long stream, after 1/UNASSESSED_SHARE of the assessed ones: an assessment reads all of them.
 UNASSESSED_SHARE = 10
@@ -96,7 +97,7 @@ class OutputStage:
         batch, self._held = self._held[:BATCH], self._held[BATCH:]
         try:
             self._emit(batch)
-        except Exception as error:  # noqa: BLE001 - told to the client
+        except Exception as error:  # noqa: BLE001 - reported to the client
             self._fail(error)
         if self._held:
             asyncio.get_running_loop().call_soon(self._emit_held)
@@ -119,13 +120,13 @@ class OutputStage:
                 if ready:  # before the assessment changes the session
                     self._emit(ready)
                 ready = []
-                self._look(shown, calls)
+                self._assess_stream(shown, calls)
             elif text or not session.is_holding:
                 ready.append(shown)
         if ready:
             self._emit(ready)
 
-    def _look(self, shown: Delta, calls: list[ToolCall]) -> None:
+    def _assess_stream(self, shown: Delta, calls: list[ToolCall]) -> None:
         """Assess all text up to this delta, without masking, because text has gone out already."""
 
         def go_on(found: Assessment) -> None:
@@ -157,5 +158,5 @@ class OutputStage:
             then(found)
             self._search = None
             self._feed()
-        except Exception as error:  # noqa: BLE001 - told to the client as any other
+        except Exception as error:  # noqa: BLE001 - reported to the client
             self._fail(error)

@@ -157,7 +157,7 @@ class PaceStage:
     def _emit_one(self) -> None:
         try:
             self._emit([self._waiting.popleft()])
-        except Exception as error:  # noqa: BLE001 - told to the client
+        except Exception as error:  # noqa: BLE001 - reported to the client
             self._fail(error)
 
     def _wake(self) -> None:

@@ -113,7 +113,7 @@ def _check_type(
         yield ValidationError("type")
 
 
-def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may lack
+def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema's optional members
     value = error.instance
     if isinstance(value, dict):
         return UNEXPECTED_STRUCTURE
@@ -123,7 +123,7 @@ def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may 
     return f"{found} can not be converted to {EXPECTED_TYPES[error.validator_value]}"
 
 
-def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
+def _name_keys(error: Any) -> str:  # noqa: ANN401 - see above
     """Return the message for a union, recorded of ContentBlock. Other maps have no title."""
     if "title" not in error.schema:
         return next(iter(_violations([error])))
@@ -135,13 +135,13 @@ def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
 
 def _violations(errors: Iterable[Any]) -> Iterator[str]:
     """Yield a message for each constraint: since 2026 with the path and without the value."""
-    told: Counter[str] = Counter()  # missing members, by path; jsonschema has an error for each
+    reported: Counter[str] = Counter()  # missing members by path; jsonschema has an error for each
     for error in _patterns_first(errors):
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             where = _path(error.absolute_path)
-            path = [*error.absolute_path, missing[told[where]]]
-            told[where] += 1
+            path = [*error.absolute_path, missing[reported[where]]]
+            reported[where] += 1
             yield f"Value at '{_path(path)}' {CONSTRAINT_FAILED} not be null"
         elif error.validator in WORDS:
             words = WORDS[error.validator](error.validator_value)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-# Characters of a key that are hashed: all of them, for any realistic key.
+# Of a key; realistic keys are shorter.
 MAX_HASHED_CHARACTERS = 10_000
 FIRST_TABLE_SIZE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from invoke_api.validation.java_values import to_number
 
-MAX_BODY_LEVELS = 512  # levels: the limit of org.json since 20231013
+MAX_BODY_LEVELS = 512  # the limit of org.json since 20231013
 # A usual body has a dozen values. Millions of values would stall all other requests, because the
 # JSON decoder holds the interpreter's lock.
 MAX_BODY_VALUES = 100_000
