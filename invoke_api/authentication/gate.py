@@ -26,7 +26,7 @@ def anybody_could_call(host: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """`access_key_id` and `account` are None for somebody unknown.
 

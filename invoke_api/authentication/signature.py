@@ -1,6 +1,6 @@
 """Signed requests: every check of AWS's front door, in its order and its words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
@@ -40,7 +40,7 @@ class RawRequest(NamedTuple):
     method: str
     path: bytes
     query: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     now: datetime
 
@@ -49,7 +49,15 @@ class RawRequest(NamedTuple):
             yield name.decode("latin-1"), value.decode("latin-1")
 
     def header(self, name: bytes) -> str | None:
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+        return find_header(self.headers, name)
+
+
+def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Return the value of a header as text; of several, the first."""
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
 
 
 def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:

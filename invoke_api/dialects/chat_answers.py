@@ -7,18 +7,17 @@ members of chunks but the last; tool calls, which have OpenAI's form.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.protocol import Likely, Logprobs
+from engine.protocol import Logprobs, TokenLogprob
 
 Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatAnswer:
+class ChatAnswer(NamedTuple):
     """One answer, or one chunk of it.
 
     `created` is in seconds since 1970. `reason`, `input_tokens` and `output_tokens` are None in all
@@ -90,12 +89,12 @@ def chat_logprobs(token: Logprobs) -> Document:
     return {**_alternative(token.chosen), "top_logprobs": list(map(_alternative, token.likeliest))}
 
 
-def _alternative(token: Likely) -> Document:
+def _alternative(token: TokenLogprob) -> Document:
     logprob = bounded_logprob(token.logprob)
     return {"token": decoded(token), "logprob": logprob, "bytes": list(token.token)}
 
 
-def decoded(token: Likely) -> str:
+def decoded(token: TokenLogprob) -> str:
     return token.token.decode(errors="replace")
 
 

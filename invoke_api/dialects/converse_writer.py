@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import orjson
 
 from engine.protocol import Delta, Finish
-from engine.tokenization.tool_calls import CallStream, Piece, ToolCall
+from engine.tokenization.tool_calls import CallPiece, CallStream, ToolCall
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.dialects.tool_call_reader import AnswerReader
 from invoke_api.dialects.tools import make_id
@@ -101,7 +101,7 @@ class ConverseWriter:
             assert metrics, "the last delta comes with metrics"
             yield from self._end(delta.finish, calls, metrics)
 
-    def _call_events(self, piece: Piece) -> Iterator[Event]:
+    def _call_events(self, piece: CallPiece) -> Iterator[Event]:
         """Yield the events of one piece of a tool call."""
         number = self._calls_done
         index = {"contentBlockIndex": number + self._has_text}
@@ -123,7 +123,11 @@ class ConverseWriter:
             yield "contentBlockStop", {"contentBlockIndex": 0}
         for call in calls:
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
-            for piece in (Piece("begin", call.name), Piece("arguments", arguments), Piece("end")):
+            for piece in (
+                CallPiece("begin", call.name),
+                CallPiece("arguments", arguments),
+                CallPiece("end"),
+            ):
                 yield from self._call_events(piece)
         more = self._more("".join(self._texts), finish)
         yield "messageStop", {"stopReason": self._reason(finish, self._calls_done), **more}

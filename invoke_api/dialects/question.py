@@ -19,7 +19,7 @@ class Question:
     tools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InvocationMetrics:
     """Token counts and times of one invocation. Times are milliseconds since the request came."""
 

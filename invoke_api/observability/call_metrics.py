@@ -10,14 +10,8 @@ FIRST_TOKEN = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 2
 PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 
 
-class CallLabels(NamedTuple):
-    """How one call ended. `operation` and `model_id` are empty for what is not known here."""
-
-    operation: str
-    model_id: str
-    outcome: str
-    status: str
-    error: str
+# How one call ended. The first two are empty for what is not known here.
+CALL_LABELS = ("operation", "model_id", "outcome", "status", "error")
 
 
 class TokenSeries(NamedTuple):
@@ -40,7 +34,7 @@ class CallMetrics:
         self._calls = Counter(
             "invoke_api_calls_total",
             "Calls that have ended, by how they did.",
-            CallLabels._fields,
+            CALL_LABELS,
             registry=registry,
         )
         self.under_way = 0
@@ -83,7 +77,7 @@ class CallMetrics:
             of_model,
             registry=registry,
         )
-        self._by_end: dict[CallLabels, Counter] = {}
+        self._by_end: dict[tuple[str, ...], Counter] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._tokens: dict[tuple[str, str], TokenSeries] = {}
 
@@ -91,7 +85,8 @@ class CallMetrics:
         """To be called before they are told."""
         self._under_way.set(self.under_way)
 
-    def count(self, labels: CallLabels) -> None:
+    def count(self, labels: tuple[str, ...]) -> None:
+        """Count a call that has ended, by the values of `CALL_LABELS`."""
         counter = self._by_end.get(labels)
         if counter is None:
             counter = self._by_end[labels] = self._calls.labels(*labels)

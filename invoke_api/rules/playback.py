@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.generation_task import BATCH, Production, cut, play
+from engine.generation_task import BATCH_TOKENS, GenerationTask, push_known_answer, truncate_answer
 from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenization.tokenizer import Tokenizer
 from engine.tokenization.tool_calls import write_calls
@@ -43,13 +43,13 @@ def play_verdict(
     text = _write(verdict, tokenizer, request)
     if len(text) <= MAX_INLINE_CHARACTERS:
         tokens = encode(tokenizer, text, spelled=request.spelled)
-        return play([*tokens, tokenizer.eos], request.max_tokens, receiver)
+        return push_known_answer([*tokens, tokenizer.eos], request.max_tokens, receiver)
 
-    async def push(production: Production) -> None:
+    async def push(task: GenerationTask) -> None:
         known = await TOKEN_CACHE.encode(tokenizer, text, spelled=request.spelled)
-        await production.push(*cut([*known, tokenizer.eos], request.max_tokens))
+        await task.push(*truncate_answer([*known, tokenizer.eos], request.max_tokens))
 
-    return Production(receiver, push)
+    return GenerationTask(receiver, push)
 
 
 def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:
@@ -138,7 +138,7 @@ class PaceStage:
         if self._timer or self._is_paused:
             return
         loop = asyncio.get_running_loop()
-        for _ in range(BATCH):  # the event loop runs between two batches
+        for _ in range(BATCH_TOKENS):  # the event loop runs between two batches
             if not self._waiting or self._is_paused:
                 break
             if wait := next(self._waits):

@@ -17,7 +17,7 @@ import click
 from starlette.applications import Starlette
 
 from engine.errors import EngineDead
-from engine.vllm.cores import CoresElsewhere, VllmCores
+from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
@@ -119,7 +119,7 @@ def seconds_to_end(grace: Grace) -> float:
 def assemble(
     settings: Settings,
     registry: Registry,
-    cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+    cores: Mapping[str, SharedCores] = MappingProxyType({}),
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
@@ -194,7 +194,7 @@ def look_for_weights(settings: Settings, registry: Registry) -> None:
 
 
 def choice_of(
-    settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
+    settings: Settings, cores: Mapping[str, SharedCores] = MappingProxyType({})
 ) -> EngineChoice:
     return EngineChoice(
         kind=settings.engine,

@@ -17,7 +17,7 @@ from shutil import rmtree
 from socket import socket
 from typing import Any
 
-from engine.vllm.cores import CoresElsewhere, FrontEnd
+from engine.vllm.cores import FrontEnd, SharedCores
 from invoke_api.models.engine_pool import Engines
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.server.bootstrap import assemble, listen, load_models, run
@@ -150,8 +150,8 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
         rmtree(place.metrics, ignore_errors=True)
 
 
-def _cores_elsewhere(line: Line, key: str, index: int, count: int) -> CoresElsewhere:
-    return CoresElsewhere(
+def _cores_elsewhere(line: Line, key: str, index: int, count: int) -> SharedCores:
+    return SharedCores(
         index,
         count,
         partial(line.send, Met(key)),
@@ -186,7 +186,7 @@ def _end_this_worker() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _hear(line: Line, cores: Mapping[str, CoresElsewhere], others: Others) -> None:
+def _hear(line: Line, cores: Mapping[str, SharedCores], others: Others) -> None:
     """Handle messages of the first process; end this worker when that process ends."""
     while (said := line.hear()) is not None:
         if isinstance(said, AllReady):

@@ -31,7 +31,7 @@ from time import monotonic
 from engine.errors import EngineDead
 from engine.lifecycle.backoff import Backoff, Restarts
 from engine.vllm.cores import FrontEnd, VllmCores
-from engine.vllm.health_check import ROUND
+from engine.vllm.health_check import HANG_CHECK_SECONDS
 from invoke_api import __version__
 from invoke_api.models.registry import Registry
 from invoke_api.observability.exposition import forget_process
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 LOOK = 0.2  # seconds between two checks for signals and for workers to start
 PATIENCE = 15.0  # seconds that workers get to end, beyond the grace period of calls
-SILENCE = 1.5 * ROUND  # seconds for which a worker's report of a silent core is valid
+SILENCE = 1.5 * HANG_CHECK_SECONDS  # seconds for which a worker's report of a silent core is valid
 DIED = "vLLM's engine core has died; its log says why"
 
 
@@ -205,9 +205,9 @@ class Team:
     def _until_dead(self, key: str, cores: VllmCores) -> str:
         """Wait until the cores die or hang; kill hanging ones. Return the reason."""
         began = monotonic()
-        while not wait(cores.sentinels(), ROUND) and not self._is_ending.is_set():
+        while not wait(cores.sentinels(), HANG_CHECK_SECONDS) and not self._is_ending.is_set():
             # This process may have been suspended itself, together with the cores.
-            elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
+            elapsed, began = min(monotonic() - began, 2 * HANG_CHECK_SECONDS), monotonic()
             is_silent = began - self._silences.get(key, -SILENCE) < SILENCE
             if reason := cores.judge(elapsed, is_silent=is_silent):
                 cores.kill()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -201,12 +202,10 @@ class Exchange:
     def _begin(self, start: Message) -> bytes:
         status: int = start["status"]
         headers: Headers = start.get("headers", ())
-        framing = choose_framing(self.head.method, status, headers, self.head.http_version)
-        self._framing = framing
-        if framing is Framing.LENGTH:
-            lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
-            self._left_to_write = lengths[0]
-        head = encode_head(status, headers, framing, closes=self.closes)
+        self._framing, self._left_to_write = choose_framing(
+            self.head.method, status, headers, self.head.http_version
+        )
+        head = encode_head(status, headers, self._framing, closes=self.closes)
         self.has_begun = True
         return head
 
@@ -239,6 +238,11 @@ FAILED = Refused(500, "The service failed to answer.")
 CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
+
+
+@lru_cache(256)  # few paths come thousands of times; each is shorter than a head
+def decode_path(path: bytes) -> str:
+    return unquote(path.decode("ascii"))
 
 
 class Http1Connection(WritingConnection):
@@ -338,7 +342,7 @@ class Http1Connection(WritingConnection):
             **self._base_scope,
             "http_version": head.http_version,
             "method": head.method,
-            "path": unquote(path.decode("ascii")),
+            "path": decode_path(path),
             "raw_path": path,
             "query_string": query,
             "headers": head.headers,

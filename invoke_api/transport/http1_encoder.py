@@ -10,7 +10,6 @@ from invoke_api.transport.writer_extension import Headers
 # The bytes that the head of an answer may contain: tab, space, visible characters, obs-text.
 LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
 LAST_CHUNK = b"0\r\n\r\n"
-CHUNKED = (b"Transfer-Encoding", b"chunked")
 STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}".encode() for each in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -24,13 +23,16 @@ class Framing(Enum):
     NONE = auto()  # there is no body
 
 
-def choose_framing(method: str, status: int, headers: Headers, http_version: str) -> Framing:
-    """Return the framing of this answer's body."""
+def choose_framing(
+    method: str, status: int, headers: Headers, http_version: str
+) -> tuple[Framing, int]:
+    """Return the framing of this answer's body, and its bytes if they frame it."""
     if method == "HEAD" or status in (204, 304):
-        return Framing.NONE
-    if any(name.lower() == b"content-length" for name, _ in headers):
-        return Framing.LENGTH
-    return Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE
+        return Framing.NONE, 0
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            return Framing.LENGTH, int(value)
+    return Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE, 0
 
 
 def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool) -> bytes:
@@ -39,23 +41,15 @@ def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool
     Transfer-Encoding precedes Connection, if there is one, as on Bedrock. `closes` tells whether
     the connection ends after this answer.
     """
-    lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
-    told = False
-    is_chunked = framing is Framing.CHUNKED
-    for name, value in headers:
-        if len(name) == len(b"connection") and name.lower() == b"connection":
-            if is_chunked:
-                lines.append(b"Transfer-Encoding: chunked")
-                is_chunked = False
-            told = True
-            if closes:
-                lines.append(b"%b: close" % name)
-                continue
-        lines.append(b"%b: %b" % (name, value))
-    if is_chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    if closes and not told:
-        lines.append(b"Connection: close")
+    lines = [b": ".join(header) for header in headers]
+    if closes or framing is Framing.CHUNKED:
+        names = [name.lower() for name, _ in headers]
+        place = names.index(b"connection") if b"connection" in names else len(lines)
+        if closes:
+            lines[place : place + 1] = [b"Connection: close"]
+        if framing is Framing.CHUNKED:
+            lines.insert(place, b"Transfer-Encoding: chunked")
+    lines.insert(0, STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status)
     head = b"\r\n".join(lines)
     if head.translate(None, LEGAL) != b"\r\n" * (len(lines) - 1):
         raise ValueError("a header of an answer has a character that no header may have")

@@ -6,7 +6,6 @@ Host header, the version, transfer codings other than chunked, and every limit.
 """
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import httptools
@@ -143,7 +142,7 @@ class RequestReader:
             self._is_resumed = False
             return
         version = self._parser.get_http_version()
-        for refused in _problems(self._headers, version):
+        if refused := _find_problem(self._headers, version):
             self._stop(refused)
         method = self._parser.get_method().decode("ascii")
         target, headers = _to_origin_form(self._target, self._headers)
@@ -178,17 +177,18 @@ class RequestReader:
 TOO_LARGE = Refused(431, f"The head of the request is larger than {HEAD_BYTES} bytes.")
 
 
-def _problems(headers: list[tuple[bytes, bytes]], version: str) -> Iterator[Refused]:
-    """Yield a refusal for each mistake that a server must refuse (RFC 9112) and llhttp accepts."""
+def _find_problem(headers: list[tuple[bytes, bytes]], version: str) -> Refused | None:
+    """Return the refusal of what a server must refuse (RFC 9112) and llhttp accepts, or None."""
     if version not in PLAIN_VERSIONS:
-        yield Refused(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
+        return Refused(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
     names = [name for name, _ in headers]
     hosts = names.count(b"host")
     if hosts > 1 or (version == "1.1" and not hosts):  # 3.2
-        yield Refused(400, "A request has one Host header.")
+        return Refused(400, "A request has one Host header.")
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (version != "1.1" or codings != [b"chunked"]):  # 6.1
-        yield Refused(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
+        return Refused(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
+    return None
 
 
 def _framing(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -181,6 +181,8 @@ def check_accept(value: str) -> None:
 
     Guess: one accepted range in a list is enough.
     """
+    if value in ACCEPT_RANGES:
+        return
     ranges = (part.partition(";")[0].strip().lower() for part in value.split(","))
     if not any(part in ACCEPT_RANGES for part in ranges):
         raise ValidationException(

@@ -1,6 +1,6 @@
 """The events of InvokeModelWithResponseStream (chunks) and of ConverseStream, as frames."""
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from random import random
@@ -19,6 +19,10 @@ CHUNK_HEADERS = encode_headers(
 # that the size of a frame does not show the length of a token.
 PADDING_ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 MIN_PADDING_CHARACTERS, MAX_PADDING_CHARACTERS = 2, 61
+CHUNK_ENDS = {
+    size: b'","p":"%b"}' % PADDING_ALPHABET[:size]
+    for size in range(MIN_PADDING_CHARACTERS, MAX_PADDING_CHARACTERS + 1)
+}
 
 
 def draw_padding() -> int:
@@ -29,8 +33,7 @@ def draw_padding() -> int:
 
 def encode_chunks(bodies: Iterable[bytes]) -> bytes:
     """Return the frames of these chunks, each with its own random padding."""
-    payloads = [_pad(body, draw_padding()) for body in bodies]
-    return encode_payloads(CHUNK_HEADERS, payloads)
+    return encode_payloads(CHUNK_HEADERS, [_pad(body, draw_padding()) for body in bodies])
 
 
 def encode_chunk(body: bytes, padding: int) -> bytes:
@@ -39,7 +42,7 @@ def encode_chunk(body: bytes, padding: int) -> bytes:
 
 
 def _pad(body: bytes, padding: int) -> bytes:
-    return b'{"bytes":"%b","p":"%b"}' % (b64encode(body), PADDING_ALPHABET[:padding])
+    return b'{"bytes":"' + b2a_base64(body, newline=False) + CHUNK_ENDS[padding]
 
 
 def encode_event(kind: str, payload: Mapping[str, Any], padding: int) -> bytes:

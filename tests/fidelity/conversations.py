@@ -10,7 +10,7 @@ Where more than one rendering was possible, these rows decide:
   `description`, `parameters`; a missing description is empty: the two tools of the same notebook,
   222 tokens in each of 7 prompts, and `get_file`.
 - The keys of a schema: `type` and `properties` come first for Pixtral (`get_file`, sent in
-  alphabetical order), and all are sorted for the models of 2025 (`top_song`, sent with `type`
+  alphabetical order). For the models of 2025 all keys are sorted (`top_song`, sent with `type`
   first; only the keys directly below `parameters` decide it).
 - The texts of one result of a tool are joined without a separator (`get_photo`, once and twice; one
   blank fits as well).

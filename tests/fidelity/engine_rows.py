@@ -82,7 +82,7 @@ STUB = Target(
     engine="remote",
     protocol="http/1.1",
     fixture="stubbed",
-    told="a model server that answers the same",
+    told="a model server that gives the same answers",
     tokenizers=("v1", "v2", "v3", "v7"),
     takes_images=False,
 )

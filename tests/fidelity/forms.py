@@ -61,7 +61,7 @@ TABLE = [
         "The format of the additionalModelRequestFields field is invalid."
         " Provide a json object for additionalModelRequestFields and try again.",
         GUESS,
-        why="heard of another model, without what comes after the name",
+        why="seen with another model, without the part after the name",
         additionalModelRequestFields="abc",
     ),
     *(

@@ -215,7 +215,7 @@ REFUSED = [
         Case(
             name=f"the profile of another account, {operation}",
             seen=GUESS,
-            why="IAM's sentence as heard of one's own account",
+            why="IAM's sentence as seen for one's own account",
             operations=(operation,),
             service="sigv4",
             model=profile(f"us.{PROFILED}", account="999999999999"),

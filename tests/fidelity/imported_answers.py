@@ -142,15 +142,15 @@ TABLE = [
         "messages with LiteLLM's key model",
         GUESS,
         CHAT,
-        "LiteLLM sends it to imported models; who has tried is not known",
+        "LiteLLM sends it to imported models; no report of the answer is known",
         model="arn:aws:bedrock:us-east-1:123456789012:imported-model/imported1234",
         messages=MESSAGES,
         max_tokens=TOKENS,
     ),
     streamed(
         "a prompt with max_gen_len, streamed",
-        "a Llama's chunks have the members of its whole answer; the prompt's tokens, which it tells"
-        " at the beginning, come at the end",
+        "a Llama's chunks have the members of its whole answer; the count of the prompt's tokens,"
+        " which Llama sends first, comes last",
         BEDROCK_CHUNKS,
         BEDROCK_CHUNKS,
         BEDROCK[:-1] + MORE,

@@ -61,7 +61,7 @@ TABLE = [
         "an empty stop string",
         "Validation Error",
         GUESS,
-        why="the model server's words are heard, what it takes offence at is not: vLLM at this",
+        why="the model server's message is recorded, its cause is not: vLLM refuses this",
         body={"prompt": "Hi", "stop": ["x", ""]},
         in_stream=True,
     ),

@@ -16,8 +16,8 @@ from h2.events import StreamEnded
 from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
-from engine.lifecycle.lru_pool import Places
-from engine.protocol import EngineState, GenerationRequest, Limits
+from engine.lifecycle.lru_pool import LruPool
+from engine.protocol import EngineLimits, EngineState, GenerationRequest
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.observability.exposition import Exposition
@@ -45,7 +45,7 @@ from tests.support.waiting import until
 
 INVOKE, STREAM = "InvokeModel", "InvokeModelWithResponseStream"
 PATHS = {INVOKE: "invoke", STREAM: "invoke-with-response-stream"}
-SERVING = (ROOT / "docs" / "serving.md").read_text()
+DOCUMENT = (ROOT / "docs" / "operate" / "metrics.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -390,7 +390,7 @@ async def test_models_that_share_an_engine_are_told_once() -> None:
 async def test_who_waits_for_a_load_is_told() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
-    engine = Places(1).add(stub, "a", Limits())
+    engine = LruPool(1).add(stub, "a", EngineLimits())
     metrics = Metrics([("a", engine)])
     asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
     waiting = asyncio.create_task(text_of(engine, asked))
@@ -435,7 +435,7 @@ def test_the_process_is_told(url: str) -> None:
 
 
 def test_the_documentation_names_what_there_is(url: str) -> None:
-    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", SERVING, re.MULTILINE)
+    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", DOCUMENT, re.MULTILINE)
     told = {
         name + "_total" if family.type == "counter" else name
         for name, family in Scrape(url).families.items()
@@ -446,7 +446,7 @@ def test_the_documentation_names_what_there_is(url: str) -> None:
 
 def test_the_documentation_shows_what_is_told(url: str) -> None:
     """Every series of the example is one that this service tells, be it with another number."""
-    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", SERVING, re.DOTALL)
+    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)
     invoke_(url, {"prompt": "Say this is a test", "max_tokens": 3})
     until(lambda: Scrape(url).sum(CALLS, outcome="length", model_id=SEVEN_B) > 0)
     told = Scrape(url)

@@ -19,7 +19,7 @@ import yaml
 from click.testing import CliRunner
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from invoke_api.cli import main
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.server.worker import Line
@@ -262,7 +262,7 @@ def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
         tmp_path,
         weights=str(make_demo("dense", checkpoints)),
         tokenizer="v3",
-        context_length=CONTEXT,
+        context_length=CONTEXT_LENGTH,
         vllm={**demo.OPTIONS, "data_parallel_size": 2, "disable_log_stats": False},
     )
     with workers("--registry", str(registry), **demo.ENVIRONMENT) as url:
@@ -330,5 +330,5 @@ def test_cores_of_rays_are_refused_before_anything_starts(
     done = CliRunner().invoke(main, ["serve", *flags])
 
     assert done.exit_code == 1
-    sentence = "data_parallel_backend: ray needs one front end: serve without --workers"
+    sentence = "data_parallel_backend: ray needs one front end; serve without --workers"
     assert done.output == f"Error: {SEVEN_B}: {sentence}\n"

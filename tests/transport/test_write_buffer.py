@@ -14,7 +14,7 @@ from hypercorn.config import Config
 from invoke_api.transport import slow_readers
 from invoke_api.transport.limits import Limits
 from invoke_api.transport.shared_state import Shared
-from invoke_api.transport.write_buffer import MAX_HELD_BYTES, WritingConnection
+from invoke_api.transport.write_buffer import FEW, MAX_HELD_BYTES, WritingConnection
 from invoke_api.wire.eventstream import Frame
 from tests.support.servers import SEVEN_B, call, engine_running
 from tests.support.streams import split_frames
@@ -101,7 +101,7 @@ class Wire(asyncio.Transport):
         self.written.append(b"aborted")
 
 
-def connection_on(wire: Wire) -> WritingConnection:
+def connection_on(wire: Wire, *, others: int = FEW) -> WritingConnection:
     shared = Shared(
         app=None,
         loop=asyncio.get_running_loop(),
@@ -110,9 +110,20 @@ def connection_on(wire: Wire) -> WritingConnection:
         config=Config(),
         context=WorkerContext(None),
     )
-    connection = WritingConnection(shared, ("127.0.0.1", 1))
+    client = ("127.0.0.1", 1)
+    shared.open.update(WritingConnection(shared, client) for _ in range(others))
+    connection = WritingConnection(shared, client)
     connection.connection_made(wire)
     return connection
+
+
+async def test_pieces_of_few_connections_go_out_at_once() -> None:
+    wire = Wire()
+    connection = connection_on(wire, others=FEW - 1)
+    connection.write_soon(b"a")
+    connection.write_soon(b"b")
+
+    assert wire.written == [b"a", b"b"]
 
 
 async def test_pieces_of_a_round_go_out_together_at_its_end() -> None:
