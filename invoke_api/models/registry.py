@@ -20,7 +20,7 @@ from invoke_api.models.identifiers import Identifier
 from invoke_api.models.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.body_forms import FormSchemas
 from invoke_api.validation.schema import BodySchema
-from invoke_api.validation.serde_errors import Body
+from invoke_api.validation.serde_errors import InvalidBody
 from invoke_api.wire.errors import (
     END_OF_LIFE,
     NOT_ON_DEMAND,
@@ -97,7 +97,7 @@ class Model:
         """
 
         def word(errors: Iterable[ValidationError]) -> str:
-            return self.server.word_body(Body(value, errors, self.id, shown), prefix)
+            return self.server.word_body(InvalidBody(value, errors, self.id, shown), prefix)
 
         return self.schema.fill(value, word)
 

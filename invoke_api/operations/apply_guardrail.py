@@ -5,8 +5,8 @@ from typing import Any
 
 from invoke_api.authentication.gate import Caller
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.scanner import UNIT, Assessment, Part
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.scanner import TEXT_UNIT_CHARACTERS, Assessment, TextBlock
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.guardrails.trace import to_coverage, to_usage
 from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import admit_caller
@@ -44,27 +44,27 @@ def _apply(call: Call) -> bytes:
     return encode_sorted(_to_answer(guarding, guarding.assess(asked["source"], parts)))
 
 
-def _open(call: Call, caller: Caller) -> Guarding:
+def _open(call: Call, caller: Caller) -> GuardrailSession:
     path = call.labels
     guardrail = call.services.guardrails.find(
         path["guardrailIdentifier"], path["guardrailVersion"], caller.region
     )
-    return Guarding(guardrail=guardrail, region=caller.region, account=caller.account_id)
+    return GuardrailSession(guardrail=guardrail, region=caller.region, account=caller.account_id)
 
 
-def _to_part(block: dict[str, Any]) -> Part:
+def _to_part(block: dict[str, Any]) -> TextBlock:
     if "text" not in block:
         raise ValidationException(NO_IMAGES)
-    return Part(block["text"]["text"], is_to_guard(block["text"]))
+    return TextBlock(block["text"]["text"], is_to_guard(block["text"]))
 
 
-def _check_size(guardrail: Guardrail, parts: Sequence[Part]) -> None:
-    units = -(-sum(len(part.text) for part in parts if part.is_guarded) // UNIT)
+def _check_size(guardrail: Guardrail, parts: Sequence[TextBlock]) -> None:
+    units = -(-sum(len(part.text) for part in parts if part.is_guarded) // TEXT_UNIT_CHARACTERS)
     if guardrail.content_filters and units > MAX_TEXT_UNITS:
         raise ThrottlingException(TOO_MANY_TEXT_UNITS.format(units=units))
 
 
-def _to_answer(guarding: Guarding, assessment: Assessment) -> dict[str, Any]:
+def _to_answer(guarding: GuardrailSession, assessment: Assessment) -> dict[str, Any]:
     return {
         "usage": to_usage(assessment),
         "action": "GUARDRAIL_INTERVENED" if assessment.intervened else "NONE",

@@ -10,17 +10,17 @@ from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.converse import to_messages, to_tools
 from invoke_api.dialects.converse_checks import check_abilities, check_objects
-from invoke_api.dialects.converse_prompt import PROMPTS, render_instruct, to_body
+from invoke_api.dialects.converse_prompt import PROMPT_KEYS, render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter, check_pointers
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.model_servers import CONVERSE_PREFIX, envelope
 from invoke_api.dialects.openai_body import check_target
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
 from invoke_api.dialects.tools import from_converse, is_forcing, to_forced
 from invoke_api.guardrails.output_stage import Native
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.registry import Model
 from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import LATENCY, SERVICE_TIER, admit, check_tier, grant_options
@@ -68,14 +68,14 @@ class Conversation:
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     request_id: str = ""
-    guarding: Guarding | None = None
+    guarding: GuardrailSession | None = None
     prefix: str = CONVERSE_PREFIX
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
         return {}
 
-    def headers(self, _: Metrics) -> Mapping[str, str]:
+    def headers(self, _: InvocationMetrics) -> Mapping[str, str]:
         return {}
 
     def question(self) -> Question:
@@ -109,7 +109,7 @@ class Conversation:
         request = to_generation(
             self.body, prompt, self.request_id, vocabulary=vocabulary, spelled=self.is_chat
         )
-        return to_forced(self.choice, self.tools).hold(request)
+        return to_forced(self.choice, self.tools).apply_to(request)
 
     def writer(self, tokenizer: Tokenizer) -> "ConverseFrames":
         is_spaced = self.is_chat and tokenizer.is_spaced
@@ -126,7 +126,7 @@ class Conversation:
             self.repeated,
             self._native(tokenizer),
             paths=self.paths,
-            watch=self.guarding,
+            outcome=self.guarding,
             shown=shown,
         )
         return ConverseFrames(writer)
@@ -149,11 +149,11 @@ class ConverseFrames:
         self.native = writer.native
 
     def whole(
-        self, text: str, finish: Finish, metrics: Metrics, _: Sequence[Logprobs] | None
+        self, text: str, finish: Finish, metrics: InvocationMetrics, _: Sequence[Logprobs] | None
     ) -> bytes:
         return encode_sorted(self._writer.reply(text, finish, metrics))
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         return b"".join(
             encode_event(kind, payload, draw_padding())
             for delta in deltas
@@ -167,7 +167,7 @@ def to_conversation(
     *,
     stream: bool,
     request_id: str = "",
-    guarding: Guarding | None = None,
+    guarding: GuardrailSession | None = None,
 ) -> Conversation:
     """Return the conversation of a parsed Converse body.
 
@@ -225,7 +225,7 @@ def to_model_body(
 def _check_additional(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
     """Check the keys of `additionalModelRequestFields`. Raises `ValidationException`."""
     more = asked.get("additionalModelRequestFields", {})
-    for name in PROMPTS:  # Converse has its own member for the prompt
+    for name in PROMPT_KEYS:  # Converse has its own member for the prompt
         if name in more:
             raise ValidationException(model.server.word_taken(name))
     extra = {key: value for key, value in more.items() if not model.schema.knows(key)}

@@ -6,18 +6,18 @@ from typing import Any
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
-from invoke_api.dialects import Writer
+from invoke_api.dialects import BodyWriter
 from invoke_api.dialects.model_servers import envelope
 from invoke_api.dialects.openai_body import check_target
-from invoke_api.dialects.question import Metrics, Question
-from invoke_api.guardrails.session import Guarding
+from invoke_api.dialects.question import InvocationMetrics, Question
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.registry import Model
 from invoke_api.pipeline.admission import ECHOED_HEADERS, SERVICE_TIER, admit, check_tier
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guardrail_check import GUARDRAIL_CONFIG_KEY, GuardedWriter, guard_invoke
 from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import HAS_UPLOADS
-from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
 from invoke_api.wire.events import encode_chunks
 
 
@@ -29,16 +29,16 @@ class InvokeModelRequest:
     body: dict[str, Any]
     request_id: str
     options: Mapping[str, str]
-    guarding: Guarding | None
+    guarding: GuardrailSession | None
     size: int
     prefix: str = ""
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
         # No recording of ConverseStream has this header.
-        return {"X-Amzn-Bedrock-Content-Type": JSON, **self.options}
+        return {"X-Amzn-Bedrock-Content-Type": JSON_CONTENT_TYPE, **self.options}
 
-    def headers(self, metrics: Metrics) -> Mapping[str, str]:
+    def headers(self, metrics: InvocationMetrics) -> Mapping[str, str]:
         return {**metrics.to_headers(), **self.options}
 
     def question(self) -> Question:
@@ -62,16 +62,20 @@ class InvokeModelRequest:
 class InvokeModelWriter:
     """A writer of the model's own answer, whole or in chunks."""
 
-    def __init__(self, inner: Writer, native: Callable[[str, Finish], bytes]) -> None:
+    def __init__(self, inner: BodyWriter, native: Callable[[str, Finish], bytes]) -> None:
         self._inner = inner
         self.native = native
 
     def whole(
-        self, text: str, finish: Finish, metrics: Metrics, logprobs: Sequence[Logprobs] | None
+        self,
+        text: str,
+        finish: Finish,
+        metrics: InvocationMetrics,
+        logprobs: Sequence[Logprobs] | None,
     ) -> bytes:
         return self._inner.reply(text, finish, metrics, logprobs)
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         chunk = self._inner.chunk
         return encode_chunks([chunk(delta, metrics if delta.finish else None) for delta in deltas])
 
@@ -102,7 +106,7 @@ def has_media(body: bytes) -> bool:
     return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
-def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
+def _read_guarded(model: Model, guarding: GuardrailSession, raw: bytes) -> dict[str, Any]:
     """Return the body as the guardrail has anonymized it. Raises `ValidationException`."""
     value = model.schema.read(raw)
     config = value.pop(GUARDRAIL_CONFIG_KEY, None) if isinstance(value, dict) else None

@@ -15,13 +15,13 @@ from engine.errors import EngineError
 from engine.generation_task import FINISHED
 from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.request_body import ClientDisconnected
-from invoke_api.rules.playback import Broken, FaultStage, PaceStage
+from invoke_api.rules.playback import ConnectionBreak, FaultStage, PaceStage
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
 from invoke_api.wire.errors import (
@@ -29,18 +29,18 @@ from invoke_api.wire.errors import (
     InvokeError,
     ServiceUnavailableException,
 )
-from invoke_api.wire.events import SHORTEST, encode_chunk
+from invoke_api.wire.events import MIN_PADDING_CHARACTERS, encode_chunk
 from invoke_api.wire.eventstream import tear
 
 log = logging.getLogger(__name__)
 
-Encode = Callable[[Sequence[Delta], Metrics | None], bytes]
+Encode = Callable[[Sequence[Delta], InvocationMetrics | None], bytes]
 
 
 class Sink(Protocol):
     """The last stage, which writes the answer or collects it."""
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         """Take the next deltas. `metrics` comes with the last one."""
         ...
 
@@ -60,10 +60,10 @@ class Collector:
         self.text = ""
         self.finish: Finish = "stop"
         self.logprobs: list[Logprobs] | None = None
-        self.metrics: Metrics | None = None
+        self.metrics: InvocationMetrics | None = None
         self._texts: list[str] = []
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._texts += [delta.text for delta in deltas]
         if deltas[0].logprobs:
             self.logprobs = self.logprobs or []
@@ -88,7 +88,7 @@ class Stream:
         self._encode = encode
         self._has_begun = False
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._write(self._encode(deltas, metrics), is_last=deltas[-1].finish is not None)
 
     def takes(self, error: Exception) -> bool:
@@ -97,15 +97,15 @@ class Stream:
         Before the first delta no status has been sent, so an error gets its own. A refusal by the
         model server does not: Bedrock has sent status 200 before it.
         """
-        if isinstance(error, Broken):  # there has to be a stream to break off
+        if isinstance(error, ConnectionBreak):  # there has to be a stream to break off
             return True
         return self._has_begun or (isinstance(error, InvokeError) and error.in_stream)
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):
             self._write(error.to_frame(), is_last=True)
-        elif isinstance(error, Broken):
-            self._write(tear(encode_chunk(b"{}", SHORTEST)) if error.torn else b"")
+        elif isinstance(error, ConnectionBreak):
+            self._write(tear(encode_chunk(b"{}", MIN_PADDING_CHARACTERS)) if error.torn else b"")
 
     def _write(self, frames: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -143,7 +143,7 @@ class Answer:
         self._fault = FaultStage(fault, self._entry.model_id) if fault else None
         self._pace = PaceStage(pace, self._measure, self._fail) if pace else None
         self._guard: OutputStage | None = None
-        self._metrics: Metrics | None = None
+        self._metrics: InvocationMetrics | None = None
         self._ended: asyncio.Future[None] | None = None
         self.is_over = False
         self.error: Exception | None = None
@@ -265,7 +265,7 @@ class Answer:
         entry, began = self._entry, self._call.began
         now = entry.last_token = monotonic()
         first = entry.first_token or now
-        self._metrics = Metrics(
+        self._metrics = InvocationMetrics(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             latency=round(1000 * (now - began)),
@@ -297,8 +297,8 @@ class Answer:
             self._sink.end(sent)
         self._end(None if is_taken else sent)
 
-    def _to_sent_error(self, error: Exception) -> InvokeError | Broken:
-        if isinstance(error, InvokeError | Broken):  # a rule's
+    def _to_sent_error(self, error: Exception) -> InvokeError | ConnectionBreak:
+        if isinstance(error, InvokeError | ConnectionBreak):  # a rule's
             return error
         if not isinstance(error, EngineError):
             log.error("request %s failed", self._call.request_id, exc_info=error)

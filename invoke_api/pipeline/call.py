@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from engine.uploads.call import UploadSession
 from invoke_api.authentication.gate import Caller, claimed_key
 from invoke_api.authentication.signature import find_header
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
 from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
@@ -73,7 +73,7 @@ class Call:
     caller: Caller | None = None
     model: Model | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    guarding: Guarding | None = None
+    guarding: GuardrailSession | None = None
     uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None

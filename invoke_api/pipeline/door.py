@@ -15,7 +15,7 @@ from invoke_api.pipeline.request_body import ClientDisconnected
 from invoke_api.pipeline.responses import HttpResponse, failure_response, unknown_operation_response
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
 from invoke_api.pipeline.services import Services
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
@@ -69,7 +69,7 @@ class OperationsApp:
         try:
             handler = self._find(call)
             return await handler(call)
-        except (InvokeError, ClientDisconnected, Broken) as error:
+        except (InvokeError, ClientDisconnected, ConnectionBreak) as error:
             return failure_response(call, error)
         except Exception:
             log.exception("request %s failed", call.request_id)

@@ -9,11 +9,11 @@ import orjson
 
 from engine.protocol import Delta, Finish, Logprobs
 from invoke_api.authentication.gate import Caller
-from invoke_api.dialects import Dialect, Writer
-from invoke_api.dialects.question import Metrics
-from invoke_api.guardrails.guardrail import MALFORMED
-from invoke_api.guardrails.scanner import Part
-from invoke_api.guardrails.session import Guarding, Trace
+from invoke_api.dialects import BodyWriter, Dialect
+from invoke_api.dialects.question import InvocationMetrics
+from invoke_api.guardrails.guardrail import MALFORMED_INPUT
+from invoke_api.guardrails.scanner import TextBlock
+from invoke_api.guardrails.session import GuardrailSession, Trace
 from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
@@ -60,7 +60,9 @@ def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: GuardrailReference | None) -> Guarding | None:
+def open_guarding(
+    call: Call, caller: Caller, named: GuardrailReference | None
+) -> GuardrailSession | None:
     """Return the guardrail of this call; None if none is named.
 
     Raises `ValidationException` for an incomplete reference or an unknown guardrail.
@@ -68,9 +70,9 @@ def open_guarding(call: Call, caller: Caller, named: GuardrailReference | None) 
     if named is None:
         return None
     if not named.identifier or not named.version:  # guess
-        raise ValidationException(MALFORMED)
+        raise ValidationException(MALFORMED_INPUT)
     guardrail = call.services.guardrails.find(named.identifier, named.version, caller.region)
-    return Guarding(
+    return GuardrailSession(
         guardrail=guardrail,
         region=caller.region,
         account=caller.account_id,
@@ -79,7 +81,9 @@ def open_guarding(call: Call, caller: Caller, named: GuardrailReference | None) 
     )
 
 
-def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], config: Any) -> None:  # noqa: ANN401 - any JSON
+def guard_invoke(
+    guarding: GuardrailSession, dialect: Dialect, body: dict[str, Any], config: Any
+) -> None:  # noqa: ANN401 - any JSON_CONTENT_TYPE
     """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
     Raises `ValidationException` for an invalid `config`. Guess: its words.
@@ -92,23 +96,23 @@ def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], con
     holders = dialect.texts(body)
     split = [tags(holder[key]) for holder, key in holders]
     if not any(part.is_guarded for parts in split for part in parts):  # no tags: check all
-        split = [[Part(part.text) for part in parts] for parts in split]
+        split = [[TextBlock(part.text) for part in parts] for parts in split]
     read = iter(guarding.check_input([part for parts in split for part in parts]))
     for (holder, key), parts in zip(holders, split, strict=True):
         holder[key] = "".join(next(read) for _ in parts)
 
 
-def _tags(suffix: object) -> Callable[[str], list[Part]]:
+def _tags(suffix: object) -> Callable[[str], list[TextBlock]]:
     """Return a function that splits a text at its guardContent tags (see the User Guide)."""
     if suffix is None:
-        return lambda text: [Part(text, is_guarded=False)]
+        return lambda text: [TextBlock(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
         raise ValidationException(
             f"The value at {GUARDRAIL_CONFIG_KEY}.tagSuffix must be 1 to 20 letters and digits."
         )
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
     return lambda text: [
-        Part(piece, is_guarded=place % 2 == 1)
+        TextBlock(piece, is_guarded=place % 2 == 1)
         for place, piece in enumerate(split_tags(text, f"<{tag}", f"</{tag}"))
     ]
 
@@ -126,7 +130,7 @@ def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
     yield text[at:]
 
 
-def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
+def guard_converse(guarding: GuardrailSession, asked: dict[str, Any]) -> None:
     """Check the texts of a conversation and anonymize them in place.
 
     If there are guardContent blocks, only these are checked (API reference, guardrailConfig).
@@ -134,7 +138,7 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
     found = list(_texts(asked))
     has_marked = any(is_marked for _, is_marked in found)
     parts = [
-        Part(holder["text"], is_to_guard(holder) if is_marked else not has_marked)
+        TextBlock(holder["text"], is_to_guard(holder) if is_marked else not has_marked)
         for holder, is_marked in found
     ]
     for (holder, _), text in zip(found, guarding.check_input(parts), strict=True):
@@ -167,7 +171,7 @@ class GuardedWriter:
     stop reason, because the model was not called.
     """
 
-    def __init__(self, inner: Writer, guarding: Guarding) -> None:
+    def __init__(self, inner: BodyWriter, guarding: GuardrailSession) -> None:
         self._inner = inner
         self._guarding = guarding
 
@@ -175,7 +179,7 @@ class GuardedWriter:
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics | None = None,
+        metrics: InvocationMetrics | None = None,
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics, logprobs))
@@ -183,7 +187,7 @@ class GuardedWriter:
         document[GUARDRAIL_ACTION_KEY] = self._action()
         return orjson.dumps(document)
 
-    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def chunk(self, delta: Delta, metrics: InvocationMetrics | None) -> bytes:
         document = self._own(self._inner.chunk(delta, None))
         document[GUARDRAIL_ACTION_KEY] = self._action()
         if metrics:

@@ -18,8 +18,8 @@ from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
-from invoke_api.rules.playback import speak
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.playback import play_verdict
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
 from invoke_api.wire.errors import ValidationException
 
@@ -107,9 +107,9 @@ class Invocation:
         generate = partial(self._generate, prompt.tokenizer, prompt.generation, verdict)
         return await self._write(prompt.writer, verdict, generate)
 
-    def _to_asked(self) -> Asked:
+    def _to_asked(self) -> RuleRequest:
         question = self._request.question()
-        return Asked(
+        return RuleRequest(
             operation=self._operation.name,
             model_id=self._model.id,
             prompt=question.prompt,
@@ -179,7 +179,7 @@ class Invocation:
         if verdict and verdict.answers:
             length = self._model.context_length
             answer.begin(
-                partial(speak, verdict, tokenizer, generation, length),
+                partial(play_verdict, verdict, tokenizer, generation, length),
                 partial(Detokenizer, tokenizer, generation),
             )
         else:
@@ -231,7 +231,7 @@ class Invocation:
         return json_response(call, body, more=request.headers(collector.metrics))
 
 
-async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
+async def pick_rules(call: Call, asked: RuleRequest) -> Verdict | None:
     """Return the rules' verdict. A long prompt is searched in a thread.
 
     Raises `ValidationException` for a prompt that is too long for the rules' patterns, and the

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.pipeline.call import Call
 
 
@@ -21,13 +21,13 @@ class AnswerWriter(Protocol):
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics,
+        metrics: InvocationMetrics,
         logprobs: Sequence[Logprobs] | None,
     ) -> bytes:
         """Return the body of a whole answer."""
         ...
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
         ...
 
@@ -46,7 +46,7 @@ class ModelRequest(Protocol):
     @property
     def stream_headers(self) -> Mapping[str, str]: ...
 
-    def headers(self, metrics: Metrics) -> Mapping[str, str]:
+    def headers(self, metrics: InvocationMetrics) -> Mapping[str, str]:
         """Return the headers of a whole answer."""
         ...
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from invoke_api.pipeline.call import Call, SentError
 from invoke_api.pipeline.request_body import ClientDisconnected
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.writer_extension import Headers, Writer
-from invoke_api.wire.errors import JSON, InvokeError
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
 UNKNOWN_OPERATION = "UnknownOperationException"
@@ -46,7 +46,9 @@ def json_response(
     request: RequestHead, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
 ) -> HttpResponse:
     """Return a response with a JSON body, Bedrock's headers and `more` headers."""
-    return HttpResponse(status, _headers(request, JSON, length=len(body), more=more), body)
+    return HttpResponse(
+        status, _headers(request, JSON_CONTENT_TYPE, length=len(body), more=more), body
+    )
 
 
 def error_response(request: RequestHead, error: InvokeError) -> HttpResponse:
@@ -58,7 +60,9 @@ def error_response(request: RequestHead, error: InvokeError) -> HttpResponse:
 def truncated_response(request: RequestHead) -> HttpResponse:
     """Return a response that breaks off in its body."""
     body = b'{"outputs":[{"te'
-    return HttpResponse(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
+    return HttpResponse(
+        200, _headers(request, JSON_CONTENT_TYPE, length=2 * len(body)), body, complete=False
+    )
 
 
 def stream_headers(request: RequestHead, more: Mapping[str, str]) -> Headers:
@@ -84,7 +88,7 @@ def _headers(
 
 
 def failure_response(
-    call: Call, error: InvokeError | ClientDisconnected | Broken
+    call: Call, error: InvokeError | ClientDisconnected | ConnectionBreak
 ) -> HttpResponse | None:
     """Note a call's failure and return the response, or None if the client has disconnected."""
     if isinstance(error, ClientDisconnected):
@@ -92,7 +96,7 @@ def failure_response(
         if call.entry:  # no effect if the engine has the call: its answer ended the entry
             call.entry.end("cancelled")
         return None
-    if isinstance(error, Broken):  # a stream breaks off by its own frames
+    if isinstance(error, ConnectionBreak):  # a stream breaks off by its own frames
         return truncated_response(call)
     call.sent_error = SentError(error.code, error.status)
     if call.entry:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.matcher import Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
@@ -36,7 +36,7 @@ class Services:
     rules: RuleBook
     journal: Journal
     quotas: Quotas
-    guardrails: Shelf
+    guardrails: GuardrailStore
     profiles: ApplicationProfiles
     replay: Replay
     paces: NamedRecordings

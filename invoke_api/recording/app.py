@@ -23,7 +23,7 @@ from invoke_api.pipeline.responses import HttpResponse, error_response
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.redaction import redacted_headers, without_signature
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.transport.writer_extension import Writer
 from invoke_api.wire.errors import InvokeError, KeyDenied, ServiceUnavailableException
@@ -69,7 +69,7 @@ class Recorder:
                 fallback.close()
 
     async def _answer(self, request: ClientRequest) -> None:
-        with suppress(ClientDisconnected, Broken):  # the server cuts a broken stream
+        with suppress(ClientDisconnected, ConnectionBreak):  # the server cuts a broken stream
             try:
                 reply = await self._record(request)
             except InvokeError as error:
@@ -119,7 +119,7 @@ class Recorder:
     ) -> None:
         """Forward a stream as it arrives, no faster than the client reads.
 
-        An error before the first bytes is raised unchanged. Raises `Broken` for a later one.
+        An error before the first bytes is raised unchanged. Raises `ConnectionBreak` for a later one.
         """
         async with aclosing(stream) as parts:
             first = await self.calls.wait(writer, anext(parts, b""))
@@ -128,7 +128,7 @@ class Recorder:
             try:
                 await self.calls.wait(writer, _write_all(writer, parts))
             except ServiceUnavailableException as error:  # the recorder ends
-                raise Broken from error
+                raise ConnectionBreak from error
 
 
 async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:

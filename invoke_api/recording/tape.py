@@ -12,7 +12,7 @@ import httpx
 from invoke_api.cassettes.recording import HeaderPairs, RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.redaction import redact_text, secrets_of
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Tape:
     async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
         """Yield the body's bytes as they arrive, and write the recording at their end.
 
-        Raises `Broken` if the connection breaks, or `httpx.HTTPError` before the first byte.
+        Raises `ConnectionBreak` if the connection breaks, or `httpx.HTTPError` before the first byte.
         """
         reader = FrameReader()
         try:
@@ -73,7 +73,7 @@ class Tape:
             if not self.parts and not rest:  # the client can still get an error
                 raise
             await self._write(rest, is_stream=True, complete=False)
-            raise Broken from error
+            raise ConnectionBreak from error
         except (GeneratorExit, asyncio.CancelledError):
             log.info("%s %s: not recorded: the client left", self.method, self.path)
             raise

@@ -20,7 +20,7 @@ from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.replay.response import write_recording
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import InvokeError, ValidationException
 
@@ -81,14 +81,14 @@ async def try_to_check(
         return CheckedRequest(operation, error)
 
 
-def to_asked(call: Call, checked: CheckedRequest | None, caller: Caller) -> Asked:
+def to_asked(call: Call, checked: CheckedRequest | None, caller: Caller) -> RuleRequest:
     """Return the parts that rules match. The whole body is the prompt in an unknown dialect."""
     if checked and not isinstance(checked.request, InvokeError):
         question = checked.request.question()
     else:
         text = call.body.decode(errors="replace")
         question = Question(text, text, 1)
-    return Asked(
+    return RuleRequest(
         operation=call.operation,
         model_id=call.model_id,
         prompt=question.prompt,

@@ -15,7 +15,7 @@ from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.offload import MAX_INLINE_BYTES
 from invoke_api.pipeline.responses import HttpResponse, stream_headers
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
 from invoke_api.wire.headers import http_date
@@ -71,7 +71,7 @@ def generate(
                 entry.fail_as(Failure(*failure), recording.status)
             answer.feed([delta])
         if not recording.complete:
-            raise Broken
+            raise ConnectionBreak
 
     return lambda receiver: GenerationTask(receiver, feed)
 

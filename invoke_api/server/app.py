@@ -18,7 +18,7 @@ from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
 from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
@@ -128,7 +128,7 @@ def create_app(
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
     extensions: bool = False,
-    guardrails: Shelf | None = None,
+    guardrails: GuardrailStore | None = None,
     alone: bool = True,
     metrics_folder: Path | None = None,
     browser_access: BrowserAccess | None = None,
@@ -156,7 +156,7 @@ def create_app(
         rules=RuleBook() if book is None else book,
         journal=Journal() if control else Journal(max_calls=0),
         quotas=quotas or Quotas(),
-        guardrails=guardrails or Shelf(),
+        guardrails=guardrails or GuardrailStore(),
         profiles=ApplicationProfiles(),
         replay=recordings or Replay(CassetteLibrary(())),
         paces=paces or NamedRecordings(),

@@ -24,7 +24,7 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_recordings
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.adapter_checks import slot_problems
 from invoke_api.models.engine_factory import EngineChoice, missing_weights, plan_cores
@@ -239,14 +239,14 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
 
 
-def _load_shelf(path: Path | None) -> Shelf:
+def _load_shelf(path: Path | None) -> GuardrailStore:
     if path is None:
-        return Shelf()
+        return GuardrailStore()
     with click_errors():
         guardrails, remarks = load_guardrails(path)
     for remark in remarks:
         log.warning(remark)
-    return Shelf(guardrails)
+    return GuardrailStore(guardrails)
 
 
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:

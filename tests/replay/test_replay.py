@@ -312,7 +312,7 @@ def test_a_recorded_pace_that_is_none_is_a_sentence(scripted: str, tmp_path: Pat
 
     assert [response.status for response, _ in answers] == [400, 400]
     assert b"rules over HTTP can use recordings only if --recordings" in answers[0][1]
-    assert b"a recorded pace has its own first_token" in answers[1][1]
+    assert b"a pace with a recording can't have first_token" in answers[1][1]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ import psutil
 from starlette.applications import Starlette
 
 from engine.protocol import Engine
-from invoke_api.guardrails.guardrail import Guardrail, Shelf
+from invoke_api.guardrails.guardrail import Guardrail, GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.pipeline.request_body import InFlightCalls
@@ -97,7 +97,7 @@ def engine_running(
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     calls = InFlightCalls()
     engines = Engines({SEVEN_B: engine})
-    app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
+    app = create_app(registry, engines, calls, guardrails=GuardrailStore(guardrails))
     with app_running(app, calls, grace, limits) as url:
         yield url
 

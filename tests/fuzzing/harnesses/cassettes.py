@@ -1,4 +1,4 @@
-"""Cassette files: any bytes are refused with a line, or are recordings that can be played."""
+"""Cassette files: any bytes are refused with a line number, or can be replayed."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def check(data: bytes) -> None:
 
 
 def _check_recording(recording: Recording) -> None:
-    """It is written as it was read, and can be told and sent."""
+    """Check that the recording is written as it was read, and can be listed and sent."""
     assert to_recording(json.loads(to_text(recording.to_document()))) == recording
     assert to_slug(recording.path)
     deltas = to_deltas(recording)
