@@ -82,8 +82,11 @@ def open_guarding(
 
 
 def guard_invoke(
-    guarding: GuardrailSession, dialect: Dialect, body: dict[str, Any], config: Any
-) -> None:  # noqa: ANN401 - any JSON_CONTENT_TYPE
+    guarding: GuardrailSession,
+    dialect: Dialect,
+    body: dict[str, Any],
+    config: Any,  # noqa: ANN401 - any JSON
+) -> None:
     """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
     Raises `ValidationException` for an invalid `config`. Guess: its words.

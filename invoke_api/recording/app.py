@@ -119,7 +119,7 @@ class Recorder:
     ) -> None:
         """Forward a stream as it arrives, no faster than the client reads.
 
-        An error before the first bytes is raised unchanged. Raises `ConnectionBreak` for a later one.
+        An error before the first bytes is raised unchanged, a later one as `ConnectionBreak`.
         """
         async with aclosing(stream) as parts:
             first = await self.calls.wait(writer, anext(parts, b""))

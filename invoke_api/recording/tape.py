@@ -61,7 +61,8 @@ class Tape:
     async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
         """Yield the body's bytes as they arrive, and write the recording at their end.
 
-        Raises `ConnectionBreak` if the connection breaks, or `httpx.HTTPError` before the first byte.
+        Raises `httpx.HTTPError` if the connection breaks before the first byte, `ConnectionBreak`
+        later.
         """
         reader = FrameReader()
         try:
