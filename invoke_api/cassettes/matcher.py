@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from invoke_api.cassettes.recording import Recording
-from invoke_api.redaction import unsigned
+from invoke_api.redaction import without_signature
 
 MAX_DIFFERENCES = 1_000  # reported for one request
 
@@ -36,7 +36,7 @@ class ComparableRequest:
 def to_comparable(
     method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes
 ) -> ComparableRequest:
-    route, _, query = unsigned(path).partition("?")
+    route, _, query = without_signature(path).partition("?")
     named = {name.lower(): value for name, value in headers}
     value: Any = body
     canonical: str | bytes = body

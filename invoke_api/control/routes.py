@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from invoke_api.authentication.web_pages import Doors
+from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.control.responses import error_answer
 from invoke_api.pipeline.admission import check_client_address, to_raw
 from invoke_api.pipeline.request_body import ClientDisconnected, read_body
@@ -51,11 +51,14 @@ class EmulatorRoutes:
     """
 
     def __init__(
-        self, open_: Sequence[EmulatorRoute], control: Sequence[EmulatorRoute], doors: Doors
+        self,
+        open_: Sequence[EmulatorRoute],
+        control: Sequence[EmulatorRoute],
+        browser_access: BrowserAccess,
     ) -> None:
         self._routes = [*open_, *control]
         self._control = control
-        self._doors = doors
+        self._doors = browser_access
 
     def takes(self, scope: Scope) -> bool:
         """Tell whether a path is the emulator's own, also one that is so once it is normalised."""

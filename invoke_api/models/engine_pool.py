@@ -7,10 +7,10 @@ from functools import cache
 from types import MappingProxyType
 
 from engine.lifecycle.loading import load
-from engine.lifecycle.lru_pool import Places
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.lru_pool import LruPool
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.lora import Adapter
-from engine.protocol import Engine, Limits
+from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
 from invoke_api.models.engine_factory import EngineChoice, plan_engine
@@ -90,7 +90,7 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     """Build the engines of these models without starting them. Raises `EngineDead`."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
-    limits: dict[str, Limits] = {}
+    limits: dict[str, EngineLimits] = {}
     tokenizers: dict[str, str] = {}
     adapters: dict[str, Adapter] = {}
     for model in models:
@@ -108,20 +108,20 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
 
 
 def _supervise(
-    by_model: Mapping[str, Engine], limits: Mapping[str, Limits], max_loaded: int | None
+    by_model: Mapping[str, Engine], limits: Mapping[str, EngineLimits], max_loaded: int | None
 ) -> dict[str, Engine]:
     """Wrap the vLLM engines in supervisors, which restart them or, with `max_loaded`, swap them.
 
     Remote engines supervise their connection themselves.
     """
     engines = dict(by_model)
-    places = Places(max_loaded) if max_loaded else None
+    pool = LruPool(max_loaded) if max_loaded else None
     for engine, ids in _distinct(by_model).items():
         if isinstance(engine, VllmEngine):
             names = ", ".join(ids)
-            shared: Engine = KeptEngine(engine, names)
-            if places:
-                shared = places.add(engine, names, limits[ids[0]])
+            shared: Engine = SupervisedEngine(engine, names)
+            if pool:
+                shared = pool.add(engine, names, limits[ids[0]])
             engines |= dict.fromkeys(ids, shared)
     return engines
 

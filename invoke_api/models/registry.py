@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import orjson
 from jsonschema import SchemaError, ValidationError
 
 from engine.lora import Adapter, to_adapter
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from engine.vllm import options as vllm_options
 from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
@@ -73,7 +72,7 @@ class Model:
     demo: str
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
-    limits: Limits
+    limits: EngineLimits
     where_weights: str
     id: str = field(init=False)
 
@@ -131,7 +130,7 @@ class Registry:
             raise _invalid()
         own = self.find_own(identifier, region, account)
         listing = self.listings[own.model_id] if own else self._listing(identifier, region)
-        if listing.is_retired(datetime.now(UTC).date()):
+        if listing.is_retired:
             raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
             raise AccessDeniedException
@@ -139,11 +138,10 @@ class Registry:
 
     def offered(self, region: str) -> list[Listing]:
         """Return the models that AWS offers in a region. Guess: without retired ones."""
-        today = datetime.now(UTC).date()
         return [
             listing
             for listing in self.listings.values()
-            if listing.inference_types(region) and not listing.is_retired(today)
+            if listing.inference_types(region) and not listing.is_retired
         ]
 
     def find_known(self, identifier: Identifier) -> Listing:
@@ -297,6 +295,6 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
         remote=entry.get("remote", {}),
-        limits=Limits(**entry.get("limits", {})),
+        limits=EngineLimits(**entry.get("limits", {})),
         where_weights=where_weights,
     )

@@ -51,7 +51,7 @@ OPTION_MEMBERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Conversation:
     """A checked Converse request.
 

@@ -20,10 +20,8 @@ from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.events import encode_chunks
 
-UPLOAD_PART_TYPES = (b"image_url", b"input_audio", b"audio_url")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
     """A checked InvokeModel request. `body` is in the model's own dialect, with its defaults."""
 
@@ -89,15 +87,19 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
     if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
-    has_uploads = any(kind in call.body for kind in UPLOAD_PART_TYPES)
     return InvokeModelRequest(
         model=model,
         body=body,
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=HAS_UPLOADS if has_uploads else len(call.body),
+        size=HAS_UPLOADS if has_media(call.body) else len(call.body),
     )
+
+
+def has_media(body: bytes) -> bool:
+    """Tell whether a body may have parts that are uploads."""
+    return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:

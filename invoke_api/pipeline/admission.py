@@ -1,6 +1,6 @@
 """Checks of the caller, the model and the headers, in Bedrock's order, before those of the body."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Scope
@@ -88,10 +88,11 @@ def check_account(identifier: Identifier, caller: Caller, operation: str) -> Non
 
 def to_raw(scope: Scope, body: bytes) -> RawRequest:
     """Return the parts of the request that its signature covers."""
-    headers = tuple(scope["headers"])
+    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
     if scope["http_version"] == "2":
         # ASGI names it Host. Over HTTP/2 the AWS SDK for JavaScript signs it as `:authority`.
-        headers += tuple((b":authority", value) for name, value in headers if name == b"host")
+        hosts = [(b":authority", value) for name, value in headers if name == b"host"]
+        headers = [*headers, *hosts]
     return RawRequest(
         method=scope["method"],
         path=scope["raw_path"],

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from random import Random
 from time import monotonic
 from typing import NamedTuple
@@ -10,12 +9,13 @@ from typing import NamedTuple
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
-from engine.uploads.call import Call as Uploads
+from engine.uploads.call import UploadSession
 from invoke_api.authentication.gate import Caller, claimed_key
+from invoke_api.authentication.signature import find_header
 from invoke_api.guardrails.session import Guarding
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
-from invoke_api.observability.journal import LONGEST, Entry
+from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
@@ -39,13 +39,14 @@ class SentError(NamedTuple):
     status: int
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Call:
     """One call of an AWS operation.
 
-    From the request: `raw_path` is the path with its escapes. `operation` is AWS's name, or empty.
-    `labels` are the parts of the path that the operation names. `model_id` is the client's name for
-    the model: an id, a name or an ARN. `began` is in seconds of the monotonic clock.
+    From the request: `raw_path` is the path with its escapes. `header_text` holds the headers;
+    if one occurs several times, the last counts. `operation` is AWS's name, or empty. `labels` are
+    the parts of the path that the operation names. `model_id` is the client's name for the model:
+    an id, a name or an ARN. `began` is in seconds of the monotonic clock.
 
     Set by later steps: `caller` by admission, `model` by the registry, `entry` once the body has
     been read. `options` are the headers that the response repeats.
@@ -62,6 +63,7 @@ class Call:
     method: str = field(init=False)
     raw_path: bytes = field(init=False)
     http_version: str = field(init=False)
+    header_text: dict[str, str] = field(init=False)
     operation: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     model_id: str = ""
@@ -72,7 +74,7 @@ class Call:
     model: Model | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     guarding: Guarding | None = None
-    uploads: Uploads | None = None
+    uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0
@@ -84,22 +86,19 @@ class Call:
         self.raw_path = self.scope["raw_path"]
         self.method = self.scope["method"]
         self.http_version = self.scope["http_version"]
+        self.header_text = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers
+        }
 
     @property
     def query(self) -> dict[str, str]:
         """Return the parameters of the query. If one occurs several times, the last counts."""
         return dict(QueryParams(self.scope["query_string"]))
 
-    @cached_property
-    def header_text(self) -> dict[str, str]:
-        """Return the headers as text. If one occurs several times, the last counts."""
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-
-    @cached_property
+    @property
     def authorization(self) -> str:
         """Return the first `Authorization` header, or an empty text."""
-        found = (value for name, value in self.headers if name == b"authorization")
-        return next(found, b"").decode("latin-1")
+        return find_header(self.headers, b"authorization") or ""
 
     async def read_body(self) -> None:
         """Read the request's body into `body`. Raises the errors of the function `read_body`."""
@@ -113,7 +112,7 @@ class Call:
             operation=self.operation,
             model_id=self.model_id,
             headers=tuple(self.headers),
-            body=self.body[:LONGEST],
+            body=self.body[:MAX_JOURNAL_BODY_BYTES],
             access_key_id=claimed_key(self.authorization),
         )
         self.services.journal.add(self.entry)

@@ -27,7 +27,7 @@ GUARDED_QUALIFIERS = {"guard_content"}  # the other qualifiers of a block are fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardrailReference:
-    """The guardrail that a request names. Members that the request leaves out are empty."""
+    """The guardrail that a request names. A member that the request leaves out is empty."""
 
     identifier: str
     version: str
@@ -35,18 +35,24 @@ class GuardrailReference:
     is_async: bool = False
 
 
-def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference:
-    """Read the reference from headers. Their names are in lower case, as in ASGI."""
+def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference | None:
+    """Read the reference from headers with lower-case names. Return None if there is none."""
+    identifier = headers.get("x-amzn-bedrock-guardrailidentifier", "")
+    version = headers.get("x-amzn-bedrock-guardrailversion", "")
+    if not identifier and not version:
+        return None
     return GuardrailReference(
-        identifier=headers.get("x-amzn-bedrock-guardrailidentifier", ""),
-        version=headers.get("x-amzn-bedrock-guardrailversion", ""),
+        identifier=identifier,
+        version=version,
         trace=TRACES[headers.get("x-amzn-bedrock-trace", "DISABLED")],
     )
 
 
-def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference:
-    """Read the reference from the body of a Converse request."""
+def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None:
+    """Read the reference from a Converse body. Return None if there is none."""
     config = asked.get("guardrailConfig", {})
+    if not config.get("guardrailIdentifier") and not config.get("guardrailVersion"):
+        return None
     return GuardrailReference(
         identifier=config.get("guardrailIdentifier", ""),
         version=config.get("guardrailVersion", ""),
@@ -55,12 +61,12 @@ def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference:
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: GuardrailReference) -> Guarding | None:
+def open_guarding(call: Call, caller: Caller, named: GuardrailReference | None) -> Guarding | None:
     """Return this call's guardrail session, or None if the call names no guardrail.
 
     Raises `ValidationException` for an incomplete reference or an unknown guardrail.
     """
-    if not named.identifier and not named.version:
+    if named is None:
         return None
     if not named.identifier or not named.version:  # guess
         raise ValidationException(MALFORMED)

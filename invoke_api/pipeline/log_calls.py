@@ -2,15 +2,15 @@
 
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.observability.invocation_log import InvocationLog
-from invoke_api.observability.log_record import LONGEST, Logged
+from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall
 from invoke_api.pipeline.admission import METADATA
 from invoke_api.pipeline.call import Call
-from invoke_api.transport.writer_extension import Headers, Listener, Writer
+from invoke_api.transport.writer_extension import ClientListener, Headers, Writer
 
 # The User Guide's list.
 LOGGED_OPERATIONS = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
-# Above this, a stream's chunks exceed `LONGEST`: frames are 5 to 8 times as long as chunks.
-MAX_LOGGED_STREAM_BYTES = 20 * LONGEST
+# Above this, a stream's chunks exceed `MAX_LOGGED_BODY_BYTES`: frames are 5 to 8 times as long.
+MAX_LOGGED_STREAM_BYTES = 20 * MAX_LOGGED_BODY_BYTES
 
 
 class CopyingWriter:
@@ -24,7 +24,7 @@ class CopyingWriter:
     def take_body(self) -> bytes | None:
         return self._writer.take_body()
 
-    def listen(self, listener: Listener | None) -> None:
+    def listen(self, listener: ClientListener | None) -> None:
         self._writer.listen(listener)
 
     def start(self, status: int, headers: Headers) -> None:
@@ -64,7 +64,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
     )
     metadata = next((value for name, value in entry.headers if name == METADATA.encode()), None)
     log.add(
-        Logged(
+        LoggedCall(
             moment=entry.came,
             account=caller.account_id,
             arn=caller.arn,
@@ -74,7 +74,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
             model_id=call.model_id,
             error=entry.error.type if entry.error else None,
             metadata=metadata,
-            request=call.body if len(call.body) <= LONGEST else None,
+            request=call.body if len(call.body) <= MAX_LOGGED_BODY_BYTES else None,
             response=answer,
             input_tokens=entry.input_tokens,
             output_tokens=entry.output_tokens,

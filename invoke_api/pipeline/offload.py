@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from engine.uploads.call import CURRENT, NOWHERE, ReadElsewhere
-from engine.uploads.call import Call as Uploads
+from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, ReadWouldBlock, UploadSession
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.thread_pool import Result
@@ -31,20 +30,20 @@ async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
         if size != HAS_UPLOADS:
             running = services.threads.bodies.run(caller_key(call), None, work)
             return await services.calls.wait(call.writer, running)
-    except ReadElsewhere:
+    except ReadWouldBlock:
         pass
-    call.uploads = call.uploads or Uploads()
+    call.uploads = call.uploads or UploadSession()
     running = services.threads.uploads.run(caller_key(call), call.uploads, work)
     return await services.calls.wait(call.writer, running)
 
 
 def _run_inline(work: Callable[[], Result]) -> Result:
-    """Run work on the event loop. Raises `ReadElsewhere` if it finds uploads."""
-    token = CURRENT.set(NOWHERE)
+    """Run work on the event loop. Raises `ReadWouldBlock` if it finds uploads."""
+    token = CURRENT_SESSION.set(NO_UPLOADS)
     try:
         return work()
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 def caller_key(call: Call) -> str:

@@ -28,7 +28,7 @@ class RequestHead(Protocol):
     def http_version(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpResponse:
     """A whole HTTP response. If it is not `complete`, the connection breaks off after its body."""
 

@@ -10,8 +10,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from engine.uploads.call import CURRENT, NOWHERE, Call
-from engine.uploads.limits import MOST_WORKERS
+from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, UploadSession
+from engine.uploads.limits import MAX_WORKERS
 from engine.uploads.pool import WORKERS
 from invoke_api.wire.errors import ThrottlingException
 
@@ -39,7 +39,9 @@ class SharedThreadPool:
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    async def run(self, caller: str, call: Call | None, work: Callable[[], Result]) -> Result:
+    async def run(
+        self, caller: str, call: UploadSession | None, work: Callable[[], Result]
+    ) -> Result:
         """Return the result of `work`. If cancelled, end the uploads that `call` reads.
 
         The thread counts for the caller until `work` has returned. Raises `ThrottlingException` if
@@ -48,7 +50,7 @@ class SharedThreadPool:
         """
         await self._enter(caller)
         context = copy_context()
-        context.run(CURRENT.set, call or NOWHERE)
+        context.run(CURRENT_SESSION.set, call or NO_UPLOADS)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._pool, context.run, work)
         done.add_done_callback(lambda _: self._leave(caller))
@@ -121,8 +123,8 @@ def _upload_threads() -> SharedThreadPool:
     """Return a pool of one thread for each upload worker, so that no thread waits."""
     return SharedThreadPool(
         "uploads",
-        size=MOST_WORKERS,
-        per_caller=MOST_WORKERS - 1,
+        size=MAX_WORKERS,
+        per_caller=MAX_WORKERS - 1,
         max_waiting=MAX_WAITING_UPLOADS_PER_CALLER,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic, time
 
-from engine.generation_task import BATCH, OVER, Production
+from engine.generation_task import BATCH_TOKENS, FINISHED, GenerationTask
 from engine.protocol import Delta, Generation, Receiver
 from invoke_api.cassettes.answer_reader import error_of, to_deltas
 from invoke_api.cassettes.asgi_messages import forwarded_headers
@@ -53,28 +53,28 @@ def generate(
 
     If `began` is given, the deltas keep their recorded times, counted from `began` in seconds of
     the monotonic clock. A long recording is read in a thread, and the producer yields to the event
-    loop after every `BATCH` deltas.
+    loop after every `BATCH_TOKENS` deltas.
     """
     if recording is None:
-        return lambda _: OVER
+        return lambda _: FINISHED
 
-    async def feed(production: Production) -> None:
+    async def feed(task: GenerationTask) -> None:
         deltas = await _read(recording)
         early = len(deltas) - len(recording.parts)
         for number, delta in enumerate(deltas):
             if began is not None and recording.parts:
                 at = recording.parts[max(0, number - early)].at / 1000
                 await asyncio.sleep(began + at - monotonic())
-            elif number and not number % BATCH:
+            elif number and not number % BATCH_TOKENS:
                 await asyncio.sleep(0)
-            await production.room()
+            await task.wait_for_room()
             if delta.finish and (failure := error_of(recording)):
                 entry.fail_as(Failure(*failure), recording.status)
             answer.feed([delta])
         if not recording.complete:
             raise Broken
 
-    return lambda receiver: Production(receiver, feed)
+    return lambda receiver: GenerationTask(receiver, feed)
 
 
 def _raw(parts: Iterator[RecordedPart], count: int) -> list[bytes]:

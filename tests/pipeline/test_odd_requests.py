@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
 from invoke_api.pipeline import request_body
-from invoke_api.server.app import CONTROL, OPEN, ROUTES
+from invoke_api.server.app import CONTROL_ROUTES, OPERATION_ROUTES, PUBLIC_ROUTES
 from tests.support import http2
 from tests.support.metrics import CALLS, Scrape
 from tests.support.servers import SEVEN_B, call, connect, engine_running
@@ -60,7 +60,7 @@ def test_a_disconnect_during_the_body_of_an_unknown_operation_is_no_internal_err
 
 
 def test_the_emulators_routes_stay_below_their_prefix() -> None:
-    own = [route.path for route in OPEN + CONTROL]
+    own = [route.path for route in PUBLIC_ROUTES + CONTROL_ROUTES]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)
-    assert not [route.path for route in ROUTES if route.path.startswith("/_emulator")]
+    assert not [route.path for route in OPERATION_ROUTES if route.path.startswith("/_emulator")]
