@@ -113,7 +113,7 @@ def vllm_key(model: Model) -> str:
 
 
 def missing_weights(model: Model) -> MissingFiles | None:
-    """Return the missing weights of a model on vLLM, or None; those of its adapter, too.
+    """Return the missing weights of a model on vLLM or of its adapter, or None.
 
     The message names the registry's line and the model.
     """

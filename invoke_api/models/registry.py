@@ -73,7 +73,7 @@ class Model:
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
     limits: EngineLimits
-    where_weights: str  # the file and line that name them
+    where_weights: str
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Registry:
         return self.models[listing.id]
 
     def offered(self, region: str) -> list[Listing]:
-        """All that AWS offers in this region. Guess: a retired model is listed no more."""
+        """Return the models that AWS offers in a region. Guess: without retired ones."""
         return [
             listing
             for listing in self.listings.values()

@@ -87,10 +87,10 @@ def check_account(identifier: Identifier, caller: Caller, operation: str) -> Non
 
 
 def to_raw(scope: Scope, body: bytes) -> RawRequest:
-    """Return the request as its signature covers it."""
+    """Return the parts of the request that its signature covers."""
     headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
     if scope["http_version"] == "2":
-        # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
+        # ASGI names it Host. Over HTTP/2 the AWS SDK for JavaScript signs it as `:authority`.
         hosts = [(b":authority", value) for name, value in headers if name == b"host"]
         headers = [*headers, *hosts]
     return RawRequest(

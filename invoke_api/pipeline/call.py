@@ -43,9 +43,9 @@ class SentError(NamedTuple):
 class Call:
     """One call of an AWS operation.
 
-    What came in: `raw_path` is the path with its escapes. `header_text` has the headers as text; of
-    several with one name, the last. `operation` is AWS's name, empty for none of them; `labels` are
-    the parts of the path that the operation names. `model_id` is what the client calls the model:
+    From the request: `raw_path` is the path with its escapes. `header_text` holds the headers;
+    if one occurs several times, the last counts. `operation` is AWS's name, or empty. `labels` are
+    the parts of the path that the operation names. `model_id` is the client's name for the model:
     an id, a name or an ARN. `began` is in seconds of the monotonic clock.
 
     Set by later steps: `caller` by admission, `model` by the registry, `entry` once the body has
@@ -97,7 +97,7 @@ class Call:
 
     @property
     def authorization(self) -> str:
-        """The header by which the client says who it is; of several, the first."""
+        """Return the first `Authorization` header, or an empty text."""
         return find_header(self.headers, b"authorization") or ""
 
     async def read_body(self) -> None:

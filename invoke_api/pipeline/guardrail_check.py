@@ -27,7 +27,7 @@ GUARDED_QUALIFIERS = {"guard_content"}  # the other qualifiers of a block are fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardrailReference:
-    """A request's name for its guardrail; one of the two is empty if the request leaves it out."""
+    """The guardrail that a request names. A member that the request leaves out is empty."""
 
     identifier: str
     version: str
@@ -36,7 +36,7 @@ class GuardrailReference:
 
 
 def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference | None:
-    """Names of headers are in small letters, as ASGI has them."""
+    """Read the reference from headers with lower-case names. Return None if there is none."""
     identifier = headers.get("x-amzn-bedrock-guardrailidentifier", "")
     version = headers.get("x-amzn-bedrock-guardrailversion", "")
     if not identifier and not version:
@@ -49,6 +49,7 @@ def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference | Non
 
 
 def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None:
+    """Read the reference from a Converse body. Return None if there is none."""
     config = asked.get("guardrailConfig", {})
     if not config.get("guardrailIdentifier") and not config.get("guardrailVersion"):
         return None
@@ -63,7 +64,7 @@ def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None
 def open_guarding(
     call: Call, caller: Caller, named: GuardrailReference | None
 ) -> GuardrailSession | None:
-    """Return the guardrail of this call; None if none is named.
+    """Return this call's guardrail session, or None if the call names no guardrail.
 
     Raises `ValidationException` for an incomplete reference or an unknown guardrail.
     """

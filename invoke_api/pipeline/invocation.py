@@ -95,7 +95,7 @@ class Invocation:
         """
         self._note(verdict)
         if verdict and verdict.fails_at_once:
-            # Before the tokenizer is asked for: an engine that is not ready has faults, too.
+            # Without the tokenizer, which is not loaded if the engine is not ready.
             return await self._write(None, verdict, lambda answer: answer.begin(lambda _: FINISHED))
         try:
             prompt = await self._read_prompt()

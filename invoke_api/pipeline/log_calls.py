@@ -9,8 +9,7 @@ from invoke_api.transport.writer_extension import ClientListener, Headers, Write
 
 # The User Guide's list.
 LOGGED_OPERATIONS = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
-# A stream of so many bytes has more than `MAX_LOGGED_BODY_BYTES` in its chunks: frames are 5 to 8
-# times as long.
+# Above this, a stream's chunks exceed `MAX_LOGGED_BODY_BYTES`: frames are 5 to 8 times as long.
 MAX_LOGGED_STREAM_BYTES = 20 * MAX_LOGGED_BODY_BYTES
 
 

@@ -38,7 +38,7 @@ async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
 
 
 def _run_inline(work: Callable[[], Result]) -> Result:
-    """Raises `ReadWouldBlock`."""
+    """Run work on the event loop. Raises `ReadWouldBlock` if it finds uploads."""
     token = CURRENT_SESSION.set(NO_UPLOADS)
     try:
         return work()

@@ -30,7 +30,7 @@ class RequestHead(Protocol):
 
 @dataclass(slots=True)
 class HttpResponse:
-    """One whole answer. One that is not `complete` breaks off, and its connection with it."""
+    """A whole HTTP response. If it is not `complete`, the connection breaks off after its body."""
 
     status: int
     headers: Headers

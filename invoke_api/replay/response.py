@@ -51,8 +51,9 @@ def generate(
 ) -> Callable[[Receiver], Generation]:
     """Return a function that feeds the answer one delta per frame, or per token of a whole body.
 
-    If the call `began` at a time of the monotonic clock, they come when they once came. A long
-    recording is read in a thread, and the event loop runs after every `BATCH_TOKENS` deltas.
+    If `began` is given, the deltas keep their recorded times, counted from `began` in seconds of
+    the monotonic clock. A long recording is read in a thread, and the producer yields to the event
+    loop after every `BATCH_TOKENS` deltas.
     """
     if recording is None:
         return lambda _: FINISHED

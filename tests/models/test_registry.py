@@ -69,7 +69,7 @@ MISTAKES = [
     ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: duplicate key 'name'"),
-    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' occurs twice"),
     (
         GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",
         ":14: model 'mistral.one' occurs twice",

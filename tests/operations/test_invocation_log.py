@@ -78,7 +78,7 @@ def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
 
 
 def whole_lines(folder: Path) -> list[str]:
-    """Return the lines up to the last line feed: a reader may see the beginning of one more."""
+    """Return the lines up to the last line feed, because the next one may be incomplete."""
     return (folder / FILE_NAME).read_text().rpartition("\n")[0].splitlines()
 
 

@@ -59,7 +59,7 @@ def test_a_disconnect_during_the_body_of_an_unknown_operation_is_no_internal_err
         assert Scrape(url).sum(CALLS, outcome="cancelled") == 1
 
 
-def test_routes_of_our_own_stay_below_their_roof() -> None:
+def test_the_emulators_routes_stay_below_their_prefix() -> None:
     own = [route.path for route in PUBLIC_ROUTES + CONTROL_ROUTES]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)
