@@ -68,7 +68,7 @@ def _of_2025(answer: Answer) -> Document:
             {"index": number, **call} if answer.is_chunk else call for number, call in calls
         ]
     choice: Document = {"index": 0, "finish_reason": answer.reason}
-    choice["logprobs"] = None if answer.logprobs is None else _logprobs(answer.logprobs)
+    choice["logprobs"] = to_openai_logprobs(answer.logprobs)
     choice["delta" if answer.is_chunk else "message"] = message
     return {
         "id": f"chatcmpl-{answer.request_id}",
@@ -81,8 +81,10 @@ def _of_2025(answer: Answer) -> Document:
     }
 
 
-def _logprobs(told: Sequence[Logprobs]) -> Document:
+def to_openai_logprobs(told: Sequence[Logprobs] | None) -> Document | None:
     """Return OpenAI's form. Guess: nobody has been heard to ask these models for any."""
+    if told is None:
+        return None
     content = [
         {**_likely(each.chosen), "top_logprobs": list(map(_likely, each.likeliest))}
         for each in told

@@ -72,6 +72,7 @@ class Model:
     remote: Mapping[str, Any]
     limits: Limits
     where_weights: str  # the file and line that name them
+    created: int | None  # in seconds since 1970, as bedrock-mantle lists it; None if it does not
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -292,4 +293,5 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         remote=entry.get("remote", {}),
         limits=Limits(**entry.get("limits", {})),
         where_weights=where_weights,
+        created=entry.get("openai", {}).get("created"),
     )

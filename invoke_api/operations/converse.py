@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.errors import ChatRefused
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
@@ -29,6 +29,7 @@ from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import UPLOADS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.events import draw_padding, encode_event, encode_sorted
+from invoke_api.wire.headers import EVENT_STREAM
 
 # Guess: the service model has both in the answer, and no recording shows when.
 REPEATED = ("performanceConfig", "serviceTier")
@@ -53,9 +54,11 @@ class Conversation:
     choice: Any  # the `tool_choice` of a body
     paths: Sequence[str]
     repeated: Mapping[str, Any]
+    streams: bool
     request_id: str = ""
     guarding: Guarding | None = None
     prefix: str = CONVERSE_PREFIX
+    stream_type: ClassVar[str] = EVENT_STREAM
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
@@ -178,6 +181,7 @@ def to_conversation(
         choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in REPEATED if key in asked},
+        streams=stream,
         request_id=request_id,
         guarding=guarding,
     )

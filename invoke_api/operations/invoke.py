@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
@@ -19,6 +19,7 @@ from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.events import encode_chunks
+from invoke_api.wire.headers import EVENT_STREAM
 
 MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 
@@ -33,7 +34,9 @@ class InvokeModelRequest:
     options: Mapping[str, str]
     guarding: Guarding | None
     size: int
+    streams: bool
     prefix: str = ""
+    stream_type: ClassVar[str] = EVENT_STREAM
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
@@ -95,6 +98,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
+        streams=operation.streams,
         size=UPLOADS if any(kind in call.body for kind in MEDIA) else len(call.body),
     )
 

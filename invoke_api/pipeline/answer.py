@@ -29,8 +29,6 @@ from invoke_api.wire.errors import (
     InvokeError,
     ServiceUnavailableException,
 )
-from invoke_api.wire.events import SHORTEST, encode_chunk
-from invoke_api.wire.eventstream import tear
 
 Encode = Callable[[Sequence[Delta], Metrics | None], bytes]
 
@@ -84,6 +82,7 @@ class Stream:
         self._writer = call.writer
         self._headers = headers
         self._encode = encode
+        self._errors = call.errors
         self._has_begun = False
 
     def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
@@ -100,9 +99,9 @@ class Stream:
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):
-            self._write(error.to_frame(), is_last=True)
+            self._write(self._errors.event(error), is_last=True)
         elif isinstance(error, Broken):
-            self._write(tear(encode_chunk(b"{}", SHORTEST)) if error.torn else b"")
+            self._write(self._errors.torn_event() if error.torn else b"")
 
     def _write(self, frames: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:

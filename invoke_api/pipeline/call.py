@@ -19,6 +19,7 @@ from invoke_api.observability.journal import LONGEST, Entry
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 
 # Two masks of a UUID's 128 bits: those that are drawn, and those that name its version.
 MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
@@ -51,7 +52,8 @@ class Call:
     `entry` once the body has come. `options` are the headers that the answer repeats.
 
     What becomes of it: `prompt_tokens` counts what an engine was given. `told` is the HTTP error
-    that the client got; a client that `has_left` got nothing.
+    that the client got; a client that `has_left` got nothing. `errors` is the form of errors in the
+    API that the client speaks.
     """
 
     services: Services
@@ -76,6 +78,7 @@ class Call:
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0
+    errors: ErrorFormat = AWS_ERRORS
     told: Told | None = None
     has_left: bool = False
 

@@ -204,11 +204,11 @@ class Invocation:
 
         There is no `writer` for an answer that fails before its first token.
         """
-        call, request, streams = self._call, self._request, self._operation.streams
+        call, request, streams = self._call, self._request, self._request.streams
         collector = Collector()
         sink: Collector | Stream = collector
         if streams:
-            headers = stream_headers(call, request.stream_headers)
+            headers = stream_headers(call, request.stream_headers, request.stream_type)
             sink = Stream(call, headers, writer.frames if writer else lambda *_: b"")
         answer = Answer(
             call, self._entry, sink, self._model.server, prefix=request.prefix, verdict=verdict

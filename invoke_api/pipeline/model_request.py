@@ -34,13 +34,18 @@ class ModelRequest(Protocol):
     """A request to a model that has passed its checks.
 
     `size` estimates how much there is to tokenise, in bytes or characters. `prefix` stands before
-    what the model server refuses. `stream_headers` are those of an answer in frames.
+    what the model server refuses. `streams` tells whether the answer comes in frames, with the
+    Content-Type `stream_type` and the further headers `stream_headers`.
     """
 
     @property
     def size(self) -> int: ...
     @property
     def prefix(self) -> str: ...
+    @property
+    def streams(self) -> bool: ...
+    @property
+    def stream_type(self) -> str: ...
     @property
     def stream_headers(self) -> Mapping[str, str]: ...
 

@@ -9,6 +9,7 @@ from invoke_api.pipeline.call import Call, Told
 from invoke_api.pipeline.request_body import ClientLeft
 from invoke_api.rules.playback import Broken
 from invoke_api.transport.writer_extension import Headers, Writer
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 from invoke_api.wire.errors import JSON, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
@@ -43,9 +44,9 @@ def json_reply(
     return Reply(status, _headers(request, JSON, length=len(body), more=more), body)
 
 
-def error_reply(request: Request, error: InvokeError) -> Reply:
-    more = {"x-amzn-ErrorType": error.kind, **error.headers}
-    return json_reply(request, error.to_json(), status=error.status, more=more)
+def error_reply(request: Request, error: InvokeError, errors: ErrorFormat = AWS_ERRORS) -> Reply:
+    told = errors.answer(error, request.request_id)
+    return json_reply(request, told.body, status=told.status, more=told.headers)
 
 
 def cut_reply(request: Request) -> Reply:
@@ -54,9 +55,11 @@ def cut_reply(request: Request) -> Reply:
     return Reply(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
 
 
-def stream_headers(request: Request, more: Mapping[str, str]) -> Headers:
-    """Return the headers of an event stream."""
-    return _headers(request, EVENT_STREAM, more=more)
+def stream_headers(
+    request: Request, more: Mapping[str, str], content_type: str = EVENT_STREAM
+) -> Headers:
+    """Return the headers of an answer that is streamed, by default as event-stream frames."""
+    return _headers(request, content_type, more=more)
 
 
 def _headers(
@@ -92,10 +95,11 @@ def tell(call: Call, error: InvokeError | ClientLeft | Broken) -> Reply | None:
         return None
     if isinstance(error, Broken):  # of a stream, its own frames have told
         return cut_reply(call)
-    call.told = Told(error.code, error.status)
+    reply = error_reply(call, error, call.errors)
+    call.told = Told(error.code, reply.status)
     if call.entry:
         call.entry.fail(error)
-    return error_reply(call, error)
+    return reply
 
 
 def tell_unknown(call: Call) -> Reply:

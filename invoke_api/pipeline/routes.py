@@ -8,21 +8,31 @@ from starlette.types import Scope
 
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import Reply
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 
 # Returns the answer, or None if it has written the answer itself.
 Handler = Callable[[Call], Awaitable[Reply | None]]
 
 
 class OperationRoute(Route):
-    """The path of an operation; `name` is AWS's name for it.
+    """The path of an operation; `name` is AWS's name for it, `errors` the form of its errors.
 
     A route takes `%2F` for a part of a label, and `/` for a divider, as AWS does. So an ARN must
     be encoded: with its slash as it is, the path has one step too many and is no operation's.
     """
 
-    def __init__(self, path: str, handler: Handler, *, name: str, method: str = "GET") -> None:
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        name: str,
+        method: str = "GET",
+        errors: ErrorFormat = AWS_ERRORS,
+    ) -> None:
         super().__init__(path, handler, methods=[method], name=name)
         self.handler = handler
+        self.errors = errors
         self.methods = {method}  # Starlette adds HEAD to GET, and Bedrock knows no such operation
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -27,6 +27,7 @@ from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.observability.journal import Journal
 from invoke_api.observability.log_configurations import OF_THE_OPERATOR, LoggingConfigurations
 from invoke_api.observability.metrics import Metrics
+from invoke_api.openai.routes import OPENAI
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.model_operations import QUICK
@@ -70,6 +71,7 @@ BUILT = [
         method="POST",
     ),
     *CONTROL_PLANE,
+    *OPENAI,
 ]
 ROUTES = BUILT + NOT_OFFERED
 # What lets a test say what is answered, and see what was asked: not for strangers.

@@ -31,7 +31,7 @@ LAYERS = {
         {"cassettes", "models", "observability"},
         {"authentication", "guardrails", "rules"},
         {"pipeline"},
-        {"control", "operations"},
+        {"control", "openai", "operations"},
         {"replay"},
         {"server"},
         {"recording"},
