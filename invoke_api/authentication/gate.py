@@ -1,5 +1,6 @@
 """The gate in front of every operation: who may pass, and from which region and account."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,7 @@ from invoke_api.wire.sigv4 import Scope, parse_authorization
 
 # Whose an answer says something to be that belongs to nobody here: the account of AWS's examples.
 SOMEBODY = "123456789012"
+ACCESS_KEY_ID = re.compile("A[KS]IA[A-Z0-9]{16}")
 
 
 def anybody_could_call(host: str) -> str:
@@ -94,9 +96,15 @@ def _anybody(gate: Gate, request: RawRequest) -> Caller:
 
 
 def claimed_key(authorization: str) -> str | None:
-    """The access key id that a signature names, be it right or wrong."""
+    """The access key id that a signature names, be it right or wrong; or that is an API key here.
+
+    So a test's OpenAI client may have a key of its own, without credentials on this side.
+    """
     scope = _claimed(authorization)
-    return scope.access_key_id if scope else None
+    if scope:
+        return scope.access_key_id
+    token = _token(authorization) or ""
+    return token if ACCESS_KEY_ID.fullmatch(token) else None
 
 
 def claimed_region(authorization: str) -> str | None:

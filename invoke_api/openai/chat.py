@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.authentication.gate import Caller
-from invoke_api.dialects.model_servers import envelope
+from invoke_api.dialects.model_servers import ModelServer, envelope
 from invoke_api.dialects.openai_body import NO_STREAM
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.guardrails.session import Guarding
@@ -47,6 +47,11 @@ class ChatCompletionsRequest:
     streams: bool
     prefix: ClassVar[str] = ""
     stream_type: ClassVar[str] = "text/event-stream"
+
+    @property
+    def server(self) -> ModelServer:
+        """Return the words of a refusal. Guess: vLLM's own sentence."""
+        return replace(self.model.server, wrap=lambda message, *_: envelope(message))
 
     @property
     def stream_headers(self) -> Mapping[str, str]:

@@ -48,6 +48,8 @@ VALIDATION: Kind = (400, "invalid_request_error", "validation_error")
 class OpenAIErrors:
     """The form of errors of bedrock-mantle or of bedrock-runtime."""
 
+    refuses_in_stream = False  # guess
+
     def __init__(self, *, is_mantle: bool) -> None:
         self._is_mantle = is_mantle
 

@@ -14,7 +14,7 @@ from invoke_api.dialects.converse_prompt import PROMPTS, render_instruct, to_bod
 from invoke_api.dialects.converse_writer import ConverseWriter, check_pointers
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
-from invoke_api.dialects.model_servers import CONVERSE_PREFIX, envelope
+from invoke_api.dialects.model_servers import CONVERSE_PREFIX, ModelServer, envelope
 from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
@@ -59,6 +59,10 @@ class Conversation:
     guarding: Guarding | None = None
     prefix: str = CONVERSE_PREFIX
     stream_type: ClassVar[str] = EVENT_STREAM
+
+    @property
+    def server(self) -> ModelServer:
+        return self.model.server
 
     @property
     def stream_headers(self) -> Mapping[str, str]:

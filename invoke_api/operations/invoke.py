@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
-from invoke_api.dialects.model_servers import envelope
+from invoke_api.dialects.model_servers import ModelServer, envelope
 from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.guardrails.session import Guarding
@@ -37,6 +37,10 @@ class InvokeModelRequest:
     streams: bool
     prefix: str = ""
     stream_type: ClassVar[str] = EVENT_STREAM
+
+    @property
+    def server(self) -> ModelServer:
+        return self.model.server
 
     @property
     def stream_headers(self) -> Mapping[str, str]:

@@ -95,7 +95,8 @@ class Stream:
         """
         if isinstance(error, Broken):  # without a stream there is nothing to break
             return True
-        return self._has_begun or (isinstance(error, InvokeError) and error.in_stream)
+        is_refusal = isinstance(error, InvokeError) and error.in_stream
+        return self._has_begun or (is_refusal and self._errors.refuses_in_stream)
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):

@@ -192,7 +192,7 @@ class Invocation:
 
     async def _write_refusal(self, error: EngineError, verdict: Verdict | None) -> Reply | None:
         """Write what the model server says of a prompt; raise what Bedrock itself says."""
-        told = to_invoke_error(error, self._model.server)
+        told = to_invoke_error(error, self._request.server)
         if not told.in_stream:
             raise told from error
         return await self._write(None, verdict, lambda answer: answer.end(error))
@@ -211,7 +211,7 @@ class Invocation:
             headers = stream_headers(call, request.stream_headers, request.stream_type)
             sink = Stream(call, headers, writer.frames if writer else lambda *_: b"")
         answer = Answer(
-            call, self._entry, sink, self._model.server, prefix=request.prefix, verdict=verdict
+            call, self._entry, sink, request.server, prefix=request.prefix, verdict=verdict
         )
         if call.guarding and writer:
             holds = not streams or not call.guarding.is_async

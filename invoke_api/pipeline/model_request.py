@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.question import Metrics, Question
 from invoke_api.pipeline.call import Call
 
@@ -33,15 +34,17 @@ class AnswerWriter(Protocol):
 class ModelRequest(Protocol):
     """A request to a model that has passed its checks.
 
-    `size` estimates how much there is to tokenise, in bytes or characters. `prefix` stands before
-    what the model server refuses. `streams` tells whether the answer comes in frames, with the
-    Content-Type `stream_type` and the further headers `stream_headers`.
+    `size` estimates how much there is to tokenise, in bytes or characters. `server` words what
+    the model server refuses, behind `prefix`. `streams` tells whether the answer comes in frames,
+    with the Content-Type `stream_type` and the further headers `stream_headers`.
     """
 
     @property
     def size(self) -> int: ...
     @property
     def prefix(self) -> str: ...
+    @property
+    def server(self) -> ModelServer: ...
     @property
     def streams(self) -> bool: ...
     @property

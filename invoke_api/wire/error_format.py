@@ -17,7 +17,12 @@ class HttpError(NamedTuple):
 
 
 class ErrorFormat(Protocol):
-    """The form in which one family of APIs tells its clients of errors."""
+    """The form in which one family of APIs tells its clients of errors.
+
+    `refuses_in_stream` tells whether a stream has begun before the model server can refuse it.
+    """
+
+    refuses_in_stream: bool
 
     def answer(self, error: InvokeError, request_id: str) -> HttpError: ...
 
@@ -32,6 +37,8 @@ class ErrorFormat(Protocol):
 
 class AwsErrors:
     """Errors of Bedrock's own API: JSON with a header for the type, and exception frames."""
+
+    refuses_in_stream = True
 
     def answer(self, error: InvokeError, _: str) -> HttpError:
         headers = {"x-amzn-ErrorType": error.kind, **error.headers}
