@@ -1,6 +1,6 @@
 """The clients, one row for each way of calling."""
 
-from tests.sdk.programs import FORCED, INVOKED, Client
+from tests.sdk.programs import FORCED, INVOKED, MANTLE, RUNTIME, Client
 
 AIOBOTO3 = ".venv-clients-aioboto3"
 NO_TOOLS = ("tool", "streamed_tool", *FORCED)
@@ -119,5 +119,19 @@ CLIENTS = [
         name="Vercel AI SDK",
         package="@ai-sdk/amazon-bedrock",
         program="with_vercel.mjs",
+    ),
+    Client(name="OpenAI, Python", package="openai", program="with_openai.py", point=MANTLE),
+    Client(
+        name="OpenAI, Python, on bedrock-runtime",
+        package="openai",
+        program="with_openai.py",
+        point=RUNTIME,
+    ),
+    Client(
+        name="LiteLLM, openai",
+        package="litellm",
+        program="with_litellm_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
     ),
 ]
