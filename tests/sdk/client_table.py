@@ -134,4 +134,17 @@ CLIENTS = [
         point=MANTLE,
         lacks=FORCED,
     ),
+    Client(
+        name="OpenAI, Node",
+        package="openai",
+        program="with_openai_node.mjs",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
+        name="Vercel AI SDK, openai",
+        package="@ai-sdk/openai",
+        program="with_vercel_openai.mjs",
+        point=MANTLE,
+    ),
 ]
