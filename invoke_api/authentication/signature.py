@@ -27,9 +27,9 @@ from invoke_api.wire.sigv4 import (
 )
 
 SERVICE = "bedrock"  # botocore's service model: signingName
-# bedrock-mantle takes both: recorded by crmne/ruby_llm (2026-08-19), and seen.
+# bedrock-mantle takes both: recorded by crmne/ruby_llm (2026-08-19), and seen. It has both paths.
 MANTLE_SERVICES = ("bedrock-mantle", SERVICE)
-MANTLE_PATH = b"/v1/"
+MANTLE_PATHS = (b"/v1/", b"/openai/v1/", b"/anthropic/v1/")
 SKEW = timedelta(minutes=5)
 BASIC = "%Y%m%dT%H%M%SZ"
 
@@ -94,7 +94,7 @@ def check_age(timestamp: str, now: datetime) -> None:
 
 def services_of(request: RawRequest) -> tuple[str, ...]:
     """Return the names of the services that the request may be signed for."""
-    return MANTLE_SERVICES if request.path.startswith(MANTLE_PATH) else (SERVICE,)
+    return MANTLE_SERVICES if request.path.startswith(MANTLE_PATHS) else (SERVICE,)
 
 
 def check_scope(scope: Scope, timestamp: str, services: Sequence[str] = (SERVICE,)) -> None:

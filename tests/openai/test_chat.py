@@ -457,7 +457,7 @@ def test_runtimes_responses_are_not_found(bedrock: Bedrock) -> None:
     ("path", "service", "status"),
     [
         (RUNTIME, "bedrock", 200),
-        (RUNTIME, "bedrock-mantle", 401),
+        (RUNTIME, "bedrock-mantle", 200),
         (MANTLE, "bedrock", 200),
         (MANTLE, "bedrock-mantle", 200),
         (MANTLE, "s3", 401),

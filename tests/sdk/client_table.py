@@ -147,4 +147,18 @@ CLIENTS = [
         program="with_vercel_openai.mjs",
         point=MANTLE,
     ),
+    Client(
+        name="LangChain, ChatOpenAI",
+        package="langchain-openai",
+        program="with_langchain_openai.py",
+        point=MANTLE,
+    ),
+    Client(
+        name="Pydantic AI, mantle",
+        package="pydantic-ai-slim",
+        program="with_pydantic_ai_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
+        remark="signs with SigV4; takes other models than OpenAI's from a subclass only",
+    ),
 ]

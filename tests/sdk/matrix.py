@@ -104,7 +104,7 @@ def cells(client: Client, outcome: Outcome) -> list[str]:
     kinds = ("plain", "streamed", "tool", "streamed_tool")
     return [
         client.name,
-        f"{client.package} {versions()[client.package]}",
+        f"{client.package} {version_of(client)}",
         *(operation(outcome, kind) for kind in kinds),
         *(forced_operation(client, outcome, kind) for kind in FORCED),
         after_throttling(outcome),
@@ -158,9 +158,10 @@ def after_throttling(outcome: Outcome) -> str:
     return f"`{error}`" if error else "tries again"
 
 
-def versions() -> dict[str, str]:
+def version_of(client: Client) -> str:
     """As pinned, so that the file changes when a pin does."""
-    return dict([*_python_versions(), *_javascript_versions()])
+    is_javascript = client.program.endswith(".mjs")
+    return dict(_javascript_versions() if is_javascript else _python_versions())[client.package]
 
 
 def _python_versions() -> Iterator[tuple[str, str]]:
