@@ -476,3 +476,26 @@ def test_signatures_are_for_the_services_of_the_host(
     assert answer[0] == status, answer
     if status != 200:
         assert error_of(answer)[1]["code"] == "invalid_api_key"
+
+
+def test_a_test_has_a_client_of_openais(bedrock: Bedrock) -> None:
+    bedrock.reply("Hello.")
+
+    with bedrock.openai() as client:
+        answer = client.chat.completions.create(model=MODEL, messages=[USER])
+
+    assert answer.choices[0].message.content == "Hello."
+    assert [call["access_key_id"] for call in bedrock.requests] == [bedrock.access_key_id]
+
+
+@both
+def test_an_engine_says_the_same_whole_and_in_a_stream(service: str, path: str) -> None:
+    bedrock = Bedrock(service)
+    body = {"temperature": 0, "max_tokens": 8}
+    whole = chat(bedrock, path, **body)
+    *chunks, usage, _ = stream(bedrock, path, stream_options={"include_usage": True}, **body)
+    texts = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
+
+    assert "".join(texts) == whole["choices"][0]["message"]["content"]
+    assert usage["usage"] == whole["usage"]
+    assert whole["usage"]["completion_tokens"] <= 8
