@@ -71,9 +71,9 @@ BUILT = [
         method="POST",
     ),
     *CONTROL_PLANE,
-    *OPENAI,
 ]
-ROUTES = BUILT + NOT_OFFERED
+BEDROCK = BUILT + NOT_OFFERED
+ROUTES = BEDROCK + OPENAI
 # What lets a test say what is answered, and see what was asked: not for strangers.
 CONTROL = [
     OwnRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
