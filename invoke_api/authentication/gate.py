@@ -1,5 +1,6 @@
 """Authentication of each call, and the region and account of its caller."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,7 @@ from invoke_api.wire.sigv4 import Scope, parse_authorization
 
 # The account of callers without one. It is the account of AWS's examples.
 DEFAULT_ACCOUNT = "123456789012"
+ACCESS_KEY_ID = re.compile("A[KS]IA[A-Z0-9]{16}")
 
 
 def anonymous_access_error(host: str) -> str:
@@ -97,9 +99,16 @@ def _anybody(gate: Gate, request: RawRequest) -> Caller:
 
 
 def claimed_key(authorization: str) -> str | None:
-    """Return the access key id of a signature, without verification."""
+    """Return the access key id of a signature or an API key, without verification.
+
+    Here an access key id may serve as an API key, so that each test has an OpenAI client with a key
+    of its own.
+    """
     scope = _claimed(authorization)
-    return scope.access_key_id if scope else None
+    if scope:
+        return scope.access_key_id
+    token = _token(authorization) or ""
+    return token if ACCESS_KEY_ID.fullmatch(token) else None
 
 
 def claimed_region(authorization: str) -> str | None:

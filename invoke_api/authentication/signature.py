@@ -27,6 +27,9 @@ from invoke_api.wire.sigv4 import (
 )
 
 SERVICE = "bedrock"  # botocore's service model: signingName
+# bedrock-mantle takes both: recorded by crmne/ruby_llm (2026-08-19), and seen. It has both paths.
+MANTLE_SERVICES = ("bedrock-mantle", SERVICE)
+MANTLE_PATHS = (b"/v1/", b"/openai/v1/", b"/anthropic/v1/")
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 ISO_BASIC = "%Y%m%dT%H%M%SZ"
 
@@ -73,7 +76,7 @@ def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKe
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
     scope = authorization.scope
-    check_scope(scope, timestamp)
+    check_scope(scope, timestamp, services_of(request))
     key = keys.get(scope.access_key_id)
     if key is None:
         raise UnrecognizedClientException
@@ -98,17 +101,22 @@ def check_age(timestamp: str, now: datetime) -> None:
         )
 
 
-def check_scope(scope: Scope, timestamp: str) -> None:
+def services_of(request: RawRequest) -> tuple[str, ...]:
+    """Return the names of the services that the request may be signed for."""
+    return MANTLE_SERVICES if request.path.startswith(MANTLE_PATHS) else (SERVICE,)
+
+
+def check_scope(scope: Scope, timestamp: str, services: Sequence[str] = (SERVICE,)) -> None:
     """Check a scope. Raises `InvalidSignatureException`, which lists all mistakes."""
-    if wrong := " ".join(_scope_problems(scope, timestamp)):
+    if wrong := " ".join(_scope_problems(scope, timestamp, services)):
         raise InvalidSignatureException(wrong)
 
 
-def _scope_problems(scope: Scope, timestamp: str) -> Iterator[str]:
+def _scope_problems(scope: Scope, timestamp: str, services: Sequence[str]) -> Iterator[str]:
     if scope.region not in PARTITIONS:
         yield "Credential should be scoped to a valid region."
-    if scope.service != SERVICE:
-        yield f"Credential should be scoped to correct service: '{SERVICE}'."
+    if scope.service not in services:
+        yield f"Credential should be scoped to correct service: '{services[0]}'."
     if scope.terminator != TERMINATOR:
         yield (
             f"Credential should be scoped with a valid terminator: '{TERMINATOR}',"

@@ -66,7 +66,7 @@ def _of_2025(answer: ChatAnswer) -> Document:
             {"index": number, **call} if answer.is_chunk else call for number, call in calls
         ]
     choice: Document = {"index": 0, "finish_reason": answer.reason}
-    choice["logprobs"] = None if answer.logprobs is None else _logprobs(answer.logprobs)
+    choice["logprobs"] = to_openai_logprobs(answer.logprobs)
     choice["delta" if answer.is_chunk else "message"] = message
     return {
         "id": f"chatcmpl-{answer.request_id}",
@@ -79,8 +79,10 @@ def _of_2025(answer: ChatAnswer) -> Document:
     }
 
 
-def _logprobs(logprobs: Sequence[Logprobs]) -> Document:
+def to_openai_logprobs(logprobs: Sequence[Logprobs] | None) -> Document | None:
     """Return OpenAI's form of log probabilities. Guess: no recording asks these models for any."""
+    if logprobs is None:
+        return None
     return {"content": list(map(chat_logprobs, logprobs)), "refusal": None}
 
 

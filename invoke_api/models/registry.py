@@ -74,6 +74,7 @@ class Model:
     remote: Mapping[str, Any]
     limits: EngineLimits
     where_weights: str
+    created: int | None
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -297,4 +298,5 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         remote=entry.get("remote", {}),
         limits=EngineLimits(**entry.get("limits", {})),
         where_weights=where_weights,
+        created=entry.get("openai", {}).get("created"),
     )

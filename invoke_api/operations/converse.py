@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.errors import ChatRefused
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
@@ -14,7 +14,7 @@ from invoke_api.dialects.converse_prompt import PROMPT_KEYS, render_instruct, to
 from invoke_api.dialects.converse_writer import ConverseWriter, check_pointers
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
-from invoke_api.dialects.model_servers import CONVERSE_PREFIX, envelope
+from invoke_api.dialects.model_servers import CONVERSE_PREFIX, ModelServer, envelope
 from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
@@ -30,6 +30,7 @@ from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.events import draw_padding, encode_event, encode_sorted
+from invoke_api.wire.headers import EVENT_STREAM
 
 # Guess: the service model has both in the response; no recording shows when they are sent.
 ECHOED_MEMBERS = ("performanceConfig", "serviceTier")
@@ -67,9 +68,15 @@ class Conversation:
     choice: Any
     paths: Sequence[str]
     repeated: Mapping[str, Any]
+    streams: bool
     request_id: str = ""
     guarding: GuardrailSession | None = None
     prefix: str = CONVERSE_PREFIX
+    stream_type: ClassVar[str] = EVENT_STREAM
+
+    @property
+    def server(self) -> ModelServer:
+        return self.model.server
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
@@ -193,6 +200,7 @@ def to_conversation(
         choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in ECHOED_MEMBERS if key in asked},
+        streams=stream,
         request_id=request_id,
         guarding=guarding,
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects import BodyWriter
-from invoke_api.dialects.model_servers import envelope
+from invoke_api.dialects.model_servers import ModelServer, envelope
 from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.guardrails.session import GuardrailSession
@@ -19,6 +19,7 @@ from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
 from invoke_api.wire.events import encode_chunks
+from invoke_api.wire.headers import EVENT_STREAM
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +32,13 @@ class InvokeModelRequest:
     options: Mapping[str, str]
     guarding: GuardrailSession | None
     size: int
+    streams: bool
     prefix: str = ""
+    stream_type: ClassVar[str] = EVENT_STREAM
+
+    @property
+    def server(self) -> ModelServer:
+        return self.model.server
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
@@ -97,6 +104,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
+        streams=operation.streams,
         size=HAS_UPLOADS if has_media(call.body) else len(call.body),
     )
 

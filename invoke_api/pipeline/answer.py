@@ -29,8 +29,6 @@ from invoke_api.wire.errors import (
     InvokeError,
     ServiceUnavailableException,
 )
-from invoke_api.wire.events import MIN_PADDING_CHARACTERS, encode_chunk
-from invoke_api.wire.eventstream import tear
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +84,7 @@ class Stream:
         self._writer = call.writer
         self._headers = headers
         self._encode = encode
+        self._errors = call.errors
         self._has_begun = False
 
     def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
@@ -99,13 +98,14 @@ class Stream:
         """
         if isinstance(error, ConnectionBreak):  # there has to be a stream to break off
             return True
-        return self._has_begun or (isinstance(error, InvokeError) and error.in_stream)
+        is_refusal = isinstance(error, InvokeError) and error.in_stream
+        return self._has_begun or (is_refusal and self._errors.refuses_in_stream)
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):
-            self._write(error.to_frame(), is_last=True)
+            self._write(self._errors.event(error), is_last=True)
         elif isinstance(error, ConnectionBreak):
-            self._write(tear(encode_chunk(b"{}", MIN_PADDING_CHARACTERS)) if error.torn else b"")
+            self._write(self._errors.torn_event() if error.torn else b"")
 
     def _write(self, frames: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:

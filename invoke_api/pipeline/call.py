@@ -19,6 +19,7 @@ from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 
 # Masks of a UUID's 128 bits: the random ones, and those of its version and variant.
 UUID_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
@@ -53,6 +54,7 @@ class Call:
 
     The outcome: `prompt_tokens` counts the tokens that the engine was given. `sent_error` is the
     error that was sent with its own HTTP status. Nothing was sent to a client that `has_left`.
+    `errors` is the form of errors in the API that the client speaks.
     """
 
     services: Services
@@ -78,6 +80,7 @@ class Call:
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0
+    errors: ErrorFormat = AWS_ERRORS
     sent_error: SentError | None = None
     has_left: bool = False
 

@@ -86,6 +86,7 @@ class OperationsApp:
             return handler
         if route := find_route(self._routes, scope):
             call.operation, call.labels = route[0].name, route[1]
+            call.errors = route[0].errors
             call.model_id = call.labels.get("model_id", "")
             return route[0].handler
         return _answer_unknown

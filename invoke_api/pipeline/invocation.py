@@ -197,7 +197,7 @@ class Invocation:
         self, error: EngineError, verdict: Verdict | None
     ) -> HttpResponse | None:
         """Write an error of the model server as the answer. Raises an error of Bedrock itself."""
-        refusal = to_invoke_error(error, self._model.server)
+        refusal = to_invoke_error(error, self._request.server)
         if not refusal.in_stream:
             raise refusal from error
         return await self._write(None, verdict, lambda answer: answer.end(error))
@@ -209,14 +209,14 @@ class Invocation:
 
         `writer` is None for an answer that fails before its first token.
         """
-        call, request, streams = self._call, self._request, self._operation.streams
+        call, request, streams = self._call, self._request, self._request.streams
         collector = Collector()
         sink: Collector | Stream = collector
         if streams:
-            headers = stream_headers(call, request.stream_headers)
+            headers = stream_headers(call, request.stream_headers, request.stream_type)
             sink = Stream(call, headers, writer.frames if writer else lambda *_: b"")
         answer = Answer(
-            call, self._entry, sink, self._model.server, prefix=request.prefix, verdict=verdict
+            call, self._entry, sink, request.server, prefix=request.prefix, verdict=verdict
         )
         if call.guarding and writer:
             holds = not streams or not call.guarding.is_async

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.pipeline.call import Call
 
@@ -35,14 +36,21 @@ class AnswerWriter(Protocol):
 class ModelRequest(Protocol):
     """A request to a model that has passed its checks.
 
-    `size` estimates the text to tokenise, in bytes or characters. `prefix` comes before the model
-    server's refusals. `stream_headers` are the headers of an answer in frames.
+    `size` estimates the text to tokenise, in bytes or characters. `server` words the model server's
+    refusals, after `prefix`. `streams` tells whether the answer comes in frames, with the
+    Content-Type `stream_type` and the further headers `stream_headers`.
     """
 
     @property
     def size(self) -> int: ...
     @property
     def prefix(self) -> str: ...
+    @property
+    def server(self) -> ModelServer: ...
+    @property
+    def streams(self) -> bool: ...
+    @property
+    def stream_type(self) -> str: ...
     @property
     def stream_headers(self) -> Mapping[str, str]: ...
 

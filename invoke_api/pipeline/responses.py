@@ -9,6 +9,7 @@ from invoke_api.pipeline.call import Call, SentError
 from invoke_api.pipeline.request_body import ClientDisconnected
 from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.writer_extension import Headers, Writer
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 from invoke_api.wire.errors import JSON_CONTENT_TYPE, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
@@ -51,10 +52,12 @@ def json_response(
     )
 
 
-def error_response(request: RequestHead, error: InvokeError) -> HttpResponse:
-    """Return the response to a call that failed with this error."""
-    more = {"x-amzn-ErrorType": error.kind, **error.headers}
-    return json_response(request, error.to_json(), status=error.status, more=more)
+def error_response(
+    request: RequestHead, error: InvokeError, errors: ErrorFormat = AWS_ERRORS
+) -> HttpResponse:
+    """Return the response to a call that failed with this error, in the form of its API."""
+    sent = errors.answer(error, request.request_id)
+    return json_response(request, sent.body, status=sent.status, more=sent.headers)
 
 
 def truncated_response(request: RequestHead) -> HttpResponse:
@@ -65,9 +68,11 @@ def truncated_response(request: RequestHead) -> HttpResponse:
     )
 
 
-def stream_headers(request: RequestHead, more: Mapping[str, str]) -> Headers:
-    """Return the headers of an event stream."""
-    return _headers(request, EVENT_STREAM, more=more)
+def stream_headers(
+    request: RequestHead, more: Mapping[str, str], content_type: str = EVENT_STREAM
+) -> Headers:
+    """Return the headers of a streamed answer."""
+    return _headers(request, content_type, more=more)
 
 
 def _headers(
@@ -98,10 +103,11 @@ def failure_response(
         return None
     if isinstance(error, ConnectionBreak):  # a stream breaks off by its own frames
         return truncated_response(call)
-    call.sent_error = SentError(error.code, error.status)
+    response = error_response(call, error, call.errors)
+    call.sent_error = SentError(error.code, response.status)
     if call.entry:
         call.entry.fail(error)
-    return error_response(call, error)
+    return response
 
 
 def unknown_operation_response(call: Call) -> HttpResponse:

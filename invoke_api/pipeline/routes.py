@@ -8,21 +8,31 @@ from starlette.types import Scope
 
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import HttpResponse
+from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 
 # Returns the response, or None if it has written the response itself.
 Handler = Callable[[Call], Awaitable[HttpResponse | None]]
 
 
 class OperationRoute(Route):
-    """The route of an operation. `name` is AWS's name for the operation.
+    """The route of an operation. `name` is AWS's name for it, `errors` the form of its errors.
 
     As at AWS, `%2F` is part of a label and `/` separates steps. So clients must encode the slash of
     an ARN.
     """
 
-    def __init__(self, path: str, handler: Handler, *, name: str, method: str = "GET") -> None:
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        name: str,
+        method: str = "GET",
+        errors: ErrorFormat = AWS_ERRORS,
+    ) -> None:
         super().__init__(path, handler, methods=[method], name=name)
         self.handler = handler
+        self.errors = errors
         self.methods = {method}  # Starlette adds HEAD to GET; Bedrock has no such operation
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

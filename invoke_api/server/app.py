@@ -30,6 +30,7 @@ from invoke_api.observability.log_configurations import (
     LoggingConfigurations,
 )
 from invoke_api.observability.metrics import Metrics
+from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
 from invoke_api.operations.model_operations import MODEL_HANDLERS
@@ -75,6 +76,7 @@ IMPLEMENTED_ROUTES = [
     *CONTROL_PLANE,
 ]
 OPERATION_ROUTES = IMPLEMENTED_ROUTES + NOT_OFFERED
+ALL_ROUTES = OPERATION_ROUTES + OPENAI_ROUTES
 # Routes with which tests set replies and read the journal. They may need an operator's key.
 CONTROL_ROUTES = [
     EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
@@ -184,9 +186,9 @@ def create_app(
             if invocation_log:
                 await invocation_log.close()
 
-    names = {route.name for route in OPERATION_ROUTES}
+    names = {route.name for route in ALL_ROUTES}
     door = OperationsApp(
-        REPLAY_ROUTES if recordings else OPERATION_ROUTES,
+        REPLAY_ROUTES if recordings else ALL_ROUTES,
         {} if recordings else MODEL_HANDLERS,
         CallCounter(observed.calls, names),
         invocation_log,

@@ -111,6 +111,15 @@ class Bedrock:
         }
         return shared_session().client(service, **{**keys, **options})
 
+    def openai(self, **options: Any) -> Any:  # noqa: ANN401 - the package's
+        """Return an `openai.OpenAI` that calls the OpenAI API here, with this key.
+
+        Raises `ModuleNotFoundError` unless the package openai is installed.
+        """
+        from openai import OpenAI  # noqa: PLC0415 - most tests do without it
+
+        return OpenAI(**{"base_url": f"{self.url}/v1", "api_key": self.access_key_id, **options})
+
     def _ask(self, method: str, path: str, document: object = None) -> dict[str, Any]:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         try:

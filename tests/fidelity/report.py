@@ -25,6 +25,7 @@ from tests.fidelity import (
     imported,
     imported_answers,
     model_servers,
+    openai_api,
     order,
     probes,
     profiles,
@@ -71,6 +72,7 @@ TABLES = {
     "Tool calls": calls,
     "Recordings": recordings,
     "Chats": chats,
+    "OpenAI": openai_api,
 }
 
 INTRODUCTION = """\

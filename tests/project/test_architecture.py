@@ -31,7 +31,7 @@ LAYERS = {
         {"cassettes", "models", "observability"},
         {"authentication", "guardrails", "rules"},
         {"pipeline"},
-        {"control", "operations"},
+        {"control", "openai", "operations"},
         {"replay"},
         {"server"},
         {"recording"},
@@ -122,6 +122,7 @@ OWNERS = {
     "soxr": {"engine/uploads"},
     "pydantic": {"engine/tokenization/chat_template"},
     "boto3": {"invoke_api/testing"},
+    "openai": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},
     "botocore": {"invoke_api/recording", "invoke_api/testing"},
 }

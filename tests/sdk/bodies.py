@@ -19,6 +19,9 @@ def offered(body: Body) -> dict[str, Any]:
 
 def asked_schema(body: Body) -> Any:
     """Return the schema that the answer's text must be an instance of, or None."""
+    wanted = body.get("response_format", {}).get("json_schema")
+    if wanted:
+        return wanted["schema"]
     try:
         text = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
     except KeyError:
@@ -31,4 +34,6 @@ def choice(body: Body) -> str:
     if asked_schema(body):
         return "schema"
     said = body.get("toolConfig", {}).get("toolChoice") or body.get("tool_choice") or "not said"
-    return said if isinstance(said, str) else str(next(iter(said)))
+    if isinstance(said, str):
+        return {"required": "any"}.get(said, said)
+    return "tool" if "function" in said else str(next(iter(said)))

