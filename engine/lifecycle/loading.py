@@ -16,20 +16,26 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-STILL_LOADING = 15.0  # seconds between two lines of the log about the same engine
+STILL_LOADING = 10.0  # seconds between two lines of the log about the same engine
 
 
 async def load(engine: Engine, names: str) -> str | None:
     """Why it failed, if it did; the log is told all. `names` are those of its models."""
-    began = monotonic()
+    began, short = monotonic(), shorten_names(names)
     log.info("loading %s", names)
-    async with telling(lambda seconds: log.info("still loading %s (%.0f s)", names, seconds)):
+    async with telling(lambda seconds: log.info("still loading %s (%.0f s)", short, seconds)):
         failure = await start(engine, names)
     if failure is None:
         log.info("ready after %.1f s: %s", monotonic() - began, names)
     else:
         log.error("failed after %.1f s: %s: %s", monotonic() - began, names, failure)
     return failure
+
+
+def shorten_names(names: str) -> str:
+    """Return the first of these names, which commas separate, and how many more there are."""
+    first, *others = names.split(", ")
+    return f"{first} and {len(others)} more" if others else first
 
 
 async def start(engine: Engine, names: str) -> str | None:

@@ -28,6 +28,7 @@ from engine.tokenization.mistral_files import is_tekken
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.adapters import Adapters
 from engine.vllm.cores import GREETING, CoresElsewhere
+from engine.vllm.dtype import fit_dtype
 from engine.vllm.errors import explain
 from engine.vllm.health_check import Watch
 from engine.vllm.leftovers import LEFTOVERS
@@ -249,6 +250,7 @@ class VllmEngine:
         self._read_tokenizer()
         arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
+        log.info("%s: importing vLLM, which takes some 10 s", Path(weights).name)
 
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
@@ -261,6 +263,8 @@ class VllmEngine:
             return
         # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
         # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
+        arguments = fit_dtype(arguments)
+        log.info("%s: starting vLLM's processes", Path(weights).name)
         if self._cores:
             self._llm = self._cores.open(arguments)
         else:

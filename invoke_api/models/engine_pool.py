@@ -1,7 +1,8 @@
 """Which engine speaks for which model, and the life of them all."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
@@ -13,8 +14,10 @@ from engine.lora import Adapter
 from engine.protocol import Engine, Limits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
-from invoke_api.models.engine_factory import EngineChoice, plan_engine
+from invoke_api.models.engine_factory import EngineChoice, most_loading, plan_engine
 from invoke_api.models.registry import Model
+
+log = logging.getLogger(__name__)
 
 SETTLE_LOOK = 0.05  # seconds between two polls of engines
 
@@ -24,6 +27,8 @@ class Engines:
 
     `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
     checkpoints are asked. `adapters` are what a model puts on its engine's weights, by model id.
+    With `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
+    order of `by_model`; None loads all at once.
     """
 
     def __init__(
@@ -31,11 +36,13 @@ class Engines:
         by_model: Mapping[str, Engine],
         tokenizers: Mapping[str, str] = MappingProxyType({}),
         adapters: Mapping[str, Adapter] = MappingProxyType({}),
+        most_loading: int | None = None,
     ) -> None:
         self._by_model = by_model
         self._tokenizers = tokenizers
         self._adapters = adapters
-        self._loading: set[asyncio.Task[str | None]] = set()
+        self._most_loading = most_loading
+        self._loading: set[asyncio.Task[object]] = set()
         # Those that have read a prompt, by Converse or not: the first may load what takes a second.
         self.warm: set[tuple[str, bool]] = set()
 
@@ -57,14 +64,37 @@ class Engines:
     def start(self) -> None:
         """Begin to load every engine that is not to be loaded on demand.
 
-        Returns at once, `Engine.state` tells how it goes.
+        Returns at once, `Engine.state` tells how it goes: an engine that waits for its turn is
+        `cold`. An engine that fails gives its turn to the next one, and is started again beside it.
         """
+        in_turn: dict[Engine, str] = {}
         for engine, names in _distinct(self._by_model).items():
             if engine.state().is_on_demand:
                 continue
-            task = asyncio.create_task(load(engine, ", ".join(names)))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
+            if self._most_loading and isinstance(engine, KeptEngine):
+                in_turn[engine] = ", ".join(names)
+            else:
+                self._begin(load(engine, ", ".join(names)))
+        if in_turn:
+            self._begin(self._load_in_turn(in_turn))
+
+    def _begin(self, work: Coroutine[None, None, object]) -> None:
+        task = asyncio.create_task(work)
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+
+    async def _load_in_turn(self, engines: Mapping[Engine, str]) -> None:
+        (first, names), *others = engines.items()
+        turns = asyncio.Semaphore(self._most_loading or 1)
+
+        async def load_later(engine: Engine, names: str) -> None:
+            async with turns:
+                await load(engine, names)
+
+        if others:
+            log.info("%d engines load, the first one alone", len(engines))
+        await load(first, names)
+        await asyncio.gather(*(load_later(*each) for each in others))
 
     def take_calls(self) -> bool:
         """Tell whether each engine accepts calls; one that loads on demand does."""
@@ -101,7 +131,10 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             tokenizers[model.id] = plan.tokenizer
         if plan.adapter:
             adapters[model.id] = plan.adapter
-    return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers, adapters)
+    engines_for_callers = _looked_after(by_model, limits, choice.max_loaded)
+    # Another process has its own order for the cores that it runs.
+    most = None if choice.cores else most_loading(choice)
+    return Engines(engines_for_callers, tokenizers, adapters, most)
 
 
 def _looked_after(

@@ -60,6 +60,7 @@ from invoke_api.yaml_files import ConfigError
 log = logging.getLogger(__name__)
 
 LISTENS = "Invoke API %s listens on %s"
+README_MODEL = "mistral.mistral-7b-instruct-v0:2"  # which the examples of README.md call first
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,13 @@ def serve_alone(settings: Settings, registry: Registry) -> None:
     listener = listen(settings.host, settings.port)
     gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
     url = to_url(listener, service.tls)
-    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
+
+    def tell() -> None:
+        log.info(LISTENS, __version__, url)
+        if settings.demo and README_MODEL in registry.models:
+            log.info("the first call in README.md is answered once %s is ready", README_MODEL)
+
+    asyncio.run(run(service, listener, tell))
     log.info("stopped")
 
 

@@ -122,6 +122,7 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
     if place.keys or place.index or place.is_late:  # another process logs this
         for name in (
             "engine.lifecycle.supervised",
+            "engine.demo.checkpoints",
             "engine.lifecycle.loading",
             "engine.vllm.engine",
         ):

@@ -33,9 +33,10 @@ from engine.lifecycle.backoff import Backoff, Restarts
 from engine.vllm.cores import FrontEnd, VllmCores
 from engine.vllm.health_check import ROUND
 from invoke_api import __version__
+from invoke_api.models.engine_factory import most_loading
 from invoke_api.models.registry import Registry
 from invoke_api.observability.exposition import forget_process
-from invoke_api.server.bootstrap import LISTENS, assemble, cores_of, listen
+from invoke_api.server.bootstrap import LISTENS, assemble, choice_of, cores_of, listen
 from invoke_api.server.http_server import SIGNALS, bind_socket, end_at_once, to_url
 from invoke_api.server.settings import Settings
 from invoke_api.server.worker import AllReady, Listens, Met, News, Place, Ready, Silent
@@ -59,7 +60,8 @@ def serve_with_workers(settings: Settings, registry: Registry) -> int:
     held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
     settings = replace(settings, port=held.getsockname()[1])
     with TemporaryDirectory(prefix="invoke-api-metrics-") as folder:
-        return Team(settings, to_url(held, tls), cores, Path(folder)).run()
+        most = most_loading(choice_of(settings))
+        return Team(settings, to_url(held, tls), cores, Path(folder), most).run()
 
 
 class Team:
@@ -71,6 +73,7 @@ class Team:
         url: str,
         cores: Mapping[str, tuple[VllmCores, list[str]]],
         metrics: Path,
+        most_loading: int | None = None,
     ) -> None:
         self._url = url
         self._cores = cores
@@ -87,6 +90,11 @@ class Team:
         self._met: Counter[str] = Counter()
         self._silences: dict[str, float] = {}  # by plan key: when a worker last reported silence
         self._began: dict[str, float] = {}  # by plan key: when the last load began
+        # For first loads: with `most_loading`, the first cores alone, then so many at a time.
+        self._turns = threading.Semaphore(most_loading or max(1, len(cores)))
+        self._has_loaded_first = threading.Event()
+        if not most_loading:
+            self._has_loaded_first.set()
         self._is_ending = threading.Event()
 
     def run(self) -> int:
@@ -185,8 +193,15 @@ class Team:
         cores, ids = self._cores[key]
         names = ", ".join(ids)
         restarts = Restarts(Backoff())
+        if key != next(iter(self._cores)):
+            self._has_loaded_first.wait()
+        with self._turns:
+            if self._signals or self._is_ending.is_set():
+                return
+            are_started = self._start_cores(key, names)
+        self._has_loaded_first.set()
         while True:
-            if self._start_cores(key, names):
+            if are_started:
                 restarts.note_ready(monotonic())
                 reason = self._until_dead(key, cores)
                 if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
@@ -201,6 +216,7 @@ class Team:
             log.info("%s: started again in %g s", names, pause)
             if self._is_ending.wait(pause):
                 return
+            are_started = self._start_cores(key, names)
 
     def _until_dead(self, key: str, cores: VllmCores) -> str:
         """Wait until the cores die or hang; kill hanging ones. Return the reason."""
