@@ -44,25 +44,31 @@ def is_slow_in_bfloat16() -> bool:
         return False
 
 
-def fit_dtype(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def instead_of_bfloat16() -> dict[str, str]:
+    """Return the engine argument for weights in bfloat16 on this machine, where one is needed."""
+    return {"dtype": "float32"} if is_slow_in_bfloat16() else {}
+
+
+def fit_dtype(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return vLLM's engine arguments, with float32 where bfloat16 would be slow.
 
     A `dtype` among them stays, and so does vLLM's choice for weights that are quantized or not in
     bfloat16. May import vLLM and read the weights' configuration; raises what vLLM raises.
     """
-    if "dtype" in arguments or not is_slow_in_bfloat16():
-        return arguments
+    given = dict(arguments)
+    if "dtype" in given or not is_slow_in_bfloat16():
+        return given
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    config = AsyncEngineArgs(**arguments).create_model_config()
+    config = AsyncEngineArgs(**given).create_model_config()
     if str(config.dtype) != "torch.bfloat16" or config.quantization:
-        return arguments
-    _tell_once()
-    return {**arguments, "dtype": "float32"}
+        return given
+    tell_once()
+    return given | instead_of_bfloat16()
 
 
 @cache
-def _tell_once() -> None:
+def tell_once() -> None:
     log.info(
         "vLLM computes in float32, for this processor has no instructions for bfloat16"
         " (avx512_bf16, amx_bf16, on arm64 bf16), in which it would be four times slower;"

@@ -5,6 +5,7 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -250,7 +251,8 @@ class VllmEngine:
         self._read_tokenizer()
         arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
-        log.info("%s: importing vLLM, which takes some 10 s", Path(weights).name)
+        if "vllm" not in sys.modules:
+            log.info("%s: importing vLLM, once for all engines", Path(weights).name)
 
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext

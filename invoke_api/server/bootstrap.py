@@ -85,7 +85,7 @@ def serve_alone(settings: Settings, registry: Registry) -> None:
     def tell() -> None:
         log.info(LISTENS, __version__, url)
         if settings.demo and README_MODEL in registry.models:
-            log.info("the first call in README.md is answered once %s is ready", README_MODEL)
+            log.info("README.md calls %s first: wait until it is ready", README_MODEL)
 
     asyncio.run(run(service, listener, tell))
     log.info("stopped")

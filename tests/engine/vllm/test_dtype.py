@@ -49,7 +49,7 @@ RISCV = "processor\t: 0\nisa\t\t: rv64imafdcv\n"
         ("", None),
     ],
 )
-def test_the_flags_of_all_processors_tell(cpuinfo: str, computes: bool | None) -> None:
+def test_the_flags_of_all_processors_tell(cpuinfo: str, *, computes: bool | None) -> None:
     assert computes_bfloat16(cpuinfo) is computes
 
 
@@ -67,7 +67,7 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 def forget() -> None:
     is_slow_in_bfloat16.cache_clear()
-    dtype._tell_once.cache_clear()
+    dtype.tell_once.cache_clear()
 
 
 def test_what_cannot_be_read_is_left_to_vllm(processor: Path) -> None:
@@ -77,7 +77,8 @@ def test_what_cannot_be_read_is_left_to_vllm(processor: Path) -> None:
     assert fit_dtype({"model": "any"}) == {"model": "any"}
 
 
-def test_on_a_gpu_nothing_is_chosen(processor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("processor")
+def test_on_a_gpu_nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dtype, "runs_on_cpu", lambda: False)
 
     assert fit_dtype({"model": "any"}) == {"model": "any"}
