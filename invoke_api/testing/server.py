@@ -19,8 +19,11 @@ COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0")
 
 
 @contextmanager
-def server_running(*flags: str, seconds: float = 60) -> Iterator[str]:
-    """The URL of `invoke-api serve` with these flags, ready. Raises `RuntimeError` if it fails."""
+def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
+    """The URL of `invoke-api serve` with these flags, ready. Raises `RuntimeError` if it fails.
+
+    `seconds` is how long it may load; the default is for the demo models on a busy machine.
+    """
     env = {
         name: value
         for name, value in os.environ.items()
