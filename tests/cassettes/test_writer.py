@@ -104,7 +104,7 @@ def test_lines_of_processes_that_append_at_once_do_not_mix(tmp_path: Path) -> No
     code = """
 import sys
 from pathlib import Path
-from invoke_api.appending import append_whole
+from invoke_api.append_file import append_whole
 for _ in range(200):
     append_whole(Path(sys.argv[1]), sys.argv[2].encode() * 9_000 + b"\\n")
 """

@@ -175,7 +175,7 @@ def test_the_count_is_told_when_its_time_has_come() -> None:
 def test_the_count_is_told_at_the_end_of_the_process() -> None:
     code = """
 import logging
-from invoke_api.logs import set_up_logs
+from invoke_api.observability.log_format import set_up_logs
 set_up_logs("text")
 for _ in range(8):
     logging.getLogger("invoke_api.x").info("here")

@@ -32,7 +32,7 @@ def test_an_address_of_another_machine_is_an_os_error() -> None:
 
 SIGNALLED = """
 import asyncio, multiprocessing, os, signal, time
-from invoke_api.server import stop_signal
+from invoke_api.server.http_server import stop_signal
 
 
 async def main():

@@ -29,9 +29,9 @@ import asyncio, re, sys, time
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from invoke_api import serving, watchdog
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.server import Grace, open_socket, to_url
+from invoke_api.server import bootstrap, watchdog
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.server.http_server import Grace, open_socket, to_url
 
 watchdog.END_STILL_SECONDS = 1.0
 
@@ -52,8 +52,8 @@ async def block(request):
 
 app = Starlette(routes=[Route("/{how}", block)])
 listener = open_socket("127.0.0.1", 0)
-service = serving.Service(app, Calls(), None, Grace(0.0, 0.1))
-asyncio.run(serving.run(service, listener, lambda: print(to_url(listener), flush=True)))
+service = bootstrap.Service(app, Calls(), None, Grace(0.0, 0.1))
+asyncio.run(bootstrap.run(service, listener, lambda: print(to_url(listener), flush=True)))
 """
 
 
@@ -96,7 +96,8 @@ def test_a_signal_ends_a_service_whose_loop_stands_still(how: str, number: signa
 
 
 def test_a_signal_ends_a_service_that_waits_for_a_thread() -> None:
-    script = SERVICE.replace("watchdog.END_STILL", "serving.END_SECONDS = 1.0\nwatchdog.END_STILL")
+    earlier = "bootstrap.END_SECONDS = 1.0\nwatchdog.END_STILL"
+    script = SERVICE.replace("watchdog.END_STILL", earlier)
     with blocked_service("keeps_a_thread", script) as process:
         took, errors = end(process, signal.SIGTERM)
 

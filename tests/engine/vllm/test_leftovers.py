@@ -127,7 +127,7 @@ def test_sockets_that_nobody_has_bound_and_folders_of_the_dead_are_removed(folde
 
 
 SERVICE = """
-from engine.leftovers import folder_for_sockets, remove_folder
+from engine.vllm.leftovers import folder_for_sockets, remove_folder
 folder = folder_for_sockets()
 print(folder, flush=True)
 if folder:
@@ -151,7 +151,7 @@ def test_the_folder_ends_with_its_process(end: str) -> None:
 
 CLAIM = """
 import os, shutil
-from engine.vllm_options import SOCKETS, claim_folder
+from engine.vllm.options import SOCKETS, claim_folder
 inherited = os.environ.get(SOCKETS)
 claim_folder()
 first = os.environ[SOCKETS]
