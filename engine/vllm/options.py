@@ -1,5 +1,6 @@
 """What vLLM is started with: its engine arguments, its environment, and which of them it knows."""
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -43,6 +44,10 @@ def set_environment(more: Mapping[str, str]) -> None:
     """For vLLM's processes; as all of this one share it, a value that is there already stays."""
     for name, value in {**ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)
+    # vLLM (0.32) applies it to this process once an engine is configured: too late for imports.
+    level = os.environ["VLLM_LOGGING_LEVEL"].upper()
+    if level in logging.getLevelNamesMapping():
+        logging.getLogger("vllm").setLevel(level)
 
 
 def claim_folder() -> None:

@@ -36,9 +36,7 @@ class RuleError(ValueError):
 
 # No call of a model has the first one; the front door's are not in Bedrock's service model.
 NO_FAULTS = (errors.TooManyTagsException, errors.FrontDoorError)
-EXCEPTIONS = {
-    kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS
-}
+EXCEPTIONS = {kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS}
 
 PATTERN_MEMORY = 1 << 20  # bytes that one pattern may take up
 MAX_STEPS = 40_000  # of a pattern for each byte of a prompt, at worst

@@ -121,9 +121,10 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
     set_up_logs(settings.log_format)
     if place.keys or place.index or place.is_late:  # another process logs this
         for name in (
-            "engine.lifecycle.supervised",
             "engine.demo.checkpoints",
             "engine.lifecycle.loading",
+            "engine.lifecycle.supervised",
+            "engine.vllm.dtype",
             "engine.vllm.engine",
         ):
             logging.getLogger(name).setLevel(logging.WARNING)
