@@ -98,7 +98,7 @@ def make_demo(name: str, cache: Path) -> Path:
     digest = sha256(program).hexdigest()[:12]
     folder = cache / "demo" / f"{name}-{digest}"
     if not folder.exists():
-        log.info("writing the demo checkpoint %s, some 20 to 80 MB, to %s", name, folder.parent)
+        log.info("writing the demo checkpoint %s, 40 MB, to %s", name, folder.parent)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
             write_checkpoint(DEMOS[name], Path(fresh) / name)
