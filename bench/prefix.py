@@ -5,7 +5,7 @@ usage: python bench/prefix.py [--shared N] [--later N] [--rounds N]
 Invoke API serves the demo checkpoint twice, once as it comes and once with
 `enable_prefix_caching: false`, and is asked for streams in turns. Each round has a shared prompt of
 its own, which its first request is the first to bring. Writes bench/results/prefix.json, and its
-table into docs/serving.md.
+table into docs/performance.md.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "prefix.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/prefix.py"
 TOKENS = 8  # of an answer: only its first is of interest
 MODES: Mapping[str, Mapping[str, Any]] = {

@@ -5,8 +5,8 @@ usage: python bench/serving.py [--users N ...] [--words N ...] [--rounds N] [--m
        python bench/serving.py --draw
 All run the same checkpoint, each in processes of its own, and are asked in turns: that of --demo,
 all at once; or a network of the full size with weights of no meaning, one server after the other.
-Writes a JSON file into bench/results, and of all that are there the tables in docs/serving.md and
-the plots. What a front end costs is the CPU time of the process that clients talk to.
+Writes a JSON file into bench/results, and of all that are there the tables in docs/performance.md
+and the plots. What a front end costs is the CPU time of the process that clients talk to.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from bench.streams.targets import targets_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/serving.py"
 MINUTES = 26.0  # of rounds, without --full: three of them on two cores
 

@@ -4,7 +4,7 @@ usage: python bench/swap.py [--rounds N]
 Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model and asks them
 in turns for one token, each twice: the first call waits until the other model is closed and its own
 is loaded, the second finds it loaded. Writes bench/results/swap.json, and a sentence into
-docs/serving.md.
+docs/performance.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from bench.streams.documents import filled
 from bench.streams.machine import about_machine, in_words
 
 RESULT = Path(__file__).parent / "results" / "swap.json"
-DOCUMENT = Path(__file__).parent.parent / "docs" / "serving.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 PROGRAM = "bench/swap.py"
 
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]

@@ -4,7 +4,7 @@ usage: python bench/workers.py [--workers N ...] [--loads N] [--seconds S] [--ro
        python bench/workers.py --draw
 All run at once and are asked in turns, by processes of their own, so that one is not the limit:
 load and workers share the cores. Writes bench/results/workers.json, and its table into
-docs/serving.md.
+docs/performance.md.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "workers.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/workers.py"
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--engine", "scripted"]
 NAMES = {

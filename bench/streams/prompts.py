@@ -58,7 +58,7 @@ def make_prompt(tokens: int, number: int) -> str:
 @cache
 def prose() -> list[tuple[str, int]]:
     """The words of the documents, each with its tokens where it follows another."""
-    text = "\n".join(path.read_text() for path in sorted(DOCUMENTS.glob("*.md")))
+    text = "\n".join(path.read_text() for path in sorted(DOCUMENTS.rglob("*.md")))
     return [(word, cost_of(word)) for word in PROSE.findall(text)]
 
 

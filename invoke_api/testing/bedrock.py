@@ -85,7 +85,7 @@ class Bedrock:
         self.rule(reply=reply, fault={kind: exception, **_given(more)}, times=times, when=when)
 
     def rule(self, **document: object) -> None:
-        """Any rule, in the words of docs/testing.md."""
+        """Any rule, in the words of docs/test/rules.md."""
         self._ask("POST", "rules", {**_given(document), "scope": self.access_key_id})
 
     @property

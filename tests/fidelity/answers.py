@@ -1,4 +1,4 @@
-"""InvokeModel's whole answers of the models of `messages`, to the byte but for ids and times."""
+"""InvokeModel's whole answers of the models of `messages`, to the byte except ids and times."""
 
 from dataclasses import dataclass
 

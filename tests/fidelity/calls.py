@@ -1,4 +1,4 @@
-"""Which models call a tool that must be called, by each way to say so."""
+"""Which models call a tool when the caller forces a call, for each way to force one."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""One row of a fidelity table: a request, the exact answer, and who has heard Bedrock give it."""
+"""One row of a fidelity table: a request, the exact answer, and where it is known from."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Signer:
 class Case:
     """What is sent where, and what must come back: an error with these words, or an answer.
 
-    `answer` is the whole body, `headers_back` some headers. `seen` names who heard it and when, or
+    `answer` is the whole body, `headers_back` some headers. `seen` names the source and date, or
     is `GUESS`, and then `why` says what it rests on. `remote` says that the row can be put to the
     real service.
     """

@@ -1,4 +1,4 @@
-"""What the control plane says of models and profiles, and what it refuses."""
+"""What the control plane reports about models and profiles, and what it refuses."""
 
 import json
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ MODELS = [
         model(LARGE_3),
         GUESS,
         {"modelDetails": LARGE_3_THERE},
-        why="the dump of 2026 but for the day, which the User Guide tells; botocore has the member",
+        why="the dump of 2026, but the day is from the User Guide; botocore has the member",
         region="us-west-2",
     ),
     asked(
@@ -216,7 +216,7 @@ MODELS = [
                 "satisfy enum value set: [ON_DEMAND, PROVISIONED]",
             )
         ),
-        "Coral's sentence for enums, heard on Converse",
+        "Coral's sentence for enums, seen on Converse",
     ),
 ]
 
@@ -234,7 +234,7 @@ US_PIXTRAL = {
     "type": "SYSTEM_DEFINED",
 }
 HERE = {"region": "us-east-2", "remote": False}
-SPOKEN = "the name is the User Guide's; the description as heard of Llama's and Claude's profiles"
+SPOKEN = "the name is the User Guide's; the description as seen in Llama's and Claude's profiles"
 
 PROFILES = [
     asked(
@@ -274,7 +274,7 @@ PROFILES = [
         "a page of none",
         "/inference-profiles?maxResults=0",
         detected(failed("0", "maxResults", "have value greater than or equal to 1")),
-        "Coral's sentence for numbers, heard on Converse",
+        "Coral's sentence for numbers, seen on Converse",
     ),
     refused(
         "a token of nobody's",

@@ -1,4 +1,4 @@
-"""InvokeModel's streams and calls of tools of the models of `messages`: no recording is known."""
+"""InvokeModel's streams and tool calls of the models of `messages`. No recording is known."""
 
 from typing import Any
 

@@ -1,23 +1,23 @@
-"""How many tokens a conversation counts by Converse: the template of each model, told by counts.
+"""How many tokens Converse counts for a conversation: the template of each model, found by counts.
 
 Which rows decide what, where more than one rendering was possible:
 
-- Blanks and newlines at the end of a text are cut, in user and system texts to Large 2407 and
-  Pixtral: 29 prompts of the one and 3 of the other, of 2025-04, fit to the token so, and none fits
-  otherwise. Before, on 2024-10-31, they were not cut: two prompts of Large 2407, one of Mixtral. So
-  it is the newer server of the two that cuts; no text to another model is known to be cut.
-- The definition of a tool is written as `json.dumps` writes it, members in the order `name`,
-  `description`, `parameters`; a description that is left out is empty: the two tools of the same
-  notebook, 222 tokens in each of 7 prompts, and `get_file`.
+- Blanks and newlines at the end of a text are removed, in user and system texts to Large 2407 and
+  Pixtral: 29 prompts of the one and 3 of the other, of 2025-04, fit to the token only this way.
+  Before, on 2024-10-31, they were kept: two prompts of Large 2407, one of Mixtral. So the newer
+  server of the two removes them. For other models no text is known to be cut.
+- The definition of a tool is written as `json.dumps` writes it, with the members in the order
+  `name`, `description`, `parameters`. A missing description is empty. The two tools of the same
+  notebook, 222 tokens in each of 7 prompts, and `get_file` show this.
 - The keys of a schema: `type` and `properties` come first for Pixtral (`get_file`, sent in
-  alphabetical order), and all are sorted for the models of 2025 (`top_song`, sent with `type`
+  alphabetical order). For the models of 2025 all keys are sorted (`top_song`, sent with `type`
   first; only the keys directly below `parameters` decide it).
-- The texts of one result of a tool are joined by nothing (`get_photo`, once and twice; one blank
-  fits as well).
+- The texts of one tool result are joined by nothing (`get_photo`, once and twice; one blank fits as
+  well).
 - Documents are a list of XML elements with the name's extension in it (`get_file` with a document;
-  a rendering as indented JSON fits as well). Where they stand in a user's turn is a guess.
-- The calls and results of Large and Small 2402 have no recorded count; results that are JSON have
-  none for any model.
+  a rendering as indented JSON fits as well). Their place in a user's turn is a guess.
+- Calls and results of Large and Small 2402 have no recorded count. Results that are JSON have none
+  for any model.
 """
 
 from collections.abc import Mapping, Sequence

@@ -71,7 +71,10 @@ SCRIPTED = [
     Target(engine="scripted", protocol=protocol, fixture="scripted") for protocol in PROTOCOLS
 ]
 REPLAY = Target(
-    engine="replay", protocol="h2", fixture="replayed", told="a replay of what that one said"
+    engine="replay",
+    protocol="h2",
+    fixture="replayed",
+    told="a replay of the scripted engine's answers",
 )
 # Tekken is not in the package that has the others, and no row is worth a download; token ids leave
 # no place for images.
@@ -79,7 +82,7 @@ STUB = Target(
     engine="remote",
     protocol="http/1.1",
     fixture="stubbed",
-    told="a model server that says the same",
+    told="a model server that gives the same answers",
     tokenizers=("v1", "v2", "v3", "v7"),
     takes_images=False,
 )

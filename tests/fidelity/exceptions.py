@@ -1,4 +1,4 @@
-"""Every exception of the service model: its name, status and words, before a stream and inside."""
+"""Every exception of the service model: name, status and message, before and inside a stream."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""ApplyGuardrail, to guardrails that there are not and bodies that are none; words in disguise."""
+"""ApplyGuardrail with unknown guardrails and invalid bodies, and disguised words."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def refused(name: str, guardrail: str, message: str, seen: str, **more: Any) -> 
 
 KNOWN_HERE = {"remote": False}  # the tests' own, in no account of AWS's
 LOOKALIKES = (
-    "AWS calls word filters an exact match; what only looks different is blocked to be safe"
+    "AWS calls word filters an exact match; text that only looks different is blocked to be safe"
 )
 
 
@@ -61,7 +61,7 @@ TABLE = [
             " Member must satisfy enum value set: [INPUT, OUTPUT]"
         ),
         GUESS,
-        why="Coral's sentence for enums, of Converse's bodies; that it is refused was heard",
+        why="Coral's message for enums in Converse's bodies; the refusal is reported",
         body={**BODY, "source": "BOTH"},
         **KNOWN_HERE,
     ),
@@ -70,7 +70,7 @@ TABLE = [
         "abcdef123456/version/1",
         "The content field is empty. Add a content block to it.",
         GUESS,
-        why="that it is refused was heard, not in which words",
+        why="the refusal is reported, the message is not",
         body={**BODY, "content": []},
         **KNOWN_HERE,
     ),

@@ -1,5 +1,5 @@
-"""The names of an answer's headers, in their order. What a row names in particular stands among
-them. HTTP/2 writes them in small letters and has neither `Connection` nor `Transfer-Encoding`.
+"""The names of an answer's headers, in their order; a row's own headers stand among them. HTTP/2
+writes them in lower case and has neither `Connection` nor `Transfer-Encoding`.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What may stand for a model, where, and what Bedrock says to anything else."""
+"""Which identifiers call a model, in which region, and Bedrock's message about any other."""
 
 from tests.fidelity.case import CORAL, GUESS, Case, invalid
 from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
@@ -215,7 +215,7 @@ REFUSED = [
         Case(
             name=f"the profile of another account, {operation}",
             seen=GUESS,
-            why="IAM's sentence as heard of one's own account",
+            why="IAM's sentence as seen for one's own account",
             operations=(operation,),
             service="sigv4",
             model=profile(f"us.{PROFILED}", account="999999999999"),

@@ -1,4 +1,4 @@
-"""What imported models refuse in a body. The words are those of others; theirs were not heard."""
+"""Bodies that imported models refuse. The messages are other models'; their own are unknown."""
 
 from typing import Any
 

@@ -1,6 +1,5 @@
-"""Imported models' answers by the forms of their bodies, whole and in chunks.
-
-To the byte, but for ids, times and texts.
+"""Imported models' answers for each form of body, whole and in chunks, equal to the byte except for
+ids, times and texts.
 """
 
 import re
@@ -142,15 +141,15 @@ TABLE = [
         "messages with LiteLLM's key model",
         GUESS,
         CHAT,
-        "LiteLLM sends it to imported models; who has tried is not known",
+        "LiteLLM sends it to imported models; no report of the answer is known",
         model="arn:aws:bedrock:us-east-1:123456789012:imported-model/imported1234",
         messages=MESSAGES,
         max_tokens=TOKENS,
     ),
     streamed(
         "a prompt with max_gen_len, streamed",
-        "a Llama's chunks have the members of its whole answer; the prompt's tokens, which it tells"
-        " at the beginning, come at the end",
+        "a Llama's chunks have the members of its whole answer; the count of the prompt's tokens,"
+        " which Llama sends first, comes last",
         BEDROCK_CHUNKS,
         BEDROCK_CHUNKS,
         BEDROCK[:-1] + MORE,

@@ -1,4 +1,4 @@
-"""What the server behind a model says to keys and values that it does not take."""
+"""What the server behind a model answers to keys and values that it does not accept."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.support.servers import (
 
 QWEN = (
     "BerriAI/litellm#17471 (2025-12, of Qwen behind the same server), in the document that"
-    " recordings of 2026 have. In 2026-08 Converse took such keys, and nothing came of them"
+    " recordings of 2026 have. In 2026-08 Converse accepted such keys and ignored them"
 )
 FORMS = "serde's sentences, in the form that is recorded of reasoning_effort"
 IN_VLLM = "vLLM's sentence, in the form that is recorded of vLLM's other refusals"
@@ -341,7 +341,7 @@ REFUSALS = [
         "The maximum tokens you requested exceeds the model limit of 131072."
         " Try again with a maximum tokens value that is lower than 131072.",
         GUESS,
-        why="Nova's sentence (2026-06), with the limit that ListFoundationModels tells",
+        why="Nova's sentence (2026-06), with the limit that ListFoundationModels reports",
         model="mistral.magistral-small-2509",
         inferenceConfig={"maxTokens": 131_073},
     ),
@@ -375,7 +375,7 @@ TAKEN = [
         ("reasoning_effort low", f"{STDAPI}, of Converse", "", {"reasoning_effort": "low"}),
         ("n 1", QWEN, "", {"n": 1}),
         ("stop as a text", GUESS, "OpenAI's", {"stop": "zzz"}),
-        ("null", GUESS, "optional members of OpenAI's may be null", {"seed": None, "stop": None}),
+        ("null", GUESS, "OpenAI's optional members may be null", {"seed": None, "stop": None}),
         (
             "a key that has no effect on an answer",
             QWEN,

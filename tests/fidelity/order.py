@@ -11,7 +11,7 @@ TEXT = {"Content-Type": "text/plain"}
 STRANGER = Case(
     name="a stranger comes before everything",
     seen=GUESS,
-    why="Coral stands in front of Bedrock",
+    why="Coral checks the caller before Bedrock runs",
     service="sigv4",
     signer=Signer(access_key_id="AKIDNOBODY"),
     model=NOPE,

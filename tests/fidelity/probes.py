@@ -1,4 +1,4 @@
-"""What Converse answered each model to the same request, one after the other, on 2026-08-01."""
+"""What each model answered on 2026-08-01 to the same Converse requests."""
 
 import json
 from base64 import b64encode

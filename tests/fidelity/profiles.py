@@ -1,4 +1,4 @@
-"""Application inference profiles and other things of an account's own: told, refused, tagged."""
+"""Application inference profiles and other resources of an account: reported, refused, tagged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ UNKNOWN = f"{HERE}:application-inference-profile/abcdefghijkl"
 US_PIXTRAL = f"{HERE}:inference-profile/us.{PIXTRAL}"
 NO_SOURCE = "copyFrom must be a valid inference profile model source ARN."
 NOT_FOUND = "The provided inference profile identifier is not found."
-CORAL = "Coral's sentence as heard on Converse since 2026"
+CORAL = "Coral's sentence as seen on Converse since 2026"
 SAID: dict[str, Any] = {"status": 400, "code": "ValidationException"}
 MISSING: dict[str, Any] = {"status": 404, "code": "ResourceNotFoundException"}
 MUST = "failed to satisfy constraint: Member must"
@@ -79,7 +79,7 @@ CREATED = [
         GUESS,
         "InferenceProfileModelSource object at modelSource must set one of the following keys:"
         " copyFrom.",
-        "heard of ContentBlock",
+        "seen for ContentBlock",
         modelSource={},
     ),
     created(
@@ -89,7 +89,7 @@ CREATED = [
         modelSource={"copyFrom": arn(PIXTRAL)},
     ),
     *(
-        created(f"a profile of {name}", GUESS, NO_SOURCE, "heard of another source", **source)
+        created(f"a profile of {name}", GUESS, NO_SOURCE, "seen for another source", **source)
         for name, source in {
             "an unknown model": {"modelSource": {"copyFrom": arn("mistral.nope-v9:9")}},
             "a model that is elsewhere": {"modelSource": {"copyFrom": arn(LARGE_2407)}},
@@ -111,7 +111,7 @@ CREATED = [
         "a tag of AWS's",
         GUESS,
         "Tag keys that begin with aws: are reserved for system use.",
-        "AWS's documents on tags: they can't be put",
+        "AWS's documents on tags: such a tag cannot be set",
         tags=[{"key": "aws:team", "value": "a"}],
     ),
 ]
@@ -128,7 +128,7 @@ TOLD = [
             "status": "ACTIVE",
             "type": "APPLICATION",
         },
-        why="the service model; nobody knows when it was made",
+        why="the service model; the creation time is unknown",
         remote=False,
     ),
     asked("a profile that is not there", profile(UNKNOWN), GUESS, message=NOT_FOUND, **MISSING),
@@ -147,7 +147,7 @@ TOLD = [
         GUESS,
         method="DELETE",
         message="A system-defined inference profile cannot be deleted.",
-        why="ekristen/aws-nuke#903 says that it can't be",
+        why="ekristen/aws-nuke#903 says that it cannot be deleted",
         **SAID,
     ),
 ]

@@ -1,4 +1,4 @@
-"""docs/fidelity.md, made from the tables: `python -m tests.fidelity.report` writes it."""
+"""Make docs/fidelity.md from the tables: `python -m tests.fidelity.report` writes it."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -78,39 +78,40 @@ HEAD = """\
 
 <!-- Made by `python -m tests.fidelity.report` from the tables beside it; a test compares -->
 
-What the service does as Bedrock does it, row by row: {rows} rows. {heard} of them were recorded
-from Bedrock, quoted by somebody who heard it, or are AWS's own documents; the other {guesses} are
-guesses and say what they rest on. Each row is put to the service and compared to the byte.
+This page says, answer by answer, what the service does as Bedrock does it, and where each answer is
+known from. It has {rows} rows. {heard} of them were recorded from Bedrock, are quoted in public by
+somebody who saw them, or are in AWS's own documents. The other {guesses} are guesses, with their
+reasons. A test sends each row to the service and compares the answer to the byte.
 
-Rows that are requests are put to the scripted engine over {protocols}. Those that reach an
-engine are put to others, too:
+Rows that are requests are sent to the scripted engine over {protocols}. Rows that reach an
+engine are also sent to
 
 {engines}
 
-The same rows can be put to Bedrock itself. That costs money, and nothing here does it by itself:
+The same rows can be sent to Bedrock itself. That costs money, so nothing does it automatically:
 
 ```sh
 BEDROCK_REMOTE=1 AWS_PROFILE=... .venv/bin/python -m pytest tests/fidelity
 ```
 
-It signs with the default credentials and calls each row's region, or what
-`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and `AWS_ENDPOINT_URL_BEDROCK` name. Rows that need a state which
-an account can't be put into (an expired key, a retired model) are skipped. A row that fails there
-is wrong here: correct it, say in `seen` when it was heard, and correct the code.
+This signs with the default credentials. It calls each row's region, or the address in
+`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and `AWS_ENDPOINT_URL_BEDROCK`. Rows that need a state which an
+account cannot be put into (an expired key, a retired model) are skipped. If a row fails there, the
+row is wrong: correct it, write the date into `seen`, and correct the code.
 
 ## Not built
 
-- Operations of Bedrock Runtime that answer only that they are not offered: {runtime}.
-- {control_plane} operations of the control plane, likewise: all but the catalogue of models and
-  profiles, and the configuration of the invocation log. Their sentences are ours.
-- Audio as AAC, PCM, or in MP4, Matroska and WebM: refused with a sentence of ours. WAV, MP3, FLAC
+- These operations of Bedrock Runtime answer only that they are not offered: {runtime}.
+- {control_plane} operations of the control plane do the same: all except the catalogue of models
+  and profiles, and the configuration of the invocation log. Their messages are ours.
+- Audio as AAC, PCM, or in MP4, Matroska and WebM is refused with a message of ours. WAV, MP3, FLAC
   and Ogg are read.
-- Guardrails find words, phrases and patterns ([guardrails.md](guardrails.md)); what AWS's own
-  models and lists find is found by nothing here. No recording of one with a model of Mistral's is
-  known: what stands around their answers is as it was recorded of others'.
-- Latency-optimized inference and reserved tiers: refused, as for a model without them.
-- IAM policies: whoever has a key may call every model.
-- Presigned URLs: only as short-term API keys.
+- Guardrails find words, phrases and patterns ([guardrails](guardrails.md)). Nothing here replaces
+  AWS's own models and lists. No recording of a guardrail with a Mistral model is known: the fields
+  around such answers are as recorded with other models.
+- Latency-optimized inference and reserved tiers are refused, as for a model without them.
+- There are no IAM policies: each key may call every model.
+- Presigned URLs work only as short-term API keys.
 """
 
 
@@ -118,7 +119,7 @@ NAMES = {"http/1.1": "HTTP/1.1", "h2": "HTTP/2"}
 
 
 class RowLike(Protocol):
-    """What every table's rows have."""
+    """A row of any table."""
 
     @property
     def name(self) -> str: ...
@@ -152,7 +153,7 @@ def section(title: str, table: Any) -> Iterator[str]:
     yield from (f"## {title}", "", table.__doc__.strip(), "")
     heard = [(row.seen, row.name) for row in table.TABLE if row.seen != GUESS]
     guesses = [(reason(row), row.name) for row in table.TABLE if row.seen == GUESS]
-    yield from grouped("heard", heard)
+    yield from grouped("seen", heard)
     yield from grouped("guess", guesses)
 
 
@@ -166,7 +167,7 @@ def grouped(title: str, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
         groups.setdefault(source, []).append(name.replace("|", "\\|"))
     if not groups:
         return
-    yield f"| {title} | {'from' if title == 'heard' else 'because of'} |"
+    yield f"| {title} | {'source' if title == 'seen' else 'reason'} |"
     yield "| --- | --- |"
     for source, names in groups.items():
         yield f"| {'; '.join(names)} | {source} |"

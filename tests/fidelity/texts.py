@@ -1,4 +1,4 @@
-"""What the text is, where it ends, and what the end counts."""
+"""What the text is, where it ends, and which tokens of the end count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ TABLE = [
     Text(
         name="as many characters wait as a stop sequence has but one, whatever they are",
         seen=GUESS,
-        why="so does vLLM, and so the last chunk of the row before comes to be",
+        why="vLLM does it, and it explains the last chunk of the row before",
         more={"stop": [" Scripted answer!"], "max_tokens": 3},
         finish="length",
         tokens=3,

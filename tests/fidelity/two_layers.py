@@ -1,4 +1,4 @@
-"""What the front door lets pass and the model server refuses: 400, or a frame inside the 200."""
+"""What the front door accepts and the model server refuses: 400, or a frame inside the 200."""
 
 from tests.fidelity.case import GUESS, Case, invalid
 from tests.support.servers import LARGE, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
@@ -61,7 +61,7 @@ TABLE = [
         "an empty stop string",
         "Validation Error",
         GUESS,
-        why="the model server's words are heard, what it takes offence at is not: vLLM at this",
+        why="the model server's message is recorded, its cause is not: vLLM refuses this",
         body={"prompt": "Hi", "stop": ["x", ""]},
         in_stream=True,
     ),

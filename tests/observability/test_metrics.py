@@ -45,7 +45,7 @@ from tests.support.waiting import until
 
 INVOKE, STREAM = "InvokeModel", "InvokeModelWithResponseStream"
 PATHS = {INVOKE: "invoke", STREAM: "invoke-with-response-stream"}
-SERVING = (ROOT / "docs" / "serving.md").read_text()
+DOCUMENT = (ROOT / "docs" / "operate" / "metrics.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -435,7 +435,7 @@ def test_the_process_is_told(url: str) -> None:
 
 
 def test_the_documentation_names_what_there_is(url: str) -> None:
-    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", SERVING, re.MULTILINE)
+    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", DOCUMENT, re.MULTILINE)
     told = {
         name + "_total" if family.type == "counter" else name
         for name, family in Scrape(url).families.items()
@@ -446,7 +446,7 @@ def test_the_documentation_names_what_there_is(url: str) -> None:
 
 def test_the_documentation_shows_what_is_told(url: str) -> None:
     """Every series of the example is one that this service tells, be it with another number."""
-    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", SERVING, re.DOTALL)
+    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)
     invoke_(url, {"prompt": "Say this is a test", "max_tokens": 3})
     until(lambda: Scrape(url).sum(CALLS, outcome="length", model_id=SEVEN_B) > 0)
     told = Scrape(url)

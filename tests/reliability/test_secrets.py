@@ -138,7 +138,7 @@ def test_nothing_that_serve_keeps_has_a_secret(
     kept = {path: read(served.url, path) for path in ("/_emulator/requests", "/metrics")}
     journal = json.loads(kept["/_emulator/requests"])["requests"]
     for entry in journal:
-        entry.pop("access_key_id")  # by which tests find their calls: docs/testing.md
+        entry.pop("access_key_id")  # by which tests find their calls: docs/test/journal.md
     kept["/_emulator/requests"] = json.dumps(journal)
     served.end()
     kept["log"] = served.text()

@@ -26,7 +26,7 @@ CLIENTS = [
         package="awscli",
         program="with_aws_cli.sh",
         lacks=("streamed", "streamed_tool", "streamed_forced"),
-        remark="its first version has no streams",
+        remark="AWS CLI version 1 has no streams",
     ),
     Client(
         name="AWS SDK for JavaScript, default handler",
@@ -46,8 +46,8 @@ CLIENTS = [
         name="LangChain, ChatBedrockConverse",
         package="langchain-aws",
         program="with_langchain_converse.py",
-        remark="asks for a call of a tool by Converse, also where it streams;"
-        " forces one of models named mistral-large only",
+        remark="uses Converse for tool calls, also when it streams;"
+        " forces them only for models named mistral-large",
     ),
     Client(
         name="LangChain, ChatBedrock",
@@ -69,7 +69,7 @@ CLIENTS = [
         package="litellm",
         program="with_litellm_converse.py",
         point="AWS_BEDROCK_RUNTIME_ENDPOINT=URL",
-        remark="sends `tool_choice` to Devstral 2, Large 2407, Mixtral and 7B only",
+        remark="sends `tool_choice` only to Devstral 2, Large 2407, Mixtral and 7B",
     ),
     Client(
         name="LiteLLM, bedrock/invoke",
@@ -84,13 +84,13 @@ CLIENTS = [
         name="Strands Agents",
         package="strands-agents",
         program="with_strands.py",
-        remark="forces a tool where the model did not call it by itself",
+        remark="forces a tool if the model did not call it by itself",
     ),
     Client(
         name="Pydantic AI",
         package="pydantic-ai-slim",
         program="with_pydantic_ai.py",
-        remark="forces no tool of a Mistral model",
+        remark="never forces a tool with a Mistral model",
     ),
     Client(
         name="LlamaIndex, BedrockConverse",
@@ -98,7 +98,7 @@ CLIENTS = [
         program="with_llama_index_converse.py",
         environment=AIOBOTO3,
         lacks=("streamed_tool", "streamed_forced"),
-        remark="knows Mistral's models of 2024 only, which take no tools in streams",
+        remark="knows only Mistral's models of 2024, which accept no tools in streams",
     ),
     Client(
         name="LlamaIndex, Bedrock",
@@ -107,7 +107,7 @@ CLIENTS = [
         environment=AIOBOTO3,
         lacks=NO_TOOLS,
         more=("invoked",),
-        remark="completes a prompt, its own system prompt before it",
+        remark="completes a prompt, after its own system prompt",
     ),
     Client(
         name="Haystack",

@@ -1,4 +1,4 @@
-"""docs/testing.md and docs/guardrails.md, every block: recipes as tests, commands as commands."""
+"""Run every code block of docs/test and of docs/guardrails.md."""
 
 import json
 import re
@@ -17,13 +17,26 @@ from tests.support.servers import COMMAND, ROOT, command_running, invoke
 from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
 
-DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)
-RECIPES = [code for language, code in BLOCKS if language == "python"]
-EXEC, CURL, RECORD, REPLAY = [code for language, code in BLOCKS if language == "sh"]
-[RULES] = [code for language, code in BLOCKS if language == "yaml"]
-HELPER, VITEST = [code for language, code in BLOCKS if language == "js"]
-CONTROL, JUNIT = [code for language, code in BLOCKS if language == "java"]
+BLOCKS = [
+    (page.stem, language, code)
+    for page in sorted((ROOT / "docs" / "test").glob("*.md"))
+    for language, code in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.DOTALL)
+]
+
+
+def blocks(language: str) -> list[str]:
+    return [code for _, found, code in BLOCKS if found == language]
+
+
+RECIPES = [
+    pytest.param(code, id=f"{page}-{number}")
+    for number, (page, language, code) in enumerate(BLOCKS)
+    if language == "python"
+]
+EXEC, CURL, RECORD, REPLAY = blocks("sh")
+[RULES] = blocks("yaml")
+HELPER, VITEST = blocks("js")
+CONTROL, JUNIT = blocks("java")
 
 # Calls Bedrock as an SDK would, with a key in the header and a signature that nobody checks.
 JAVA_TEST = """\
@@ -65,15 +78,12 @@ needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine 
 
 
 def test_there_are_ten_recipes_and_unittest() -> None:
-    titles = re.findall(r"^## (\d+)\.", DOCUMENT, re.MULTILINE)
-
-    assert titles == [str(number) for number in range(1, 11)]
     assert len(RECIPES) == 11
 
 
-@pytest.mark.parametrize("number", range(11))
-def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, number: int) -> None:
-    pytester.makepyfile(RECIPES[number])
+@pytest.mark.parametrize("code", RECIPES)
+def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, code: str) -> None:
+    pytester.makepyfile(code)
     result = pytester.runpytest_subprocess(*QUICK)
 
     assert result.ret == 0
