@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from time import monotonic
 from typing import TypeVar
@@ -76,6 +77,22 @@ async def _tell(tell: Callable[[float], None]) -> None:
     while True:
         await asyncio.sleep(STILL_LOADING)
         tell(monotonic() - began)
+
+
+@contextmanager
+def telling_beside(tell: Callable[[float], None]) -> Iterator[None]:
+    """Do as `telling` does, in a thread, for work that blocks."""
+    began, is_over = monotonic(), threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(STILL_LOADING):
+            tell(monotonic() - began)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
 @cache

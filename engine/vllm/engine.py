@@ -5,7 +5,6 @@ vLLM is imported inside functions, because that takes many seconds and much memo
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -34,7 +33,14 @@ from engine.vllm.errors import explain
 from engine.vllm.health_check import Watch
 from engine.vllm.leftovers import LEFTOVERS
 from engine.vllm.metrics import forget, stat_loggers
-from engine.vllm.options import SHUTDOWN_TIMEOUT, claim_folder, engine_arguments, set_environment
+from engine.vllm.options import (
+    SHUTDOWN_TIMEOUT,
+    claim_folder,
+    engine_arguments,
+    set_environment,
+    tell_import,
+    tell_times,
+)
 from engine.vllm.outputs import ADDED, Answer, TokenOutputs
 from engine.vllm.processes import Family, cores_of, kill_cores
 from engine.vllm.requests import ask
@@ -249,10 +255,8 @@ class VllmEngine:
         began = monotonic()
         weights = self._weights()
         self._read_tokenizer()
-        arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
-        if "vllm" not in sys.modules:
-            log.info("%s: importing vLLM, once for all engines", Path(weights).name)
+        tell_import(weights)
 
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
@@ -263,10 +267,10 @@ class VllmEngine:
         imported = monotonic()
         if self._abandoned:
             return
+        arguments = fit_dtype(engine_arguments(weights, self._context_length, self._options))
+        log.info("%s: starting vLLM's processes", Path(weights).name)
         # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
         # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
-        arguments = fit_dtype(arguments)
-        log.info("%s: starting vLLM's processes", Path(weights).name)
         if self._cores:
             self._llm = self._cores.open(arguments)
         else:
@@ -283,13 +287,7 @@ class VllmEngine:
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         read_outputs(self._llm)
         freeze_once()
-        log.info(
-            "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
-            Path(weights).name,
-            found - began,
-            imported - found,
-            monotonic() - imported,
-        )
+        tell_times(weights, found - began, imported - found, monotonic() - imported)
         if self._abandoned:
             self._llm.shutdown()
 

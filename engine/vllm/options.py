@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.vllm.leftovers import PREFIX, folder_for_sockets
+
+log = logging.getLogger(__name__)
 
 # Switches `vllm_plugins` on. The operator sets it for cores that are started by hand.
 PLUGINS = "ENGINE_VLLM_PLUGINS"
@@ -48,6 +51,23 @@ def set_environment(more: Mapping[str, str]) -> None:
     level = os.environ["VLLM_LOGGING_LEVEL"].upper()
     if level in logging.getLevelNamesMapping():
         logging.getLogger("vllm").setLevel(level)
+
+
+def tell_import(weights: str) -> None:
+    """Log that vLLM is imported now, which takes some seconds, unless an engine has done so."""
+    if "vllm" not in sys.modules:
+        log.info("%s: importing vLLM, once for all engines", Path(weights).name)
+
+
+def tell_times(weights: str, find: float, imports: float, start: float) -> None:
+    """Log the seconds that the parts of an engine's start took."""
+    log.info(
+        "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
+        Path(weights).name,
+        find,
+        imports,
+        start,
+    )
 
 
 def claim_folder() -> None:

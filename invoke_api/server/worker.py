@@ -126,6 +126,7 @@ def work(settings: Settings, place: Place, connection: Connection) -> None:
             "engine.lifecycle.supervised",
             "engine.vllm.dtype",
             "engine.vllm.engine",
+            "engine.vllm.options",
         ):
             logging.getLogger(name).setLevel(logging.WARNING)
     line, others = Line(connection), Others()

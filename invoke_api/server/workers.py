@@ -30,6 +30,7 @@ from time import monotonic
 
 from engine.errors import EngineDead
 from engine.lifecycle.backoff import Backoff, Restarts
+from engine.lifecycle.loading import shorten_names, telling_beside
 from engine.vllm.cores import FrontEnd, VllmCores
 from engine.vllm.health_check import ROUND
 from invoke_api import __version__
@@ -234,9 +235,11 @@ class Team:
         """Whether they run; the workers are told."""
         log.info("loading %s", names)
         self._began[key] = began = monotonic()
+        short = shorten_names(names)
         news: Sequence[FrontEnd | str]
         try:
-            news = self._cores[key][0].start()
+            with telling_beside(lambda past: log.info("still loading %s (%.0f s)", short, past)):
+                news = self._cores[key][0].start()
         except EngineDead as error:
             if not self._is_ending.is_set():
                 log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
+from engine.lifecycle import loading
 from engine.lifecycle.backoff import Backoff
 from engine.vllm.cores import FrontEnd
 from invoke_api.server import workers
@@ -215,6 +216,22 @@ def test_the_first_cores_load_alone_and_give_their_turn_to_the_next(
         until(lambda: [each.starts for each in cores] == [2, 2, 2])
 
     assert played(*cores, count=0, most_loading=1).run(play) == 0
+
+
+def test_cores_that_take_long_to_load_are_told_again(
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    played: Callable[..., Played],
+) -> None:
+    monkeypatch.setattr(loading, "STILL_LOADING", 0.01)
+    cores = StandInCores(failures=0, front_ends=0)
+    cores.may_start.clear()
+
+    def play() -> None:
+        until(lambda: caplog.text.count("still loading a (0 s)") >= 2)
+        cores.may_start.set()
+
+    assert played(cores, count=0).run(play) == 0
 
 
 def test_all_cores_load_at_once_where_nothing_is_said(played: Callable[..., Played]) -> None:
