@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from invoke_api.cassettes.nearest import differences
 from invoke_api.cassettes.recording import Recording
-from invoke_api.redaction import unsigned
+from invoke_api.redaction import without_signature
 
 MAX_DIFFERENCES = 1_000  # places in which a request differs that are told
 
@@ -35,7 +35,7 @@ class Request:
 
 
 def to_request(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
-    route, _, query = unsigned(path).partition("?")
+    route, _, query = without_signature(path).partition("?")
     named = {name.lower(): value for name, value in headers}
     value: Any = body
     canonical: str | bytes = body

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from invoke_api.authentication.web_pages import Doors
+from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.control.responses import refusal
 from invoke_api.pipeline.admission import admit_client, to_raw
 from invoke_api.pipeline.request_body import ClientLeft, read_body
@@ -48,11 +48,11 @@ class OwnRoutes:
     """
 
     def __init__(
-        self, open_: Sequence[OwnRoute], control: Sequence[OwnRoute], doors: Doors
+        self, open_: Sequence[OwnRoute], control: Sequence[OwnRoute], browser_access: BrowserAccess
     ) -> None:
         self._routes = [*open_, *control]
         self._control = control
-        self._doors = doors
+        self._doors = browser_access
 
     def takes(self, scope: Scope) -> bool:
         """Return whether a path is ours, also one that only looks like it once it is decoded."""

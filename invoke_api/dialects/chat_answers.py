@@ -7,18 +7,17 @@ their last member; and calls of tools, which are OpenAI's.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.protocol import Likely, Logprobs
+from engine.protocol import Logprobs, TokenLogprob
 
 Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer, or one chunk of it.
 
     `created` is in seconds since 1970. `reason` is None in all chunks but the last. `input_tokens`
@@ -90,7 +89,7 @@ def _logprobs(told: Sequence[Logprobs]) -> Document:
     return {"content": content, "refusal": None}
 
 
-def _likely(told: Likely) -> Document:
+def _likely(told: TokenLogprob) -> Document:
     token = told.token.decode(errors="replace")
     # JSON has no infinity; OpenAI says so of what is out of the question.
     return {"token": token, "logprob": max(told.logprob, -9999.0), "bytes": list(told.token)}

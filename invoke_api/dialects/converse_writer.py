@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import orjson
 
 from engine.protocol import Delta, Finish
-from engine.tokenization.tool_calls import CallStream, Piece, ToolCall
+from engine.tokenization.tool_calls import CallPiece, CallStream, ToolCall
 from invoke_api.dialects.question import Metrics
 from invoke_api.dialects.tool_call_reader import AnswerReader
 from invoke_api.dialects.tools import make_id
@@ -99,7 +99,7 @@ class ConverseWriter:
             assert metrics, "the last delta comes with metrics"
             yield from self._end(delta.finish, calls, metrics)
 
-    def _tell(self, piece: Piece) -> Iterator[Event]:
+    def _tell(self, piece: CallPiece) -> Iterator[Event]:
         """What of a call has come, of a model that writes its calls so that it can be told."""
         number = self._calls_told
         index = {"contentBlockIndex": number + self._has_text}
@@ -119,7 +119,11 @@ class ConverseWriter:
             yield "contentBlockStop", {"contentBlockIndex": 0}
         for call in calls:
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
-            for piece in (Piece("begin", call.name), Piece("arguments", arguments), Piece("end")):
+            for piece in (
+                CallPiece("begin", call.name),
+                CallPiece("arguments", arguments),
+                CallPiece("end"),
+            ):
                 yield from self._tell(piece)
         more = self._more("".join(self._texts), finish)
         yield "messageStop", {"stopReason": self._reason(finish, self._calls_told), **more}

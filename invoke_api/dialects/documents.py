@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from engine.uploads.limits import DOCUMENT, MOST_CHARACTERS
+from engine.uploads.limits import DOCUMENT_LIMITS, MAX_CHARACTERS
 from engine.uploads.pool import WORKERS
 from engine.uploads.refusals import UploadRefused
 from engine.uploads.texts import from_plain
@@ -29,7 +29,7 @@ NO_S3 = "This model doesn't support the s3Uri field. Remove s3Uri and try again.
 # Heard: text and content go with citations only.
 NO_TEXT_SOURCE = "DocumentSource object must set one of the following keys: bytes, s3Location."
 
-TOO_LONG = f"The document {{name}} has more than {MOST_CHARACTERS} characters."
+TOO_LONG = f"The document {{name}} has more than {MAX_CHARACTERS} characters."
 
 
 ELEMENT = """\
@@ -83,7 +83,7 @@ def _to_text(kind: str, raw: bytes, name: str) -> str:
         text = DOCUMENTS[kind](raw)
     except UploadRefused as refusal:
         raise _to_error(refusal, name, kind) from refusal
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise ValidationException(TOO_LONG.format(name=name))
     return text
 
@@ -110,7 +110,7 @@ def _read_here(raw: bytes) -> str:
 
 def _read_aside(kind: str, raw: bytes) -> str:
     """Read it in a worker process. Raises `UploadRefused`."""
-    read = WORKERS.read(kind, raw, DOCUMENT).payload
+    read = WORKERS.read(kind, raw, DOCUMENT_LIMITS).payload
     try:
         return read.decode(errors="surrogatepass")
     except UnicodeDecodeError as error:  # a worker that was taken over says anything

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -33,7 +34,7 @@ def to_generation(
     check_sampling(body)
     stop = body["stop"]
     most = body.get("max_completion_tokens", body.get("max_tokens"))
-    return GenerationRequest(
+    asked = GenerationRequest(
         request_id=request_id,
         prompt=prompt.tokens,
         images=prompt.images,
@@ -46,8 +47,8 @@ def to_generation(
         top_k=max(0, body.get("top_k", 0)),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         spelled=spelled,
-        **({} if RARE.isdisjoint(body) else _read_rare(body, vocabulary)),
     )
+    return asked if RARE.isdisjoint(body) else replace(asked, **_read_rare(body, vocabulary))
 
 
 def _read_rare(body: Mapping[str, Any], vocabulary: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, TokenLogprob
 from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.generation import to_generation
@@ -170,7 +170,7 @@ def _in_row(told: Logprobs) -> Document:
     return {**_likely(told.chosen), "top_logprobs": [_likely(each) for each in told.likeliest]}
 
 
-def _likely(told: Likely) -> Document:
+def _likely(told: TokenLogprob) -> Document:
     return {
         "token": _spelled(told),
         "logprob": _bounded(told.logprob),
@@ -191,7 +191,7 @@ def _in_columns(told: Sequence[Logprobs], offset: int) -> Document:
     }
 
 
-def _spelled(told: Likely) -> str:
+def _spelled(told: TokenLogprob) -> str:
     return told.token.decode(errors="replace")
 
 

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import time
 from typing import Any
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
-from engine.tokenization.tool_calls import MARK, ToolCall
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall
 from invoke_api.dialects.chat_answers import Answer, Shape
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.json_values import sort_keys, to_plain
@@ -95,23 +95,22 @@ class ChatWriter:
     ) -> bytes:
         content = self._reader.take(text)
         answer = self._end(content, finish, metrics)
-        return self._shape.write(replace(answer, logprobs=logprobs), {})
+        return self._shape.write(answer._replace(logprobs=logprobs), {})
 
     def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
         content = self._reader.take(delta.text)
         if delta.finish:
             answer = self._end(content, delta.finish, metrics)
         else:
-            answer = replace(self._begun, content=content)
+            answer = self._begun._replace(content=content)
         more = {"amazon-bedrock-invocationMetrics": metrics.to_json()} if metrics else {}
         told = (delta.logprobs,) if delta.logprobs else None
-        return self._shape.write(replace(answer, is_chunk=True, logprobs=told), more)
+        return self._shape.write(answer._replace(is_chunk=True, logprobs=told), more)
 
     def _end(self, content: str, finish: Finish, metrics: Metrics | None) -> Answer:
         rest, calls = self._reader.finish()
         calls = calls[: self._most_calls]
-        return replace(
-            self._begun,
+        return self._begun._replace(
             content=content + rest,
             calls=tuple(self._to_calls(calls)),
             reason="tool_calls" if calls and finish == "stop" else finish,
@@ -143,7 +142,7 @@ def encode_chat(
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
     if not forced.tools:
         return prompt
-    return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(MARK)))
+    return prompt._replace(tokens=(*prompt.tokens, *tokenizer.encode_spelled(TOOL_CALLS_MARK)))
 
 
 def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ class Question:
     tools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Metrics:
     """Times in whole milliseconds since the request came in."""
 

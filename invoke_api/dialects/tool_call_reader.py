@@ -5,10 +5,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.tokenization.control_tokens import TOOL_MARKS
-from engine.tokenization.tool_calls import MARK, NotCalls, ToolCall, split_calls, split_half_mark
+from engine.tokenization.control_tokens import TOOL_CONTROL_TOKENS
+from engine.tokenization.tool_calls import (
+    TOOL_CALLS_MARK,
+    NotCalls,
+    ToolCall,
+    split_calls,
+    split_partial_token,
+)
 
-MARKS = re.compile("|".join(map(re.escape, TOOL_MARKS)))
+MARKS = re.compile("|".join(map(re.escape, TOOL_CONTROL_TOKENS)))
 
 
 class AnswerReader(Protocol):
@@ -35,9 +41,10 @@ class AnswerReader(Protocol):
 
 @dataclass(slots=True)
 class CallReader:
-    """The reader of an answer in which `MARK` begins the calls.
+    """The reader of an answer in which `TOOL_CALLS_MARK` begins the calls.
 
-    `forced` is for a prompt that ends with `MARK`. `spaced` removes a space before the first word.
+    `forced` is for a prompt that ends with `TOOL_CALLS_MARK`. `spaced` removes a space before the
+    first word.
     `offered` are the names of the tools that may be called; calls of other tools are text. None
     allows all calls.
     """
@@ -52,7 +59,7 @@ class CallReader:
 
     def __post_init__(self) -> None:
         if self.forced:
-            self._held.append(MARK)
+            self._held.append(TOOL_CALLS_MARK)
 
     @property
     def is_holding(self) -> bool:
@@ -60,7 +67,9 @@ class CallReader:
 
     def take(self, text: str) -> str:
         if self._held:
-            self.held_now = text if len(self._held) > 1 or not self.forced else MARK + text
+            self.held_now = (
+                text if len(self._held) > 1 or not self.forced else TOOL_CALLS_MARK + text
+            )
             self._held.append(text)
             return ""
         if self._half or "[" in text:
@@ -68,13 +77,13 @@ class CallReader:
         return self._unspaced(text)
 
     def _up_to_mark(self, text: str) -> str:
-        before, mark, rest = text.partition(MARK)
+        before, mark, rest = text.partition(TOOL_CALLS_MARK)
         self._half = ""
         if mark:
             self._held += [mark, rest]
             self.held_now = mark + rest
         else:
-            before, self._half = split_half_mark(before)
+            before, self._half = split_partial_token(before)
         return before
 
     def _unspaced(self, text: str) -> str:
@@ -87,7 +96,7 @@ class CallReader:
         """Return the held text that is no call, without the names of marks, and the calls."""
         held = "".join(self._held) + self._half
         # A rule's calls come with a mark of their own, those of a model that is forced without.
-        for text in (held, held.removeprefix(MARK)) if self.forced else (held,):
+        for text in (held, held.removeprefix(TOOL_CALLS_MARK)) if self.forced else (held,):
             before, calls = self._split(text)
             if calls:
                 break

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.generation_task import BATCH
+from engine.generation_task import BATCH_TOKENS
 from engine.protocol import Delta, Finish
 from engine.tokenization.tool_calls import ToolCall
 from invoke_api.guardrails.scanner import Assessment, Part
@@ -94,7 +94,7 @@ class OutputStage:
 
     def _emit_held(self) -> None:
         """Emit a batch at a time; the event loop runs between two of them."""
-        batch, self._held = self._held[:BATCH], self._held[BATCH:]
+        batch, self._held = self._held[:BATCH_TOKENS], self._held[BATCH_TOKENS:]
         try:
             self._emit(batch)
         except Exception as error:  # noqa: BLE001 - told to the client

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from engine.lora import SLOTS, find_other_base
+from engine.lora import DEFAULT_MAX_ADAPTERS, find_other_base
 from engine.vllm.options import runs_on_cpu
 from invoke_api.models.engine_factory import vllm_key
 from invoke_api.models.registry import Model
@@ -18,7 +18,7 @@ def slot_problems(models: Sequence[Model]) -> Iterator[str]:
         return
     for sharing in _by_engine(models).values():
         adapters = {model.adapter for model in sharing if model.adapter}
-        slots = sharing[0].vllm.get("max_loras", SLOTS)
+        slots = sharing[0].vllm.get("max_loras", DEFAULT_MAX_ADAPTERS)
         if len(adapters) >= slots:
             names = ", ".join(model.id for model in sharing if model.adapter)
             yield (

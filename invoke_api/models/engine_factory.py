@@ -9,15 +9,15 @@ from typing import Any
 
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
-from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, DEMOS, make_demo
 from engine.errors import EngineDead
 from engine.lora import Adapter, find_problem
 from engine.protocol import Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
-from engine.vllm.cores import CoresElsewhere, VllmCores
+from engine.vllm.cores import SharedCores, VllmCores
 from engine.vllm.engine import VllmEngine
 from engine.vllm.options import is_installed, runs_on_cpu
-from engine.vllm.weights import Missing, find_missing
+from engine.vllm.weights import MissingFiles, find_missing
 from invoke_api.models.registry import Model
 
 
@@ -36,7 +36,7 @@ class EngineChoice:
     cache: Path
     remote: str | None = None
     key_of: Callable[[str | None], str | None] = lambda _: None
-    cores: Mapping[str, CoresElsewhere] = field(default_factory=dict)
+    cores: Mapping[str, SharedCores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def vllm_key(model: Model) -> str:
     return f"vllm {model.weights} {model.tokenizer} {model.context_length} {options}"
 
 
-def missing_weights(model: Model) -> Missing | None:
+def missing_weights(model: Model) -> MissingFiles | None:
     """Return the missing weights of a model on vLLM, or None; those of its adapter, too.
 
     The sentence names the registry's line and the model.
@@ -138,7 +138,7 @@ def missing_weights(model: Model) -> Missing | None:
     found = find_missing(model.weights, model.tokenizer, model.vllm)
     if model.adapter and (found is None or not found.is_fatal):
         problem = find_problem(model.adapter, model.vllm)
-        found = Missing(problem) if problem else found
+        found = MissingFiles(problem) if problem else found
     where = f"{model.where_weights}: model {model.id!r}"
     return found and found._replace(sentence=f"{where}: {found.sentence}")
 
@@ -174,7 +174,7 @@ def _to_plan(
 def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
     try:
         from engine.remote.engine import RemoteEngine  # noqa: PLC0415 - an extra brings httpx
-        from engine.remote.server import Server  # noqa: PLC0415 - the same
+        from engine.remote.server import RemoteServer  # noqa: PLC0415 - the same
     except ImportError as error:
         raise EngineDead(f"{error}: install invoke-api[remote]") from error
     options = {**model.remote}
@@ -186,7 +186,7 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
         )
     options["url"] = url.rstrip("/").removesuffix("/v1")
     key = choice.key_of(options.pop("api_key_variable", None))
-    server = Server(**{"model": model.weights, **options, "api_key": key})
+    server = RemoteServer(**{"model": model.weights, **options, "api_key": key})
     build = partial(
         RemoteEngine,
         server=server,
@@ -209,7 +209,7 @@ def _plan_demo(model: Model, cache: Path) -> Plan:
         tokenizer=checkpoint.tokenizer,
         tokenizer_of_prompts=demo.TOKENIZERS.get(own),
         weights=partial(_demo_weights, model.demo, cache),
-        context_length=CONTEXT,
+        context_length=CONTEXT_LENGTH,
         adapt=shorten,
         options=demo.OPTIONS,
         environment={**demo.ENVIRONMENT, **demo.ONE_PROCESS},

@@ -8,10 +8,10 @@ from functools import cache
 from types import MappingProxyType
 
 from engine.lifecycle.loading import load
-from engine.lifecycle.lru_pool import Places
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.lru_pool import LruPool
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.lora import Adapter
-from engine.protocol import Engine, Limits
+from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
 from invoke_api.models.engine_factory import EngineChoice, most_loading, plan_engine
@@ -71,7 +71,7 @@ class Engines:
         for engine, names in _distinct(self._by_model).items():
             if engine.state().is_on_demand:
                 continue
-            if self._most_loading and isinstance(engine, KeptEngine):
+            if self._most_loading and isinstance(engine, SupervisedEngine):
                 in_turn[engine] = ", ".join(names)
             else:
                 self._begin(load(engine, ", ".join(names)))
@@ -117,7 +117,7 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
     """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
-    limits: dict[str, Limits] = {}
+    limits: dict[str, EngineLimits] = {}
     tokenizers: dict[str, str] = {}
     adapters: dict[str, Adapter] = {}
     for model in models:
@@ -138,20 +138,20 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
 
 
 def _looked_after(
-    by_model: Mapping[str, Engine], limits: Mapping[str, Limits], max_loaded: int | None
+    by_model: Mapping[str, Engine], limits: Mapping[str, EngineLimits], max_loaded: int | None
 ) -> dict[str, Engine]:
     """Those that hold weights are started again when they fail, or take turns in some places.
 
     A server is looked for by its own engine.
     """
     engines = dict(by_model)
-    places = Places(max_loaded) if max_loaded else None
+    pool = LruPool(max_loaded) if max_loaded else None
     for engine, ids in _distinct(by_model).items():
         if isinstance(engine, VllmEngine):
             names = ", ".join(ids)
-            shared: Engine = KeptEngine(engine, names)
-            if places:
-                shared = places.add(engine, names, limits[ids[0]])
+            shared: Engine = SupervisedEngine(engine, names)
+            if pool:
+                shared = pool.add(engine, names, limits[ids[0]])
             engines |= dict.fromkeys(ids, shared)
     return engines
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 ON_DEMAND = "ON_DEMAND"
@@ -69,8 +69,10 @@ class Listing:
         ways = ((ON_DEMAND, self.is_on_demand_in(region)), (INFERENCE_PROFILE, profiled))
         return [name for name, is_there in ways if is_there]
 
-    def is_retired(self, day: date) -> bool:
-        return self.end_of_life is not None and self.end_of_life <= day
+    @property
+    def is_retired(self) -> bool:
+        """Tell whether its life has ended by today, in UTC."""
+        return self.end_of_life is not None and self.end_of_life <= datetime.now(UTC).date()
 
 
 def to_listing(entry: Mapping[str, Any]) -> Listing:

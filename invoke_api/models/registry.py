@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import orjson
 from jsonschema import SchemaError, ValidationError
 
 from engine.lora import Adapter, to_adapter
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from engine.vllm import options as vllm_options
 from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
@@ -70,7 +69,7 @@ class Model:
     demo: str
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
-    limits: Limits
+    limits: EngineLimits
     where_weights: str  # the file and line that name them
     id: str = field(init=False)
 
@@ -128,7 +127,7 @@ class Registry:
             raise _invalid()
         own = self.find_own(identifier, region, account)
         listing = self.listings[own.model_id] if own else self._listing(identifier, region)
-        if listing.is_retired(datetime.now(UTC).date()):
+        if listing.is_retired:
             raise ResourceNotFoundException(END_OF_LIFE)
         if listing.id not in self.models:
             raise AccessDeniedException
@@ -136,11 +135,10 @@ class Registry:
 
     def offered(self, region: str) -> list[Listing]:
         """All that AWS offers in this region. Guess: a retired model is listed no more."""
-        today = datetime.now(UTC).date()
         return [
             listing
             for listing in self.listings.values()
-            if listing.inference_types(region) and not listing.is_retired(today)
+            if listing.inference_types(region) and not listing.is_retired
         ]
 
     def find_known(self, identifier: Identifier) -> Listing:
@@ -290,6 +288,6 @@ def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
         demo=entry["demo"],
         vllm=entry.get("vllm", {}),
         remote=entry.get("remote", {}),
-        limits=Limits(**entry.get("limits", {})),
+        limits=EngineLimits(**entry.get("limits", {})),
         where_weights=where_weights,
     )

@@ -42,7 +42,7 @@ NO_PREFILL = (
 Native = Callable[[str, Finish], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Conversation:
     """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its messages."""
 

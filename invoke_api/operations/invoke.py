@@ -20,10 +20,8 @@ from invoke_api.pipeline.offload import UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
 from invoke_api.wire.events import encode_chunks
 
-MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
     """A body of the model's own dialect, with its defaults filled in."""
 
@@ -95,8 +93,13 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=UPLOADS if any(kind in call.body for kind in MEDIA) else len(call.body),
+        size=UPLOADS if has_media(call.body) else len(call.body),
     )
+
+
+def has_media(body: bytes) -> bool:
+    """Tell whether a body may have parts that are uploads."""
+    return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
 def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:

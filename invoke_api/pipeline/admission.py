@@ -1,6 +1,6 @@
 """The checks before the body, in Bedrock's order: who calls, which model, which options."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Scope
@@ -75,10 +75,11 @@ def check_account(identifier: Identifier, caller: Caller, operation: str) -> Non
 
 def to_raw(scope: Scope, body: bytes) -> RawRequest:
     """Return the request as its signature covers it."""
-    headers = tuple(scope["headers"])
+    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
     if scope["http_version"] == "2":
         # ASGI calls it Host; over HTTP/2 the AWS SDK for JavaScript signs it by its own name.
-        headers += tuple((b":authority", value) for name, value in headers if name == b"host")
+        hosts = [(b":authority", value) for name, value in headers if name == b"host"]
+        headers = [*headers, *hosts]
     return RawRequest(
         method=scope["method"],
         path=scope["raw_path"],

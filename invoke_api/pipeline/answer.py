@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engine.detokenizer import Detokenizer
 from engine.errors import EngineError
-from engine.generation_task import OVER
+from engine.generation_task import FINISHED
 from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
 from invoke_api.dialects.question import Metrics
@@ -137,7 +137,7 @@ class Answer:
         self._server = server
         self._prefix = prefix
         self._detokenizer: Detokenizer | None = None
-        self._generation: Generation = OVER
+        self._generation: Generation = FINISHED
         fault, pace = (verdict.fault, verdict.pace) if verdict else (None, None)
         self._fault = FaultStage(fault, self._entry.model_id) if fault else None
         self._pace = PaceStage(pace, self._measure, self._fail) if pace else None
@@ -251,8 +251,7 @@ class Answer:
         entry = self._entry
         if entry.first_token is None:
             entry.first_token = monotonic()
-        for delta in deltas:
-            entry.texts.append(delta.text)
+        entry.texts += [delta.text for delta in deltas]
         if finish := deltas[-1].finish:
             self._count(finish, deltas[-1].usage or Usage(0, 0))
         if self._guard:

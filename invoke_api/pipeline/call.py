@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from random import Random
 from time import monotonic
 from typing import NamedTuple
@@ -10,12 +9,13 @@ from typing import NamedTuple
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
-from engine.uploads.call import Call as Uploads
+from engine.uploads.call import UploadSession
 from invoke_api.authentication.gate import Caller, claimed_key
+from invoke_api.authentication.signature import find_header
 from invoke_api.guardrails.session import Guarding
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
-from invoke_api.observability.journal import LONGEST, Entry
+from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
@@ -39,13 +39,14 @@ class Told(NamedTuple):
     status: int
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Call:
     """One call of an operation of AWS's.
 
-    What came in: `raw_path` is the path with its escapes. `operation` is AWS's name, empty for none
-    of them; `labels` are the parts of the path that the operation names. `model_id` is what the
-    client calls the model: an id, a name or an ARN. `began` is in seconds of the monotonic clock.
+    What came in: `raw_path` is the path with its escapes. `header_text` has the headers as text; of
+    several with one name, the last. `operation` is AWS's name, empty for none of them; `labels` are
+    the parts of the path that the operation names. `model_id` is what the client calls the model:
+    an id, a name or an ARN. `began` is in seconds of the monotonic clock.
 
     What is found out on the way: `caller` once the call is admitted, `model` once it is found,
     `entry` once the body has come. `options` are the headers that the answer repeats.
@@ -62,6 +63,7 @@ class Call:
     method: str = field(init=False)
     raw_path: bytes = field(init=False)
     http_version: str = field(init=False)
+    header_text: dict[str, str] = field(init=False)
     operation: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     model_id: str = ""
@@ -72,7 +74,7 @@ class Call:
     model: Model | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     guarding: Guarding | None = None
-    uploads: Uploads | None = None
+    uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0
@@ -84,22 +86,19 @@ class Call:
         self.raw_path = self.scope["raw_path"]
         self.method = self.scope["method"]
         self.http_version = self.scope["http_version"]
+        self.header_text = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers
+        }
 
     @property
     def query(self) -> dict[str, str]:
         """The query; of several members with one name, the last."""
         return dict(QueryParams(self.scope["query_string"]))
 
-    @cached_property
-    def header_text(self) -> dict[str, str]:
-        """The headers as text; of several with one name, the last."""
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-
-    @cached_property
+    @property
     def authorization(self) -> str:
         """The header by which the client says who it is; of several, the first."""
-        found = (value for name, value in self.headers if name == b"authorization")
-        return next(found, b"").decode("latin-1")
+        return find_header(self.headers, b"authorization") or ""
 
     async def read_body(self) -> None:
         """Read the request's body, as the function `read_body` does, whose errors it raises."""
@@ -113,7 +112,7 @@ class Call:
             operation=self.operation,
             model_id=self.model_id,
             headers=tuple(self.headers),
-            body=self.body[:LONGEST],
+            body=self.body[:MAX_JOURNAL_BODY_BYTES],
             access_key_id=claimed_key(self.authorization),
         )
         self.services.journal.add(self.entry)

@@ -4,7 +4,7 @@ from collections.abc import Container
 from time import monotonic
 from typing import NamedTuple
 
-from invoke_api.observability.call_metrics import CallLabels, CallMetrics, TokenSeries
+from invoke_api.observability.call_metrics import CallMetrics, TokenSeries
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call, Told
 from invoke_api.pipeline.responses import UNKNOWN_OPERATION
@@ -48,7 +48,7 @@ class CountedCalls:
         operation = call.operation if call.operation in self._operations else ""
         model_id = call.model.id if call.model else ""
         end = _to_end(call)
-        self._metrics.count(CallLabels(operation, model_id, *end))
+        self._metrics.count((operation, model_id, *end))
         if entry and entry.first_token:
             _observe_tokens(self._metrics.tokens(operation, model_id), call, entry)
         if end.outcome in ANSWERED:

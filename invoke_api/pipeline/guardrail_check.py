@@ -27,7 +27,7 @@ GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """A request's name for its guardrail; a member that the request leaves out is empty."""
+    """A request's name for its guardrail; one of the two is empty if the request leaves it out."""
 
     identifier: str
     version: str
@@ -35,17 +35,23 @@ class Named:
     is_async: bool = False
 
 
-def named_in_headers(headers: Mapping[str, str]) -> Named:
+def named_in_headers(headers: Mapping[str, str]) -> Named | None:
     """Names of headers are in small letters, as ASGI has them."""
+    identifier = headers.get("x-amzn-bedrock-guardrailidentifier", "")
+    version = headers.get("x-amzn-bedrock-guardrailversion", "")
+    if not identifier and not version:
+        return None
     return Named(
-        identifier=headers.get("x-amzn-bedrock-guardrailidentifier", ""),
-        version=headers.get("x-amzn-bedrock-guardrailversion", ""),
+        identifier=identifier,
+        version=version,
         trace=TRACES[headers.get("x-amzn-bedrock-trace", "DISABLED")],
     )
 
 
-def named_in_converse(asked: Mapping[str, Any]) -> Named:
+def named_in_converse(asked: Mapping[str, Any]) -> Named | None:
     config = asked.get("guardrailConfig", {})
+    if not config.get("guardrailIdentifier") and not config.get("guardrailVersion"):
+        return None
     return Named(
         identifier=config.get("guardrailIdentifier", ""),
         version=config.get("guardrailVersion", ""),
@@ -54,12 +60,12 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named:
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: Named) -> Guarding | None:
+def open_guarding(call: Call, caller: Caller, named: Named | None) -> Guarding | None:
     """Return the guardrail of this call; None if none is named.
 
     Raises `ValidationException` for one that can't be had.
     """
-    if not named.identifier and not named.version:
+    if named is None:
         return None
     if not named.identifier or not named.version:  # guess
         raise ValidationException(MALFORMED)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine.detokenizer import Detokenizer
 from engine.errors import ChatRefused, EngineError
-from engine.generation_task import OVER
+from engine.generation_task import FINISHED
 from engine.protocol import GenerationRequest
 from engine.tokenization.chat_template import TEXT_ONLY
 from engine.tokenization.tokenizer import Tokenizer
@@ -93,7 +93,7 @@ class Invocation:
         self._note(verdict)
         if verdict and verdict.fails_at_once:
             # Before the tokenizer is asked for: an engine that is not ready has faults, too.
-            return await self._write(None, verdict, lambda answer: answer.begin(lambda _: OVER))
+            return await self._write(None, verdict, lambda answer: answer.begin(lambda _: FINISHED))
         try:
             prompt = await self._read_prompt()
         except EngineError as error:

@@ -2,15 +2,16 @@
 
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.observability.invocation_log import InvocationLog
-from invoke_api.observability.log_record import LONGEST, Logged
+from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall
 from invoke_api.pipeline.admission import METADATA
 from invoke_api.pipeline.call import Call
-from invoke_api.transport.writer_extension import Headers, Listener, Writer
+from invoke_api.transport.writer_extension import ClientListener, Headers, Writer
 
 # The User Guide's list.
 LOGGED = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
-# A stream of so many bytes has more than `LONGEST` in its chunks: frames are 5 to 8 times as long.
-LONGEST_STREAM = 20 * LONGEST
+# A stream of so many bytes has more than `MAX_LOGGED_BODY_BYTES` in its chunks: frames are 5 to 8
+# times as long.
+LONGEST_STREAM = 20 * MAX_LOGGED_BODY_BYTES
 
 
 class NotingWriter:
@@ -24,7 +25,7 @@ class NotingWriter:
     def take_body(self) -> bytes | None:
         return self._writer.take_body()
 
-    def listen(self, listener: Listener | None) -> None:
+    def listen(self, listener: ClientListener | None) -> None:
         self._writer.listen(listener)
 
     def start(self, status: int, headers: Headers) -> None:
@@ -63,7 +64,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
     )
     metadata = next((value for name, value in entry.headers if name == METADATA.encode()), None)
     log.add(
-        Logged(
+        LoggedCall(
             moment=entry.came,
             account=caller.account_id,
             arn=caller.arn,
@@ -73,7 +74,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
             model_id=call.model_id,
             error=entry.error.type if entry.error else None,
             metadata=metadata,
-            request=call.body if len(call.body) <= LONGEST else None,
+            request=call.body if len(call.body) <= MAX_LOGGED_BODY_BYTES else None,
             response=answer,
             input_tokens=entry.input_tokens,
             output_tokens=entry.output_tokens,

@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.uploads.call import CURRENT, NOWHERE, ReadElsewhere
-from engine.uploads.call import Call as Uploads
+from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, ReadWouldBlock, UploadSession
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.pipeline.call import Call
 
@@ -30,20 +29,20 @@ async def aside(call: Call, size: int, work: Callable[[], T]) -> T:
         if size != UPLOADS:
             running = services.threads.bodies.run(caller_of(call), None, work)
             return await services.calls.wait(call.writer, running)
-    except ReadElsewhere:
+    except ReadWouldBlock:
         pass
-    call.uploads = call.uploads or Uploads()
+    call.uploads = call.uploads or UploadSession()
     running = services.threads.uploads.run(caller_of(call), call.uploads, work)
     return await services.calls.wait(call.writer, running)
 
 
 def _here(work: Callable[[], T]) -> T:
-    """Raises `ReadElsewhere`."""
-    token = CURRENT.set(NOWHERE)
+    """Raises `ReadWouldBlock`."""
+    token = CURRENT_SESSION.set(NO_UPLOADS)
     try:
         return work()
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 def caller_of(call: Call) -> str:

@@ -22,7 +22,7 @@ class Request(Protocol):
     def http_version(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """One whole answer. One that is not `complete` breaks off, and its connection with it."""
 

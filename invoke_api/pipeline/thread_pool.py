@@ -10,8 +10,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from engine.uploads.call import CURRENT, NOWHERE, Call
-from engine.uploads.limits import MOST_WORKERS
+from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, UploadSession
+from engine.uploads.limits import MAX_WORKERS
 from engine.uploads.pool import WORKERS
 from invoke_api.wire.errors import ThrottlingException
 
@@ -38,7 +38,7 @@ class Threads:
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    async def run(self, caller: str, call: Call | None, work: Callable[[], T]) -> T:
+    async def run(self, caller: str, call: UploadSession | None, work: Callable[[], T]) -> T:
         """Return the result of `work`. If cancelled, end the uploads that `call` reads.
 
         The caller keeps the thread until `work` has returned. Raise `ThrottlingException` when too
@@ -46,7 +46,7 @@ class Threads:
         """
         await self._enter(caller)
         context = copy_context()
-        context.run(CURRENT.set, call or NOWHERE)
+        context.run(CURRENT_SESSION.set, call or NO_UPLOADS)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._pool, context.run, work)
         done.add_done_callback(lambda _: self._leave(caller))
@@ -117,8 +117,8 @@ def _threads_of_bodies() -> Threads:
 
 def _threads_of_uploads() -> Threads:
     """Return a pool of as many threads as there are workers, so that none waits for a worker."""
-    of_one = MOST_WORKERS - 1
-    return Threads("uploads", most=MOST_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
+    of_one = MAX_WORKERS - 1
+    return Threads("uploads", most=MAX_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
 
 
 @dataclass(frozen=True, slots=True)

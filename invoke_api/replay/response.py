@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic, time
 
-from engine.generation_task import BATCH, OVER, Production
+from engine.generation_task import BATCH_TOKENS, FINISHED, GenerationTask
 from engine.protocol import Delta, Generation, Receiver
 from invoke_api.cassettes.answer_reader import failure_of, to_deltas
 from invoke_api.cassettes.asgi_messages import passed_headers
@@ -52,28 +52,28 @@ def generate(
     """Return what feeds the answer a delta for each frame, or for each token of a whole body.
 
     If the call `began` at a time of the monotonic clock, they come when they once came. A long
-    recording is read in a thread, and the event loop runs between `BATCH` deltas and the next.
+    recording is read in a thread, and the event loop runs after every `BATCH_TOKENS` deltas.
     """
     if recording is None:
-        return lambda _: OVER
+        return lambda _: FINISHED
 
-    async def feed(production: Production) -> None:
+    async def feed(task: GenerationTask) -> None:
         deltas = await _read(recording)
         early = len(deltas) - len(recording.parts)
         for number, delta in enumerate(deltas):
             if began is not None and recording.parts:
                 at = recording.parts[max(0, number - early)].at / 1000
                 await asyncio.sleep(began + at - monotonic())
-            elif number and not number % BATCH:
+            elif number and not number % BATCH_TOKENS:
                 await asyncio.sleep(0)
-            await production.room()
+            await task.wait_for_room()
             if delta.finish and (failure := failure_of(recording)):
                 entry.fail_as(Failure(*failure), recording.status)
             answer.feed([delta])
         if not recording.complete:
             raise Broken
 
-    return lambda receiver: Production(receiver, feed)
+    return lambda receiver: GenerationTask(receiver, feed)
 
 
 def _raw(parts: Iterator[Part], count: int) -> list[bytes]:

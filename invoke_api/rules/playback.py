@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.generation_task import BATCH, Production, cut, play
+from engine.generation_task import BATCH_TOKENS, GenerationTask, push_known_answer, truncate_answer
 from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenization.tokenizer import Tokenizer
 from engine.tokenization.tool_calls import write_calls
@@ -40,13 +40,13 @@ def speak(
     text = _write(verdict, tokenizer, request)
     if len(text) <= LONG_TEXT:
         tokens = encode(tokenizer, text, spelled=request.spelled)
-        return play([*tokens, tokenizer.eos], request.max_tokens, receiver)
+        return push_known_answer([*tokens, tokenizer.eos], request.max_tokens, receiver)
 
-    async def push(production: Production) -> None:
+    async def push(task: GenerationTask) -> None:
         known = await KEPT.encode(tokenizer, text, spelled=request.spelled)
-        await production.push(*cut([*known, tokenizer.eos], request.max_tokens))
+        await task.push(*truncate_answer([*known, tokenizer.eos], request.max_tokens))
 
-    return Production(receiver, push)
+    return GenerationTask(receiver, push)
 
 
 def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:
@@ -135,7 +135,7 @@ class PaceStage:
         if self._timer or self._is_paused:
             return
         loop = asyncio.get_running_loop()
-        for _ in range(BATCH):  # the event loop runs before the next ones
+        for _ in range(BATCH_TOKENS):  # the event loop runs before the next ones
             if not self._waiting or self._is_paused:
                 break
             if wait := next(self._waits):

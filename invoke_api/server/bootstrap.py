@@ -1,4 +1,4 @@
-"""From settings to a service that runs: what `invoke-api serve` does in each of its processes."""
+"""Assembly and start of the service from its settings, in each process of `invoke-api serve`."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ import click
 from starlette.applications import Starlette
 
 from engine.errors import EngineDead
-from engine.vllm.cores import CoresElsewhere, VllmCores
+from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
@@ -41,10 +41,10 @@ from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
 from invoke_api.server.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.server.http_server import (
-    LIMITS,
+    DEFAULT_LIMITS,
     SIGNALS,
+    BeforeAccept,
     Grace,
-    Opening,
     Tls,
     allow_many_connections,
     open_socket,
@@ -53,56 +53,69 @@ from invoke_api.server.http_server import (
     to_url,
 )
 from invoke_api.server.settings import Settings
-from invoke_api.server.watchdog import END_SECONDS, Watchdog
+from invoke_api.server.watchdog import SHUTDOWN_MARGIN_SECONDS, Watchdog
 from invoke_api.transport.limits import Limits
 from invoke_api.yaml_files import ConfigError
 
 log = logging.getLogger(__name__)
 
-LISTENS = "Invoke API %s listens on %s"
-README_MODEL = "mistral.mistral-7b-instruct-v0:2"  # which the examples of README.md call first
+LISTENING = "Invoke API %s listens on %s"
+README_MODEL = "mistral.mistral-7b-instruct-v0:2"  # the examples of README.md call it first
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """An application, and how it is to be served."""
+class ServedApp:
+    """An application with the settings of its server."""
 
     app: Starlette
     calls: Calls
     tls: Tls | None
     grace: Grace
-    limits: Limits = LIMITS
+    limits: Limits = DEFAULT_LIMITS
     engines: Engines | None = None  # a recorder has none
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
-    """Raises `click.ClickException` for what can't be served."""
+    """Serve in this process until a signal. Raises `click.ClickException` if it can't start."""
     service = assemble(settings, registry)
     listener = listen(settings.host, settings.port)
-    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
+    gc.freeze()  # modules and schemas stay; garbage collection can skip them
+    run_alone(service, listener, _first_called(settings, registry))
+
+
+def _first_called(settings: Settings, registry: Registry) -> str | None:
+    """Return the model of the first example in README.md, if this service serves it."""
+    return README_MODEL if settings.demo and README_MODEL in registry.models else None
+
+
+def run_alone(service: ServedApp, listener: socket, first_called: str | None = None) -> None:
+    """Serve until a signal arrives, and log the start and the end.
+
+    `first_called` is the model that the log tells a newcomer to wait for.
+    """
     url = to_url(listener, service.tls)
 
     def tell() -> None:
-        log.info(LISTENS, __version__, url)
-        if settings.demo and README_MODEL in registry.models:
-            log.info("README.md calls %s first: wait until it is ready", README_MODEL)
+        log.info(LISTENING, __version__, url)
+        if first_called:
+            log.info("README.md calls %s first: wait until it is ready", first_called)
 
     asyncio.run(run(service, listener, tell))
     log.info("stopped")
 
 
 async def run(
-    service: Service,
+    service: ServedApp,
     listener: socket,
-    tell: Callable[[], None],
+    on_start: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
-    opening: Opening | None = None,
+    before_accept: BeforeAccept | None = None,
 ) -> None:
-    """Until a signal comes; `tell` is called at the beginning, `opening` is as `serve` has it."""
+    """Serve until a signal arrives. Calls `on_start` first. `serve` explains `before_accept`."""
     stop = stop_signal(signals)
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
-    tell()
+    on_start()
     try:
         await serve(
             service.app,
@@ -112,34 +125,34 @@ async def run(
             service.tls,
             grace=service.grace,
             limits=service.limits,
-            opening=opening,
+            before_accept=before_accept,
         )
     finally:
         watchdog.stop()
 
 
 def seconds_to_end(grace: Grace) -> float:
-    """Return the time from a signal after which the service is killed if it is still there."""
-    return grace.delay + grace.calls + END_SECONDS
+    """Return the seconds from a signal until the service is killed if it still runs."""
+    return grace.delay + grace.calls + SHUTDOWN_MARGIN_SECONDS
 
 
 def assemble(
     settings: Settings,
     registry: Registry,
-    cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+    cores: Mapping[str, SharedCores] = MappingProxyType({}),
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
     is_elsewhere: bool = False,
-) -> Service:
-    """The service, of which nothing is started yet. Raises `click.ClickException`.
+) -> ServedApp:
+    """Build the service without starting anything. Raises `click.ClickException`.
 
     `cores`, `metrics_folder` and `others_ready` are for one of several workers: see `create_app`.
-    `is_elsewhere` where another ASGI server listens, at an address that nobody here knows.
+    `is_elsewhere` is true if another ASGI server listens, at an address that is unknown here.
     """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    with as_sentences():
+    with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
@@ -161,7 +174,9 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
-        doors=settings.doors_elsewhere if is_elsewhere else settings.doors,
+        browser_access=settings.browser_access_elsewhere
+        if is_elsewhere
+        else settings.browser_access,
         paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
         following=partial(follow, settings.rules, book, ids) if settings.rules else None,
@@ -170,20 +185,20 @@ def assemble(
     limits = Limits(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
-    return Service(app, calls, tls, grace, limits, engines)
+    return ServedApp(app, calls, tls, grace, limits, engines)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
-    """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
-    with as_sentences():
+    """Return the result of `plan_cores` for all workers. Raises `click.ClickException`."""
+    with click_errors():
         return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
 
 
-def look_for_weights(settings: Settings, registry: Registry) -> None:
-    """Raises `click.ClickException` if no model can be served for want of weights.
+def check_weights(settings: Settings, registry: Registry) -> None:
+    """Check that weights exist. Raises `click.ClickException` if no model can be served.
 
-    So it does if an adapter would change the answers of its base. Others are served; a model
-    without weights is `failed`, or fails when it is called.
+    Also raises it if an adapter would change the answers of its base. If only some weights are
+    missing, their models are `failed`, or fail when they are called.
     """
     if settings.demo:
         return
@@ -196,12 +211,12 @@ def look_for_weights(settings: Settings, registry: Registry) -> None:
     if len(fatal) == len(models):
         raise click.ClickException("\n".join(sentence for _, sentence in fatal))
     for model, sentence in fatal:
-        if model.adapter or settings.max_loaded_models:  # else each load says so at once
+        if model.adapter or settings.max_loaded_models:  # otherwise the load at start logs it
             log.error(sentence)
 
 
 def choice_of(
-    settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
+    settings: Settings, cores: Mapping[str, SharedCores] = MappingProxyType({})
 ) -> EngineChoice:
     return EngineChoice(
         kind=settings.engine,
@@ -215,17 +230,14 @@ def choice_of(
 
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
-    """Raises `click.ClickException`."""
-    with as_sentences():
+    """Load the registry, or only these models of it. Raises `click.ClickException`."""
+    with click_errors():
         return load_registry(path).only(ids)
 
 
 @contextmanager
-def as_sentences() -> Iterator[None]:
-    """What is wrong with the operator's files is said without a traceback.
-
-    Raises `click.ClickException`.
-    """
+def click_errors() -> Iterator[None]:
+    """Convert errors in the operator's files to `click.ClickException`, which has no traceback."""
     try:
         yield
     except (ConfigError, RuleError, EngineDead) as error:
@@ -233,7 +245,7 @@ def as_sentences() -> Iterator[None]:
 
 
 def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_socket) -> socket:
-    """A socket for many clients. Raises `click.ClickException`."""
+    """Open a socket for many clients. Raises `click.ClickException`."""
     allow_many_connections()
     try:
         return open_one(host, port)
@@ -245,7 +257,7 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
 def _load_shelf(path: Path | None) -> Shelf:
     if path is None:
         return Shelf()
-    with as_sentences():
+    with click_errors():
         guardrails, remarks = load_guardrails(path)
     for remark in remarks:
         log.warning(remark)
@@ -255,38 +267,38 @@ def _load_shelf(path: Path | None) -> Shelf:
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     if settings.cassettes is None:
         return None
-    with as_sentences():
+    with click_errors():
         recordings = load_recordings(settings.cassettes)
     cassettes = to_cassettes(recordings, partial(explain_stale, registry))
     for cassette in cassettes:
         if cassette.stale:
-            log.warning("%s is stale and answers nothing: %s", cassette.where, cassette.stale)
+            log.warning("%s is stale and not used: %s", cassette.where, cassette.stale)
     library = Library(cassettes, nearest=settings.match == "nearest")
     return Replay(library, timed=settings.timing == "recorded")
 
 
 def _load_rules(path: Path | None) -> list[Rule]:
-    with as_sentences():
+    with click_errors():
         return load_rules(path) if path else []
 
 
 def _build_gate(settings: Settings) -> Gate:
     keys = keys_of_environment()
     if settings.credentials:
-        with as_sentences():
+        with click_errors():
             keys += load_credentials(settings.credentials)
     if settings.auth != "none" and not keys:
         raise click.UsageError(
-            f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
+            f"--auth {settings.auth} needs keys; pass them with --credentials,"
             f" or in {KEY_VARIABLES[0]} and so on."
         )
     if settings.auth == "none" and keys:
         raise click.UsageError(
-            "--auth none lets everybody in, and there are keys: say --auth sigv4, bearer or any, or"
-            f" leave out --credentials, {KEY_VARIABLES[0]} and so on."
+            "--auth none would ignore the keys; set --auth sigv4, bearer or any, or remove"
+            f" --credentials, {KEY_VARIABLES[0]} and so on."
         )
     if settings.auth != "none" and settings.allows_control and not keys.has_operator:
-        log.warning("--control answers no key: none in --credentials says `operator: true`")
+        log.warning("No key can use --control: none in --credentials has `operator: true`")
     return Gate(
         auth=settings.auth,
         credentials=keys,

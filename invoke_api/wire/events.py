@@ -1,6 +1,6 @@
 """The events of streams: chunks of InvokeModelWithResponseStream, and those of ConverseStream."""
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from random import random
@@ -17,6 +17,7 @@ HEADERS = encode_headers({":event-type": "chunk", ":content-type": JSON, ":messa
 # 2 to 61, so that the size of a frame tells nobody the length of a token.
 ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 SHORTEST, LONGEST = 2, 61
+ENDS = {size: b'","p":"%b"}' % ALPHABET[:size] for size in range(SHORTEST, LONGEST + 1)}
 
 
 def draw_padding() -> int:
@@ -26,8 +27,7 @@ def draw_padding() -> int:
 
 def encode_chunks(bodies: Iterable[bytes]) -> bytes:
     """Return the frames of these chunks, each with a padding of its own."""
-    payloads = [_pad(body, draw_padding()) for body in bodies]
-    return encode_payloads(HEADERS, payloads)
+    return encode_payloads(HEADERS, [_pad(body, draw_padding()) for body in bodies])
 
 
 def encode_chunk(body: bytes, padding: int) -> bytes:
@@ -36,7 +36,7 @@ def encode_chunk(body: bytes, padding: int) -> bytes:
 
 
 def _pad(body: bytes, padding: int) -> bytes:
-    return b'{"bytes":"%b","p":"%b"}' % (b64encode(body), ALPHABET[:padding])
+    return b'{"bytes":"' + b2a_base64(body, newline=False) + ENDS[padding]
 
 
 def encode_event(kind: str, payload: Mapping[str, Any], padding: int) -> bytes:

@@ -77,7 +77,7 @@ def test_an_own_page_and_an_allowed_name_may_use_them(url: str) -> None:
 def test_a_host_that_is_refused_is_told_of_the_flag(url: str) -> None:
     _, body = call(url, "GET", "/_emulator/ready", Host="bedrock")
 
-    assert json.loads(body)["error"].endswith("--allowed-host adds a name.")
+    assert json.loads(body)["error"].endswith("--allowed-host adds one.")
 
 
 def test_over_http2_the_authority_is_the_host(url: str) -> None:

@@ -300,7 +300,7 @@ def test_globs_do_not_go_back_and_forth(url: str) -> None:
         (r"(a)\1", "rule 1: prompt uses a back-reference, which cannot run in linear time"),
         (r"\w{1,45}", "rule 1: prompt may take 6"),
         (r"\w{1,1000}", "rule 1: prompt is too large for linear time"),
-        ("(", "rule 1: prompt is no regular expression: missing ): ("),
+        ("(", "rule 1: prompt is not a valid regular expression: missing ): ("),
     ],
 )
 def test_a_pattern_that_cannot_be_linear_is_refused(url: str, regex: str, sentence: str) -> None:

@@ -120,4 +120,4 @@ def test_control_without_an_operator_is_warned_of(tmp_path: Path) -> None:
             said += process.stderr.readline()
         process.terminate()
 
-    assert "--control answers no key: none in --credentials says `operator: true`" in said
+    assert "No key can use --control: none in --credentials has `operator: true`" in said

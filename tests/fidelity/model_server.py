@@ -9,8 +9,8 @@ from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenization.mistral_files import is_tekken
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from tests.support.completions_server import END, Play, Server, event, send
-from tests.support.receiving import Ear
+from tests.support.completions_server import END, CompletionsServer, Play, event, send
+from tests.support.receiving import RecordingReceiver
 
 MODELS = [
     model
@@ -22,7 +22,7 @@ MODELS = [
 class Speaker(ScriptedEngine):
     def say(self, prompt: list[int]) -> list[int]:
         """Return the tokens of what it says to this prompt, the EOS included."""
-        ear = Ear()
+        ear = RecordingReceiver()
         asked = GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1_000)
         self.generate(asked, ear)
         return ear.tokens
@@ -31,7 +31,7 @@ class Speaker(ScriptedEngine):
 @contextmanager
 def model_server_running() -> Iterator[str]:
     """The URL of the server, which has all models whose tokenizer is at hand."""
-    server = Server([], models=[{"id": model.weights} for model in MODELS])
+    server = CompletionsServer([], models=[{"id": model.weights} for model in MODELS])
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
 
@@ -61,7 +61,7 @@ async def load_speakers() -> dict[str, Speaker]:
     return speakers
 
 
-def speak_as_asked(server: Server, speakers: dict[str, Speaker]) -> Play:
+def speak_as_asked(server: CompletionsServer, speakers: dict[str, Speaker]) -> Play:
     """A token an event, as many as were asked for."""
 
     async def play(writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ from invoke_api.operations.model_operations import MODEL_CALLS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.pipeline.count_calls import STATUSES
 from invoke_api.replay.operation import REPLAYED
-from invoke_api.server.app import ROUTES
+from invoke_api.server.app import OPERATION_ROUTES
 from invoke_api.wire.errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
 from tests.fuzzing.requests import Asked
@@ -39,7 +39,7 @@ async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
     """The answer, once all has been looked at. Raises `AssertionError` that shows the request."""
     service.services.journal.clear()
     answer = await service.ask(asked)
-    asked = replace(asked, operation=_name(ROUTES, asked) or "")
+    asked = replace(asked, operation=_name(OPERATION_ROUTES, asked) or "")
     try:
         assert not answer.raised, repr(answer.raised)
         assert not alarms.heard, alarms.heard

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.routing import Route
 
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server.app import ROUTES
+from invoke_api.server.app import OPERATION_ROUTES
 from invoke_api.validation.constraints import MEMBERS
 from invoke_api.validation.queries import (
     LIST_FOUNDATION_MODELS,
@@ -64,7 +64,7 @@ LABELS = [
     "arn:aws:bedrock:us-east-1:123456789012:guardrail/abcdef123456",
     *("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12", "my-throughput"),
 ]
-USUAL = [route for route in ROUTES if route.name in BODIES]
+USUAL = [route for route in OPERATION_ROUTES if route.name in BODIES]
 MEMBER_HEADERS = [member.header.lower() for member in MEMBERS if member.header]
 HEADERS = [
     *MEMBER_HEADERS,
@@ -124,7 +124,7 @@ NOISE_PATHS = [
 
 
 def draw_request(random: Random) -> Asked:
-    route = random.choice(USUAL if random.random() < 0.7 else ROUTES)
+    route = random.choice(USUAL if random.random() < 0.7 else OPERATION_ROUTES)
     is_noise = random.random() < 0.03
     model = _draw_label(random, "model_id")
     path = random.choice(NOISE_PATHS) if is_noise else _draw_path(random, route, model)

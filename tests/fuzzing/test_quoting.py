@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.observability.invocation_log import FILE
+from invoke_api.observability.invocation_log import FILE_NAME
 from tests.fuzzing.app import Alarms, Service, service_running
 from tests.fuzzing.requests import Asked
 from tests.fuzzing.values import DEEP, HUGE
@@ -122,7 +122,7 @@ async def test_the_log_has_a_line_for_each_call_whatever_is_in_it(
             await service.ask(Asked("", "POST", path, b"", headers, b'{"prompt": "a"}'))
 
     assert not alarms.heard
-    lines = (tmp_path / FILE).read_text().splitlines()
+    lines = (tmp_path / FILE_NAME).read_text().splitlines()
     assert len(lines) == len(bodies) + len(metadata)
     records: list[Any] = [json.loads(line) for line in lines]
     assert records[len(bodies)]["requestMetadata"] == {"a": "b"}

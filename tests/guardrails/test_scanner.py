@@ -188,7 +188,7 @@ def edited(**changes: Any) -> str:
                     "{regexesConfig: [{name: a, pattern: '(', action: BLOCK}]}"
                 )
             ),
-            ":7: the pattern of regex 'a' is no regular expression: missing ): (",
+            ":7: the pattern of regex 'a' is not a valid regular expression: missing ): (",
         ),
     ],
 )

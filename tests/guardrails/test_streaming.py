@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.generation_task import BATCH
+from engine.generation_task import BATCH_TOKENS
 from engine.protocol import Delta, Usage
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader, TextReader
 from invoke_api.guardrails.guardrail import Guardrail
@@ -103,7 +103,7 @@ def test_what_a_guardrail_has_held_goes_on_in_batches() -> None:
     found = batches_of(guarding(HIDING, "text"), held, 1_000)
 
     assert [delta for batch in found for delta in batch] == held
-    assert max(map(len, found)) == BATCH
+    assert max(map(len, found)) == BATCH_TOKENS
 
 
 def guarding(guardrail: Guardrail, reader: str, **more: Any) -> Guarding:

@@ -73,7 +73,7 @@ def test_an_adapter_may_take_the_rest_from_its_base(tmp_path: Path) -> None:
     assert base.adapter is None
     assert vllm_key(base) == vllm_key(tuned)
     file.write_text(MERGED.replace("Tuned", "Tuned\n    name: Again"))
-    with pytest.raises(ConfigError, match=r":15: the key 'name' stands here twice"):
+    with pytest.raises(ConfigError, match=r":15: duplicate key 'name'"):
         load_registry(file)
     file.write_text(MERGED.replace("Tuned", "''"))
     with pytest.raises(ConfigError, match=r":14: model 'tuned': name: '' should be non-empty"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineDead, EngineNotReady
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.protocol import EngineState
 from invoke_api.models import engine_factory
 from invoke_api.models.engine_factory import EngineChoice, count_processors, most_loading
@@ -141,7 +141,7 @@ class Line:
         self.stubs = {name: SwappedStub() for name in names}
         for stub in self.stubs.values():
             stub.may_load.clear()
-        kept = {name: KeptEngine(stub, name) for name, stub in self.stubs.items()}
+        kept = {name: SupervisedEngine(stub, name) for name, stub in self.stubs.items()}
         self.plain = SwappedStub()  # no weights: a server elsewhere, or the scripted engine
         self.engines = Engines({**kept, "plain": self.plain}, most_loading=most_loading)
 

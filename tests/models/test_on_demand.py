@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from engine.lifecycle.lru_pool import OnDemandEngine, Places
-from engine.protocol import Limits
+from engine.lifecycle.lru_pool import LruPool, OnDemandEngine
+from engine.protocol import EngineLimits
 from tests.support.clients import client
 from tests.support.servers import (
     COMMAND,
@@ -31,7 +31,7 @@ PATH = f"/model/{SEVEN_B.replace(':', '%3A')}/invoke"
 
 
 def on_demand(stub: SwappedStub, **limits: Any) -> OnDemandEngine:
-    return Places(1).add(stub, SEVEN_B, Limits(**limits))
+    return LruPool(1).add(stub, SEVEN_B, EngineLimits(**limits))
 
 
 def states(url: str) -> dict[str, Any]:

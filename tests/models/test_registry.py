@@ -39,7 +39,7 @@ MISTAKES = [
     ("? [a]\n: 1\n", ":1: found unhashable key"),
     ("models: 2001-99-99\n", ": month must be in 1..12"),
     ("[" * 3_000, ":1: nested deeper than 64 levels"),
-    ("models: &a [*a]\n", ":1: an alias stands inside of what it is an alias of"),
+    ("models: &a [*a]\n", ":1: an alias refers to a value that contains it"),
     (
         GOOD.replace("dtype: bfloat16", "1: x"),
         ":12: model 'mistral.one': vllm: 1 is not of type",
@@ -50,7 +50,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: .nan"),
-        ":12: .nan is no number",
+        ":12: .nan is not a number",
     ),
     (
         GOOD.replace("dtype: bfloat16", "distributed_executor_backend: rey"),
@@ -68,7 +68,7 @@ MISTAKES = [
         ":7: model 'mistral.one': context_length: 'many' is not of type 'integer'",
     ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
-    (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
+    (GOOD + "    name: Two\n", ":13: duplicate key 'name'"),
     (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
     (
         GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",

@@ -16,8 +16,8 @@ from invoke_api.authentication.gate import Caller
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability import invocation_log
-from invoke_api.observability.invocation_log import FILE, InvocationLog, open_log
-from invoke_api.observability.log_record import LONGEST, Logged, to_record
+from invoke_api.observability.invocation_log import FILE_NAME, InvocationLog, open_log
+from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall, to_record
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
@@ -39,7 +39,7 @@ HEAD = [
     "modelId",
 ]
 ANSWER = {"outputs": [{"text": " Scripted answer", "stop_reason": "length"}]}
-CALL = Logged(
+CALL = LoggedCall(
     moment=datetime(2024, 11, 25, 4, 34, 1, tzinfo=UTC),
     account="123456789012",
     arn="arn:aws:iam::123456789012:user/AKIDEXAMPLE",
@@ -79,7 +79,7 @@ def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
 
 def whole_lines(folder: Path) -> list[str]:
     """Return the lines up to the last line feed: a reader may see the beginning of one more."""
-    return (folder / FILE).read_text().rpartition("\n")[0].splitlines()
+    return (folder / FILE_NAME).read_text().rpartition("\n")[0].splitlines()
 
 
 def line_of(folder: Path, request_id: str) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def test_a_profiles_call_says_where_it_was_answered() -> None:
     ("response", "expected"),
     [
         (b'{"a":', None),
-        (b'"' + b"a" * LONGEST + b'"', None),
+        (b'"' + b"a" * MAX_LOGGED_BODY_BYTES + b'"', None),
         (None, None),
         (b"[1]", [1]),
     ],
@@ -273,7 +273,7 @@ async def test_a_bug_is_an_internal_server_exception(tmp_path: Path) -> None:
 async def test_a_line_that_can_not_be_written_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = InvocationLog(tmp_path / "none" / FILE)
+    log = InvocationLog(tmp_path / "none" / FILE_NAME)
     log.add(CALL)
     await log.close()
     log.add(CALL)  # is not told of: nobody listens any more
@@ -284,16 +284,16 @@ async def test_a_line_that_can_not_be_written_is_told_of(
 async def test_no_more_lines_wait_than_there_is_room_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invocation_log, "MOST_WAITING", 2)
+    monkeypatch.setattr(invocation_log, "MAX_WAITING_LINES", 2)
     goes_on = threading.Event()
     monkeypatch.setattr(invocation_log, "to_record", lambda _: {"waited": goes_on.wait(10)})
-    log = InvocationLog(tmp_path / FILE)
+    log = InvocationLog(tmp_path / FILE_NAME)
     for name in ("one", "other", "lost"):
         log.add(replace(CALL, request_id=name))
     goes_on.set()
     await log.close()
 
-    assert (tmp_path / FILE).read_text() == '{"waited":true}\n' * 2
+    assert (tmp_path / FILE_NAME).read_text() == '{"waited":true}\n' * 2
     assert "the call lost is missing in the invocation log" in caplog.text
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine.uploads.call import CURRENT, Call, ReadElsewhere, current_call
+from engine.uploads.call import CURRENT_SESSION, ReadWouldBlock, UploadSession, current_session
 from invoke_api.pipeline.thread_pool import Threads
 from invoke_api.wire.errors import ThrottlingException
 
@@ -35,7 +35,7 @@ async def threads(*, most: int = 2, of_one: int = 1, waiting: int = 2) -> AsyncI
 
 
 async def begin(made: Threads, caller: str, work: Work) -> "asyncio.Task[str]":
-    task = asyncio.create_task(made.run(caller, Call(), work))
+    task = asyncio.create_task(made.run(caller, UploadSession(), work))
     await asyncio.sleep(0)
     return task
 
@@ -59,7 +59,7 @@ async def test_one_caller_has_no_more_than_its_share() -> None:
         one, two = await begin(made, "a", first), await begin(made, "a", second)
         other.may_end.set()
 
-        assert await made.run("b", Call(), other) == "other"
+        assert await made.run("b", UploadSession(), other) == "other"
         assert log == ["first", "other"]
         first.may_end.set()
         second.may_end.set()
@@ -72,11 +72,11 @@ async def test_a_full_queue_is_throttled_for_its_caller_alone() -> None:
         works = [Work(log, str(number)) for number in range(3)]
         tasks = [await begin(made, "a", work) for work in works]
         with pytest.raises(ThrottlingException):
-            await made.run("a", Call(), Work(log, "too many"))
+            await made.run("a", UploadSession(), Work(log, "too many"))
         other = Work(log, "other")
         other.may_end.set()
 
-        assert await made.run("b", Call(), other) == "other"
+        assert await made.run("b", UploadSession(), other) == "other"
         for work in works:
             work.may_end.set()
         await asyncio.gather(*tasks)
@@ -86,7 +86,7 @@ async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -
     log: list[str] = []
     async with threads(most=1) as made:
         running, waiting, last = (Work(log, name) for name in ("running", "waiting", "last"))
-        call = Call()
+        call = UploadSession()
         one = asyncio.create_task(made.run("a", call, running))
         await asyncio.sleep(0)
         two, three = await begin(made, "b", waiting), await begin(made, "c", last)
@@ -123,12 +123,12 @@ async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -
 
 
 async def test_work_knows_its_call() -> None:
-    call = Call()
+    call = UploadSession()
     async with threads() as made:
-        assert await made.run("a", call, CURRENT.get) is call
+        assert await made.run("a", call, CURRENT_SESSION.get) is call
 
 
 async def test_work_without_a_call_reads_no_uploads() -> None:
     async with threads() as made:
-        with pytest.raises(ReadElsewhere):
-            await made.run("a", None, current_call)
+        with pytest.raises(ReadWouldBlock):
+            await made.run("a", None, current_session)

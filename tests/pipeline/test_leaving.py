@@ -89,7 +89,7 @@ def staying_http_2(url: str, path: str) -> Iterator[None]:
 def test_who_stays_and_does_not_read_is_given_up_in_time(
     stay: Callable[[str, str], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slow_readers, "STALLED", 0.3)
+    monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.3)
     path = f"/model/{SEVEN_B}/invoke-with-response-stream"
     with engine_running(StubEngine([" on" * 10_000] * 10_000)) as url, stay(url, path):
         until(lambda: running(url) == 1, seconds=5)

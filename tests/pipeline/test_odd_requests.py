@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from h2.events import StreamReset
 
 from invoke_api.pipeline import request_body
-from invoke_api.server.app import CONTROL, OPEN, ROUTES
+from invoke_api.server.app import CONTROL_ROUTES, OPERATION_ROUTES, PUBLIC_ROUTES
 from tests.support import http2
 from tests.support.metrics import CALLS, Scrape
 from tests.support.servers import SEVEN_B, call, connect, engine_running
@@ -60,7 +60,7 @@ def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_se
 
 
 def test_routes_of_our_own_stay_below_their_roof() -> None:
-    own = [route.path for route in OPEN + CONTROL]
+    own = [route.path for route in PUBLIC_ROUTES + CONTROL_ROUTES]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)
-    assert not [route.path for route in ROUTES if route.path.startswith("/_emulator")]
+    assert not [route.path for route in OPERATION_ROUTES if route.path.startswith("/_emulator")]

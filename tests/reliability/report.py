@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.reliability.evidence import FOUND, RESULTS, WRITES, load
 from tests.reliability.trials import TRIALS
-from tests.reliability.watching import MOST_GROWTH
+from tests.reliability.watching import MAX_GROWTH
 from tests.support.servers import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
@@ -53,7 +53,7 @@ UNITS = {"memory": " MiB", "files": "", "threads": "", "tasks": ""}
 
 
 def report() -> str:
-    return HEAD + "".join(rows()) + SOAK_HEAD.format(**MOST_GROWTH) + "".join(soak_lines())
+    return HEAD + "".join(rows()) + SOAK_HEAD.format(**MAX_GROWTH) + "".join(soak_lines())
 
 
 def rows() -> Iterator[str]:
@@ -88,7 +88,7 @@ def soak_lines() -> Iterator[str]:
 
 
 def run_trials() -> int:
-    """Run every trial, and keep what each finds. Return pytest's status."""
+    """Run all trials, and keep their findings. Return pytest's status."""
     FOUND.unlink(missing_ok=True)
     chosen = ["tests/reliability", "-k", "not soak and not page and not engine_processes"]
     command = [sys.executable, "-m", "pytest", "-q", *chosen]

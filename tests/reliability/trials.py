@@ -11,7 +11,7 @@ class Trial(NamedTuple):
 
 
 HANG_UPS = 1_000  # as many as the journal keeps
-SURPLUS = 100
+SURPLUS_HANG_UPS = 100
 TERMINATED = 120
 KILLS = 3
 CALLERS = 200
@@ -25,21 +25,23 @@ WORKERS_KILLED = 2
 LOGGED = 400
 RECORDERS_KILLED = 2
 BOMBS = 8  # of each kind
-SOON = 20.0  # seconds within which others are answered, on any machine
-FILES = 200  # that a service may have open
-TOO_MANY = 600
+MAX_WAIT_SECONDS = 20.0  # until other calls are answered, on any machine
+MAX_OPEN_FILES = 200
+CONNECTIONS = 600
 IDLE = 2_000
 SLOW_HEADS = 200
 DRIPPING = 200
-DEAF = 100
-BETWEEN = 200
-# Seconds until a connection that gets nowhere must have been closed: the limits in force
-# (invoke_api/transport/limits.py), and a quarter of a minute for a machine that is busy.
+NON_READERS = 100
+CALLS_MEANWHILE = 200
+# Until a stalled connection must have been closed: the limits of invoke_api/transport/limits.py,
+# and 15 seconds for a busy machine.
 IDLE_SECONDS, HEAD_SECONDS, BODY_SECONDS = 90.0, 35.0, 140.0
-PATIENCE = 141.0  # seconds that slow clients stay at most
+SLOW_CLIENT_SECONDS = 141.0  # of a slow client, at most
 
 SECRETS = "each kind of call with a secret in every place that takes one"
-KEPT = "in log, journal, metrics or invocation log; answers quote signatures only, as AWS's do"
+NOWHERE_KEPT = (
+    "in log, journal, metrics or invocation log; answers quote signatures only, as AWS's do"
+)
 
 TRIALS = {
     "hang-ups": Trial(
@@ -67,7 +69,7 @@ TRIALS = {
     ),
     "resets": Trial(
         "HTTP/2 streams of one connection, each opened and reset at once",
-        f"other clients are answered within {SOON:g} s; no call keeps running",
+        f"other clients are answered within {MAX_WAIT_SECONDS:g} s; no call keeps running",
     ),
     "long-lived": Trial("requests on one HTTP/2 connection", "each is answered"),
     "cuts": Trial(
@@ -76,11 +78,12 @@ TRIALS = {
     ),
     "patterns": Trial(
         "calls that match a pattern which takes other regex engines exponential time, `^(a+)+$`",
-        f"each is answered within {SOON:g} s",
+        f"each is answered within {MAX_WAIT_SECONDS:g} s",
     ),
     "bombs": Trial(
         "documents and images of a few KB that unpack to far more, from clients that disconnect",
-        f"other clients are answered within {SOON:g} s; memory is bounded; no call keeps running",
+        f"other clients are answered within {MAX_WAIT_SECONDS:g} s; memory is bounded;"
+        " no call keeps running",
     ),
     "workers": Trial(
         "workers of `--workers 2` killed under load", "each is replaced; calls are answered"
@@ -101,7 +104,7 @@ TRIALS = {
         f"exactly {FAULTS} of each fault in client, journal and metrics",
     ),
     "files": Trial(
-        f"connections to a service that may open {FILES} files",
+        f"connections to a service that may open {MAX_OPEN_FILES} files",
         "open connections are served, all are served afterwards, the log stays short",
     ),
     "idle": Trial(
@@ -122,9 +125,9 @@ TRIALS = {
         "rules added and removed under the load of 16 callers",
         "each answer is complete and from a rule or the engine, and the journal says from which",
     ),
-    "secrets-none": Trial(f"{SECRETS}, `--auth none`", f"no secret {KEPT}"),
-    "secrets-sigv4": Trial(f"{SECRETS}, `--auth sigv4`", f"no secret {KEPT}"),
-    "secrets-any": Trial(f"{SECRETS}, `--auth any`", f"no secret {KEPT}"),
+    "secrets-none": Trial(f"{SECRETS}, `--auth none`", f"no secret {NOWHERE_KEPT}"),
+    "secrets-sigv4": Trial(f"{SECRETS}, `--auth sigv4`", f"no secret {NOWHERE_KEPT}"),
+    "secrets-any": Trial(f"{SECRETS}, `--auth any`", f"no secret {NOWHERE_KEPT}"),
     "secrets-recorded": Trial(
         f"{SECRETS}, through `invoke-api record`",
         "no secret of the caller's or the operator's in recordings or log",

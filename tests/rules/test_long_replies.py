@@ -15,7 +15,7 @@ import psutil
 import pytest
 from starlette.types import Message
 
-from engine.generation_task import BATCH
+from engine.generation_task import BATCH_TOKENS
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -32,7 +32,7 @@ from invoke_api.wire.events import encode_chunk
 from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
 from tests.support.http2 import Client
-from tests.support.receiving import Ear, batches_of
+from tests.support.receiving import RecordingReceiver, batches_of
 from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 STREAM = f"/model/{SEVEN_B}/invoke-with-response-stream"
@@ -74,9 +74,9 @@ def saying(text: str) -> Verdict:
 
 async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
     """What a rule's text pushes."""
-    ear = Ear()
+    ear = RecordingReceiver()
     generation = speak(saying(text), tokenizer, request(), 32_768, ear)
-    await ear.hears_all()
+    await ear.wait_for_end()
     generation.cancel()
     assert (ear.finish, ear.error, ear.surplus) == ("length", None, 0)
     return ear.pushes
@@ -86,11 +86,11 @@ async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenize
     found = await spoken(LONG, tokenizer)
 
     assert list(chain(*found)) == tokenizer.encode_text(LONG)[: request().max_tokens]
-    assert max(map(len, found)) == BATCH
+    assert max(map(len, found)) == BATCH_TOKENS
 
 
 async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
-    ear = Ear()
+    ear = RecordingReceiver()
     speak(saying(" It rains."), tokenizer, request(), 32_768, ear)
 
     assert (len(ear.pushes), ear.finish) == (1, "stop")
@@ -121,13 +121,15 @@ async def test_others_have_their_turn_between_two_batches(tokenizer: Tokenizer) 
 async def test_others_have_their_turn_while_a_long_recording_is_played() -> None:
     frame = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
     last = encode_chunk(b'{"outputs":[{"text":"","stop_reason":"stop"}]}', 4)
-    parts = (Part(at=1, raw=frame),) * 20 * BATCH + (Part(at=1, raw=last),)
+    parts = (Part(at=1, raw=frame),) * 20 * BATCH_TOKENS + (Part(at=1, raw=last),)
     long = a_recording(is_stream=True, parts=parts)
     sent: list[Message] = []
     async with counting_turns() as turns:
         await replayed(long, sent)
 
-    assert b"".join(message.get("body", b"") for message in sent) == frame * 20 * BATCH + last
+    assert (
+        b"".join(message.get("body", b"") for message in sent) == frame * 20 * BATCH_TOKENS + last
+    )
     assert turns[0] >= 19
 
 
@@ -211,7 +213,7 @@ async def test_the_scripted_engine_gives_a_long_instance_in_batches() -> None:
     found = await batches_of(engine, replace(request(), schema=schema))
 
     assert len(json.loads("".join(delta.text for batch in found for delta in batch))) == 500
-    assert max(map(len, found)) == BATCH
+    assert max(map(len, found)) == BATCH_TOKENS
 
 
 @contextmanager

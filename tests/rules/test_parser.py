@@ -36,7 +36,10 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"state": "not-ready", "reply": "a"}, "rule 1: reply and state do not go together"),
     ({"reply": "a", "times": 0}, "times of rule 1: 0 is less than the minimum of 1"),
     ({"reply": "a", "probability": 2}, "probability of rule 1: 2 is greater than the maximum"),
-    ({"reply": "a", "when": {"prompt": {"regex": "("}}}, "prompt is no regular expression: "),
+    (
+        {"reply": "a", "when": {"prompt": {"regex": "("}}},
+        "prompt is not a valid regular expression: ",
+    ),
     ({"reply": "a", "when": {"operation": "Invoke"}}, "operation of when of rule 1: 'Invoke' is"),
     ([{"reply": "a"}, {"pace": {"first_token": -1}}], "first_token of pace of rule 2: -1 is less"),
 ]

@@ -1,4 +1,4 @@
-"""What a call's body asks for: its tools, and whether one of them must be called."""
+"""Analysis of a call's body: its tools, and whether one of them must be called."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ Body = Mapping[str, Any]
 
 
 def offered(body: Body) -> dict[str, Any]:
-    """Return the JSON schemas of the tools' arguments, by the tools' names: by Converse, or not."""
+    """Return the schemas of the tools' arguments by name, of a body of Converse or InvokeModel."""
     specs = [tool["toolSpec"] for tool in body.get("toolConfig", {}).get("tools", ())]
     functions = [tool["function"] for tool in body.get("tools", ())]
     return {
@@ -27,7 +27,7 @@ def asked_schema(body: Body) -> Any:
 
 
 def choice(body: Body) -> str:
-    """Return what forces the answer: `any`, `tool` or `schema`; otherwise `auto` or `not said`."""
+    """Return what forces the answer: `any`, `tool`, `schema`; otherwise `auto`, `not said`."""
     if asked_schema(body):
         return "schema"
     said = body.get("toolConfig", {}).get("toolChoice") or body.get("tool_choice") or "not said"

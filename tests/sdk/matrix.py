@@ -14,7 +14,7 @@ from tests.sdk.programs import FOLDER, FORCED, INVOKED, Client, Outcome, run_cli
 from tests.sdk.ways import Way, find_ways
 from tests.support.servers import ROOT
 
-# By name; a client that failed raises when it is asked for, and the others do not.
+# By name. Only the result of a client that failed raises.
 Outcomes = Mapping[str, Future[Outcome]]
 
 FILE = ROOT / "docs" / "clients.md"
@@ -75,7 +75,7 @@ PINNED = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?==(?P<version>.+)")
 
 
 def run_all(url: str, home: Path) -> Outcomes:
-    """What each client did, by its name; two at once, since much of it is waiting."""
+    """Run the clients, two at once, and return their outcomes by name."""
     with ThreadPoolExecutor(2) as pool:
         return {client.name: pool.submit(run_client, client, url, home) for client in CLIENTS}
 
@@ -136,7 +136,7 @@ def forced_cells(way: Way) -> list[str]:
 
 
 def invoked_rows(outcomes: Outcomes) -> list[list[str]]:
-    """Return a row for each way of each client: what it read of an answer, and of a stream."""
+    """Return a row for each way of each client, with what it parsed of an answer and a stream."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for way in all_ways(outcomes, INVOKED):
         found.setdefault((way.client.name, way.name), {})[way.kind] = read(way)
@@ -162,7 +162,7 @@ def after_throttling(outcome: Outcome) -> str:
 
 
 def versions() -> dict[str, str]:
-    """As pinned, so that the file changes when a pin does."""
+    """Return the pinned versions, so that the file changes with a pin."""
     return dict([*_python_versions(), *_javascript_versions()])
 
 

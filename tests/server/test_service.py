@@ -1,4 +1,4 @@
-"""The two operations over a raw socket: what an SDK would hide."""
+"""The two operations over a raw socket, with details that an SDK hides."""
 
 import json
 from contextlib import closing

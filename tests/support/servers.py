@@ -1,4 +1,4 @@
-"""Real servers for tests: the command in a process of its own, or an app in a thread."""
+"""Real servers for tests: the command in a process, or an application in a thread."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.pipeline.request_body import Calls
 from invoke_api.server.app import create_app
-from invoke_api.server.http_server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.server.http_server import DEFAULT_LIMITS, Grace, open_socket, serve, to_url
 from invoke_api.transport.limits import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ VOXTRAL_SMALL = "mistral.voxtral-small-24b-2507"
 def command_running(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
 ) -> Iterator[str]:
-    """The URL that this command says it listens on. Ended as Ctrl-C ends it, and it must end."""
+    """Run the command and yield the URL that it prints. It must end on SIGINT."""
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(
             command, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
@@ -106,9 +106,9 @@ def engine_running(
     engine: Engine,
     guardrails: Sequence[Guardrail] = (),
     grace: Grace = AS_USUAL,
-    limits: Limits = LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[str]:
-    """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
+    """Run the service with this engine for Mistral 7B in a thread. Yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     calls = Calls()
     engines = Engines({SEVEN_B: engine})
@@ -119,9 +119,9 @@ def engine_running(
 
 @contextmanager
 def app_running(
-    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = LIMITS
+    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[str]:
-    """The URL of any application on our sockets, in a thread with its own loop."""
+    """Run an application on our HTTP server in a thread. Yield its URL."""
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
@@ -145,7 +145,7 @@ def app_running(
 def connect(url: str) -> HTTPConnection:
     address = urlsplit(url)
     assert address.hostname
-    if address.scheme == "https":  # whose certificate it is, is for the SDKs to find out
+    if address.scheme == "https":  # the SDK tests verify certificates
         context = ssl._create_unverified_context()  # noqa: SLF001 - the library's own way
         return HTTPSConnection(address.hostname, address.port, timeout=30, context=context)
     return HTTPConnection(address.hostname, address.port, timeout=30)
@@ -154,7 +154,7 @@ def connect(url: str) -> HTTPConnection:
 def call(
     url: str, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[HTTPResponse, bytes]:
-    """One raw request over HTTP/1.1: no SDK between the test and the wire."""
+    """Send one raw HTTP/1.1 request, without an SDK."""
     connection = connect(url)
     try:
         connection.request(method, path, body, headers)
@@ -172,7 +172,7 @@ def invoke(
 
 
 def sockets_of(url: str, status: str) -> Counter[int | None]:
-    """How many sockets of this status each process has on the port of the service."""
+    """Count each process's sockets of this status on the port of the service."""
     port = int(url.rsplit(":", 1)[1])
     return Counter(
         each.pid

@@ -10,7 +10,7 @@ import pytest
 from invoke_api.authentication import api_keys
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.gate import claimed_key, claimed_region
-from invoke_api.authentication.signature import BASIC, RawRequest, verify
+from invoke_api.authentication.signature import ISO_BASIC, RawRequest, verify
 from invoke_api.wire.errors import (
     FrontDoorError,
     IncompleteSignatureException,
@@ -27,7 +27,7 @@ from invoke_api.wire.sigv4 import (
 from invoke_api.wire.sigv4 import sign as make_signature
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-STAMP = f"{NOW:{BASIC}}"
+STAMP = f"{NOW:{ISO_BASIC}}"
 KEY = AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key="secret", session_token="token")
 KEYS = Credentials({KEY.access_key_id: KEY}, (ApiKey(api_key="ABSKa2V5"),))
 SCOPE = Scope(KEY.access_key_id, STAMP[:8], "us-east-1", "bedrock", "aws4_request")
