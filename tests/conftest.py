@@ -11,7 +11,13 @@ from hypothesis import settings
 from invoke_api.testing import Bedrock
 from tests.support.adapters import make_adapter
 from tests.support.clients import client
-from tests.support.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from tests.support.servers import (
+    COMMAND,
+    GUARDRAILS,
+    command_running,
+    wait_until_ready,
+    watch_loading,
+)
 from tests.support.vllm_server import vllm_running
 
 pytest_plugins = ["pytester"]
@@ -64,16 +70,23 @@ def runtime(bedrock: Bedrock) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
+def demo_loading(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The URL of `make serve`, and the states of its models while they loaded."""
     env = {
         "INVOKE_API_PORT": "0",
         "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "PYTHON": sys.executable,
     }
     with command_running(["make", "serve"], env, seconds=60) as url:
-        wait_until_ready(url, seconds=280)
-        yield url
+        yield url, watch_loading(url, seconds=280)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_loading: tuple[str, list[dict[str, str]]]) -> str:
+    """The URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
+    return demo_loading[0]
 
 
 @pytest.fixture(params=["scripted", "demo"], ids=["scripted", "vllm"])

@@ -14,6 +14,7 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.tokenization.mistral_files import carried
 from engine.tokenization.tokenizer import MISTRAL
+from engine.vllm.dtype import instead_of_bfloat16
 from engine.vllm.options import ENVIRONMENT
 from invoke_api.models.registry import DEFAULT_REGISTRY
 
@@ -46,8 +47,8 @@ def demo_checkpoint(cache: Path) -> Checkpoint:
         model_id=MISTRAL_7B,
         tokenizer=demo.TOKENIZERS["v1"],
         serve=("--demo", "--cache-dir", str(cache)),
-        options={**demo.OPTIONS, "max_model_len": CONTEXT_LENGTH},
-        environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT},
+        options={**demo.OPTIONS, "max_model_len": CONTEXT_LENGTH, **instead_of_bfloat16()},
+        environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT, **demo.ONE_PROCESS},
     )
 
 

@@ -8,6 +8,7 @@ behave as with a real model, and for a checkpoint that is written in seconds.
 """
 
 import json
+import logging
 import shutil
 import tempfile
 from collections import Counter
@@ -24,6 +25,8 @@ from engine.tokenization.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 CORPUS = """\
  I am a small demonstration model.
@@ -94,6 +97,7 @@ def make_demo(name: str, cache: Path) -> Path:
     digest = sha256(program).hexdigest()[:12]
     folder = cache / "demo" / f"{name}-{digest}"
     if not folder.exists():
+        log.info("writing the demo checkpoint %s, 40 MB, to %s", name, folder.parent)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
             write_checkpoint(DEMOS[name], Path(fresh) / name)

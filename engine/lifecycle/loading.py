@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from time import monotonic
 from typing import TypeVar
@@ -16,20 +17,26 @@ Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
-STILL_LOADING = 15.0  # seconds between two log lines about the same load
+STILL_LOADING = 10.0  # seconds between two log lines about the same load
 
 
 async def load(engine: Engine, names: str) -> str | None:
     """Load the engine and log it. Return why it failed, or None. `names` are its models."""
-    began = monotonic()
+    began, short = monotonic(), shorten_names(names)
     log.info("loading %s", names)
-    async with telling(lambda seconds: log.info("still loading %s (%.0f s)", names, seconds)):
+    async with telling(lambda seconds: log.info("still loading %s (%.0f s)", short, seconds)):
         failure = await start(engine, names)
     if failure is None:
         log.info("ready after %.1f s: %s", monotonic() - began, names)
     else:
         log.error("failed after %.1f s: %s: %s", monotonic() - began, names, failure)
     return failure
+
+
+def shorten_names(names: str) -> str:
+    """Return the first of these names, which commas separate, and how many more there are."""
+    first, *others = names.split(", ")
+    return f"{first} and {len(others)} more" if others else first
 
 
 async def start(engine: Engine, names: str) -> str | None:
@@ -70,6 +77,22 @@ async def _tell(tell: Callable[[float], None]) -> None:
     while True:
         await asyncio.sleep(STILL_LOADING)
         tell(monotonic() - began)
+
+
+@contextmanager
+def telling_beside(tell: Callable[[float], None]) -> Iterator[None]:
+    """Do as `telling` does, in a thread, for work that blocks."""
+    began, is_over = monotonic(), threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(STILL_LOADING):
+            tell(monotonic() - began)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
 from engine.protocol import EngineLimits
+from engine.vllm.dtype import fit_dtype
 from engine.vllm.errors import explain
 from engine.vllm.leftovers import LEFTOVERS
 from engine.vllm.metrics import stat_loggers
@@ -98,6 +99,7 @@ class VllmCores:
         from vllm.v1.executor.abstract import Executor
 
         imported = monotonic()
+        arguments = fit_dtype(arguments)
         config = create_config(arguments, count=self._count, index=-1)
         addresses = _find_addresses(config.parallel_config, self._count)
         executor = Executor.get_class(config)

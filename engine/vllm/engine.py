@@ -28,11 +28,19 @@ from engine.tokenization.mistral_files import is_tekken
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.adapters import Adapters
 from engine.vllm.cores import HANDSHAKE_ENVIRONMENT, SharedCores
+from engine.vllm.dtype import fit_dtype
 from engine.vllm.errors import explain
 from engine.vllm.health_check import HealthCheck
 from engine.vllm.leftovers import LEFTOVERS
 from engine.vllm.metrics import forget, stat_loggers
-from engine.vllm.options import SHUTDOWN_TIMEOUT, claim_folder, engine_arguments, set_environment
+from engine.vllm.options import (
+    SHUTDOWN_TIMEOUT,
+    claim_folder,
+    engine_arguments,
+    set_environment,
+    tell_import,
+    tell_times,
+)
 from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
 from engine.vllm.processes import ProcessTree, cores_of, kill_cores
 from engine.vllm.requests import add_request
@@ -252,8 +260,8 @@ class VllmEngine:
         began = monotonic()
         weights = self._weights()
         self._read_tokenizer()
-        arguments = engine_arguments(weights, self._context_length, self._options)
         found = monotonic()
+        tell_import(weights)
 
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
@@ -264,6 +272,8 @@ class VllmEngine:
         imported = monotonic()
         if self._abandoned:
             return
+        arguments = fit_dtype(engine_arguments(weights, self._context_length, self._options))
+        log.info("%s: starting vLLM's processes", Path(weights).name)
         # Only self may refer to it: frames that vLLM's imports leave behind would keep a local
         # variable or a return value until Python ends, where AsyncLLM.__del__ fails.
         if self._cores:
@@ -282,13 +292,7 @@ class VllmEngine:
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         read_outputs(self._llm)
         freeze_once()
-        log.info(
-            "%s: found weights and tokenizer in %.1f s, imported vLLM in %.1f s, started in %.1f s",
-            Path(weights).name,
-            found - began,
-            imported - found,
-            monotonic() - imported,
-        )
+        tell_times(weights, found - began, imported - found, monotonic() - imported)
         if self._abandoned:
             self._llm.shutdown()
 

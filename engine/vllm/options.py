@@ -1,7 +1,9 @@
 """The engine arguments and environment of vLLM, with checks of the operator's options."""
 
+import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.vllm.leftovers import PREFIX, folder_for_sockets
+
+log = logging.getLogger(__name__)
 
 # Switches `engine.vllm.plugins` on. The operator sets it for cores that are started by hand.
 PLUGINS = "ENGINE_VLLM_PLUGINS"
@@ -43,6 +47,27 @@ def set_environment(more: Mapping[str, str]) -> None:
     """Set variables for vLLM's processes. The whole process shares them, so set values stay."""
     for name, value in {**ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)
+    # vLLM (0.32) applies it to this process once an engine is configured: too late for imports.
+    level = os.environ["VLLM_LOGGING_LEVEL"].upper()
+    if level in logging.getLevelNamesMapping():
+        logging.getLogger("vllm").setLevel(level)
+
+
+def tell_import(weights: str) -> None:
+    """Log that vLLM is imported now, which takes some seconds, unless an engine has done so."""
+    if "vllm" not in sys.modules:
+        log.info("%s: importing vLLM, once for all engines", Path(weights).name)
+
+
+def tell_times(weights: str, find: float, imports: float, start: float) -> None:
+    """Log the seconds that the parts of an engine's start took."""
+    log.info(
+        "%s: found weights and tokenizer in %.1f s, imported vLLM in %.1f s, started in %.1f s",
+        Path(weights).name,
+        find,
+        imports,
+        start,
+    )
 
 
 def claim_folder() -> None:

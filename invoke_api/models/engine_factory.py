@@ -1,5 +1,6 @@
 """Plans of engines, from the registry and the operator's options. Models share equal plans."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +16,7 @@ from engine.protocol import Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.vllm.cores import SharedCores, VllmCores
 from engine.vllm.engine import VllmEngine
-from engine.vllm.options import is_installed
+from engine.vllm.options import is_installed, runs_on_cpu
 from engine.vllm.weights import MissingFiles, find_missing
 from invoke_api.models.registry import Model
 
@@ -53,6 +54,25 @@ class Plan:
     tokenizer: str | None = None
     build_cores: Callable[..., VllmCores] | None = None
     adapter: Adapter | None = None
+
+
+def most_loading(choice: EngineChoice) -> int | None:
+    """Return how many of vLLM's engines may load at the same time; None if all may.
+
+    On a CPU, engines that load at the same time share the processors, and none is ready before the
+    end. A demo engine loads on one processor, for most of it is imports. Any other engine needs all
+    of them, and sizes its KV cache by the free memory.
+    """
+    if choice.demo:
+        return count_processors()
+    return 1 if runs_on_cpu() else None
+
+
+def count_processors() -> int:
+    """Return the number of processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def plan_engine(model: Model, choice: EngineChoice) -> Plan:
@@ -194,7 +214,7 @@ def _plan_demo(model: Model, cache: Path) -> Plan:
         context_length=CONTEXT_LENGTH,
         adapt=shorten,
         options=demo.OPTIONS,
-        environment=demo.ENVIRONMENT,
+        environment={**demo.ENVIRONMENT, **demo.ONE_PROCESS},
     )
 
 

@@ -1,7 +1,8 @@
 """The engines of all models: build, share, load and close them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
@@ -13,8 +14,10 @@ from engine.lora import Adapter
 from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
-from invoke_api.models.engine_factory import EngineChoice, plan_engine
+from invoke_api.models.engine_factory import EngineChoice, most_loading, plan_engine
 from invoke_api.models.registry import Model
+
+log = logging.getLogger(__name__)
 
 READY_POLL_SECONDS = 0.05  # seconds between two polls of engines
 
@@ -23,7 +26,9 @@ class Engines:
     """The engines by model. Models with the same checkpoint share an engine.
 
     `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
-    checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
+    checkpoints have such. `adapters` are the models' LoRA adapters, by model id. With
+    `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
+    order of `by_model`; None loads all at once.
     """
 
     def __init__(
@@ -31,11 +36,13 @@ class Engines:
         by_model: Mapping[str, Engine],
         tokenizers: Mapping[str, str] = MappingProxyType({}),
         adapters: Mapping[str, Adapter] = MappingProxyType({}),
+        most_loading: int | None = None,
     ) -> None:
         self._by_model = by_model
         self._tokenizers = tokenizers
         self._adapters = adapters
-        self._loading: set[asyncio.Task[str | None]] = set()
+        self._most_loading = most_loading
+        self._loading: set[asyncio.Task[object]] = set()
         # Model ids that have tokenised a prompt, and whether of Converse. The first time is slow,
         # because it may load a tokenizer or template.
         self.warm: set[tuple[str, bool]] = set()
@@ -58,14 +65,37 @@ class Engines:
     def start(self) -> None:
         """Start to load every engine that does not load on demand.
 
-        Returns at once; `Engine.state` tells the progress.
+        Returns at once; `Engine.state` tells the progress: an engine that waits for its turn is
+        `cold`. An engine that fails gives its turn to the next one, and is restarted beside it.
         """
+        in_turn: dict[Engine, str] = {}
         for engine, names in _distinct(self._by_model).items():
             if engine.state().is_on_demand:
                 continue
-            task = asyncio.create_task(load(engine, ", ".join(names)))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
+            if self._most_loading and isinstance(engine, SupervisedEngine):
+                in_turn[engine] = ", ".join(names)
+            else:
+                self._begin(load(engine, ", ".join(names)))
+        if in_turn:
+            self._begin(self._load_in_turn(in_turn))
+
+    def _begin(self, work: Coroutine[None, None, object]) -> None:
+        task = asyncio.create_task(work)
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+
+    async def _load_in_turn(self, engines: Mapping[Engine, str]) -> None:
+        (first, names), *others = engines.items()
+        turns = asyncio.Semaphore(self._most_loading or 1)
+
+        async def load_later(engine: Engine, names: str) -> None:
+            async with turns:
+                await load(engine, names)
+
+        if others:
+            log.info("%d engines load, the first one alone", len(engines))
+        await load(first, names)
+        await asyncio.gather(*(load_later(*each) for each in others))
 
     def accept_calls(self) -> bool:
         """Tell whether all engines accept calls. One that loads on demand does."""
@@ -104,7 +134,10 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             tokenizers[model.id] = plan.tokenizer
         if plan.adapter:
             adapters[model.id] = plan.adapter
-    return Engines(_supervise(by_model, limits, choice.max_loaded), tokenizers, adapters)
+    supervised = _supervise(by_model, limits, choice.max_loaded)
+    # Another process has its own order for the cores that it runs.
+    most = None if choice.cores else most_loading(choice)
+    return Engines(supervised, tokenizers, adapters, most)
 
 
 def _supervise(

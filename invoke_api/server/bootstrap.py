@@ -60,6 +60,7 @@ from invoke_api.yaml_files import ConfigError
 log = logging.getLogger(__name__)
 
 LISTENING = "Invoke API %s listens on %s"
+README_MODEL = "mistral.mistral-7b-instruct-v0:2"  # the examples of README.md call it first
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,27 @@ def serve_alone(settings: Settings, registry: Registry) -> None:
     service = assemble(settings, registry)
     listener = listen(settings.host, settings.port)
     gc.freeze()  # modules and schemas stay; garbage collection can skip them
-    run_alone(service, listener)
+    run_alone(service, listener, _first_called(settings, registry))
 
 
-def run_alone(service: ServedApp, listener: socket) -> None:
-    """Serve until a signal arrives, and log the start and the end."""
+def _first_called(settings: Settings, registry: Registry) -> str | None:
+    """Return the model of the first example in README.md, if this service serves it."""
+    return README_MODEL if settings.demo and README_MODEL in registry.models else None
+
+
+def run_alone(service: ServedApp, listener: socket, first_called: str | None = None) -> None:
+    """Serve until a signal arrives, and log the start and the end.
+
+    `first_called` is the model that the log tells a newcomer to wait for.
+    """
     url = to_url(listener, service.tls)
-    asyncio.run(run(service, listener, lambda: log.info(LISTENING, __version__, url)))
+
+    def tell() -> None:
+        log.info(LISTENING, __version__, url)
+        if first_called:
+            log.info("README.md calls %s first: wait until it is ready", first_called)
+
+    asyncio.run(run(service, listener, tell))
     log.info("stopped")
 
 

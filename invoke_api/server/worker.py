@@ -121,9 +121,12 @@ def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connect
     set_up_logs(settings.log_format)
     if identity.keys or identity.index or identity.is_late:  # another process logs these lines
         for name in (
-            "engine.lifecycle.supervised",
+            "engine.demo.checkpoints",
             "engine.lifecycle.loading",
+            "engine.lifecycle.supervised",
+            "engine.vllm.dtype",
             "engine.vllm.engine",
+            "engine.vllm.options",
         ):
             logging.getLogger(name).setLevel(logging.WARNING)
     channel, others = MessageChannel(connection), OtherWorkers()

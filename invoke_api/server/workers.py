@@ -30,12 +30,21 @@ from time import monotonic
 
 from engine.errors import EngineDead
 from engine.lifecycle.backoff import Backoff, Restarts
+from engine.lifecycle.loading import shorten_names, telling_beside
 from engine.vllm.cores import FrontEnd, VllmCores
 from engine.vllm.health_check import HANG_CHECK_SECONDS
 from invoke_api import __version__
+from invoke_api.models.engine_factory import most_loading
 from invoke_api.models.registry import Registry
 from invoke_api.observability.exposition import forget_process
-from invoke_api.server.bootstrap import LISTENING, assemble, cores_of, listen, seconds_to_end
+from invoke_api.server.bootstrap import (
+    LISTENING,
+    assemble,
+    choice_of,
+    cores_of,
+    listen,
+    seconds_to_end,
+)
 from invoke_api.server.http_server import SIGNALS, Grace, bind_socket, end_at_once, to_url
 from invoke_api.server.settings import Settings
 from invoke_api.server.worker import (
@@ -69,8 +78,8 @@ def serve_with_workers(settings: Settings, registry: Registry) -> int:
     held = listen(settings.host, settings.port, shared)  # reserves the port, never listens
     settings = replace(settings, port=held.getsockname()[1])
     with TemporaryDirectory(prefix="invoke-api-metrics-") as folder:
-        url = to_url(held, service.tls)
-        return WorkerTeam(settings, url, cores, Path(folder)).run()
+        url, most = to_url(held, service.tls), most_loading(choice_of(settings))
+        return WorkerTeam(settings, url, cores, Path(folder), most).run()
 
 
 class WorkerTeam:
@@ -82,6 +91,7 @@ class WorkerTeam:
         url: str,
         cores: Mapping[str, tuple[VllmCores, list[str]]],
         metrics: Path,
+        most_loading: int | None = None,
     ) -> None:
         self._url = url
         self._cores = cores
@@ -98,6 +108,11 @@ class WorkerTeam:
         self._connected: Counter[str] = Counter()
         self._silences: dict[str, float] = {}  # by plan key: time of the last report
         self._began: dict[str, float] = {}  # by plan key: time of the last load
+        # For first loads: with `most_loading`, the first cores alone, then so many at a time.
+        self._turns = threading.Semaphore(most_loading or max(1, len(cores)))
+        self._has_loaded_first = threading.Event()
+        if not most_loading:
+            self._has_loaded_first.set()
         self._is_ending = threading.Event()
 
     def run(self) -> int:
@@ -196,8 +211,15 @@ class WorkerTeam:
         cores, ids = self._cores[key]
         names = ", ".join(ids)
         restarts = Restarts(Backoff())
+        if key != next(iter(self._cores)):
+            self._has_loaded_first.wait()
+        with self._turns:
+            if self._signals or self._is_ending.is_set():
+                return
+            are_started = self._start_cores(key, names)
+        self._has_loaded_first.set()
         while True:
-            if self._start_cores(key, names):
+            if are_started:
                 restarts.note_ready(monotonic())
                 reason = self._until_dead(key, cores)
                 if self._signals or self._is_ending.is_set():  # Ctrl-C also ends the cores
@@ -212,6 +234,7 @@ class WorkerTeam:
             log.info("%s: restarts in %g s", names, pause)
             if self._is_ending.wait(pause):
                 return
+            are_started = self._start_cores(key, names)
 
     def _until_dead(self, key: str, cores: VllmCores) -> str:
         """Wait until the cores die or hang, and kill hanging ones. Return the reason."""
@@ -229,9 +252,11 @@ class WorkerTeam:
         """Start the cores of a plan, tell the workers, and return whether the cores run."""
         log.info("loading %s", names)
         self._began[key] = began = monotonic()
+        short = shorten_names(names)
         news: Sequence[FrontEnd | str]
         try:
-            news = self._cores[key][0].start()
+            with telling_beside(lambda past: log.info("still loading %s (%.0f s)", short, past)):
+                news = self._cores[key][0].start()
         except EngineDead as error:
             if not self._is_ending.is_set():
                 log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough

@@ -40,7 +40,7 @@ def bedrock_server() -> Iterator[Callable[..., str]]:
 
         def url_of(*flags: str) -> str:
             if flags not in urls:
-                urls[flags] = stack.enter_context(server_running(*flags, seconds=300))
+                urls[flags] = stack.enter_context(server_running(*flags))
             return urls[flags]
 
         yield url_of

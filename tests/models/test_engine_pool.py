@@ -1,28 +1,35 @@
-"""Models that share an engine."""
+"""Models that share an engine, and the order in which engines load."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from engine.errors import EngineDead
+from engine.errors import EngineDead, EngineNotReady
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.protocol import EngineState
-from invoke_api.models.engine_factory import EngineChoice
+from invoke_api.models import engine_factory
+from invoke_api.models.engine_factory import EngineChoice, count_processors, most_loading
 from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.server.bootstrap import README_MODEL
 from tests.support.servers import (
     LARGE,
     LARGE_3,
     MINISTRAL_3B,
     MIXTRAL,
+    ROOT,
     SEVEN_B,
     SMALL,
     VOXTRAL_MINI,
     VOXTRAL_SMALL,
 )
+from tests.support.stubs import SwappedStub
 
 CACHE = Path("never-written")
+OTHER_DEMOS = (MIXTRAL, LARGE_3, VOXTRAL_MINI)  # one of each demo checkpoint but the first
 
 
 def groups(engines: Engines) -> list[set[str]]:
@@ -125,3 +132,106 @@ async def test_engines_without_weights_need_no_place() -> None:
     made = build(kind="scripted", max_loaded=1)
 
     assert not any(engine.state().is_on_demand for _, engine in made.items())
+
+
+class Line:
+    """Engines that load when a test lets them, as those of vLLM are in a service."""
+
+    def __init__(self, names: str, most_loading: int | None) -> None:
+        self.stubs = {name: SwappedStub() for name in names}
+        for stub in self.stubs.values():
+            stub.may_load.clear()
+        kept = {name: SupervisedEngine(stub, name) for name, stub in self.stubs.items()}
+        self.plain = SwappedStub()  # no weights: a server elsewhere, or the scripted engine
+        self.engines = Engines({**kept, "plain": self.plain}, most_loading=most_loading)
+
+    async def loading(self) -> str:
+        """Those that have begun to load."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return "".join(name for name, stub in self.stubs.items() if stub.done)
+
+    def finish(self, name: str, failure: str | None = None) -> None:
+        self.stubs[name].failure = failure
+        self.stubs[name].may_load.set()
+
+
+async def test_the_first_engine_loads_alone_and_then_so_many_at_a_time_in_order() -> None:
+    line = Line("abcd", most_loading=2)
+    line.engines.start()
+    seen = [await line.loading()]
+    for name in "acbd":
+        line.finish(name)
+        seen.append(await line.loading())
+
+    assert seen == ["a", "abc", "abcd", "abcd", "abcd"]
+    assert line.plain.done == ["loads"], "it did not wait for its turn"
+    assert line.engines.accept_calls()
+    await line.engines.close()
+
+
+async def test_all_load_at_once_where_nothing_is_said() -> None:
+    line = Line("abc", most_loading=None)
+    line.engines.start()
+
+    assert await line.loading() == "abc"
+    await line.engines.close()
+
+
+async def test_an_engine_that_fails_gives_its_turn_to_the_next() -> None:
+    line = Line("abc", most_loading=1)
+    line.engines.start()
+    line.finish("a", failure="no memory")
+
+    assert await line.loading() == "ab"
+    await line.engines.close()
+
+
+async def test_an_engine_that_waits_for_its_turn_is_cold_and_not_ready() -> None:
+    line = Line("ab", most_loading=1)
+    line.engines.start()
+    await line.loading()
+    waiting = dict(line.engines.items())["b"]
+
+    assert waiting.state() == EngineState("cold")
+    assert not line.engines.accept_calls()
+    with pytest.raises(EngineNotReady):
+        waiting.tokenizer()
+    await line.engines.close()
+    assert line.stubs["b"].done == ["ends"], "it was not loaded for the end"
+
+
+@pytest.mark.parametrize(
+    ("demo", "on_cpu", "most"),
+    [(True, True, count_processors()), (True, False, count_processors()), (False, True, 1)],
+)
+def test_on_a_cpu_and_with_demo_weights_few_load_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, *, demo: bool, on_cpu: bool, most: int
+) -> None:
+    monkeypatch.setattr(engine_factory, "runs_on_cpu", lambda: on_cpu)
+
+    assert most_loading(EngineChoice(demo=demo, cache=CACHE)) == most
+
+
+def test_on_gpus_all_load_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_factory, "runs_on_cpu", lambda: False)
+
+    assert most_loading(EngineChoice(cache=CACHE)) is None
+
+
+def test_the_model_that_the_readme_calls_is_the_first_of_the_registry() -> None:
+    [called, *_] = re.findall(r'modelId="(.+?)"', (ROOT / "README.md").read_text())
+
+    assert called == README_MODEL == next(iter(load_registry(DEFAULT_REGISTRY).models))
+
+
+def test_vllm_loads_the_readmes_model_before_any_other(
+    demo_loading: tuple[str, list[dict[str, str]]],
+) -> None:
+    _, seen = demo_loading
+    before = [statuses for statuses in seen if statuses[SEVEN_B] != "ready"]
+    after = [statuses for statuses in seen if statuses[SEVEN_B] == "ready"]
+
+    assert {statuses[SEVEN_B] for statuses in before} == {"loading"}
+    assert {statuses[name] for statuses in before for name in OTHER_DEMOS} == {"cold"}
+    assert {statuses[name] for statuses in after for name in OTHER_DEMOS} >= {"loading", "ready"}

@@ -86,6 +86,7 @@ OWNERS = {
         "engine/vllm/engine",
         "engine/vllm/client",
         "engine/vllm/cores",
+        "engine/vllm/dtype",
         "engine/vllm/errors",
         "engine/vllm/metrics",
         "engine/vllm/requests",

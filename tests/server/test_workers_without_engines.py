@@ -7,7 +7,8 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import Pipe
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
+from engine.lifecycle import loading
 from engine.lifecycle.backoff import Backoff
 from engine.vllm.cores import FrontEnd
 from invoke_api.server import workers
@@ -42,10 +44,13 @@ class StandInCores:
         self._failures = failures
         self._front_ends = front_ends
         self.starts = self.closes = 0
+        self.may_start = threading.Event()
+        self.may_start.set()
         self._alive, self._life = Pipe()
 
     def start(self) -> list[FrontEnd]:
         self.starts += 1
+        assert self.may_start.wait(10)
         if self.starts <= self._failures:
             raise EngineDead("no memory")
         self._alive, self._life = Pipe()
@@ -110,11 +115,14 @@ class StandInWorker:
 class Played:
     """A team of stand-ins that runs in this thread, while a test acts in another."""
 
-    def __init__(self, tmp_path: Path, cores: StandInCores | None, count: int) -> None:
+    def __init__(
+        self, tmp_path: Path, cores: Sequence[StandInCores], count: int, most_loading: int | None
+    ) -> None:
         self.workers: list[StandInWorker] = []
         settings: Any = SimpleNamespace(workers=count, shutdown_delay=0, graceful_timeout=0)
-        given: Any = {"key": (cores, ["a"])} if cores else {}
-        self.team = WorkerTeam(settings, "http://nowhere", given, tmp_path)
+        keys = ["key", *map(str, range(1, len(cores)))]
+        given: Any = {key: (each, ["a"]) for key, each in zip(keys, cores, strict=False)}
+        self.team = WorkerTeam(settings, "http://nowhere", given, tmp_path, most_loading)
 
     def run(self, play: Callable[[], None]) -> int:
         """Run until `play` has ended and sent SIGTERM. Return the exit status."""
@@ -165,8 +173,8 @@ def played(
 
     monkeypatch.setattr(workers, "Slot", StandInSlot)
 
-    def make(cores: StandInCores | None = None, count: int = 2) -> Played:
-        team = Played(tmp_path, cores, count)
+    def make(*cores: StandInCores, count: int = 2, most_loading: int | None = None) -> Played:
+        team = Played(tmp_path, cores, count, most_loading)
         team.workers = made
         return team
 
@@ -194,6 +202,56 @@ def test_cores_that_fail_or_die_are_started_again_until_the_end(
         "loading a",
         "stopped",
     ]
+
+
+def test_the_first_cores_load_alone_and_give_their_turn_to_the_next(
+    played: Callable[..., Played],
+) -> None:
+    first, second, third = cores = [StandInCores(failures=1, front_ends=0) for _ in range(3)]
+    for each in cores:
+        each.may_start.clear()
+
+    def play() -> None:
+        until(lambda: first.starts == 1)
+        assert (second.starts, third.starts) == (0, 0)
+        first.may_start.set()
+        until(lambda: first.starts == 2)  # after a failure, beside the next
+        until(lambda: second.starts == 1)
+        assert third.starts == 0
+        for each in cores:
+            each.may_start.set()
+        until(lambda: [each.starts for each in cores] == [2, 2, 2])
+
+    assert played(*cores, count=0, most_loading=1).run(play) == 0
+
+
+def test_cores_that_take_long_to_load_are_told_again(
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    played: Callable[..., Played],
+) -> None:
+    monkeypatch.setattr(loading, "STILL_LOADING", 0.01)
+    cores = StandInCores(failures=0, front_ends=0)
+    cores.may_start.clear()
+
+    def play() -> None:
+        until(lambda: caplog.text.count("still loading a (0 s)") >= 2)
+        cores.may_start.set()
+
+    assert played(cores, count=0).run(play) == 0
+
+
+def test_all_cores_load_at_once_where_nothing_is_said(played: Callable[..., Played]) -> None:
+    cores = [StandInCores(failures=0, front_ends=0) for _ in range(3)]
+    for each in cores:
+        each.may_start.clear()
+
+    def play() -> None:
+        until(lambda: [each.starts for each in cores] == [1, 1, 1])
+        for each in cores:
+            each.may_start.set()
+
+    assert played(*cores, count=0).run(play) == 0
 
 
 def test_cores_that_hang_are_killed_and_started_again(

@@ -86,6 +86,21 @@ def wait_until_ready(url: str, seconds: float) -> None:
         time.sleep(0.1)
 
 
+def watch_loading(url: str, seconds: float) -> list[dict[str, str]]:
+    """Wait until all models are ready. Return the status of each, after every change of one."""
+    deadline = time.monotonic() + seconds
+    seen: list[dict[str, str]] = []
+    while not seen or set(seen[-1].values()) != {"ready"}:
+        _, body = call(url, "GET", "/_emulator/health")
+        assert time.monotonic() < deadline, body
+        assert b"failed" not in body, body
+        now = {model: state["status"] for model, state in json.loads(body)["models"].items()}
+        if not seen or now != seen[-1]:
+            seen.append(now)
+        time.sleep(0.1)
+    return seen
+
+
 @contextmanager
 def engine_running(
     engine: Engine,

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
+from engine.vllm.dtype import instead_of_bfloat16
 from engine.vllm.options import ENVIRONMENT
 
 CONTEXT = 4_096
@@ -43,6 +44,7 @@ def vllm_running(
         "--kv-cache-memory-bytes": demo.OPTIONS["kv_cache_memory_bytes"],
         "--tokenizer-mode": "mistral",
         "--structured-outputs-config": json.dumps(STRUCTURED),
+        **{f"--{name}": value for name, value in instead_of_bfloat16().items()},
     }
     flags = [str(part) for pair in options.items() for part in pair]
     if adapters:

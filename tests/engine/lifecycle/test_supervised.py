@@ -140,3 +140,8 @@ async def test_what_takes_long_is_told_again(
 
     assert await load is None
     assert "ready after" in caplog.text
+
+
+def test_of_many_names_the_lines_that_repeat_have_the_first() -> None:
+    assert loading.shorten_names("a") == "a"
+    assert loading.shorten_names("a, b, c") == "a and 2 more"

@@ -1,6 +1,8 @@
 """The vLLM engine: failing loads, sleep, and errors of requests."""
 
 import asyncio
+import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,12 @@ from engine.vllm import health_check
 from engine.vllm.cores import SharedCores
 from engine.vllm.engine import VllmEngine
 from engine.vllm.health_check import HealthCheck
-from engine.vllm.options import SHUTDOWN_TIMEOUT, explain_option, known_options
+from engine.vllm.options import (
+    SHUTDOWN_TIMEOUT,
+    explain_option,
+    known_options,
+    set_environment,
+)
 from engine.vllm.outputs import TokenOutputs
 from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.waiting import until_in_loop
@@ -52,6 +59,18 @@ async def test_an_option_that_vllm_refuses_is_the_reason() -> None:
     await engine.start()
 
     assert "'tensor_size'" in (engine.state().reason or "")
+
+
+@pytest.mark.parametrize(("said", "level"), [("error", logging.ERROR), ("loud", logging.INFO)])
+def test_vllms_log_level_holds_while_vllm_is_imported(
+    monkeypatch: pytest.MonkeyPatch, said: str, level: int
+) -> None:
+    logger = logging.getLogger("vllm")
+    monkeypatch.setattr(os, "environ", {"VLLM_LOGGING_LEVEL": said})
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    set_environment({})
+
+    assert logger.level == level
 
 
 async def test_an_engine_is_closed_when_its_load_has_ended() -> None:
