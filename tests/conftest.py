@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from invoke_api.testing import Bedrock
+from tests import scheduling
 from tests.adapters import make_adapter
 from tests.clients import client
 from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
@@ -16,15 +17,28 @@ from tests.vllm_server import vllm_running
 
 pytest_plugins = ["pytester"]
 
-# The same examples each time, so that what passed here passes there; `deep` is for looking further.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=200)
+# The same examples each time, so that what passed here passes there. `make fuzz` takes other ones,
+# and `full`; `deep` is for looking further.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile("full", deadline=None, max_examples=300)
 settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--examples", type=int, default=20_000, help="mutated requests to try")
+    parser.addoption("--examples", type=int, default=5_000, help="mutated requests to try")
     parser.addoption("--seed", type=int, default=2_402, help="where their chance begins")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return scheduling.workers()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    scheduling.mark(items)  # before pytest-xdist reads the groups
+    yield
+    scheduling.sort(items)  # after pytest has put those together that share fixtures
 
 
 @pytest.fixture
@@ -76,7 +90,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["scripted", "demo"], ids=["scripted", "vllm"])
+@pytest.fixture(
+    params=["scripted", pytest.param("demo", id="vllm", marks=scheduling.on_engine("demo"))]
+)
 def service(request: pytest.FixtureRequest) -> str:
     """The URL of a service, once on the scripted engine and once on real vLLM."""
     url: str = request.getfixturevalue(request.param)

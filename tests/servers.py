@@ -31,6 +31,7 @@ from invoke_api.guardrails.shelf import Shelf
 from invoke_api.pipeline.in_flight import Calls
 from invoke_api.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.server import LIMITS, Grace, open_socket, serve, to_url
+from tests import forking
 
 ROOT = Path(__file__).parent.parent
 AS_USUAL = Grace()
@@ -54,10 +55,15 @@ def command_running(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
 ) -> Iterator[str]:
     """The URL that this command says it listens on. Ended as Ctrl-C ends it, and it must end."""
+    environment = {**os.environ, **(env or {})}
     with TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
-        )
+        process: subprocess.Popen[bytes] | forking.Forked
+        if _forks(command):
+            process = forking.start(command[1:], log=log.fileno(), cwd=ROOT, env=environment)
+        else:
+            process = subprocess.Popen(
+                command, stderr=log, cwd=ROOT, env=environment, start_new_session=True
+            )
         try:
             yield read_url(process, log.fileno(), time.monotonic() + seconds)
         finally:
@@ -65,7 +71,13 @@ def command_running(
             process.wait(timeout=60)
 
 
-def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
+def _forks(command: Sequence[str]) -> bool:
+    """Tell whether it is ours, and starts neither vLLM nor workers, which want a fresh process."""
+    loads_nothing = "--engine" in command or command[1:2] == ["record"]
+    return command[0] == COMMAND[0] and loads_nothing and "--workers" not in command
+
+
+def read_url(process: subprocess.Popen[bytes] | forking.Forked, log: int, deadline: float) -> str:
     while time.monotonic() < deadline:
         text = os.pread(log, 100_000, 0).decode()
         if found := re.search(r"(?:listens|unning) on (https?://\S+)", text):
@@ -74,6 +86,13 @@ def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str
             break
         time.sleep(0.05)
     raise AssertionError(f"the server did not say where it listens:\n{text}")
+
+
+def run_command(
+    *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `invoke-api` with these arguments to its end, in this environment or in our own."""
+    return forking.run(arguments, cwd=cwd, env=os.environ if env is None else env)
 
 
 def wait_until_ready(url: str, seconds: float) -> None:

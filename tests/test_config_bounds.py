@@ -1,6 +1,5 @@
 """Files that look small and are not: refused at once, with file and line, and never printed."""
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from invoke_api.config_files import MAX_BYTES, ConfigError, read_config
 from invoke_api.guardrails.loading import load_guardrails
 from invoke_api.registry import load_registry
 from invoke_api.rules.parsing import RuleError, load_rules
-from tests.servers import COMMAND
+from tests.servers import run_command
 
 LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
@@ -102,13 +101,7 @@ def test_aliases_that_save_typing_are_welcome(tmp_path: Path) -> None:
 def test_a_service_does_not_start_with_one(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(LAUGHS)
-    done = subprocess.run(
-        [*COMMAND, "--engine", "scripted", "--rules", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_command("serve", "--engine", "scripted", "--rules", str(file))
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {file}:5: more than 100,000 values")

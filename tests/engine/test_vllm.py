@@ -22,7 +22,7 @@ from engine.vllm_watch import Watch
 from tests.receiving import Ear, text_of
 from tests.waiting import until_in_loop
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 ASK = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
 

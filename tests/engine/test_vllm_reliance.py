@@ -21,7 +21,7 @@ from engine.vllm_requests import to_sampling
 from tests.receiving import Ear
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
 def broken(sentence: str) -> str:

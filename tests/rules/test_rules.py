@@ -16,6 +16,7 @@ from botocore.eventstream import ChecksumMismatch
 from botocore.exceptions import EventStreamError, ReadTimeoutError
 
 from engine.protocol import EngineState
+from tests.scheduling import on_engine
 from tests.sdk.javascript import call_js
 from tests.servers import (
     COMMAND,
@@ -115,7 +116,7 @@ def test_max_tokens_and_stop_hold_for_a_reply_too(url: str) -> None:
         assert say(runtime, stop=["thr"]) == " one two "
 
 
-@pytest.mark.parametrize("engine", ["url", "demo"])
+@pytest.mark.parametrize("engine", ["url", pytest.param("demo", marks=on_engine("demo"))])
 def test_rules_stand_in_front_of_every_engine(request: pytest.FixtureRequest, engine: str) -> None:
     url = request.getfixturevalue(engine)
     rule(url, reply=" By rule.", when={"prompt": "the rule"}, scope="AKIDRULES")
