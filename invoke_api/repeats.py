@@ -46,7 +46,8 @@ class Seen:
 class Repeats(logging.Handler):
     """A handler that passes each different line to `target` at once and counts repetitions.
 
-    It also counts lines of one kind beyond `MAX_DIFFERENT` in an interval. At the end of the
+    Once it is closed it passes on all lines: a process that ends can start no timer, which would
+    log their count. It also counts lines of one kind beyond `MAX_DIFFERENT` in an interval. At the end of the
     interval it logs one line with the count. A kind that does not repeat for an interval is
     forgotten. Tracebacks from the same place are equal, whatever their message.
     """
@@ -64,11 +65,12 @@ class Repeats(logging.Handler):
         self._clock = clock
         self._kinds: dict[Kind, Seen] = {}
         self._timer: threading.Timer | None = None
+        self._is_closed = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on or count a record. `logging` calls this with the handler's lock held."""
         try:
-            is_new = self._is_new(record)
+            is_new = self._is_closed or self._is_new(record)
         except Exception:  # noqa: BLE001 - arguments that do not fit: the target tells of them
             is_new = True
         if is_new:
@@ -89,6 +91,7 @@ class Repeats(logging.Handler):
     def close(self) -> None:
         """Log the remaining counts. `logging` calls this when the process ends."""
         with self._held():
+            self._is_closed = True
             if self._timer:
                 self._timer.cancel()
                 self._timer = None
