@@ -16,8 +16,14 @@ ENGINES = {"demo": "demo", "vllm_server": "vllm server"}
 FOLDERS = ("fidelity", "fuzzing", "operations", "reliability")
 # What takes longest begins first, so that no worker is left with it in the end.
 LONGEST = ("demo", "reliability")
-# `make check` leaves these out, and the tests that need vLLM.
-SLOW = ("reliability",)
+# `make check` leaves these out, and the tests that need vLLM: what takes its time, is a real client
+# or browser, or starts many processes.
+SLOW = (
+    *("fuzzing", "reliability", "sdk", "testing"),
+    *("control/test_browser.py", "test_bench.py", "test_examples.py", "test_install.py"),
+    *("test_other_servers.py", "test_schemathesis.py", "test_watchdog.py", "test_workers.py"),
+    *("uploads/test_bombs.py", "uploads/test_ending.py"),
+)
 
 
 def workers() -> int:
