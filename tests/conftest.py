@@ -41,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     scheduling.sort(items)  # after pytest has put those together that share fixtures
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    yield
+    scheduling.end(item, nextitem)
+
+
 @pytest.fixture
 def examples(request: pytest.FixtureRequest) -> int:
     count: int = request.config.getoption("--examples")
@@ -85,7 +91,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "PYTHON": sys.executable,
     }
-    with command_running(["make", "serve"], env, seconds=60) as url:
+    with scheduling.until_group_ends("demo") as stack:
+        url = stack.enter_context(command_running(["make", "serve"], env, seconds=60))
         wait_until_ready(url, seconds=280)
         yield url
 
@@ -113,5 +120,5 @@ def vllm_server(checkpoints: Path) -> Iterator[str]:
     """
     names = ["demo", "mistralai/Mistral-Small-Instruct-2409"]
     adapters = {"tuned": make_adapter(checkpoints / "tuned")}
-    with vllm_running(checkpoints, names, adapters=adapters) as url:
-        yield url
+    with scheduling.until_group_ends("vllm_server") as stack:
+        yield stack.enter_context(vllm_running(checkpoints, names, adapters=adapters))

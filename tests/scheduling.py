@@ -5,6 +5,8 @@ vLLM's, those of a folder with servers of its own, else those of a file.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,14 @@ TESTS = Path(__file__).parent
 # Fixtures that start vLLM, and the groups of the tests that ask what they start.
 ENGINES = {"demo": "demo", "vllm_server": "vllm server"}
 FOLDERS = ("fidelity", "fuzzing", "operations", "reliability")
+RUNNING: dict[str, ExitStack] = {}
 # What takes longest begins first, so that no worker is left with it in the end.
-LONGEST = ("demo", "reliability")
+LONGEST = (
+    *("demo", "reliability", "test_workers.py", "vllm-data-parallel", "vllm-tensor-parallel"),
+    *("vllm-pipeline-parallel", "test_on_demand.py", "vllm-dense", "uploads/test_bombs.py"),
+    *("vllm server", "sdk/test_clients.py", "test_own_weights.py", "vllm-moe", "vllm-vision"),
+    *("vllm-speech", "vllm-tekken", "engine/test_vllm_plugins.py", "testing/test_documented.py"),
+)
 # `make check` leaves these out, and the tests that need vLLM: what takes its time, is a real client
 # or browser, or starts many processes.
 SLOW = (
@@ -67,6 +75,24 @@ def sort(items: list[pytest.Item]) -> None:
     """Put groups one after another, the longest first, and keep the order within a group."""
     order = {group: number for number, group in enumerate([*LONGEST, *map(group_of, items)][::-1])}
     items.sort(key=lambda item: -order[group_of(item)])
+
+
+@contextmanager
+def until_group_ends(fixture: str) -> Iterator[ExitStack]:
+    """Yield a stack of what the fixture starts. It is closed with the last test of the group.
+
+    The end of the session would be later, and engines of vLLM's are not idle when nobody asks.
+    """
+    with ExitStack() as stack:
+        RUNNING[ENGINES[fixture]] = stack
+        yield stack
+
+
+def end(item: pytest.Item, following: pytest.Item | None) -> None:
+    """End what the group of the test has started, if none of the group follows."""
+    group = group_of(item)
+    if group in RUNNING and (following is None or group_of(following) != group):
+        RUNNING.pop(group).close()
 
 
 def group_of(item: pytest.Item) -> str:

@@ -40,8 +40,8 @@ errors, faults, clients that hang up, rules that come and go, long prompts, docu
 exactly one outcome, the same for its client, in the journal, and in the metrics; and a line
 through the last two thirds of all samples may not rise: memory by {memory:g} MiB at most, open
 files by {files:g}, threads by {threads:g}, tasks of the event loop by {tasks:g}. With all calls
-ended, files, threads and tasks must be back at what they were. The suite runs the same for half a
-minute.
+ended, files, threads and tasks must be back at what they were. The suite runs the same for nine
+seconds.
 
 """
 NO_SOAK = "No long run is on record yet.\n"

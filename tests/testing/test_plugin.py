@@ -202,7 +202,7 @@ def test_it_works_under_xdist(suite: pytest.Pytester) -> None:
 
 
 def test_fifty_tests_take_under_three_seconds(suite: pytest.Pytester) -> None:
-    """The limit is generous here, for the machine may be busy; bench/testing.py has the figure."""
+    """The limit is generous here, for the machine may be busy; bench/suite.py has the figure."""
     suite.makepyfile(
         """
         import pytest
