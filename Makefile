@@ -14,7 +14,7 @@ test: ## Set up, then run the whole suite on all cores
 	@scripts/setup test
 	@$(PYTEST)
 
-check: ## Set up, then ruff, mypy and the tests for each save: all but those marked vllm (real vLLM) or slow (tests/scheduling.py)
+check: ## Set up, then ruff, mypy and the tests for each save: all but those marked vllm (real vLLM) or slow (tests/support/scheduling.py)
 	@scripts/setup test
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet

@@ -18,21 +18,20 @@ import orjson
 
 from bench.streams.prompts import make_prompt
 from engine.detokenizer import Detokenizer
-from engine.production import OVER
+from engine.generation_task import OVER
 from engine.protocol import GenerationRequest
-from engine.tokenizer import load_tokenizer
+from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import BASIC, RawRequest
 from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.journal import Entry
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.observability.journal import Entry
+from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.invoke import InvokeModelWriter
-from invoke_api.pipeline.answer import Answer
+from invoke_api.pipeline.answer import Answer, Stream
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.counted import CountedCalls
-from invoke_api.pipeline.sinks import Stream
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.telemetry.metrics import Metrics
+from invoke_api.pipeline.count_calls import CountedCalls
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
 BUDGET = 100.0  # microseconds

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
-from engine.tokenizer import Tokenizer
+from engine.tokenization.tokenizer import Tokenizer
 
 
 class Detokenizer:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from engine.adapters import Adapter
 from engine.errors import EngineDead, EngineNotReady, PromptTooLong, RequestRefused
-from engine.tokenizer import Tokenizer
+from engine.lora import Adapter
+from engine.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.audio import Clip
+    from engine.tokenization.audio import Clip
 
 Finish = Literal["stop", "length"]
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]

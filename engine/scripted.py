@@ -6,9 +6,7 @@ from functools import partial
 from hashlib import sha256
 
 from engine.errors import SchemaRefused
-from engine.instances import make_arguments, make_instance
-from engine.mistral_files import is_tekken
-from engine.production import Production, cut, play
+from engine.generation_task import Production, cut, play
 from engine.protocol import (
     Constraint,
     EngineState,
@@ -17,8 +15,10 @@ from engine.protocol import (
     Receiver,
     check_request,
 )
-from engine.tokenizer import Tokenizer, load_tokenizer
-from engine.tool_calls import MARK, ToolCall, write_calls
+from engine.schema_instances import make_arguments, make_instance
+from engine.tokenization.mistral_files import is_tekken
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.tool_calls import MARK, ToolCall, write_calls
 
 SENTENCES = (
     " Nobody thought about it: no model was asked.",

@@ -10,9 +10,9 @@ import click
 from starlette.applications import Starlette
 
 from invoke_api.cli import load_served, serve_command
-from invoke_api.logs import set_up_logs
-from invoke_api.serving import assemble
-from invoke_api.settings import Settings
+from invoke_api.observability.log_format import set_up_logs
+from invoke_api.server.bootstrap import assemble
+from invoke_api.server.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -9,22 +9,14 @@ from typing import Any
 import click
 
 from invoke_api import __version__
-from invoke_api.adapting import remarks, slot_problems
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.environment import (
-    KEY_VARIABLES,
-    REMOTE_KEY_VARIABLE,
-    run_with,
-    strange_variables,
-)
-from invoke_api.flags import registry_option, with_options
-from invoke_api.logs import set_up_logs
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.plans import missing_weights
-from invoke_api.record_settings import RECORD_OPTIONS, RecordSettings
-from invoke_api.registry import Model, Registry
-from invoke_api.server import Grace, to_url
-from invoke_api.serving import (
+from invoke_api.models.adapter_checks import remarks, slot_problems
+from invoke_api.models.engine_factory import missing_weights
+from invoke_api.models.registry import Model, Registry
+from invoke_api.observability.log_format import set_up_logs
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
+from invoke_api.server.bootstrap import (
     LISTENS,
     Service,
     as_sentences,
@@ -34,9 +26,17 @@ from invoke_api.serving import (
     run,
     serve_alone,
 )
-from invoke_api.settings import SERVE_OPTIONS, Settings
+from invoke_api.server.environment import (
+    KEY_VARIABLES,
+    REMOTE_KEY_VARIABLE,
+    run_with,
+    strange_variables,
+)
+from invoke_api.server.flags import registry_option, with_options
+from invoke_api.server.http_server import Grace, to_url
+from invoke_api.server.settings import SERVE_OPTIONS, Settings
+from invoke_api.server.workers import serve_with_workers
 from invoke_api.testing import LOUDER, bedrock_running
-from invoke_api.workers import serve_with_workers
 
 log = logging.getLogger(__name__)
 

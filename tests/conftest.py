@@ -9,11 +9,11 @@ import pytest
 from hypothesis import settings
 
 from invoke_api.testing import Bedrock
-from tests import scheduling
-from tests.adapters import make_adapter
-from tests.clients import client
-from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
-from tests.vllm_server import vllm_running
+from tests.support import scheduling
+from tests.support.adapters import make_adapter
+from tests.support.clients import client
+from tests.support.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from tests.support.vllm_server import vllm_running
 
 pytest_plugins = ["pytester"]
 

@@ -16,9 +16,9 @@ from typing import cast
 import psutil
 import pytest
 
-from invoke_api.environment import strange_variables
-from invoke_api.registry import DEFAULT_REGISTRY
-from tests.servers import (
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from invoke_api.server.environment import strange_variables
+from tests.support.servers import (
     COMMAND,
     LARGE,
     MIXTRAL,
@@ -31,7 +31,7 @@ from tests.servers import (
     sockets_of,
     wait_until_ready,
 )
-from tests.waiting import until
+from tests.support.waiting import until
 
 PROGRAM = COMMAND[0]
 

@@ -12,10 +12,10 @@ import yaml
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
-from engine.mistral_files import carried
-from engine.tokenizer import MISTRAL
-from engine.vllm_options import ENVIRONMENT
-from invoke_api.registry import DEFAULT_REGISTRY
+from engine.tokenization.mistral_files import carried
+from engine.tokenization.tokenizer import MISTRAL
+from engine.vllm.options import ENVIRONMENT
+from invoke_api.models.registry import DEFAULT_REGISTRY
 
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
 MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"

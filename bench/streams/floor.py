@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.streams.batch import Batch, Drive, Sample
 from bench.streams.load import drive
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from string import ascii_lowercase
 
-from engine.tokenizer import Tokenizer, load_tokenizer
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 # Of this project's own prose, in its order; every so manyth is a word that was never there before,
 # for front ends that remember what they have read: names, numbers and slips are not to be had.

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.holding import to_arguments
-from engine.instances import ODD
 from engine.protocol import GenerationRequest
+from engine.schema_instances import ODD
+from engine.vllm.structured_outputs import to_arguments
 
 # Characters of a string, items of a list, and the range of a number.
 LONGEST = 40

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.demo import speech, vision
-from engine.mistral_files import carried, is_tekken
-from engine.tokenizer import MISTRAL, Tokenizer, load_tokenizer
+from engine.tokenization.mistral_files import carried, is_tekken
+from engine.tokenization.tokenizer import MISTRAL, Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.demo.layout import sizes
-from engine.mistral_files import carried
+from engine.tokenization.mistral_files import carried
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ WORDS = 32_768  # of the tokenizer: a fourth of Voxtral's
 
 def write_tokenizer(folder: Path) -> None:
     """Write Voxtral's tekken.json with fewer words; no other kind of tokenizer takes audio."""
-    from engine.tekken import AUDIO, AUDIO_MARKS, CARRIED, named_controls
+    from engine.tokenization.tekken import AUDIO, AUDIO_MARKS, CARRIED, named_controls
 
     document = json.loads(carried(CARRIED).read_bytes())
     config = document["config"] | {"default_vocab_size": WORDS, "version": "v7"}
@@ -43,7 +43,7 @@ def write_tokenizer(folder: Path) -> None:
 
 def params(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return params.json, of the config.json of the language model."""
-    from engine.tekken import AUDIO
+    from engine.tokenization.tekken import AUDIO
 
     spectrogram = {**asdict(AUDIO.encoding_config), "sampling_rate": AUDIO.sampling_rate}
     encoder = {
@@ -66,7 +66,7 @@ def with_ears(
     """Return the weights of a language model of this width, with those of the encoder."""
     import torch
 
-    from engine.tekken import AUDIO
+    from engine.tokenization.tekken import AUDIO
 
     def matrix(rows: int, columns: int) -> torch.Tensor:
         return torch.randn(rows, columns, generator=generator) * columns**-0.5

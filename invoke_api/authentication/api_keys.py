@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.signature import BASIC, check_scope, check_token
-from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
+from invoke_api.wire.errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import (
     ALGORITHM,
     Scope,

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from invoke_api.config_files import ConfigError, Source, find_mistakes, read_config
+from invoke_api.yaml_files import ConfigError, Source, find_mistakes, read_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from hashlib import sha256
 from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import RawRequest
-from invoke_api.identifiers import PARTITIONS
-from invoke_api.web_pages import foreign_page, is_loopback
-from invoke_api.wire.front_door_errors import FrontDoorError, KeyDenied
+from invoke_api.authentication.web_pages import foreign_page, is_loopback
+from invoke_api.models.identifiers import PARTITIONS
+from invoke_api.wire.errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import Scope, parse_authorization
 
 # Whose an answer says something to be that belongs to nobody here: the account of AWS's examples.

@@ -7,8 +7,8 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from invoke_api.authentication.credentials import AccessKey
-from invoke_api.identifiers import PARTITIONS
-from invoke_api.wire.front_door_errors import (
+from invoke_api.models.identifiers import PARTITIONS
+from invoke_api.wire.errors import (
     ExpiredTokenException,
     IncompleteSignatureException,
     InvalidSignatureException,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from invoke_api.cassettes.readable import (
+from invoke_api.cassettes.json_encoding import (
     frame_to_bytes,
     frame_to_readable,
     to_bytes,

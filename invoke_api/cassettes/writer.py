@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
-from invoke_api.appending import append_whole
+from invoke_api.append_file import append_whole
 from invoke_api.cassettes.lock import PlaceLock
 from invoke_api.cassettes.recording import Recording
 

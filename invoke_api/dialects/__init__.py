@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
-from engine.tokenizer import Tokenizer
-from invoke_api.dialects.answers import SHAPES
-from invoke_api.dialects.calls import AnswerReader
+from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.dialects.chat_answers import SHAPES
 from invoke_api.dialects.imported import Imported
-from invoke_api.dialects.invocation import Metrics, Question
 from invoke_api.dialects.mistral_chat import MistralChat
 from invoke_api.dialects.mistral_text import MistralText
+from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.tool_call_reader import AnswerReader
 
 
 class Writer(Protocol):

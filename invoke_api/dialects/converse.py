@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from invoke_api.dialects.abilities import Abilities
+from invoke_api.dialects.converse_checks import Abilities, check_tools, check_turns, uses_of
 from invoke_api.dialects.documents import NO_S3, read_documents
-from invoke_api.dialects.plain import to_plain
-from invoke_api.dialects.turns import check_tools, check_turns, uses_of
+from invoke_api.dialects.json_values import to_plain
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
 MOST_IMAGES = 20  # in a message: User Guide, conversation-inference-call

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from invoke_api.validation.document import NotJson, parse_json
+from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.wire.errors import ValidationException
 
 Message = Mapping[str, Any]

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import orjson
 
 from engine.protocol import Delta, Finish
-from engine.tool_calls import CallStream, Piece, ToolCall
-from invoke_api.dialects.calls import AnswerReader
-from invoke_api.dialects.invocation import Metrics
-from invoke_api.dialects.response_fields import select
-from invoke_api.dialects.tool_ids import make_id
+from engine.tokenization.tool_calls import CallStream, Piece, ToolCall
+from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.tool_call_reader import AnswerReader
+from invoke_api.dialects.tools import make_id
+from invoke_api.wire.errors import ValidationException
 
 Event = tuple[str, dict[str, Any]]  # its type and its payload, without the padding
 MORE = "additionalModelResponseFields"
@@ -153,3 +153,30 @@ def _measures(metrics: Metrics) -> dict[str, Any]:
         "totalTokens": metrics.input_tokens + metrics.output_tokens,
     }
     return {"metrics": {"latencyMs": metrics.latency}, "usage": usage}
+
+
+def check_pointers(pointers: Sequence[str]) -> None:
+    """Raises `ValidationException` for one that is no JSON pointer (RFC 6901)."""
+    for pointer in pointers:
+        if not pointer.startswith("/"):
+            raise ValidationException(
+                f"The value {pointer} in additionalModelResponseFieldPaths is not a JSON pointer."
+            )
+
+
+def select(answer: Any, pointers: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """The fields of the model's own answer that these point to."""
+    fields = {}
+    for pointer in pointers:
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+        try:
+            fields[steps[-1]] = _follow(answer, steps)
+        except (KeyError, IndexError, ValueError, TypeError):
+            continue
+    return fields
+
+
+def _follow(value: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
+    for step in steps:
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value

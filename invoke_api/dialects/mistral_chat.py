@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
-from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
-from engine.tokenizer import Tokenizer
-from engine.tool_calls import MARK, ToolCall
-from invoke_api.dialects.answers import Answer, Shape
-from invoke_api.dialects.calls import AnswerReader, CallReader
+from engine.tokenization.chat_template import ChatPrompt
+from engine.tokenization.tokenizer import Tokenizer
+from engine.tokenization.tool_calls import MARK, ToolCall
+from invoke_api.dialects.chat_answers import Answer, Shape
 from invoke_api.dialects.generation import to_generation
-from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.plain import sort_keys, to_plain
-from invoke_api.dialects.tool_choice import Forced, is_forcing, to_forced
-from invoke_api.dialects.tool_ids import make_id, to_models_id
+from invoke_api.dialects.json_values import sort_keys, to_plain
+from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
+from invoke_api.dialects.tools import Forced, is_forcing, make_id, to_forced, to_models_id
 
 
 @dataclass(frozen=True, slots=True)

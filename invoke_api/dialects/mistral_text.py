@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
-from engine.chat import ChatPrompt
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
-from engine.tokenizer import Tokenizer
-from invoke_api.dialects.calls import AnswerReader, TextReader
+from engine.tokenization.chat_template import ChatPrompt
+from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.generation import to_generation
-from invoke_api.dialects.invocation import Metrics, Question
+from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.tool_call_reader import AnswerReader, TextReader
 
 # What Mistral's instruction format puts around each message of the user.
 OPENING, CLOSING = "[INST]", "[/INST]"

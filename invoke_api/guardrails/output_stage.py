@@ -4,11 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from engine.production import BATCH
+from engine.generation_task import BATCH
 from engine.protocol import Delta, Finish
-from engine.tool_calls import ToolCall
-from invoke_api.guardrails.assessing import Assessment, Part
-from invoke_api.guardrails.guarding import Guarding
+from engine.tokenization.tool_calls import ToolCall
+from invoke_api.guardrails.scanner import Assessment, Part
+from invoke_api.guardrails.session import Guarding
 
 # Least number of characters that an asynchronous stream may be ahead of its assessment. Bedrock's
 # number: N/F.

@@ -7,8 +7,8 @@ with these types finds none here, and is told so when it is loaded.
 import re
 from collections.abc import Callable
 
-from invoke_api.guardrails.searching import Form, Tail
-from invoke_api.patterns import compile_pattern
+from invoke_api.guardrails.search import Form, Tail
+from invoke_api.regex import compile_pattern
 
 # Patterns match normalized text, in which all digits are ASCII. Each pattern includes the character
 # before the match, because a search in linear time has no look-behind. `Form` checks for letters

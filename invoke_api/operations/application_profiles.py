@@ -5,17 +5,16 @@ from typing import Any
 import orjson
 
 from invoke_api.authentication.gate import Caller
-from invoke_api.identifiers import Identifier, parse_identifier
-from invoke_api.operations.alone import check_alone
-from invoke_api.operations.bodies import coral_schema
+from invoke_api.models.identifiers import Identifier, parse_identifier
+from invoke_api.models.profiles import Profile, new_identifier
+from invoke_api.models.registry import Registry
 from invoke_api.operations.inference_profiles import find_application_profile, find_bedrocks
+from invoke_api.operations.request_checks import check_alone, coral_schema
 from invoke_api.operations.tags import to_tags
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
-from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
-from invoke_api.profiles import Profile, new_identifier
-from invoke_api.registry import Registry
+from invoke_api.pipeline.offload import aside
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.validation.queries import DELETE_INFERENCE_PROFILE, check_query
 from invoke_api.wire.errors import InvokeError, ValidationException
 

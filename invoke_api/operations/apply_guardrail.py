@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from invoke_api.authentication.gate import Caller
-from invoke_api.guardrails.assessing import UNIT, Assessment, Part
-from invoke_api.guardrails.guarding import Guarding
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.reports import to_coverage, to_usage
-from invoke_api.operations.bodies import coral_schema
+from invoke_api.guardrails.scanner import UNIT, Assessment, Part
+from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.trace import to_coverage, to_usage
+from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import admit_caller
-from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guard import is_to_guard
-from invoke_api.pipeline.replies import Reply, json_reply
-from invoke_api.wire.converse_events import encode_sorted
+from invoke_api.pipeline.guardrail_check import is_to_guard
+from invoke_api.pipeline.offload import aside
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.wire.errors import ThrottlingException, ValidationException
+from invoke_api.wire.events import encode_sorted
 
 MOST_UNITS = 1_000
 TOO_LONG = (

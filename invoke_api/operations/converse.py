@@ -1,16 +1,226 @@
-"""Converse and ConverseStream."""
+"""Converse and ConverseStream: a request ready for a model, and the writer of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.conversation import Conversation, to_conversation
-from invoke_api.pipeline.admission import admit
-from invoke_api.pipeline.aside import UPLOADS
+from engine.errors import ChatRefused
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
+from engine.tokenization.chat_template import ChatPrompt
+from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.dialects.converse import to_messages, to_tools
+from invoke_api.dialects.converse_checks import check_abilities, check_objects
+from invoke_api.dialects.converse_prompt import PROMPTS, render_instruct, to_body
+from invoke_api.dialects.converse_writer import ConverseWriter, check_pointers
+from invoke_api.dialects.generation import to_generation
+from invoke_api.dialects.mistral_chat import encode_chat, to_question
+from invoke_api.dialects.model_servers import CONVERSE_PREFIX, envelope
+from invoke_api.dialects.openai_body import check_target
+from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
+from invoke_api.dialects.tools import from_converse, is_forcing, to_forced
+from invoke_api.guardrails.session import Guarding
+from invoke_api.models.registry import Model
+from invoke_api.operations.request_checks import coral_schema
+from invoke_api.pipeline.admission import LATENCY, SERVICE_TIER, admit, check_tier, grant_options
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guard import guard_converse, named_in_converse, open_guarding
-from invoke_api.pipeline.options import LATENCY, SERVICE_TIER, grant_options
-from invoke_api.pipeline.requests import ModelOperation
+from invoke_api.pipeline.guardrail_check import guard_converse, named_in_converse, open_guarding
+from invoke_api.pipeline.model_request import ModelOperation
+from invoke_api.pipeline.offload import UPLOADS
+from invoke_api.wire.errors import ValidationException
+from invoke_api.wire.events import draw_padding, encode_event, encode_sorted
+
+# Guess: the service model has both in the answer, and no recording shows when.
+REPEATED = ("performanceConfig", "serviceTier")
+
+# Recorded of each model of 2025 (stdapi-ai/stdapi.ai's probes, 2026-08-01).
+NO_PREFILL = (
+    "Cannot set `add_generation_prompt` to True when the last message is from the assistant."
+    " Consider using `continue_final_message` instead."
+)
+
+Native = Callable[[str, Finish], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its messages."""
+
+    model: Model
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    body: dict[str, Any]
+    choice: Any  # the `tool_choice` of a body
+    paths: Sequence[str]
+    repeated: Mapping[str, Any]
+    request_id: str = ""
+    guarding: Guarding | None = None
+    prefix: str = CONVERSE_PREFIX
+
+    @property
+    def stream_headers(self) -> Mapping[str, str]:
+        return {}
+
+    def headers(self, _: Metrics) -> Mapping[str, str]:
+        return {}
+
+    def question(self) -> Question:
+        return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
+
+    @property
+    def size(self) -> int:
+        """Characters to tokenise, about."""
+        contents = [message["content"] for message in self.messages]
+        if not all(isinstance(content, str) for content in contents):
+            return UPLOADS  # an image or audio, however short, may be large
+        return sum(map(len, contents)) + 200 * len(self.tools)
+
+    @property
+    def is_chat(self) -> bool:
+        return self.model.abilities.template == "chat"
+
+    def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
+        """Raises `ChatRefused`."""
+        if self.messages[-1]["role"] == "assistant":
+            raise ChatRefused(NO_PREFILL)
+        if self.is_chat:
+            forced = to_forced(self.choice, self.tools)
+            return encode_chat(tokenizer, self.messages, self.tools, forced=forced)
+        text = render_instruct(self.messages)
+        return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
+
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
+        """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
+        prompt, vocabulary = self.to_prompt(tokenizer), len(tokenizer.pieces)
+        request = to_generation(
+            self.body, prompt, self.request_id, vocabulary=vocabulary, spelled=self.is_chat
+        )
+        return to_forced(self.choice, self.tools).hold(request)
+
+    def writer(self, tokenizer: Tokenizer) -> "ConverseFrames":
+        is_spaced = self.is_chat and tokenizer.is_spaced
+        is_forced = is_forcing(self.choice)
+        own: AnswerReader = CallReader(is_forced, is_spaced)
+        shown: Native | None = None
+        if self.guarding:
+            offered = {tool["function"]["name"] for tool in self.tools}
+            own = self.guarding.read_by(CallReader(is_forced, is_spaced, offered))
+            shown = self._native(tokenizer, own)
+        writer = ConverseWriter(
+            own,
+            self.request_id,
+            self.repeated,
+            self._native(tokenizer),
+            paths=self.paths,
+            watch=self.guarding,
+            shown=shown,
+        )
+        return ConverseFrames(writer)
+
+    def _native(self, tokenizer: Tokenizer, reader: AnswerReader | None = None) -> Native:
+        """Return the function that writes a text and its end as the model's own answer."""
+
+        def native(text: str, finish: Finish) -> bytes:
+            writer = self.model.dialect.writer(self.body, tokenizer, self.request_id, reader)
+            return writer.reply(text, finish)
+
+        return native
+
+
+class ConverseFrames:
+    """Writes an answer of Converse's as bytes."""
+
+    def __init__(self, writer: ConverseWriter) -> None:
+        self._writer = writer
+        self.native = writer.native
+
+    def whole(
+        self, text: str, finish: Finish, metrics: Metrics, _: Sequence[Logprobs] | None
+    ) -> bytes:
+        return encode_sorted(self._writer.reply(text, finish, metrics))
+
+    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+        return b"".join(
+            encode_event(kind, payload, draw_padding())
+            for delta in deltas
+            for kind, payload in self._writer.events(delta, metrics if delta.finish else None)
+        )
+
+
+def to_conversation(
+    asked: Mapping[str, Any],
+    model: Model,
+    *,
+    stream: bool,
+    request_id: str = "",
+    guarding: Guarding | None = None,
+) -> Conversation:
+    """Check what the model can do, then the conversation itself, then its parameters.
+
+    Raises `ValidationException`.
+    """
+    check_objects(asked)
+    check_abilities(asked, model.abilities, stream=stream)
+    listing = model.listing
+    messages = to_messages(asked, model.abilities, sees=listing.sees, hears=listing.hears)
+    tools = to_tools(asked)
+    body = read_body(asked, messages, model, stream=stream)
+    paths = asked.get("additionalModelResponseFieldPaths", ())
+    check_pointers(paths)
+    choice = from_converse(asked, model.abilities)
+    if model.dialect_name != "mistral-text":  # the model's own answer is read as a forced call, too
+        body["tool_choice"] = choice
+    return Conversation(
+        model=model,
+        messages=messages,
+        tools=tools,
+        body=body,
+        choice=choice,
+        paths=paths,
+        repeated={key: asked[key] for key in REPEATED if key in asked},
+        request_id=request_id,
+        guarding=guarding,
+    )
+
+
+# Heard of Nova.
+TOO_MANY = (
+    "The maximum tokens you requested exceeds the model limit of {most}."
+    " Try again with a maximum tokens value that is lower than {most}."
+)
+
+
+def read_body(
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], model: Model, *, stream: bool
+) -> dict[str, Any]:
+    """Return the body but for its prompt, with its defaults. Raise `ValidationException`."""
+    most = model.listing.converse.get("maxTokensMaximum")
+    if most and asked.get("inferenceConfig", {}).get("maxTokens", 0) > most:
+        raise ValidationException(TOO_MANY.format(most=most))
+    is_text = model.dialect_name == "mistral-text"
+    body = to_body(asked, is_text=is_text)
+    shown = {} if is_text else {"messages": list(map(model.server.show, messages))}
+    _check_more(asked, model, {**body, **shown})
+    body = model.fill_body(body, prefix=CONVERSE_PREFIX, shown=shown)
+    check_target(body, (model.id,), streams=stream, prefix=CONVERSE_PREFIX)
+    check_tier(body.get("service_tier"), model)
+    if body.get("logprobs"):  # Converse's answer has no place for them
+        raise ValidationException(CONVERSE_PREFIX + envelope("'logprobs' is not supported"))
+    if "serviceTier" in asked:
+        body["service_tier"] = asked["serviceTier"]["type"]
+    return body
+
+
+def _check_more(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
+    """Check the keys of `additionalModelRequestFields`. Raise `ValidationException`."""
+    more = asked.get("additionalModelRequestFields", {})
+    for name in PROMPTS:  # Converse has its own place for them
+        if name in more:
+            raise ValidationException(model.server.word_taken(name))
+    extra = {key: value for key, value in more.items() if not model.schema.knows(key)}
+    if extra and model.server.word_extra:
+        raise ValidationException(CONVERSE_PREFIX + model.server.word_extra(extra, whole))
+
 
 # Members of the request that go by headers in the older operations.
 OPTIONS = {

@@ -7,18 +7,17 @@ import orjson
 
 from engine.errors import EngineError
 from invoke_api.authentication.gate import Caller
-from invoke_api.identifiers import Identifier, parse_identifier
-from invoke_api.operations.bodies import coral_schema
-from invoke_api.operations.conversation import to_conversation
+from invoke_api.models.identifiers import Identifier, parse_identifier
+from invoke_api.operations.converse import to_conversation
+from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import admit_caller, check_account
-from invoke_api.pipeline.aside import UPLOADS, aside
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.in_flight import BODY_LIMIT
-from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.offload import UPLOADS, aside
+from invoke_api.pipeline.request_body import BODY_LIMIT
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
-from invoke_api.wire.errors import ValidationException
-from invoke_api.wire.front_door_errors import SerializationException
+from invoke_api.wire.errors import SerializationException, ValidationException
 
 REFUSAL = "The provided model doesn't support counting tokens."
 EXTENSION = {"x-invoke-api-extension": "CountTokens"}  # Bedrock would have refused

@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
-from invoke_api.catalogue import to_availability, to_summary
-from invoke_api.identifiers import parse_identifier
+from invoke_api.models.catalogue import to_availability, to_summary
+from invoke_api.models.identifiers import parse_identifier
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.validation.queries import (
     GET_FOUNDATION_MODEL,
     GET_FOUNDATION_MODEL_AVAILABILITY,

@@ -4,17 +4,17 @@ from typing import Any
 
 import orjson
 
-from invoke_api.arns import OwnArn
 from invoke_api.authentication.gate import Caller
-from invoke_api.catalogue import to_application_profile, to_configured_profile, to_profile
-from invoke_api.identifiers import Identifier, parse_identifier
-from invoke_api.listing import Listing
+from invoke_api.models.arns import OwnArn
+from invoke_api.models.catalogue import to_application_profile, to_configured_profile, to_profile
+from invoke_api.models.identifiers import Identifier, parse_identifier
+from invoke_api.models.listing import Listing
+from invoke_api.models.profiles import Profile
 from invoke_api.operations.paging import to_page
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.pipeline.services import Services
-from invoke_api.profiles import Profile
 from invoke_api.validation.queries import (
     GET_INFERENCE_PROFILE,
     LIST_INFERENCE_PROFILES,

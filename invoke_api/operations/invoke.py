@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
-from engine.tokenizer import Tokenizer
+from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects import Writer
-from invoke_api.dialects.invocation import Metrics, Question
-from invoke_api.dialects.servers import envelope
-from invoke_api.dialects.target import check_target
-from invoke_api.guardrails.guarding import Guarding
-from invoke_api.pipeline.admission import admit
-from invoke_api.pipeline.aside import UPLOADS
+from invoke_api.dialects.model_servers import envelope
+from invoke_api.dialects.openai_body import check_target
+from invoke_api.dialects.question import Metrics, Question
+from invoke_api.guardrails.session import Guarding
+from invoke_api.models.registry import Model
+from invoke_api.pipeline.admission import REPEATED, SERVICE_TIER, admit, check_tier
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guard import CONFIG, GuardedWriter, guard_invoke
-from invoke_api.pipeline.options import REPEATED, SERVICE_TIER, check_tier
-from invoke_api.pipeline.requests import ModelOperation
-from invoke_api.registry import Model
-from invoke_api.wire.chunks import encode_chunks
+from invoke_api.pipeline.guardrail_check import CONFIG, GuardedWriter, guard_invoke
+from invoke_api.pipeline.model_request import ModelOperation
+from invoke_api.pipeline.offload import UPLOADS
 from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.events import encode_chunks
 
 MEDIA = (b"image_url", b"input_audio", b"audio_url")  # the kinds of parts that are uploads
 

@@ -2,11 +2,10 @@
 
 import orjson
 
-from invoke_api.operations.alone import check_alone
-from invoke_api.operations.bodies import coral_schema
+from invoke_api.operations.request_checks import check_alone, coral_schema
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.responses import Reply, json_reply
 
 
 async def put_logging_configuration(call: Call) -> Reply:

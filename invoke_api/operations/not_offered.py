@@ -6,12 +6,12 @@ method. Whoever builds one takes it out; a test says which one is missing or too
 
 from functools import partial
 
-from invoke_api.config_files import load_schema
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.responses import Reply
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
+from invoke_api.yaml_files import load_schema
 
 # Nearly every operation models it; those that do not are here with what they model.
 ERRORS: dict[str, type[InvokeError]] = {"CreateModelCopyJob": AccessDeniedException}

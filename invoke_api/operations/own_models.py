@@ -11,26 +11,31 @@ from typing import Any
 
 import orjson
 
-from invoke_api.arns import OwnArn
-from invoke_api.identifiers import Own, parse_identifier
-from invoke_api.listing import Listing
+from invoke_api.models.arns import OwnArn
+from invoke_api.models.catalogue import (
+    to_deployment,
+    to_import,
+    to_listed_deployment,
+    to_provisioned,
+)
+from invoke_api.models.identifiers import Own, parse_identifier
+from invoke_api.models.listing import Listing
 from invoke_api.operations.paging import to_page
-from invoke_api.own_catalogue import to_deployment, to_import, to_listed_deployment, to_provisioned
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.validation.constraints import Member
-from invoke_api.validation.own_queries import (
+from invoke_api.validation.queries import (
     GET_DEPLOYMENT,
     GET_IMPORTED,
     GET_PROVISIONED,
     LIST_DEPLOYMENTS,
     LIST_IMPORTED,
     LIST_PROVISIONED,
+    check_query,
     parse_time,
 )
-from invoke_api.validation.queries import check_query
 from invoke_api.wire.errors import ResourceNotFoundException
 
 NOT_FOUND = "The provided {kind} identifier is not found."  # guess

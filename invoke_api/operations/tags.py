@@ -7,14 +7,13 @@ from typing import Any
 import orjson
 
 from invoke_api.authentication.gate import Caller
-from invoke_api.identifiers import OWN, parse_identifier
-from invoke_api.operations.alone import check_alone
-from invoke_api.operations.bodies import coral_schema
+from invoke_api.models.identifiers import OWN, parse_identifier
+from invoke_api.models.profiles import Profile
+from invoke_api.operations.request_checks import check_alone, coral_schema
 from invoke_api.pipeline.admission import admit_caller
-from invoke_api.pipeline.aside import aside
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply, json_reply
-from invoke_api.profiles import Profile
+from invoke_api.pipeline.offload import aside
+from invoke_api.pipeline.responses import Reply, json_reply
 from invoke_api.wire.errors import (
     ResourceNotFoundException,
     TooManyTagsException,

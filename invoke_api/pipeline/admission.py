@@ -1,19 +1,23 @@
 """The checks before the body, in Bedrock's order: who calls, which model, which options."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from starlette.types import Scope
 
 from invoke_api.authentication.gate import Caller, Gate
 from invoke_api.authentication.signature import RawRequest
-from invoke_api.identifiers import Identifier, parse_identifier
+from invoke_api.models.identifiers import Identifier, parse_identifier
+from invoke_api.models.registry import Model
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guard import named_in_headers, open_guarding
-from invoke_api.pipeline.options import grant_options
-from invoke_api.registry import Model
-from invoke_api.validation.constraints import check_members
-from invoke_api.validation.media_types import check_accept, check_content_type
-from invoke_api.wire.front_door_errors import KeyDenied
+from invoke_api.pipeline.guardrail_check import named_in_headers, open_guarding
+from invoke_api.validation.constraints import (
+    check_accept,
+    check_content_type,
+    check_members,
+    check_metadata,
+)
+from invoke_api.wire.errors import KeyDenied, ValidationException
 
 
 def admit(call: Call, accept: str) -> tuple[Caller, Model]:
@@ -83,3 +87,41 @@ def to_raw(scope: Scope, body: bytes) -> RawRequest:
         body=body,
         now=datetime.now(UTC),
     )
+
+
+LATENCY = "x-amzn-bedrock-performanceconfig-latency"
+SERVICE_TIER = "x-amzn-bedrock-service-tier"
+METADATA = "x-amzn-bedrock-request-metadata"
+# Guess: the service model has both in the answer, and no recording shows when.
+REPEATED = {
+    LATENCY: "X-Amzn-Bedrock-PerformanceConfig-Latency",
+    SERVICE_TIER: "X-Amzn-Bedrock-Service-Tier",
+}
+TIERS = ("priority", "default", "flex", "reserved")  # the service model's ServiceTierType
+
+
+def grant_options(headers: Mapping[str, str], model: Model, region: str) -> dict[str, str]:
+    """The headers that the answer repeats. Raises `ValidationException` for what can't be had.
+
+    Names of headers are in small letters, as ASGI has them.
+    """
+    if headers.get(LATENCY) == "optimized":
+        raise ValidationException(
+            f"Latency performance configuration is not supported for {model.id} in {region}"
+        )
+    check_tier(headers.get(SERVICE_TIER), model)
+    if metadata := headers.get(METADATA):
+        check_metadata(metadata)
+    return {name: headers[key] for key, name in REPEATED.items() if key in headers}
+
+
+def check_tier(tier: str | None, model: Model) -> None:
+    """Raises `ValidationException` for a tier that the model can't be had in."""
+    if tier in (None, "default", "auto"):  # OpenAI's name for what is the default here
+        return
+    if tier not in TIERS:
+        raise ValidationException("service tier provided is invalid")
+    if tier == "reserved":
+        raise ValidationException("Reservation not found.")
+    if tier not in model.service_tiers:
+        raise ValidationException("The provided service tier is not supported for this model.")

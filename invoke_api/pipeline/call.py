@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope
 
 from engine.uploads.call import Call as Uploads
 from invoke_api.authentication.gate import Caller, claimed_key
-from invoke_api.connections.extension import Writer
-from invoke_api.guardrails.guarding import Guarding
-from invoke_api.journal import LONGEST, Entry
-from invoke_api.pipeline.in_flight import read_body
+from invoke_api.guardrails.session import Guarding
+from invoke_api.models.quotas import Share
+from invoke_api.models.registry import Model
+from invoke_api.observability.journal import LONGEST, Entry
+from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
-from invoke_api.quotas import Share
-from invoke_api.registry import Model
+from invoke_api.transport.writer_extension import Writer
 
 # Two masks of a UUID's 128 bits: those that are drawn, and those that name its version.
 MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)

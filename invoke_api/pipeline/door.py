@@ -7,17 +7,16 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
+from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.counted import CountedCalls
-from invoke_api.pipeline.failing import tell, tell_unknown
-from invoke_api.pipeline.in_flight import ClientLeft
-from invoke_api.pipeline.logged import NotingWriter, log_call
-from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.count_calls import CountedCalls
+from invoke_api.pipeline.log_calls import NotingWriter, log_call
+from invoke_api.pipeline.request_body import ClientLeft
+from invoke_api.pipeline.responses import Reply, tell, tell_unknown
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
 from invoke_api.pipeline.services import Services
-from invoke_api.pipeline.writers import open_writer
-from invoke_api.rules.playing import Broken
-from invoke_api.telemetry.invocation_log import InvocationLog
+from invoke_api.rules.playback import Broken
+from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 log = logging.getLogger(__name__)

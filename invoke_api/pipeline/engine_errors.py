@@ -13,7 +13,7 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from invoke_api.dialects.servers import ModelServer
+from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.wire.errors import (
     InvokeError,
     ModelNotReadyException,

@@ -6,22 +6,21 @@ from functools import partial
 from threading import Event
 from typing import NamedTuple
 
-from engine.chat import TEXT_ONLY
 from engine.detokenizer import Detokenizer
 from engine.errors import ChatRefused, EngineError
-from engine.production import OVER
+from engine.generation_task import OVER
 from engine.protocol import GenerationRequest
-from engine.tokenizer import Tokenizer
-from invoke_api.pipeline.answer import Answer
-from invoke_api.pipeline.aside import LONG_BODY, aside
+from engine.tokenization.chat_template import TEXT_ONLY
+from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.replies import Reply, json_reply, stream_headers
-from invoke_api.pipeline.requests import AnswerWriter, ModelOperation, ModelRequest
-from invoke_api.pipeline.sinks import Collector, Stream
-from invoke_api.rules.book import RuleBook, TooLongSearch, Verdict
-from invoke_api.rules.playing import speak
+from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
+from invoke_api.pipeline.offload import LONG_BODY, aside
+from invoke_api.pipeline.responses import Reply, json_reply, stream_headers
+from invoke_api.rules.playback import speak
 from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
 from invoke_api.wire.errors import ValidationException
 
 # Steps of patterns above which the rules search a prompt in a thread: at worst some 5 ms of work.

@@ -7,7 +7,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.replies import Reply
+from invoke_api.pipeline.responses import Reply
 
 # Returns the answer, or None if it has written the answer itself.
 Handler = Callable[[Call], Awaitable[Reply | None]]

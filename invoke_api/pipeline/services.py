@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.library import Replay
-from invoke_api.cassettes.named import NamedRecordings
-from invoke_api.engines import Engines
-from invoke_api.guardrails.shelf import Shelf
-from invoke_api.journal import Journal
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.pipeline.threads import SharedThreads
-from invoke_api.profiles import ApplicationProfiles
-from invoke_api.quotas import Quotas
-from invoke_api.registry import Registry
-from invoke_api.rules.book import RuleBook
-from invoke_api.telemetry.configurations import LoggingConfigurations
-from invoke_api.telemetry.metrics import Metrics
+from invoke_api.cassettes.matcher import Replay
+from invoke_api.cassettes.named_cassettes import NamedRecordings
+from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.profiles import ApplicationProfiles
+from invoke_api.models.quotas import Quotas
+from invoke_api.models.registry import Registry
+from invoke_api.observability.journal import Journal
+from invoke_api.observability.log_configurations import LoggingConfigurations
+from invoke_api.observability.metrics import Metrics
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.thread_pool import SharedThreads
+from invoke_api.rules.rule_book import RuleBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,20 +14,19 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import claimed_region
+from invoke_api.authentication.web_pages import Doors
+from invoke_api.cassettes.asgi_messages import asked_headers, passed_headers, raw_path
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.connections.extension import Writer
 from invoke_api.pipeline.call import new_request_id
-from invoke_api.pipeline.in_flight import Calls, ClientLeft, read_body
-from invoke_api.pipeline.passing import asked_headers, passed_headers, raw_path
-from invoke_api.pipeline.replies import Reply, error_reply
-from invoke_api.pipeline.writers import open_writer
+from invoke_api.pipeline.request_body import Calls, ClientLeft, read_body
+from invoke_api.pipeline.responses import Reply, error_reply
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
-from invoke_api.rules.playing import Broken
-from invoke_api.secrecy import redacted, unsigned
-from invoke_api.web_pages import Doors
-from invoke_api.wire.errors import InvokeError, ServiceUnavailableException
-from invoke_api.wire.front_door_errors import KeyDenied
+from invoke_api.redaction import redacted, unsigned
+from invoke_api.rules.playback import Broken
+from invoke_api.transport.asgi_writer import open_writer
+from invoke_api.transport.writer_extension import Writer
+from invoke_api.wire.errors import InvokeError, KeyDenied, ServiceUnavailableException
 from invoke_api.wire.headers import EVENT_STREAM
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ProfileNotFound
 from botocore.tokens import ScopedEnvTokenProvider
 
-from invoke_api.pipeline.passing import HOP_BY_HOP
+from invoke_api.cassettes.asgi_messages import HOP_BY_HOP
 
 # What the caller's own signature was made of, and what belongs to one connection only.
 DROPPED = {

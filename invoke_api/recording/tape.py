@@ -11,8 +11,8 @@ import httpx
 
 from invoke_api.cassettes.recording import Headers, Part, Recording
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.rules.playing import Broken
-from invoke_api.secrecy import secrets_of, without
+from invoke_api.redaction import secrets_of, without
+from invoke_api.rules.playback import Broken
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from invoke_api.identifiers import PARTITIONS
+from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.recording.signing import Signer, open_session
 
 # The first step of the paths that belong to bedrock-runtime; all others are those of bedrock.

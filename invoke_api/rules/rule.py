@@ -7,8 +7,8 @@ from itertools import chain, cycle
 from random import Random
 from typing import Any, Literal, get_args
 
-from engine.tool_calls import ToolCall
-from invoke_api.patterns import Pattern
+from engine.tokenization.tool_calls import ToolCall
+from invoke_api.regex import Pattern
 from invoke_api.wire.errors import InvokeError
 
 MAX_SEARCHED = 1_000_000  # characters of a prompt that rules search

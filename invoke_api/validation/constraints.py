@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import orjson
+
 from invoke_api.wire.errors import ValidationException
 
 
@@ -117,4 +119,63 @@ def refuse(violations: Sequence[str]) -> None:
         errors = "error" if len(violations) == 1 else "errors"
         raise ValidationException(
             f"{len(violations)} validation {errors} detected: {'; '.join(violations)}"
+        )
+
+
+MOST = 16
+# botocore's service model, shape RequestMetadata.
+LONGEST = 256
+CHARACTERS = r"[a-zA-Z0-9\s:_@$#=/+,-.]"
+KEY = CHARACTERS + "{1,256}"
+VALUE = CHARACTERS + "{0,256}"
+
+
+def check_metadata(header: str) -> None:
+    """Raises `ValidationException`. Coral's words for maps; that they apply here is a guess."""
+    try:
+        metadata = orjson.loads(header)
+    except orjson.JSONDecodeError:
+        metadata = None
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise ValidationException("The request metadata must be a JSON object of strings.")
+    refuse(list(_violations(metadata)))
+
+
+def _violations(metadata: dict[str, str]) -> Iterator[str]:
+    said = "Value at 'requestMetadata' failed to satisfy constraint:"
+    if len(metadata) > MOST:
+        yield f"{said} Member must have length less than or equal to {MOST}"
+    if not metadata:
+        yield f"{said} Member must have length greater than or equal to 1"
+    for part, pattern, shortest, texts in (
+        ("key", KEY, 1, metadata.keys()),
+        ("value", VALUE, 0, metadata.values()),
+    ):
+        if not all(re.fullmatch(pattern, text) for text in texts):
+            yield (
+                f"{said} Map {part} must satisfy constraint: [Member must have length less than or"
+                f" equal to {LONGEST}, Member must have length greater than or equal to {shortest},"
+                f" Member must satisfy regular expression pattern: {pattern}]"
+            )
+
+
+# None at all, as boto3 sends; what other SDKs put there of their own; and the truth. Anything
+# else, a charset included, was seen to be refused.
+CONTENT_TYPES = frozenset({"", "application/json", "application/octet-stream", "*/*"})
+ACCEPTED = frozenset({"", "application/json", "application/octet-stream", "*/*", "application/*"})
+
+
+def check_content_type(value: str) -> None:
+    if value.strip().lower() not in CONTENT_TYPES:
+        raise ValidationException(
+            "The provided Content Type is invalid or not supported for this model"
+        )
+
+
+def check_accept(value: str) -> None:
+    """A list passes if one of its ranges does: guess."""
+    ranges = (part.partition(";")[0].strip().lower() for part in value.split(","))
+    if not any(part in ACCEPTED for part in ranges):
+        raise ValidationException(
+            "The provided Accept Type is invalid or not supported for this model"
         )

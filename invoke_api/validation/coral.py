@@ -13,12 +13,11 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from invoke_api.validation.document import NotJson, parse_json
+from invoke_api.validation.everit_errors import MOST_VIOLATIONS
+from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.org_json import shorten
 from invoke_api.validation.schema import Validator
-from invoke_api.validation.wording import MOST_VIOLATIONS
-from invoke_api.wire.errors import ValidationException
-from invoke_api.wire.front_door_errors import SerializationException
+from invoke_api.wire.errors import SerializationException, ValidationException
 
 # Java's JSON parser, by the type that stands there. Guess: heard of other services of AWS.
 FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE", type(None): "NULL_VALUE"}

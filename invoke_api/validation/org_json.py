@@ -11,7 +11,7 @@ from itertools import islice
 from math import inf
 from typing import Any
 
-from invoke_api.validation.java import LONGEST_KEY, BigInteger, hash_map_order
+from invoke_api.validation.java_values import LONGEST_KEY, BigInteger, hash_map_order
 
 # Characters of one value in an error message. Guess: no report has a longer one, and sorting and
 # writing millions takes minutes.

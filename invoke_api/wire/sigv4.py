@@ -11,7 +11,7 @@ from hashlib import sha256
 from posixpath import normpath
 from urllib.parse import quote, unquote_to_bytes
 
-from invoke_api.wire.front_door_errors import IncompleteSignatureException
+from invoke_api.wire.errors import IncompleteSignatureException
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"

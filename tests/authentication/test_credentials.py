@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from invoke_api.authentication.credentials import ApiKey, load_credentials
-from invoke_api.config_files import ConfigError
+from invoke_api.yaml_files import ConfigError
 
 API_KEY = "ABSKQmVkcm9ja0FQSUtleS1nb29kLWF0LTEyMzQ1Njc4OTAxMjpzZWNyZXQ="
 GOOD = f"""\

@@ -9,7 +9,7 @@ from botocore.credentials import Credentials as BotoCredentials
 
 from invoke_api.authentication.api_keys import SHORT_TERM, verify
 from invoke_api.authentication.credentials import AccessKey, Credentials
-from invoke_api.wire.front_door_errors import KeyDenied
+from invoke_api.wire.errors import KeyDenied
 
 NOW = datetime.now(UTC)
 KEYS = Credentials(

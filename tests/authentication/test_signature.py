@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from invoke_api.authentication.signature import check_age
-from invoke_api.wire.front_door_errors import InvalidSignatureException
+from invoke_api.wire.errors import InvalidSignatureException
 
 NOW = datetime(2025, 8, 8, 8, 49, 15, tzinfo=UTC)
 

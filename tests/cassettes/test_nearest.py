@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.cassettes.distance import APART, differences, distance
-from invoke_api.cassettes.library import Library, to_cassettes, to_request
-from invoke_api.cassettes.nearest import Columns
-from tests.cassettes.test_files import a_recording
+from invoke_api.cassettes.matcher import Library, to_cassettes, to_request
+from invoke_api.cassettes.nearest import APART, Columns, differences, distance
+from tests.cassettes.test_reader import a_recording
 
 WORDS = st.lists(st.sampled_from(["the", "weather", "in", "Oslo", "Paris", "?"]), max_size=6)
 TEXTS = WORDS.map(" ".join) | st.sampled_from(["", " ", "\n", "Oslo  Oslo"])

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers
 
-from invoke_api.appending import append_whole
-from invoke_api.cassettes.files import load_recordings
+from invoke_api.append_file import append_whole
 from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
+from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.writer import CassetteWriter, to_text
-from tests.cassettes.test_files import a_recording, a_stream
-from tests.full_disks import fill, no_file_beyond, small_disk
+from tests.cassettes.test_reader import a_recording, a_stream
+from tests.support.full_disks import fill, no_file_beyond, small_disk
 
 HOLD = """
 import sys
@@ -104,7 +104,7 @@ def test_lines_of_processes_that_append_at_once_do_not_mix(tmp_path: Path) -> No
     code = """
 import sys
 from pathlib import Path
-from invoke_api.appending import append_whole
+from invoke_api.append_file import append_whole
 for _ in range(200):
     append_whole(Path(sys.argv[1]), sys.argv[2].encode() * 9_000 + b"\\n")
 """

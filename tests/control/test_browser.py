@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import open_page, page_served
-from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
+from tests.support.browser import open_page, page_served
+from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 # Each way in turn, and what the page gets to see of it: a status, or that the browser let it see
 # nothing. `no-cors` sends what needs no preflight, as a form would.

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from h2.events import ResponseReceived, StreamEnded
 
-from tests import http2
-from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
+from tests.support import http2
+from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 RULE = b'{"reply": "of a page"}'
 PAGES = [

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.control.own_routes import MAX_BODY
-from tests.cassettes.test_files import a_recording
-from tests.servers import (
+from invoke_api.control.routes import MAX_BODY
+from tests.cassettes.test_reader import a_recording
+from tests.support.servers import (
     COMMAND,
     call,
     command_running,

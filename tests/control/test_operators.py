@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.servers import COMMAND, call, command_running, wait_until_ready
+from tests.support.servers import COMMAND, call, command_running, wait_until_ready
 
 CALLERS = "ABSKY2FsbGVyY2FsbGVyY2FsbGVy"
 OPERATORS = "ABSKb3BlcmF0b3JvcGVyYXRvcm9w"

@@ -3,9 +3,9 @@
 from base64 import b64encode
 from typing import Any
 
-from invoke_api.dialects.abilities import Abilities
 from invoke_api.dialects.converse import to_messages, to_tools
-from tests.images import png
+from invoke_api.dialects.converse_checks import Abilities
+from tests.support.images import png
 
 IMAGE = {"image": {"format": "png", "source": {"bytes": b64encode(png()).decode()}}}
 

@@ -10,13 +10,13 @@ import yaml
 from botocore.exceptions import ClientError
 
 from engine.protocol import check_request
-from engine.tokenizer import load_tokenizer
-from invoke_api.config_files import ConfigError
+from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.dialects.imported import Imported
-from invoke_api.registry import load_registry
+from invoke_api.models.registry import load_registry
 from invoke_api.testing import Bedrock
-from tests.images import png, to_url
-from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from invoke_api.yaml_files import ConfigError
+from tests.support.images import png, to_url
+from tests.support.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/{}".format
 NAMES = ("base12345678", "tuned1234567", "other1234567", "seeing123456")

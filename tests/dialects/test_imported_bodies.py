@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.tokenizer import Tokenizer, load_tokenizer
-from invoke_api.dialects.imported import Imported
-from invoke_api.dialects.imported_bodies import SCHEMAS, find_form
-from invoke_api.registry import Model, load_registry
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
+from invoke_api.dialects.imported import SCHEMAS, Imported, find_form
+from invoke_api.models.registry import Model, load_registry
 from invoke_api.wire.errors import ValidationException
 
 REGISTRY = """\

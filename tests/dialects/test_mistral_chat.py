@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from invoke_api.dialects.tool_ids import make_id, to_models_id
+from invoke_api.dialects.tools import make_id, to_models_id
 from invoke_api.testing import Bedrock
-from tests.images import png, to_url
-from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, VOXTRAL_MINI
-from tests.sounds import to_base64, tone
+from tests.support.images import png, to_url
+from tests.support.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, VOXTRAL_MINI
+from tests.support.sounds import to_base64, tone
 
 MODELS = [LARGE_2407, PIXTRAL, LARGE_3, MINISTRAL_3B, VOXTRAL_MINI]
 USER = {"role": "user", "content": "How is the weather?"}

@@ -7,13 +7,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.protocol import GenerationRequest
-from engine.tokenizer import load_tokenizer
-from invoke_api.config_files import SCHEMAS
-from invoke_api.operations.conversation import to_conversation
-from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
+from engine.tokenization.tokenizer import load_tokenizer
+from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
+from invoke_api.operations.converse import to_conversation
 from invoke_api.testing import Bedrock
+from invoke_api.yaml_files import SCHEMAS
 from tests.guardrails.test_guardrails import ID as GUARDRAIL
-from tests.servers import LARGE_3
+from tests.support.servers import LARGE_3
 
 MODELS = load_registry(DEFAULT_REGISTRY).models
 TOKENIZER = load_tokenizer("v3")

@@ -18,8 +18,6 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator
 from prometheus_client import REGISTRY
 
-from engine.adapters import Adapter
-from engine.audio import open_input_audio
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
 from engine.demo.checkpoints import DEMOS, make_demo
@@ -33,21 +31,23 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.images import open_image
+from engine.lora import Adapter
 from engine.protocol import Constraint, Delta, Engine, GenerationRequest, Limits, Tool
-from engine.remote import RemoteEngine
-from engine.remote_server import Server
+from engine.remote.engine import RemoteEngine
+from engine.remote.server import Server
 from engine.scripted import ScriptedEngine
-from engine.tool_calls import MARK, ToolCall, split_calls
-from engine.vllm_engine import VllmEngine
-from tests.adapters import make_adapter
-from tests.images import png, to_url
-from tests.receiving import Ear, deltas_of
-from tests.scheduling import on_engine
-from tests.sounds import RATE, to_base64, tone
-from tests.tekken import write_toy
-from tests.vllm_server import requests_running
-from tests.waiting import until_in_loop
+from engine.tokenization.audio import open_input_audio
+from engine.tokenization.images import open_image
+from engine.tokenization.tool_calls import MARK, ToolCall, split_calls
+from engine.vllm.engine import VllmEngine
+from tests.support.adapters import make_adapter
+from tests.support.images import png, to_url
+from tests.support.receiving import Ear, deltas_of
+from tests.support.scheduling import on_engine
+from tests.support.sounds import RATE, to_base64, tone
+from tests.support.tekken import write_toy
+from tests.support.vllm_server import requests_running
+from tests.support.waiting import until_in_loop
 
 # torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -86,7 +86,7 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-moe": ("moe", {}, "auto"),
     "vllm-tensor-parallel": (
         "dense",
-        # One slot more than adapters: see `invoke_api.adapting`.
+        # One slot more than adapters: see `invoke_api.models.adapter_checks`.
         {"tensor_parallel_size": 2, "enable_lora": True, "max_lora_rank": 8, "max_loras": 3},
         "0|1",
     ),

@@ -6,7 +6,7 @@ import pytest
 
 from engine.detokenizer import Detokenizer
 from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Row, Usage
-from engine.tokenizer import load_tokenizer
+from engine.tokenization.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("v1")
 

@@ -2,7 +2,7 @@
 
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
-from tests.receiving import text_of
+from tests.support.receiving import text_of
 
 
 async def answer_to(prompt: str, tokenizer: str = "v1") -> str:

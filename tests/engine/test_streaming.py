@@ -7,9 +7,9 @@ import pytest
 from engine.errors import EngineDead, EngineNotReady
 from engine.protocol import EngineState, GenerationRequest
 from engine.streaming import stream
-from engine.tokenizer import Tokenizer
-from tests.receiving import batches_of
-from tests.stubs import StubEngine
+from engine.tokenization.tokenizer import Tokenizer
+from tests.support.receiving import batches_of
+from tests.support.stubs import StubEngine
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=9)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.fidelity.case import GUESS
-from tests.servers import (
+from tests.support.servers import (
     LARGE_3,
     LARGE_2407,
     MINISTRAL_3B,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fidelity.case import GUESS
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, SMALL
+from tests.support.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, SMALL
 
 MAGISTRAL = "mistral.magistral-small-2509"
 DEVSTRAL = "mistral.devstral-2-123b"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import quote
 
-from tests.servers import SEVEN_B
+from tests.support.servers import SEVEN_B
 
 BEDROCK = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 CORAL = ":http://internal.amazon.com/coral/com.amazon.coral.service/"

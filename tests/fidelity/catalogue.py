@@ -16,7 +16,7 @@ from tests.fidelity.identifiers import (
     UNRESOLVED,
     arn,
 )
-from tests.servers import SEVEN_B, VOXTRAL_MINI
+from tests.support.servers import SEVEN_B, VOXTRAL_MINI
 
 ONE = ("invoke",)  # a path of its own stands in place of the operation's
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.recording import Recording
-from tests.servers import LARGE_2407, MINISTRAL_3B, PIXTRAL
+from tests.support.servers import LARGE_2407, MINISTRAL_3B, PIXTRAL
 
 AS_OPENAI = "OpenAI's own, with the members that the whole answer was recorded with"
 AS_WHOLE = "the members that the whole answer was recorded with"

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from tests.fidelity.case import Case
 from tests.fidelity.heads import names_of
 from tests.fidelity.wire import Answer
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 EVENTS = ("messageStart", "contentBlockStop", "messageStop", "metadata")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.protocol import Delta
-from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.question import Metrics
 from tests.fidelity.case import GUESS
 
 DATADOG = "DataDog/dd-trace-js's recording of 7B, 94 chunks"

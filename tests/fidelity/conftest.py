@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.fidelity import api_keys
 from tests.fidelity.engine_rows import Place, Target, all_cases
 from tests.fidelity.identifiers import ACCOUNT, NOT_RUN, OWN, PROFILED, RETIRED
 from tests.fidelity.imported import IMPORTED
 from tests.fidelity.model_server import MODELS, model_server_running
 from tests.fidelity.wire import REMOTE, Wire, send
-from tests.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
+from tests.support.servers import COMMAND, GUARDRAILS, command_running, wait_until_ready
 
 CREDENTIALS = {
     "access_keys": [

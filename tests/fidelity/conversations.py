@@ -24,9 +24,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.engine.uploads.pdf import pages_of, text_page
 from tests.fidelity.case import GUESS
-from tests.images import png
-from tests.servers import (
+from tests.support.images import png
+from tests.support.servers import (
     LARGE,
     LARGE_3,
     LARGE_2407,
@@ -38,8 +39,7 @@ from tests.servers import (
     VOXTRAL_MINI,
     VOXTRAL_SMALL,
 )
-from tests.sounds import tone
-from tests.uploads.pdf import pages_of, text_page
+from tests.support.sounds import tone
 
 MANTLE = "crmne/ruby_llm's recording of bedrock-mantle, of an MP3"
 LAGO = "getlago/lago-agent-sdk-python's recordings, eu-west-1, 2026-04-28"

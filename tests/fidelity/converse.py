@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fidelity.case import CORAL, GUESS, Case
 from tests.fidelity.error_events import document, event, streamed
-from tests.servers import (
+from tests.support.servers import (
     LARGE,
     LARGE_3,
     LARGE_2407,
@@ -17,7 +17,7 @@ from tests.servers import (
     SMALL,
     VOXTRAL_MINI,
 )
-from tests.sounds import to_base64, tone
+from tests.support.sounds import to_base64, tone
 
 BOTH = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"

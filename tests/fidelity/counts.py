@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.fidelity.case import GUESS
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 FAHRENHEIT = "[INST] What is 212 degrees Fahrenheit converted to Celsius? [/INST]"
 OTEL = "open-telemetry/opentelemetry-python-contrib's recording"

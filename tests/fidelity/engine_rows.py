@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from tests.fidelity import answers, conversations, converse, counts, probes, texts, two_layers
 from tests.fidelity.case import Case
 from tests.fidelity.wire import PROTOCOLS, Answer, Wire, send
-from tests.scheduling import on_engine
+from tests.support.scheduling import on_engine
 
 TOKENIZERS = {
     name: model.tokenizer

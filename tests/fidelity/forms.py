@@ -2,7 +2,7 @@
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.converse import TOOLS, USER, refused, result, use
-from tests.servers import LARGE
+from tests.support.servers import LARGE
 
 SPEC = TOOLS["tools"][0]["toolSpec"]
 CALLED_WITH_TEXT = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.protocol import Delta
-from invoke_api.dialects.invocation import Metrics
+from invoke_api.dialects.question import Metrics
 
 RECORDING = "open-telemetry/opentelemetry-js-contrib's recording of Small 2402, 2025-08-08"
 # SHA-256 of the recorded body, 4,287 bytes.

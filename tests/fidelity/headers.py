@@ -4,7 +4,7 @@ import json
 
 from invoke_api.validation.constraints import MODEL_ID_PATTERN
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.servers import LARGE_3, MIXTRAL, SEVEN_B
+from tests.support.servers import LARGE_3, MIXTRAL, SEVEN_B
 
 CONTENT_TYPE = "The provided Content Type is invalid or not supported for this model"
 ACCEPT = "The provided Accept Type is invalid or not supported for this model"

@@ -1,7 +1,7 @@
 """What may stand for a model, where, and what Bedrock says to anything else."""
 
 from tests.fidelity.case import CORAL, GUESS, Case, invalid
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2407 = "mistral.mistral-large-2407-v1:0"

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.mistral_files import is_tekken
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from tests.completions_server import END, Play, Server, event, send
-from tests.receiving import Ear
+from engine.tokenization.mistral_files import is_tekken
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from tests.support.completions_server import END, Play, Server, event, send
+from tests.support.receiving import Ear
 
 MODELS = [
     model

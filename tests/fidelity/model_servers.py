@@ -5,7 +5,7 @@ from typing import Any
 from tests.fidelity.case import GUESS, Case, invalid
 from tests.fidelity.converse import PREFIX, STDAPI, refused
 from tests.fidelity.error_events import document, event, streamed
-from tests.servers import (
+from tests.support.servers import (
     LARGE,
     LARGE_3,
     LARGE_2407,

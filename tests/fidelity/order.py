@@ -4,7 +4,7 @@ from tests.fidelity.case import CORAL, GUESS, Case, Signer, invalid
 from tests.fidelity.headers import ACCEPT, CONTENT_TYPE, NO_GUARDRAIL, detected, failed
 from tests.fidelity.identifiers import INVALID, RECORDED
 from tests.fidelity.violations import malformed, not_found
-from tests.servers import SEVEN_B
+from tests.support.servers import SEVEN_B
 
 NOPE = "mistral.nope-v9:9"
 TEXT = {"Content-Type": "text/plain"}

@@ -8,8 +8,17 @@ from typing import Any
 
 from tests.fidelity.case import Case
 from tests.fidelity.error_events import document, event
-from tests.images import png
-from tests.servers import LARGE, LARGE_3, LARGE_2407, MINISTRAL_3B, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+from tests.support.images import png
+from tests.support.servers import (
+    LARGE,
+    LARGE_3,
+    LARGE_2407,
+    MINISTRAL_3B,
+    MIXTRAL,
+    PIXTRAL,
+    SEVEN_B,
+    SMALL,
+)
 
 STDAPI = "stdapi-ai/stdapi.ai's records of 2026-08-01, us-east-1 and us-west-2"
 FIRST = (SEVEN_B, MIXTRAL)

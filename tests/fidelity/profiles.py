@@ -7,7 +7,7 @@ from tests.fidelity.case import GUESS, Case
 from tests.fidelity.catalogue import MODELLED, asked, profile
 from tests.fidelity.headers import detected
 from tests.fidelity.identifiers import ACCOUNT, HERE, LARGE_2407, PIXTRAL, arn
-from tests.servers import SEVEN_B
+from tests.support.servers import SEVEN_B
 
 OURS = f"{HERE}:application-inference-profile/abcdefghij12"  # in the registry
 UNKNOWN = f"{HERE}:application-inference-profile/abcdefghijkl"

@@ -9,7 +9,7 @@ from typing import Any
 from tests.fidelity.answers import OF_2025, OF_PIXTRAL
 from tests.fidelity.case import Case
 from tests.fidelity.conversations import LAGO, QUESTION
-from tests.servers import PIXTRAL
+from tests.support.servers import PIXTRAL
 
 IN_EUROPE = PIXTRAL.replace("us.", "eu.", 1)
 BY_CONVERSE = (

@@ -3,7 +3,7 @@ but for ids and times. `serverToolUsage` came in 2026, and older recordings coun
 """
 
 from tests.fidelity.recording import IN_EUROPE, Recording, ask, dolphins, of_messages, of_text
-from tests.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B
+from tests.support.servers import LARGE, LARGE_3, MINISTRAL_3B, MIXTRAL, SEVEN_B
 
 MINISTRAL_8B = "mistral.ministral-3-8b-instruct"
 MINISTRAL_14B = "mistral.ministral-3-14b-instruct"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fidelity.case import Case
 from tests.fidelity.identifiers import UNRESOLVED
-from tests.servers import LARGE_3, MINISTRAL_3B
+from tests.support.servers import LARGE_3, MINISTRAL_3B
 
 TEN = (
     *("us-east-1", "us-east-2", "us-west-2", "eu-south-1", "eu-west-1", "eu-west-2"),

@@ -2,7 +2,7 @@
 
 from tests.fidelity.case import GUESS, Case
 from tests.fidelity.identifiers import HERE
-from tests.servers import SEVEN_B
+from tests.support.servers import SEVEN_B
 
 UNKNOWN = (
     b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'

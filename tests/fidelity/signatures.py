@@ -6,7 +6,7 @@ from typing import Any
 from tests.fidelity.case import BEDROCK, CORAL, GUESS, Case, Signer
 from tests.fidelity.identifiers import arn, encoded
 from tests.fidelity.violations import malformed, not_found
-from tests.servers import SEVEN_B
+from tests.support.servers import SEVEN_B
 
 TEMPORARY = Signer(access_key_id="ASIATEMPORARY", secret="temporary", token="the/token+==")
 EXPIRED = Signer(access_key_id="ASIAEXPIRED", secret="expired", token="old")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients import client
 from tests.fidelity import calls
 from tests.fidelity.wire import REMOTE
-from tests.servers import LARGE_2407
+from tests.support.clients import client
+from tests.support.servers import LARGE_2407
 
 OBJECT = {"type": "object"}
 FORMAT = {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(OBJECT)}}}

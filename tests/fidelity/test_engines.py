@@ -14,7 +14,7 @@ from tests.fidelity.case import Case
 from tests.fidelity.checks import check
 from tests.fidelity.engine_rows import CASES, OTHERS, SCRIPTED, Place, on_engines
 from tests.fidelity.wire import REMOTE, Answer
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 pytestmark = pytest.mark.skipif(REMOTE, reason="test_fidelity.py has what Bedrock is asked")
 EVERYWHERE = [*SCRIPTED, *OTHERS]

@@ -14,13 +14,13 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import EventStreamJSONParser, RestJSONParser
 
 from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.wire.chunks import encode_chunk
 from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.events import encode_chunk
 from tests.fidelity import chunks, exceptions, frames, report
 from tests.fidelity.case import Case
 from tests.fidelity.checks import check
 from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 TABLES = {
     title: table.TABLE

@@ -8,8 +8,8 @@ import pytest
 
 from tests.fidelity import imported, imported_answers
 from tests.fidelity.wire import REMOTE
-from tests.servers import invoke
-from tests.streams import split_frames
+from tests.support.servers import invoke
+from tests.support.streams import split_frames
 
 
 @pytest.mark.skipif(REMOTE, reason="an account has imported models of its own")

@@ -12,7 +12,7 @@ from tests.fidelity.case import Signer
 from tests.fidelity.checks import check_head
 from tests.fidelity.recording import Recording
 from tests.fidelity.wire import PROTOCOLS, REMOTE, Wire, send
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 
 @pytest.mark.skipif(REMOTE, reason="the real models say other things")

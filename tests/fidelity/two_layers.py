@@ -1,7 +1,7 @@
 """What the front door lets pass and the model server refuses: 400, or a frame inside the 200."""
 
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.servers import LARGE, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
+from tests.support.servers import LARGE, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
 
 TOO_LONG = (
     "This model's maximum context length is 32768 tokens. Please reduce the length of the prompt"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.fidelity.case import GUESS, Case, invalid
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
 
 EVERIT = "everit-org/json-schema 1.14.6, source"
 GUIDE = "the User Guide's bounds in everit's words"

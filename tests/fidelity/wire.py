@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.fidelity.case import Case, Signer
-from tests.http2 import Session
+from tests.support.http2 import Session
 
 PROTOCOLS = ("http/1.1", "h2")
 REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"

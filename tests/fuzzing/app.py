@@ -13,29 +13,29 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from invoke_api.app import create_app
-from invoke_api.arns import to_arns
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
 from invoke_api.cassettes.recording import Part, Recording
-from invoke_api.engines import build_engines
-from invoke_api.guardrails.loading import load_guardrails
-from invoke_api.guardrails.shelf import Shelf
-from invoke_api.identifiers import parse_identifier
-from invoke_api.pipeline.in_flight import Calls
+from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrails_file import load_guardrails
+from invoke_api.models.arns import to_arns
+from invoke_api.models.engine_factory import EngineChoice
+from invoke_api.models.engine_pool import build_engines
+from invoke_api.models.identifiers import parse_identifier
+from invoke_api.models.profiles import Profile
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.observability.invocation_log import open_log
+from invoke_api.pipeline.request_body import Calls
 from invoke_api.pipeline.services import Services
-from invoke_api.plans import EngineChoice
-from invoke_api.profiles import Profile
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.telemetry.invocation_log import open_log
-from invoke_api.wire.chunks import encode_chunk
+from invoke_api.server.app import create_app
 from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
 from tests.fuzzing.bodies import PROFILE, PROMPT, TAGGED
 from tests.fuzzing.requests import Asked
-from tests.servers import GUARDRAILS
-from tests.waiting import until_in_loop
+from tests.support.servers import GUARDRAILS
+from tests.support.waiting import until_in_loop
 
 
 @dataclass(slots=True)

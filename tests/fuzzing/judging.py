@@ -12,12 +12,12 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
-from invoke_api.app import ROUTES
-from invoke_api.operations.model_calls import MODEL_CALLS
+from invoke_api.operations.model_operations import MODEL_CALLS
 from invoke_api.operations.not_offered import NOT_OFFERED
-from invoke_api.operations.replay import REPLAYED
-from invoke_api.pipeline.counted import STATUSES
-from invoke_api.wire.front_door_errors import FrontDoorError
+from invoke_api.pipeline.count_calls import STATUSES
+from invoke_api.replay.operation import REPLAYED
+from invoke_api.server.app import ROUTES
+from invoke_api.wire.errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
 from tests.fuzzing.requests import Asked
 

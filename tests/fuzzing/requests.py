@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 from starlette.routing import Route
 
-from invoke_api.app import ROUTES
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.server.app import ROUTES
 from invoke_api.validation.constraints import MEMBERS
-from invoke_api.validation.own_queries import LIST_PROVISIONED
-from invoke_api.validation.queries import LIST_FOUNDATION_MODELS, LIST_INFERENCE_PROFILES
+from invoke_api.validation.queries import (
+    LIST_FOUNDATION_MODELS,
+    LIST_INFERENCE_PROFILES,
+    LIST_PROVISIONED,
+)
 from tests.fuzzing.bodies import BODIES, OF_CHATS, OF_MODELS, OF_PROMPTS
 from tests.fuzzing.values import KEYS, STRINGS, Raw, draw, places, write
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.telemetry.invocation_log import FILE
+from invoke_api.observability.invocation_log import FILE
 from tests.fuzzing.app import Alarms, Service, service_running
 from tests.fuzzing.requests import Asked
 from tests.fuzzing.values import DEEP, HUGE

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.guardrails_file import load_guardrails
 
 SILENCED = "(silenced)"
 

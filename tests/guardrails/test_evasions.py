@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.config_files import ConfigError
-from invoke_api.guardrails.assessing import MAX_FINDINGS, Part, assess
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.normalizing import MAX_EXPANSION, WINDOW, Reading, fold
+from invoke_api.guardrails.normalization import MAX_EXPANSION, WINDOW, Reading, fold
 from invoke_api.guardrails.pii import PII
+from invoke_api.guardrails.scanner import MAX_FINDINGS, Part, assess
+from invoke_api.yaml_files import ConfigError
 from tests.guardrails.made import read, sensitive, words
 
 WORDS, _ = read(**words("straße", "secret", "blue moon", "istanbul", "c++"))

@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.errors import EngineDead
-from invoke_api.guardrails.loading import load_guardrails
+from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.testing import Bedrock
-from tests.servers import GUARDRAILS, LARGE_3, SEVEN_B, call, engine_running
-from tests.streams import split_frames
-from tests.stubs import StubEngine
+from tests.support.servers import GUARDRAILS, LARGE_3, SEVEN_B, call, engine_running
+from tests.support.streams import split_frames
+from tests.support.stubs import StubEngine
 
 ID = "abcdef123456"
 ARN = f"arn:aws:bedrock:us-west-2:123456789012:guardrail/{ID}"

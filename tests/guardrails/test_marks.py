@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from invoke_api.testing import Bedrock
-from tests.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, SEVEN_B
+from tests.support.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, SEVEN_B
 
 ID = "abcdef123456"
 SILENCED = "I shouldn't answer this question"

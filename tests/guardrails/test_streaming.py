@@ -11,16 +11,16 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.production import BATCH
+from engine.generation_task import BATCH
 from engine.protocol import Delta, Usage
-from invoke_api.dialects.calls import AnswerReader, CallReader, TextReader
-from invoke_api.guardrails.assessing import Part, assess
-from invoke_api.guardrails.guarding import Guarding
+from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader, TextReader
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.normalizing import Reading, fold
+from invoke_api.guardrails.normalization import Reading, fold
 from invoke_api.guardrails.output_stage import LONG_SEARCH, SHARE, STRIDE, OutputStage
+from invoke_api.guardrails.scanner import Part, assess
+from invoke_api.guardrails.session import Guarding
 from tests.guardrails.made import SILENCED, read, sensitive, words
-from tests.waiting import until_in_loop
+from tests.support.waiting import until_in_loop
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street", "customer jane@y.zz"]
 NAME = re.compile(r"\{[A-Z]\w+\}")  # of what is hidden; no other text here has this form

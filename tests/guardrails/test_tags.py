@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.pipeline.guard import split_tags
+from invoke_api.pipeline.guardrail_check import split_tags
 
 
 @given(st.lists(st.sampled_from(["<x>", "</x>", "a", "<", "x>", "\n"])).map("".join))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoke_api.identifiers import OWN
-from invoke_api.registry import DEFAULT_REGISTRY
-from tests.servers import COMMAND, GUARDRAILS, SEVEN_B, command_running, wait_until_ready
+from invoke_api.models.identifiers import OWN
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from tests.support.servers import COMMAND, GUARDRAILS, SEVEN_B, command_running, wait_until_ready
 
 ARNS = [
     {"arn": f"arn:aws:bedrock:us-west-2:123456789012:{kind}/{made}", "name": name, "model": model}

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from invoke_api.testing import Bedrock
-from tests.clients import client
-from tests.images import png
-from tests.servers import (
+from tests.support.clients import client
+from tests.support.images import png
+from tests.support.servers import (
     LARGE,
     LARGE_3,
     LARGE_2407,
@@ -23,8 +23,8 @@ from tests.servers import (
     VOXTRAL_SMALL,
     invoke,
 )
-from tests.sounds import tone, written
-from tests.streams import split_frames
+from tests.support.sounds import tone, written
+from tests.support.streams import split_frames
 
 MODELS = [SEVEN_B, MIXTRAL, LARGE, LARGE_2407, PIXTRAL, LARGE_3, VOXTRAL_MINI]
 CALLERS = [LARGE, LARGE_2407, PIXTRAL, LARGE_3, VOXTRAL_MINI]

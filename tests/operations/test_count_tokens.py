@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import LARGE, LARGE_3, SEVEN_B, call, invoke
+from tests.support.servers import LARGE, LARGE_3, SEVEN_B, call, invoke
 
 REFUSAL = {"message": "The provided model doesn't support counting tokens."}
 

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from invoke_api.app import create_app
 from invoke_api.authentication.gate import Caller
-from invoke_api.config_files import ConfigError
-from invoke_api.engines import Engines
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.telemetry import invocation_log
-from invoke_api.telemetry.invocation_log import FILE, InvocationLog, open_log
-from invoke_api.telemetry.record import LONGEST, Logged, to_record
-from invoke_api.wire.chunks import encode_chunk
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.observability import invocation_log
+from invoke_api.observability.invocation_log import FILE, InvocationLog, open_log
+from invoke_api.observability.log_record import LONGEST, Logged, to_record
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.server.app import create_app
+from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
-from tests.servers import SEVEN_B, app_running, call, connect, invoke
-from tests.stubs import StubEngine
+from invoke_api.yaml_files import ConfigError
+from tests.support.servers import SEVEN_B, app_running, call, connect, invoke
+from tests.support.stubs import StubEngine
 
 PATH = f"/model/{SEVEN_B}"
 HEAD = [

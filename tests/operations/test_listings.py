@@ -12,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from PIL import Image
 
-from invoke_api.registry import DEFAULT_REGISTRY, Model, load_registry
-from tests.clients import client
-from tests.servers import call
-from tests.sounds import to_base64, tone
+from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
+from tests.support.clients import client
+from tests.support.servers import call
+from tests.support.sounds import to_base64, tone
 
 MODELS = load_registry(DEFAULT_REGISTRY).models
 IMAGES = ("png", "jpeg", "gif", "webp")

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from invoke_api.app import BUILT
 from invoke_api.operations.not_offered import NOT_OFFERED
-from tests.modelled import OPERATIONS, violations
-from tests.servers import SEVEN_B, call
+from invoke_api.server.app import BUILT
+from tests.support.modelled import OPERATIONS, violations
+from tests.support.servers import SEVEN_B, call
 
 PROFILE = "us.mistral.pixtral-large-2502-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:thing/abcdefghijkl"

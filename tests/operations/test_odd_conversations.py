@@ -12,8 +12,8 @@ import pytest
 from openpyxl import Workbook
 
 from invoke_api.testing import Bedrock
-from tests.servers import LARGE, LARGE_3, SEVEN_B, call, invoke
-from tests.streams import split_frames
+from tests.support.servers import LARGE, LARGE_3, SEVEN_B, call, invoke
+from tests.support.streams import split_frames
 
 USER: dict[str, Any] = {"role": "user", "content": [{"text": "Hi"}]}
 BIG = "9" * 5_000

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from invoke_api.registry import DEFAULT_REGISTRY
-from tests.metrics import Scrape
-from tests.servers import (
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from tests.support.metrics import Scrape
+from tests.support.servers import (
     COMMAND,
     GUARDRAILS,
     LARGE,
@@ -22,7 +22,7 @@ from tests.servers import (
     command_running,
     wait_until_ready,
 )
-from tests.waiting import until
+from tests.support.waiting import until
 
 ACCOUNTS = {"AKIDONE": "111111111111", "AKIDTWO": "222222222222", "AKIDONETOO": "111111111111"}
 HI = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}

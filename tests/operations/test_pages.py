@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.sdk.test_catalogue import client
-from tests.servers import COMMAND, call, command_running
+from tests.support.servers import COMMAND, call, command_running
 
 NAMES = [f"us.mistral.model-{number}-v1:0" for number in range(5)]
 

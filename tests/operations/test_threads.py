@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.uploads.call import CURRENT, Call, ReadElsewhere, current_call
-from invoke_api.pipeline.threads import Threads
+from invoke_api.pipeline.thread_pool import Threads
 from invoke_api.wire.errors import ThrottlingException
 
 

@@ -17,11 +17,11 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
-from invoke_api.cassettes.files import load_recordings
-from tests.full_disks import fill, small_disk
+from invoke_api.cassettes.reader import load_recordings
 from tests.rules.test_rules import client
 from tests.sdk.javascript import call_js
-from tests.servers import (
+from tests.support.full_disks import fill, small_disk
+from tests.support.servers import (
     COMMAND,
     SEVEN_B,
     call,
@@ -29,7 +29,7 @@ from tests.servers import (
     run_command,
     wait_until_ready,
 )
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDREAL", "AWS_SECRET_ACCESS_KEY": "the-real-secret"}
 API_KEY = "ABSKQmVkcm9ja0FQSUtleS1nb29kLWF0LTEyMzQ1Njc4OTAxMjpzZWNyZXQ="

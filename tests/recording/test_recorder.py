@@ -9,14 +9,14 @@ from typing import Any, cast
 import httpx
 from starlette.types import Message
 
+from invoke_api.authentication.web_pages import Doors
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.pipeline.in_flight import Calls
+from invoke_api.pipeline.request_body import Calls
 from invoke_api.recording.app import Recorder
 from invoke_api.recording.upstream import Upstream
-from invoke_api.web_pages import Doors
-from invoke_api.wire.chunks import encode_chunk
+from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
-from tests.waiting import until_in_loop
+from tests.support.waiting import until_in_loop
 
 FRAME = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
 

@@ -5,7 +5,7 @@ from base64 import b64decode
 from dataclasses import dataclass, field
 
 from invoke_api.wire.eventstream import FrameError
-from tests.streams import split_frames
+from tests.support.streams import split_frames
 
 ANSWERED = "answered"
 LEFT = "left"  # the client, before the end

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from tests.metrics import CALLS, Scrape
 from tests.reliability.answers import Answer
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import STEPS, STREAM, to
-from tests.servers import call
+from tests.support.metrics import CALLS, Scrape
+from tests.support.servers import call
 
 T = TypeVar("T")
 

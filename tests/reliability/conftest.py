@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoke_api.server import allow_many_connections
+from invoke_api.server.http_server import allow_many_connections
 from tests.reliability.evidence import Evidence
 from tests.reliability.patience import Patience
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.metrics import CALLS, Scrape
 from tests.reliability.answers import ANSWERED, CUT, LEFT
 from tests.reliability.mix import Kind
+from tests.support.metrics import CALLS, Scrape
 
 MARK = "x-trial-call"  # a header of each call, by which the journal's entry is found
 SHOWN = 20  # differences that are kept in words

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.images import png
 from tests.reliability.answers import ANSWERED, CUT, LEFT
-from tests.servers import LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B
+from tests.support.images import png
+from tests.support.servers import LARGE_3, LARGE_2407, MIXTRAL, PIXTRAL, SEVEN_B
 
 INVOKE, STREAM = "InvokeModel", "InvokeModelWithResponseStream"
 CONVERSE, CONVERSE_STREAM = "Converse", "ConverseStream"

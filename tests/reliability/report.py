@@ -15,7 +15,7 @@ from typing import Any
 from tests.reliability.evidence import FOUND, RESULTS, WRITES, load
 from tests.reliability.trials import TRIALS
 from tests.reliability.watching import MOST_GROWTH
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
 SOAK = RESULTS / "soak.json"

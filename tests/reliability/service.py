@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from tests.metrics import Scrape
-from tests.servers import COMMAND, ROOT, wait_until_ready
+from tests.support.metrics import Scrape
+from tests.support.servers import COMMAND, ROOT, wait_until_ready
 
 SCRIPTED = ("--engine", "scripted")
 UNDER_WAY = "invoke_api_calls_under_way"

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.streams.machine import about_machine
-from tests.metrics import Scrape
 from tests.reliability.evidence import encode
 from tests.reliability.lanes import lanes_open
 from tests.reliability.ledger import Ledger
 from tests.reliability.report import FILE, SOAK, report
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.watching import Sample, complaints, growths, middle, take, tenths, watch
-from tests.servers import GUARDRAILS
+from tests.support.metrics import Scrape
+from tests.support.servers import GUARDRAILS
 
 LANES = 16
 SAMPLES = 600  # of a run, and one a second at most

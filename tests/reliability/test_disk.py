@@ -8,7 +8,7 @@ from resource import RLIMIT_FSIZE
 
 import pytest
 
-from invoke_api.cassettes.files import load_recordings
+from invoke_api.cassettes.reader import load_recordings
 from tests.reliability.answers import ANSWERED
 from tests.reliability.calls import ask, ask_once, side_by_side
 from tests.reliability.evidence import Evidence

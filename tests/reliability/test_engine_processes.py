@@ -22,11 +22,11 @@ import yaml
 
 from engine.demo import options as demo
 from engine.demo.checkpoints import CONTEXT, make_demo
-from engine.leftovers import Leftovers
-from invoke_api.registry import DEFAULT_REGISTRY
-from tests.metrics import Scrape
-from tests.servers import COMMAND, SEVEN_B, call, connect, invoke
-from tests.waiting import until
+from engine.vllm.leftovers import Leftovers
+from invoke_api.models.registry import DEFAULT_REGISTRY
+from tests.support.metrics import Scrape
+from tests.support.servers import COMMAND, SEVEN_B, call, connect, invoke
+from tests.support.waiting import until
 
 INVOKE = f"/model/{SEVEN_B}/invoke"
 STALL = 4.0  # seconds, of the registry below

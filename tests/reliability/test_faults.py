@@ -13,7 +13,7 @@ from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import INVOKE, STREAM, THROTTLING, UNAVAILABLE
 from tests.reliability.service import SCRIPTED, service_running
 from tests.reliability.trials import CALLERS, CHANGES, FAULTS, PATTERNS, SOON
-from tests.servers import call
+from tests.support.servers import call
 
 PLAIN = {"reply": "no fault"}
 

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from tests.reliability.evidence import Evidence
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.servers import GUARDRAILS, SEVEN_B
+from tests.support.servers import GUARDRAILS, SEVEN_B
 
 KEY_ID = "AKIASECRECYTRIAL0001"
 OTHER_KEY_ID = "AKIASECRECYTRIAL0002"

@@ -12,7 +12,7 @@ from tests.reliability.answers import ANSWERED, CUT, LEFT
 from tests.reliability.ledger import MARK, Ledger, Made
 from tests.reliability.mix import KINDS, STEPS
 from tests.reliability.watching import MOST_GROWTH, MOST_LEFT, Sample, complaints
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 MINUTES = 0.15
 

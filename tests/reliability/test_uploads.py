@@ -12,14 +12,14 @@ import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 
-from tests.images import png
 from tests.reliability.calls import SETTLED, answers_still, side_by_side
 from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import CONVERSE, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.trials import BOMBS, SOON
-from tests.servers import LARGE_2407, PIXTRAL
+from tests.support.images import png
+from tests.support.servers import LARGE_2407, PIXTRAL
 
 MOST_MEMORY = 1_500  # MiB more, of the service and all of its processes
 LEAVE = 1.0  # seconds after which a client gives up

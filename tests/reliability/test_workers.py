@@ -14,7 +14,7 @@ from tests.reliability.http1 import Http1
 from tests.reliability.mix import INVOKE
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.trials import WORKERS_KILLED
-from tests.servers import sockets_of
+from tests.support.servers import sockets_of
 
 
 async def ask_until(url: str, done: asyncio.Event, seen: Counter[str]) -> None:

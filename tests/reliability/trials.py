@@ -34,7 +34,7 @@ DRIPPING = 200
 DEAF = 100
 BETWEEN = 200
 # Seconds until a connection that gets nowhere must have been closed: the limits in force
-# (invoke_api/connections/limits.py), and a quarter of a minute for a machine that is busy.
+# (invoke_api/transport/limits.py), and a quarter of a minute for a machine that is busy.
 IDLE_SECONDS, HEAD_SECONDS, BODY_SECONDS = 90.0, 35.0, 140.0
 PATIENCE = 141.0  # seconds that slow clients stay at most
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from statistics import linear_regression, median
 from time import monotonic
 
-from tests.metrics import Scrape
 from tests.reliability.service import UNDER_WAY, Service
+from tests.support.metrics import Scrape
 
 TASKS = "invoke_api_tasks"
 MIB = 1024 * 1024

@@ -15,25 +15,25 @@ import psutil
 import pytest
 from starlette.types import Message
 
-from engine.production import BATCH
+from engine.generation_task import BATCH
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
-from engine.tokenizer import Tokenizer, load_tokenizer
-from invoke_api.app import create_app
-from invoke_api.cassettes.library import Library, Replay, to_cassettes
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
+from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
 from invoke_api.cassettes.recording import Part, Recording
-from invoke_api.engines import Engines
-from invoke_api.pipeline.in_flight import Calls
-from invoke_api.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.rules.book import Verdict
-from invoke_api.rules.playing import speak
-from invoke_api.rules.tokens import LONG_TEXT, TokenCache
-from invoke_api.wire.chunks import encode_chunk
-from tests.cassettes.test_files import a_recording
-from tests.http2 import Client
-from tests.receiving import Ear, batches_of
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.rules.playback import speak
+from invoke_api.rules.rule_book import Verdict
+from invoke_api.rules.token_cache import LONG_TEXT, TokenCache
+from invoke_api.server.app import create_app
+from invoke_api.wire.events import encode_chunk
+from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
-from tests.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
+from tests.support.http2 import Client
+from tests.support.receiving import Ear, batches_of
+from tests.support.servers import COMMAND, SEVEN_B, call, command_running, invoke, wait_until_ready
 
 STREAM = f"/model/{SEVEN_B}/invoke-with-response-stream"
 LONG = " ".join(f"word{number % 500}" for number in range(9_000))

@@ -16,9 +16,9 @@ from botocore.eventstream import ChecksumMismatch
 from botocore.exceptions import EventStreamError, ReadTimeoutError
 
 from engine.protocol import EngineState
-from tests.scheduling import on_engine
 from tests.sdk.javascript import call_js_in_turn
-from tests.servers import (
+from tests.support.scheduling import on_engine
+from tests.support.servers import (
     COMMAND,
     MIXTRAL,
     SEVEN_B,
@@ -28,8 +28,8 @@ from tests.servers import (
     invoke,
     wait_until_ready,
 )
-from tests.streams import split_frames
-from tests.stubs import StubEngine
+from tests.support.streams import split_frames
+from tests.support.stubs import StubEngine
 
 STREAM = "invoke-with-response-stream"
 BODY = json.dumps({"prompt": "Why?", "max_tokens": 50})

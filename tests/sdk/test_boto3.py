@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EventStreamError
 from botocore.parsers import EventStreamJSONParser
 
 from engine.errors import EngineDead
-from tests.servers import LARGE, MIXTRAL, SEVEN_B, SMALL, engine_running, invoke
-from tests.stubs import StubEngine
+from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL, engine_running, invoke
+from tests.support.stubs import StubEngine
 
 BODY = json.dumps({"prompt": "Why?", "max_tokens": 200, "temperature": 0})
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.servers import LARGE, LARGE_3, MIXTRAL, SEVEN_B
+from tests.support.servers import LARGE, LARGE_3, MIXTRAL, SEVEN_B
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2407 = "mistral.mistral-large-2407-v1:0"

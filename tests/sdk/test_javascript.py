@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.sdk.javascript import call_js, call_js_in_turn
-from tests.servers import MIXTRAL, SEVEN_B
+from tests.support.servers import MIXTRAL, SEVEN_B
 
 HANDLERS = ["default", "node"]
 BODY = {"prompt": "Why?", "max_tokens": 200, "temperature": 0}

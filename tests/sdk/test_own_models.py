@@ -7,9 +7,9 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from invoke_api.registry import DEFAULT_REGISTRY
+from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.sdk.test_catalogue import client
-from tests.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
+from tests.support.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
 
 HERE = "arn:aws:bedrock:us-east-1:123456789012"
 # operations, the argument of the one that gets, the name of a list's entries, the key of an ARN

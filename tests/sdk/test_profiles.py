@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.sdk.javascript import call_js_in_turn
 from tests.sdk.test_catalogue import PIXTRAL, client
-from tests.servers import LARGE
+from tests.support.servers import LARGE
 
 WEST = "arn:aws:bedrock:us-west-2"
 MODEL = f"{WEST}::foundation-model/{LARGE}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import call
+from tests.support.servers import call
 
 
 @pytest.fixture

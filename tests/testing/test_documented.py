@@ -12,10 +12,10 @@ from textwrap import indent
 import pytest
 import yaml
 
-from invoke_api.rules.parsing import parse_rules
-from tests.servers import COMMAND, ROOT, command_running, invoke
+from invoke_api.rules.parser import parse_rules
+from tests.support.servers import COMMAND, ROOT, command_running, invoke
+from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
-from tests.vitest import PACKAGES, run_vitest
 
 DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)

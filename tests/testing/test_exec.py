@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from invoke_api.testing import LOUDER, bedrock_running
-from tests.servers import COMMAND
+from tests.support.servers import COMMAND
 
 PROGRAM = """\
 import boto3, json

@@ -3,10 +3,10 @@
 import botocore.session
 import pytest
 
-from invoke_api.pipeline.options import TIERS
-from invoke_api.validation import own_queries, queries, request_metadata
+from invoke_api.pipeline.admission import TIERS
+from invoke_api.validation import constraints, queries
 from invoke_api.validation.constraints import MEMBERS, Member
-from tests.modelled import OPERATIONS
+from tests.support.modelled import OPERATIONS
 
 # What breaks their patterns is not Coral's to refuse.
 OWN_WORDS = {"guardrailIdentifier", "guardrailVersion"}
@@ -42,9 +42,9 @@ def test_service_tiers_are_those_of_the_model() -> None:
 def test_metadata_is_constrained_as_modelled() -> None:
     shape = MODEL.shape_for("RequestMetadata")
 
-    assert shape.metadata["max"] == request_metadata.MOST
-    assert shape.key.metadata["pattern"] == request_metadata.KEY
-    assert shape.value.metadata["pattern"] == request_metadata.VALUE
+    assert shape.metadata["max"] == constraints.MOST
+    assert shape.key.metadata["pattern"] == constraints.KEY
+    assert shape.value.metadata["pattern"] == constraints.VALUE
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_metadata_is_constrained_as_modelled() -> None:
         ("ListInferenceProfiles", queries.LIST_INFERENCE_PROFILES),
         ("GetInferenceProfile", queries.GET_INFERENCE_PROFILE),
         ("DeleteInferenceProfile", queries.DELETE_INFERENCE_PROFILE),
-        ("GetProvisionedModelThroughput", own_queries.GET_PROVISIONED),
-        ("ListProvisionedModelThroughputs", own_queries.LIST_PROVISIONED),
-        ("GetImportedModel", own_queries.GET_IMPORTED),
-        ("ListImportedModels", own_queries.LIST_IMPORTED),
-        ("GetCustomModelDeployment", own_queries.GET_DEPLOYMENT),
-        ("ListCustomModelDeployments", own_queries.LIST_DEPLOYMENTS),
+        ("GetProvisionedModelThroughput", queries.GET_PROVISIONED),
+        ("ListProvisionedModelThroughputs", queries.LIST_PROVISIONED),
+        ("GetImportedModel", queries.GET_IMPORTED),
+        ("ListImportedModels", queries.LIST_IMPORTED),
+        ("GetCustomModelDeployment", queries.GET_DEPLOYMENT),
+        ("ListCustomModelDeployments", queries.LIST_DEPLOYMENTS),
         ("CountTokens", queries.COUNT_TOKENS),
     ],
 )

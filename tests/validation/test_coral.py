@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from invoke_api.config_files import load_schema
 from invoke_api.validation.coral import CoralSchema
 from invoke_api.validation.queries import LIST_INFERENCE_PROFILES, check_query
 from invoke_api.wire.errors import InvokeError
-from tests.modelled import OPERATIONS
+from invoke_api.yaml_files import load_schema
+from tests.support.modelled import OPERATIONS
 from tests.validation.service_model import to_schema
 
 USER = {"role": "user", "content": [{"text": "Hi"}]}

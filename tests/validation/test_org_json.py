@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from invoke_api.validation.document import DEEPEST, parse_json
+from invoke_api.validation.json_document import DEEPEST, parse_json
 from invoke_api.validation.org_json import LONGEST, to_string, write_json
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import ValidationException

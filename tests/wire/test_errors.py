@@ -1,7 +1,6 @@
 """What exceptions say of themselves; tests/fidelity holds each against botocore's model."""
 
-from invoke_api.wire.errors import ModelErrorException, ThrottlingException
-from invoke_api.wire.front_door_errors import KeyDenied
+from invoke_api.wire.errors import KeyDenied, ModelErrorException, ThrottlingException
 
 
 def test_an_exception_without_words_says_bedrocks() -> None:

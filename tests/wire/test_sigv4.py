@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.wire.front_door_errors import IncompleteSignatureException
+from invoke_api.wire.errors import IncompleteSignatureException
 from invoke_api.wire.sigv4 import (
     canonical_request,
     parse_authorization,

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from invoke_api.cassettes.files import load_recordings
-from invoke_api.cassettes.heard import failure_of, to_deltas
-from invoke_api.cassettes.library import Library, NoMatch, to_cassettes, to_request
-from invoke_api.cassettes.readable import to_bytes, to_readable
+from invoke_api.cassettes.answer_reader import failure_of, to_deltas
+from invoke_api.cassettes.json_encoding import to_bytes, to_readable
+from invoke_api.cassettes.matcher import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.recording import Recording, to_recording
 from invoke_api.cassettes.writer import to_slug, to_text
-from invoke_api.config_files import ConfigError
+from invoke_api.yaml_files import ConfigError
 
 FOLDER = TemporaryDirectory()
 FILE = Path(FOLDER.name) / "cassette.json"

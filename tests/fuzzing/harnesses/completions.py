@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 
-from engine.completions import Lines, NoAnswer, Unfit, find_window, parse_event, to_error
 from engine.errors import EngineDead, EngineError, PromptTooLong
 from engine.protocol import GenerationRequest
+from engine.remote.completions import Lines, NoAnswer, Unfit, find_window, parse_event, to_error
 
 REQUEST = GenerationRequest(request_id="request", prompt=(1, 2), max_tokens=5)
 HELD = GenerationRequest(request_id="request", prompt=(1, 2), max_tokens=5, schema="{}")

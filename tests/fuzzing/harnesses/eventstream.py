@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from botocore.eventstream import EventStreamBuffer
 
-from invoke_api.cassettes.readable import frame_to_bytes, frame_to_readable
+from invoke_api.cassettes.json_encoding import frame_to_bytes, frame_to_readable
 from invoke_api.wire.eventstream import (
     FrameError,
     decode_frame,

@@ -3,10 +3,10 @@
 import json
 from contextlib import suppress
 
-from invoke_api.control.documents import BadDocument, parse_document
-from invoke_api.rules.book import RuleBook
-from invoke_api.rules.parsing import RuleError, parse_rules
+from invoke_api.control.request_documents import BadDocument, parse_document
+from invoke_api.rules.parser import RuleError, parse_rules
 from invoke_api.rules.rule import Asked, Rule
+from invoke_api.rules.rule_book import RuleBook
 from invoke_api.wire.errors import InvokeError
 
 ASKED = [

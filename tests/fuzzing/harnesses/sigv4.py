@@ -11,7 +11,7 @@ from invoke_api.authentication import api_keys
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.gate import claimed_key, claimed_region
 from invoke_api.authentication.signature import BASIC, RawRequest, verify
-from invoke_api.wire.front_door_errors import (
+from invoke_api.wire.errors import (
     FrontDoorError,
     IncompleteSignatureException,
     InvalidSignatureException,

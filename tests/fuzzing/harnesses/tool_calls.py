@@ -2,9 +2,9 @@
 
 import json
 
-from engine.tool_calls import CallStream, NotCalls, split_calls, write_calls
-from invoke_api.dialects.calls import CallReader
-from invoke_api.wire.converse_events import encode_sorted
+from engine.tokenization.tool_calls import CallStream, NotCalls, split_calls, write_calls
+from invoke_api.dialects.tool_call_reader import CallReader
+from invoke_api.wire.events import encode_sorted
 
 
 def check(data: bytes) -> None:

@@ -7,16 +7,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from invoke_api.config_files import load_schema
-from invoke_api.operations.bodies import coral_schema
-from invoke_api.validation.deserializing import Body, in_serdes_words
-from invoke_api.validation.document import NotJson, parse_json
-from invoke_api.validation.java import type_name
+from invoke_api.operations.request_checks import coral_schema
+from invoke_api.validation.java_values import type_name
+from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.org_json import to_string, write_json
-from invoke_api.validation.quick import compile_quick
-from invoke_api.validation.schema import BodySchema, Validator
-from invoke_api.wire.errors import InvokeError, ValidationException
-from invoke_api.wire.front_door_errors import SerializationException
+from invoke_api.validation.schema import BodySchema, Validator, compile_quick
+from invoke_api.validation.serde_errors import Body, in_serdes_words
+from invoke_api.wire.errors import InvokeError, SerializationException, ValidationException
+from invoke_api.yaml_files import load_schema
 
 OF_2025 = "mistral-chat-2025.json"
 MODELS = (

@@ -1,0 +1,1 @@
+"""Text generation by an OpenAI-compatible server somewhere else."""

@@ -1,0 +1,1 @@
+"""Text generation by vLLM in processes of our own."""

@@ -1,0 +1,54 @@
+"""LoRA adapters on vLLM: each is loaded before its first request.
+
+vLLM loads an adapter that it does not have in the step that needs it. One that can't be loaded
+would end the engine core there, and with it the calls of all other models.
+"""
+
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from engine.errors import EngineDead
+from engine.lora import Adapter
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+
+class Adapters:
+    """The adapters that an engine has loaded, by its `AsyncLLM`: a new one has none."""
+
+    def __init__(self) -> None:
+        self._loaded: WeakKeyDictionary[AsyncLLM, set[Adapter]] = WeakKeyDictionary()
+
+    async def load(self, llm: "AsyncLLM", adapter: Adapter | None) -> "LoRARequest | None":
+        """Return what vLLM calls the adapter, once it has it. Raises `EngineDead` if it can't."""
+        from vllm.lora.request import LoRARequest
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        if adapter is None:
+            return None
+        if adapter.folder is None:
+            raise EngineDead(f"the LoRA adapter {adapter.name!r} has no folder")
+        named = LoRARequest(adapter.folder, _to_number(adapter.folder), adapter.folder)
+        loaded = self._loaded.setdefault(llm, set())
+        if adapter not in loaded:
+            try:
+                await llm.add_lora(named)
+            except EngineDeadError as error:
+                raise EngineDead(str(error)) from error
+            except Exception as error:  # vLLM raises many kinds
+                reason = f"the LoRA adapter {adapter.folder} can't be loaded: {error}"
+                log.error(reason)  # noqa: TRY400 - vLLM has logged where it comes from
+                raise EngineDead(reason) from error
+            loaded.add(adapter)
+        return named
+
+
+def _to_number(folder: str) -> int:
+    """Return the adapter's id in vLLM: the same in all front ends of an engine core, and not 0."""
+    return 1 + int.from_bytes(sha256(folder.encode()).digest()[:4]) % (2**31 - 1)

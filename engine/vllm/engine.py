@@ -1,0 +1,296 @@
+"""Text generation by vLLM, in this process: `AsyncLLM` and the engine core it starts.
+
+vLLM is imported inside functions, because that takes many seconds and much memory.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineBusy, EngineDead, EngineTimeout
+from engine.lifecycle.deadlines import Deadlines
+from engine.lifecycle.loading import freeze_once, in_thread
+from engine.protocol import (
+    EngineState,
+    Generation,
+    GenerationRequest,
+    Limits,
+    Receiver,
+    check_request,
+)
+from engine.tokenization.mistral_files import is_tekken
+from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
+from engine.vllm.adapters import Adapters
+from engine.vllm.cores import GREETING, CoresElsewhere
+from engine.vllm.errors import explain
+from engine.vllm.health_check import Watch
+from engine.vllm.leftovers import LEFTOVERS
+from engine.vllm.metrics import forget, stat_loggers
+from engine.vllm.options import SHUTDOWN_TIMEOUT, claim_folder, engine_arguments, set_environment
+from engine.vllm.outputs import ADDED, Answer, TokenOutputs
+from engine.vllm.processes import Family, cores_of, kill_cores
+from engine.vllm.requests import ask
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
+
+
+class VllmEngine:
+    """One checkpoint on vLLM.
+
+    `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
+    version of Mistral's, the one the weights were trained with; Tekken comes out of them.
+    `options` are vLLM's engine arguments by vLLM's names, `environment` is for its processes.
+    `limits` end in `EngineBusy` and `EngineTimeout`. With `cores` another process runs vLLM's
+    engine cores, and this engine is one of their front ends. `adapt` may change what is asked of
+    a checkpoint.
+    """
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        *,
+        weights: Callable[[], str],
+        tokenizer: str,
+        context_length: int,
+        options: Mapping[str, Any],
+        environment: Mapping[str, str] = MappingProxyType({}),
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        cores: CoresElsewhere | None = None,
+        adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
+    ) -> None:
+        self._cores = cores
+        self._adapt = adapt
+        self._limits = limits
+        self._weights = weights
+        self._tokenizer_name = tokenizer
+        self._tokenizer: Tokenizer | None = None
+        self._reading = threading.Lock()
+        self._context_length = context_length
+        self._options = options
+        self._environment = environment
+        self._llm: AsyncLLM | None = None
+        self._adapters = Adapters()
+        self._abandoned = False
+        self._running = 0
+        self._aborting: set[asyncio.Task[None]] = set()
+        self._deadlines = Deadlines()
+        self._watch: Watch | None = None
+        self._family: Family | None = None  # unless another process runs the cores
+        self._state = EngineState("cold")
+
+    async def start(self) -> None:
+        if self.state().status == "asleep":
+            await self._wake()
+            return
+        if self._llm is not None:  # its core has died
+            await self.close()
+        self._abandoned = False
+        self._state = EngineState("loading")
+        # Shielded, for `close` waits until the load has ended: one that has yet to begin must not
+        # be forgotten with whoever asked for it.
+        await asyncio.shield(in_thread(self._load))
+        if self._llm is not None:
+            self._watch = Watch(
+                self._llm,
+                self._limits,
+                self._family,
+                is_ready=lambda: self.state().status == "ready",
+                on_silent=self._cores.on_silent if self._cores else lambda: None,
+                on_hung=self._note_hung,
+            )
+
+    def state(self) -> EngineState:
+        if self._state.status != "failed" and self._llm is not None and self._llm.errored:
+            return EngineState("failed", "vLLM's engine core has died; its log says why")
+        return self._state
+
+    def running(self) -> int:
+        return self._running
+
+    def tokenizer(self) -> Tokenizer:
+        self.state().check_ready()
+        assert self._tokenizer is not None
+        return self._tokenizer
+
+    def read_tokenizer(self) -> Tokenizer:
+        try:
+            return self._read_tokenizer()
+        except Exception as error:  # whatever the hub, a folder or its files are at fault for
+            raise EngineDead(explain(error)) from error
+
+    def check(self, request: GenerationRequest) -> None:
+        check_request(request, self._context_length)
+
+    def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
+        tokenizer, request = self.tokenizer(), check_request(request, self._context_length)
+        if self._running >= self._limits.calls:
+            raise EngineBusy(f"{self._limits.calls} calls run or wait already")
+        llm = self._llm
+        assert llm is not None
+        self._running += 1
+        answer = Answer(receiver, partial(self._leave, llm))
+        answer.adding = asyncio.create_task(self._add(llm, request, tokenizer, answer))
+        return answer
+
+    async def _add(
+        self, llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer, answer: Answer
+    ) -> None:
+        ADDED.set(answer)
+        try:
+            async with self._deadlines.open(self._limits.first_token_seconds):
+                lora = await self._adapters.load(llm, request.adapter)
+                await ask(llm, self._adapt(request), tokenizer, lora)
+        except TimeoutError:
+            answer.fail(EngineTimeout("no token came in time"))
+        except Exception as error:  # noqa: BLE001 - the receiver is told
+            answer.fail(error)
+
+    def _leave(self, llm: "AsyncLLM", answer: Answer) -> None:
+        self._running -= 1
+        if answer.request_id and not answer.is_done:
+            aborting = asyncio.create_task(llm.abort(answer.request_id, internal=True))
+            self._aborting.add(aborting)
+            aborting.add_done_callback(self._aborting.discard)
+
+    def _note_hung(self, reason: str) -> None:
+        self._state = EngineState("failed", f"vLLM's engine core hangs: {reason}")
+        self._deadlines.end()
+
+    async def release(self) -> None:
+        if self.state().status != "ready" or not self._options.get("enable_sleep_mode"):
+            await self.close()
+            return
+        assert self._llm is not None
+        self._state = EngineState("asleep")
+        try:
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                await asyncio.gather(*self._aborting)
+                await self._llm.sleep(level=1)  # weights to main memory, the KV cache dropped
+        except Exception:  # vLLM raises many kinds
+            log.warning("vLLM does not fall asleep and is closed", exc_info=True)
+            await self.close()
+
+    async def _wake(self) -> None:
+        assert self._llm is not None
+        try:
+            async with asyncio.timeout(SLEEP_TIMEOUT):
+                await self._llm.wake_up()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not wake", exc_info=True)
+            await self.close()
+            self._state = EngineState("failed", explain(error))
+        else:
+            self._state = EngineState("ready")
+
+    async def close(self) -> None:
+        if self._watch:
+            self._watch.close()
+            self._watch = None
+        if self._state.status == "loading":
+            await self._abandon_load()
+        llm, self._llm = self._llm, None
+        self._state = EngineState("cold")
+        self._deadlines.end()
+        if llm is None:
+            return
+        forget(llm)
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
+            # Calls that still wait for a token: vLLM may have been about to fail them.
+            llm.output_processor.propagate_error(EngineDead("the engine is closed"))
+        await in_thread(partial(self._shut_down, llm))
+
+    def _shut_down(self, llm: "AsyncLLM") -> None:
+        llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
+        if self._family:  # workers that outlive their core, for they are stopped
+            self._family.kill()
+            LEFTOVERS.sweep()
+
+    async def _abandon_load(self) -> None:
+        # A thread can't be cancelled, but this one ends with the processes it waits for, those
+        # included that it has yet to start. Another engine that is loading at this moment loses
+        # its own: vLLM does not tell them apart.
+        self._abandoned = True
+        if self._cores:
+            self._cores.lost("the service ends")
+        while self._state.status == "loading":
+            kill_cores()
+            await asyncio.sleep(0.1)
+
+    def _load(self) -> None:
+        try:
+            if not self._abandoned:
+                self._open()
+        except Exception as error:  # vLLM raises many kinds, and all are fatal
+            log.debug("vLLM did not start", exc_info=True)
+            LEFTOVERS.sweep()
+            self._state = EngineState("failed", explain(error))
+        else:
+            self._state = EngineState("ready")
+
+    def _open(self) -> None:
+        set_environment({**self._environment, **(GREETING if self._cores else {})})
+        if not self._cores:
+            claim_folder()
+        began = monotonic()
+        weights = self._weights()
+        self._read_tokenizer()
+        arguments = engine_arguments(weights, self._context_length, self._options)
+        found = monotonic()
+
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        from engine.vllm.client import read_outputs  # it imports pyzmq, which vLLM brings
+
+        imported = monotonic()
+        if self._abandoned:
+            return
+        # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
+        # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
+        if self._cores:
+            self._llm = self._cores.open(arguments)
+        else:
+            # By this vLLM chooses how much it does at once, unless it is told.
+            with LEFTOVERS.noting():
+                self._llm = AsyncLLM.from_engine_args(
+                    AsyncEngineArgs(**arguments),
+                    usage_context=UsageContext.OPENAI_API_SERVER,
+                    stat_loggers=stat_loggers(arguments),
+                )
+            resources: Any = self._llm.engine_core.resources
+            parallel = self._llm.vllm_config.parallel_config
+            self._family = cores_of(resources.engine_manager, parallel)
+        self._llm.output_processor = TokenOutputs(self._llm.output_processor)
+        read_outputs(self._llm)
+        freeze_once()
+        log.info(
+            "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
+            Path(weights).name,
+            found - began,
+            imported - found,
+            monotonic() - imported,
+        )
+        if self._abandoned:
+            self._llm.shutdown()
+
+    def _read_tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            with self._reading:
+                # Of Mistral's versions, only Tekken comes out of the weights.
+                weights = self._weights() if is_tekken(self._tokenizer_name) else None
+                self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
+        return self._tokenizer

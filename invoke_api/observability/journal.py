@@ -1,0 +1,139 @@
+"""What came in and what became of it: the last calls, for tests to look at."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from engine.protocol import Finish
+from invoke_api.redaction import redacted, secrets_of, without
+from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.json_text import read_json
+
+LONGEST = 65_536  # bytes kept of a body, and characters of an answer
+MOST = 1_000  # calls kept
+
+Ended = Literal["stop", "length", "error", "cancelled", "cut"]
+
+
+class Failure(NamedTuple):
+    """What the client was told."""
+
+    type: str
+    message: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One call. `ended` is None while it runs; latencies are in milliseconds.
+
+    `identifier` is what the client called the model: an id, a name or an ARN. `model_id` becomes
+    the registry's id once the model is found.
+
+    `first_token` and `last_token` are when these came, in seconds of the monotonic clock.
+
+    `cassette` is where the recording stands that answered, and `differs` how this request is not
+    the recorded one.
+    """
+
+    request_id: str
+    operation: str
+    model_id: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    identifier: str = field(init=False)
+    came: datetime = field(default_factory=lambda: datetime.now(UTC))
+    access_key_id: str | None = None
+    region: str | None = None
+    engine: str | None = None
+    rule_id: str | None = None
+    status: int | None = None
+    error: Failure | None = None
+    texts: list[str] = field(default_factory=list)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency: int | None = None
+    first_byte_latency: int | None = None
+    first_token: float | None = None
+    last_token: float | None = None
+    ended: Ended | None = None
+    cassette: str | None = None
+    differs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.identifier = self.model_id
+
+    def fail(self, error: InvokeError, *, in_stream: bool = False) -> None:
+        failure = Failure(error.code, error.message)
+        self.fail_as(failure, 200 if in_stream else error.status)
+
+    def fail_as(self, failure: Failure, status: int) -> None:
+        if self.ended is None:
+            self.ended, self.error, self.status = "error", failure, status
+
+    def end(self, ended: Finish | Literal["cancelled", "cut"]) -> None:
+        """The first word counts: a stream that has stopped can't be cancelled any more."""
+        if self.ended is None:
+            self.ended = ended
+            self.status = 200 if ended != "cancelled" or self.texts else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "request_id": self.request_id,
+            "time": self.came.isoformat(timespec="milliseconds"),
+            "access_key_id": self.access_key_id,
+            "region": self.region,
+            "operation": self.operation,
+            "model_id": self.model_id,
+            "identifier": self.identifier,
+            "headers": dict(redacted(self.headers)),
+            "body": _to_value(self.body),
+            "engine": self.engine,
+            "rule_id": self.rule_id,
+            "status": self.status,
+            "error": self.error and self._error_to_json(self.error),
+            "text": "".join(self.texts)[:LONGEST],
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "latency_ms": self.latency,
+            "first_byte_latency_ms": self.first_byte_latency,
+            "ended": self.ended,
+            **({"cassette": self.cassette, "differs": self.differs} if self.cassette else {}),
+        }
+
+    def _error_to_json(self, error: Failure) -> dict[str, str]:
+        """AWS's sentences quote what was signed, and the header that signs it."""
+        message = without(error.message, secrets_of(self.headers))
+        return {"type": error.type, "message": message}
+
+
+class Journal:
+    """The last calls, oldest first."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._entries: deque[Entry] = deque(maxlen=most)
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def listed(self, **wanted: str) -> list[dict[str, Any]]:
+        """The calls whose fields equal all of these: `access_key_id`, `operation`, `ended`, ..."""
+        return [
+            entry.to_json()
+            for entry in self._entries
+            if all(getattr(entry, name) == value for name, value in wanted.items())
+        ]
+
+    def clear(self, scope: str | None = None) -> None:
+        kept = [entry for entry in self._entries if scope not in (None, entry.access_key_id)]
+        self._entries.clear()
+        self._entries.extend(kept)
+
+
+def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    if len(body) < LONGEST:
+        try:
+            return read_json(body)
+        except ValueError:
+            pass
+    return body[:LONGEST].decode(errors="replace")

@@ -1,0 +1,102 @@
+"""One line of the invocation log: a ModelInvocationLog, as the User Guide and Bedrock have it."""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from invoke_api.wire.errors import JSON
+from invoke_api.wire.eventstream import decode_frame, split_frames
+from invoke_api.wire.json_text import read_json, write_json
+
+# The User Guide: larger bodies, and those that are no JSON, go to S3, and the record without them.
+LONGEST = 100 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A call that has ended; `request` and `response` are None where they are too long to keep.
+
+    `inference_region` is where a call through an inference profile was answered.
+    """
+
+    moment: datetime
+    account: str
+    arn: str
+    region: str
+    request_id: str
+    operation: str
+    model_id: str
+    error: str | None
+    metadata: bytes | None
+    request: bytes | None
+    response: bytes | None
+    input_tokens: int | None
+    output_tokens: int | None
+    inference_region: str | None
+
+
+def to_record(call: Logged) -> dict[str, Any]:
+    """Its keys in the order in which Bedrock was seen to write them.
+
+    Guess: where `requestMetadata` and `inferenceRegion` stand.
+    """
+    record: dict[str, Any] = {
+        "schemaType": "ModelInvocationLog",
+        "schemaVersion": "1.0",
+        "timestamp": f"{call.moment:%Y-%m-%dT%H:%M:%SZ}",
+        "accountId": call.account,
+        "identity": {"arn": call.arn},
+        "region": call.region,
+        "requestId": call.request_id,
+        "operation": call.operation,
+        "modelId": call.model_id,
+    }
+    if (metadata := _read_json(call.metadata)) is not None:
+        record["requestMetadata"] = metadata
+    if call.error is not None:
+        return {**record, "errorCode": call.error}
+    answer = _read_answer(call)
+    record["input"] = _side("input", _read_json(call.request), call.input_tokens)
+    record["output"] = _side("output", answer, call.output_tokens)
+    if call.inference_region is not None:
+        record["inferenceRegion"] = call.inference_region
+    return record
+
+
+def _side(side: str, body: object, tokens: int | None) -> dict[str, object]:
+    parts = {"ContentType": JSON, "BodyJson": body, "TokenCount": tokens}
+    return {side + name: value for name, value in parts.items() if value is not None}
+
+
+def _read_answer(call: Logged) -> object:
+    if not call.operation.endswith("Stream"):
+        return _read_json(call.response)
+    try:
+        chunks = None if call.response is None else list(_read_chunks(call.response))
+    except ValueError:  # a rule tore it: FrameError is one
+        return None
+    return chunks if len(write_json(chunks)) <= LONGEST else None
+
+
+def _read_json(body: bytes | None) -> object:
+    if body is None or len(body) > LONGEST:
+        return None
+    try:
+        document: object = read_json(body)
+    except ValueError:
+        return None
+    return document
+
+
+def _read_chunks(stream: bytes) -> Iterator[object]:
+    """What the events of a stream carry: a chunk of the model's, or an event of Converse's."""
+    for raw in split_frames(stream)[0]:
+        frame = decode_frame(raw)
+        payload = read_json(frame.payload)
+        if frame.headers.get(":event-type") == "chunk":
+            yield read_json(b64decode(payload["bytes"]))
+        else:
+            payload.pop("p", None)
+            yield {frame.headers.get(":event-type"): payload}

@@ -1,0 +1,232 @@
+"""The rules in force: which one speaks next, and how often it has spoken."""
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from time import monotonic
+from typing import Any
+
+from engine.tokenization.tool_calls import ToolCall
+from invoke_api.rules.rule import MAX_SEARCHED, Asked, Fault, Pace, Rule
+
+MAX_RULES = 2_000  # in all; each call checks every one of them
+MAX_RULES_OF_ONE = 1_000  # of one scope, as in schemas/rules.json
+MAX_PATTERNS = 512  # in all; each may take up a megabyte
+MAX_SEARCH = 4_000_000_000  # worst-case steps of patterns for one call, some seconds
+
+
+class TooManyRules(ValueError):
+    """The maximum number of rules is exceeded. The message is a sentence."""
+
+
+class TooLongSearch(ValueError):
+    """A prompt is too long for the rules' patterns. The message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one call gets: a text in place of the engine's, a fault, a pace, or several.
+
+    `calls` of tools come behind the text.
+    """
+
+    rule_id: str
+    text: str | None
+    calls: tuple[ToolCall, ...]
+    fault: Fault | None
+    pace: Pace | None
+
+    @property
+    def answers(self) -> bool:
+        """Whether this is said in place of the engine."""
+        return self.text is not None
+
+    @property
+    def fails_at_once(self) -> bool:
+        """Whether its fault comes before the first token."""
+        return self.fault is not None and self.fault.after_tokens is None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no other rule can add to it."""
+        return self.answers or self.fails_at_once
+
+    def wants(self, rule: Rule) -> bool:
+        """Whether that rule says anything that is not said yet."""
+        return bool(rule.reply or (rule.fault and not self.fault) or (rule.pace and not self.pace))
+
+
+@dataclass(slots=True)
+class _Entry:
+    id: str
+    rule: Rule
+    given: float
+    random: Random
+    steps: int  # per character of the prompt, in the worst case
+    spoken: int = 0
+
+    def is_over(self) -> bool:
+        rule = self.rule
+        return (rule.times is not None and self.spoken >= rule.times) or (
+            rule.seconds is not None and monotonic() - self.given >= rule.seconds
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, **self.rule.document, "spoken": self.spoken}
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """Rules of one caller come before those of everybody, later ones before earlier ones.
+
+    `strict` refuses what no rule answers. Used from the event loop only.
+    """
+
+    strict: bool = False
+    _entries: list[_Entry] = field(default_factory=list)
+    _steps: int = 0  # of all entries
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
+        """Add rules and return them as listed. Raises `TooManyRules`, and then adds none."""
+        return self._add_to(self._entries, rules)
+
+    def _add_to(self, kept: list[_Entry], rules: Iterable[Rule]) -> list[dict[str, Any]]:
+        added = [
+            _Entry(
+                str(next(self._numbers)),
+                rule,
+                monotonic(),
+                Random(rule.seed),  # noqa: S311 - chance, not secrecy
+                rule.when.steps,
+            )
+            for rule in rules
+        ]
+        entries = kept + added
+        if _excess(entries):  # drop rules that have expired or been used up
+            entries = [entry for entry in kept if not entry.is_over()] + added
+        if sentence := _excess(entries):
+            raise TooManyRules(sentence)
+        self._keep(entries)
+        return [entry.to_json() for entry in added]
+
+    def listed(self, scope: str | None = None) -> list[dict[str, Any]]:
+        return [entry.to_json() for entry in self._entries if scope in (None, entry.rule.scope)]
+
+    def remove(self, *, scope: str | None = None, rule_id: str | None = None) -> int:
+        """How many are gone: all, those of one caller, or one."""
+        kept = [
+            entry
+            for entry in self._entries
+            if scope not in (None, entry.rule.scope) or rule_id not in (None, entry.id)
+        ]
+        gone = len(self._entries) - len(kept)
+        self._keep(kept)
+        return gone
+
+    def replace(self, old: Sequence[str], rules: Iterable[Rule]) -> list[str]:
+        """Replace the rules with the ids `old`; return the new ids. Raises `TooManyRules`."""
+        gone = set(old)
+        kept = [entry for entry in self._entries if entry.id not in gone]
+        return [entry["id"] for entry in self._add_to(kept, rules)]
+
+    def _keep(self, entries: list[_Entry]) -> None:
+        self._entries = entries
+        self._steps = sum(entry.steps for entry in entries)
+
+    def is_quick(self, asked: Asked, steps: int) -> bool:
+        """Tell whether checking all rules takes at most `steps`. Raises `TooLongSearch`."""
+        length = min(MAX_SEARCHED, max(len(asked.prompt), len(asked.last_user_message)))
+        if length * self._steps <= steps:
+            return True
+        worst = length * sum(entry.steps for entry in self._in_order(asked.access_key_id))
+        if worst > MAX_SEARCH:
+            raise TooLongSearch(
+                f"The rules' regular expressions may take {worst:,} steps over this prompt, and"
+                f" {MAX_SEARCH:,} are the most."
+            )
+        return worst <= steps
+
+    def matching(self, asked: Asked, is_over: Callable[[], bool]) -> Container[str]:
+        """Return the ids of the rules that match. Changes nothing, so a thread may call it.
+
+        Once `is_over` returns True, the remaining rules are skipped.
+        """
+        entries = list(self._in_order(asked.access_key_id))
+        return {each.id for each in entries if not is_over() and each.rule.when.matches(asked)}
+
+    def pick(self, asked: Asked, matching: Container[str] | None = None) -> Verdict | None:
+        """Return the verdict of the matching rules on this call, and count the rules used.
+
+        A rule without a reply, with only a pace or a fault after some tokens, leaves the reply to
+        the next match. `matching` are the ids of the rules that match, if already known.
+        """
+        verdict = None
+        for entry in self._in_order(asked.access_key_id):
+            rule = entry.rule
+            if entry.is_over() or not _matches(entry, asked, matching):
+                continue
+            if rule.probability < 1 and entry.random.random() >= rule.probability:
+                continue
+            if verdict and not verdict.wants(rule):
+                continue
+            entry.spoken += 1
+            verdict = _add(verdict, _to_verdict(entry, asked))
+            if verdict.is_complete:
+                break
+        return verdict
+
+    def _in_order(self, access_key_id: str | None) -> Iterator[_Entry]:
+        scopes = [None] if access_key_id is None else [access_key_id, None]
+        for scope in scopes:
+            yield from (entry for entry in reversed(self._entries) if entry.rule.scope == scope)
+
+
+def _matches(entry: _Entry, asked: Asked, matching: Container[str] | None) -> bool:
+    return entry.rule.when.matches(asked) if matching is None else entry.id in matching
+
+
+def _excess(entries: Sequence[_Entry]) -> str | None:
+    """Return an error message if there are too many entries, otherwise None."""
+    if len(entries) > MAX_RULES:
+        return f"there would be more than {MAX_RULES:,} rules; remove some first"
+    scope, most = next(iter(Counter(each.rule.scope for each in entries).most_common(1)), (None, 0))
+    if most > MAX_RULES_OF_ONE:
+        whose = f"scope {scope!r}" if scope else "everybody"
+        return f"there would be more than {MAX_RULES_OF_ONE:,} rules for {whose}; remove some first"
+    if sum(len(entry.rule.when.patterns) for entry in entries) > MAX_PATTERNS:
+        return f"there would be more than {MAX_PATTERNS:,} regular expressions; remove some first"
+    return None
+
+
+def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
+    """What the upper one leaves open, the one below says."""
+    if verdict is None:
+        return below
+    return Verdict(
+        verdict.rule_id,
+        below.text,
+        below.calls,
+        verdict.fault or below.fault,
+        verdict.pace or below.pace,
+    )
+
+
+def _to_verdict(entry: _Entry, asked: Asked) -> Verdict:
+    rule = entry.rule
+    calls = rule.reply.calls if rule.reply else ()
+    return Verdict(entry.id, _text(entry, asked), calls, rule.fault, rule.pace)
+
+
+def _text(entry: _Entry, asked: Asked) -> str | None:
+    reply = entry.rule.reply
+    if reply is None:
+        return None
+    if reply.echo:
+        return asked.prompt
+    return reply.texts[min(entry.spoken, len(reply.texts)) - 1]

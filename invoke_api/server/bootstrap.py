@@ -1,0 +1,300 @@
+"""From settings to a service that runs: what `invoke-api serve` does in each of its processes."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import parent_process
+from pathlib import Path
+from socket import socket
+from types import MappingProxyType
+
+import click
+from starlette.applications import Starlette
+
+from engine.errors import EngineDead
+from engine.vllm.cores import CoresElsewhere, VllmCores
+from invoke_api import __version__
+from invoke_api.authentication.credentials import load_credentials
+from invoke_api.authentication.gate import Gate
+from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
+from invoke_api.cassettes.named_cassettes import NamedRecordings
+from invoke_api.cassettes.reader import load_recordings
+from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrails_file import load_guardrails
+from invoke_api.models.adapter_checks import slot_problems
+from invoke_api.models.engine_factory import EngineChoice, missing_weights, plan_cores
+from invoke_api.models.engine_pool import Engines, build_engines
+from invoke_api.models.quotas import Quotas
+from invoke_api.models.registry import Registry, load_registry
+from invoke_api.observability.invocation_log import open_log
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.replay.operation import explain_stale
+from invoke_api.rules.file_watcher import follow
+from invoke_api.rules.parser import RuleError, load_rules
+from invoke_api.rules.rule import Rule
+from invoke_api.rules.rule_book import RuleBook
+from invoke_api.server.app import create_app
+from invoke_api.server.environment import KEY_VARIABLES, keys_of_environment, remote_key
+from invoke_api.server.http_server import (
+    LIMITS,
+    SIGNALS,
+    Grace,
+    Opening,
+    Tls,
+    allow_many_connections,
+    open_socket,
+    serve,
+    stop_signal,
+    to_url,
+)
+from invoke_api.server.settings import Settings
+from invoke_api.server.watchdog import END_SECONDS, Watchdog
+from invoke_api.transport.limits import Limits
+from invoke_api.yaml_files import ConfigError
+
+log = logging.getLogger(__name__)
+
+LISTENS = "Invoke API %s listens on %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An application, and how it is to be served."""
+
+    app: Starlette
+    calls: Calls
+    tls: Tls | None
+    grace: Grace
+    limits: Limits = LIMITS
+    engines: Engines | None = None  # a recorder has none
+
+
+def serve_alone(settings: Settings, registry: Registry) -> None:
+    """Raises `click.ClickException` for what can't be served."""
+    service = assemble(settings, registry)
+    listener = listen(settings.host, settings.port)
+    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
+    url = to_url(listener, service.tls)
+    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
+    log.info("stopped")
+
+
+async def run(
+    service: Service,
+    listener: socket,
+    tell: Callable[[], None],
+    signals: Sequence[signal.Signals] = SIGNALS,
+    opening: Opening | None = None,
+) -> None:
+    """Until a signal comes; `tell` is called at the beginning, `opening` is as `serve` has it."""
+    stop = stop_signal(signals)
+    watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
+    watchdog.start(asyncio.get_running_loop())
+    tell()
+    try:
+        await serve(
+            service.app,
+            listener,
+            stop,
+            service.calls,
+            service.tls,
+            grace=service.grace,
+            limits=service.limits,
+            opening=opening,
+        )
+    finally:
+        watchdog.stop()
+
+
+def seconds_to_end(grace: Grace) -> float:
+    """Return the time from a signal after which the service is killed if it is still there."""
+    return grace.delay + grace.calls + END_SECONDS
+
+
+def assemble(
+    settings: Settings,
+    registry: Registry,
+    cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+    metrics_folder: Path | None = None,
+    *,
+    others_ready: Callable[[], bool] = lambda: True,
+    is_elsewhere: bool = False,
+) -> Service:
+    """The service, of which nothing is started yet. Raises `click.ClickException`.
+
+    `cores`, `metrics_folder` and `others_ready` are for one of several workers: see `create_app`.
+    `is_elsewhere` where another ASGI server listens, at an address that nobody here knows.
+    """
+    gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
+    shelf = _load_shelf(settings.guardrails)
+    with as_sentences():
+        engines = build_engines(registry.models.values(), choice_of(settings, cores))
+        invocation_log = open_log(settings.invocation_log)
+    recordings = _load_recordings(settings, registry)
+    calls, book = Calls(), RuleBook(strict=settings.strict)
+    ids = [entry["id"] for entry in book.add(rules)]
+    if is_elsewhere:
+        gate = replace(gate, loopback_only=settings.is_for_loopback)
+    app = create_app(
+        registry,
+        engines,
+        calls,
+        gate=gate,
+        book=book,
+        quotas=Quotas(enforced=settings.quotas),
+        control=settings.allows_control,
+        recordings=recordings,
+        invocation_log=invocation_log,
+        extensions=settings.extensions,
+        guardrails=shelf,
+        alone=settings.workers == 1,
+        metrics_folder=metrics_folder,
+        doors=settings.doors_elsewhere if is_elsewhere else settings.doors,
+        paces=NamedRecordings(settings.recording_places),
+        others_ready=others_ready,
+        following=partial(follow, settings.rules, book, ids) if settings.rules else None,
+    )
+    grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
+    limits = Limits(
+        connections=settings.max_connections, per_address=settings.max_connections_per_address
+    )
+    return Service(app, calls, tls, grace, limits, engines)
+
+
+def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
+    """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
+    with as_sentences():
+        return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
+
+
+def look_for_weights(settings: Settings, registry: Registry) -> None:
+    """Raises `click.ClickException` if no model can be served for want of weights.
+
+    So it does if an adapter would change the answers of its base. Others are served; a model
+    without weights is `failed`, or fails when it is called.
+    """
+    if settings.demo:
+        return
+    models = registry.models.values()
+    vllms = [model for model in models if (settings.engine or model.engine) == "vllm"]
+    if problems := [*slot_problems(vllms)]:
+        raise click.ClickException("\n".join(problems))
+    found = [(model, missing) for model in vllms if (missing := missing_weights(model))]
+    fatal = [(model, missing.sentence) for model, missing in found if missing.is_fatal]
+    if len(fatal) == len(models):
+        raise click.ClickException("\n".join(sentence for _, sentence in fatal))
+    for model, sentence in fatal:
+        if model.adapter or settings.max_loaded_models:  # else each load says so at once
+            log.error(sentence)
+
+
+def choice_of(
+    settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
+) -> EngineChoice:
+    return EngineChoice(
+        kind=settings.engine,
+        demo=settings.demo,
+        max_loaded=settings.max_loaded_models,
+        cache=settings.cache_dir,
+        remote=settings.remote,
+        key_of=remote_key,
+        cores=cores,
+    )
+
+
+def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
+    """Raises `click.ClickException`."""
+    with as_sentences():
+        return load_registry(path).only(ids)
+
+
+@contextmanager
+def as_sentences() -> Iterator[None]:
+    """What is wrong with the operator's files is said without a traceback.
+
+    Raises `click.ClickException`.
+    """
+    try:
+        yield
+    except (ConfigError, RuleError, EngineDead) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_socket) -> socket:
+    """A socket for many clients. Raises `click.ClickException`."""
+    allow_many_connections()
+    try:
+        return open_one(host, port)
+    except OSError as error:
+        where = f"{host}:{port}"
+        raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
+
+
+def _load_shelf(path: Path | None) -> Shelf:
+    if path is None:
+        return Shelf()
+    with as_sentences():
+        guardrails, remarks = load_guardrails(path)
+    for remark in remarks:
+        log.warning(remark)
+    return Shelf(guardrails)
+
+
+def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
+    if settings.cassettes is None:
+        return None
+    with as_sentences():
+        recordings = load_recordings(settings.cassettes)
+    cassettes = to_cassettes(recordings, partial(explain_stale, registry))
+    for cassette in cassettes:
+        if cassette.stale:
+            log.warning("%s is stale and answers nothing: %s", cassette.where, cassette.stale)
+    library = Library(cassettes, nearest=settings.match == "nearest")
+    return Replay(library, timed=settings.timing == "recorded")
+
+
+def _load_rules(path: Path | None) -> list[Rule]:
+    with as_sentences():
+        return load_rules(path) if path else []
+
+
+def _build_gate(settings: Settings) -> Gate:
+    keys = keys_of_environment()
+    if settings.credentials:
+        with as_sentences():
+            keys += load_credentials(settings.credentials)
+    if settings.auth != "none" and not keys:
+        raise click.UsageError(
+            f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
+            f" or in {KEY_VARIABLES[0]} and so on."
+        )
+    if settings.auth == "none" and keys:
+        raise click.UsageError(
+            "--auth none lets everybody in, and there are keys: say --auth sigv4, bearer or any, or"
+            f" leave out --credentials, {KEY_VARIABLES[0]} and so on."
+        )
+    if settings.auth != "none" and settings.allows_control and not keys.has_operator:
+        log.warning("--control answers no key: none in --credentials says `operator: true`")
+    return Gate(
+        auth=settings.auth,
+        credentials=keys,
+        region=settings.region,
+        page_hosts=frozenset(settings.allowed_host),
+    )
+
+
+def build_tls(settings: Settings) -> Tls | None:
+    if not settings.tls_cert or not settings.tls_key:
+        return None
+    tls = Tls(settings.tls_cert, settings.tls_key)
+    try:
+        tls.to_context()
+    except OSError as error:  # ssl.SSLError is one
+        where = f"{tls.certificate} and {tls.key}"
+        raise click.ClickException(f"can't use {where}: {error.strerror}") from error
+    return tls

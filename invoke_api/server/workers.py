@@ -1,0 +1,251 @@
+"""`serve --workers N`: N worker processes on one port, and vLLM's engine cores beside them.
+
+The first process serves no requests. It runs the cores, sends its workers the addresses of the
+cores, and restarts cores that have died. It replaces a worker that has died, unless there are
+cores: then the other workers finish their calls, and the service ends.
+
+With cores a new worker could not replace the dead one. A front end waits for a core's ready
+message, with the size of the KV cache. The core sends it once, when its input sockets connect (vLLM
+0.32: `EngineCoreProc.process_input_sockets`; `MPClient.__init__` waits for it). The core's DEALER
+socket does reconnect to the next process that binds the address, but does not repeat the message.
+The new ROUTER accepts no second peer of the same identity unless `enable_elastic_ep` is set
+(`router_handover`), so no other process can send the message in the core's name. And the core
+continues the requests of the dead worker, which no process can abort. vLLM's own server also ends
+when one of its front ends does.
+"""
+
+import logging
+import multiprocessing
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+from engine.errors import EngineDead
+from engine.lifecycle.backoff import Backoff, Restarts
+from engine.vllm.cores import FrontEnd, VllmCores
+from engine.vllm.health_check import ROUND
+from invoke_api import __version__
+from invoke_api.models.registry import Registry
+from invoke_api.observability.exposition import forget_process
+from invoke_api.server.bootstrap import LISTENS, assemble, cores_of, listen
+from invoke_api.server.http_server import SIGNALS, bind_socket, end_at_once, to_url
+from invoke_api.server.settings import Settings
+from invoke_api.server.worker import AllReady, Listens, Met, News, Place, Ready, Silent
+from invoke_api.server.worker_slot import Slot
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.2  # seconds between two checks for signals and for workers to start
+PATIENCE = 15.0  # seconds that workers get to end, beyond the grace period of calls
+SILENCE = 1.5 * ROUND  # seconds for which a worker's report of a silent core is valid
+DIED = "vLLM's engine core has died; its log says why"
+
+
+def serve_with_workers(settings: Settings, registry: Registry) -> int:
+    """The exit status. Raises `click.ClickException` for what can't be served."""
+    tls = assemble(settings, registry).tls  # for its complaints, before there are N of each
+    cores = cores_of(settings, registry)
+    # Another service's workers would share the port with ours.
+    listen(settings.host, settings.port, bind_socket).close()
+    shared = partial(bind_socket, shared=True)
+    held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
+    settings = replace(settings, port=held.getsockname()[1])
+    with TemporaryDirectory(prefix="invoke-api-metrics-") as folder:
+        return Team(settings, to_url(held, tls), cores, Path(folder)).run()
+
+
+class Team:
+    """The workers and the cores, from the first process's side."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        cores: Mapping[str, tuple[VllmCores, list[str]]],
+        metrics: Path,
+    ) -> None:
+        self._url = url
+        self._cores = cores
+        self._metrics = metrics
+        self._signals = 0
+        self._patience = settings.shutdown_delay + settings.graceful_timeout + PATIENCE
+        places = (
+            Place(index=index, keys=tuple(cores), metrics=metrics, is_late=False)
+            for index in range(settings.workers)
+        )
+        self._slots = [Slot(settings, place, Backoff()) for place in places]
+        self._lines = {slot.line.connection: slot for slot in self._slots}
+        self._are_ready = False
+        self._met: Counter[str] = Counter()
+        self._silences: dict[str, float] = {}  # by plan key: when a worker last reported silence
+        self._began: dict[str, float] = {}  # by plan key: when the last load began
+        self._is_ending = threading.Event()
+
+    def run(self) -> int:
+        """Run until a signal arrives, or a worker that is not replaced ends.
+
+        Returns the exit status, which is 1 in the latter case.
+        """
+        for number in SIGNALS:
+            signal.signal(number, self._note_signal)
+        for key in self._cores:
+            threading.Thread(target=self._keep_cores, args=[key], daemon=True).start()
+        status = 0
+        while not self._signals and not status:
+            ready = wait([*self._sentinels(), *self._lines], LOOK)
+            self._hear(self._lines.keys() & set(ready))
+            status = self._note_dead_workers()
+            self._start_next_workers()
+            self._tell_readiness()
+        self._end()
+        return status
+
+    def _note_signal(self, number: int, _: object) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            rmtree(self._metrics, ignore_errors=True)
+            end_at_once(number, None)
+
+    def _sentinels(self) -> list[int]:
+        return [slot.process.sentinel for slot in self._slots if slot.starts_at is None]
+
+    def _hear(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            slot = self._lines[connection]
+            match slot.line.hear():
+                case None:  # its sentinel reports this, too
+                    del self._lines[connection]
+                case Listens():
+                    self._note_listening(slot)
+                case Ready(is_ready):
+                    if slot.note_ready(is_ready=is_ready):
+                        log.info("%s listens again", slot.name)
+                case Silent(key):
+                    self._silences[key] = monotonic()
+                case Met(key):
+                    self._note_met(key)
+
+    def _note_listening(self, slot: Slot) -> None:
+        had_all = all(each.has_listened for each in self._slots)
+        slot.note_listening(monotonic())
+        if not had_all and all(each.has_listened for each in self._slots):
+            log.info(LISTENS, __version__, f"{self._url} ({len(self._slots)} workers)")
+
+    def _note_met(self, key: str) -> None:
+        self._met[key] += 1
+        if self._met[key] == len(self._slots):
+            names = ", ".join(self._cores[key][1])
+            log.info("ready after %.1f s: %s", monotonic() - self._began[key], names)
+
+    def _note_dead_workers(self) -> int:
+        """Return the exit status: 0 as long as all workers that have ended are replaced."""
+        for slot in self._slots:
+            if slot.starts_at is not None or slot.process.exitcode is None:
+                continue
+            ended = f"{slot.name} has ended with status {slot.process.exitcode}"
+            if self._cores:
+                log.error(
+                    "%s, and vLLM's cores take no other in its place:"
+                    " the other workers finish their calls, and all end",
+                    ended,
+                )
+                return 1
+            if not slot.has_listened:
+                log.error("%s before it listened, so all end", ended)
+                return 1
+            log.error("%s; the next starts in %g s", ended, slot.note_end(monotonic()))
+            forget_process(slot.process.pid, self._metrics)
+        return 0
+
+    def _start_next_workers(self) -> None:
+        for slot in self._slots:
+            if slot.starts_at is not None and monotonic() >= slot.starts_at:
+                slot.start_next()
+                self._lines[slot.line.connection] = slot
+                slot.line.send(AllReady(self._are_ready))
+
+    def _tell_readiness(self) -> None:
+        """Tell all workers whether each one that accepts connections is ready, at changes."""
+        are_ready = all(slot.is_ready for slot in self._slots if slot.takes_connections)
+        if are_ready != self._are_ready:
+            self._are_ready = are_ready
+            for slot in self._slots:
+                slot.line.send(AllReady(are_ready))
+
+    def _keep_cores(self, key: str) -> None:
+        """Start them, and again when they have died, until all ends."""
+        cores, ids = self._cores[key]
+        names = ", ".join(ids)
+        restarts = Restarts(Backoff())
+        while True:
+            if self._start_cores(key, names):
+                restarts.note_ready(monotonic())
+                reason = self._until_dead(key, cores)
+                if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
+                    return
+                log.error("%s: %s", names, reason)
+                self._tell_all(key, [reason] * len(self._slots))
+                cores.close()  # the others, and their workers
+            pause = restarts.note_failure(monotonic())
+            if pause is None:
+                log.error("%s: not started again, for it was never ready", names)
+                return
+            log.info("%s: started again in %g s", names, pause)
+            if self._is_ending.wait(pause):
+                return
+
+    def _until_dead(self, key: str, cores: VllmCores) -> str:
+        """Wait until the cores die or hang; kill hanging ones. Return the reason."""
+        began = monotonic()
+        while not wait(cores.sentinels(), ROUND) and not self._is_ending.is_set():
+            # This process may have been suspended itself, together with the cores.
+            elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
+            is_silent = began - self._silences.get(key, -SILENCE) < SILENCE
+            if reason := cores.judge(elapsed, is_silent=is_silent):
+                cores.kill()
+                return f"vLLM's engine core hangs: {reason}"
+        return DIED
+
+    def _start_cores(self, key: str, names: str) -> bool:
+        """Whether they run; the workers are told."""
+        log.info("loading %s", names)
+        self._began[key] = began = monotonic()
+        news: Sequence[FrontEnd | str]
+        try:
+            news = self._cores[key][0].start()
+        except EngineDead as error:
+            if not self._is_ending.is_set():
+                log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough
+            self._tell_all(key, [str(error)] * len(self._slots))
+            return False
+        self._met[key] = 0
+        self._silences.pop(key, None)  # reports of the previous cores
+        self._tell_all(key, news)
+        return True
+
+    def _tell_all(self, key: str, news: Iterable[FrontEnd | str]) -> None:
+        for slot, piece in zip(self._slots, news, strict=True):
+            slot.line.send(News(key, piece))
+
+    def _end(self) -> None:
+        self._is_ending.set()
+        running = [slot.process for slot in self._slots if slot.starts_at is None]
+        for process in running:
+            process.terminate()
+        deadline = monotonic() + self._patience
+        for process in running:
+            process.join(max(0.0, deadline - monotonic()))
+            process.kill()
+        for cores, _ in self._cores.values():
+            cores.close()
+        for core in multiprocessing.active_children():  # of those that have yet to start
+            core.kill()
+        log.info("stopped")

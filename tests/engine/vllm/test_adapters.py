@@ -1,0 +1,58 @@
+"""Adapters are loaded once by each vLLM, before they are asked for."""
+
+from typing import Any
+
+import pytest
+
+from engine.errors import EngineDead
+from engine.lora import Adapter
+from engine.vllm.adapters import Adapters
+
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
+
+TUNED = Adapter("tuned", "/adapters/tuned")
+
+
+class StandInLlm:
+    """vLLM's `AsyncLLM` as far as adapters are concerned."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.loaded: list[Any] = []
+        self._error = error
+
+    async def add_lora(self, named: Any) -> bool:
+        if self._error:
+            raise self._error
+        self.loaded.append(named)
+        return True
+
+
+async def load(adapters: Adapters, llm: Any, adapter: Adapter | None = TUNED) -> Any:
+    return await adapters.load(llm, adapter)
+
+
+async def test_each_vllm_loads_an_adapter_once() -> None:
+    adapters, first, second = Adapters(), StandInLlm(), StandInLlm()
+    named = [await load(adapters, llm) for llm in (first, first, second)]
+
+    assert (len(first.loaded), len(second.loaded)) == (1, 1)
+    assert {each.lora_path for each in named} == {TUNED.folder}
+    assert len({each.lora_int_id for each in named}) == 1
+    assert await load(adapters, first, None) is None
+    other = await load(adapters, first, Adapter("", "/adapters/other"))
+    assert other.lora_int_id not in (0, named[0].lora_int_id)
+
+
+async def test_one_that_does_not_load_is_tried_again_by_the_next_call() -> None:
+    from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415 - it takes seconds
+
+    adapters = Adapters()
+    for error in (ValueError("no such rank"), EngineDeadError()):
+        with pytest.raises(EngineDead):
+            await load(adapters, StandInLlm(error))
+    with pytest.raises(EngineDead, match="'tuned' has no folder"):
+        await load(adapters, StandInLlm(), Adapter("tuned"))
+    llm = StandInLlm()
+    await load(adapters, llm)
+
+    assert len(llm.loaded) == 1

@@ -1,0 +1,93 @@
+"""A request's sampling parameters by the names of vLLM and of its server."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.errors import EngineDead
+from engine.protocol import GenerationRequest
+from engine.remote.completions import Step, encode_body, parse_event
+from engine.vllm.requests import to_sampling
+
+# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+pytestmark = pytest.mark.filterwarnings("default")
+ALL: dict[str, Any] = {
+    "seed": 7,
+    "top_k": 5,
+    "top_p": 0.5,
+    "temperature": 0.75,
+    "frequency_penalty": 1.5,
+    "presence_penalty": -0.5,
+    "logit_bias": {7: -100.0},
+}
+
+
+def ask(**more: Any) -> GenerationRequest:
+    return GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=5, **more)
+
+
+@pytest.mark.vllm
+def test_they_reach_vllm() -> None:
+    sampling = to_sampling(ask(**ALL, top_logprobs=3), eos=2, held=None)
+
+    assert {name: getattr(sampling, name) for name in ALL} == ALL
+    assert (sampling.logprobs, sampling.max_tokens, sampling.stop_token_ids) == (3, 5, [2])
+
+
+@pytest.mark.vllm
+def test_what_is_not_asked_for_is_vllms_default() -> None:
+    sampling = to_sampling(ask(), eos=2, held=None)
+
+    assert (sampling.frequency_penalty, sampling.presence_penalty) == (0.0, 0.0)
+    assert (sampling.logit_bias, sampling.logprobs, sampling.seed) == (None, None, None)
+
+
+def test_they_reach_a_server() -> None:
+    request = ask(**ALL, top_logprobs=3)
+    body = orjson.loads(encode_body(request, model="m", prompt=(1, 2), eos=2, held=None))
+
+    assert {name: body[name] for name in ALL} == {**ALL, "logit_bias": {"7": -100.0}}
+    assert (body["logprobs"], body["return_tokens_as_token_ids"]) == (3, True)
+    assert (body["min_p"], body["repetition_penalty"]) == (0.0, 1.0)
+
+
+def test_a_server_is_not_asked_for_what_is_not_wanted() -> None:
+    body = orjson.loads(encode_body(ask(), model="m", prompt="Hi", eos=None))
+
+    assert {"logit_bias", "logprobs", "seed", "return_tokens_as_token_ids"}.isdisjoint(body)
+    assert (body["frequency_penalty"], body["presence_penalty"]) == (0.0, 0.0)
+
+
+def event(logprobs: Any) -> bytes:
+    choice = {"text": " A", "token_ids": [7], "finish_reason": None, "logprobs": logprobs}
+    return orjson.dumps({"choices": [choice]})
+
+
+def test_a_servers_log_probabilities_are_read_by_token_ids() -> None:
+    top = {"token_id:5": -2.0, "token_id:7": -0.25}
+    told = {"tokens": ["token_id:7"], "token_logprobs": [-0.25], "top_logprobs": [top]}
+
+    asked = parse_event(event(told), ask(top_logprobs=2))
+
+    assert asked == Step([7], " A", None, [[(7, -0.25), (7, -0.25), (5, -2.0)]])
+    assert parse_event(event(told), ask()).rows == ()
+    assert parse_event(event(None), ask(top_logprobs=2)).rows == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"tokens": ["A"], "token_logprobs": [0.0], "top_logprobs": [{}]},
+        {"tokens": ["token_id:-1"], "token_logprobs": [0.0], "top_logprobs": [{}]},
+        {"tokens": ["token_id:7"], "token_logprobs": [], "top_logprobs": [{}]},
+        {"tokens": ["token_id:7"], "token_logprobs": [None], "top_logprobs": [{}]},
+        {"tokens": ["token_id:7"], "token_logprobs": [0.0], "top_logprobs": ["x"]},
+        {"tokens": ["token_id:7"]},
+        "x",
+        7,
+    ],
+)
+def test_what_are_no_log_probabilities_is_the_servers_fault(told: Any) -> None:
+    with pytest.raises(EngineDead):
+        parse_event(event(told), ask(top_logprobs=2))

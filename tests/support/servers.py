@@ -1,0 +1,185 @@
+"""Real servers for tests: the command in a process of its own, or an app in a thread."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psutil
+from starlette.applications import Starlette
+
+from engine.protocol import Engine
+from invoke_api.guardrails.guardrail import Guardrail, Shelf
+from invoke_api.models.engine_pool import Engines
+from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.pipeline.request_body import Calls
+from invoke_api.server.app import create_app
+from invoke_api.server.http_server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.transport.limits import Limits
+from tests.support import forking
+
+ROOT = Path(__file__).parents[2]
+AS_USUAL = Grace()
+COMMAND = (str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0")
+GUARDRAILS = ROOT / "tests" / "guardrails" / "guardrails.yaml"
+
+SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
+MIXTRAL = "mistral.mixtral-8x7b-instruct-v0:1"
+SMALL = "mistral.mistral-small-2402-v1:0"
+LARGE = "mistral.mistral-large-2402-v1:0"
+LARGE_2407 = "mistral.mistral-large-2407-v1:0"  # in us-west-2 only
+PIXTRAL = "us.mistral.pixtral-large-2502-v1:0"  # its profile
+LARGE_3 = "mistral.mistral-large-3-675b-instruct"
+MINISTRAL_3B = "mistral.ministral-3-3b-instruct"
+VOXTRAL_MINI = "mistral.voxtral-mini-3b-2507"
+VOXTRAL_SMALL = "mistral.voxtral-small-24b-2507"
+
+
+@contextmanager
+def command_running(
+    command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
+) -> Iterator[str]:
+    """The URL that this command says it listens on. Ended as Ctrl-C ends it, and it must end."""
+    environment = {**os.environ, **(env or {})}
+    with TemporaryFile("w+") as log:
+        process: subprocess.Popen[bytes] | forking.Forked
+        if _forks(command):
+            process = forking.start(command[1:], log=log.fileno(), cwd=ROOT, env=environment)
+        else:
+            process = subprocess.Popen(
+                command, stderr=log, cwd=ROOT, env=environment, start_new_session=True
+            )
+        try:
+            yield read_url(process, log.fileno(), time.monotonic() + seconds)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=60)
+
+
+def _forks(command: Sequence[str]) -> bool:
+    """Tell whether it is ours, and starts neither vLLM nor workers, which want a fresh process."""
+    loads_nothing = "--engine" in command or command[1:2] == ["record"]
+    return command[0] == COMMAND[0] and loads_nothing and "--workers" not in command
+
+
+def read_url(process: subprocess.Popen[bytes] | forking.Forked, log: int, deadline: float) -> str:
+    while time.monotonic() < deadline:
+        text = os.pread(log, 100_000, 0).decode()
+        if found := re.search(r"(?:listens|unning) on (https?://\S+)", text):
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not say where it listens:\n{text}")
+
+
+def run_command(
+    *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `invoke-api` with these arguments to its end, in this environment or in our own."""
+    return forking.run(arguments, cwd=cwd, env=os.environ if env is None else env)
+
+
+def wait_until_ready(url: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        response, body = call(url, "GET", "/_emulator/ready")
+        if response.status == 200:
+            return
+        assert time.monotonic() < deadline, body
+        assert b"failed" not in body, body
+        time.sleep(0.1)
+
+
+@contextmanager
+def engine_running(
+    engine: Engine,
+    guardrails: Sequence[Guardrail] = (),
+    grace: Grace = AS_USUAL,
+    limits: Limits = LIMITS,
+) -> Iterator[str]:
+    """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
+    registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    calls = Calls()
+    engines = Engines({SEVEN_B: engine})
+    app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
+    with app_running(app, calls, grace, limits) as url:
+        yield url
+
+
+@contextmanager
+def app_running(
+    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = LIMITS
+) -> Iterator[str]:
+    """The URL of any application on our sockets, in a thread with its own loop."""
+    listener = open_socket("127.0.0.1", 0)
+    stop = asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(serve(app, listener, stop, calls, grace=grace, limits=limits))
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield to_url(listener)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+
+
+def connect(url: str) -> HTTPConnection:
+    address = urlsplit(url)
+    assert address.hostname
+    if address.scheme == "https":  # whose certificate it is, is for the SDKs to find out
+        context = ssl._create_unverified_context()  # noqa: SLF001 - the library's own way
+        return HTTPSConnection(address.hostname, address.port, timeout=30, context=context)
+    return HTTPConnection(address.hostname, address.port, timeout=30)
+
+
+def call(
+    url: str, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[HTTPResponse, bytes]:
+    """One raw request over HTTP/1.1: no SDK between the test and the wire."""
+    connection = connect(url)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def invoke(
+    url: str, body: Mapping[str, Any] | bytes, model: str = SEVEN_B, operation: str = "invoke"
+) -> tuple[HTTPResponse, bytes]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return call(url, "POST", f"/model/{quote(model, safe='')}/{operation}", raw)
+
+
+def sockets_of(url: str, status: str) -> Counter[int | None]:
+    """How many sockets of this status each process has on the port of the service."""
+    port = int(url.rsplit(":", 1)[1])
+    return Counter(
+        each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == status and tuple(each.laddr)[1] == port
+    )
