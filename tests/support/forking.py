@@ -28,13 +28,13 @@ class Forked:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._process = psutil.Process(pid)
 
     def poll(self) -> int | None:
-        return None if self._process.is_running() else 0
+        return None if psutil.pid_exists(self.pid) else 0
 
     def wait(self, timeout: float) -> None:
-        self._process.wait(timeout)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(self.pid).wait(timeout)
 
 
 def start(arguments: Sequence[str], *, log: int, cwd: str | Path, env: Mapping[str, str]) -> Forked:
@@ -78,7 +78,7 @@ def _parent() -> subprocess.Popen[str]:
 
 
 def main() -> None:
-    from invoke_api.__main__ import main as command  # noqa: PLC0415 - for the forks alone
+    from invoke_api.cli import main as command  # noqa: PLC0415 - for the forks alone
 
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no fork becomes a zombie

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -66,7 +66,8 @@ def command_running(
         try:
             yield read_url(process, log.fileno(), time.monotonic() + seconds)
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
 
 
