@@ -19,7 +19,7 @@ check: ## Set up, then ruff, mypy and the tests for each save: all but those mar
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy
-	@$(PYTEST) -q -m "not vllm and not slow"
+	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow"
 
 lint: ## Set up, then ruff, mypy, bandit and the checks of the Docker files
 	@scripts/setup test

@@ -34,6 +34,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return scheduling.workers()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing of what is left out anyway."""
+    is_left_out = "not slow" in config.option.markexpr and scheduling.is_slow(collection_path)
+    return True if is_left_out else None
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     scheduling.mark(items)  # before pytest-xdist reads the groups

@@ -28,10 +28,11 @@ LONGEST = (
 # `make check` leaves these out, and the tests that need vLLM: what takes its time, is a real client
 # or browser, or starts many processes.
 SLOW = (
-    *("fuzzing", "reliability", "sdk", "testing"),
-    *("control/test_browser.py", "engine/uploads/test_bombs.py", "engine/uploads/test_ending.py"),
-    *("project/test_bench.py", "project/test_examples.py", "project/test_install.py"),
-    *("server/test_other_servers.py", "server/test_watchdog.py", "server/test_workers.py"),
+    *("engine/uploads", "fuzzing", "recording", "reliability", "replay", "sdk", "testing"),
+    *("control/test_browser.py", "engine/tokenization/test_audio.py", "fidelity/test_engines.py"),
+    *("models/test_remote.py", "project/test_bench.py", "project/test_examples.py"),
+    *("project/test_install.py", "server/test_other_servers.py", "server/test_watchdog.py"),
+    "server/test_workers.py",
 )
 
 
@@ -57,13 +58,17 @@ def mark(items: list[pytest.Item]) -> None:
             for each in on_engine(fixture):
                 item.add_marker(each)
         path = item.path.relative_to(TESTS)
-        if {str(path), path.parts[0]} & {*SLOW}:
+        if is_slow(item.path):
             item.add_marker(pytest.mark.slow)
         if _is_property(item):
             item.add_marker(pytest.mark.property)
         if not item.get_closest_marker("xdist_group"):
             group = path.parts[0] if path.parts[0] in FOLDERS else str(path)
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def is_slow(path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / each) for each in SLOW)
 
 
 def _is_property(item: pytest.Item) -> bool:

@@ -38,14 +38,14 @@ def names() -> set[str]:
 
 class Holder:
     def __init__(self) -> None:
-        before = names()
         ours, theirs = SPAWN.Pipe()
         self.process: BaseProcess = SPAWN.Process(target=hold, args=[theirs])
         self.process.start()
         self.line = ours  # kept open, for the other end waits on it
         assert ours.poll(30)
         ours.recv()
-        self.names = names() - before
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
+        self.names = {name for name in names() if f"{SHARED / name}\n" in maps}
 
     def kill(self) -> None:
         self.process.kill()
