@@ -44,8 +44,10 @@ class Holder:
         self.line = ours  # kept open, for the other end waits on it
         assert ours.poll(30)
         ours.recv()
-        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
-        self.names = {name for name in names() if f"{SHARED / name}\n" in maps}
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text().splitlines()
+        mapped = {line.split()[4] for line in maps if str(SHARED) in line}  # a lock has two names
+        with os.scandir(SHARED) as entries:
+            self.names = {each.name for each in entries if str(each.inode()) in mapped}
 
     def kill(self) -> None:
         self.process.kill()
