@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint fuzz bench soak audit
+.PHONY: help serve test check lint fuzz bench soak audit
+# The same whether or not this machine has Python keep its bytecode: each start of the service would compile it anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -8,9 +10,16 @@ serve: ## Set up, then serve the demo checkpoints on http://127.0.0.1:8080
 	@scripts/setup
 	@.venv/bin/invoke-api serve --demo
 
-test: ## Set up, then run the whole suite
+test: ## Set up, then run the whole suite on all cores
 	@scripts/setup test
-	@.venv/bin/python -m pytest
+	@$(PYTEST)
+
+check: ## Set up, then ruff, mypy and the tests for each save: all but those marked vllm (real vLLM) or slow (tests/support/scheduling.py)
+	@scripts/setup test
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow"
 
 lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	@scripts/setup test
@@ -21,7 +30,7 @@ lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
 
-fuzz: ## Set up, then send random requests for DURATION=10 minutes; prints its SEED=; ONLY= selects parts
+fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw more examples of each property; prints its SEED=; ONLY= selects parts
 	@scripts/setup test
 	@SEED=$(SEED) DURATION=$(DURATION) ONLY="$(ONLY)" .venv/bin/python -m tests.fuzzing
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from invoke_api.testing import Bedrock
+from tests.support import scheduling
 from tests.support.adapters import make_adapter
 from tests.support.clients import client
 from tests.support.servers import (
@@ -22,15 +23,40 @@ from tests.support.vllm_server import vllm_running
 
 pytest_plugins = ["pytester"]
 
-# The same examples each time, so that what passed here passes there; `deep` is for looking further.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=200)
+# The same examples each time, so that what passed here passes there. `make fuzz` takes other ones,
+# and `full`; `deep` is for looking further.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile("full", deadline=None, max_examples=300)
 settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--examples", type=int, default=20_000, help="mutated requests to try")
+    parser.addoption("--examples", type=int, default=5_000, help="mutated requests to try")
     parser.addoption("--seed", type=int, default=2_402, help="where their chance begins")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return scheduling.workers()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing of what is left out anyway."""
+    is_left_out = "not slow" in config.option.markexpr and scheduling.is_slow(collection_path)
+    return True if is_left_out else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    scheduling.mark(items)  # before pytest-xdist reads the groups
+    yield
+    scheduling.sort(items)  # after pytest has put those together that share fixtures
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    yield
+    scheduling.end(item, nextitem)
 
 
 @pytest.fixture
@@ -79,17 +105,20 @@ def demo_loading(
         "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "PYTHON": sys.executable,
     }
-    with command_running(["make", "serve"], env, seconds=60) as url:
+    with scheduling.until_group_ends("demo") as stack:
+        url = stack.enter_context(command_running(["make", "serve"], env, seconds=60))
         yield url, watch_loading(url, seconds=280)
 
 
 @pytest.fixture(scope="session")
 def demo(demo_loading: tuple[str, list[dict[str, str]]]) -> str:
-    """The URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
+    """Return the URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
     return demo_loading[0]
 
 
-@pytest.fixture(params=["scripted", "demo"], ids=["scripted", "vllm"])
+@pytest.fixture(
+    params=["scripted", pytest.param("demo", id="vllm", marks=scheduling.on_engine("demo"))]
+)
 def service(request: pytest.FixtureRequest) -> str:
     """The URL of a service, once on the scripted engine and once on real vLLM."""
     url: str = request.getfixturevalue(request.param)
@@ -110,5 +139,5 @@ def vllm_server(checkpoints: Path) -> Iterator[str]:
     """
     names = ["demo", "mistralai/Mistral-Small-Instruct-2409"]
     adapters = {"tuned": make_adapter(checkpoints / "tuned")}
-    with vllm_running(checkpoints, names, adapters=adapters) as url:
-        yield url
+    with scheduling.until_group_ends("vllm_server") as stack:
+        yield stack.enter_context(vllm_running(checkpoints, names, adapters=adapters))

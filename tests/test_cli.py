@@ -27,6 +27,7 @@ from tests.support.servers import (
     call,
     command_running,
     invoke,
+    run_command,
     sockets_of,
     wait_until_ready,
 )
@@ -36,14 +37,7 @@ PROGRAM = COMMAND[0]
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, *arguments],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return run_command(*arguments, env={**os.environ, **env})
 
 
 def test_models_is_a_table_that_says_how_faithful_each_is() -> None:

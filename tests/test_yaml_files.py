@@ -1,6 +1,5 @@
 """Small files with huge contents: rejected at once with file and line, and never printed."""
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.registry import load_registry
 from invoke_api.rules.parser import RuleError, load_rules
 from invoke_api.yaml_files import MAX_FILE_BYTES, ConfigError, read_config
-from tests.support.servers import COMMAND
+from tests.support.servers import run_command
 
 LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
@@ -105,13 +104,7 @@ def test_aliases_that_save_typing_are_welcome(tmp_path: Path) -> None:
 def test_a_service_does_not_start_with_one(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(LAUGHS)
-    done = subprocess.run(
-        [*COMMAND, "--engine", "scripted", "--rules", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_command("serve", "--engine", "scripted", "--rules", str(file))
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {file}:5: more than 100,000 values")

@@ -49,7 +49,8 @@ class RepeatFilter(logging.Handler):
 
     It also counts lines of one kind beyond `MAX_LINES_PER_KIND` in an interval. At the end of the
     interval it logs one line with the count. A kind that does not repeat for an interval is
-    forgotten. Tracebacks from the same place are equal, whatever their message.
+    forgotten. Tracebacks from the same place are equal, whatever their message. A closed handler
+    passes on all lines: the count needs a timer, and a process that ends can start none.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class RepeatFilter(logging.Handler):
         self._clock = clock
         self._kinds: dict[LineKind, SeenLines] = {}
         self._timer: threading.Timer | None = None
+        self._is_closed = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on or count a record. `logging` calls this with the handler's lock held."""
         try:
-            is_new = self._is_new(record)
+            is_new = self._is_closed or self._is_new(record)
         except Exception:  # noqa: BLE001 - invalid arguments: the target reports them
             is_new = True
         if is_new:
@@ -90,6 +92,7 @@ class RepeatFilter(logging.Handler):
     def close(self) -> None:
         """Log the remaining counts. `logging` calls this when the process ends."""
         with self._held():
+            self._is_closed = True
             if self._timer:
                 self._timer.cancel()
                 self._timer = None

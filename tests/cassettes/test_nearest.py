@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.cassettes.matcher import CassetteLibrary, to_cassettes, to_comparable
@@ -31,7 +31,6 @@ def first_of(values: list[Any], asked: object) -> int:
 
 
 @given(values=st.lists(BODIES, min_size=1, max_size=12), asked=BODIES)
-@settings(max_examples=300)
 def test_the_nearest_is_the_first_of_the_least_distance(values: list[Any], asked: object) -> None:
     assert JsonIndex(values).nearest(asked) == first_of(values, asked)
 

@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -43,6 +43,7 @@ from engine.vllm.engine import VllmEngine
 from tests.support.adapters import make_adapter
 from tests.support.images import png, to_url
 from tests.support.receiving import RecordingReceiver, deltas_of
+from tests.support.scheduling import on_engine
 from tests.support.sounds import RATE, to_base64, tone
 from tests.support.tekken import write_toy
 from tests.support.vllm_server import requests_running
@@ -109,14 +110,25 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
 REMOTE = {"remote": True, "remote-text": False}
 ENGINES = ["scripted", *VLLM, *REMOTE]
 
+
+def params(names: Iterable[str]) -> list[Any]:
+    """Return these engines as parameters: the tests of an engine run one after another."""
+    marks = {name: [pytest.mark.vllm, pytest.mark.xdist_group(name)] for name in VLLM}
+    marks |= dict.fromkeys(REMOTE, on_engine("vllm_server"))
+    return [pytest.param(name, marks=marks.get(name, ())) for name in names]
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("engine", params(names), indirect=True, scope="module")
+
+
 # Engines that apply schemas. A server without token ids is not asked to.
-HOLDING = ["scripted", *VLLM, "remote"]
-holding = pytest.mark.parametrize("engine", HOLDING, indirect=True, scope="module")
+holding = on("scripted", *VLLM, "remote")
 # The scripted engine has neither a scheduler nor processes.
-only_vllm = pytest.mark.parametrize("engine", VLLM, indirect=True, scope="module")
+only_vllm = on(*VLLM)
 
 
-@pytest_asyncio.fixture(scope="module", params=ENGINES)
+@pytest_asyncio.fixture(scope="module", params=params(ENGINES))
 async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIterator[Engine]:
     url = request.getfixturevalue("vllm_server") if request.param in REMOTE else NOWHERE
     with build(request.param, checkpoints, url) as engine:
@@ -265,7 +277,7 @@ async def test_the_one_tool_that_must_be_called_is_called_once(engine: Engine) -
         Draft202012Validator(json.loads(tool.parameters)).validate(called.arguments)
 
 
-@pytest.mark.parametrize("engine", ["scripted", *VLLM], indirect=True, scope="module")
+@on("scripted", *VLLM)
 @pytest.mark.parametrize("parameters", ["{}", "true", '{"type": "string"}', '{"anyOf": [{}]}'])
 async def test_a_tool_is_called_whatever_its_schema_is(engine: Engine, parameters: str) -> None:
     [called] = await call(engine, must_call=(Tool("odd", parameters),), one_call=True)
@@ -273,6 +285,8 @@ async def test_a_tool_is_called_whatever_its_schema_is(engine: Engine, parameter
     assert called.name == "odd"
 
 
+@pytest.mark.vllm
+@pytest.mark.xdist_group("vllm-tekken")
 async def test_a_model_of_2025_is_held_to_calls_as_it_writes_them(tekken: Engine) -> None:
     for temperature in (0.0, 1.0):
         for tools in (TOOLS, TOOLS[1:]):
@@ -284,7 +298,7 @@ async def test_a_model_of_2025_is_held_to_calls_as_it_writes_them(tekken: Engine
             Draft202012Validator(schemas[name]).validate(json.loads(arguments))
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense", "remote"], indirect=True, scope="module")
+@on("vllm-dense", "remote")
 async def test_a_tool_whose_schema_can_not_be_held_is_called_all_the_same(engine: Engine) -> None:
     """The arguments may be any object; a demo model may not end them."""
     tools = (Tool("odd", '{"type": "object", "properties": {"a": {"type": "nope"}}}'),)
@@ -300,7 +314,7 @@ async def test_a_call_without_room_is_cut(engine: Engine) -> None:
     assert (len(deltas), deltas[-1].finish) == (3, "length")
 
 
-@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+@on("scripted", *VLLM, "remote")
 async def test_an_answer_is_one_of_the_choices(engine: Engine) -> None:
     choices = ("positive", "negative", "so and so")
     constraint = Constraint("choice", choices)
@@ -309,9 +323,7 @@ async def test_an_answer_is_one_of_the_choices(engine: Engine) -> None:
     assert set(texts) <= set(choices)
 
 
-@pytest.mark.parametrize(
-    "engine", ["vllm-tensor-parallel", "remote"], indirect=True, scope="module"
-)
+@on("vllm-tensor-parallel", "remote")
 async def test_an_answer_matches_an_expression_or_a_grammar(engine: Engine) -> None:
     number = await text_of(engine, constraint=Constraint("regex", "[0-9]{3}-[a-f]{2}"))
     word = await text_of(engine, constraint=Constraint("grammar", 'root ::= "yes" | "no"'))
@@ -337,7 +349,7 @@ async def test_what_is_no_schema_is_refused_and_the_next_call_answered(
 ADAPTED = ["scripted", "vllm-tensor-parallel", "remote"]
 
 
-@pytest.mark.parametrize("engine", ADAPTED, indirect=True, scope="module")
+@on(*ADAPTED)
 async def test_an_adapter_and_its_base_answer_at_once(engine: Engine, checkpoints: Path) -> None:
     tuned = Adapter("tuned", str(make_adapter(checkpoints / "tuned")))
     alone = [await text_of(engine, adapter=each, max_tokens=8) for each in (None, tuned)]
@@ -349,7 +361,7 @@ async def test_an_adapter_and_its_base_answer_at_once(engine: Engine, checkpoint
     assert together == alone * 3
 
 
-@pytest.mark.parametrize("engine", ["vllm-tensor-parallel"], indirect=True, scope="module")
+@on("vllm-tensor-parallel")
 async def test_adapters_of_one_engine_differ_and_a_bad_one_is_the_reason(
     engine: Engine, checkpoints: Path
 ) -> None:
@@ -367,7 +379,7 @@ async def test_adapters_of_one_engine_differ_and_a_bad_one_is_the_reason(
     assert await text_of(engine)
 
 
-@pytest.mark.parametrize("engine", ["remote"], indirect=True, scope="module")
+@on("remote")
 async def test_an_adapter_that_a_server_does_not_have_is_none(engine: Engine) -> None:
     with pytest.raises(EngineDead, match="404"):
         await run(engine, ask(engine, adapter=Adapter("never-heard-of")))
@@ -376,7 +388,7 @@ async def test_an_adapter_that_a_server_does_not_have_is_none(engine: Engine) ->
     assert await text_of(engine)
 
 
-@pytest.mark.parametrize("engine", ["vllm-moe"], indirect=True, scope="module")
+@on("vllm-moe")
 async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_it_may(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,7 +410,7 @@ async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_i
     assert await text_of(engine)
 
 
-@pytest.mark.parametrize("engine", ["vllm-vision"], indirect=True, scope="module")
+@on("vllm-vision")
 async def test_images_change_what_is_said(engine: Engine) -> None:
     async def answer(*colors: str) -> tuple[str, int]:
         content: list[Any] = [{"type": "text", "text": "What is this?"}]
@@ -426,7 +438,7 @@ async def test_images_change_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize("engine", ["vllm-speech"], indirect=True, scope="module")
+@on("vllm-speech")
 async def test_audio_changes_what_is_said(engine: Engine) -> None:
     async def answer(*clips: bytes) -> tuple[str, int]:
         content: list[Any] = [{"type": "text", "text": "What is being said?"}]
@@ -453,9 +465,7 @@ async def test_audio_changes_what_is_said(engine: Engine) -> None:
     assert {more for _, more in texts} == {0}
 
 
-@pytest.mark.parametrize(
-    "engine", ["vllm-dense", "vllm-speech", *REMOTE], indirect=True, scope="module"
-)
+@on("vllm-dense", "vllm-speech", *REMOTE)
 async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) -> None:
     image = open_image(to_url(png()))
     with pytest.raises(ChatRefused):
@@ -464,9 +474,7 @@ async def test_images_that_an_engine_can_not_take_are_refused(engine: Engine) ->
     assert await text_of(engine)
 
 
-@pytest.mark.parametrize(
-    "engine", ["vllm-dense", "vllm-vision", *REMOTE], indirect=True, scope="module"
-)
+@on("vllm-dense", "vllm-vision", *REMOTE)
 async def test_audio_that_an_engine_can_not_take_is_refused(engine: Engine) -> None:
     clip = open_input_audio(to_base64(tone()), RATE)
     with pytest.raises(ChatRefused):
@@ -511,7 +519,7 @@ async def test_penalties_and_biases_change_what_is_said(engine: Engine) -> None:
     assert (penalised == plain) is (engine.name == "scripted")
 
 
-@pytest.mark.parametrize("engine", ["scripted", *VLLM, "remote"], indirect=True, scope="module")
+@on("scripted", *VLLM, "remote")
 async def test_log_probabilities_come_with_their_tokens(engine: Engine) -> None:
     plain = await run(engine, ask(engine, max_tokens=8))
     deltas = await run(engine, ask(engine, max_tokens=8, top_logprobs=3))
@@ -530,7 +538,7 @@ async def test_log_probabilities_come_with_their_tokens(engine: Engine) -> None:
         assert values == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize("engine", ["remote-text"], indirect=True, scope="module")
+@on("remote-text")
 async def test_a_server_of_text_tells_no_log_probabilities(engine: Engine) -> None:
     with pytest.raises(RequestRefused):
         await run(engine, ask(engine, top_logprobs=0))
@@ -687,7 +695,7 @@ async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
             await run(engine, ask(engine, max_tokens=1))
 
 
-@pytest.mark.parametrize("engine", REMOTE, indirect=True, scope="module")
+@on(*REMOTE)
 async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server: str) -> None:
     async with leaving_early(engine):
         await until_running(1, engine, vllm_server)
@@ -768,7 +776,7 @@ async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engi
     assert llm.vllm_config.cache_config.enable_prefix_caching is True
 
 
-@pytest.mark.parametrize("engine", ["vllm-data-parallel"], indirect=True, scope="module")
+@on("vllm-data-parallel")
 async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_ended(
     engine: Engine,
 ) -> None:
@@ -795,7 +803,7 @@ async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
         engine.tokenizer()
 
 
-@pytest.mark.parametrize("engine", ["vllm-dense"], indirect=True, scope="module")
+@on("vllm-dense")
 async def test_it_can_be_started_again_after_that(engine: Engine) -> None:
     await engine.start()
 

@@ -12,6 +12,7 @@ from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from tests.fidelity import answers, conversations, converse, counts, probes, texts, two_layers
 from tests.fidelity.case import Case
 from tests.fidelity.wire import PROTOCOLS, Answer, Wire, send
+from tests.support.scheduling import on_engine
 
 TOKENIZERS = {
     name: model.tokenizer
@@ -156,7 +157,7 @@ def count(target: Target) -> int:
 def on_engines(table: Iterable[Any], targets: Sequence[Target]) -> pytest.MarkDecorator:
     """Return a mark that sends each row of a table to each target that can answer it."""
     params = [
-        pytest.param(row, target, id=f"{row.name}, {target}")
+        pytest.param(row, target, id=f"{row.name}, {target}", marks=on_engine(target.fixture))
         for row in table
         for target in targets
         if target.can_answer(row)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPConnection, HTTPSConnection
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from tests.support.http2 import Session
 
 PROTOCOLS = ("http/1.1", "h2")
 REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"
+LONG = 20.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,15 @@ def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
 
 
 class Wire:
-    """The open connections, one for each service and version of HTTP, reused between rows."""
+    """The open connections, one for each service and version of HTTP, reused between rows.
+
+    Connections that have been idle for long are opened anew: services close them after a minute.
+    """
 
     def __init__(self) -> None:
         self._http1: dict[str, HTTPConnection] = {}
         self._http2: dict[str, Session] = {}
+        self._used: dict[tuple[str, str], float] = {}
 
     def http1(
         self, url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -101,6 +107,8 @@ class Wire:
         address = urlsplit(url)
         kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
         connection = self._http1.setdefault(url, kind(address.netloc, timeout=30))
+        if self._was_idle(url, "http/1.1"):
+            connection.close()  # the request opens it again
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers.items():
@@ -117,6 +125,8 @@ class Wire:
     def http2(
         self, url: str, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
+        if self._was_idle(url, "h2"):
+            self._http2[url].close()
         if url not in self._http2 or not self._http2[url].is_open:
             self._http2[url] = Session(url)
         session = self._http2[url]
@@ -126,6 +136,13 @@ class Wire:
             session.close()
             raise
         return Answer(int(status), pairs, raw)
+
+    def _was_idle(self, url: str, protocol: str) -> bool:
+        """Tell whether the connection was not used for long, and note that it is used now."""
+        now = monotonic()
+        before = self._used.get((url, protocol), now)
+        self._used[url, protocol] = now
+        return now - before > LONG
 
     def close(self) -> None:
         for first in self._http1.values():

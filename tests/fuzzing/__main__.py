@@ -1,7 +1,9 @@
 """The command of `make fuzz`: random requests and random bytes from a new seed.
 
-SEED repeats a run. DURATION is in minutes. ONLY names harnesses, or `requests`. Requests take half
-of the time. Harnesses run under atheris if it is installed, else on mutations of their corpora.
+SEED repeats a run. DURATION is in minutes. ONLY names harnesses, `requests` or `properties`.
+Requests take half of the time. Harnesses run under atheris if it is installed, else on mutations of
+their corpora. `properties` are the tests of the suite that draw examples: they draw more of them,
+and take as long as that takes.
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from tests.fuzzing.kept import HARNESSES, check_of, mutations
 from tests.fuzzing.requests import draw_request
 
 MINUTES = 10.0
+HEADS = 20_000  # of HTTP/1.1, mutated
 FOUND = Path("build/fuzz")  # for atheris's findings
 
 EXECUTED = "number_of_executed_units"  # in libFuzzer's statistics
@@ -30,13 +33,22 @@ EXECUTED = "number_of_executed_units"  # in libFuzzer's statistics
 def main() -> None:
     seed = os.environ.get("SEED") or str(SystemRandom().randrange(2**31))
     minutes = float(os.environ.get("DURATION") or MINUTES)
-    only = os.environ.get("ONLY", "").split() or ["requests", *HARNESSES]
+    only = os.environ.get("ONLY", "").split() or ["properties", "requests", *HARNESSES]
     print(f"SEED={seed} DURATION={minutes:g} repeats this run", flush=True)
     names = [name for name in HARNESSES if name in only]
     share = 60 * minutes / (2 if names and "requests" in only else 1)
-    whole = [asyncio.run(_send_requests(seed, share))] if "requests" in only else []
+    whole = [_try_properties(seed)] if "properties" in only else []
+    whole += [asyncio.run(_send_requests(seed, share))] if "requests" in only else []
     whole += [_run_harness(name, seed, share / len(names)) for name in names]
     sys.exit(0 if all(whole) else 1)
+
+
+def _try_properties(seed: str) -> bool:
+    """Whether nothing was found."""
+    seeds = ["--hypothesis-seed", seed, "--seed", seed]
+    numbers = ["--hypothesis-profile", "full", "--examples", str(HEADS)]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-m", "property and not vllm"]
+    return subprocess.run([*command, *seeds, *numbers], check=False).returncode == 0
 
 
 async def _send_requests(seed: str, seconds: float) -> bool:

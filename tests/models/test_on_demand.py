@@ -94,6 +94,7 @@ def test_a_full_queue_throttles_and_a_disconnect_makes_room_in_it() -> None:
     assert response.headers["x-amzn-ErrorType"].startswith("ThrottlingException:")
 
 
+@pytest.mark.vllm
 def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path) -> None:
     command = [*COMMAND, "--demo", "--cache-dir", str(checkpoints), "--max-loaded-models", "1"]
     command += ["--model", SEVEN_B, "--model", MIXTRAL]

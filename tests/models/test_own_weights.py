@@ -72,6 +72,7 @@ def stream(runtime: Any, model: str) -> str:
     return "".join(chunk["choices"][0]["text"] for chunk in chunks)
 
 
+@pytest.mark.vllm
 def test_fine_tunes_answer_behind_their_arns(bedrock: Bedrock) -> None:
     runtime = bedrock.client()
     models = [TUNED, ADAPTED]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.strategies import sampled_from
 from starlette.types import Message, Scope
 
@@ -257,7 +257,6 @@ RULES: dict[str, dict[str, Any] | None] = {
     prompt=sampled_from(["Hi", IN_A_THREAD, TOO_LONG]),
     leaves_after=sampled_from([None, 0, 1, 2]),
 )
-@settings(max_examples=300)
 def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
     engine: str, rule: str, operation: str, prompt: str, leaves_after: int | None
 ) -> None:

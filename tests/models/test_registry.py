@@ -309,6 +309,7 @@ def test_every_schema_is_used() -> None:
     assert [name for name in files if name not in text] == []
 
 
+@pytest.mark.vllm
 @pytest.mark.filterwarnings("default")
 def test_the_options_read_from_vllms_source_are_vllms() -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - it takes seconds

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.support.servers import (
     command_running,
     connect,
     invoke,
+    run_command,
     wait_until_ready,
 )
 from tests.support.waiting import until
@@ -162,14 +162,8 @@ async def test_a_server_that_breaks_off_breaks_the_stream_with_an_exception(tmp_
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path, key: dict[str, str]) -> None:
     registry = tmp_path / "registry.yaml"
     registry.write_text(REGISTRY.format(model=SMALL, url="http://127.0.0.1:1"))
-    done = subprocess.run(
-        [*COMMAND, "--registry", str(registry)],
-        env={**os.environ, **key},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    env = {**os.environ, **key}
+    done = run_command(*COMMAND[1:], "--registry", str(registry), env=env)
 
     assert done.returncode == 2
     assert "The registry names FLEET_KEY for an API key; set it." in done.stderr

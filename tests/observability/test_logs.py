@@ -194,6 +194,18 @@ for _ in range(8):
     assert "INFO    here … 7 times more in 0." in count
 
 
+def test_what_is_logged_after_that_is_passed_on_and_starts_no_thread(log: Log) -> None:
+    """As Python does that finds a lost exception when it is all but gone, and starts no threads."""
+    log.logger.error("again")
+    log.handler.close()
+    before = threading.active_count()
+    for _ in range(2):
+        log.logger.error("again")
+
+    assert log.lines() == ["ERROR   again"] * 3
+    assert threading.active_count() == before
+
+
 def test_the_table_is_bounded_and_tells_of_what_it_forgets(log: Log) -> None:
     for _ in range(2):
         log.logger.error("the first")

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,14 @@ from invoke_api.cassettes.reader import load_recordings
 from tests.rules.test_rules import client
 from tests.sdk.javascript import call_js
 from tests.support.full_disks import fill, small_disk
-from tests.support.servers import COMMAND, SEVEN_B, call, command_running, wait_until_ready
+from tests.support.servers import (
+    COMMAND,
+    SEVEN_B,
+    call,
+    command_running,
+    run_command,
+    wait_until_ready,
+)
 from tests.support.streams import split_frames
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDREAL", "AWS_SECRET_ACCESS_KEY": "the-real-secret"}
@@ -197,23 +203,20 @@ def test_every_loopback_address_is_this_machine(upstream: str, tmp_path: Path) -
     assert (url.rpartition(":")[0], response.status) == ("http://127.0.0.2", 200)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
+def test_a_web_page_gets_nothing_signed(upstream: str, tmp_path: Path) -> None:
+    headers = [
         {"Origin": "https://example.com"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Host": "example.com"},  # a name that resolves to loopback
         {"Sec-Fetch-Site": "same-origin"},  # the recorder has no pages
-    ],
-)
-def test_a_web_page_gets_nothing_signed(
-    upstream: str, tmp_path: Path, header: dict[str, str]
-) -> None:
+    ]
     with recording(tmp_path, upstream) as url:
-        response, body = call(url, "POST", f"/model/{SEVEN_B}/invoke", b"{}", **header)
+        path = f"/model/{SEVEN_B}/invoke"
+        answers = [call(url, "POST", path, b"{}", **header) for header in headers]
 
-    assert response.status == 403
-    assert json.loads(body)["Message"].startswith("The recorder signs no calls of web pages. ")
+    for (response, body), header in zip(answers, headers, strict=True):
+        assert response.status == 403, header
+        assert json.loads(body)["Message"].startswith("The recorder signs no calls of web pages. ")
     assert documents(tmp_path) == []
 
 
@@ -332,15 +335,8 @@ def test_what_can_not_work_is_a_sentence(
     tmp_path: Path, flags: list[str], env: dict[str, str], sentence: str
 ) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    done = subprocess.run(
-        [COMMAND[0], "record", "--port", "0", *flags],
-        cwd=tmp_path,
-        env={**kept, **CLEAN, **env},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    env = {**kept, **CLEAN, **env}
+    done = run_command("record", "--port", "0", *flags, cwd=tmp_path, env=env)
 
     assert done.returncode != 0
     assert sentence in done.stderr
@@ -365,11 +361,8 @@ def test_a_full_disk_costs_the_recording_and_not_the_answer(upstream: str, tmp_p
 
 def test_a_second_recorder_is_refused_at_its_start(upstream: str, tmp_path: Path) -> None:
     with recording(tmp_path, upstream):
-        command = [COMMAND[0], "record", "--port", "0", "--to", str(tmp_path)]
         env = {**os.environ, **CLEAN, **KEYS}
-        second = subprocess.run(
-            command, env=env, capture_output=True, text=True, timeout=30, check=False
-        )
+        second = run_command("record", "--port", "0", "--to", str(tmp_path), env=env)
     said = re.fullmatch(
         rf"Error: can't write to {re.escape(str(tmp_path))}: process (\d+) is recording there\n",
         second.stderr,

@@ -140,6 +140,7 @@ def calls_under_way(served: Served, pool: ThreadPoolExecutor, count: int) -> lis
     return calls
 
 
+@pytest.mark.vllm
 @pytest.mark.timeout(900)
 def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registry: Path) -> None:
     with serving(registry) as served, ThreadPoolExecutor(8) as pool:
@@ -174,6 +175,7 @@ def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registr
         until(lambda: served.log().count("failed after") == 1, EXTRA_SECONDS)
 
 
+@pytest.mark.vllm
 @pytest.mark.timeout(900)
 def test_workers_share_a_core_that_is_stopped_and_end_in_order_when_one_is_killed(
     registry: Path,

@@ -1,7 +1,6 @@
 """`serve --engine replay` answers with recorded bytes, and rules override them."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from tests.support.servers import (
     call,
     command_running,
     invoke,
+    run_command,
     wait_until_ready,
 )
 from tests.support.streams import split_frames
@@ -324,9 +324,7 @@ def test_a_recorded_pace_that_is_none_is_a_sentence(scripted: str, tmp_path: Pat
     ],
 )
 def test_what_can_not_work_is_a_sentence(flags: list[str], sentence: str) -> None:
-    done = subprocess.run(
-        [*COMMAND, *flags], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = run_command(*COMMAND[1:], *flags)
 
     assert done.returncode != 0
     assert sentence in done.stderr

@@ -16,7 +16,8 @@ from botocore.eventstream import ChecksumMismatch
 from botocore.exceptions import EventStreamError, ReadTimeoutError
 
 from engine.protocol import EngineState
-from tests.sdk.javascript import call_js
+from tests.sdk.javascript import call_js_in_turn
+from tests.support.scheduling import on_engine
 from tests.support.servers import (
     COMMAND,
     MIXTRAL,
@@ -115,7 +116,7 @@ def test_max_tokens_and_stop_hold_for_a_reply_too(url: str) -> None:
         assert say(runtime, stop=["thr"]) == " one two "
 
 
-@pytest.mark.parametrize("engine", ["url", "demo"])
+@pytest.mark.parametrize("engine", ["url", pytest.param("demo", marks=on_engine("demo"))])
 def test_rules_stand_in_front_of_every_engine(request: pytest.FixtureRequest, engine: str) -> None:
     url = request.getfixturevalue(engine)
     rule(url, reply=" By rule.", when={"prompt": "the rule"}, scope="AKIDRULES")
@@ -177,15 +178,8 @@ def test_a_fault_after_tokens_is_in_the_stream(url: str, after: int) -> None:
 
 def test_the_js_sdk_reads_a_fault_in_a_stream_as_its_typed_exception(url: str) -> None:
     rule(url, fault={"exception": "ThrottlingException", "after_tokens": 2})
-    for handler in ("default", "node"):
-        [answer] = call_js(
-            endpoint=url,
-            handler=handler,
-            operation="stream",
-            modelId=SEVEN_B,
-            body={"prompt": "Hi"},
-        )
-
+    what = {"endpoint": url, "operation": "stream", "modelId": SEVEN_B, "body": {"prompt": "Hi"}}
+    for [answer] in call_js_in_turn([{**what, "handler": each} for each in ("default", "node")]):
         assert answer["error"] == "ThrottlingException"
         assert answer["message"].startswith("Too many requests")
 
@@ -195,17 +189,14 @@ def test_a_cut_connection_is_cut(url: str) -> None:
     for operation in ("invoke", STREAM):
         with pytest.raises(IncompleteRead):
             invoke(url, {"prompt": "Hi"}, operation=operation)
-    for operation in ("invoke", "stream"):
-        for handler in ("default", "node"):
-            [answer] = call_js(
-                endpoint=url,
-                handler=handler,
-                operation=operation,
-                modelId=SEVEN_B,
-                body={"prompt": "Hi"},
-            )
-
-            assert "error" in answer
+    ways = [
+        {"handler": handler, "operation": operation}
+        for operation in ("invoke", "stream")
+        for handler in ("default", "node")
+    ]
+    what = {"endpoint": url, "modelId": SEVEN_B, "body": {"prompt": "Hi"}}
+    for [answer] in call_js_in_turn([{**what, **way} for way in ways]):
+        assert "error" in answer
     assert {entry["ended"] for entry in requests(url)} == {"cut"}
 
 

@@ -13,7 +13,7 @@ from aws_bedrock_token_generator import BedrockTokenGenerator
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests.sdk.javascript import call_js
+from tests.sdk.javascript import call_js_in_turn
 from tests.support.servers import COMMAND, LARGE, SEVEN_B, command_running, wait_until_ready
 
 KEY_ID = "AKIDEXAMPLE"
@@ -198,9 +198,8 @@ def test_the_js_sdk_signs_and_sends_keys(
         "handler": handler,
         "operation": operation,
         "body": BODY,
-        "env": {"NODE_EXTRA_CA_CERTS": str(authority / "ca.pem")},
+        "modelId": SEVEN_B,
     }
-    answers = {}
     callers: dict[str, dict[str, Any]] = {
         "signed": {"keys": [KEY_ID, SECRET]},
         "temporary, by ARN": {"keys": ["ASIA", SECRET, TOKEN], "modelId": PROFILE_ARN},
@@ -211,11 +210,11 @@ def test_the_js_sdk_signs_and_sends_keys(
         "old key": {"token": OLD_KEY},
         "no prefix": {"token": "sk-123"},
     }
-    for name, more in callers.items():
-        [answers[name]] = call_js(**{"modelId": SEVEN_B, **what, **more})
+    env = {"NODE_EXTRA_CA_CERTS": str(authority / "ca.pem")}
+    answers = call_js_in_turn([{**what, **more} for more in callers.values()], env=env)
     errors = {
         name: (answer["error"], answer["message"])
-        for name, answer in answers.items()
+        for name, [answer] in zip(callers, answers, strict=True)
         if "error" in answer
     }
     code, message = errors.pop("wrong")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.javascript import call_js
+from tests.sdk.javascript import call_js, call_js_in_turn
 from tests.support.servers import MIXTRAL, SEVEN_B
 
 HANDLERS = ["default", "node"]
@@ -15,8 +15,8 @@ BODY = {"prompt": "Why?", "max_tokens": 200, "temperature": 0}
 @pytest.mark.parametrize("model", [SEVEN_B, MIXTRAL])
 def test_both_operations_say_the_same(service: str, handler: str, model: str) -> None:
     what: dict[str, Any] = {"endpoint": service, "handler": handler, "modelId": model, "body": BODY}
-    [whole] = call_js(operation="invoke", **what)
-    [stream] = call_js(operation="stream", **what)
+    calls = [{"operation": each, **what} for each in ("invoke", "stream")]
+    [[whole], [stream]] = call_js_in_turn(calls)
     outputs = [chunk["outputs"][0] for chunk in stream["chunks"]]
     metrics = stream["chunks"][-1]["amazon-bedrock-invocationMetrics"]
 

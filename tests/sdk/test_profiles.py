@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sdk.javascript import call_js
+from tests.sdk.javascript import call_js_in_turn
 from tests.sdk.test_catalogue import PIXTRAL, client
 from tests.support.servers import LARGE
 
@@ -176,8 +176,8 @@ def test_javascript_calls_a_profile(bedrock: Any, handler: str) -> None:
         arn = make(east, "javascript", MODEL.replace("us-west-2", "us-east-1"))
     what = {"endpoint": bedrock.url, "handler": handler, "modelId": arn}
     body = {"prompt": "Why?", "max_tokens": 3}
-    [whole] = call_js(operation="invoke", body=body, **what)
-    [stream] = call_js(operation="stream", body=body, **what)
+    calls = [{"operation": each, "body": body, **what} for each in ("invoke", "stream")]
+    [[whole], [stream]] = call_js_in_turn(calls)
 
     assert whole["body"]["outputs"]
     assert stream["chunks"]

@@ -255,6 +255,7 @@ def registry_of(folder: Path, **more: object) -> Path:
     return path
 
 
+@pytest.mark.vllm
 def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
     tmp_path: Path, checkpoints: Path
 ) -> None:

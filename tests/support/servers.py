@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,6 +30,7 @@ from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.server.http_server import DEFAULT_LIMITS, Grace, open_socket, serve, to_url
 from invoke_api.transport.limits import Limits
+from tests.support import forking
 
 ROOT = Path(__file__).parents[2]
 AS_USUAL = Grace()
@@ -53,18 +54,30 @@ def command_running(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
 ) -> Iterator[str]:
     """Run the command and yield the URL that it prints. It must end on SIGINT."""
+    environment = {**os.environ, **(env or {})}
     with TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
-        )
+        process: subprocess.Popen[bytes] | forking.Forked
+        if _forks(command):
+            process = forking.start(command[1:], log=log.fileno(), cwd=ROOT, env=environment)
+        else:
+            process = subprocess.Popen(
+                command, stderr=log, cwd=ROOT, env=environment, start_new_session=True
+            )
         try:
             yield read_url(process, log.fileno(), time.monotonic() + seconds)
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
 
 
-def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str:
+def _forks(command: Sequence[str]) -> bool:
+    """Tell whether it is ours, and starts neither vLLM nor workers, which want a fresh process."""
+    loads_nothing = "--engine" in command or command[1:2] == ["record"]
+    return command[0] == COMMAND[0] and loads_nothing and "--workers" not in command
+
+
+def read_url(process: subprocess.Popen[bytes] | forking.Forked, log: int, deadline: float) -> str:
     while time.monotonic() < deadline:
         text = os.pread(log, 100_000, 0).decode()
         if found := re.search(r"(?:listens|unning) on (https?://\S+)", text):
@@ -73,6 +86,13 @@ def read_url(process: subprocess.Popen[bytes], log: int, deadline: float) -> str
             break
         time.sleep(0.05)
     raise AssertionError(f"the server did not say where it listens:\n{text}")
+
+
+def run_command(
+    *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `invoke-api` with these arguments to its end, in this environment or in our own."""
+    return forking.run(arguments, cwd=cwd, env=os.environ if env is None else env)
 
 
 def wait_until_ready(url: str, seconds: float) -> None:

@@ -202,7 +202,7 @@ def test_it_works_under_xdist(suite: pytest.Pytester) -> None:
 
 
 def test_fifty_tests_take_under_three_seconds(suite: pytest.Pytester) -> None:
-    """Allow more time than bench/testing.py measures, because the machine may be busy."""
+    """Allow more time than bench/suite.py measures, because the machine may be busy."""
     suite.makepyfile(
         """
         import pytest

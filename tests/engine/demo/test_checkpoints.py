@@ -10,7 +10,8 @@ from safetensors import safe_open
 from engine.demo.checkpoints import DEMOS, ENDLESS_WORDS, followers, make_demo
 from engine.tokenization.tokenizer import load_tokenizer
 
-pytestmark = pytest.mark.filterwarnings("default")  # torch warns of its own deprecations
+# torch warns of its own deprecations.
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
 def weights_in(folder: Path) -> Path:

@@ -69,9 +69,10 @@ async def test_what_has_no_end_is_ended(
     play: Play, error: type[EngineError], sentence: str
 ) -> None:
     server = CompletionsServer([play])
-    async with running(server, limits=EngineLimits(first_token_seconds=0.5)) as engine:
+    seconds = 0.5 if error is EngineTimeout else 60.0
+    async with running(server, limits=EngineLimits(first_token_seconds=seconds)) as engine:
         with pytest.raises(error, match=sentence):
-            await asyncio.wait_for(run(engine), 10)
+            await asyncio.wait_for(run(engine), 60)
         await until_in_loop(lambda: server.left == 1)
 
 

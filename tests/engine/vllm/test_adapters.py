@@ -8,7 +8,7 @@ from engine.errors import EngineDead
 from engine.lora import Adapter
 from engine.vllm.adapters import Adapters
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 TUNED = Adapter("tuned", "/adapters/tuned")
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.vllm.plugins import cpu_waiting
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
 def test_who_waits_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:

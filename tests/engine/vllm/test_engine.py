@@ -30,7 +30,7 @@ from engine.vllm.outputs import TokenOutputs
 from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.waiting import until_in_loop
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 ASK = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
 

@@ -38,14 +38,16 @@ def names() -> set[str]:
 
 class Holder:
     def __init__(self) -> None:
-        before = names()
         ours, theirs = SPAWN.Pipe()
         self.process: BaseProcess = SPAWN.Process(target=hold, args=[theirs])
         self.process.start()
         self.line = ours  # kept open, because the other end waits on it
         assert ours.poll(30)
         ours.recv()
-        self.names = names() - before
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text().splitlines()
+        mapped = {line.split()[4] for line in maps if str(SHARED) in line}  # a lock has two names
+        with os.scandir(SHARED) as entries:
+            self.names = {each.name for each in entries if str(each.inode()) in mapped}
 
     def kill(self) -> None:
         self.process.kill()

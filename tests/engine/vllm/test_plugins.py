@@ -44,6 +44,7 @@ threading.Thread(target=look, daemon=True).start()
 """
 
 
+@pytest.mark.vllm
 def test_a_vllm_of_somebody_elses_is_left_alone(
     checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_vllm_of_somebody_elses_is_left_alone(
         assert not set(modules) & set(OURS)
 
 
+@pytest.mark.vllm
 def test_a_vllm_of_ours_has_them() -> None:
     program = """
         import sys

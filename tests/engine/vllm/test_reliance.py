@@ -21,7 +21,7 @@ from engine.vllm.requests import to_sampling
 from tests.support.receiving import RecordingReceiver
 
 # torch and vLLM warn of deprecations; elsewhere a warning is an error.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
 def broken(sentence: str) -> str:

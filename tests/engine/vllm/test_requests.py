@@ -27,6 +27,7 @@ def ask(**more: Any) -> GenerationRequest:
     return GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=5, **more)
 
 
+@pytest.mark.vllm
 def test_they_reach_vllm() -> None:
     sampling = to_sampling(ask(**ALL, top_logprobs=3), eos=2, structured=None)
 
@@ -34,6 +35,7 @@ def test_they_reach_vllm() -> None:
     assert (sampling.logprobs, sampling.max_tokens, sampling.stop_token_ids) == (3, 5, [2])
 
 
+@pytest.mark.vllm
 def test_what_is_not_asked_for_is_vllms_default() -> None:
     sampling = to_sampling(ask(), eos=2, structured=None)
 

@@ -8,8 +8,7 @@ import pytest
 from engine.protocol import GenerationRequest, Tool
 from engine.vllm.structured_outputs import to_arguments, to_structured_outputs
 
-xgrammar = pytest.importorskip("xgrammar")
-testing = pytest.importorskip("xgrammar.testing")
+pytestmark = pytest.mark.vllm  # which brings xgrammar
 
 SEA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 TOOLS = (Tool("f", json.dumps(SEA)), Tool("g", "{}"))
@@ -24,6 +23,8 @@ WRONG = {"list": ' [{"name": "f", "arguments": {}}]', "arguments": "f[ARGS]{}"}
 
 
 def accepts(held: Any, text: str) -> bool:
+    xgrammar = pytest.importorskip("xgrammar")  # it takes seconds
+    testing = pytest.importorskip("xgrammar.testing")
     if "json" in held:
         grammar = xgrammar.Grammar.from_json_schema(held["json"])
     else:

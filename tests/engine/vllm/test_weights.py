@@ -114,6 +114,7 @@ def test_a_tokenizer_may_have_many_names(tmp_path: Path, name: str) -> None:
     assert sentence(folder, options={"skip_tokenizer_init": False}) is None
 
 
+@pytest.mark.vllm
 def test_the_demo_checkpoints_have_all(checkpoints: Path) -> None:
     pytest.importorskip("torch")
     for name, checkpoint in DEMOS.items():

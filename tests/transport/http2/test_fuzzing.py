@@ -115,12 +115,7 @@ def is_orderly(wire: Wire) -> bool:
     return goodbyes <= 1
 
 
-@settings(
-    max_examples=300,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(openings, st.lists(frames, max_size=12), changes, st.sampled_from([1, 7, 50, 65_536]))
 def test_no_bytes_make_the_server_stumble(
     caplog: pytest.LogCaptureFixture,
