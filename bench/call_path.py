@@ -59,7 +59,7 @@ CONVERSE = {
     "inferenceConfig": {"maxTokens": 20},
     "guardrailConfig": {"guardrailIdentifier": "abcdef123456", "guardrailVersion": "DRAFT"},
 }
-WARM_UPS = 500  # a table of frame heads is kept by the length of random padding
+WARM_UPS = 500  # frame heads are cached by the length of their random padding
 SETTLING_SECONDS = 0.1  # from a response's last byte until the server has finished the call
 START_SECONDS = 60.0
 NOT_CODE = {
@@ -85,7 +85,7 @@ Found = TypeVar("Found")
 
 
 class RefusedError(Exception):
-    """A response of the service that is no success."""
+    """A response with an error status."""
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ class Recorder:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
-        self._names: dict[str, str] = {}  # by co_filename; empty where a file is not ours
+        self._names: dict[str, str] = {}  # by co_filename; empty for files of others
         self._calls: list[Call] | None = None
 
     def start(self) -> None:

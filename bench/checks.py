@@ -1,7 +1,7 @@
-"""What a good request costs beside its engine: checks of the body and the signature, counting it.
+"""Measure the CPU time of a valid request outside its engine: parsing, signature, tokens, metrics.
 
 usage: python bench/checks.py [--rounds N]
-Fails with status 1 over the budget: 100 microseconds for the body of any model, in the median.
+Exits with status 1 if the median for any model's body is over 100 microseconds.
 """
 
 import argparse
@@ -18,12 +18,12 @@ import orjson
 
 from bench.streams.prompts import make_prompt
 from engine.detokenizer import Detokenizer
-from engine.generation_task import OVER
+from engine.generation_task import FINISHED
 from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.authentication.signature import BASIC, RawRequest
+from invoke_api.authentication.signature import ISO_BASIC, RawRequest
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability.journal import Entry
@@ -31,17 +31,17 @@ from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.invoke import InvokeModelWriter
 from invoke_api.pipeline.answer import Answer, Stream
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.count_calls import CountedCalls
+from invoke_api.pipeline.count_calls import CallCounter
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
-BUDGET = 100.0  # microseconds
+BUDGET_MICROSECONDS = 100.0
 PROMPT = "<s>[INST] What is your favourite condiment? [/INST]"
 SAMPLING = {"max_tokens": 400, "temperature": 0.7, "top_p": 0.7}
 BODIES = {  # by dialect
     "mistral-text": {"prompt": PROMPT, **SAMPLING, "top_k": 50},
     "mistral-chat": {"messages": [{"role": "user", "content": PROMPT}], **SAMPLING},
 }
-PROMPTS = 300  # if they are long, their new words are more than are kept; if short, fewer
+PROMPTS = 300  # the new words of long ones exceed the word cache, those of short ones do not
 PATH = b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 
 
@@ -56,19 +56,19 @@ def main() -> None:
         print(f"{name:<42} median {middle:6.1f} µs, 99th percentile {late:6.1f} µs")
         if name.startswith("body"):
             bodies = max(bodies, middle)
-    print(f"{'the dearest body':<42} median {bodies:6.1f} µs, budget {BUDGET} µs")
-    sys.exit(bodies > BUDGET)
+    print(f"{'the costliest body':<42} median {bodies:6.1f} µs, budget {BUDGET_MICROSECONDS} µs")
+    sys.exit(bodies > BUDGET_MICROSECONDS)
 
 
 def measure(check: Callable[[], object]) -> float:
-    """Microseconds of one call."""
+    """Return the microseconds of one call."""
     began = perf_counter()
     check()
     return 1e6 * (perf_counter() - began)
 
 
 def checks(prompts: int = PROMPTS) -> Iterator[tuple[str, Callable[[], object]]]:
-    """By their names; so many `prompts` are read in turns."""
+    """Yield the checks by name; they use so many `prompts` in turn."""
     for model_id, model in load_registry(DEFAULT_REGISTRY).models.items():
         body = orjson.dumps(BODIES[model.dialect_name])
         yield f"body, {model_id}", lambda model=model, body=body: model.schema.parse(body)  # type: ignore[misc]  # mypy knows no type for it
@@ -83,14 +83,14 @@ def checks(prompts: int = PROMPTS) -> Iterator[tuple[str, Callable[[], object]]]
 
 
 def tokenising(tokens: int, many: int) -> Callable[[], object]:
-    """Cuts one prompt after another into tokens."""
+    """Return a function that tokenizes one prompt after another."""
     encode = load_tokenizer("v1").encode
     prompts = cycle([make_prompt(tokens, number) for number in range(many)])
     return lambda: encode(next(prompts))
 
 
 class Sent:
-    """Stands for a connection that takes everything, and counts the bytes."""
+    """A substitute for a connection that counts the bytes written."""
 
     size = 0
 
@@ -102,7 +102,7 @@ class Sent:
 
 
 def streaming() -> Callable[[], object]:
-    """Takes one token after another from the engine to the connection, each as a frame."""
+    """Return a function that streams one token after another as a frame."""
     tokenizer = load_tokenizer("v1")
     asked = GenerationRequest(request_id="", prompt=(1,), max_tokens=10**9)
     entry = Entry(request_id="", operation="", model_id="", headers=(), body=b"")
@@ -110,7 +110,7 @@ def streaming() -> Callable[[], object]:
     sent = Sent()
     call = make_call(sent)
     answer = Answer(call, entry, Stream(call, [], writer.frames))
-    answer.begin(lambda _: OVER, lambda: Detokenizer(tokenizer, asked))
+    answer.begin(lambda _: FINISHED, lambda: Detokenizer(tokenizer, asked))
     tokens = cycle([[token] for token in tokenizer.encode_text(" Nobody thought about it.")])
 
     def push() -> int:
@@ -121,16 +121,16 @@ def streaming() -> Callable[[], object]:
     return push
 
 
-def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - what stands for a connection
-    """Return a call of which nothing is known but who writes its answer."""
+def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - a substitute
+    """Return a minimal call with this writer."""
     nothing: Any = None
     scope = {"headers": [], "method": "POST", "http_version": "1.1", "path": "/", "raw_path": b"/"}
     return Call(services=nothing, scope=scope, receive=nothing, writer=writer)
 
 
 def counting() -> Callable[[], object]:
-    """Counts a call of 128 tokens."""
-    counted = CountedCalls(Metrics([]).calls, {"InvokeModel"})
+    """Return a function that counts a call of 128 tokens in the metrics."""
+    counted = CallCounter(Metrics([]).calls, {"InvokeModel"})
     now = monotonic()
     entry = Entry(request_id="", operation="InvokeModel", model_id="", headers=(), body=b"")
     entry.first_token, entry.last_token = now, now + 1
@@ -152,7 +152,7 @@ KEY = AccessKey(access_key_id="AKID", secret_access_key="secret")  # noqa: S106 
 
 def signed(body: bytes) -> RawRequest:
     now = datetime.now(UTC)
-    timestamp = f"{now:{BASIC}}"
+    timestamp = f"{now:{ISO_BASIC}}"
     scope = parse_scope(f"AKID/{timestamp[:8]}/us-east-1/bedrock/aws4_request")
     headers = [("host", "127.0.0.1:8080"), ("x-amz-date", timestamp)]
     names = tuple(name for name, _ in headers)

@@ -1,11 +1,11 @@
-"""What vLLM's prefix cache saves: the time to first token of requests that share a system prompt.
+"""Measure vLLM's prefix cache: the time to first token of requests with a common system prompt.
 
 usage: python bench/prefix.py [--shared N] [--later N] [--rounds N]
        python bench/prefix.py --draw
-Invoke API serves the demo checkpoint twice, once as it comes and once with
-`enable_prefix_caching: false`, and is asked for streams in turns. Each round has a shared prompt of
-its own, which its first request is the first to bring. Writes bench/results/prefix.json, and its
-table into docs/serving.md.
+Two services run the demo checkpoint, one with default options and one with
+`enable_prefix_caching: false`, and get streaming requests in turn. Each round has a new system
+prompt, so that only its first request finds nothing in the cache. Writes bench/results/prefix.json,
+and its table into docs/performance.md.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from bench.streams.checkpoints import Checkpoint, demo_checkpoint, write_registr
 from bench.streams.documents import filled
 from bench.streams.machine import about_machine, in_words
 from bench.streams.processes import wait_until_idle
-from bench.streams.prompts import LAST, make_prompt
+from bench.streams.prompts import ENDLESS_ENDING, make_prompt
 from bench.streams.servers import serving_invoke_api
 from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "prefix.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/prefix.py"
-TOKENS = 8  # of an answer: only its first is of interest
+TOKENS = 8  # of an answer; only the first is measured
 MODES: Mapping[str, Mapping[str, Any]] = {
     "on, as it comes": {},
     "off": {"enable_prefix_caching": False},
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str, Any]]:
-    """Medians of the rounds, in seconds to the first token."""
+    """Return the medians of the rounds, in seconds to the first token."""
     with ExitStack() as stack:
         ports, pids = {}, []
         for number, (mode, options) in enumerate(MODES.items()):
@@ -72,22 +72,22 @@ def measure(folder: Path, shared: int, later: int, rounds: int) -> list[dict[str
                 times = asyncio.run(ask_in_turn(port, kind, make_prompt(shared, number), later))
                 firsts[mode].append(times)
                 print(f"{mode:<16}", *(f"{1e3 * first:6.0f}" for first in times), "ms", flush=True)
-    return [to_row(mode, times[1:]) for mode, times in firsts.items()]  # the first warmed it up
+    return [to_row(mode, times[1:]) for mode, times in firsts.items()]  # without the warm-up
 
 
 def with_options(checkpoint: Checkpoint, folder: Path, more: Mapping[str, Any]) -> Checkpoint:
-    """The same, with further engine arguments: served by a registry, as --demo takes none."""
+    """Return the checkpoint with further engine arguments, in a registry: --demo takes none."""
     options = {**checkpoint.options, **more}
     path = write_registry(folder, checkpoint.model_id, checkpoint.folder, options, tokenizer="v3")
     return replace(checkpoint, serve=("--registry", str(path)))
 
 
 async def ask_in_turn(port: int, kind: Kind, shared: str, later: int) -> list[float]:
-    """Seconds to the first token of each request. Raises `RuntimeError` when one fails."""
+    """Return the seconds to the first token of each request. Raises `RuntimeError` if one fails."""
     batch = Batch(users=1, tokens=TOKENS, timeout=60)
     firsts = []
     for question in range(later + 1):
-        sample = await ask(port, kind, batch, f"{shared} question {question}{LAST}")
+        sample = await ask(port, kind, batch, f"{shared} question {question}{ENDLESS_ENDING}")
         if sample.failure:
             raise RuntimeError(f"a request failed: {sample.failure}")
         firsts.append(sample.arrivals[0])
@@ -110,7 +110,7 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def with_table(document: str) -> str:
-    """The document with the result between its marks."""
+    """Return the document with the result between its marks."""
     return filled(document, PROGRAM, section(json.loads(RESULT.read_text())))
 
 

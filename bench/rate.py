@@ -1,10 +1,10 @@
-"""Scripted answers a second at 32 connections, beside a bare Starlette application on Hypercorn.
+"""Compare scripted answers a second at 32 connections with a bare Starlette application.
 
 usage: python bench/rate.py [--seconds S] [--rounds N]
-Both servers run at once, each in a process of its own, and are asked in short turns, for the speed
-of a shared machine changes from second to second. The clients read no more of an answer than its
-end, so that the servers are what is measured; their CPU time for an answer is told as well. Fails
-with status 1 if the scripted service is slower than the bare application.
+The bare application runs on Hypercorn. Both servers run at once, each in its own process, and are
+called in short turns, because the speed of a shared machine varies. The clients parse only the end
+of an answer, so that the servers are the bottleneck. The servers' CPU time for an answer is printed
+as well. Exits with status 1 if the scripted service is slower than the bare application.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import NamedTuple
 import psutil
 
 CONNECTIONS = 32
-LEAST = {"invoke": 1.0, "invoke-with-response-stream": 1.0}  # share of the bare rate
+MIN_SHARE = {"invoke": 1.0, "invoke-with-response-stream": 1.0}  # of the bare application's rate
 ENDS = {"invoke": b"]}", "invoke-with-response-stream": b"\r\n0\r\n\r\n"}
 BARE = """
 import asyncio
@@ -79,13 +79,13 @@ def main() -> None:
         with running([sys.executable, "-c", program]) as bare:
             is_slow = [
                 compare(operation, scripted, bare, given.seconds, given.rounds) < least
-                for operation, least in LEAST.items()
+                for operation, least in MIN_SHARE.items()
             ]
     sys.exit(any(is_slow))
 
 
 def wait_until_ready(port: int) -> None:
-    """The scripted engines read their tokenizers once the service listens."""
+    """Wait for the scripted engines, which load tokenizers after the service listens."""
     deadline = time.monotonic() + 30
     while True:
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
@@ -104,7 +104,7 @@ class Server(NamedTuple):
 
 
 def compare(operation: str, scripted: Server, bare: Server, seconds: float, rounds: int) -> float:
-    """Return the share of the bare application's rate, in the median of some rounds."""
+    """Return the median share of the bare application's rate."""
     pairs = [
         [measure(server, operation, seconds) for server in (scripted, bare)] for _ in range(rounds)
     ]
@@ -145,14 +145,14 @@ async def hammer(port: int, operation: str, seconds: float) -> int:
 
 
 class Client(asyncio.Protocol):
-    """Asks again once it has seen the end of an answer, which must be a good one."""
+    """A client that calls again after each answer, which must be valid."""
 
     transport: asyncio.Transport
 
     def __init__(self, operation: str) -> None:
         self._request = request(operation)
         self._end = ENDS[operation]
-        self._tail = self._end  # of what has come
+        self._tail = self._end  # of the received bytes
         self.count = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -183,7 +183,7 @@ def request(operation: str) -> bytes:
 
 
 async def read(reader: asyncio.StreamReader) -> bytes:
-    """The body of one response, which must be a good one."""
+    """Return the body of one response, which must be valid."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     assert head.startswith(b"http/1.1 200"), head
     if found := re.search(rb"content-length: (\d+)", head):
@@ -204,7 +204,7 @@ def split(stream: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[Server]:
-    """Run a server that says where it listens."""
+    """Run a server that prints its address."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout

@@ -1,12 +1,13 @@
-"""Five ways to one engine: Invoke API and vLLM's server, streamed or whole, and AsyncLLM alone.
+"""Compare Invoke API and vLLM's server, each streamed and whole, with AsyncLLM without a server.
 
 usage: python bench/serving.py [--users N ...] [--words N ...] [--rounds N] [--minutes M] [--full]
        python bench/serving.py --weights dummy --model mistral-7b [--tensor-parallel N]
        python bench/serving.py --draw
-All run the same checkpoint, each in processes of its own, and are asked in turns: that of --demo,
-all at once; or a network of the full size with weights of no meaning, one server after the other.
-Writes a JSON file into bench/results, and of all that are there the tables in docs/serving.md and
-the plots. What a front end costs is the CPU time of the process that clients talk to.
+All servers run the same checkpoint, each in its own processes, and are called in turn. The
+checkpoint is that of --demo, with all servers at once; or a full-size network with random weights,
+one server after the other. Writes a JSON file into bench/results, and from all files there the
+tables in docs/performance.md and the plots. The cost of a front end is the CPU time of the process
+that clients connect to.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from bench.streams.documents import filled
 from bench.streams.figures import to_figures
 from bench.streams.machine import about_machine, slug
 from bench.streams.measuring import Measuring, take_turn
-from bench.streams.plan import MOST_READ, USERS, WORDS, to_plan
+from bench.streams.plan import MAX_TOKENS_READ, USERS, WORDS, to_plan
 from bench.streams.prompts import make_prompts
 from bench.streams.published import SOURCE, published_table
 from bench.streams.servers import canned
@@ -32,9 +33,9 @@ from bench.streams.targets import targets_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/serving.py"
-MINUTES = 26.0  # of rounds, without --full: three of them on two cores
+MAX_MINUTES = 26.0  # of all rounds without --full: three rounds on two cores
 
 
 def main() -> None:
@@ -54,24 +55,28 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--users", type=int, nargs="+", default=USERS)
     parser.add_argument("--words", type=int, nargs="+", default=WORDS)
     parser.add_argument("--tokens", type=int, default=128, help="of each answer")
-    parser.add_argument("--rounds", type=int, default=3, help="at most; the first is never cut")
-    parser.add_argument("--minutes", type=float, help=f"of rounds; {MINUTES:.0f} without --full")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="at most; the first is always complete"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help=f"of rounds; {MAX_MINUTES:.0f} without --full"
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds of one request")
-    parser.add_argument("--full", action="store_true", help="repeat also what takes a CPU long")
+    parser.add_argument("--full", action="store_true", help="repeat the slow pairs, too")
     parser.add_argument("--weights", choices=["demo", "dummy"], default="demo")
     parser.add_argument("--model", choices=list(MODELS), help="the network of dummy weights")
     parser.add_argument("--tensor-parallel", type=int, default=1, help="GPUs of dummy weights")
-    parser.add_argument("--layers", type=int, help="of dummy weights: fewer, to try it out")
-    parser.add_argument("--draw", action="store_true", help="only draw what is there already")
+    parser.add_argument("--layers", type=int, help="of dummy weights, if fewer than the model has")
+    parser.add_argument("--draw", action="store_true", help="only draw existing results")
     given = parser.parse_args()
     if (given.weights == "dummy") != (given.model is not None):
         parser.error("--weights dummy and --model go together")
-    given.full = given.full or given.weights == "dummy"  # a GPU reads fast
+    given.full = given.full or given.weights == "dummy"  # a GPU is fast enough
     return given
 
 
 def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any]]:
-    """The name of the result, and the result."""
+    """Return the name of the result, and the result."""
     about = about_machine()
     checkpoint = open_checkpoint(given, folder)
     plan = to_plan(
@@ -79,13 +84,13 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
         given.words,
         given.tokens,
         context=checkpoint.options["max_model_len"],
-        most_read=None if given.full else MOST_READ,
+        most_read=None if given.full else MAX_TOKENS_READ,
     )
     for sentence in left_out(plan.left_out):
         print(sentence)
     load = measure_load(checkpoint, max(given.users), given.tokens, folder)
     print(f"the load takes {load['tokens_per_second']:.0f} tokens/s of canned streams")
-    seconds = 60 * (given.minutes or (inf if given.full else MINUTES))
+    seconds = 60 * (given.minutes or (inf if given.full else MAX_MINUTES))
     measuring = Measuring(
         plan.pairs, plan.once, given.tokens, given.timeout, given.rounds, seconds, say
     )
@@ -107,7 +112,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
 
 
 def to_name(given: argparse.Namespace, card: str) -> str:
-    """Of the result's file, by what was measured."""
+    """Return the name of the result's file."""
     parts = [given.model, card, f"x{given.tensor_parallel}" if given.tensor_parallel > 1 else ""]
     parts += [f"{given.layers}-layers" if given.layers else ""]
     return "-".join(["serving", *filter(None, parts if given.model else [])])
@@ -126,7 +131,7 @@ def open_checkpoint(given: argparse.Namespace, folder: Path) -> Checkpoint:
 def measure_load(
     checkpoint: Checkpoint, users: int, tokens: int, folder: Path
 ) -> dict[str, float | None]:
-    """What the load itself can take, of a server that has nothing to do."""
+    """Measure the limit of the load itself, with a server that does no work."""
     with canned(tokens, checkpoint.environment, folder) as server:
         batch = Batch(users, tokens, 60, make_prompts(128, users, 0))
         take_turn(server, batch)
@@ -141,7 +146,7 @@ def measure_load(
 
 
 def draw() -> None:
-    """The document, the full table and the plots of each result that is there."""
+    """Write the document, and the full table and plots of each result."""
     for name, result in load_results().items():
         (RESULTS / f"{name}.md").write_text(f"{full_table(result)}")
         if plots.is_possible():
@@ -150,14 +155,14 @@ def draw() -> None:
 
 
 def load_results() -> dict[str, dict[str, Any]]:
-    """By name, that of the demo checkpoint first."""
+    """Return the results by name, that of the demo checkpoint first."""
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("serving*.json"))
     }
 
 
 def with_table(document: str) -> str:
-    """The document with the results between its marks."""
+    """Return the document with the results between its marks."""
     return filled(document, PROGRAM, section(load_results()))
 
 
@@ -175,11 +180,13 @@ def section(results: dict[str, dict[str, Any]]) -> str:
         for result in results.values()
         if result["model"] == "mistral-7b" and not result["layers"]
     ]
-    parts += [SOURCE + ("" if same else NOT_YET) + "\n", published_table(same)]
+    parts += [SOURCE + ("" if same else NOT_MEASURED) + "\n", published_table(same)]
     return "\n".join(parts)
 
 
-NOT_YET = " Ours has not been measured on a GPU yet: `--weights dummy --model mistral-7b` does it."
+NOT_MEASURED = (
+    " Ours has not been measured on a GPU yet: `--weights dummy --model mistral-7b` does it."
+)
 
 
 if __name__ == "__main__":

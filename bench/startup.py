@@ -1,9 +1,9 @@
-"""Start-up: from the start of the process until it listens, and until it answers; resident size.
+"""Measure the start: the time until the service listens and answers, and its memory.
 
 usage: python bench/startup.py [--rounds N]
-Fails with status 1 over the budget, in the median: 0.5 s until the service listens, with the
-scripted engine and with vLLM, and, scripted, 1.0 s until its first answer and 120 MB. Measured as
-from the second start on: the first, which compiles what Python has no bytecode of, is left out.
+Exits with status 1 if a median is over its budget: 0.5 s until the service listens, with the
+scripted engine and with vLLM; with the scripted engine also 1.0 s until its first answer, and 120
+MB of resident memory. The first start is left out, because Python may compile bytecode then.
 """
 
 import argparse
@@ -26,7 +26,7 @@ COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "
 ENGINES = {"scripted": ["--engine", "scripted"], "vLLM": ["--demo"]}
 PATH = "/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 LISTENS, ANSWERS, MEGABYTES = 0.5, 1.0, 120.0
-# As users have it: some machines of a CI have Python write none.
+# Users have bytecode files; some CI machines disable them.
 ENVIRONMENT = {key: each for key, each in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def report(what: str, figures: Sequence[float], budget: float, unit: str) -> bool:
-    """Whether the median is within the budget."""
+    """Print the median, and tell whether it is within the budget."""
     places = 2 if unit == "s" else 0
     middle, most = f"{median(figures):.{places}f}", f"{max(figures):.{places}f}"
     print(f"{what:<18} median {middle} {unit}, most {most} {unit}, budget {budget} {unit}")
@@ -55,7 +55,7 @@ def report(what: str, figures: Sequence[float], budget: float, unit: str) -> boo
 
 @contextmanager
 def started(flags: Sequence[str]) -> Iterator[tuple[int, str, int]]:
-    """The process, and host and port, once it has said where it listens."""
+    """Start the service; return the process, and host and port once it prints them."""
     process = subprocess.Popen(
         [*COMMAND, *flags], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
@@ -70,7 +70,7 @@ def started(flags: Sequence[str]) -> Iterator[tuple[int, str, int]]:
 
 
 def measure_listening(flags: Sequence[str]) -> float:
-    """Seconds from the start of the process until it takes a connection."""
+    """Return the seconds from the start of the process until it accepts a connection."""
     began = time.perf_counter()
     with started(flags) as (_, host, port):
         socket.create_connection((host, port)).close()
@@ -78,7 +78,7 @@ def measure_listening(flags: Sequence[str]) -> float:
 
 
 def measure_answer() -> tuple[float, float]:
-    """Seconds from the start of the process to its first answer, and its resident megabytes."""
+    """Return the seconds from the start to the first answer, and the resident megabytes."""
     began = time.perf_counter()
     with started(ENGINES["scripted"]) as (pid, host, port):
         wait_for_answer(host, port)

@@ -1,10 +1,10 @@
-"""What it takes to answer with a model that is not loaded: two models in the memory of one.
+"""Measure calls to a model that is not loaded: two models share the memory of one.
 
 usage: python bench/swap.py [--rounds N]
-Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model and asks them
-in turns for one token, each twice: the first call waits until the other model is closed and its own
-is loaded, the second finds it loaded. Writes bench/results/swap.json, and a sentence into
-docs/serving.md.
+Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model, and calls
+them in turn, twice each, for one token. The first call waits until the other model is closed and
+its own is loaded; the second call finds it loaded. Writes bench/results/swap.json, and a sentence
+into docs/performance.md.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from bench.streams.documents import filled
 from bench.streams.machine import about_machine, in_words
 
 RESULT = Path(__file__).parent / "results" / "swap.json"
-DOCUMENT = Path(__file__).parent.parent / "docs" / "serving.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 PROGRAM = "bench/swap.py"
 
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
 MODELS = ("mistral.mistral-7b-instruct-v0:2", "mistral.mixtral-8x7b-instruct-v0:1")
 BODY = json.dumps({"prompt": "turn left", "max_tokens": 1, "temperature": 0})
-NOT_YET = 429  # the load took longer than a call waits
+NOT_READY_STATUS = 429  # the load took longer than `load_seconds`
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     swaps, awake = [], []
     with TemporaryDirectory() as cache, started(cache) as port:
-        for model in MODELS:  # makes the checkpoints, and files are in the kernel's memory then
+        for model in MODELS:  # writes the checkpoints and fills the page cache
             ask(port, model)
         for number in range(rounds):
             model = MODELS[number % 2]
@@ -52,7 +52,7 @@ def main() -> None:
 
 @contextmanager
 def started(cache: str) -> Iterator[int]:
-    """The port of the service."""
+    """Start the service, and yield its port."""
     flags = ["--max-loaded-models", "1", "--cache-dir", cache]
     flags += [part for model in MODELS for part in ("--model", model)]
     process = subprocess.Popen([*COMMAND, *flags], stderr=subprocess.PIPE, text=True)
@@ -67,10 +67,10 @@ def started(cache: str) -> Iterator[int]:
 
 
 def ask(port: int, model: str) -> float:
-    """Seconds until the whole answer, asked again as long as the model is not ready."""
+    """Return the seconds until the whole answer, with retries while the model is not ready."""
     began = time.perf_counter()
-    status = NOT_YET
-    while status == NOT_YET:
+    status = NOT_READY_STATUS
+    while status == NOT_READY_STATUS:
         connection = HTTPConnection("127.0.0.1", port)
         connection.request("POST", f"/model/{model.replace(':', '%3A')}/invoke", BODY)
         response = connection.getresponse()
@@ -87,7 +87,7 @@ def write(swaps: list[float], awake: list[float]) -> None:
 
 
 def with_sentence(document: str) -> str:
-    """The document with the results between its marks."""
+    """Return the document with the results between its marks."""
     return filled(document, PROGRAM, sentence(json.loads(RESULT.read_text())))
 
 

@@ -1,10 +1,10 @@
-"""What more front ends answer: scripted calls a second with 1, 2 and more workers on one port.
+"""Measure scripted calls a second with 1, 2 and more workers on one port.
 
 usage: python bench/workers.py [--workers N ...] [--loads N] [--seconds S] [--rounds N]
        python bench/workers.py --draw
-All run at once and are asked in turns, by processes of their own, so that one is not the limit:
-load and workers share the cores. Writes bench/results/workers.json, and its table into
-docs/serving.md.
+All services run at once and are called in turn by several load processes, so that one is not the
+bottleneck. Load and workers share the CPU cores. Writes bench/results/workers.json, and its table
+into docs/performance.md.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from bench.streams.tables import markdown
 
 ROOT = Path(__file__).parent.parent
 RESULT = Path(__file__).parent / "results" / "workers.json"
-DOCUMENT = ROOT / "docs" / "serving.md"
+DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/workers.py"
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--engine", "scripted"]
 NAMES = {
@@ -45,7 +45,7 @@ class Service(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Answers a second, and the cores that the service used for them."""
+    """The answers a second of a turn, and the CPU cores that the service used."""
 
     rate: float
     cores: float
@@ -54,7 +54,7 @@ class Turn(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--loads", type=int, default=2, help="processes that ask")
+    parser.add_argument("--loads", type=int, default=2, help="load processes")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--draw", action="store_true", help="only write the table again")
@@ -67,13 +67,13 @@ def main() -> None:
 
 
 def measure(counts: list[int], loads: int, seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """Medians of the rounds, by operation and workers."""
+    """Return the medians of the rounds, by operation and workers."""
     turns: dict[tuple[str, int], list[Turn]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         services = [stack.enter_context(serving(count, folder)) for count in counts]
         pool = stack.enter_context(ProcessPoolExecutor(loads, mp_context=get_context("spawn")))
-        for number in range(rounds + 1):  # the first warms all up
+        for number in range(rounds + 1):  # the first is a warm-up
             for operation in NAMES:
                 for service in services:
                     turn = ask(service, operation, pool, loads, seconds)
@@ -103,7 +103,7 @@ def serving(workers: int, folder: Path) -> Iterator[Service]:
     log = folder / f"{workers}.log"
     with running([*COMMAND, "--port", "0", "--workers", str(workers)], os.environ, log) as pid:
         port = wait_for_port(log, pid)
-        for _ in range(16 * workers):  # each time the kernel picks the worker that answers
+        for _ in range(16 * workers):  # the kernel chooses a worker for each connection
             wait_until_ready(port)
         yield Service(workers, port, pid)
 
@@ -129,7 +129,7 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def with_table(document: str) -> str:
-    """The document with the result between its marks."""
+    """Return the document with the result between its marks."""
     return filled(document, PROGRAM, section(json.loads(RESULT.read_text())))
 
 

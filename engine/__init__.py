@@ -1,1 +1,1 @@
-"""Text generation: token ids in, one delta per token out. Knows nothing of AWS."""
+"""Engines for text generation, which take token ids and return deltas. They know nothing of AWS."""

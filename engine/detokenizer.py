@@ -1,15 +1,34 @@
-"""From token ids to deltas: whole characters only, stop strings cut, one delta per token."""
+"""Conversion of token ids to deltas of whole characters, cut at stop strings."""
 
 import codecs
 from collections.abc import Sequence
-from functools import cache
+from functools import cached_property
 
-from engine.protocol import Delta, Finish, GenerationRequest, Likely, Logprobs, Row, Usage
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, Row, TokenLogprob, Usage
 from engine.tokenization.tokenizer import Tokenizer
+
+Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+class WholeDeltas(dict[bytes, Delta | None]):
+    """The deltas of pieces of whole characters, as nearly all are; None for the others.
+
+    Control tokens have no piece, and no delta here. There are as many as tokenizers have tokens.
+    """
+
+    def __missing__(self, piece: bytes) -> Delta | None:
+        try:
+            self[piece] = Delta(piece.decode()) if piece else None
+        except UnicodeDecodeError:
+            self[piece] = None
+        return self[piece]
+
+
+WHOLE = WholeDeltas()
 
 
 class Detokenizer:
-    """Turns the tokens of one completion into deltas, until one has a `finish`."""
+    """A converter of one completion's tokens to deltas, until one has a `finish`."""
 
     def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
@@ -22,19 +41,23 @@ class Detokenizer:
         self._top_logprobs = request.top_logprobs
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
-        self._most_held = max((len(each) - 1 for each in request.stop), default=0)
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._most_held = max(map(len, request.stop), default=1) - 1
         self._is_inside = False  # the decoder holds the beginning of a character
         self._held = ""  # whole characters that may still begin a stop string
         self._output_tokens = 0
 
+    @cached_property
+    def _decoder(self) -> codecs.IncrementalDecoder:
+        """The decoder of characters that have several tokens. Most answers have none."""
+        return Decoder(errors="replace")
+
     def feed(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> list[Delta]:
-        """Return one delta a token, up to the one that has `finish` and `usage`.
+        """Return one delta for each token, up to the one that has `finish` and `usage`.
 
         `finish` tells that the engine has ended the text with these tokens. `rows` are the tokens'
-        log probabilities. A token without is certain, as in a known answer.
+        log probabilities. Without `rows` the tokens are certain, as in a known answer.
         """
         deltas = self._feed(tokens)
         if self._top_logprobs is not None:
@@ -44,20 +67,18 @@ class Detokenizer:
         return deltas
 
     def _end(self, deltas: list[Delta], finish: Finish) -> None:
-        """End the last delta: the model has ended the text without a token of its own for that."""
+        """Add the finish to the last delta, because the engine ended the text without an EOS."""
         before = deltas.pop() if deltas else Delta("")
-        last = self._finish(finish, self._held + self._decoder.decode(b"", final=True))
+        last = self._finish(finish, self._held + self._rest())
         deltas.append(last._replace(text=before.text + last.text, logprobs=before.logprobs))
 
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
+        is_plain = not (self._stop or self._is_inside)
         for token in tokens:
             count += 1
-            piece = pieces[token]
-            delta = None if self._stop or self._is_inside else _to_delta(piece)
-            # The EOS, as any control, has no piece.
-            if delta and piece and count != most:
+            if is_plain and count != most and (delta := WHOLE[pieces[token]]):
                 deltas.append(delta)
                 continue
             self._output_tokens = count
@@ -65,6 +86,7 @@ class Detokenizer:
             deltas.append(delta)
             if delta.finish:
                 break
+            is_plain = not (self._stop or self._is_inside)
         self._output_tokens = count
         return deltas
 
@@ -78,30 +100,43 @@ class Detokenizer:
         ]
 
     def _to_logprobs(self, row: Row) -> Logprobs:
-        chosen, *others = [Likely(self._name(token), logprob, token) for token, logprob in row]
+        chosen, *others = [
+            TokenLogprob(self._name(token), logprob, token) for token, logprob in row
+        ]
         return Logprobs(chosen, tuple(others[: self._top_logprobs]))
 
     def _name(self, token: int) -> bytes:
-        """Return a token's bytes. A model may have more places than its tokenizer has tokens."""
+        """Return a token's bytes. A model may have more ids than its tokenizer has tokens."""
         return self._names[token] if 0 <= token < len(self._names) else b""
 
     def _push(self, token: int) -> Delta:
         if token == self._eos:
-            return self._finish("stop", self._held + self._decoder.decode(b"", final=True))
+            return self._finish("stop", self._held + self._rest())
         if self._pieces[token] != self._plain[token]:
             # A control token that is spelled out is not model text, so it can't be a stop string.
             return self._mark(self._pieces[token].decode())
-        text = self._held + self._decoder.decode(self._pieces[token])
-        self._is_inside = self._decoder.getstate()[0] != b""
+        text = self._held + self._decode(self._pieces[token])
         if self._stop:
             cut = find_stop(text, self._stop)
             if cut is not None:
                 return self._finish("stop", text[:cut])
         if self._output_tokens == self._max_tokens:
-            return self._finish("length", text + self._decoder.decode(b"", final=True))
+            return self._finish("length", text + self._rest())
         safe = max(0, len(text) - self._most_held)
         self._held = text[safe:]
         return Delta(text[:safe])
+
+    def _decode(self, piece: bytes) -> str:
+        """Return the characters that are whole with this piece."""
+        if not self._is_inside and (delta := WHOLE[piece]):
+            return delta.text
+        text = self._decoder.decode(piece)
+        self._is_inside = self._decoder.getstate()[0] != b""
+        return text
+
+    def _rest(self) -> str:
+        """Return what stands for the beginning of a character whose end never comes."""
+        return self._decoder.decode(b"", final=True) if self._is_inside else ""
 
     def _mark(self, name: str) -> Delta:
         text, self._held = self._held + name, ""
@@ -110,15 +145,6 @@ class Detokenizer:
 
     def _finish(self, finish: Finish, text: str) -> Delta:
         return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))
-
-
-@cache  # as many as the tokenizers have tokens
-def _to_delta(piece: bytes) -> Delta | None:
-    """Return the delta of a token of whole characters, as nearly all are; otherwise None."""
-    try:
-        return Delta(piece.decode())
-    except UnicodeDecodeError:
-        return None
 
 
 def find_stop(text: str, stop: tuple[str, ...]) -> int | None:

@@ -1,10 +1,10 @@
-"""Everything that can go wrong in an engine, in the engine's own words.
+"""The errors of engines.
 
 EngineError
-├── RequestRefused     the request asks for something that no engine does
-├── ChatRefused        the messages are no conversation that the model can read
-├── SchemaRefused      no answer can be held to the JSON schema or the calls that are asked for
-├── PromptTooLong      the prompt and the tokens asked for do not fit into the context
+├── RequestRefused     the engine can't carry out the request
+├── ChatRefused        the model can't read the messages
+├── SchemaRefused      the engine can't constrain the answer as requested
+├── PromptTooLong      the prompt and `max_tokens` do not fit into the context
 ├── EngineBusy         the queue is full
 ├── EngineTimeout      no token came in time
 ├── EngineNotReady     the weights are still loading
@@ -17,25 +17,25 @@ class EngineError(Exception):
 
 
 class RequestRefused(EngineError):
-    """The request can't be carried out as it stands, however often it is sent."""
+    """The request can't be carried out; a retry fails, too."""
 
 
 class ChatRefused(EngineError):
-    """The messages or tools can't be written as the model reads them; the message says why.
+    """The chat template can't encode the messages or tools.
 
-    It is mistral-common's, and meant for clients.
+    The message is mistral-common's, and meant for clients.
     """
 
 
 class SchemaRefused(EngineError):
-    """The engine can't hold an answer to this schema or constraint, or to calls of tools.
+    """The engine can't constrain an answer to this schema, constraint or forced tool calls.
 
-    The message, for clients, says why.
+    The message is meant for clients.
     """
 
 
 class PromptTooLong(EngineError):
-    """The prompt plus the `max_tokens` asked for exceed the context window."""
+    """The prompt and `max_tokens` exceed the context window."""
 
     def __init__(self, context_length: int, max_tokens: int) -> None:
         super().__init__(f"prompt and max_tokens exceed the context of {context_length} tokens")
@@ -48,7 +48,7 @@ class EngineBusy(EngineError):
 
 
 class EngineTimeout(EngineError):
-    """The engine gave no token within its deadline."""
+    """The engine generated no token before the deadline."""
 
 
 class EngineNotReady(EngineError):

@@ -1,4 +1,4 @@
-"""Generations whose tokens are known beforehand, or made by a coroutine."""
+"""Generations whose tokens come from a known answer or from a coroutine."""
 
 import asyncio
 import logging
@@ -10,23 +10,24 @@ from engine.protocol import Finish, Generation, Receiver, Row
 
 log = logging.getLogger(__name__)
 
-# Tokens that are pushed at once if more are there: framing them takes a millisecond, and the
-# scripted engine's own answers are shorter.
-BATCH = 128
+# Tokens in one push. Framing so many takes a millisecond, and the scripted engine's own answers are
+# shorter.
+BATCH_TOKENS = 128
 
 
-class Production:
-    """Runs a coroutine in a task of its own, and tells the receiver if it fails.
+class GenerationTask:
+    """A generation that a coroutine produces in a task of its own.
 
-    `make` gets the production, and calls `push`; or it awaits `room` before it pushes to the
-    receiver itself. `on_end` is called once, when the generation is over: with the last tokens that
-    `push` takes, when the coroutine ends, or when it is cancelled.
+    `produce` gets the generation and calls `push`; or it awaits `wait_for_room` before it pushes to
+    the receiver itself. If it raises, the receiver gets the error. `on_end` is called once, when
+    the generation is over: before the last tokens are pushed, when the coroutine ends, or when it
+    is cancelled.
     """
 
     def __init__(
         self,
         receiver: Receiver,
-        make: Callable[["Production"], Coroutine[Any, Any, None]],
+        produce: Callable[["GenerationTask"], Coroutine[Any, Any, None]],
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._receiver = receiver
@@ -34,12 +35,12 @@ class Production:
         self._is_over = False
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._task = asyncio.create_task(self._run(make))
+        self._task = asyncio.create_task(self._run(produce))
         # A task that is cancelled before its first step runs no `finally`.
         self._task.add_done_callback(lambda _: self._end())
 
     def cancel(self) -> None:
-        if not self._is_over:  # else the coroutine may have to clean up
+        if not self._is_over:  # a coroutine that ends may still have to clean up
             self._end()
             self._task.cancel()
 
@@ -49,31 +50,31 @@ class Production:
     def resume(self) -> None:
         self._has_room.set()
 
-    async def room(self) -> None:
-        """Return once more may be pushed."""
-        while not self._has_room.is_set():  # it may be paused again before this task wakes
+    async def wait_for_room(self) -> None:
+        """Wait while the generation is paused."""
+        while not self._has_room.is_set():  # it may be paused again before this task runs
             await self._has_room.wait()
 
     async def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
-        """Push these tokens, `BATCH` at a time; the event loop runs between two batches."""
-        last = max(0, (len(tokens) - 1) // BATCH * BATCH)
-        for start in range(0, last, BATCH):
-            await self.room()
-            end = start + BATCH
+        """Push these tokens, `BATCH_TOKENS` at a time; the event loop runs between two batches."""
+        last = max(0, (len(tokens) - 1) // BATCH_TOKENS * BATCH_TOKENS)
+        for start in range(0, last, BATCH_TOKENS):
+            await self.wait_for_room()
+            end = start + BATCH_TOKENS
             self._receiver.push(tokens[start:end], None, rows[start:end])
             await asyncio.sleep(0)
-        await self.room()
+        await self.wait_for_room()
         if finish:
             self._end()
         self._receiver.push(tokens[last:], finish, rows[last:])
 
-    async def _run(self, make: Callable[["Production"], Coroutine[Any, Any, None]]) -> None:
+    async def _run(self, produce: Callable[["GenerationTask"], Coroutine[Any, Any, None]]) -> None:
         try:
-            await make(self)
+            await produce(self)
         except Exception as error:
-            if self._is_over:  # it may have been cancelled by its own push
+            if self._is_over:  # its own push may have cancelled it
                 if not isinstance(error, EngineError):
                     log.exception("a generation failed after it had been cancelled")
                 return
@@ -86,8 +87,8 @@ class Production:
             self._on_end()
 
 
-class _Over:
-    """A generation that was over before it could be cancelled."""
+class _Finished:
+    """A generation that is over already."""
 
     def cancel(self) -> None:
         pass
@@ -99,22 +100,22 @@ class _Over:
         pass
 
 
-OVER: Generation = _Over()
+FINISHED: Generation = _Finished()
 
 
-def play(tokens: Sequence[int], max_tokens: int, receiver: Receiver) -> Generation:
-    """Push a known answer that ends with an EOS: a short one at once, a long one in batches.
+def push_known_answer(tokens: Sequence[int], max_tokens: int, receiver: Receiver) -> Generation:
+    """Push a known answer that ends with an EOS.
 
-    The event loop runs between two batches.
+    A long answer is pushed in batches, and the event loop runs between them.
     """
-    tokens, finish = cut(tokens, max_tokens)
-    if len(tokens) <= BATCH:
+    tokens, finish = truncate_answer(tokens, max_tokens)
+    if len(tokens) <= BATCH_TOKENS:
         receiver.push(tokens, finish)
-        return OVER
+        return FINISHED
 
-    return Production(receiver, lambda production: production.push(tokens, finish))
+    return GenerationTask(receiver, lambda task: task.push(tokens, finish))
 
 
-def cut(tokens: Sequence[int], max_tokens: int) -> tuple[Sequence[int], Finish]:
-    """Return the tokens of a known answer that there is room for, and how it ends then."""
+def truncate_answer(tokens: Sequence[int], max_tokens: int) -> tuple[Sequence[int], Finish]:
+    """Return up to `max_tokens` tokens of a known answer, and its finish reason."""
     return tokens[:max_tokens], "length" if len(tokens) > max_tokens else "stop"

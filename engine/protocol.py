@@ -1,4 +1,4 @@
-"""What an engine takes, what it gives, and what it promises."""
+"""The interface of an engine: its requests, its tokens and its state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,10 @@ from engine.tokenization.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.tokenization.audio import Clip
+    from engine.tokenization.audio import AudioClip
 
 Finish = Literal["stop", "length"]
+FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length"}
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 
@@ -31,22 +32,24 @@ class Constraint(NamedTuple):
     value: str | tuple[str, ...]  # several for a choice alone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Nothing changes a request, but it is not frozen: dataclasses take four times as long to make then.
+@dataclass(slots=True, kw_only=True)
 class GenerationRequest:
-    """One completion. `top_k` 0 means no limit; `temperature` 0 or `top_p` 0 means greedy.
+    """One completion.
 
-    The penalties are OpenAI's, from -2 to 2. `logit_bias` is added to the logits of these token
-    ids. With `top_logprobs`, each delta has its log probability and those of so many of the
-    likeliest tokens; None asks for none. `shortens` takes fewer than `max_tokens` where the
-    context has no room for them.
-    `spelled` has the tokens by which a model calls tools written out in the text. `schema` is the
-    JSON Schema that the answer must be an instance of, written as JSON. `prompt` has a place for
-    every part of each of `images` and `audio`. `adapter` is the LoRA adapter to put on the
-    weights. `constraint` is for answers that no `schema` describes.
-
-    If there are tools in `must_call`, the prompt ends with the mark of a call, and the answer is
-    calls of these tools and nothing else, in the style of the model's `ChatTemplate`. With
-    `one_call` it is a single call.
+    - `top_k` 0 means no limit. `temperature` 0 or `top_p` 0 means greedy sampling.
+    - The penalties are OpenAI's, from -2 to 2.
+    - `logit_bias` is added to the logits of these token ids.
+    - `top_logprobs` is the number of likeliest tokens whose log probabilities each delta has,
+      beside that of its own token. None asks for no log probabilities.
+    - `shortens` reduces `max_tokens` to the room that the prompt leaves in the context.
+    - `spelled` writes the control tokens of tool calls into the text by their names.
+    - `schema` is a JSON Schema, as JSON; the answer must be an instance of it.
+    - `constraint` is for answers that no schema describes.
+    - `prompt` has a placeholder token for every part of each of `images` and `audio`.
+    - `adapter` is the LoRA adapter to apply to the weights.
+    - `must_call` forces calls of these tools, and nothing else, in the style of the model's
+      `ChatTemplate`. The prompt ends with `[TOOL_CALLS]` then. `one_call` forces a single call.
     """
 
     request_id: str
@@ -67,17 +70,17 @@ class GenerationRequest:
     must_call: tuple[Tool, ...] = ()
     one_call: bool = False
     images: tuple["Image", ...] = ()
-    audio: tuple["Clip", ...] = ()
+    audio: tuple["AudioClip", ...] = ()
     adapter: Adapter | None = None
     constraint: Constraint | None = None
 
     @property
-    def is_held(self) -> bool:
-        """Tell whether the answer must have a form: that of a schema, a constraint or a call."""
+    def is_constrained(self) -> bool:
+        """Tell whether a schema, a constraint or forced calls restrict the answer."""
         return self.schema is not None or self.constraint is not None or bool(self.must_call)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Tokens as the model's own tokenizer counts them: the BOS in, the EOS out."""
 
@@ -85,13 +88,13 @@ class Usage:
     output_tokens: int
 
 
-# The log probabilities at one place of an answer, by token id: of the token that came, then of the
-# likeliest ones, which may have it among them.
+# Pairs of token id and log probability for one token of an answer: the token itself, then the
+# likeliest tokens, which may include it.
 Row = Sequence[tuple[int, float]]
 
 
-class Likely(NamedTuple):
-    """A token and its log probability. A control token is written by its name or is empty."""
+class TokenLogprob(NamedTuple):
+    """A token and its log probability. `token` is a control token's name, or empty."""
 
     token: bytes
     logprob: float
@@ -99,25 +102,25 @@ class Likely(NamedTuple):
 
 
 class Logprobs(NamedTuple):
-    """The log probability of one token of an answer, and the likeliest tokens at its place."""
+    """The log probability of one token of an answer, and the likeliest tokens in its place."""
 
-    chosen: Likely
-    likeliest: tuple[Likely, ...]
+    chosen: TokenLogprob
+    likeliest: tuple[TokenLogprob, ...]
 
 
 class Delta(NamedTuple):
-    """What one token added. Its text is empty while a character or a stop string is incomplete."""
+    """The text that one token added: empty while a character or stop string is incomplete."""
 
     text: str
     finish: Finish | None = None
-    usage: Usage | None = None  # on the last delta, and only there
+    usage: Usage | None = None  # on the last delta only
     logprobs: Logprobs | None = None  # on each delta, if the request asks for them
 
 
 class Receiver(Protocol):
-    """Takes the tokens of one generation.
+    """A consumer of the tokens of one generation.
 
-    The engine calls `push` once for each of its steps, in the thread of the event loop, and maybe
+    The engine calls `push` once for each of its steps, in the thread of the event loop, possibly
     before `generate` has returned. Neither method raises.
     """
 
@@ -126,25 +129,25 @@ class Receiver(Protocol):
     ) -> None:
         """Take the next tokens. With a `finish` they are the last ones.
 
-        `rows` has the log probabilities of each token, if the request asks for them and the engine
+        `rows` has one row for each token, if the request asks for log probabilities and the engine
         knows them.
         """
         ...
 
     def end(self, error: Exception) -> None:
-        """Learn that the generation has failed: no further tokens follow."""
+        """Take the error with which the generation has failed. No tokens follow."""
         ...
 
 
 class Generation(Protocol):
-    """A generation that is under way, or is over: then these methods do nothing."""
+    """A handle of a generation. Its methods do nothing once the generation is over."""
 
     def cancel(self) -> None:
-        """Free the request in the engine, at once. The receiver hears nothing more."""
+        """Abort the request in the engine. The receiver is not called again."""
         ...
 
     def pause(self) -> None:
-        """Push nothing until `resume`: the receiver's client does not read."""
+        """Push nothing until `resume`, because the client does not read."""
         ...
 
     def resume(self) -> None: ...
@@ -152,10 +155,11 @@ class Generation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """Where an engine is in its life; `reason` says why it failed.
+    """The status of an engine. `reason` says why it failed.
 
-    `waiting` is how many calls wait for one that is loaded on demand; None for any other.
-    `retry_in` is in how many seconds one that failed is started again, if it is.
+    `waiting` counts the calls that wait for an engine to be loaded; None unless it is loaded on
+    demand. `retry_in` is the time until a failed engine is started again, in seconds; None if it
+    is not.
     """
 
     status: Status
@@ -169,11 +173,11 @@ class EngineState:
 
     @property
     def takes_calls(self) -> bool:
-        """Whether a call is answered, be it after a load."""
+        """Tell whether calls are answered, possibly after a load."""
         return self.status == "ready" or (self.is_on_demand and self.status != "failed")
 
     def check_ready(self) -> None:
-        """Raise `EngineDead` with the reason, or `EngineNotReady`, unless it is ready."""
+        """Raise `EngineDead` or `EngineNotReady` unless the engine is ready."""
         if self.status == "failed":
             raise EngineDead(self.reason)
         if self.status != "ready":
@@ -181,15 +185,19 @@ class EngineState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many calls an engine takes at once, and how long one may wait for each of its tokens.
+class EngineLimits:
+    """Limits on the calls of an engine and on their waits.
 
-    Those that wait count among the calls. An engine core that is stopped, or that neither answers
-    nor computes, is replaced after `stall_seconds`. Default: a stop-the-world pause of a debugger
-    or a profiler is shorter, and `first_token_seconds` longer. A core that computes gets
-    `first_token_seconds` for a step: on a CPU, a prefill step of some thousand tokens may take a
-    minute. Of an engine that is loaded on demand, up to `queue`
-    calls wait for the load, each up to `load_seconds`: boto3 gives up reading after 60.
+    `calls` bounds the calls that an engine has at once, waiting ones included. A call waits up to
+    `first_token_seconds` for each of its tokens.
+
+    An engine core that is stopped, or that neither answers nor computes, is replaced after
+    `stall_seconds`; the default is longer than a stop-the-world pause of a debugger or profiler. A
+    core that computes gets `first_token_seconds` for a step, because a prefill of some thousand
+    tokens on a CPU may take a minute.
+
+    If the engine is loaded on demand, up to `queue` calls wait for it, each up to `load_seconds`;
+    boto3's read timeout is 60 seconds.
     """
 
     calls: int = 1_024
@@ -200,29 +208,29 @@ class Limits:
 
 
 class Engine(Protocol):
-    """Generates text. `name` is the name of its kind in the registry."""
+    """A generator of text. `name` is the name of its kind in the registry."""
 
     name: str
 
     async def start(self) -> None:
-        """Load what is needed. Does not raise: `state` tells how it went."""
+        """Load the weights. Does not raise: `state` tells whether the load succeeded."""
         ...
 
     def state(self) -> EngineState: ...
 
     def running(self) -> int:
-        """How many requests it is working on now."""
+        """Return the number of requests in flight."""
         ...
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of its weights. Raises what `EngineState.check_ready` raises."""
+        """Return the tokenizer of its weights. Raises what `EngineState.check_ready` raises."""
         ...
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         """Begin a generation, and push its tokens to the receiver.
 
-        Raises the `EngineError`s that are known at once; the receiver is told of later ones.
-        `engine.streaming.stream` gives the text instead.
+        Raises `EngineError`s that are known at once; later ones go to the receiver's `end`.
+        `engine.streaming.stream` returns the text instead.
         """
         ...
 
@@ -230,29 +238,29 @@ class Engine(Protocol):
 
 
 class Swappable(Engine, Protocol):
-    """An engine whose memory others may have in between: `start` brings it back from anywhere."""
+    """An engine that can give its memory back; `start` loads it again."""
 
     async def release(self) -> None:
-        """Give the memory back, asleep or closed, as `state` tells. No request may be running."""
+        """Give the memory back by sleeping or closing. No request may be in flight."""
         ...
 
     def read_tokenizer(self) -> Tokenizer:
-        """The same as `tokenizer`, whatever the state. Slow at its first use; for any thread.
+        """Return the tokenizer in any state. Thread-safe; slow at its first use.
 
         Raises `EngineDead`.
         """
         ...
 
     def check(self, request: GenerationRequest) -> None:
-        """Raises what `check_request` raises, whatever the state."""
+        """Raise what `check_request` raises, in any state."""
         ...
 
 
 def check_request(request: GenerationRequest, context_length: int) -> GenerationRequest:
-    """Return the request as an engine of this window can carry it out, before it begins.
+    """Return the request, with `max_tokens` reduced to the context if it `shortens`.
 
     Raises `RequestRefused` for an empty stop string, in vLLM's words, and `PromptTooLong` unless
-    the prompt and all tokens asked for fit the window.
+    the prompt and `max_tokens` fit into the context.
     """
     if "" in request.stop:
         raise RequestRefused("stop cannot contain an empty string.")

@@ -1,4 +1,4 @@
-"""An instance of a JSON Schema, made without a model: what the scripted engine answers with."""
+"""Instances of JSON Schemas, made without a model, for the scripted engine."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +13,8 @@ from referencing.exceptions import Unresolvable
 
 from engine.errors import SchemaRefused
 
-# By their formats (JSON Schema, draft 2020-12, validation 7.3); other strings are the given words.
-FORMATS = {
+# Strings by their formats (JSON Schema, draft 2020-12, validation 7.3).
+FORMAT_EXAMPLES = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
     "time": "12:00:00Z",
@@ -26,59 +26,60 @@ FORMATS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-DEEP = 24  # levels below which nothing is made that need not be there
-MANY = 1_000  # values after which likewise
-MOST = 20_000  # values, and checks of them, that a schema may cost
-LONG = 10_000  # no longer string and list is made
-HARD = "No instance of the JSON schema can be made without a model"
-ODD = (
+# Beyond either of these, optional parts are left out.
+SOFT_MAX_DEPTH = 24
+SOFT_MAX_VALUES = 1_000
+MAX_VALUES = 20_000  # values made, and likewise checks of them
+MAX_LENGTH = 10_000  # of a string or list
+NO_INSTANCE = "No instance of the JSON schema can be made without a model"
+SCHEMA_ERRORS = (
     *(RecursionError, Unresolvable, UnknownType, re.error),
     *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
 )
 
 
 def make_instance(schema: Any, words: str) -> Any:  # noqa: ANN401 - any JSON
-    """One with every property that it names, and these words in its strings.
+    """Make an instance with all properties that the schema names, and `words` in its strings.
 
-    Raises `SchemaRefused` for what is no schema, and for one whose instances are not easy to find.
+    Raises `SchemaRefused` for an invalid schema, and if no instance is easy to find.
     """
     try:
         Draft202012Validator.check_schema(schema)
         instance = _Maker(schema, words).make(schema, 0)
-        # An empty registry: jsonschema's own fetches what a `$ref` names, files of ours included.
+        # Without the empty registry, jsonschema fetches targets of a `$ref`, even files.
         error = best_match(_validator()(schema, registry=Registry()).iter_errors(instance))
     except SchemaError as wrong:
         raise SchemaRefused(f"Invalid JSON schema: {wrong.message}") from wrong
-    except ODD as wrong:
-        raise SchemaRefused(f"{HARD}.") from wrong
+    except SCHEMA_ERRORS as wrong:
+        raise SchemaRefused(f"{NO_INSTANCE}.") from wrong
     if error:
-        raise SchemaRefused(f"{HARD}: {error.message}")
+        raise SchemaRefused(f"{NO_INSTANCE}: {error.message}")
     return instance
 
 
 def make_arguments(schema: Any, words: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Return the arguments of a call: an instance of the schema where one is easy to find.
+    """Return the arguments of a call: an instance of the schema if one is easy to find.
 
-    Otherwise return the nearest object: with the properties that the schema names, or empty.
+    Otherwise return an object with the properties that the schema names, or an empty one.
     """
     try:
         made = make_instance(schema, words)
     except SchemaRefused:
         try:
             made = _Maker(schema, words).make(schema, 0)
-        except (SchemaRefused, *ODD):
+        except (SchemaRefused, *SCHEMA_ERRORS):
             made = None
     return made if isinstance(made, dict) else {}
 
 
 def _validator() -> type[Draft202012Validator]:
-    """jsonschema's, with a bound on its checks: references may double them at every step."""
-    left = iter(range(MOST))
+    """Return jsonschema's validator with a bound on its checks, which references may multiply."""
+    left = iter(range(MAX_VALUES))
 
     def counted(check: Check) -> Check:
-        def check_if_any_left(*arguments: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - as they come
+        def check_if_any_left(*arguments: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's
             if next(left, None) is None:
-                raise SchemaRefused(f"{HARD}: it has too many parts")
+                raise SchemaRefused(f"{NO_INSTANCE}: it has too many parts")
             yield from check(*arguments) or ()
 
         return check_if_any_left
@@ -91,7 +92,7 @@ def _validator() -> type[Draft202012Validator]:
 
 
 def _refuse_pattern(*_: object) -> Iterator[ValidationError]:
-    """Nothing that matches is looked for, and a client's pattern could take for ever to match."""
+    """Refuse a pattern: a client's pattern could take for ever to match."""
     yield ValidationError("it has a pattern")
 
 
@@ -101,7 +102,7 @@ def _refuse_patterns_beside(
     instance: Any,  # noqa: ANN401
     schema: Any,  # noqa: ANN401
 ) -> Iterator[ValidationError]:
-    """Jsonschema asks the patterns itself which properties are the additional ones."""
+    """Check `additionalProperties`, for which jsonschema would match the patterns beside it."""
     if "patternProperties" in schema:
         yield from _refuse_pattern()
     else:
@@ -114,16 +115,18 @@ PATTERNS: dict[str, Check] = {
     "pattern": _refuse_pattern,
     "patternProperties": _refuse_pattern,
     "additionalProperties": _refuse_patterns_beside,
-    "unevaluatedProperties": _refuse_pattern,  # it looks for patterns everywhere
+    "unevaluatedProperties": _refuse_pattern,  # jsonschema would match patterns for it
 }
 
 
 class _Maker:
+    """A generator of instances of one schema."""
+
     def __init__(self, root: Any, words: str) -> None:  # noqa: ANN401 - any JSON
         self._root = root
         self._words = words
         self._made = 0
-        self._place = 0  # in a list whose items must differ
+        self._place = 0  # the index in a list whose items must differ
         self._makers = {
             "object": self._object,
             "array": self._array,
@@ -136,8 +139,8 @@ class _Maker:
 
     def make(self, schema: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
         self._made += 1
-        if self._made > MOST:
-            raise SchemaRefused(f"{HARD}: it has too many parts")
+        if self._made > MAX_VALUES:
+            raise SchemaRefused(f"{NO_INSTANCE}: it has too many parts")
         if not isinstance(schema, dict):
             return self._string({}, depth)
         if given := [schema["const"]] if "const" in schema else schema.get("enum"):
@@ -148,20 +151,20 @@ class _Maker:
         return self._makers[_kind(schema)](schema, depth)
 
     def _simplify(self, schema: dict[str, Any], depth: int) -> dict[str, Any] | None:
-        """The same without its first detour, if it has one."""
+        """Resolve the first reference or combination of a schema; None if it has none."""
         if "$ref" in schema:
             return {**resolve(self._root, schema["$ref"]), **_without(schema, "$ref")}
         if "allOf" in schema:
             return _merge([_without(schema, "allOf"), *schema["allOf"]])
         for choice in ("anyOf", "oneOf"):
             if choice in schema:
-                # The last where enough is there: `null` is written there, and ends a list.
+                # The last choice ends a recursion: `null` usually stands there.
                 picked = schema[choice][-1 if self._is_enough(depth) else 0]
                 return {**_without(schema, choice), **picked}
         return None
 
     def _is_enough(self, depth: int) -> bool:
-        return depth > DEEP or self._made > MANY
+        return depth > SOFT_MAX_DEPTH or self._made > SOFT_MAX_VALUES
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         required = schema.get("required", [])
@@ -172,7 +175,7 @@ class _Maker:
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         first = schema.get("prefixItems", [])
         least = max(len(first), schema.get("minItems", 0 if self._is_enough(depth) else 1))
-        wanted = min(least, schema.get("maxItems", least), LONG)
+        wanted = min(least, schema.get("maxItems", least), MAX_LENGTH)
         rest = schema.get("items", True)
         items = []
         for place in range(wanted):
@@ -183,12 +186,12 @@ class _Maker:
 
     def _string(self, schema: Mapping[str, Any], _: int) -> str:
         words = f"{self._place + 1} {self._words}" if self._place else self._words
-        text = FORMATS.get(schema.get("format", ""), words)
-        text = text.ljust(min(schema.get("minLength", 0), LONG), ".")
+        text = FORMAT_EXAMPLES.get(schema.get("format", ""), words)
+        text = text.ljust(min(schema.get("minLength", 0), MAX_LENGTH), ".")
         return text[: schema.get("maxLength", len(text))]
 
     def _integer(self, schema: Mapping[str, Any], _: int) -> float:
-        """Return the least that is allowed, from 1 up, or the largest below."""
+        """Return the least allowed integer from 1 up, or the largest one below."""
         step = schema.get("multipleOf", 1)
         least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
         most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
@@ -197,7 +200,7 @@ class _Maker:
         return number
 
     def _number(self, schema: Mapping[str, Any], depth: int) -> float:
-        """Return a whole number, or what lies between two bounds that have none between them."""
+        """Return an integer, or the middle of two bounds that have no integer between them."""
         low = max(schema.get("minimum", -inf), schema.get("exclusiveMinimum", -inf))
         high = min(schema.get("maximum", inf), schema.get("exclusiveMaximum", inf))
         whole = self._integer(schema, depth)
@@ -208,7 +211,7 @@ class _Maker:
 
 
 def resolve(root: Any, reference: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return the part of a schema that a reference into it names (RFC 6901). Raises `ODD`."""
+    """Return the target of a reference into the schema (RFC 6901). Raises `SCHEMA_ERRORS`."""
     steps = reference.removeprefix("#").split("/")[1:]
     found = root
     for step in steps:

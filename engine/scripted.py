@@ -1,12 +1,13 @@
-"""An engine without a model: known answers, cut into the tokens of Mistral's real tokenizer."""
+"""An engine without a model: known answers in the tokens of Mistral's real tokenizer."""
 
 import asyncio
 import json
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 
 from engine.errors import SchemaRefused
-from engine.generation_task import Production, cut, play
+from engine.generation_task import GenerationTask, push_known_answer, truncate_answer
 from engine.protocol import (
     Constraint,
     EngineState,
@@ -18,7 +19,7 @@ from engine.protocol import (
 from engine.schema_instances import make_arguments, make_instance
 from engine.tokenization.mistral_files import is_tekken
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from engine.tokenization.tool_calls import MARK, ToolCall, write_calls
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall, write_calls
 
 SENTENCES = (
     " Nobody thought about it: no model was asked.",
@@ -30,14 +31,13 @@ SENTENCES = (
 
 
 class ScriptedEngine:
-    """Answers at once and always alike; sampling parameters change nothing, limits and stops do.
+    """An engine that answers at once; the same prompt always gets the same answer.
 
-    So do adapters: each has answers of its own.
+    Sampling parameters change nothing. `max_tokens` and stop strings apply, and each adapter has
+    answers of its own. With a schema, the answer is an instance of it; with a choice, one of the
+    texts. If tools must be called, the answer calls the first one, with an instance of its schema.
 
-    Where a schema is asked for, the answer is an instance of it; of a choice, it is one. If tools
-    must be called, it is a call of the first one, with an instance of its parameters' schema.
-
-    `tokenizer` is a version of Mistral's; `context_length` counts prompt and answer, in tokens.
+    `tokenizer` is a version of Mistral's; `context_length` bounds prompt and answer, in tokens.
     """
 
     name = "scripted"
@@ -53,11 +53,13 @@ class ScriptedEngine:
     async def start(self) -> None:
         self._state = EngineState("loading")
         try:
-            # A Tekken takes a second and 120 MB to load: for calls, not for every start.
+            # A Tekken takes a second and 120 MB to load, so the first call loads it.
             if not is_tekken(self._tokenizer_name):
                 self._tokenizer = await asyncio.to_thread(load_tokenizer, self._tokenizer_name)
         except (KeyError, OSError) as error:
-            self._state = EngineState("failed", f"no tokenizer {self._tokenizer_name!r}: {error}")
+            self._state = EngineState(
+                "failed", f"the tokenizer {self._tokenizer_name!r} could not be loaded: {error}"
+            )
         else:
             self._state = EngineState("ready")
 
@@ -77,21 +79,21 @@ class ScriptedEngine:
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         self.tokenizer()  # raises unless the engine is ready
         request = check_request(request, self._context_length)
-        if not request.is_held:
-            return play(self._answer(request), request.max_tokens, receiver)
+        if not request.is_constrained:
+            return push_known_answer(self._answer(request), request.max_tokens, receiver)
         self._running += 1
-        return Production(receiver, partial(self._push_held, request), self._leave)
+        return GenerationTask(receiver, partial(self._push_constrained, request), self._leave)
 
-    async def _push_held(self, request: GenerationRequest, production: Production) -> None:
-        # An instance of a schema takes some milliseconds to find, and may be long.
+    async def _push_constrained(self, request: GenerationRequest, task: GenerationTask) -> None:
+        # Finding an instance of a schema takes some milliseconds.
         tokens = await asyncio.to_thread(self._answer, request)
-        await production.push(*cut(tokens, request.max_tokens))
+        await task.push(*truncate_answer(tokens, request.max_tokens))
 
     def _leave(self) -> None:
         self._running -= 1
 
     def _answer(self, request: GenerationRequest) -> list[int]:
-        """Return the tokens of the answer to a prompt, and an EOS, however it is sampled."""
+        """Return the tokens of the answer, with an EOS."""
         tokenizer = self.tokenizer()
         asked = sha256(repr(request.prompt).encode())
         if request.adapter:
@@ -105,7 +107,7 @@ class ScriptedEngine:
         if request.must_call:
             tool = request.must_call[0]
             call = ToolCall(tool.name, make_arguments(json.loads(tool.parameters), words))
-            text = write_calls(tokenizer.chat.calls_style, "", [call]).removeprefix(MARK)
+            text = write_calls(tokenizer.chat.calls_style, "", [call]).removeprefix(TOOL_CALLS_MARK)
             return [*tokenizer.encode_spelled(text), tokenizer.eos]
         if request.schema:
             instance = make_instance(json.loads(request.schema), words)
@@ -118,7 +120,7 @@ class ScriptedEngine:
         space = " " if tokenizer.is_spaced else ""
         first = tokenizer.encode_text(space + words)
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        sentences = [token for number in order for token in self._sentences[number]]
+        sentences = chain.from_iterable(map(self._sentences.__getitem__, order))
         return [*first, *sentences, tokenizer.eos]
 
     async def close(self) -> None:
@@ -126,7 +128,7 @@ class ScriptedEngine:
 
 
 def _choose(constraint: Constraint, digest: str) -> str:
-    """Return one of the choices. Raises `SchemaRefused` for what is none."""
+    """Return one of the choices. Raises `SchemaRefused` for other constraints."""
     if constraint.kind != "choice":
         kind = {"regex": "a regular expression", "grammar": "a grammar"}[constraint.kind]
         raise SchemaRefused(f"The model can't hold an answer to {kind} where it runs.")

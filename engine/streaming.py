@@ -1,4 +1,4 @@
-"""The text of a generation as an asynchronous iterator, for tests and for users of the library."""
+"""Streaming of text by an asynchronous iterator, for tests and for users of the library."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from engine.protocol import Delta, Engine, Finish, GenerationRequest, Row
 
 
 class _Inbox:
-    """Keeps the deltas of a generation until they are read."""
+    """A receiver that buffers the deltas of a generation until they are read."""
 
     def __init__(self, detokenizer: Detokenizer) -> None:
         self._detokenizer = detokenizer
@@ -47,7 +47,7 @@ class _Inbox:
 async def stream(
     engine: Engine, request: GenerationRequest
 ) -> AsyncGenerator[Sequence[Delta], None]:
-    """Yield one delta a token, those of a step together; the last has `finish` and `usage`.
+    """Yield the deltas of each step, one for each token; the last has `finish` and `usage`.
 
     Closing the iterator cancels the generation. Raises `EngineError`s.
     """

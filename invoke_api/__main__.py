@@ -1,14 +1,14 @@
-"""`invoke-api`, and `python -m invoke_api`."""
+"""The entry point of `invoke-api` and of `python -m invoke_api`."""
 
 import gc
 import os
 import sys
 
-# `python -m` looks in the working folder first, where an application may have its own `engine`.
+# `python -m` searches the working folder first, which may contain another package `engine`.
 if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - sys.path holds strings
     del sys.path[0]
 
-gc.disable()  # what is imported stays: looking for garbage in it takes a tenth of the start
+gc.disable()  # garbage collection would take a tenth of the start, and imports leave no garbage
 from invoke_api.cli import main  # noqa: E402
 
 gc.enable()

@@ -1,4 +1,4 @@
-"""Appends to a file that are whole or not there, on a full disk as well."""
+"""Atomic appends to a file, also on a full disk."""
 
 import fcntl
 import os
@@ -8,24 +8,24 @@ from pathlib import Path
 
 
 def append_whole(path: Path, raw: bytes) -> None:
-    """Append these bytes, all or none of them; processes that append at once take turns.
+    """Append all of these bytes or none. A lock serializes the appends of several processes.
 
-    Opened anew each time, so that the file may be moved away. Raises `OSError`.
+    Opens the file each time, so that it may be rotated. Raises `OSError`.
     """
     with FileIO(path, "ab") as file:
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):  # the file system has no locks
             fcntl.flock(file, fcntl.LOCK_EX)
         end = os.fstat(file.fileno()).st_size
         try:
             write_all(file, raw)
-        except OSError:  # a part of it may be there, and what comes next would stand behind that
-            if os.fstat(file.fileno()).st_size > end:  # or it has been emptied meanwhile
+        except OSError:  # remove a partial write
+            if os.fstat(file.fileno()).st_size > end:  # otherwise it was truncated meanwhile
                 file.truncate(end)
             raise
 
 
 def write_all(file: FileIO, raw: bytes) -> None:
-    """Raises `OSError`: a disk that gets full takes a part, and refuses the next write only."""
+    """Write all bytes. A full disk accepts a part and fails at the next write: raises `OSError`."""
     rest = memoryview(raw)
     while rest:
         rest = rest[file.write(rest) :]

@@ -1,6 +1,6 @@
-"""The service for any ASGI server: `uvicorn invoke_api.asgi:app`, `hypercorn invoke_api.asgi:app`.
+"""The application for any ASGI server: `uvicorn invoke_api.asgi:app`, for example.
 
-The variables `INVOKE_API_*` are read as `invoke-api serve` reads them.
+It is configured by the same `INVOKE_API_*` variables as `invoke-api serve`.
 """
 
 import logging
@@ -16,8 +16,8 @@ from invoke_api.server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# The other server has options of its own for these.
-OF_OUR_SERVER = (
+# Settings of `invoke-api serve` that have no effect under another server.
+SERVER_OPTIONS = (
     "host",
     "port",
     "workers",
@@ -26,11 +26,11 @@ OF_OUR_SERVER = (
     "shutdown_delay",
     "graceful_timeout",
 )
-OF_TLS = ("tls_cert", "tls_key")
+TLS_OPTIONS = ("tls_cert", "tls_key")
 
 
 def build_app() -> Starlette:
-    """Return the application. Raises `SystemExit` with a sentence for what can't be served."""
+    """Return the application. Raises `SystemExit` with a message if it can't start."""
     try:
         return _build_app()
     except click.ClickException as error:
@@ -41,28 +41,28 @@ def _build_app() -> Starlette:
     context = serve_command.make_context("invoke-api serve", [])
     flags, ignored = _without_our_server(context)
     settings = Settings(**flags)
-    if not logging.getLogger().handlers:  # else a program has set up its own logs
+    if not logging.getLogger().handlers:  # otherwise a program has configured logging
         set_up_logs(settings.log_format)
     for variable in ignored:
-        log.warning("%s does nothing here: say it to the ASGI server that runs this", variable)
+        log.warning("%s has no effect here; configure the ASGI server instead", variable)
     return assemble(settings, load_served(settings), is_elsewhere=True).app
 
 
 def _without_our_server(context: click.Context) -> tuple[dict[str, Any], list[str]]:
-    """Return the flags without those of our own server, and the variables that set these.
+    """Return the flags with defaults for `SERVER_OPTIONS`, and the variables that set those.
 
-    Raises `click.UsageError` for TLS: to ignore it would answer in clear text.
+    Raises `click.UsageError` for TLS, because ignoring it would serve clear text.
     """
     flags = dict(context.params)
     ignored = []
     for option in serve_command.params:
         name = str(option.name)
-        if name in OF_TLS and flags[name] is not None:
+        if name in TLS_OPTIONS and flags[name] is not None:
             raise click.UsageError(
-                f"{option.envvar} is for `invoke-api serve`: give certificate and key to the"
-                " ASGI server that runs this, and unset the variable."
+                f"{option.envvar} is only for `invoke-api serve`; pass certificate and key to your"
+                " ASGI server, and unset the variable."
             )
-        if name in OF_OUR_SERVER and flags[name] != option.default:
+        if name in SERVER_OPTIONS and flags[name] != option.default:
             flags[name] = option.default
             ignored.append(str(option.envvar))
     return flags, ignored

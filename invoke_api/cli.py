@@ -1,6 +1,5 @@
-"""`invoke-api`: serve, record, exec, models, check."""
+"""The command line `invoke-api` with its commands serve, record, exec, models and check."""
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -14,29 +13,28 @@ from invoke_api.models.adapter_checks import remarks, slot_problems
 from invoke_api.models.engine_factory import missing_weights
 from invoke_api.models.registry import Model, Registry
 from invoke_api.observability.log_format import set_up_logs
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.server.bootstrap import (
-    LISTENS,
-    Service,
-    as_sentences,
+    ServedApp,
+    check_weights,
+    click_errors,
     listen,
     load_models,
-    look_for_weights,
-    run,
+    run_alone,
     serve_alone,
 )
 from invoke_api.server.environment import (
     KEY_VARIABLES,
     REMOTE_KEY_VARIABLE,
-    run_with,
-    strange_variables,
+    run_command,
+    unknown_variables,
 )
 from invoke_api.server.flags import registry_option, with_options
-from invoke_api.server.http_server import Grace, to_url
+from invoke_api.server.http_server import Grace
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
-from invoke_api.testing import LOUDER, bedrock_running
+from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +42,13 @@ log = logging.getLogger(__name__)
 @click.group()
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
-    """The Amazon Bedrock Runtime API for Mistral AI models, on your own machine."""
+    """Emulate the Amazon Bedrock Runtime API for Mistral AI models on your own machine."""
 
 
 @main.command("serve")
 @with_options(SERVE_OPTIONS)
 def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and types them
-    """Answer the Bedrock Runtime API."""
+    """Serve the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
     registry = load_served(settings)
@@ -60,30 +58,30 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
 
 
 def load_served(settings: Settings) -> Registry:
-    """Return the models to serve. Warn of variables that nobody knows.
+    """Return the models to serve, and log unknown variables.
 
-    Raises `click.ClickException` if none can be served.
+    Raises `click.ClickException` if no model can be served.
     """
     every = load_models(settings.registry)
-    for remark in strange_variables(_known_variables(every)):
+    for remark in unknown_variables(_known_variables(every)):
         log.warning(remark)
-    with as_sentences():
+    with click_errors():
         registry = every.only(settings.model)
-    look_for_weights(settings, registry)
+    check_weights(settings, registry)
     return registry
 
 
 @main.command("record")
 @with_options(RECORD_OPTIONS)
 def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names and types them
-    """Stand between an app and Bedrock, and keep what passes in cassettes.
+    """Forward an app's calls to Bedrock, and record calls and answers in cassettes.
 
-    Calls are signed anew with your own AWS credentials, found as boto3 finds them.
+    Calls are signed with your AWS credentials, which are found as boto3 finds them.
     """
     settings = RecordSettings(**flags)
     set_up_logs(settings.log_format)
     try:
-        from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - an extra brings httpx
+        from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - httpx is an extra
         from invoke_api.recording.upstream import open_upstream  # noqa: PLC0415 - the same
     except ImportError as error:
         raise click.ClickException(f"{error}: install invoke-api[record]") from error
@@ -97,27 +95,30 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     except OSError as error:
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = listen(settings.host, settings.port)
-    calls = Calls()
-    recorder = create_recorder(upstream, writer, calls, settings.doors)
-    url = to_url(listener)
-    service = Service(recorder, calls, tls=None, grace=Grace())
-    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
-    log.info("stopped")
+    calls = InFlightCalls()
+    recorder = create_recorder(upstream, writer, calls, settings.browser_access)
+    run_alone(ServedApp(recorder, calls, tls=None, grace=Grace()), listener)
 
 
 @main.command(
     "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
 )
-@click.option("--rules", type=click.Path(path_type=Path, dir_okay=False), help="As for serve.")
-@click.option("--demo", is_flag=True, help="The demo checkpoints in place of the scripted engine.")
+@click.option(
+    "--rules",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of rules for replies and faults.",
+)
+@click.option(
+    "--demo", is_flag=True, help="Use the demo checkpoints instead of the scripted engine."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
-    """Run a command with a fresh server, and the variables by which AWS SDKs find it."""
+    """Run a command with its own server. Variables direct the AWS SDKs to the server."""
     flags = ["--demo"] if demo else ["--engine", "scripted"]
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_with(command, bedrock.environment, without=LOUDER))
+            sys.exit(run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES))
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -125,7 +126,7 @@ def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) ->
 @main.command()
 @registry_option
 def models(registry: Path) -> None:
-    """What the registry offers: a table of all models."""
+    """List the models of the registry."""
     rows: list[tuple[str, ...]] = [
         ("MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
     ]
@@ -139,7 +140,7 @@ def models(registry: Path) -> None:
 @main.command()
 @registry_option
 def check(registry: Path) -> None:
-    """Check the registry and its schemas; every mistake with file, line and a sentence."""
+    """Check the registry and its schemas, and print each mistake with its file and line."""
     found = load_models(registry)
     for model in found.models.values():
         if model.engine == "remote" and "url" not in model.remote:
@@ -151,9 +152,9 @@ def check(registry: Path) -> None:
 
 
 def _check_weights(registry: Registry) -> None:
-    """Raises `click.ClickException` for folders that are missing; the hub's files may come yet.
+    """Check folders of weights and adapters, and print which hub ids are not downloaded yet.
 
-    Likewise for adapters that can't be put on their weights.
+    Raises `click.ClickException` for a missing folder, and for an adapter that does not fit.
     """
     models = [model for model in registry.models.values() if model.engine == "vllm"]
     missing = [each for model in models if (each := missing_weights(model))]

@@ -1,6 +1,6 @@
-"""Hide what a caller could be impersonated with: in headers, in paths, and in sentences of others.
+"""Redaction of secrets in headers, paths and error messages.
 
-Nothing that decides which recording answers is hidden (`cassettes/library.py`).
+Values by which recordings are matched are not redacted (`cassettes/matcher.py`).
 """
 
 import re
@@ -8,32 +8,32 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-HIDDEN = "[redacted]"
-SHORTEST = 8  # characters of a value that is looked for in sentences; shorter ones are words, too
-LONGEST_NAME = 128  # characters of a header's name that are looked at
-# Headers whose value is hidden as a whole. Proxies and other services have their own names for
-# keys, so that parts of names decide: X-Amz-Security-Token, X-Api-Key, X-Goog-Iap-Jwt-Assertion.
+REDACTED = "[redacted]"
+MIN_SECRET_CHARACTERS = 8  # shorter values are not replaced in text, where they may be words
+MAX_NAME_CHARACTERS = 128  # of a header's name that are compared
+# Headers whose whole value is redacted. Parts of names are compared, because proxies and other
+# services have their own names: X-Amz-Security-Token, X-Api-Key, X-Goog-Iap-Jwt-Assertion.
 SECRET_NAME = re.compile(
     r"auth|token|secret|cookie|passw|credential|signature|session|api-?key|-key$|^key$"
     r"|jwt|assertion|oidc|client-cert"
 )
-# Values that are keys under any name: access key ids and API keys of AWS's, bearer tokens, JWTs.
+# Values that are keys under any name: AWS's access key ids and API keys, bearer tokens, JWTs.
 SECRET_VALUE = re.compile(
     r"\b(?:(?:AKIA|ASIA)[A-Z0-9]{12,}|ABSK[\w+/=-]{8,}|bedrock-api-key-[\w+/=-]+"
     r"|(?i:Bearer) +\S+|sk-[\w-]{16,}|eyJ[\w-]+\.[\w-]+\.[\w-]*)"
 )
-# One of these stands in each of them: looked for first, since the journal is read on the loop.
-MARKS = ("AKIA", "ASIA", "ABSK", "api-key-", "earer ", "EARER ", "sk-", "eyJ")
-SCHEMES = frozenset({"basic", "bearer", "digest", "negotiate", "aws"})
-SIGNED = re.compile(
+# Each such value contains one of these. They are searched first, which is faster.
+SECRET_MARKERS = ("AKIA", "ASIA", "ABSK", "api-key-", "earer ", "EARER ", "sk-", "eyJ")
+KNOWN_SCHEMES = frozenset({"basic", "bearer", "digest", "negotiate", "aws"})
+SIGV4_HEADER = re.compile(
     r"(?P<algorithm>AWS4-\S+) +Credential=(?P<key>[^/,\s]*)(?P<scope>[^,\s]*)"
     r"(?P<headers>,\s*SignedHeaders=[^,\s]*),\s*Signature=(?P<signature>[^,\s]*)"
 )
-# Parameters of a query that sign it, or are keys. `nextToken` is none: it turns pages.
+# Parameters of a query that sign it, or are keys. `nextToken` is not secret.
 SECRET_PARAMETER = re.compile(
     r"x-amz-.*|awsaccesskeyid|signature|authorization|access_token|api-?_?key", re.IGNORECASE
 )
-# The same in a sentence that quotes a query, as AWS's do of a signature that is wrong.
+# The same parameters in text: AWS's message about a wrong signature quotes the query.
 QUOTED_PARAMETER = re.compile(
     rf"\b({SECRET_PARAMETER.pattern.replace('.*', '[a-z-]+')})=[^&\s']+", re.IGNORECASE
 )
@@ -41,7 +41,7 @@ QUOTED_PARAMETER = re.compile(
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-def redacted(headers: Headers) -> Iterator[tuple[str, str]]:
+def redacted_headers(headers: Headers) -> Iterator[tuple[str, str]]:
     """Yield the headers without secrets and without access key ids."""
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -51,51 +51,52 @@ def redacted(headers: Headers) -> Iterator[tuple[str, str]]:
 def _redacted_value(name: str, value: str) -> str:
     if name == "authorization":
         return _redacted_authorization(value)
-    if _is_secret_name(name[:LONGEST_NAME]):
-        return HIDDEN
-    return SECRET_VALUE.sub(HIDDEN, value) if any(mark in value for mark in MARKS) else value
+    if _is_secret_name(name[:MAX_NAME_CHARACTERS]):
+        return REDACTED
+    is_suspect = any(marker in value for marker in SECRET_MARKERS)
+    return SECRET_VALUE.sub(REDACTED, value) if is_suspect else value
 
 
-@lru_cache(maxsize=512)  # names are no secrets, and the same in all requests
+@lru_cache(maxsize=512)  # names are not secret, and repeat in all requests
 def _is_secret_name(name: str) -> bool:
     return SECRET_NAME.search(name) is not None
 
 
 def _redacted_authorization(value: str) -> str:
-    if signed := SIGNED.fullmatch(value.strip()):
+    if signed := SIGV4_HEADER.fullmatch(value.strip()):
         scope, names = signed["scope"], signed["headers"]
-        return f"{signed['algorithm']} Credential={HIDDEN}{scope}{names}, Signature={HIDDEN}"
+        return f"{signed['algorithm']} Credential={REDACTED}{scope}{names}, Signature={REDACTED}"
     scheme, _, _ = value.strip().partition(" ")
-    return f"{scheme} {HIDDEN}" if scheme.lower() in SCHEMES else HIDDEN
+    return f"{scheme} {REDACTED}" if scheme.lower() in KNOWN_SCHEMES else REDACTED
 
 
 def secrets_of(headers: Headers) -> set[str]:
-    """Return the values that `redacted` hides, each also as the parts that sentences may quote."""
+    """Return the values that `redacted_headers` hides, and parts that messages may quote."""
     found: set[str] = set()
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
         if name == "authorization":
-            signed = SIGNED.fullmatch(value)
+            signed = SIGV4_HEADER.fullmatch(value)
             found.update(signed.group("key", "signature") if signed else [value, *value.split()])
-        elif _is_secret_name(name[:LONGEST_NAME]):
+        elif _is_secret_name(name[:MAX_NAME_CHARACTERS]):
             found.update([value, *re.split(r"[\s;,]+", value)])
         else:
             found.update(SECRET_VALUE.findall(value))
-    return {secret for secret in found if len(secret) >= SHORTEST}
+    return {secret for secret in found if len(secret) >= MIN_SECRET_CHARACTERS}
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
-    """Replace each of the secrets in a text, the longest first: one may be a part of another.
+def redact_text(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with redacted secrets, and with redacted parameters of quoted queries.
 
-    A query that the text quotes loses the values of its secret parameters.
+    The longest secret is replaced first, because it may contain another.
     """
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return QUOTED_PARAMETER.sub(rf"\1={HIDDEN}", text)
+        text = text.replace(secret, REDACTED)
+    return QUOTED_PARAMETER.sub(rf"\1={REDACTED}", text)
 
 
-def unsigned(path: str) -> str:
-    """Remove what a presigned URL has in its query: it is the caller's own signature."""
+def without_signature(path: str) -> str:
+    """Return a path without the parameters that sign a presigned URL."""
     route, _, query = path.partition("?")
     kept = [part for part in query.split("&") if not _is_secret(part)]
     return f"{route}?{'&'.join(kept)}" if any(kept) else route

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import re2
 
-MAX_PATTERN = 10_000  # characters of a pattern
-MAX_MEMORY = 8 << 20  # bytes that one pattern may take up; RE2's default
+MAX_PATTERN_CHARACTERS = 10_000
+MAX_MEMORY_BYTES = 8 << 20  # of a compiled pattern; RE2's default
 
 
 class PatternError(ValueError):
@@ -44,8 +44,8 @@ class Found(NamedTuple):
 class Pattern:
     """A compiled pattern. Searching releases the GIL and captures only the whole match.
 
-    `size` is in RE2's instructions: a search takes at most this many steps a byte. `memory` bounds
-    the bytes that the pattern takes up.
+    `size` is the number of RE2's instructions, the maximum number of steps per byte of a search.
+    `memory` is the limit of the compiled pattern in bytes.
     """
 
     pattern: str
@@ -70,11 +70,11 @@ def compile_pattern(
     *,
     dot_matches_newline: bool = False,
     ignore_case: bool = False,
-    memory: int = MAX_MEMORY,
+    memory: int = MAX_MEMORY_BYTES,
 ) -> Pattern:
-    """Compile a pattern that is found in linear time. Raises `PatternError`."""
-    if len(text) > MAX_PATTERN:
-        raise PatternError(f"is longer than {MAX_PATTERN:,} characters")
+    """Compile a pattern. Raises `PatternError` if it can't be searched in linear time."""
+    if len(text) > MAX_PATTERN_CHARACTERS:
+        raise PatternError(f"is longer than {MAX_PATTERN_CHARACTERS:,} characters")
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -86,7 +86,7 @@ def compile_pattern(
     except re2.error as error:
         raise PatternError(_sentence(error)) from error
     except UnicodeEncodeError as error:
-        raise PatternError("holds half of a surrogate pair, which is no character") from error
+        raise PatternError("contains a lone surrogate, which is not a character") from error
     return Pattern(text, compiled.programsize, memory, compiled)
 
 
@@ -130,7 +130,7 @@ def _shorthand(value: str) -> str:
 
 
 def _no_bytes(value: str) -> str:
-    raise PatternError(f"uses {value}, a byte, where only characters can be found")
+    raise PatternError(f"uses {value}, which matches bytes; only characters are supported")
 
 
 _TRANSLATED: dict[str, Callable[[str], str]] = {
@@ -169,7 +169,7 @@ def _sentence(error: re2.error) -> str:
     said = error.args[0] if error.args else b""
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     known = next((ours for start, ours in _REFUSALS.items() if text.startswith(start)), None)
-    return known or f"is no regular expression: {text}"
+    return known or f"is not a valid regular expression: {text}"
 
 
 def _encodable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The operator's YAML and JSON files, read strictly: every mistake with its file and line."""
+"""Strict reading of the operator's YAML and JSON files, with file and line of each mistake."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,26 +15,26 @@ from invoke_api.validation.schema import Validator
 
 ROOT = Path(__file__).parent.parent  # the checkout, or site-packages once installed
 SCHEMAS = ROOT / "schemas"
-NAMES_KEYS = ("required", "additionalProperties")  # whose messages quote keys alone
+KEY_ONLY_RULES = ("required", "additionalProperties")  # their messages quote keys, not values
 
-
-MAX_BYTES = 8 << 20  # of a file
+MAX_FILE_BYTES = 8 << 20
 MAX_DEPTH = 64  # levels of a document
-MAX_NODES = 100_000  # values of a document, those behind an alias each time it stands there
-MAX_LITERAL = 100  # characters of a number or a date
-MAX_MISTAKES = 20  # that are told of one file
-MAX_SHOWN = 400  # characters of one of them
+MAX_VALUES = 100_000  # of a document; the values of an alias count at each use
+MAX_LITERAL_CHARACTERS = 100  # of a number or a date
+MAX_MISTAKES = 20  # that are reported for a file
+MAX_MISTAKE_CHARACTERS = 400  # of a reported mistake
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
-NO_NUMBERS = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
+NOT_A_NUMBER = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 
 class Loader(yaml.SafeLoader):
-    """Not libyaml's, which is faster: a file of many brackets overflows its stack.
+    """A YAML loader with limits.
 
-    With constructors of its own: lm-format-enforcer, which vLLM imports at the first schema for an
-    answer, has PyYAML's own read dates as strings from then on. And with bounds: a few lines of
-    aliases make up a document of billions of values, a few kilobytes of brackets take seconds.
+    A few lines of aliases can make a document of billions of values, and a few kilobytes of
+    brackets can take seconds. libyaml is faster, but many brackets overflow its stack. The
+    constructors are a copy: lm-format-enforcer, which vLLM imports at the first schema for an
+    answer, changes PyYAML's constructors so that dates become strings.
     """
 
     yaml_constructors: ClassVar[dict[Any, Any]] = dict(yaml.SafeLoader.yaml_constructors)
@@ -43,17 +43,17 @@ class Loader(yaml.SafeLoader):
         super().__init__(text)
         self._depth = 0
         self._nodes = 0
-        self._weights: dict[str, int] = {}  # of anchors, in nodes
+        self._weights: dict[str, int] = {}  # nodes by anchor
 
     def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
-        """Raises `yaml.MarkedYAMLError` before the scanner, which reads ahead, counts brackets."""
+        """Check the depth before the scanner reads ahead. Raises `yaml.MarkedYAMLError`."""
         if self.flow_level >= MAX_DEPTH:
             mark = self.get_mark()
             raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=mark)
         super().fetch_flow_collection_start(token)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
-        """Raises `yaml.MarkedYAMLError` at what is beyond the bounds."""
+        """Compose a node within the limits. Raises `yaml.MarkedYAMLError` beyond them."""
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs lack it
         before = self._nodes
         self._depth += 1
@@ -62,8 +62,8 @@ class Loader(yaml.SafeLoader):
             self._nodes += self._weigh(event)
         if self._depth > MAX_DEPTH:
             raise _beyond(event, TOO_DEEP)
-        if self._nodes > MAX_NODES:
-            raise _beyond(event, f"more than {MAX_NODES:,} values, counting each use of an alias")
+        if self._nodes > MAX_VALUES:
+            raise _beyond(event, f"more than {MAX_VALUES:,} values, counting each use of an alias")
         node: yaml.Node | None = super().compose_node(parent, index)
         if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._weights[event.anchor] = self._nodes - before
@@ -74,18 +74,18 @@ class Loader(yaml.SafeLoader):
 
     def _weigh(self, event: yaml.AliasEvent) -> int:
         if event.anchor not in self._weights:
-            raise _beyond(event, "an alias stands inside of what it is an alias of")
+            raise _beyond(event, "an alias refers to a value that contains it")
         return self._weights[event.anchor]
 
 
 def _check_scalar(node: yaml.ScalarNode) -> None:
     kind = node.tag.rpartition(":")[2]
-    if kind in ("int", "float", "timestamp") and len(node.value) > MAX_LITERAL:
-        raise _beyond(node, f"a number or date of more than {MAX_LITERAL} characters")
-    if kind == "float" and NO_NUMBERS.fullmatch(node.value):
-        raise _beyond(node, f"{node.value} is no number")
+    if kind in ("int", "float", "timestamp") and len(node.value) > MAX_LITERAL_CHARACTERS:
+        raise _beyond(node, f"a number or date of more than {MAX_LITERAL_CHARACTERS} characters")
+    if kind == "float" and NOT_A_NUMBER.fullmatch(node.value):
+        raise _beyond(node, f"{node.value} is not a number")
     if not node.value.isascii() and any("\ud800" <= each <= "\udfff" for each in node.value):
-        raise _beyond(node, "half of a surrogate pair is no character")
+        raise _beyond(node, "a lone surrogate is not a character")
 
 
 def _beyond(what: Any, sentence: str) -> yaml.MarkedYAMLError:  # noqa: ANN401 - a node or an event
@@ -93,19 +93,19 @@ def _beyond(what: Any, sentence: str) -> yaml.MarkedYAMLError:  # noqa: ANN401 -
 
 
 class ConfigError(Exception):
-    """A file can't be used; a sentence a line."""
+    """A file can't be used. The message has one mistake per line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in a file a value stands; `repeated` are sentences on keys that stand twice."""
+    """The lines of a file's values. `repeated` are error messages about duplicate keys."""
 
     path: Path
     root: yaml.Node
     repeated: tuple[str, ...] = ()
 
     def where(self, steps: Sequence[str | int]) -> str:
-        """`file:line` of the value at the end of these keys and indices."""
+        """Return `file:line` of the value at this path of keys and indices."""
         node = self.root
         for step in steps:
             child = _child(node, step)
@@ -116,12 +116,12 @@ class Source:
 
 
 def _repeated_keys(path: Path, root: yaml.Node) -> Iterator[str]:
-    """Yield a sentence for each key that stands twice: YAML forbids it, PyYAML takes the last.
+    """Yield an error message for each duplicate key. YAML forbids it, but PyYAML accepts it.
 
-    Before the document is made: PyYAML puts merged keys (`<<`) into the nodes then.
+    Call this before the document is constructed, when PyYAML adds merged keys (`<<`) to the nodes.
     """
     todo = [root]
-    done: set[int] = set()  # an alias may lead back to where it stands
+    done: set[int] = set()  # aliases share nodes
     while todo:
         node = todo.pop()
         if id(node) in done:
@@ -131,17 +131,17 @@ def _repeated_keys(path: Path, root: yaml.Node) -> Iterator[str]:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             scalars = [key for key, _ in children if isinstance(key, yaml.ScalarNode)]
-            for key in scalars:  # of other kinds the loader complains
+            for key in scalars:  # the loader rejects other keys
                 if key.value in seen:
                     line = key.start_mark.line + 1
-                    yield f"{path}:{line}: the key {key.value!r} stands here twice"
+                    yield f"{path}:{line}: duplicate key {key.value!r}"
                 seen.add(key.value)
             children = [value for _, value in children]
         todo.extend(children)
 
 
 def read_config(path: Path) -> tuple[Any, Source]:
-    """The document, of which nothing is checked yet, and its lines. Raises `ConfigError`."""
+    """Return the unchecked document, and its lines. Raises `ConfigError`."""
     try:
         loader = Loader(_read(path))
         node = loader.get_single_node()
@@ -160,16 +160,16 @@ def read_config(path: Path) -> tuple[Any, Source]:
 
 
 def _read(path: Path) -> str:
-    """Raises `OSError`, `ValueError`."""
-    with path.open("rb") as file:  # which may be a pipe, and have no size
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES:,} bytes")
+    """Read a text file. Raises `OSError`, and `ValueError` if it is too large or not UTF-8."""
+    with path.open("rb") as file:  # may be a pipe, which has no size
+        raw = file.read(MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
+        raise ValueError(f"more than {MAX_FILE_BYTES:,} bytes")
     return raw.decode()
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """A file below schemas/. Raises `FileNotFoundError`, `orjson.JSONDecodeError`."""
+    """Return a schema in schemas/. Raises `FileNotFoundError`, `orjson.JSONDecodeError`."""
     schema: dict[str, Any] = orjson.loads((SCHEMAS / name).read_bytes())
     return schema
 
@@ -183,16 +183,17 @@ def find_mistakes(
     kind: str = "model",
     show_values: bool = True,
 ) -> Iterator[str]:
-    """What breaks this schema below schemas/. `name` is the key that entries, each a `kind`, go by.
+    """Yield an error message for each violation of a schema in schemas/.
 
-    Without `show_values` the sentences quote keys only: the values may be secrets.
+    Messages identify an entry by `kind` and by the value of its key `name`. Without `show_values`
+    they quote keys only, because values may be secret.
     """
     yield from source.repeated
     for error in islice(Validator(load_schema(schema)).iter_errors(document), MAX_MISTAKES):
         steps = list(error.absolute_path)
         entry = "" if name is None else _entry(document, steps, name, kind)
         key = ".".join(map(str, steps[2:] if entry else steps))
-        if show_values or error.validator in NAMES_KEYS:
+        if show_values or error.validator in KEY_ONLY_RULES:
             yield f"{source.where(steps)}: {entry}{key and f'{key}: '}{shown(error)}"
         else:
             rule = f"{error.validator} {error.validator_value}"
@@ -200,15 +201,17 @@ def find_mistakes(
 
 
 def shown(error: ValidationError) -> str:
-    """Return the sentence on a mistake, without a value that is long."""
-    if len(error.message) <= MAX_SHOWN:
+    """Return the message of an error, shortened if it quotes a long value."""
+    if len(error.message) <= MAX_MISTAKE_CHARACTERS:
         return error.message
     rule = f"{error.validator} {error.validator_value}"
     return f"{_short(error.message)} breaks {_short(rule)}"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…"
+    return (
+        text if len(text) <= MAX_MISTAKE_CHARACTERS else f"{text[: MAX_MISTAKE_CHARACTERS // 2]}…"
+    )
 
 
 def _entry(document: Any, steps: Sequence[str | int], name: str, kind: str) -> str:  # noqa: ANN401 - any YAML
@@ -220,7 +223,7 @@ def _entry(document: Any, steps: Sequence[str | int], name: str, kind: str) -> s
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        # The last: those before it were merged from elsewhere, by `<<`.
+        # The last one: earlier ones were merged by `<<`.
         return next((value for key, value in reversed(node.value) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         child: yaml.Node = node.value[step]

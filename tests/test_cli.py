@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it refuses, and in which words."""
+"""The command line: its output and its error messages."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from invoke_api.models.registry import DEFAULT_REGISTRY
-from invoke_api.server.environment import strange_variables
+from invoke_api.server.environment import unknown_variables
 from tests.support.servers import (
     COMMAND,
     LARGE,
@@ -74,7 +74,7 @@ def test_check_says_which_model_needs_a_server(tmp_path: Path) -> None:
 
 
 def registry_of(folder: Path, **weights: str) -> Path:
-    """The registry with other weights for these models."""
+    """Write the registry with other weights for these models."""
     lines = DEFAULT_REGISTRY.read_text().splitlines()
     for model_id, where in weights.items():
         start = next(number for number, line in enumerate(lines) if line.endswith(model_id))
@@ -145,13 +145,15 @@ def test_where_one_has_them_the_other_fails_at_once_in_our_words(tmp_path: Path)
 
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry may name some, and Kubernetes sets others."""
+    """The registry may name further variables, and Kubernetes sets others."""
     kubernetes = ("SERVICE_HOST", "PORT_8080_TCP_ADDR", "RULES_PORT", "RULES_SERVICE_PORT_HTTP")
     for name in ("URL", "OWN_KEY", "PORT", *kubernetes):
         monkeypatch.setenv(f"INVOKE_API_{name}", "x")
     known = {"INVOKE_API_PORT", "INVOKE_API_OWN_KEY"}
 
-    assert [*strange_variables(known)] == ["INVOKE_API_URL is set, and there is no such variable"]
+    assert [*unknown_variables(known)] == [
+        "INVOKE_API_URL is set, but Invoke API has no such variable"
+    ]
 
 
 @pytest.mark.parametrize("command", ["check", "models", "serve"])
@@ -173,34 +175,42 @@ def test_listening_for_strangers_is_refused_with_the_way_on() -> None:
 
 REMOTE = ["--engine", "remote", "--remote", "http://127.0.0.1:1"]
 CONTRADICTIONS = [
-    (["--remote", "http://host:8000"], {}, "--remote goes with --engine remote."),
-    ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote goes with --engine remote."),
-    (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
-    (["--engine", "remote", "--remote", "host:8000"], {}, "--remote is the URL of a server:"),
-    (["--engine", "remote", "--remote", "http://me:hidden@host"], {}, "--remote is the URL of a"),
+    (["--remote", "http://host:8000"], {}, "--remote needs --engine remote."),
+    ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote needs --engine remote."),
+    (["--engine", "remote"], {}, "set --remote URL, or remote: {url: ...} in"),
+    (["--engine", "remote", "--remote", "host:8000"], {}, "--remote must be the URL of a server:"),
+    (
+        ["--engine", "remote", "--remote", "http://me:hidden@host"],
+        {},
+        "--remote must be the URL of a",
+    ),
     (
         ["--engine", "remote", "--remote", "http://host:port"],
         {},
-        "--remote is the URL of a server:",
+        "--remote must be the URL of a server:",
     ),
-    ([*REMOTE, "--demo"], {}, "--demo is about weights, and --engine remote loads none."),
-    (["--demo"], {}, "--demo is about weights, and --engine scripted loads none."),
-    (["--max-loaded-models", "1"], {}, "--max-loaded-models is about weights, and --engine"),
-    (["--match", "nearest"], {}, "--match goes with --engine replay."),
-    (["--timing", "recorded"], {}, "--timing goes with --engine replay."),
-    (["--strict", "--no-control"], {}, "--strict refuses what no rule answers, and there are none"),
+    ([*REMOTE, "--demo"], {}, "--demo needs an engine with weights; --engine remote loads none."),
+    (["--demo"], {}, "--demo needs an engine with weights; --engine scripted loads none."),
+    (
+        ["--max-loaded-models", "1"],
+        {},
+        "--max-loaded-models needs an engine with weights; --engine",
+    ),
+    (["--match", "nearest"], {}, "--match needs --engine replay."),
+    (["--timing", "recorded"], {}, "--timing needs --engine replay."),
+    (["--strict", "--no-control"], {}, "--strict without rules would refuse every call"),
     (
         [],
         {"INVOKE_API_AUHT": "sigv4"},
         "no variable INVOKE_API_AUHT; did you mean INVOKE_API_AUTH?",
     ),
     (["--graceful-timeout", "inf"], {}, "inf is not in the range 0<=x<="),
-    (["--graceful-timeout", "nan"], {}, "--graceful-timeout are seconds."),
+    (["--graceful-timeout", "nan"], {}, "--graceful-timeout must be numbers of seconds."),
     (["--shutdown-delay", "-1"], {}, "-1.0 is not in the range 0<=x<="),
     (REMOTE, {"INVOKE_API_REMOTE_API_KEY": "hidden\nkey"}, "_REMOTE_API_KEY is not ASCII."),
-    (["--auth", "sigv4"], {}, "--auth sigv4 lets nobody in without keys"),
-    (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer lets nobody in"),
-    ([], {"INVOKE_API_API_KEY": "ABSKa2V5"}, "--auth none lets everybody in, and there are keys"),
+    (["--auth", "sigv4"], {}, "--auth sigv4 needs keys"),
+    (["--auth", "bearer", "--host", "0.0.0.0"], {}, "--auth bearer needs keys"),
+    ([], {"INVOKE_API_API_KEY": "ABSKa2V5"}, "--auth none would ignore the keys"),
     ([], {"INVOKE_API_ACCESS_KEY_ID": "AKID"}, "INVOKE_API_SECRET_ACCESS_KEY go together."),
     ([], {"INVOKE_API_API_KEY": "sk-hidden"}, "INVOKE_API_API_KEY must start with ABSK"),
     (["--tls-cert", "cert.pem"], {}, "--tls-cert and --tls-key go together."),

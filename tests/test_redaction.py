@@ -1,4 +1,4 @@
-"""What `redacted`, `secrets_of` and `unsigned` hide, and what they leave."""
+"""Redaction of headers, paths and texts: what is hidden, and what is kept."""
 
 import ast
 import re
@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from invoke_api.authentication.credentials import load_credentials
-from invoke_api.cassettes.matcher import DECISIVE, to_request
-from invoke_api.redaction import HIDDEN, redacted, secrets_of, unsigned, without
+from invoke_api.cassettes.matcher import DECISIVE_HEADERS, to_comparable
+from invoke_api.redaction import (
+    REDACTED,
+    redact_text,
+    redacted_headers,
+    secrets_of,
+    without_signature,
+)
 from invoke_api.yaml_files import ConfigError
 from tests.support.servers import ROOT
 
@@ -21,25 +27,25 @@ QUERY = "X-Amz-Signature=fedcba98"
 
 
 def hide(name: str, value: str) -> str:
-    [(_, shown)] = redacted([(name.encode(), value.encode())])
+    [(_, shown)] = redacted_headers([(name.encode(), value.encode())])
     return shown
 
 
 def test_a_signature_keeps_its_scope_and_loses_its_key() -> None:
     shown = hide("authorization", SIGNED)
 
-    assert shown == SIGNED.replace("AKIDEXAMPLE", HIDDEN).replace("0123456789abcdef", HIDDEN)
+    assert shown == SIGNED.replace("AKIDEXAMPLE", REDACTED).replace("0123456789abcdef", REDACTED)
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        ("Bearer ABSKsecret", f"Bearer {HIDDEN}"),
-        ("Basic dXNlcjpwYXNz", f"Basic {HIDDEN}"),
-        ("ABSKsecret", HIDDEN),
-        ("my-key is-two-words", HIDDEN),
-        (SIGNED.replace("Signature=", "Sig="), HIDDEN),
-        ("", HIDDEN),
+        ("Bearer ABSKsecret", f"Bearer {REDACTED}"),
+        ("Basic dXNlcjpwYXNz", f"Basic {REDACTED}"),
+        ("ABSKsecret", REDACTED),
+        ("my-key is-two-words", REDACTED),
+        (SIGNED.replace("Signature=", "Sig="), REDACTED),
+        ("", REDACTED),
     ],
 )
 def test_any_other_authorization_keeps_a_known_scheme_at_most(value: str, shown: str) -> None:
@@ -56,7 +62,7 @@ def test_any_other_authorization_keeps_a_known_scheme_at_most(value: str, shown:
     ],
 )
 def test_a_header_whose_name_says_secret_is_hidden(name: str) -> None:
-    assert hide(name, "anything") == HIDDEN
+    assert hide(name, "anything") == REDACTED
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def test_a_header_whose_name_says_secret_is_hidden(name: str) -> None:
     ],
 )
 def test_a_value_that_looks_like_a_key_is_hidden_under_any_name(value: str) -> None:
-    assert hide("x-anything", f"before {value} after") == f"before {HIDDEN} after"
+    assert hide("x-anything", f"before {value} after") == f"before {REDACTED} after"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,7 @@ def test_a_value_that_looks_like_a_key_is_hidden_under_any_name(value: str) -> N
         ("x-amz-content-sha256", "0" * 64),
         ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
         ("x-amzn-bedrock-request-metadata", '{"team": "blue"}'),
-        *((name, "abcdef123456") for name in DECISIVE),
+        *((name, "abcdef123456") for name in DECISIVE_HEADERS),
     ],
 )
 def test_what_a_test_looks_at_stays(name: str, value: str) -> None:
@@ -98,8 +104,8 @@ def test_a_sentence_that_quotes_a_secret_is_cleaned() -> None:
     signed = headers[0][1].decode()
     sentence = f"no pair in '{signed}', the/session+token=, id=a-session-of-somebody, ?a=b&{QUERY}"
 
-    assert without(sentence, secrets_of(headers)) == (
-        f"no pair in '{HIDDEN}', {HIDDEN}, {HIDDEN}, ?a=b&X-Amz-Signature={HIDDEN}"
+    assert redact_text(sentence, secrets_of(headers)) == (
+        f"no pair in '{REDACTED}', {REDACTED}, {REDACTED}, ?a=b&X-Amz-Signature={REDACTED}"
     )
 
 
@@ -121,13 +127,15 @@ def test_short_words_are_not_looked_for() -> None:
     ],
 )
 def test_a_path_loses_its_signature_and_nothing_else(path: str, kept: str) -> None:
-    assert unsigned(path) == kept
+    assert without_signature(path) == kept
 
 
 def test_a_presigned_call_finds_the_recording_that_was_kept_without_its_signature() -> None:
     path = "/model/a/invoke?x=1&X-Amz-Signature=abc"
 
-    assert to_request("POST", path, [], b"{}") == to_request("POST", unsigned(path), [], b"{}")
+    assert to_comparable("POST", path, [], b"{}") == to_comparable(
+        "POST", without_signature(path), [], b"{}"
+    )
 
 
 @pytest.mark.parametrize("value", ["*s3cret-value", "!s3cret-value x", "'s3cret-value"])

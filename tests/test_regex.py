@@ -1,4 +1,4 @@
-"""Patterns in linear time: what they find, what they refuse, and that no text takes them long."""
+"""Regular expressions: matches, rejected patterns, and linear time for any text."""
 
 import re
 import threading
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.regex import MAX_PATTERN, Found, PatternError, compile_pattern
+from invoke_api.regex import MAX_PATTERN_CHARACTERS, Found, PatternError, compile_pattern
 
 LINEAR = "cannot run in linear time"
 REFUSED = {
@@ -23,12 +23,12 @@ REFUSED = {
     "a++": "uses a possessive repetition, which RE2 does not know",
     "a{1,2000}": "repeats a part more than 1,000 times, which is more than RE2 does",
     r"(?:\w{1,1000})": "is too large for linear time once its repetitions are spelled out",
-    r"\C": r"uses \C, a byte, where only characters can be found",
-    "(": "is no regular expression: missing ): (",
-    "[a": "is no regular expression: missing ]: [a",
-    "\\": "is no regular expression: trailing \\",
-    "\ud800": "holds half of a surrogate pair, which is no character",
-    "a" * (MAX_PATTERN + 1): "is longer than 10,000 characters",
+    r"\C": r"uses \C, which matches bytes; only characters are supported",
+    "(": "is not a valid regular expression: missing ): (",
+    "[a": "is not a valid regular expression: missing ]: [a",
+    "\\": "is not a valid regular expression: trailing \\",
+    "\ud800": "contains a lone surrogate, which is not a character",
+    "a" * (MAX_PATTERN_CHARACTERS + 1): "is longer than 10,000 characters",
 }
 
 
@@ -77,7 +77,7 @@ def test_a_pattern_means_what_it_means_to_python(pattern: str, text: str) -> Non
     found = list(compile_pattern(pattern).finditer(text))
     first = compile_pattern(pattern).search(text)
 
-    if pattern != "x*":  # of empty places Python finds one more, right behind another place
+    if pattern != "x*":  # Python finds one more empty match, right after another match
         assert [each.span() for each in found] == with_python
     assert (first.span() if first else None) == next(iter(with_python), None)
     assert bool(compile_pattern(pattern).fullmatch(text)) == bool(re.fullmatch(pattern, text))

@@ -1,1 +1,1 @@
-"""What bench/serving.py is made of: servers, the load, figures, tables and plots."""
+"""Parts of bench/serving.py: servers, load, figures, tables and plots."""

@@ -1,4 +1,4 @@
-"""One request on a connection of its own, read by the rules of its kind of answer."""
+"""Requests on new connections, with parsers for each kind of answer."""
 
 import asyncio
 import json
@@ -18,10 +18,9 @@ Counts = tuple[int, int]  # tokens of the prompt and of the answer
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`path` and `body` ask; `mark` is in what brings tokens, if they are streamed.
+    """A kind of request with `path` and `body`. In a stream, `mark` is in all data with tokens.
 
-    `count` finds in a whole answer how many tokens were read and written; it raises `ValueError`
-    where the answer does not say.
+    `count` finds the token counts in a whole answer, and raises `ValueError` if it has none.
     """
 
     path: str
@@ -31,7 +30,7 @@ class Kind:
 
 
 def of_metrics(answer: bytes) -> Counts:
-    """From the metrics in the last chunk of a stream of Bedrock's."""
+    """Return the counts from the metrics in the last chunk of a Bedrock stream."""
     last = json.loads(b64decode(_find(rb'"bytes":"([^"]*)"', answer)))
     metrics = last.get("amazon-bedrock-invocationMetrics")
     if metrics is None:
@@ -40,20 +39,20 @@ def of_metrics(answer: bytes) -> Counts:
 
 
 def of_headers(answer: bytes) -> Counts:
-    """From the headers of InvokeModel."""
+    """Return the counts from InvokeModel's headers."""
     head = answer.partition(HEAD_END)[0].lower()
     read = _find(rb"x-amzn-bedrock-input-token-count: (\d+)", head)
     return int(read), int(_find(rb"x-amzn-bedrock-output-token-count: (\d+)", head))
 
 
 def of_usage(answer: bytes) -> Counts:
-    """From the usage that OpenAI's API counts."""
+    """Return the counts from the usage of OpenAI's API."""
     read = _find(rb'"prompt_tokens":\s*(\d+)', answer)
     return int(read), int(_find(rb'"completion_tokens":\s*(\d+)', answer))
 
 
 def _find(pattern: bytes, answer: bytes) -> bytes:
-    """The last one. Raises `ValueError`."""
+    """Return the last match. Raises `ValueError`."""
     found: list[bytes] = re.findall(pattern, answer)
     if not found:
         raise ValueError("the answer does not count its tokens")
@@ -70,7 +69,7 @@ def completions_body(prompt: str, tokens: int, *, stream: bool) -> dict[str, obj
 
 
 def invoke_kinds(model_id: str) -> dict[str, Kind]:
-    """The two operations of Bedrock's, by their names."""
+    """Return Bedrock's two operations by name."""
     path = f"/model/{model_id.replace(':', '%3A')}/invoke"
     stream = Kind(f"{path}-with-response-stream", invoke_body, b":event-type", of_metrics)
     return {
@@ -79,14 +78,14 @@ def invoke_kinds(model_id: str) -> dict[str, Kind]:
     }
 
 
-COMPLETIONS = {  # by whether they are streamed; the chunk with the usage has no text
+COMPLETIONS = {  # by streaming; the chunk with the usage has no text
     stream: Kind("/v1/completions", partial(completions_body, stream=stream), mark, of_usage)
     for stream, mark in ((True, b'"text":'), (False, None))
 }
 
 
 async def ask(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:
-    """One request from its connection to its last byte. Whatever fails is in the sample."""
+    """Make one request, from its connection to its last byte. The sample has any failure."""
     body = json.dumps(kind.body(prompt, batch.tokens)).encode()
     head = (
         f"POST {kind.path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
@@ -112,7 +111,7 @@ async def ask(port: int, kind: Kind, batch: Batch, prompt: str) -> Sample:
 
 
 def judge(answer: bytes, kind: Kind, tokens: int) -> tuple[int, int, str | None]:
-    """The tokens read and written, and what is wrong with the answer if it is no good one."""
+    """Return the tokens of prompt and answer, and why the answer is invalid, if it is."""
     status = answer[9:12].decode("latin-1")  # after "HTTP/1.1 "
     if status != "200":
         return 0, 0, f"status {status}"
@@ -124,10 +123,10 @@ def judge(answer: bytes, kind: Kind, tokens: int) -> tuple[int, int, str | None]
 
 
 class Answer(asyncio.Protocol):
-    """Sends the request and keeps what comes, with the time of what brings tokens.
+    """A protocol that sends a request and keeps the answer, with the times of its tokens.
 
-    A protocol instead of asyncio's streams: at 128 users the load must leave the CPU to the
-    servers, and a stream costs a task switch for each of their writes.
+    asyncio's streams need a task switch for each write of a server; at 128 users the load must
+    leave the CPU to the servers.
     """
 
     def __init__(self, request: bytes, mark: bytes | None, whole: asyncio.Future[None]) -> None:
@@ -137,7 +136,7 @@ class Answer(asyncio.Protocol):
         self._request = request
         self._mark = mark
         self._transport: asyncio.Transport | None = None
-        self._wanted: int | None = None  # bytes of head and body, where the head says how many
+        self._wanted: int | None = None  # bytes of head and body, if known from the head
         self._got = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -173,7 +172,7 @@ class Answer(asyncio.Protocol):
 
 
 def length(first: bytes) -> int | None:
-    """Bytes of head and body by the head, which servers send at once; none for a chunked body."""
+    """Return the bytes of head and body, of a complete head; None for a chunked body."""
     head = first.partition(HEAD_END)[0]
     found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     return len(head) + len(HEAD_END) + int(found[1]) if found else None

@@ -1,4 +1,4 @@
-"""What is asked in one turn, and what came of it."""
+"""The requests of one turn, and their results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`users` share the prompts, and ask at once, each one after the other.
+    """The requests of one turn: concurrent `users` take the prompts one after the other.
 
-    An answer has so many `tokens`; a request that takes longer than `timeout` seconds has failed.
+    An answer has `tokens` tokens. A request fails after `timeout` seconds.
     """
 
     users: int
@@ -19,7 +19,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request, in seconds since it began: when tokens arrived, and when the answer was whole.
+    """The times of one request, in seconds since it began: arrivals of tokens, and its end.
 
     Tokens that arrived together are one arrival; an answer that is not streamed has none.
     """
@@ -33,9 +33,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """All requests of a batch, and the seconds they took together.
+    """The samples of a batch, and the seconds that it took.
 
-    `own` is the CPU time of the process that asked, in seconds.
+    `own` is the CPU time of the load process, in seconds.
     """
 
     samples: list[Sample]
@@ -48,7 +48,7 @@ Driver = Callable[[Batch], Drive]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`pid` is the process that clients talk to; `drive` puts a batch to it."""
+    """A server. Clients connect to the process `pid`; `drive` sends a batch to it."""
 
     name: str
     pid: int

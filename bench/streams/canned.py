@@ -1,7 +1,7 @@
-"""A server that answers everything with a canned stream as fast as it can.
+"""A server that answers all requests with a constant stream, as fast as it can.
 
 usage: python -m bench.streams.canned TOKENS
-It bounds what the load can take: an answer of so many events, each written by itself.
+It measures the limit of the load: an answer has TOKENS events, each in its own write.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 
-# As long as the event of one token is on Bedrock's wire, with its frame and padding.
+# As long as Bedrock's event of one token, with its frame and padding.
 PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[:30]
 
 
@@ -28,7 +28,7 @@ async def serve(tokens: int) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         for event in answer:
             writer.write(event)
-            await asyncio.sleep(0)  # the others' turn: no two events leave together
+            await asyncio.sleep(0)  # so that no two events are written together
         writer.close()
 
     server = await asyncio.start_server(reply, "127.0.0.1", 0, limit=2**20)
@@ -37,7 +37,7 @@ async def serve(tokens: int) -> None:
 
 
 def events(tokens: int) -> Iterator[bytes]:
-    """One HTTP chunk a token, and the end."""
+    """Yield an HTTP chunk for each token, and the end."""
     metrics = {"inputTokenCount": 0, "outputTokenCount": tokens}
     for number in range(tokens):
         body: dict[str, object] = {"outputs": [{"text": " word", "stop_reason": None}]}

@@ -1,4 +1,4 @@
-"""What the servers run: the demo checkpoint, or a full-size network with weights of no meaning."""
+"""Checkpoints of the servers: the demo checkpoint, or a full-size network with random weights."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.tokenization.mistral_files import carried
 from engine.tokenization.tokenizer import MISTRAL
 from engine.vllm.options import ENVIRONMENT
@@ -23,11 +23,10 @@ MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """`options` are vLLM's engine arguments, `environment` is what vLLM reads: for all servers the
-    same, those that Invoke API gives it.
+    """A checkpoint with vLLM's engine arguments and environment, the same for all servers.
 
-    `serve` is what `invoke-api serve` is told to serve it as `model_id`; `tokenizer` gives the ids
-    that it then sends to vLLM.
+    `serve` has the arguments of `invoke-api serve` that serve it as `model_id`. `tokenizer` is the
+    tokenizer that Invoke API uses for it.
     """
 
     name: str
@@ -40,14 +39,14 @@ class Checkpoint:
 
 
 def demo_checkpoint(cache: Path) -> Checkpoint:
-    """The dense one of --demo, as --demo runs it."""
+    """Return the dense checkpoint of --demo, with its options."""
     return Checkpoint(
         name="demo dense",
         folder=make_demo("dense", cache),
         model_id=MISTRAL_7B,
         tokenizer=demo.TOKENIZERS["v1"],
         serve=("--demo", "--cache-dir", str(cache)),
-        options={**demo.OPTIONS, "max_model_len": CONTEXT},
+        options={**demo.OPTIONS, "max_model_len": CONTEXT_LENGTH},
         environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT},
     )
 
@@ -94,7 +93,7 @@ class Model:
     config: Mapping[str, Any]
 
 
-MODELS = {  # by what --model takes
+MODELS = {  # by the values of --model
     "mistral-7b": Model("Mistral 7B Instruct v0.2", MISTRAL_7B, CONFIG_7B),
     "mixtral-8x7b": Model("Mixtral 8x7B Instruct v0.1", MIXTRAL_8X7B, CONFIG_8X7B),
 }
@@ -103,9 +102,9 @@ MODELS = {  # by what --model takes
 def dummy_checkpoint(
     cache: Path, name: str, tensor_parallel: int = 1, layers: int | None = None
 ) -> Checkpoint:
-    """A network of the full size, its weights drawn at random by vLLM as it starts.
+    """Write a full-size network whose weights vLLM draws at random when it starts.
 
-    Fewer `layers` than the model has make one that a small machine can try.
+    A small machine can use fewer `layers` than the model has.
     """
     model = MODELS[name]
     folder = cache / name
@@ -137,10 +136,10 @@ def dummy_checkpoint(
 def write_registry(
     cache: Path, model_id: str, folder: Path, options: Mapping[str, Any], *, tokenizer: str
 ) -> Path:
-    """A registry of this one model: the project's own entry, with these weights and options."""
+    """Write a registry of this model: the project's own entry with these weights and options."""
     entries = yaml.safe_load(DEFAULT_REGISTRY.read_text())["models"]
     entry = next(entry for entry in entries if entry["id"] == model_id)
-    context = options["max_model_len"]  # which the registry calls context_length
+    context = options["max_model_len"]  # context_length in the registry
     ours = {name: value for name, value in options.items() if name != "max_model_len"}
     written = {**entry, "weights": str(folder), "tokenizer": tokenizer, "vllm": ours}
     path = cache / "registry.yaml"

@@ -1,10 +1,10 @@
-"""Results as they stand in a document, between two marks."""
+"""Insertion of results into a document, between two marks."""
 
 END_MARK = "<!-- end -->"
 
 
 def filled(document: str, program: str, text: str) -> str:
-    """The document with this text after the program's mark. Raises `ValueError` without one."""
+    """Return the document with this text after the program's mark. Raises `ValueError`."""
     mark = f"<!-- {program} -->"
     before, found, rest = document.partition(mark)
     _, end, after = rest.partition(END_MARK)

@@ -1,4 +1,4 @@
-"""The figures of a turn, and of several rounds of it."""
+"""Figures of a turn, and their medians over rounds."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,10 @@ from bench.streams.batch import Drive, Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Of one turn: seconds, microseconds of the front end's CPU a token, bytes.
+    """The figures of a turn: seconds, microseconds of the front end's CPU a token, bytes.
 
-    `generator_share` is the load's own share of one core. What no request of the turn can tell is
-    none: times where all failed, and those of tokens where nothing is streamed.
+    `generator_share` is the load's own share of one CPU core. Figures are None if unknown: all
+    times if all requests failed, and times of tokens if nothing is streamed.
     """
 
     tokens_per_second: float | None
@@ -35,7 +35,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A batch put to a server: `cpu` is what its front end used, in seconds."""
+    """A batch sent to a server, with the CPU seconds of its front end in `cpu`."""
 
     drive: Drive
     cpu: float
@@ -44,7 +44,7 @@ class Turn:
 
 
 def to_figures(turn: Turn) -> Figures:
-    """The figures of the requests that were answered; the others are not averaged in."""
+    """Return the figures of the answered requests; failures are left out."""
     drive = turn.drive
     good = [sample for sample in drive.samples if sample.failure is None]
     tokens = sum(sample.tokens for sample in good)
@@ -60,7 +60,7 @@ def to_figures(turn: Turn) -> Figures:
         between_p99=quantile(gaps, 0.99),
         answer_p50=quantile(answers, 0.5),
         answer_p99=quantile(answers, 0.99),
-        # What failed cost CPU, too, and its tokens are not known: no figure then.
+        # Failed requests used CPU, too, and their tokens are unknown.
         cpu_per_token=1e6 * turn.cpu / tokens if len(good) == len(drive.samples) else None,
         front_end_bytes=turn.front_end_bytes,
         children_bytes=turn.children_bytes,
@@ -69,18 +69,18 @@ def to_figures(turn: Turn) -> Figures:
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that this share of all does not exceed (nearest rank)."""
+    """Return the quantile by the nearest-rank method."""
     return sorted(values)[max(0, ceil(share * len(values)) - 1)] if values else None
 
 
 def middle(values: Iterable[float | None]) -> float | None:
-    """The median of those that are there."""
+    """Return the median of the values that are not None."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
 def to_row(turns: Sequence[Turn], beside: Sequence[Turn]) -> dict[str, Any]:
-    """Medians of the rounds, ratios to another server in the same rounds, and all failures."""
+    """Return medians of the rounds, ratios to another server in the same rounds, and failures."""
     ours, theirs = ([asdict(to_figures(turn)) for turn in some] for some in (turns, beside))
     samples = [sample for turn in turns for sample in turn.drive.samples]
     return {
@@ -96,7 +96,7 @@ def to_row(turns: Sequence[Turn], beside: Sequence[Turn]) -> dict[str, Any]:
 
 
 def failures(samples: Iterable[Sample]) -> dict[str, int]:
-    """How many requests failed, by how."""
+    """Count the failed requests by kind."""
     return dict(Counter(sample.failure for sample in samples if sample.failure))
 
 

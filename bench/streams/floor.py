@@ -1,8 +1,8 @@
-"""vLLM's `AsyncLLM` called directly, with no HTTP: what a front end can't beat.
+"""vLLM's `AsyncLLM` called without HTTP: the lower bound of any front end's cost.
 
 usage: python -m bench.streams.floor CHECKPOINT
-The checkpoint is in JSON: `folder`, `tokenizer` and `options`. A process of its own, which listens
-on a port as servers do. A line that comes is a batch, the line that goes out how it went.
+CHECKPOINT is JSON with `folder`, `tokenizer` and `options`. The process listens on a port. It reads
+a batch as one line, and writes the result as one line.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ def main() -> None:
 
 async def serve(folder: str, tokenizer: Tokenizer, options: dict[str, Any]) -> None:
     floor = Floor(open_llm(folder, options), tokenizer)
-    # A batch and its result are one line each, which is long for many users.
+    # The line of a batch or result is long for many users.
     server = await asyncio.start_server(floor.reply, "127.0.0.1", 0, limit=2**26)
     print(f"listens on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
@@ -39,7 +39,7 @@ def open_llm(folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - vLL
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
     arguments = AsyncEngineArgs(**{**options, "model": folder, "disable_log_stats": True})
-    # The sizes of vLLM's batches depend on who asks; these are its own server's.
+    # vLLM's batch sizes depend on the usage context; this is its own server's.
     return AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.OPENAI_API_SERVER)
 
 
@@ -57,7 +57,7 @@ class Floor:
         writer.close()
 
     async def generate(self, batch: Batch, text: str) -> Sample:
-        """The time begins before the prompt is tokenized, as a client's does."""
+        """Generate an answer. The time includes the prompt's tokenization, as for a client."""
         began = perf_counter()
         arrivals: list[float] = []
         prompt = self._tokenizer.encode(text)
@@ -76,7 +76,7 @@ class Floor:
 
 
 def sampling(tokens: int) -> Any:  # noqa: ANN401 - vLLM has no types here
-    """As Invoke API asks: greedy, token by token, the text left to the caller."""
+    """Return sampling parameters as Invoke API's: greedy, token by token, without text."""
     from vllm import SamplingParams  # noqa: PLC0415 - takes seconds
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ def sampling(tokens: int) -> Any:  # noqa: ANN401 - vLLM has no types here
 
 
 def ask_floor(port: int, batch: Batch) -> Drive:
-    """A batch put to the process on this port."""
+    """Send a batch to the process on this port."""
     return asyncio.run(_ask_floor(port, batch))
 
 

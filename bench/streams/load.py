@@ -1,4 +1,4 @@
-"""The load: users who ask at once, over HTTP, from this process."""
+"""The load: concurrent users over HTTP in this process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,12 +10,12 @@ from bench.streams.batch import Batch, Drive, Driver, Sample
 
 
 def http_driver(port: int, kind: Kind) -> Driver:
-    """Puts batches to a server on this port."""
+    """Return a function that sends batches to a server on this port."""
     return lambda batch: asyncio.run(drive(batch, partial(ask, port, kind)))
 
 
 async def drive(batch: Batch, one: Callable[[Batch, str], Awaitable[Sample]]) -> Drive:
-    """All users at once, each asking again when its answer is there."""
+    """Run all users at once; each sends its next request after an answer."""
 
     async def user(number: int) -> list[Sample]:
         return [await one(batch, prompt) for prompt in batch.prompts[number :: batch.users]]

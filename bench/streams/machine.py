@@ -1,4 +1,4 @@
-"""The machine a figure was measured on, named by its processor and its GPUs."""
+"""Description of this machine by its processor and GPUs."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def about_machine() -> dict[str, Any]:
-    """`processor`, `cores`, `gpus` and the version of `vllm`: no name of a host, no path."""
+    """Return `processor`, `cores`, `gpus` and vLLM's version, without host names and paths."""
     names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) or ["unknown"]
     return {
         "processor": names[0],
@@ -20,7 +20,7 @@ def about_machine() -> dict[str, Any]:
 
 
 def gpus() -> list[str]:
-    """The names of all cards of NVIDIA's."""
+    """Return the names of NVIDIA's GPUs."""
     ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         found = subprocess.run(ask, capture_output=True, text=True, check=True)
@@ -45,6 +45,6 @@ def in_words(about: dict[str, Any]) -> str:
 
 
 def slug(about: dict[str, Any]) -> str:
-    """The card, or else the processor, as a part of a file's name."""
+    """Return the GPU, or else the processor, as a part of a file name."""
     named = about["gpus"][0] if about["gpus"] else about["processor"]
     return re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")

@@ -1,4 +1,4 @@
-"""Turns of the servers, round by round."""
+"""Measurement of servers in turns, round by round."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +15,17 @@ from bench.streams.processes import cpu_seconds, memory, wait_until_idle
 from bench.streams.prompts import make_prompts
 from bench.streams.servers import BESIDE, STARTS, Start
 
-WARMING = 4  # users of the turns before the first round, which are not counted
+WARM_UP_USERS = 4  # in turns before the first round, which are not counted
 Pair = tuple[int, int]  # words, users
 Key = tuple[int, int, str]  # words, users, the server's name
 
 
 @dataclass(slots=True)
 class Measuring:
-    """Rounds of a list of pairs of words and users, with answers of so many `tokens`.
+    """A plan of rounds over pairs of words and users, with answers of `tokens` tokens.
 
-    No round is begun that would not end within `seconds`, going by the one before it. After the
-    last comes what is measured `once`.
+    A round starts only if it would end within `seconds`, judging by the round before. The pairs in
+    `once` are measured after the last round.
     """
 
     pairs: Sequence[Pair]
@@ -39,7 +39,7 @@ class Measuring:
     _prompts: Iterator[int] = field(default_factory=lambda: count(step=1_000))
 
     def run(self, checkpoint: Checkpoint, folder: Path, *, alone: bool) -> None:
-        """All servers at once, taking turns; or one after the other, where memory is short."""
+        """Measure all servers in turns, or one after the other if memory is short."""
         for starts in [[start] for start in STARTS] if alone else [STARTS]:
             with ExitStack() as stack:
                 opened = self._open(starts, checkpoint, folder, stack)
@@ -49,7 +49,7 @@ class Measuring:
     def rows(self) -> Iterator[dict[str, Any]]:
         for (words, users, name), turns in sorted(self.turns.items(), key=self._order):
             beside = self.turns[words, users, BESIDE[name]]
-            paired = min(len(turns), len(beside))  # one at a time, they may differ in rounds
+            paired = min(len(turns), len(beside))  # the numbers of rounds may differ
             row = to_row(turns[:paired], beside[:paired])
             yield {"server": name, "words": words, "users": users, **row}
 
@@ -72,7 +72,7 @@ class Measuring:
     def _warm(self, servers: Sequence[Server]) -> None:
         pairs = [*self.pairs, *self.once]
         for words in sorted({words for words, _ in pairs}):
-            users = min(WARMING, *(users for length, users in pairs if length == words))
+            users = min(WARM_UP_USERS, *(users for length, users in pairs if length == words))
             for server in servers:
                 self._turn(server, words, users)
 
@@ -108,7 +108,7 @@ def take_turn(server: Server, batch: Batch) -> Turn:
 
 
 def line(name: str, words: int, users: int, turn: Turn) -> str:
-    """One turn, for whoever waits for the end."""
+    """Return a progress line about a turn."""
     figures = to_figures(turn)
     failed = sum(failures(turn.drive.samples).values())
     parts = [

@@ -1,4 +1,4 @@
-"""Which configurations are measured, and which of them once or not at all."""
+"""Selection of the configurations to measure in each round, once, or not at all."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from itertools import product
 
 USERS = (1, 2, 4, 8, 16, 32, 64, 128)
 WORDS = (128, 512, 6_400)
-# Tokens of prompts in a turn that is repeated without --full: what two cores read in some 10 s.
-MOST_READ = 65_536
+# Of prompts in a turn that is repeated without --full: some 10 s of prefill on two cores.
+MAX_TOKENS_READ = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Pairs of words and users: those of each round, and those that are measured `once`.
+    """The pairs of words and users of each round, and those that are measured `once`.
 
-    `left_out` are those that the model's context can't hold.
+    `left_out` are pairs that exceed the model's context.
     """
 
     pairs: list[tuple[int, int]]
@@ -25,7 +25,7 @@ class Plan:
 def to_plan(
     users: Iterable[int], words: Iterable[int], tokens: int, *, context: int, most_read: int | None
 ) -> Plan:
-    """All pairs; once those that read more than `most_read` in a turn. None repeats all."""
+    """Return the plan. Pairs with more than `most_read` prompt tokens are measured once."""
     plan = Plan([], [], [])
     for length, count in product(words, users):
         if length + tokens > context:

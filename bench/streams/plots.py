@@ -1,4 +1,4 @@
-"""Plots of a result: one line a server, one panel a length of prompts."""
+"""Plots of a result, with a line for each server and a panel for each prompt length."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`lines` are keys of a row, with the dashes of each."""
+    """A plot. `lines` are keys of a row with their dashes."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ PLOTS = (
     ),
     Plot("cpu", "CPU time of the front end", "µs per token", {"cpu_per_token": "-"}),
 )
-# Colours that also those tell apart who see fewer (Okabe and Ito); empty marks are not streamed.
+# Okabe and Ito's palette for colour-blind readers. Empty markers are not streamed.
 STYLES = {
     OURS: {"color": "#0072b2", "marker": "o"},
     OURS_WHOLE: {"color": "#56b4e9", "marker": "o", "markerfacecolor": "white"},
@@ -53,7 +53,7 @@ def is_possible() -> bool:
 
 
 def draw(result: Mapping[str, Any], folder: Path, stem: str) -> None:
-    """One file for each of `PLOTS`. Raises `ImportError` without matplotlib."""
+    """Write a file for each of `PLOTS`. Raises `ImportError` without matplotlib."""
     for plot in PLOTS:
         draw_plot(plot, result["rows"], folder / file_name(stem, plot))
 
@@ -63,16 +63,16 @@ def file_name(stem: str, plot: Plot) -> str:
 
 
 def digest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Of the figures, which stands in their plots: a plot of other ones is found out."""
+    """Return a digest of the figures, which the plots contain, so that stale plots are detected."""
     return sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def draw_plot(plot: Plot, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - only tests and benchmarks have it
+    import matplotlib as mpl  # noqa: PLC0415 - only tests and benchmarks need it
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     lengths = sorted({row["words"] for row in rows})
-    # The same file for the same figures: no date, and ids that are not random.
+    # Reproducible files: no date, and no random ids.
     with mpl.rc_context({"svg.hashsalt": plot.name, "font.size": 10, "axes.grid": True}):
         figure = Figure(figsize=(1.2 + 3.4 * len(lengths), 4.0), layout="constrained")
         figure.suptitle(plot.title)
@@ -96,7 +96,7 @@ def draw_panel(panel: Any, plot: Plot, rows: Sequence[Mapping[str, Any]]) -> Non
                 if row["server"] == server and row[key] is not None
             ]
             if points:
-                label = server if dashes == "-" else "_"  # one entry in the legend for both
+                label = server if dashes == "-" else "_"  # one legend entry for both lines
                 panel.plot(*zip(*points, strict=True), dashes, label=label, **style)
     users = sorted({row["users"] for row in rows})
     panel.set_xscale("log", base=2)

@@ -1,4 +1,4 @@
-"""Processes that are started here: their output, their CPU time, their memory."""
+"""Child processes: their output, CPU time and memory."""
 
 import os
 import re
@@ -14,15 +14,15 @@ from urllib.request import urlopen
 import psutil
 
 ROOT = Path(__file__).parent.parent.parent
-START = 1200.0  # seconds; a large model is compiled at its start
-STOP = 60.0  # seconds
-IDLE = 10.0  # seconds, at most
-BUSY = 0.2  # of one core
+START_SECONDS = 1200.0  # vLLM compiles a large model at its start
+STOP_SECONDS = 60.0
+IDLE_SECONDS = 10.0  # longest wait for idle processes
+BUSY_SHARE = 0.2  # of one CPU core
 
 
 @contextmanager
 def running(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """The id of this command's process, whose output goes to the log."""
+    """Run a command with its output in the log, and yield its process id."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -37,17 +37,17 @@ def running(command: list[str], environment: Mapping[str, str], log: Path) -> It
     finally:
         process.terminate()
         try:
-            process.wait(timeout=STOP)
+            process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        with suppress(ProcessLookupError):  # engine cores outlive who did not close them
+        with suppress(ProcessLookupError):  # engine cores may outlive their parent
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for_port(log: Path, pid: int) -> int:
-    """The port that the log says. Raises `TimeoutError`."""
-    deadline = time.monotonic() + START
+    """Wait for the port in the log, and return it. Raises `TimeoutError`."""
+    deadline = time.monotonic() + START_SECONDS
     while is_alive(pid) and time.monotonic() < deadline:
         if found := re.search(r"listens on http://127.0.0.1:(\d+)", log.read_text()):
             return int(found[1])
@@ -56,8 +56,8 @@ def wait_for_port(log: Path, pid: int) -> int:
 
 
 def wait_until_ready(url: str, log: Path, pid: int) -> None:
-    """Until it answers 200, as long as the process lives. Raises `TimeoutError`."""
-    deadline = time.monotonic() + START
+    """Wait until the URL answers 200 while the process lives. Raises `TimeoutError`."""
+    deadline = time.monotonic() + START_SECONDS
     while is_alive(pid) and time.monotonic() < deadline:
         with suppress(URLError, OSError), urlopen(url, timeout=10):  # noqa: S310 - our own
             return
@@ -74,42 +74,42 @@ def end_of(log: Path) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used, its children's left out.
+    """Return the CPU time of a process without its children.
 
-    Its clock counts nanoseconds; /proc counts hundredths of a second, which are 80 microseconds a
-    token where one user gets 128 of them.
+    Its clock counts nanoseconds. /proc counts hundredths of a second, which is too coarse: 80
+    microseconds a token for one user with 128 tokens.
     """
-    # The id of another process's clock: clock_getcpuclockid(3), Linux's CPUCLOCK_SCHED.
+    # The id of a process's clock: clock_getcpuclockid(3), Linux's CPUCLOCK_SCHED.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def wait_until_idle(pids: Iterable[int]) -> None:
-    """Until these processes and their children do next to nothing, but not for ever.
+    """Wait up to `IDLE_SECONDS` until these processes and their children are idle.
 
-    vLLM's processes look for work without a pause for a second after the last of it: whoever is
-    measured then next shares the cores with them.
+    vLLM's processes poll for a second after their last work, and would take CPU from the server
+    that is measured next.
     """
-    deadline = time.monotonic() + IDLE
+    deadline = time.monotonic() + IDLE_SECONDS
     while time.monotonic() < deadline:
         before = total_cpu(pids)
         time.sleep(0.1)
-        if total_cpu(pids) - before < 0.1 * BUSY:
+        if total_cpu(pids) - before < 0.1 * BUSY_SHARE:
             return
 
 
 def total_cpu(pids: Iterable[int]) -> float:
-    """Seconds that these processes and all their children have used."""
+    """Return the CPU seconds of these processes and all their children."""
     total = 0.0
     for pid in pids:
         family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
         for member in family:
-            with suppress(OSError):  # one that has ended meanwhile
+            with suppress(OSError):  # the process has ended
                 total += cpu_seconds(member)
     return total
 
 
 def memory(pid: int) -> tuple[int, int]:
-    """Bytes of a process and of all its children: what they share is counted once (PSS)."""
+    """Return the memory of a process and its children in bytes; shared pages count once (PSS)."""
     process = psutil.Process(pid)
     children = 0
     for child in process.children(recursive=True):

@@ -1,4 +1,4 @@
-"""Prompts of an exact number of tokens, no two of which begin alike."""
+"""Prompts of an exact number of tokens with different beginnings."""
 
 import re
 from functools import cache
@@ -9,56 +9,56 @@ from string import ascii_lowercase
 
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
-# Of this project's own prose, in its order; every so manyth is a word that was never there before,
-# for front ends that remember what they have read: names, numbers and slips are not to be had.
+# The words come from this project's documents, in order. Every `NEW_WORD_EVERY`th word is new, like
+# names and numbers in real prompts, for front ends that cache words.
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 PROSE = re.compile(r"(?<=[ \n])[A-Za-z]+[,.:;]?(?=[ \n])")
-NEW = 20
-LETTERS = 6
-FILLER = "word"  # a token
-# A completion of these goes on for ever, so that every answer has as many tokens as are asked for.
-LAST = " turn left"
-# The BOS, the space that stands before the first word, six digits, and the last two words: the
-# tokenizers of Mistral 7B and Mixtral spell numbers digit by digit.
-OVERHEAD = 1 + 1 + 6 + 2
-# Requests of a turn, so that few users ask for some seconds, too; and of long prompts, which two
-# cores read for most of a second each.
+NEW_WORD_EVERY = 20
+NEW_WORD_LETTERS = 6
+FILLER = "word"  # one token
+# The demo checkpoint continues it for ever, so that every answer has `max_tokens` tokens.
+ENDLESS_ENDING = " turn left"
+# The BOS, the space before the first word, six digits, and the last two words: the tokenizers of
+# Mistral 7B and Mixtral have a token for each digit.
+OVERHEAD_TOKENS = 1 + 1 + 6 + 2
+# Requests of a turn: enough for some seconds of load with few users. Long prompts take two cores
+# almost a second each, so there are fewer.
 LEAST, LEAST_LONG, LONG = 16, 4, 4_096
 
 
 def make_prompts(tokens: int, users: int, first: int) -> list[str]:
-    """Those of one turn, as many for each user, by their numbers from `first` on."""
+    """Return the prompts of one turn, with numbers from `first` on."""
     times = -(-(LEAST if tokens < LONG else LEAST_LONG) // users)
     return [make_prompt(tokens, number) for number in range(first, first + users * times)]
 
 
 def make_prompt(tokens: int, number: int) -> str:
-    """A prompt of so many tokens, the BOS included.
+    """Return a prompt of so many tokens, the BOS included.
 
-    The number comes first: with it even the first block of tokens is another, and vLLM's prefix
-    cache never has one ready. Raises `ValueError` below the fewest tokens.
+    It begins with its number, so that vLLM's prefix cache has no block of it. Raises `ValueError`
+    for too few tokens.
     """
-    if tokens < OVERHEAD:
-        raise ValueError(f"a prompt has at least {OVERHEAD} tokens, not {tokens}")
-    known, random = prose(), Random(number)  # noqa: S311 - the same again for the same number
+    if tokens < OVERHEAD_TOKENS:
+        raise ValueError(f"a prompt has at least {OVERHEAD_TOKENS} tokens, not {tokens}")
+    known, random = prose(), Random(number)  # noqa: S311 - reproducible
     words = [f"{number % 1_000_000:06d}"]
-    left, begin = tokens - OVERHEAD, random.randrange(len(known))
+    left, begin = tokens - OVERHEAD_TOKENS, random.randrange(len(known))
     for step in count(1):
         word, cost = known[(begin + step) % len(known)]
-        if step % NEW == 0:
-            word = "".join(random.choices(ascii_lowercase, k=LETTERS))
+        if step % NEW_WORD_EVERY == 0:
+            word = "".join(random.choices(ascii_lowercase, k=NEW_WORD_LETTERS))
             cost = cost_of(word)
         if cost > left:
             break
         words.append(word)
         left -= cost
-    return " ".join(words + [FILLER] * left) + LAST
+    return " ".join(words + [FILLER] * left) + ENDLESS_ENDING
 
 
 @cache
 def prose() -> list[tuple[str, int]]:
-    """The words of the documents, each with its tokens where it follows another."""
-    text = "\n".join(path.read_text() for path in sorted(DOCUMENTS.glob("*.md")))
+    """Return the words of the documents, with their tokens after another word."""
+    text = "\n".join(path.read_text() for path in sorted(DOCUMENTS.rglob("*.md")))
     return [(word, cost_of(word)) for word in PROSE.findall(text)]
 
 

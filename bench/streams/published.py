@@ -1,15 +1,15 @@
-"""Published figures of Mistral 7B behind a managed endpoint, beside ours."""
+"""Comparison with published figures of Mistral 7B on a managed endpoint."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.streams.plan import USERS
 from bench.streams.servers import OURS
-from bench.streams.tables import NONE, Row, markdown
+from bench.streams.tables import DASH, Row, markdown
 
-# The launch article of Mistral 7B in SageMaker JumpStart: one A10G (ml.g5.2xlarge), TGI 1.1, 128
-# tokens out. By words in, for each of USERS: tokens a second, and milliseconds a token in the
-# median. At 6,400 words the limit of 60 seconds was met from 16 users on.
+# From the launch article of Mistral 7B in SageMaker JumpStart: one A10G (ml.g5.2xlarge), TGI 1.1,
+# 128 output tokens. By input words, for each of USERS: tokens a second, and median milliseconds a
+# token. At 6,400 words, requests of 16 and more users exceeded the limit of 60 seconds.
 SPEED = {
     128: (30, 54, 89, 166, 287, 499, 793, 1030),
     512: (29, 50, 80, 140, 210, 315, 383, 458),
@@ -29,7 +29,7 @@ SOURCE = (
 
 
 def published_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Each published figure, beside those of these results, which are of the same model."""
+    """Return a table of the published figures with these results of the same model."""
     columns: dict[str, Callable[[Row], str]] = {
         "words in": lambda row: str(row["words"]),
         "users": lambda row: str(row["users"]),
@@ -45,8 +45,8 @@ def published_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _of(table: Mapping[int, Sequence[int]], row: Row) -> str:
-    figures = dict(zip(USERS, table[row["words"]], strict=False))  # the rest failed
-    return str(figures.get(row["users"], NONE))
+    figures = dict(zip(USERS, table[row["words"]], strict=False))  # requests of more users failed
+    return str(figures.get(row["users"], DASH))
 
 
 def _measured(result: Mapping[str, Any], key: str, scale: float) -> Callable[[Row], str]:
@@ -56,6 +56,6 @@ def _measured(result: Mapping[str, Any], key: str, scale: float) -> Callable[[Ro
 
     def cell(row: Row) -> str:
         value = found.get((row["words"], row["users"]))
-        return NONE if value is None else f"{scale * value:.0f}"
+        return DASH if value is None else f"{scale * value:.0f}"
 
     return cell

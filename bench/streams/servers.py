@@ -1,4 +1,4 @@
-"""The servers that are compared, each in processes of its own."""
+"""The compared servers, each in its own processes."""
 
 import json
 import socket
@@ -16,11 +16,11 @@ from bench.streams.checkpoints import Checkpoint
 from bench.streams.load import http_driver
 from bench.streams.processes import running, wait_for_port, wait_until_ready
 
-# Their names in results and documents, and the one of vLLM's that each is compared with.
+# Names in results and documents, and vLLM's server that each is compared with.
 OURS, OURS_WHOLE = "Invoke API, stream", "Invoke API, whole"
 THEIRS, THEIRS_WHOLE = "vLLM server, stream", "vLLM server, whole"
 FLOOR = "AsyncLLM, no server"
-NAMES = {  # by Bedrock's operation, and by whether a completion is streamed
+NAMES = {  # by Bedrock's operation, and by a completion's streaming
     "InvokeModelWithResponseStream": OURS,
     "InvokeModel": OURS_WHOLE,
     True: THEIRS,
@@ -37,7 +37,7 @@ BESIDE = {
 
 @contextmanager
 def serving_invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[int, int]]:
-    """The port of our service, ready, and the id of its process."""
+    """Run our service, and yield its port and process id once it is ready."""
     command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0"]
     command += [*checkpoint.serve, "--model", checkpoint.model_id]
     log = folder / "invoke-api.log"
@@ -85,7 +85,7 @@ def async_llm(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
 
 @contextmanager
 def canned(tokens: int, environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
-    """No engine and no work: what it is asked shows what the load can take."""
+    """Run the server of a constant stream, which shows the limit of the load."""
     log = folder / "canned.log"
     command = [sys.executable, "-m", "bench.streams.canned", str(tokens)]
     with running(command, environment, log) as pid:
@@ -98,7 +98,7 @@ STARTS: tuple[Start, ...] = (invoke_api, openai_server, async_llm)
 
 
 def to_flags(options: Mapping[str, Any]) -> list[str]:
-    """Engine arguments as vLLM's command line has them."""
+    """Convert engine arguments to flags of vLLM's command line."""
     flags: list[str] = []
     for name, value in options.items():
         flag = name.replace("_", "-")

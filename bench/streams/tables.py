@@ -8,19 +8,19 @@ from typing import Any, TypeVar
 from bench.streams.machine import in_words
 
 Row = Mapping[str, Any]
-Pair = Sequence[int]  # words, users; a list where it comes from a file
-T = TypeVar("T")
-SHOWN = (1, 32, 128)  # users in the document; all of them are in the full table
-NONE = "-"
+Pair = Sequence[int]  # words and users; a list if read from a file
+Value = TypeVar("Value")
+SHOWN_USERS = (1, 32, 128)  # the full table has all numbers of users
+DASH = "-"
 
 
 def number(key: str, form: str, scale: float = 1.0) -> Callable[[Row], str]:
-    """A cell with this figure, or a dash where there is none."""
-    return lambda row: NONE if row[key] is None else format(scale * row[key], form)
+    """Format a figure, or a dash if there is none."""
+    return lambda row: DASH if row[key] is None else format(scale * row[key], form)
 
 
 def beside(key: str, form: str, ratio: str, scale: float = 1.0) -> Callable[[Row], str]:
-    """A figure, and in brackets its ratio to vLLM's own server."""
+    """Format a figure, and in brackets its ratio to vLLM's own server."""
 
     def cell(row: Row) -> str:
         figure = number(key, form, scale)(row)
@@ -30,7 +30,7 @@ def beside(key: str, form: str, ratio: str, scale: float = 1.0) -> Callable[[Row
 
 
 def failed(row: Row) -> str:
-    """How many requests of all rounds, and how."""
+    """Format the failures of all rounds, by kind."""
     if not row["failed"]:
         return "0"
     how = ", ".join(f"{count} {failure}" for failure, count in row["failed"].items())
@@ -54,7 +54,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 
 
-def markdown(columns: Mapping[str, Callable[[T], str]], rows: Iterable[T]) -> str:
+def markdown(columns: Mapping[str, Callable[[Value], str]], rows: Iterable[Value]) -> str:
     lines = [[name.strip() for name in columns], ["---"] * len(columns)]
     lines += [[cell(row) for cell in columns.values()] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -65,16 +65,16 @@ def full_table(result: Mapping[str, Any]) -> str:
 
 
 def short_table(result: Mapping[str, Any]) -> str:
-    """The full table's rows of some users: of `SHOWN`, and the most there are of each length."""
+    """Return the rows for `SHOWN_USERS`, and for the most users of each length."""
     most: dict[int, int] = {}
     for row in result["rows"]:
         most[row["words"]] = max(row["users"], most.get(row["words"], 0))
-    rows = [row for row in result["rows"] if row["users"] in {*SHOWN, most[row["words"]]}]
+    rows = [row for row in result["rows"] if row["users"] in {*SHOWN_USERS, most[row["words"]]}]
     return f"{headline(result)}\n\n{markdown(COLUMNS, rows)}"
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """Where and what was measured, what the load can take, and what was left out."""
+    """Describe the machine, the checkpoint, the load's own limit, and what was left out."""
     load = result["load"]
     what = f"{result['checkpoint']}, {result['tokens']} tokens out"
     where = f"{in_words(result['machine'])}; {what}; {times(result)}."
@@ -87,7 +87,7 @@ def headline(result: Mapping[str, Any]) -> str:
 
 
 def times(result: Mapping[str, Any]) -> str:
-    """How often each pair was measured."""
+    """Describe the number of rounds of each pair."""
     once = [tuple(pair) for pair in result["once"]]
     rows = [row for row in result["rows"] if (row["words"], row["users"]) not in once]
     rounds = sorted({row["rounds"] for row in rows}) or [1]
@@ -101,7 +101,7 @@ def most_load(rows: Sequence[Row]) -> float:
 
 
 def left_out(pairs: Sequence[Pair]) -> list[str]:
-    """A sentence for each length of prompts that the model's context can't hold."""
+    """Return a sentence for each prompt length that exceeds the model's context."""
     return [f"Left out, as the context is too short: {some}." for some in by_length(pairs)]
 
 

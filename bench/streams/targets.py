@@ -1,4 +1,4 @@
-"""What is aimed at, and what a result has of it."""
+"""Targets of the benchmark, and the comparison of results with them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from statistics import median
 from typing import Any
 
 from bench.streams.servers import FLOOR, OURS
-from bench.streams.tables import NONE, Row, markdown
+from bench.streams.tables import DASH, Row, markdown
 
 Ratio = Callable[[Row, Row], float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`ratio` is of our streams' row and that of `AsyncLLM`, of at least so many `users`."""
+    """A target: the `ratio` of our streams to `AsyncLLM` for at least so many `users`."""
 
     what: str
     aim: str
@@ -43,7 +43,7 @@ TARGETS = (
 
 
 def targets_table(result: Mapping[str, Any]) -> str:
-    """For each length of prompts the lowest, the middle and the highest ratio of all users."""
+    """Return the lowest, median and highest ratio for each prompt length."""
     lengths = sorted({row["words"] for row in result["rows"]})
     columns: dict[str, Callable[[Target], str]] = {
         "Invoke API, stream": lambda target: target.what,
@@ -68,7 +68,7 @@ def _span(rows: Sequence[Row], words: int) -> Callable[[Target], str]:
         )
         known = sorted(ratio for ratio in ratios if ratio is not None)
         if not known:
-            return NONE
+            return DASH
         low, high = (f"{known[at]:.2f}" for at in (0, -1))
         return low if low == high else f"{low} to {high}, {median(known):.2f} in the middle"
 

@@ -1,1 +1,1 @@
-"""Checkpoints small enough for a laptop, so that the real engine can be tried without weights."""
+"""Demo checkpoints that are small enough for a laptop, to try vLLM without real weights."""

@@ -1,9 +1,9 @@
-"""Mistral's own layout of a checkpoint: what params.json says of the language model."""
+"""Mistral's own checkpoint layout: the language model's sizes in params.json."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# The names of the language model's sizes, here and in Hugging Face's layout.
+# Names in params.json, and in Hugging Face's config.json.
 SIZES = {
     "dim": "hidden_size",
     "n_layers": "num_hidden_layers",
@@ -20,5 +20,5 @@ SIZES = {
 
 
 def sizes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the language model's part of params.json, of its config.json."""
+    """Convert a config.json to the language model's part of params.json."""
     return {name: config[key] for name, key in SIZES.items()}

@@ -1,4 +1,4 @@
-"""What vLLM runs the demo checkpoints with: small enough for a laptop, and nothing to compile."""
+"""vLLM's options for the demo checkpoints: little memory, and no compilation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ OPTIONS: Mapping[str, Any] = {
     "enforce_eager": True,
     "kv_cache_memory_bytes": 256 * 1024**2,
     "use_tqdm_on_load": False,
-    # What holds an answer to a JSON schema needs the tokenizer; a toy would fill it with blanks.
+    # Structured outputs need the tokenizer.
     "skip_tokenizer_init": False,
     "tokenizer_mode": "mistral",
     # For models that take images or audio; the others ignore it.
@@ -16,16 +16,15 @@ OPTIONS: Mapping[str, Any] = {
     "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 
-# The dense checkpoint has the ids of tokenizer v3. By a registry's tokenizer, what its prompts are
-# read with where that is another: v1 keeps its own pieces, and Tekken, whose vocabulary is four
-# times as large, gives way to v3.
+# Tokenizers that replace the registry's. The dense checkpoint has the ids of v3: v1 keeps its own
+# pieces with these ids; a Tekken, whose vocabulary is four times as large, is replaced by v3.
 TOKENIZERS: Mapping[str, str] = {"v1": "v1-in-v3"}
 
 ENVIRONMENT: Mapping[str, str] = {
     # Even an eager vLLM compiles a small function for tensor parallelism, with a C++ compiler
     # that a fresh machine does not have.
     "TORCHDYNAMO_DISABLE": "1",
-    # No warning of vLLM's or torch's about a toy is worth mending.
+    # Warnings of vLLM and torch about a demo model do not matter.
     "VLLM_LOGGING_LEVEL": "ERROR",
     "PYTHONWARNINGS": "ignore",
 }

@@ -1,26 +1,26 @@
-"""When an engine that has failed is started again: pure, on a clock it is told."""
+"""Back-off between the starts of an engine that fails. Pure; the caller passes the time."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long to wait before each start of an engine that has failed, in seconds.
+    """The back-off before each restart of a failed engine, in seconds.
 
-    `first` at first, then twice as long each time, up to `longest`; after it has been ready for
-    `steady`, `first` again. One that was never ready is started `tries` times in all. That is
-    enough for a GPU that the last process has not left yet and for a hub that is down for a
-    moment, and a path that leads nowhere does not fill the log for ever.
+    The pause is `first`, doubles with each failure up to `longest`, and is `first` again after the
+    engine has been ready for `steady`. An engine that was never ready is started `tries` times in
+    all: enough if a GPU is not free yet or the hub is down for a moment, and a wrong path does not
+    fill the log for ever.
     """
 
     first: float = 1.0
     longest: float = 60.0
     steady: float = 60.0
-    tries: int = 8  # two minutes of waiting, and the loads
+    tries: int = 8  # two minutes of pauses, plus the loads
 
 
 class Restarts:
-    """What has become of one engine so far. Times are in seconds, on one clock."""
+    """The history of one engine's starts. Times are seconds on the caller's clock."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
@@ -33,7 +33,7 @@ class Restarts:
         self._tries_left = None
 
     def note_failure(self, now: float) -> float | None:
-        """In how many seconds it is to be started again; None if never."""
+        """Return the pause until the next start, in seconds; None to give up."""
         since, self._ready_since = self._ready_since, None
         if since is not None and now - since >= self._backoff.steady:
             self._pause = self._backoff.first

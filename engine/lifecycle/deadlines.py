@@ -1,4 +1,4 @@
-"""Time limits for calls that an engine has yet to take; a lost engine ends them all at once."""
+"""Deadlines of calls that wait for an engine; all end at once when the engine is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from engine.errors import EngineDead
 
 
 class Deadlines:
-    """The open waits of one engine's calls, on one event loop."""
+    """The waits of one engine's calls, on one event loop."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()
@@ -29,10 +29,10 @@ class Deadlines:
             self._open.discard(deadline)
 
     def end(self) -> None:
-        """End all open waits, because the engine is lost.
+        """End all waits, because the engine is lost.
 
         vLLM itself may wait for ever: it queries the engine before its first request.
         """
         while self._open:
-            with suppress(RuntimeError):  # this deadline passes at this moment
+            with suppress(RuntimeError):  # the deadline has just passed
                 self._open.pop().reschedule(0.0)

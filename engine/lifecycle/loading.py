@@ -1,4 +1,4 @@
-"""The start of an engine, and what the log is told of it."""
+"""Loading of engines, with its progress in the log."""
 
 import asyncio
 import gc
@@ -12,15 +12,15 @@ from typing import TypeVar
 
 from engine.protocol import Engine
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
-STILL_LOADING = 15.0  # seconds between two lines of the log about the same engine
+STILL_LOADING = 15.0  # seconds between two log lines about the same load
 
 
 async def load(engine: Engine, names: str) -> str | None:
-    """Why it failed, if it did; the log is told all. `names` are those of its models."""
+    """Load the engine and log it. Return why it failed, or None. `names` are its models."""
     began = monotonic()
     log.info("loading %s", names)
     async with telling(lambda seconds: log.info("still loading %s (%.0f s)", names, seconds)):
@@ -33,7 +33,7 @@ async def load(engine: Engine, names: str) -> str | None:
 
 
 async def start(engine: Engine, names: str) -> str | None:
-    """Why it failed, if it did."""
+    """Start the engine. Return why it failed, or None."""
     try:
         await engine.start()
     except Exception as error:  # else its callers would wait for ever
@@ -43,10 +43,10 @@ async def start(engine: Engine, names: str) -> str | None:
     return None if state.status == "ready" else state.reason or f"it is {state.status}"
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """The result of work that may take minutes, in a thread of its own.
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do work that may take minutes in a thread of its own, and return its result.
 
-    asyncio's are few, and those of short work would wait for one.
+    asyncio's own threads are few, and short work would wait for one of them.
     """
     pool = ThreadPoolExecutor(max_workers=1)
     try:
@@ -57,7 +57,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 @asynccontextmanager
 async def telling(tell: Callable[[float], None]) -> AsyncIterator[None]:
-    """`tell` hears every `STILL_LOADING` for how many seconds this has lasted."""
+    """Call `tell` every `STILL_LOADING` seconds with the seconds since the context was entered."""
     task = asyncio.create_task(_tell(tell))
     try:
         yield

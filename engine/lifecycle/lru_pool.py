@@ -1,4 +1,4 @@
-"""Engines that load when they are called, more of them than are awake at once."""
+"""A pool of engines that load when they are called, and share a limited number of slots."""
 
 import asyncio
 import logging
@@ -10,12 +10,19 @@ from time import monotonic
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineNotReady
 from engine.lifecycle.loading import start, telling
 from engine.lifecycle.queued_generation import QueuedGeneration
-from engine.lifecycle.swap_policy import Call, Guest, Pace, choose_swap, is_open, next_change
+from engine.lifecycle.swap_policy import (
+    PooledEngine,
+    SwapTimes,
+    WaitingCall,
+    admits_calls,
+    choose_swap,
+    next_eviction,
+)
 from engine.protocol import (
+    EngineLimits,
     EngineState,
     Generation,
     GenerationRequest,
-    Limits,
     Receiver,
     Swappable,
 )
@@ -23,197 +30,207 @@ from engine.tokenization.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
-RETRY = 15.0  # seconds until an engine that failed to load is tried again by whoever calls it
+RETRY_SECONDS = 15.0  # from a failed load until a call may start the next one
 
 
-class Places:
-    """At most `most` engines are awake at once; `clock` gives seconds.
+class LruPool:
+    """Engines that share `slots`: at most so many are loaded at once.
 
-    A call of an engine that is not awake waits, and the engine takes the place of the one that
-    answers nobody and was used least recently. `swap_policy` says whose turn it is.
+    A call of an engine that is not loaded waits until it is. The engine takes a free slot, or that
+    of the idle engine that was used least recently. `swap_policy` decides the order. `clock`
+    returns seconds.
     """
 
     def __init__(
         self,
-        most: int,
+        slots: int,
         *,
-        pace: Pace = Pace(),  # noqa: B008 - it is frozen
+        times: SwapTimes = SwapTimes(),  # noqa: B008 - it is frozen
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._most = most
-        self._pace = pace
+        self._slots = slots
+        self._times = times
         self._clock = clock
-        self._guests: list[Guest] = []
+        self._engines: list[PooledEngine] = []
         self._tickets = count(1)
         self._swaps: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._end: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
-    def add(self, engine: Swappable, name: str, limits: Limits) -> "OnDemandEngine":
-        """The engine as its callers see it; `name` is for the log."""
-        guest = Guest(engine=engine, name=name, limits=limits)
-        self._guests.append(guest)
-        return OnDemandEngine(guest, self)
+    def add(self, engine: Swappable, name: str, limits: EngineLimits) -> "OnDemandEngine":
+        """Add an engine, and return it as its callers see it. `name` is for the log."""
+        pooled = PooledEngine(engine=engine, name=name, limits=limits)
+        self._engines.append(pooled)
+        return OnDemandEngine(pooled, self)
 
-    def enter(self, guest: Guest) -> Call | None:
-        """Let a call of this engine begin, if it may; `leave` is to follow.
+    def enter(self, pooled: PooledEngine) -> WaitingCall | None:
+        """Count a call of this engine as running, and return None; `leave` must follow.
 
-        Otherwise return what is answered once it is its turn. Raises `EngineBusy`,
-        `EngineNotReady`, `EngineDead` with the reason.
+        If the call can't begin yet, return a future instead. Raises `EngineBusy` if the queue is
+        full, `EngineNotReady` if the pool closes, and `EngineDead` if the last load failed.
         """
-        if self._end:
-            raise EngineNotReady("the service ends")
-        if self.has_failed(guest):
-            raise EngineDead(guest.failure)
-        if is_open(guest, self._guests, self._clock(), self._pace):
-            guest.running += 1
+        if self._closing:
+            raise EngineNotReady("the service is shutting down")
+        if self.has_failed(pooled):
+            raise EngineDead(pooled.failure)
+        if admits_calls(pooled, self._engines, self._clock(), self._times):
+            pooled.running += 1
             return None
-        if len(guest.queue) >= guest.limits.queue:
-            raise EngineBusy(f"{guest.limits.queue} calls wait for {guest.name} already")
-        call: Call = asyncio.get_running_loop().create_future()
-        guest.queue.append(call)
-        if guest.ticket is None:
-            guest.ticket = next(self._tickets)
+        if len(pooled.queue) >= pooled.limits.queue:
+            raise EngineBusy(f"{pooled.limits.queue} calls wait for {pooled.name} already")
+        call: WaitingCall = asyncio.get_running_loop().create_future()
+        pooled.queue.append(call)
+        if pooled.ticket is None:
+            pooled.ticket = next(self._tickets)
         self.step()
         return call
 
-    def give_up(self, guest: Guest, call: Call, *, is_wanted: bool = False) -> None:
-        """Forget a call that waits, or has just been let in; `is_wanted` loads the engine yet."""
-        if call in guest.queue:
-            guest.queue.remove(call)
-        elif call.result() is None:  # let in as it left
-            self.leave(guest)
-        if not (guest.queue or is_wanted):
-            guest.ticket = None
+    def give_up(
+        self, pooled: PooledEngine, call: WaitingCall, *, keeps_ticket: bool = False
+    ) -> None:
+        """Forget a waiting call, or one that was admitted at this moment.
+
+        With `keeps_ticket` the engine is loaded even if no other call waits for it.
+        """
+        if call in pooled.queue:
+            pooled.queue.remove(call)
+        elif call.result() is None:  # admitted while it gave up
+            self.leave(pooled)
+        if not (pooled.queue or keeps_ticket):
+            pooled.ticket = None
         self.step()
 
-    def leave(self, guest: Guest) -> None:
-        guest.running -= 1
-        guest.used = self._clock()
+    def leave(self, pooled: PooledEngine) -> None:
+        """Count a call as ended."""
+        pooled.running -= 1
+        pooled.used_at = self._clock()
         self.step()
 
-    def has_failed(self, guest: Guest) -> bool:
-        """Whether its last load failed, and not so long ago that the next call tries again."""
-        return guest.failure is not None and self._clock() - guest.failed_at < RETRY
+    def has_failed(self, pooled: PooledEngine) -> bool:
+        """Tell whether the last load failed less than `RETRY_SECONDS` ago."""
+        return pooled.failure is not None and self._clock() - pooled.failed_at < RETRY_SECONDS
 
     async def close(self) -> None:
-        """Close all engines; whoever waits is answered `EngineNotReady`."""
-        self._end = self._end or asyncio.create_task(self._close())
-        await self._end
+        """Close all engines, and end all waiting calls with `EngineNotReady`."""
+        self._closing = self._closing or asyncio.create_task(self._close())
+        await self._closing
 
     def step(self) -> None:
-        """Do all that can be done now. Called after every change."""
+        """Begin all swaps and admit all calls that are possible now. Call it after every change."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._end:
+        if self._closing:
             return
         now = self._clock()
-        while swap := choose_swap(self._guests, self._most, now, self._pace):
-            swap.guest.stage = "waking"
+        while swap := choose_swap(self._engines, self._slots, now, self._times):
+            swap.pooled.stage = "loading"
             if swap.victim:
-                swap.victim.stage = "leaving"
-            task = asyncio.create_task(self._swap(swap.guest, swap.victim))
+                swap.victim.stage = "evicting"
+            task = asyncio.create_task(self._swap(swap.pooled, swap.victim))
             self._swaps.add(task)
             task.add_done_callback(self._swaps.discard)
-        for guest in self._guests:
-            if guest.queue and is_open(guest, self._guests, now, self._pace):
-                guest.running += _answer(guest, lambda: None)
-        change = next_change(self._guests, now, self._pace)
+        for pooled in self._engines:
+            if pooled.queue and admits_calls(pooled, self._engines, now, self._times):
+                pooled.running += _answer(pooled, lambda: None)
+        change = next_eviction(self._engines, now, self._times)
         if change is not None:
             self._timer = asyncio.get_running_loop().call_later(change - now, self.step)
 
-    async def _swap(self, guest: Guest, victim: Guest | None) -> None:
+    async def _swap(self, pooled: PooledEngine, victim: PooledEngine | None) -> None:
         began = self._clock()
-        log.info("waking %s, %d calls wait", guest.name, len(guest.queue))
-        left = await self._put_away(victim) if victim else ""
-        async with telling(partial(_tell_still, guest)):
-            failure = await start(guest.engine, guest.name)
+        log.info("loading %s, %d calls wait", pooled.name, len(pooled.queue))
+        if victim:
+            await self._evict(victim)
+        async with telling(partial(_log_progress, pooled)):
+            failure = await start(pooled.engine, pooled.name)
         now = self._clock()
-        guest.failure = failure
+        pooled.failure = failure
         if failure is None:
-            log.info("%s%s awake after %.1f s", left, guest.name, now - began)
-            guest.stage, guest.awoke, guest.used = "awake", now, None
-            if not guest.queue:  # whoever called comes again
-                guest.ticket = None
+            log.info("%s loaded after %.1f s", pooled.name, now - began)
+            pooled.stage, pooled.loaded_at, pooled.used_at = "loaded", now, None
+            if not pooled.queue:  # a client that gave up calls again
+                pooled.ticket = None
         else:
-            log.error("%s%s failed after %.1f s: %s", left, guest.name, now - began, failure)
-            guest.stage, guest.failed_at = "away", now
-            _answer(guest, lambda: EngineDead(failure))
+            log.error("%s failed to load after %.1f s: %s", pooled.name, now - began, failure)
+            pooled.stage, pooled.failed_at = "unloaded", now
+            _answer(pooled, lambda: EngineDead(failure))
         self.step()
 
-    async def _put_away(self, victim: Guest) -> str:
-        """How it ended, for the log."""
-        idle = self._clock() - (victim.awoke if victim.used is None else victim.used)
+    async def _evict(self, victim: PooledEngine) -> None:
+        idle = self._clock() - victim.idle_since
         try:
             await victim.engine.release()
         except Exception:
             log.exception("%s did not close", victim.name)
-        victim.stage = "away"
+        victim.stage = "unloaded"
         self.step()
         state = "asleep" if victim.engine.state().status == "asleep" else "closed"
-        return f"{victim.name} {state}, idle for {idle:.1f} s; "
+        log.info("%s evicted (%s) after %.1f s idle", victim.name, state, idle)
 
     async def _close(self) -> None:
         for swap in self._swaps:
             swap.cancel()
         await asyncio.gather(*self._swaps, return_exceptions=True)
-        for guest in self._guests:
-            _answer(guest, lambda: EngineNotReady("the service ends"))
-        await asyncio.gather(*(guest.engine.close() for guest in self._guests))
+        for pooled in self._engines:
+            _answer(pooled, lambda: EngineNotReady("the service is shutting down"))
+        await asyncio.gather(*(pooled.engine.close() for pooled in self._engines))
 
 
 class OnDemandEngine:
-    """One engine of `Places`, for its callers: the first call loads it.
+    """One engine of an `LruPool`, as its callers see it: the first call loads it.
 
-    Its tokenizer is there before. What is refused before it begins wakes nobody.
+    Its tokenizer is available before the load. A request that is refused loads nothing.
     """
 
-    def __init__(self, guest: Guest, places: Places) -> None:
-        self.name = guest.engine.name
-        self._guest = guest
-        self._places = places
+    def __init__(self, pooled: PooledEngine, pool: LruPool) -> None:
+        self.name = pooled.engine.name
+        self._pooled = pooled
+        self._pool = pool
 
     async def start(self) -> None:
-        """Does nothing: calls do."""
+        """Do nothing: the first call loads the engine."""
 
     def state(self) -> EngineState:
-        guest, inner = self._guest, self._guest.engine.state()
-        waiting = len(guest.queue)
-        if guest.stage == "waking":
+        pooled, inner = self._pooled, self._pooled.engine.state()
+        waiting = len(pooled.queue)
+        if pooled.stage == "loading":
             return EngineState("loading", waiting=waiting)
-        if self._places.has_failed(guest):
-            return EngineState("failed", guest.failure, waiting)
+        if self._pool.has_failed(pooled):
+            return EngineState("failed", pooled.failure, waiting)
         if inner.status == "failed":  # the next call tries again
             return EngineState("cold", inner.reason, waiting)
         return EngineState(inner.status, waiting=waiting)
 
     def running(self) -> int:
-        return self._guest.running
+        return self._pooled.running
 
     def tokenizer(self) -> Tokenizer:
-        return self._guest.engine.read_tokenizer()
+        return self._pooled.engine.read_tokenizer()
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
-        self._guest.engine.check(request)
-        generation = QueuedGeneration(self._places, self._guest, request, receiver)
+        self._pooled.engine.check(request)
+        generation = QueuedGeneration(self._pool, self._pooled, request, receiver)
         generation.enter()
         return generation
 
     async def close(self) -> None:
-        """Closes all that share the places."""
-        await self._places.close()
+        """Close the pool, with all of its engines."""
+        await self._pool.close()
 
 
-def _tell_still(guest: Guest, seconds: float) -> None:
-    log.info("still waking %s (%.0f s), %d calls wait", guest.name, seconds, len(guest.queue))
+def _log_progress(pooled: PooledEngine, seconds: float) -> None:
+    log.info("still loading %s (%.0f s), %d calls wait", pooled.name, seconds, len(pooled.queue))
 
 
-def _answer(guest: Guest, answer: Callable[[], EngineError | None]) -> int:
-    """Answer all who wait for it, each with an error of its own; how many there are."""
-    there = len(guest.queue)
-    for call in guest.queue:
-        call.set_result(answer())
-    guest.queue.clear()
-    guest.ticket = None
-    return there
+def _answer(pooled: PooledEngine, make_answer: Callable[[], EngineError | None]) -> int:
+    """End the wait of all calls in the queue, and return their number.
+
+    Each call gets an answer of its own, because an exception that is raised keeps its traceback.
+    """
+    answered = len(pooled.queue)
+    for call in pooled.queue:
+        call.set_result(make_answer())
+    pooled.queue.clear()
+    pooled.ticket = None
+    return answered

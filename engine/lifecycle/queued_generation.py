@@ -1,45 +1,45 @@
-"""A generation that may have to wait until its engine is loaded."""
+"""Generations that may have to wait until their engine is loaded."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineNotReady
-from engine.lifecycle.swap_policy import Call, Guest
+from engine.lifecycle.swap_policy import PooledEngine, WaitingCall
 from engine.protocol import Finish, Generation, GenerationRequest, Receiver, Row
 
 if TYPE_CHECKING:
-    from engine.lifecycle.lru_pool import Places
+    from engine.lifecycle.lru_pool import LruPool
 
 
 class QueuedGeneration:
-    """The generation as its caller has it, and the receiver of the one that the engine begins.
+    """The caller's handle of a generation, and the receiver of the engine's generation.
 
-    It takes part in `Places` until it is over, however it ends.
+    It counts as a call of the `LruPool` until it is over, however it ends.
     """
 
     def __init__(
-        self, places: "Places", guest: Guest, request: GenerationRequest, receiver: Receiver
+        self, pool: "LruPool", pooled: PooledEngine, request: GenerationRequest, receiver: Receiver
     ) -> None:
-        self._places = places
-        self._guest = guest
+        self._pool = pool
+        self._pooled = pooled
         self._request = request
         self._receiver = receiver
-        self._waiting: Call | None = None
+        self._waiting: WaitingCall | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._generation: Generation | None = None
         self._is_paused = False
         self._is_over = False
 
     def enter(self) -> None:
-        """Begin, or wait for that. Raises what `Places.enter` and the engine raise."""
-        self._waiting = self._places.enter(self._guest)
+        """Begin, or wait in the queue. Raises what `LruPool.enter` and the engine raise."""
+        self._waiting = self._pool.enter(self._pooled)
         if self._waiting is None:
             self._begin()
             return
-        self._waiting.add_done_callback(self._hear)
-        seconds = self._guest.limits.load_seconds
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._wait_no_longer)
+        self._waiting.add_done_callback(self._stop_waiting)
+        seconds = self._pooled.limits.load_seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
 
     def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
@@ -73,20 +73,20 @@ class QueuedGeneration:
 
     def _begin(self) -> None:
         try:
-            self._generation = self._guest.engine.generate(self._request, self)
+            self._generation = self._pooled.engine.generate(self._request, self)
         except Exception:
             self._leave()
             raise
 
     def _begin_late(self) -> None:
-        if self._is_paused:  # an engine may push before it can be paused
+        if self._is_paused:  # an engine could push tokens before it can be paused
             return
         try:
             self._begin()
-        except Exception as error:  # noqa: BLE001 - the receiver raises it where it is awaited
+        except Exception as error:  # noqa: BLE001 - the receiver gets it
             self._receiver.end(error)
 
-    def _hear(self, call: Call) -> None:
+    def _stop_waiting(self, call: WaitingCall) -> None:
         if self._is_over:
             return
         assert self._timer
@@ -98,15 +98,15 @@ class QueuedGeneration:
         else:
             self._begin_late()
 
-    def _wait_no_longer(self) -> None:
+    def _time_out(self) -> None:
         assert self._waiting
         if not self._waiting.done():
             self._is_over = True
-            # One that is away stays wanted, so that it is there when the client comes again. For
-            # one that is awake nobody waits any more, and others need not wait behind it.
-            is_wanted = not self._guest.is_ready
-            self._places.give_up(self._guest, self._waiting, is_wanted=is_wanted)
-            self._receiver.end(EngineNotReady(f"{self._guest.name} did not wake in time"))
+            # An engine that is not loaded keeps its ticket, so that it is loaded when the client
+            # retries. A loaded one gives it back, so that other engines need not wait behind it.
+            keeps_ticket = not self._pooled.is_ready
+            self._pool.give_up(self._pooled, self._waiting, keeps_ticket=keeps_ticket)
+            self._receiver.end(EngineNotReady(f"{self._pooled.name} was not loaded in time"))
 
     def _leave(self) -> None:
         if self._is_over:
@@ -115,6 +115,6 @@ class QueuedGeneration:
         if self._waiting:
             assert self._timer
             self._timer.cancel()
-            self._places.give_up(self._guest, self._waiting)
+            self._pool.give_up(self._pooled, self._waiting)
         else:
-            self._places.leave(self._guest)
+            self._pool.leave(self._pooled)

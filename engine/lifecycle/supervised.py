@@ -1,4 +1,4 @@
-"""An engine that is started again when it has failed."""
+"""Supervision of an engine: it is started again after a failure."""
 
 import asyncio
 import logging
@@ -12,13 +12,13 @@ from engine.tokenization.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.5  # seconds between two looks at whether it still lives
+CHECK_SECONDS = 0.5  # between two checks whether the engine still runs
 
 
-class KeptEngine:
-    """One engine for its callers; `names` are those of its models, for the log.
+class SupervisedEngine:
+    """One supervised engine, as its callers see it. `names` are its models, for the log.
 
-    Between a failure and the next start it is `failed`, with the reason and the seconds until then.
+    Between a failure and the next start its state is `failed`, with the reason and `retry_in`.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class KeptEngine:
         self._failure: str | None = None
         self._next_start: float | None = None
         self._is_reloading = False
-        self._keeping: asyncio.Task[None] | None = None
+        self._supervising: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """The first load; from then on it is looked after until it is closed."""
+        """Load the engine, and supervise it until it is closed."""
         self._failure = await start(self._engine, self._names)
-        self._keeping = asyncio.create_task(self._keep())
+        self._supervising = asyncio.create_task(self._supervise())
 
     def state(self) -> EngineState:
-        if self._is_reloading:  # the engine may still be closing what is left of the last time
+        if self._is_reloading:  # the engine may still be closing its last processes
             return EngineState("loading")
         if self._failure is None:
             return self._engine.state()
@@ -64,12 +64,12 @@ class KeptEngine:
         return self._engine.generate(request, receiver)
 
     async def close(self) -> None:
-        if self._keeping:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+        if self._supervising:
+            self._supervising.cancel()
+            await asyncio.wait([self._supervising])
         await self._engine.close()
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         restarts = Restarts(self._backoff)
         while True:
             if self._failure is None:
@@ -87,7 +87,7 @@ class KeptEngine:
 
     async def _until_dead(self) -> str:
         while (state := self._engine.state()).status == "ready":  # noqa: ASYNC110 - vLLM sets no event
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_SECONDS)
         return state.reason or f"it is {state.status}"
 
     async def _reload(self) -> None:

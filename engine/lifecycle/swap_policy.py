@@ -1,6 +1,6 @@
-"""Who may have a place when there are more engines than places: pure, on a clock it is told.
+"""Decide which engine to load and which to evict when not all fit in memory.
 
-First come, first served, among engines; an engine comes when the first of its calls has to wait.
+Pure; the caller passes the time. Engines are loaded in the order in which they are called.
 """
 
 import asyncio
@@ -10,122 +10,129 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from engine.errors import EngineError
-from engine.protocol import Limits, Swappable
+from engine.protocol import EngineLimits, Swappable
 
-# Set to None once the call may begin, or to what it is answered instead.
-Call = asyncio.Future[EngineError | None]
-Stage = Literal["away", "waking", "awake", "leaving"]
+# The result is None once the call may begin, or the error that ends it.
+WaitingCall = asyncio.Future[EngineError | None]
+Stage = Literal["unloaded", "loading", "loaded", "evicting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Of an engine that others wait for, in seconds.
+class SwapTimes:
+    """The times for which an engine keeps its slot while others wait, in seconds.
 
-    Once it has been awake for `turn` it takes no new calls, and leaves when it has answered those
-    it has. Before, it leaves when nobody has called it for `linger`: whoever calls again and again
-    is not swapped out between two calls.
+    An engine that has been loaded for `turn` takes no new calls, and is evicted when its running
+    calls have ended. Before that, it is evicted after `idle` without a call, so that a client
+    that calls again and again is not swapped out between two calls.
     """
 
     turn: float = 10.0
-    linger: float = 0.25
+    idle: float = 0.25
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Guest:
-    """An engine and its calls. All times are in seconds, on one clock.
+class PooledEngine:
+    """One engine with its queue of waiting calls. Times are seconds on the caller's clock.
 
-    While it is waited for it has a `ticket`: whose number is lower came first.
-    `used` is when it last ended a call, since it `awoke`. `failure` is why its last load failed.
-    Who is `leaving` has given its place to another already.
+    `ticket` orders engines that have waiting calls: the lowest number is served first. `used_at`
+    is the time when its last call ended, or None if there was none since `loaded_at`. `failure`
+    is why its last load failed. An engine that is `evicting` has lost its slot to another already.
     """
 
     engine: Swappable
     name: str
-    limits: Limits
-    stage: Stage = "away"
+    limits: EngineLimits
+    stage: Stage = "unloaded"
     running: int = 0
-    queue: deque[Call] = field(default_factory=deque)
+    queue: deque[WaitingCall] = field(default_factory=deque)
     ticket: int | None = None
-    awoke: float = 0.0
-    used: float | None = None
+    loaded_at: float = 0.0
+    used_at: float | None = None
     failure: str | None = None
     failed_at: float = 0.0
 
     @property
     def is_ready(self) -> bool:
-        return self.stage == "awake" and not self.is_dead
+        return self.stage == "loaded" and not self.is_dead
 
     @property
     def is_dead(self) -> bool:
-        """Whether it died in its place."""
-        return self.stage == "awake" and self.engine.state().status != "ready"
+        """Tell whether the engine died after it was loaded. It still has its slot."""
+        return self.stage == "loaded" and self.engine.state().status != "ready"
 
     @property
     def is_idle(self) -> bool:
-        return self.stage == "awake" and not self.running
+        return self.stage == "loaded" and not self.running
+
+    @property
+    def idle_since(self) -> float:
+        return self.loaded_at if self.used_at is None else self.used_at
 
 
 class Swap(NamedTuple):
-    """`victim` leaves its place to `guest`, unless there is a free one."""
+    """An engine to load, and the engine to evict for it; None if a slot is free."""
 
-    guest: Guest
-    victim: Guest | None
+    pooled: PooledEngine
+    victim: PooledEngine | None
 
 
-def choose_swap(guests: Sequence[Guest], places: int, now: float, pace: Pace) -> Swap | None:
-    """What to do next, if anything: for the engine that has been waited for longest that can be."""
-    held = sum(guest.stage in ("waking", "awake") for guest in guests)
-    for guest in waited_for(guests):
-        if guest.is_dead:  # it has its place
-            if guest.is_idle:
-                return Swap(guest, None)
-        elif guest.stage == "away":
-            if held < places:
-                return Swap(guest, None)
-            idle = [each for each in guests if each.is_idle and not _comes_before(each, guest)]
-            if victims := [each for each in idle if leaves_at(each, pace) <= now]:
-                return Swap(guest, min(victims, key=_last_used))
+def choose_swap(
+    engines: Sequence[PooledEngine], slots: int, now: float, times: SwapTimes
+) -> Swap | None:
+    """Return the next possible swap, for the engine that has waited longest, or None."""
+    taken = sum(each.stage in ("loading", "loaded") for each in engines)
+    for wanted in engines_in_demand(engines):
+        if wanted.is_dead:  # it still has its slot
+            if wanted.is_idle:
+                return Swap(wanted, None)
+        elif wanted.stage == "unloaded":
+            if taken < slots:
+                return Swap(wanted, None)
+            idle = [each for each in engines if each.is_idle and not _comes_before(each, wanted)]
+            if victims := [each for each in idle if evictable_at(each, times) <= now]:
+                return Swap(wanted, min(victims, key=lambda each: each.idle_since))
     return None
 
 
-def waited_for(guests: Iterable[Guest]) -> list[Guest]:
-    """The engines that calls wait for and nothing is done for yet, the first come first."""
-    waiting = [guest for guest in guests if guest.ticket is not None]
-    idle = [guest for guest in waiting if guest.stage != "waking" and not guest.is_ready]
-    return sorted(idle, key=lambda guest: guest.ticket or 0)
+def engines_in_demand(engines: Iterable[PooledEngine]) -> list[PooledEngine]:
+    """Return the engines that have waiting calls and are neither ready nor loading, by ticket."""
+    waiting = [each for each in engines if each.ticket is not None]
+    unserved = [each for each in waiting if each.stage != "loading" and not each.is_ready]
+    return sorted(unserved, key=lambda each: each.ticket or 0)
 
 
-def is_open(guest: Guest, guests: Sequence[Guest], now: float, pace: Pace) -> bool:
-    """Whether a call of this engine may begin now."""
-    if not guest.is_ready:
+def admits_calls(
+    pooled: PooledEngine, engines: Sequence[PooledEngine], now: float, times: SwapTimes
+) -> bool:
+    """Tell whether a call of this engine may begin now."""
+    if not pooled.is_ready:
         return False
-    before = [each for each in waited_for(guests) if _comes_before(each, guest)]
-    over = [each for each in guests if each.is_ready and now - each.awoke >= pace.turn]
-    # As many as are waited for make room, those first that woke first.
-    return guest not in sorted(over, key=lambda each: each.awoke)[: len(before)]
+    before = [each for each in engines_in_demand(engines) if _comes_before(each, pooled)]
+    over = [each for each in engines if each.is_ready and now - each.loaded_at >= times.turn]
+    # As many engines stop as others are in demand; the one that was loaded first stops first.
+    return pooled not in sorted(over, key=lambda each: each.loaded_at)[: len(before)]
 
 
-def leaves_at(guest: Guest, pace: Pace) -> float:
-    """When an idle engine may leave its place. One that woke for nobody keeps its turn."""
-    if guest.is_dead:
+def evictable_at(pooled: PooledEngine, times: SwapTimes) -> float:
+    """Return the time from which an idle engine may be evicted.
+
+    An engine that has had no call since its load keeps its slot for the whole turn.
+    """
+    if pooled.is_dead:
         return 0.0
-    end = guest.awoke + pace.turn
-    return end if guest.used is None else min(end, guest.used + pace.linger)
+    end = pooled.loaded_at + times.turn
+    return end if pooled.used_at is None else min(end, pooled.used_at + times.idle)
 
 
-def next_change(guests: Sequence[Guest], now: float, pace: Pace) -> float | None:
-    """When an idle engine may leave that may not yet, if one is to."""
-    if not waited_for(guests):
+def next_eviction(engines: Sequence[PooledEngine], now: float, times: SwapTimes) -> float | None:
+    """Return when the next idle engine becomes evictable; None if no engine is in demand."""
+    if not engines_in_demand(engines):
         return None
-    times = [leaves_at(guest, pace) for guest in guests if guest.is_idle]
-    return min((time for time in times if time > now), default=None)
+    possible = [evictable_at(each, times) for each in engines if each.is_idle]
+    return min((time for time in possible if time > now), default=None)
 
 
-def _comes_before(one: Guest, other: Guest) -> bool:
+def _comes_before(one: PooledEngine, other: PooledEngine) -> bool:
     if one.ticket is None:
         return False
     return other.ticket is None or one.ticket < other.ticket
-
-
-def _last_used(guest: Guest) -> float:
-    return guest.awoke if guest.used is None else guest.used

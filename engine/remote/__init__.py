@@ -1,1 +1,1 @@
-"""Text generation by an OpenAI-compatible server somewhere else."""
+"""Text generation by a remote, OpenAI-compatible server."""

@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/completions` as bytes: what is asked, what is answered, what is refused."""
+"""Encoding and parsing of OpenAI's `/v1/completions`: bodies, stream events and errors."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,35 +14,34 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Finish, GenerationRequest, Row
-from engine.vllm.structured_outputs import Held
+from engine.protocol import FINISHES, Finish, GenerationRequest, Row
+from engine.vllm.structured_outputs import StructuredOutput
 
 DONE = b"[DONE]"
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
-# Said because a server has defaults of its own: vLLM those of the weights' generation_config.json,
-# llama.cpp a min_p of 0.05.
-NEUTRAL = {
+# Sent because servers have defaults of their own: vLLM those of generation_config.json, llama.cpp a
+# min_p of 0.05.
+NEUTRAL_SAMPLING = {
     "min_p": 0.0,
     "repetition_penalty": 1.0,
 }
 REFUSALS = {400, 413, 422}
-GONE = {502, 503, 504}  # of a server or of the balancer before it: another may answer
+UNAVAILABLE = {502, 503, 504}  # of a server or its load balancer: a retry may succeed
 ERRORS: dict[int, type[EngineError]] = {
     408: EngineTimeout,
     429: EngineBusy,
     503: EngineBusy,
     504: EngineTimeout,
 }
-LONGEST = 500  # characters of somebody else's words in an error of ours
-# Bytes of one event. The first of vLLM's has all ids of the prompt: a million tokens of 8 bytes.
-LONGEST_LINE = 16 * 1024**2
-MOST_IDS = 2**31  # no vocabulary has as many; what is more is no index of a list
+MAX_QUOTED_CHARACTERS = 500  # of a server's message in our errors
+# vLLM's first event has all ids of the prompt: 8 bytes for each of a million tokens.
+MAX_EVENT_BYTES = 16 * 1024**2
+MAX_TOKEN_ID = 2**31  # no vocabulary is as large
 
 
 class Step(NamedTuple):
-    """One event of a stream. It has text, and token ids if the request asked for them.
+    """One event of a stream: text, and token ids if the request asked for them.
 
-    `rows` has the log probabilities of each token, if they were asked for.
+    `rows` has one row for each token, if the request asked for log probabilities.
     """
 
     tokens: Sequence[int]
@@ -51,11 +50,11 @@ class Step(NamedTuple):
     rows: Sequence[Row] = ()
 
 
-class NoAnswer(Exception):
-    """Nobody has answered, or not to the end; somebody might, the next time. `error` if not.
+class ServerUnavailable(Exception):
+    """The server did not answer completely; a retry may succeed. `error` is raised otherwise.
 
-    `is_lost` where there is not even a connection, or where a look says that it can't answer; one
-    that is slow is not.
+    `is_lost` tells that the connection failed, or that a probe found the server down. It is false
+    if the server is only slow.
     """
 
     def __init__(self, error: EngineError, *, is_lost: bool = False) -> None:
@@ -64,8 +63,8 @@ class NoAnswer(Exception):
         self.is_lost = is_lost
 
 
-class Unfit(Exception):
-    """The server answers, and can't be used: the message says why."""
+class ServerUnusable(Exception):
+    """The server answers, but can't serve the model; the message says why."""
 
 
 def encode_body(
@@ -74,14 +73,14 @@ def encode_body(
     model: str,
     prompt: str | Sequence[int],
     eos: int | None,
-    held: Held | None = None,
+    structured: StructuredOutput | None = None,
 ) -> bytes:
-    """Encode the body that asks for a stream, and for token ids if it has the id of an EOS.
+    """Encode a request for a stream, and for token ids if `eos` is given.
 
-    The receiver finds characters and stop strings, and only that EOS ends a text, as in
-    `VllmEngine`. `held` constrains the answer, as `to_held` returns it.
+    The detokenizer finds characters and stop strings here, and only `eos` ends a text, as in
+    `VllmEngine`. `structured` constrains the answer; it is one of `to_structured_outputs`.
     """
-    greedy = request.temperature == 0 or request.top_p == 0  # vLLM wants top_p above 0
+    greedy = request.temperature == 0 or request.top_p == 0  # vLLM refuses top_p 0
     body: dict[str, Any] = {
         "model": model,
         "prompt": prompt,
@@ -92,7 +91,7 @@ def encode_body(
         "top_k": request.top_k,
         "presence_penalty": request.presence_penalty,
         "frequency_penalty": request.frequency_penalty,
-        **NEUTRAL,
+        **NEUTRAL_SAMPLING,
     }
     if request.seed is not None:
         body["seed"] = request.seed
@@ -106,71 +105,74 @@ def encode_body(
         body["ignore_eos"] = True
         body["stop_token_ids"] = [eos]
         body["skip_special_tokens"] = False
-    if held:
-        body["structured_outputs"] = held
+    if structured:
+        body["structured_outputs"] = structured
     return orjson.dumps(body)
 
 
-class Lines:
-    """The data of server-sent events as bytes come in: each is one line here, and JSON."""
+class EventLines:
+    """An incremental parser of server-sent events; each event is one line of JSON here."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of a line whose end is not there yet
+        self._parts: list[bytes] = []  # of an incomplete line
         self._size = 0
 
     def push(self, data: bytes) -> list[bytes]:
-        """The data of the lines that are whole by now, but the one that says that all is.
+        """Return the data of the lines that are complete now, except for [DONE].
 
-        Raises `EngineDead` for a line without end.
+        Raises `EngineDead` for a line of more than `MAX_EVENT_BYTES`.
         """
         first, *more = data.split(b"\n")
-        self._hold(first)
+        self._append(first)
         if not more:
             return []
         lines = [b"".join(self._parts), *more[:-1]]
         self._parts, self._size = [], 0
-        self._hold(more[-1])
+        self._append(more[-1])
         found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
         return [line for line in found if line != DONE]
 
-    def _hold(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size > LONGEST_LINE:
-            raise EngineDead(f"an event is longer than {LONGEST_LINE} bytes")
+        if self._size > MAX_EVENT_BYTES:
+            raise EngineDead(f"an event is longer than {MAX_EVENT_BYTES} bytes")
         self._parts.append(part)
 
 
 def parse_event(data: bytes, request: GenerationRequest) -> Step:
-    """Raises `NoAnswer`, and `EngineError`s: what vLLM refuses once it has said 200 is an event."""
+    """Parse one event. Raises `ServerUnavailable` and `EngineError`s.
+
+    vLLM sends errors as events once it has answered with status 200.
+    """
     try:
         event = orjson.loads(data)
         if error := event.get("error"):
             raise to_error(_to_status(error), data, request)
-        [choice] = event.get("choices") or [{}]  # none where usage is told
+        [choice] = event.get("choices") or [{}]  # an event with usage has no choices
         tokens = _check_ids(choice.get("token_ids") or ())
         text = _check_text(choice.get("text"))
         finish = _check_text(choice.get("finish_reason"))
         rows = () if request.top_logprobs is None else _to_rows(choice.get("logprobs"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise EngineDead(f"no event of a completion: {_shortened(data)}") from error
+        raise EngineDead(f"invalid event of a completion: {_shortened(data)}") from error
     if finish and finish not in FINISHES:
         raise EngineDead(f"the completion ended with {_shortened(finish)!r}")
     return Step(tokens, text, FINISHES.get(finish), rows)
 
 
 def _to_status(error: Any) -> int:  # noqa: ANN401 - any JSON
-    """The status that an error in a stream would have had; it may be no more than a text."""
+    """Return the status of an error event. `error` may be any JSON."""
     status = error.get("code") if isinstance(error, dict) else None
     return status if type(status) is int else 500
 
 
 def _check_ids(tokens: Any) -> Sequence[int]:  # noqa: ANN401 - any JSON
-    """Raises `TypeError`. Not of a tokenizer, but of a list: -1 and true are places in one, too."""
+    """Return the token ids. Raises `TypeError`, also for -1 and true, which are indexes, too."""
     if not isinstance(tokens, list | tuple):
-        raise TypeError("token ids are no list")
+        raise TypeError("token ids are not a list")
     for token in tokens:
-        if type(token) is not int or not 0 <= token < MOST_IDS:
-            raise TypeError("a token id is no small number")
+        if type(token) is not int or not 0 <= token < MAX_TOKEN_ID:
+            raise TypeError("a token id is out of range")
     return tokens
 
 
@@ -198,26 +200,26 @@ def _to_id(name: str) -> int:
 
 def _check_text(text: Any) -> str:  # noqa: ANN401 - any JSON
     if text is not None and not isinstance(text, str):
-        raise TypeError("a text is none")
+        raise TypeError("a text is not a string")
     return text or ""
 
 
 def to_error(status: int, raw: bytes, request: GenerationRequest) -> Exception:
-    """What an answer of this status is: an `EngineError`, or `NoAnswer` with one."""
+    """Return the error for an answer: an `EngineError`, or `ServerUnavailable` with one."""
     said = _parse_error(raw)
     message = said.get("message")
     message = _shortened(message if isinstance(message, str) and message else raw)
     if status not in REFUSALS:
         error = ERRORS.get(status, EngineDead)(f"it answered {status}: {message}")
-        return NoAnswer(error) if status in GONE else error
-    # llama.cpp says so how many tokens there are room for; of vLLM that is known beforehand.
+        return ServerUnavailable(error) if status in UNAVAILABLE else error
+    # llama.cpp tells its context length here; vLLM tells it to a probe.
     if window := _to_window(said.get("n_ctx")):
         return PromptTooLong(window, request.max_tokens)
-    return SchemaRefused(message) if request.is_held else RequestRefused(message)
+    return SchemaRefused(message) if request.is_constrained else RequestRefused(message)
 
 
 def _parse_error(raw: bytes) -> dict[str, Any]:
-    """What the body of an error says, as far as it is OpenAI's."""
+    """Return the error object of an OpenAI error body, or an empty one."""
     try:
         document = orjson.loads(raw)
     except ValueError:
@@ -228,25 +230,25 @@ def _parse_error(raw: bytes) -> dict[str, Any]:
 
 def _shortened(words: str | bytes) -> str:
     text = words.decode(errors="replace") if isinstance(words, bytes) else words
-    return " ".join(text[:LONGEST].split()) or "nothing"
+    return " ".join(text[:MAX_QUOTED_CHARACTERS].split()) or "nothing"
 
 
 def find_window(raw: bytes, model: str) -> int | None:
-    """How many tokens a model takes, if the answer of `/v1/models` tells, as vLLM's does.
+    """Return the model's context length from an answer of `/v1/models`; only vLLM tells it.
 
-    Raises `Unfit` for a model that is not in it, with the names of those that are.
+    Raises `ServerUnusable` if the model is missing, with the names of the models that are there.
     """
     try:
         entries = {entry["id"]: entry for entry in orjson.loads(raw)["data"] or ()}
     except (KeyError, TypeError, ValueError) as error:
-        raise Unfit(f"its /v1/models is no list of models: {_shortened(raw)}") from error
-    entry = entries.get(model) or entries.get(f"{model}:latest")  # Ollama knows it by both names
+        raise ServerUnusable(f"its /v1/models has no list of models: {_shortened(raw)}") from error
+    entry = entries.get(model) or entries.get(f"{model}:latest")  # Ollama takes both names
     if entry is None:
         names = ", ".join(map(repr, entries)) or "none"
-        raise Unfit(f"it has no model {model!r}; it has {names}")
+        raise ServerUnusable(f"it has no model {model!r}; it has {names}")
     return _to_window(entry.get("max_model_len"))
 
 
 def _to_window(told: Any) -> int | None:  # noqa: ANN401 - any JSON
-    """A number of tokens; what is none tells nothing."""
+    """Return a positive number of tokens, or None for any other JSON."""
     return told if type(told) is int and told > 0 else None

@@ -1,4 +1,4 @@
-"""Text generation by somebody else's server: a vLLM fleet, Ray Serve, llama.cpp, Ollama."""
+"""An engine that sends requests to another server: a vLLM fleet, Ray Serve, llama.cpp, Ollama."""
 
 import asyncio
 import logging
@@ -15,42 +15,45 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.generation_task import Production
+from engine.generation_task import GenerationTask
 from engine.protocol import (
+    EngineLimits,
     EngineState,
     Generation,
     GenerationRequest,
-    Limits,
     Receiver,
     check_request,
 )
-from engine.remote.completions import NoAnswer, Step, Unfit, encode_body
-from engine.remote.server import Connections, Server
-from engine.remote.tokens import Batch, merge, read_ids, read_text
+from engine.remote.completions import ServerUnavailable, ServerUnusable, Step, encode_body
+from engine.remote.server import ConnectionPool, RemoteServer
+from engine.remote.tokens import TokenBatch, merge, read_ids, read_text
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from engine.vllm.structured_outputs import to_held
+from engine.vllm.structured_outputs import to_structured_outputs
 
 log = logging.getLogger(__name__)
 
-KNOCKING = 0.5  # seconds between two looks at a server that is not there
-WATCHING = 5.0  # and at one that is, and may have gone while nobody called
-FETCHING = 15.0  # and between two tries to get a tokenizer that is not there; the hub is not ours
-LONG_PROMPT = 8_192  # tokens; what has more is written as text in a thread: some 2 ms of work
-LONG_TEXT = 8_192  # characters of one event; what has more is read in a thread: up to 8 ms of work
+# Between two probes of a server that is down, and of one that is up: it may fail without a call.
+RECONNECT_SECONDS = 0.5
+PROBE_SECONDS = 5.0
+# Between two attempts to load the tokenizer, which may be a request to the hub.
+TOKENIZER_RETRY_SECONDS = 15.0
+# Longer prompts are decoded, and longer events encoded, in a thread: some 2 and 8 ms of work.
+LONG_PROMPT_TOKENS = 8_192
+LONG_EVENT_CHARACTERS = 8_192
 
 
 class RemoteEngine:
     """One model on an OpenAI-compatible server.
 
-    `tokenizer` is a version of Mistral's, the one that the model there was trained with; Tekken
-    comes out of `weights`. `limits` end in `EngineBusy` and `EngineTimeout`; between two tokens, no
-    more time may pass than before the first.
+    `tokenizer` is the version of Mistral's tokenizer that the model was trained with; a Tekken is
+    read from `weights`. Exceeded `limits` raise `EngineBusy` and `EngineTimeout`;
+    `first_token_seconds` bounds the time between two tokens, too.
 
-    With token ids, all that `VllmEngine` promises holds, but for images and audio, which are
-    refused: that way has no place for them. Without, the server reads the text of a prompt with its
-    own tokenizer and puts the BOS in front. What it says is counted by ours, chunk by chunk, which
-    may differ by some tokens from its own count, by which it keeps `max_tokens`; no answer is held
-    to a schema, or to calls of tools, and log probabilities are refused.
+    If the server takes token ids, this engine does what `VllmEngine` does, except for images and
+    audio, which are refused: the completions API has no field for them. Otherwise the server
+    encodes the prompt's text with its own tokenizer, and adds the BOS. This engine counts the
+    answer's tokens chunk by chunk, so the count may differ by some tokens from the server's own,
+    which applies `max_tokens`. Schemas, forced calls and log probabilities are refused then.
     """
 
     name = "remote"
@@ -58,11 +61,11 @@ class RemoteEngine:
     def __init__(
         self,
         *,
-        server: Server,
+        server: RemoteServer,
         weights: str,
         tokenizer: str,
         context_length: int,
-        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        limits: EngineLimits = EngineLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._server = server
         self._weights = weights
@@ -70,17 +73,17 @@ class RemoteEngine:
         self._tokenizer: Tokenizer | None = None
         self._context_length = self._window = context_length
         self._limits = limits
-        self._connections: Connections | None = None
+        self._connections: ConnectionPool | None = None
         self._running = 0
-        self._watching: asyncio.Task[None] | None = None
-        self._doubt = asyncio.Event()  # a call has failed: it is time for a look
+        self._monitoring: asyncio.Task[None] | None = None
+        self._probe_now = asyncio.Event()  # set after a failed call
         self._state = EngineState("cold")
 
     async def start(self) -> None:
         self._state = EngineState("loading")
         await self._begin()
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        if self._monitoring is None:
+            self._monitoring = asyncio.create_task(self._monitor())
 
     async def _begin(self) -> None:
         if missing := await self._open():
@@ -90,12 +93,12 @@ class RemoteEngine:
         waiting: str | None = None
         try:
             async with asyncio.timeout(seconds):
-                while reason := await self._wait():
+                while reason := await self._find_outage():
                     if reason != waiting:
                         log.info("waiting for %s: %s", self._server.url, reason)
                     waiting = reason
-                    await asyncio.sleep(KNOCKING)
-        except Unfit as error:
+                    await asyncio.sleep(RECONNECT_SECONDS)
+        except ServerUnusable as error:
             self._fail(self._of_server(error))
         except TimeoutError:
             self._fail(self._of_server(f"{waiting or 'no answer'}, for {seconds:g} s"))
@@ -118,17 +121,17 @@ class RemoteEngine:
         assert self._connections is not None
         push_all = partial(self._push_all, self._connections, request, tokenizer)
         self._running += 1
-        return Production(receiver, push_all, self._leave)
+        return GenerationTask(receiver, push_all, self._leave)
 
     def _leave(self) -> None:
         self._running -= 1
 
     async def _push_all(
         self,
-        connections: Connections,
+        connections: ConnectionPool,
         request: GenerationRequest,
         tokenizer: Tokenizer,
-        production: Production,
+        task: GenerationTask,
     ) -> None:
         left = request.max_tokens
         try:
@@ -136,60 +139,65 @@ class RemoteEngine:
             async with aclosing(connections.complete(bodies, request)) as answer:
                 async with asyncio.timeout(self._limits.first_token_seconds):
                     steps = await anext(answer)
-                while True:  # the last has a finish, or there is an error in its place
+                while True:  # ends with a finish, or with an error
                     tokens, finish, rows = await self._read(steps, request, tokenizer, left)
                     left -= len(tokens)
                     if finish:
                         break
                     if tokens:
-                        await production.push(tokens, None, rows)
+                        await task.push(tokens, None, rows)
                     steps = await anext(answer)
-            await production.push(tokens, finish, rows)  # its connection is free by now
+            await task.push(tokens, finish, rows)  # the connection is released by now
         except TimeoutError as error:
             raise EngineTimeout("no token came in time") from error
         except EngineDead as error:
             log.warning("%s: %s", self._server.url, error)
-            self._doubt.set()
+            self._probe_now.set()
             raise
-        except NoAnswer as error:
-            raise self._give_up(error) from error
+        except ServerUnavailable as error:
+            raise self._to_engine_error(error) from error
 
     async def close(self) -> None:
-        if self._watching:
-            self._watching.cancel()
-            self._watching = None
+        if self._monitoring:
+            self._monitoring.cancel()
+            self._monitoring = None
         connections, self._connections = self._connections, None
         self._state = EngineState("cold")
         if connections:
             await connections.close()
 
     async def _open(self) -> str | None:
-        """Why there is no tokenizer; None once there is one, and connections with it."""
+        """Load the tokenizer and open the connections. Return why that failed, or None."""
         if self._connections is None:
             try:
                 self._tokenizer, self._connections = await asyncio.to_thread(self._build)
-            except Exception as error:  # noqa: BLE001 - whatever the hub, a folder or its files are at fault for
-                return f"no tokenizer {self._tokenizer_name!r}: {error}"
+            except Exception as error:  # noqa: BLE001 - the hub and the files raise many kinds
+                return f"the tokenizer {self._tokenizer_name!r} could not be loaded: {error}"
         return None
 
-    def _build(self) -> tuple[Tokenizer, Connections]:
+    def _build(self) -> tuple[Tokenizer, ConnectionPool]:
         tokenizer = load_tokenizer(self._tokenizer_name, self._weights)
-        return tokenizer, Connections(self._server, self._limits)
+        return tokenizer, ConnectionPool(self._server, self._limits)
 
-    async def _wait(self) -> str | None:
-        """Why the server can't be used yet; where it can, all is ready then. Raises `Unfit`."""
+    async def _find_outage(self) -> str | None:
+        """Return why the server can't be used yet, or None once the engine is ready.
+
+        Raises `ServerUnusable`.
+        """
         try:
-            await self._look()
-        except NoAnswer as error:
+            await self._probe()
+        except ServerUnavailable as error:
             return str(error)
         return None
 
-    async def _look(self) -> None:
-        """All is ready then. Raises `Unfit`, `NoAnswer`."""
+    async def _probe(self) -> None:
+        """Make the engine ready. Raises `ServerUnusable` and `ServerUnavailable`."""
         assert self._connections is not None
-        window = await self._connections.look()
+        window = await self._connections.probe()
         if window and window < self._window:
-            log.warning("%s takes %d tokens, not %d", self._server.url, window, self._window)
+            log.warning(
+                "%s has a context of %d tokens, not %d", self._server.url, window, self._window
+            )
         self._window = min(window or self._context_length, self._context_length)
         self._state = EngineState("ready")
 
@@ -197,40 +205,43 @@ class RemoteEngine:
         return f"{self._server.url}: {reason}"
 
     def _fail(self, reason: str) -> None:
-        """Refuse all calls, until the tokenizer and the server are there."""
+        """Refuse all calls until a later probe succeeds."""
         self._state = EngineState("failed", reason)
 
-    async def _watch(self) -> None:
-        """Behind a balancer there is always somebody to connect to: only a look tells."""
+    async def _monitor(self) -> None:
+        """Probe the server regularly, and at once after a call has failed.
+
+        A load balancer accepts connections while its servers are down, so connecting is no proof.
+        """
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
-                    await self._doubt.wait()
-            self._doubt.clear()
+                    await self._probe_now.wait()
+            self._probe_now.clear()
             if missing := await self._open():
                 self._fail(missing)
             else:
-                await self._look_again(was_ready=self._state.status == "ready")
+                await self._probe_again(was_ready=self._state.status == "ready")
 
     def _pause(self) -> float:
         if self._state.status == "ready":
-            return WATCHING
-        return KNOCKING if self._connections else FETCHING
+            return PROBE_SECONDS
+        return RECONNECT_SECONDS if self._connections else TOKENIZER_RETRY_SECONDS
 
-    async def _look_again(self, *, was_ready: bool) -> None:
+    async def _probe_again(self, *, was_ready: bool) -> None:
         try:
-            await self._look()
-        except Unfit as error:
+            await self._probe()
+        except ServerUnusable as error:
             self._fail(self._of_server(error))
-        except NoAnswer as error:
+        except ServerUnavailable as error:
             if was_ready and not error.is_lost:
-                return  # it is slow
+                return  # the server is only slow
             if was_ready:
                 log.warning("%s: %s", self._server.url, error)
             self._fail(self._of_server(error))
         else:
             if not was_ready:
-                log.info("%s can be used", self._server.url)
+                log.info("%s is available", self._server.url)
 
     def _refuse(self, request: GenerationRequest) -> None:
         if request.images:
@@ -240,7 +251,7 @@ class RemoteEngine:
         if not self._server.token_ids:
             if request.must_call:
                 raise SchemaRefused("The model can't be held to calls of tools where it runs.")
-            if request.is_held:
+            if request.is_constrained:
                 raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
             if request.top_logprobs is not None:
                 raise RequestRefused("The model can't tell log probabilities where it runs.")
@@ -248,32 +259,32 @@ class RemoteEngine:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
     async def _encode(self, request: GenerationRequest, tokenizer: Tokenizer) -> list[bytes]:
-        """Return the body of the request, or several to be tried in turn, as `to_held` says."""
+        """Return the bodies to try in turn, one for each of `to_structured_outputs`."""
         model = request.adapter.name if request.adapter else self._server.model
         if self._server.token_ids:
             style = tokenizer.chat.calls_style if request.must_call else ""
             prompt, eos = request.prompt, tokenizer.eos
             return [
-                encode_body(request, model=model, prompt=prompt, eos=eos, held=held)
-                for held in to_held(request, style)
+                encode_body(request, model=model, prompt=prompt, eos=eos, structured=structured)
+                for structured in to_structured_outputs(request, style)
             ]
-        if len(request.prompt) > LONG_PROMPT:
+        if len(request.prompt) > LONG_PROMPT_TOKENS:
             text = await asyncio.to_thread(tokenizer.to_prompt, request.prompt)
         else:
             text = tokenizer.to_prompt(request.prompt)
         return [encode_body(request, model=model, prompt=text, eos=None)]
 
-    def _give_up(self, error: NoAnswer) -> EngineError:
+    def _to_engine_error(self, error: ServerUnavailable) -> EngineError:
         log.warning("%s: %s", self._server.url, error)
         if error.is_lost:
             self._fail(self._of_server(error))
-        self._doubt.set()
+        self._probe_now.set()
         return error.error
 
     async def _read(
         self, steps: Sequence[Step], request: GenerationRequest, tokenizer: Tokenizer, left: int
-    ) -> Batch:
+    ) -> TokenBatch:
         read = read_ids if self._server.token_ids else read_text
-        if any(len(step.text) > LONG_TEXT for step in steps):
+        if any(len(step.text) > LONG_EVENT_CHARACTERS for step in steps):
             return await asyncio.to_thread(merge, steps, read, request, tokenizer, left)
         return merge(steps, read, request, tokenizer, left)

@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server over HTTP: whether it is there, and completions as they come."""
+"""HTTP client of one OpenAI-compatible server: probes and streamed completions."""
 
 import asyncio
 import ssl
@@ -11,36 +11,37 @@ from time import monotonic
 import httpx
 
 from engine.errors import EngineDead, EngineTimeout, SchemaRefused
-from engine.protocol import GenerationRequest, Limits
+from engine.protocol import EngineLimits, GenerationRequest
 from engine.remote.completions import (
-    Lines,
-    NoAnswer,
+    EventLines,
+    ServerUnavailable,
+    ServerUnusable,
     Step,
-    Unfit,
     find_window,
     parse_event,
     to_error,
 )
 
-# Seconds before each further attempt of a call that nobody has answered yet.
-PAUSES = (0.05, 0.2, 0.8)
-LOOK_SECONDS = 10.0  # for one look: a server under load may be slow to say that it is well
-# Below the 5 seconds of uvicorn, and so of vLLM, lest it closes what is just being written to.
-KEEP_ALIVE = 4.0
-# Seconds for what follows the last token, [DONE]: it comes at once, and frees the connection.
-REST = 0.1
-# Bytes. A look reads no more, and takes longer answers for none; of an error, the rest is left.
-LONGEST_LOOK = 4_194_304
-LONGEST_ERROR = 65_536
-HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+# Seconds before each retry of a call that no server has begun to answer.
+RETRY_DELAYS = (0.05, 0.2, 0.8)
+PROBE_TIMEOUT_SECONDS = 10.0  # a server under load may answer /health slowly
+# Below the 5 seconds of uvicorn, and so of vLLM, which could close a connection while we write.
+KEEP_ALIVE_SECONDS = 4.0
+# For the [DONE] after the last token, which makes the connection reusable.
+DRAIN_SECONDS = 0.1
+# Longer answers to a probe are refused. The rest of a longer error is not read.
+MAX_PROBE_BYTES = 4_194_304
+MAX_ERROR_BYTES = 65_536
+REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Where a model is served: `url` without `/v1`, `model` by the name it has there.
+class RemoteServer:
+    """The address of a model: `url` without `/v1`, and `model` by its name on that server.
 
-    `token_ids` tells whether it takes and gives token ids, as vLLM does. Times are in seconds:
-    for a connection, and for a server to be there at the start.
+    `token_ids` tells whether the server takes and returns token ids, as vLLM does. Opening a
+    connection may take `connect_seconds`. At the start, the server may take `start_seconds` to
+    become available.
     """
 
     url: str
@@ -51,27 +52,29 @@ class Server:
     start_seconds: float = 600.0
 
 
-class Connections:
-    """A pool of connections to a server, of as many as there may be calls.
+class ConnectionPool:
+    """A pool of connections to a server, one for each possible call and one for probes.
 
-    Making one reads the system's certificates, some 20 ms where they are needed.
+    For an `https:` URL its creation reads the system's certificates, which takes some 20 ms.
     """
 
-    def __init__(self, server: Server, limits: Limits) -> None:
+    def __init__(self, server: RemoteServer, limits: EngineLimits) -> None:
         self._server = server
-        self._patience = limits.first_token_seconds
-        headers = {**HEADERS}
+        self._token_seconds = limits.first_token_seconds
+        headers = {**REQUEST_HEADERS}
         if server.api_key:
             headers["Authorization"] = f"Bearer {server.api_key}"
-        most = limits.calls + 1  # so that the server can be looked at, whatever is going on
+        most = limits.calls + 1  # one for probes
         self._client = httpx.AsyncClient(
             base_url=server.url,
             headers=headers,
-            timeout=httpx.Timeout(self._patience, connect=server.connect_seconds, pool=None),
+            timeout=httpx.Timeout(self._token_seconds, connect=server.connect_seconds, pool=None),
             limits=httpx.Limits(
-                max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
+                max_connections=most,
+                max_keepalive_connections=most,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
             ),
-            # The system's authorities, and no proxy that happens to stand in the environment.
+            # The system's certificate authorities, and no proxy from the environment.
             verify=ssl.create_default_context() if server.url.startswith("https:") else False,
             trust_env=False,
         )
@@ -79,48 +82,48 @@ class Connections:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def look(self) -> int | None:
-        """How many tokens the model takes, if the server tells.
+    async def probe(self) -> int | None:
+        """Return the model's context length, or None if the server does not tell it.
 
-        Raises `NoAnswer` while it can't be used, and `Unfit` if waiting won't help.
+        Raises `ServerUnavailable` if a later probe may succeed, and `ServerUnusable` otherwise.
         """
         try:
-            async with asyncio.timeout(LOOK_SECONDS):  # httpx has one for each read only
+            # httpx has a timeout for each read only.
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
                 health, _ = await self._get("health")
                 status, models = await self._get("v1/models")
         except httpx.HTTPError as error:
-            raise _no_answer(error) from error
+            raise _unavailable(error) from error
         except TimeoutError as error:
-            slow = EngineTimeout(f"it has not said in {LOOK_SECONDS:g} s how it is")
-            raise NoAnswer(slow) from error
-        if health >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama has none at all
-            raise NoAnswer(EngineDead(f"its /health answers {health}"), is_lost=True)
+            slow = EngineTimeout(f"it has not answered a probe within {PROBE_TIMEOUT_SECONDS:g} s")
+            raise ServerUnavailable(slow) from error
+        if health >= HTTPStatus.INTERNAL_SERVER_ERROR:  # Ollama answers 404: it has no /health
+            raise ServerUnavailable(EngineDead(f"its /health answers {health}"), is_lost=True)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise Unfit(
-                "it wants another API key" if self._server.api_key else "it wants an API key"
+            raise ServerUnusable(
+                "it refuses the API key" if self._server.api_key else "it requires an API key"
             )
         if status != HTTPStatus.OK:
-            raise NoAnswer(EngineDead(f"its /v1/models answers {status}"), is_lost=True)
-        if len(models) > LONGEST_LOOK:
-            raise Unfit(f"its /v1/models answers more than {LONGEST_LOOK} bytes")
+            raise ServerUnavailable(EngineDead(f"its /v1/models answers {status}"), is_lost=True)
+        if len(models) > MAX_PROBE_BYTES:
+            raise ServerUnusable(f"its /v1/models answers more than {MAX_PROBE_BYTES} bytes")
         return find_window(models, self._server.model)
 
     async def _get(self, path: str) -> tuple[int, bytes]:
-        """Status and body; of a body over `LONGEST_LOOK` its beginning."""
-        async with self._client.stream("GET", path, timeout=LOOK_SECONDS) as response:
-            return response.status_code, await _read_some(response, LONGEST_LOOK)
+        """Return status and body, which is cut off after `MAX_PROBE_BYTES` or a little more."""
+        async with self._client.stream("GET", path, timeout=PROBE_TIMEOUT_SECONDS) as response:
+            return response.status_code, await _read_some(response, MAX_PROBE_BYTES)
 
     async def complete(
         self, bodies: Sequence[bytes], request: GenerationRequest
     ) -> AsyncGenerator[list[Step], None]:
-        """What comes together, the last with a finish. Asks again only before the first has come.
+        """Yield the steps that arrive together; the last one has a finish.
 
-        If the server does not take what holds the answer in a body, the next body is tried.
-
-        Raises `NoAnswer` in the end, and `EngineError`s.
+        Retries until the first steps have arrived. If the server refuses the structured outputs of
+        a body, the next body is tried. Raises `ServerUnavailable` and `EngineError`s.
         """
         body, *others = bodies
-        pauses = iter(PAUSES)
+        pauses = iter(RETRY_DELAYS)
         has_begun = False
         while True:
             try:
@@ -128,7 +131,7 @@ class Connections:
                     async for steps in answer:
                         has_begun = True
                         yield steps
-            except NoAnswer:
+            except ServerUnavailable:
                 pause = None if has_begun else next(pauses, None)
                 if pause is None:
                     raise
@@ -146,20 +149,20 @@ class Connections:
         try:
             async with self._client.stream("POST", "v1/completions", content=body) as response:
                 if response.status_code != HTTPStatus.OK:
-                    async with asyncio.timeout(self._patience):
-                        said = await _read_some(response, LONGEST_ERROR)
+                    async with asyncio.timeout(self._token_seconds):
+                        said = await _read_some(response, MAX_ERROR_BYTES)
                     raise to_error(response.status_code, said, request)
-                async with aclosing(_read(response, request, self._patience)) as answer:
+                async with aclosing(_read(response, request, self._token_seconds)) as answer:
                     async for steps in answer:
                         yield steps
         except (httpx.ReadTimeout, TimeoutError) as error:
             raise EngineTimeout("no token came in time") from error
         except httpx.TransportError as error:
-            raise _no_answer(error) from error
+            raise _unavailable(error) from error
 
 
 async def _read_some(response: httpx.Response, most: int) -> bytes:
-    """The body, as it stands on the wire, or its beginning of at least `most` bytes."""
+    """Return the raw body, or a beginning of it that has more than `most` bytes."""
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -169,11 +172,15 @@ async def _read_some(response: httpx.Response, most: int) -> bytes:
 
 
 async def _read(
-    response: httpx.Response, request: GenerationRequest, patience: float
+    response: httpx.Response, request: GenerationRequest, token_seconds: float
 ) -> AsyncGenerator[list[Step], None]:
-    """`patience` is in seconds, for what says nothing: httpx has it for silence only."""
-    lines, chunks, is_whole = Lines(), response.aiter_raw(), False
-    heard = monotonic()
+    """Yield the steps of a response.
+
+    Raises `EngineTimeout` after `token_seconds` seconds without a step, even if other data arrives:
+    httpx bounds the time without any data only. Raises `EngineDead` for an incomplete stream.
+    """
+    lines, chunks, is_whole = EventLines(), response.aiter_raw(), False
+    last_step_at = monotonic()
     try:
         async for chunk in chunks:
             events = [parse_event(data, request) for data in lines.push(chunk)]
@@ -181,27 +188,27 @@ async def _read(
             is_whole = any(step.finish for step in steps)
             if steps:
                 yield steps
-                heard = monotonic()
-            elif monotonic() - heard > patience:
+                last_step_at = monotonic()
+            elif monotonic() - last_step_at > token_seconds:
                 raise EngineTimeout("no token came in time")
             if is_whole:
                 return
         raise EngineDead("it ended the stream without a finish_reason")
     finally:
-        if is_whole:  # else the connection is closed, and the completion so ended where it is
+        if is_whole:  # else the connection is closed, which aborts the completion
             with suppress(TimeoutError, httpx.HTTPError):
-                async with asyncio.timeout(REST):
+                async with asyncio.timeout(DRAIN_SECONDS):
                     async for _ in chunks:
                         pass
 
 
-def _no_answer(error: Exception) -> NoAnswer:
+def _unavailable(error: Exception) -> ServerUnavailable:
     is_lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-    return NoAnswer(EngineDead(_explain(error)), is_lost=is_lost)
+    return ServerUnavailable(EngineDead(_explain(error)), is_lost=is_lost)
 
 
 def _explain(error: BaseException) -> str:
-    """What the system said, where it did: httpx itself says that all attempts failed."""
+    """Return the system's error, if any: httpx itself says only that all attempts failed."""
     said, cause = error, error.__cause__
     while cause:
         if isinstance(cause, OSError) and cause.errno:

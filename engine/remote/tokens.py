@@ -1,4 +1,4 @@
-"""The steps of a server's stream as tokens of our tokenizer."""
+"""Conversion of a server's stream into tokens of our tokenizer."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from engine.remote.completions import Step
 from engine.tokenization.tokenizer import Tokenizer
 
 
-class Batch(NamedTuple):
-    """Tokens that come together; with a finish they are the last. `rows` are as in `Receiver`."""
+class TokenBatch(NamedTuple):
+    """Tokens that arrive together; with a finish they are the last. `rows` are as in `Receiver`."""
 
     tokens: Sequence[int]
     finish: Finish | None
@@ -23,10 +23,10 @@ def merge(
     request: GenerationRequest,
     tokenizer: Tokenizer,
     left: int,
-) -> Batch:
-    """Return the tokens of these steps, at most as many as are `left` of `max_tokens`.
+) -> TokenBatch:
+    """Return the tokens of these steps, at most `left` of them.
 
-    Raises `EngineDead` for what can't be read.
+    Raises `EngineDead` for invalid steps.
     """
     tokens: list[int] = []
     rows: list[Row] = []
@@ -34,7 +34,7 @@ def merge(
     for step in steps:
         tokens += read(step, request, tokenizer)
         rows += step.rows
-        if step.finish:  # by its own limit, or a token of its own that ends a text
+        if step.finish:  # by the server's own limit, or a token of its own that ends a text
             finish = step.finish
             break
     del tokens[left:]
@@ -44,15 +44,15 @@ def merge(
     elif len(tokens) == left:
         finish = "length"
     if tokens and max(tokens) >= len(tokenizer.pieces):
-        raise EngineDead("it gives token ids that the tokenizer does not have")
-    return Batch(tokens, finish, rows)
+        raise EngineDead("it returns token ids that the tokenizer does not have")
+    return TokenBatch(tokens, finish, rows)
 
 
 def read_ids(step: Step, request: GenerationRequest, _: Tokenizer) -> Sequence[int]:
     if step.text and not step.tokens:
-        raise EngineDead("it gives no token ids: say token_ids: false of it in the registry")
+        raise EngineDead("it returns no token ids: set token_ids: false for it in the registry")
     if request.top_logprobs is not None and len(step.rows) != len(step.tokens):
-        raise EngineDead("it does not give the log probabilities of each token")
+        raise EngineDead("it does not return the log probabilities of each token")
     return step.tokens
 
 

@@ -1,1 +1,1 @@
-"""Text to token ids and back: Mistral's tokenizers, templates, images, audio and tool calls."""
+"""Mistral's tokenizers, chat templates, images, audio and tool calls."""

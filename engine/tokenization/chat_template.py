@@ -1,6 +1,6 @@
-"""Conversations as Mistral's models read them: mistral-common, Mistral's own reference.
+"""Encoding of conversations by mistral-common, Mistral's reference implementation.
 
-It is imported inside functions: that takes 0.7 s.
+mistral-common is imported inside functions, because that takes 0.7 s.
 """
 
 import re
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
     from PIL.Image import Image
 
-    from engine.tokenization.audio import Clip
+    from engine.tokenization.audio import AudioClip
 
 TEXT_ONLY = "This model takes text only."
-ID = re.compile("[a-zA-Z0-9]{9}")
-BAD_ID = "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9."
+CALL_ID = re.compile("[a-zA-Z0-9]{9}")
+BAD_CALL_ID = "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9."
 # The beginning of mistral-common's error for a system message beside audio, before version 13.
-WITH_AUDIO = "Found system messages at indexes"
+SYSTEM_BESIDE_AUDIO = "Found system messages at indexes"
 
 
 class ChatPrompt(NamedTuple):
-    """`tokens` begin with the BOS, and have a place for every part of `images` and `audio`."""
+    """An encoded conversation. `tokens` begin with the BOS and have placeholders for the media."""
 
     tokens: tuple[int, ...]
     images: tuple["Image", ...] = ()
-    audio: tuple["Clip", ...] = ()
+    audio: tuple["AudioClip", ...] = ()
 
 
 class ChatTemplate:
-    """The template of one tokenizer of `chat_tokenizers`.
+    """The chat template of one tokenizer of `chat_tokenizers`.
 
-    `calls_style` says how the model writes calls of tools; see `tool_calls.py`.
+    `calls_style` is the model's syntax for calls of tools; see `tool_calls.py`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ChatTemplate:
     ) -> None:
         inner = tokenizer.instruct_tokenizer
         image, audio = inner.image_encoder, inner.audio_encoder
-        # Pixels that an image may have if the model sees, and samples a second if it hears.
+        # None if the model takes no images, or no audio.
         self._side = None if image is None else image.image_config.max_image_size
         self._rate = None if audio is None else audio.audio_config.sampling_rate
         self._tokenizer = tokenizer
@@ -52,17 +52,17 @@ class ChatTemplate:
     def encode(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
     ) -> ChatPrompt:
-        """Messages and tools are OpenAI-shaped, images in data URLs, audio in base64.
+        """Encode OpenAI's messages and tools, with images in data URLs and audio in base64.
 
-        Raises `ChatRefused` with mistral-common's own sentence, which is what Bedrock says, too.
+        Raises `ChatRefused` with mistral-common's own sentence, as Bedrock's errors have it.
         """
         from mistral_common.exceptions import MistralCommonException
         from mistral_common.protocol.instruct.request import ChatCompletionRequest
         from pydantic import ValidationError
 
-        from engine.tokenization.media import Media
+        from engine.tokenization.media import MediaOpener
 
-        media = Media(self._side, self._rate)
+        media = MediaOpener(self._side, self._rate)
         opened = [
             {**message, "content": media.open(message["content"])}
             if "content" in message
@@ -83,29 +83,34 @@ class ChatTemplate:
             where = ".".join(map(str, first["loc"]))
             raise ChatRefused(f"{where}: {first['msg']}") from error
         except (ValueError, TypeError, RuntimeError) as error:
-            # What it, or SentencePiece, stumbles over in arguments of tools and their results.
+            # mistral-common and SentencePiece raise these for arguments and results of tools.
             said = str(error)
-            own = said if said.startswith(WITH_AUDIO) else "Invalid arguments or content of a tool."
+            own = (
+                said
+                if said.startswith(SYSTEM_BESIDE_AUDIO)
+                else "Invalid arguments or content of a tool."
+            )
             raise ChatRefused(own) from error
 
 
 def _check_ids(request: "ChatCompletionRequest[Any]") -> None:
-    """Raise `ChatRefused` for an id that is no 9 letters and digits.
+    """Raise `ChatRefused` for an id that is not nine letters and digits.
 
-    mistral-common refuses one up to version 11 only. Large 3, of version 13, was heard to, too.
+    mistral-common refuses one up to version 11 only. Large 3, of version 13, was recorded to refuse
+    it, too.
     """
     for message in request.messages:
         calls = getattr(message, "tool_calls", None) or ()
         ids = [*(call.id for call in calls), getattr(message, "tool_call_id", None)]
         for each in ids:
-            if each not in (None, "null") and not ID.fullmatch(each):
-                raise ChatRefused(BAD_ID.format(id=each))
+            if each not in (None, "null") and not CALL_ID.fullmatch(each):
+                raise ChatRefused(BAD_CALL_ID.format(id=each))
 
 
 def load_template(file: Path, encode: Callable[[str], list[int]]) -> ChatTemplate:
-    """Return the template of a SentencePiece tokenizer's version, which its name ends with.
+    """Return the template of a SentencePiece file, whose name ends with its version.
 
-    `encode` gives the tokens of a text that follows other text, as `Words` does.
+    `encode` returns the tokens of a text that follows other text, like `WordCache.encode`.
     """
     from engine.tokenization.chat_tokenizers import load_sentencepiece
 

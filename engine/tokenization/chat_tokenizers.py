@@ -1,8 +1,8 @@
-"""mistral-common's tokenizers of conversations, without the work that nobody here needs.
+"""mistral-common's tokenizers of conversations, without work that is not needed here.
 
-mistral-common (1.13) writes each prompt out again for people to read, which takes half of the time,
-and reads images and audio, which are counted here and read elsewhere. Imports mistral-common, and
-so is imported inside functions only.
+mistral-common (1.13) decodes each prompt again for debugging, which takes half of the time, and
+decodes images and audio. Here these are only counted; workers decode them. This module imports
+mistral-common; import it inside functions only.
 """
 
 from collections.abc import Callable
@@ -27,26 +27,26 @@ from engine.tokenization.images import CountingEncoder
 AnyTokenizer = MistralTokenizer[Any, Any, Any, Any, Any]
 
 
-class ManyResults(instruct.InstructTokenizerV2[Any, Any, Any]):
-    """Version 2, which refuses a second result of one turn; Bedrock's models of it take several."""
+class ToolResultsV2(instruct.InstructTokenizerV2[Any, Any, Any]):
+    """A tokenizer of version 2 that takes several tool results in one turn, as Bedrock does."""
 
     def encode_instruct(self, request: Any) -> Tokenized:  # noqa: ANN401 - mistral-common's
-        """Encode as version 2 does behind that check."""
+        """Encode as version 2 does, without its check for a second result."""
         return super(instruct.InstructTokenizerV2, self).encode_instruct(request)
 
 
-class Unwritten:
-    """A tokenizer of conversations that leaves out the text of a prompt."""
+class NoDecoding:
+    """A mixin of tokenizers that does not decode prompts."""
 
     def decode(self, *_: object, **__: object) -> str:
-        """Return no text, in place of one that takes as long as the tokens."""
+        """Return no text, because decoding takes as long as encoding."""
         return ""
 
 
 class WordTokenizer(SentencePieceTokenizer):
-    """A SentencePiece tokenizer of messages that remembers words.
+    """A SentencePiece tokenizer of messages with a cache of words.
 
-    `encode_rest` gives the tokens of a text that follows other text, as `Words` does.
+    `encode_rest` returns the tokens of a text that follows other text, like `WordCache.encode`.
     """
 
     def __init__(self, file: Path, encode_rest: Callable[[str], list[int]]) -> None:
@@ -54,7 +54,7 @@ class WordTokenizer(SentencePieceTokenizer):
         self._encode_rest = encode_rest
 
     def encode(self, s: str, bos: bool, eos: bool) -> list[int]:  # noqa: FBT001 - mistral-common's
-        """Return the tokens. SentencePiece puts a space before every text but an empty one."""
+        """Return the tokens. SentencePiece adds a space before a text unless it is empty."""
         tokens = self._encode_rest(" " + s) if s else []
         return [self.bos_id] * bos + tokens + [self.eos_id] * eos
 
@@ -66,8 +66,8 @@ def assemble(
     version: TokenizerVersion = tokenizer.version
     known = getattr(instruct, f"InstructTokenizer{version.value.upper()}")
     if version == TokenizerVersion.v2:
-        known = ManyResults
-    own: Any = type(known.__name__, (Unwritten, known), {})
+        known = ToolResultsV2
+    own: Any = type(known.__name__, (NoDecoding, known), {})
     return MistralTokenizer(
         own(
             tokenizer,

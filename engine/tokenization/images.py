@@ -1,6 +1,6 @@
-"""Images of a conversation: read from data URLs alone, and counted by their size.
+"""Images of a conversation: read from data URLs only, and counted by their size.
 
-Imports mistral-common and Pillow, and so is imported inside functions only.
+This module imports mistral-common and Pillow; import it inside functions only.
 """
 
 import re
@@ -13,58 +13,58 @@ from mistral_common.tokens.tokenizers.image import ImageEncoder, ImageEncoding
 from PIL import Image
 
 from engine.errors import ChatRefused, EngineBusy, EngineError
-from engine.uploads.call import current_call
-from engine.uploads.limits import IMAGE, MOST_PIXELS, MOST_SIDE
+from engine.uploads.call import current_session
+from engine.uploads.limits import IMAGE_LIMITS, MAX_PIXELS, MAX_SIDE_PIXELS
 from engine.uploads.pool import WORKERS
 from engine.uploads.refusals import UploadRefused
 
-# Any other URL would have this machine fetch what a client names, or read its files.
-DATA = re.compile(r"data:image/[a-z.+-]+;base64,")
-UNKNOWN = "An image is no PNG, JPEG, WebP or GIF in base64."
-# By the reasons of `UploadRefused`. Guess for all words: Bedrock's own are not known.
-SENTENCES = {
-    "unknown": UNKNOWN,
+# Other URLs would let a client make this machine fetch addresses or read local files.
+IMAGE_DATA_URL = re.compile(r"data:image/[a-z.+-]+;base64,")
+NOT_AN_IMAGE = "An image is no PNG, JPEG, WebP or GIF in base64."
+# By the reasons of `UploadRefused`. All are guesses: Bedrock's own sentences are not known.
+IMAGE_REFUSALS = {
+    "unknown": NOT_AN_IMAGE,
     "broken": "An image is damaged.",
-    "pixels": f"An image may have {MOST_SIDE} pixels a side, and no more.",
-    "many": f"The images of a request may have {MOST_PIXELS} pixels, and no more.",
+    "pixels": f"An image may have {MAX_SIDE_PIXELS} pixels a side, and no more.",
+    "many": f"The images of a request may have {MAX_PIXELS} pixels, and no more.",
 }
 
 
 def open_image(url: object, side: int | None = None) -> Image.Image:
-    """Return the RGB image of a data URL, what is transparent in it white.
+    """Return the RGB image of a data URL. Transparent pixels become white.
 
-    It is decoded in a worker process. If the images of the call have many pixels, one that is
-    larger than `side`, as much as the model takes, is scaled down to it. Raises `ChatRefused`.
+    A worker process decodes it. If the images of the call have many pixels, an image is scaled down
+    to `side`, the most pixels that the model takes on a side. Raises `ChatRefused`.
     """
-    found = DATA.match(url) if isinstance(url, str) else None
+    found = IMAGE_DATA_URL.match(url) if isinstance(url, str) else None
     if not found or not isinstance(url, str):
         raise ChatRefused("An image_url must be a data URL of an image, in base64.")
-    call = current_call()
-    room = {"whole": call.whole, "most": call.pixels}
+    session = current_session()
+    room = {"unscaled": session.unscaled, "most": session.pixels}
     try:
         raw = b64decode(url[found.end() :], validate=True)
-        read = WORKERS.read("image", raw, IMAGE, **room, side=side)
+        read = WORKERS.read("image", raw, IMAGE_LIMITS, **room, side=side)
     except Error as error:
-        raise ChatRefused(UNKNOWN) from error
+        raise ChatRefused(NOT_AN_IMAGE) from error
     except UploadRefused as refusal:
         raise _to_error(refusal) from refusal
     try:
         image = Image.frombytes("RGB", tuple(read.head["size"]), read.payload)
-    except (KeyError, TypeError, ValueError) as error:  # a worker that was taken over says anything
-        raise ChatRefused(SENTENCES["broken"]) from error
-    call.keep(image.width * image.height)
+    except (KeyError, TypeError, ValueError) as error:  # a worker that was taken over
+        raise ChatRefused(IMAGE_REFUSALS["broken"]) from error
+    session.count_pixels(image.width * image.height)
     return image
 
 
 def _to_error(refusal: UploadRefused) -> EngineError:
     if refusal.reason in ("cancelled", "unavailable"):
         return EngineBusy(str(refusal))
-    sentence = SENTENCES.get(refusal.reason, f"An image could not be read: {refusal}.")
+    sentence = IMAGE_REFUSALS.get(refusal.reason, f"An image could not be read: {refusal}.")
     return ChatRefused(sentence)
 
 
 class CountingEncoder(ImageEncoder):
-    """The tokens of an image and no pixels: these are vLLM's to resize.
+    """An encoder that counts the tokens of an image. vLLM resizes the pixels.
 
     It fetches nothing: an image that was not opened before is refused.
     """

@@ -1,6 +1,6 @@
-"""Images and audio of one conversation, opened in their order.
+"""Images and audio of one conversation, in their order.
 
-Imports mistral-common, and so is imported inside functions only.
+This module imports mistral-common; import it inside functions only.
 """
 
 from typing import Any
@@ -8,28 +8,29 @@ from typing import Any
 from PIL.Image import Image
 
 from engine.errors import ChatRefused
-from engine.tokenization.audio import Clip, open_audio_url, open_input_audio, to_part
+from engine.tokenization.audio import AudioClip, open_audio_url, open_input_audio, to_part
 from engine.tokenization.chat_template import TEXT_ONLY
 from engine.tokenization.images import open_image
 
-KINDS = ("image", "image_url", "input_audio", "audio", "audio_url")  # of mistral-common's parts
+# Of mistral-common's message parts.
+MEDIA_TYPES = ("image", "image_url", "input_audio", "audio", "audio_url")
 # vLLM's limit for Voxtral, and its sentence.
-MOST_CLIPS = 5
-TOO_MANY = f"At most {MOST_CLIPS} audio(s) may be provided in one prompt."
+MAX_CLIPS = 5
+TOO_MANY_CLIPS = f"At most {MAX_CLIPS} audio(s) may be provided in one prompt."
 
 
-class Media:
-    """The images and clips of a conversation for a model.
+class MediaOpener:
+    """The opener of one conversation's images and audio, which it collects.
 
-    `side` is how many pixels of an image's side the model takes, and `rate` how many samples of
-    audio a second; None if it takes no images, or no audio.
+    `side` is the most pixels that the model takes on an image's side, `rate` its samples of audio
+    a second. None: the model takes no images, or no audio.
     """
 
     def __init__(self, side: int | None, rate: int | None) -> None:
         self._side = side
         self._rate = rate
         self.images: list[Image] = []
-        self.audio: list[Clip] = []
+        self.audio: list[AudioClip] = []
 
     def open(self, content: Any) -> Any:  # noqa: ANN401 - any JSON
         """Return a message's content with its images and audio opened. Raises `ChatRefused`."""
@@ -37,8 +38,8 @@ class Media:
 
     def _open(self, part: Any) -> Any:  # noqa: ANN401 - any JSON
         kind = part.get("type") if isinstance(part, dict) else None
-        if not isinstance(kind, str) or kind not in KINDS:
-            return part  # mistral-common's to read or to refuse
+        if not isinstance(kind, str) or kind not in MEDIA_TYPES:
+            return part  # mistral-common reads or refuses it
         if self._side is None and self._rate is None:
             raise ChatRefused(TEXT_ONLY)
         if self._side is not None and kind == "image_url":
@@ -54,8 +55,8 @@ class Media:
         self.images.append(open_image(url, self._side))
         return {"type": "image", "image": self.images[-1]}
 
-    def _clip(self, clip: Clip) -> dict[str, str]:
+    def _clip(self, clip: AudioClip) -> dict[str, str]:
         self.audio.append(clip)
-        if len(self.audio) > MOST_CLIPS:
-            raise ChatRefused(TOO_MANY)
+        if len(self.audio) > MAX_CLIPS:
+            raise ChatRefused(TOO_MANY_CLIPS)
         return to_part(clip)

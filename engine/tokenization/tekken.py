@@ -1,6 +1,6 @@
-"""Mistral's Tekken tokenizers, of the models since 2025: from their weights, or a stand-in.
+"""Mistral's Tekken tokenizers, from a model's weights or from mistral-common's vocabulary.
 
-Imports mistral-common, and so is imported inside functions only.
+This module imports mistral-common; import it inside functions only.
 """
 
 import json
@@ -19,21 +19,21 @@ from mistral_common.tokens.tokenizers.tekken import SpecialTokenInfo, Tekkenizer
 
 from engine.tokenization.chat_template import ChatTemplate
 from engine.tokenization.chat_tokenizers import AnyTokenizer, assemble
-from engine.tokenization.control_tokens import TOOL_MARKS, Marks
+from engine.tokenization.control_tokens import TOOL_CONTROL_TOKENS, ControlTokens
 from engine.tokenization.mistral_files import carried
 
-CARRIED = "tekken_240911.json"
-# What the files of 2025 have beyond the control tokens of the carried one, at these ids. Guess:
-# Mistral's own are gated; these are the ids that its published Devstral has. Their version, 13, is
-# a guess, too: its calls have no ids, and a call recorded of Devstral counts as one without.
-LATER = {32: "[ARGS]", 33: "[CALL_ID]", 34: "[THINK]", 35: "[/THINK]"}
-# How they count images. Guess, likewise: as the published Mistral Small 3.1 does.
-IMAGES = ImageConfig(image_patch_size=14, max_image_size=1540, spatial_merge_size=2)
+CARRIED_FILE = "tekken_240911.json"
+# Further control tokens of the files of 2025, by their ids. Guess: Mistral's files are gated; its
+# published Devstral has these ids. Version 13 is a guess, too: its calls have no ids, and the token
+# count of a recorded call of Devstral matches that.
+LATER_CONTROL_TOKENS = {32: "[ARGS]", 33: "[CALL_ID]", 34: "[THINK]", 35: "[/THINK]"}
+# Guess: images count as for the published Mistral Small 3.1.
+IMAGE_CONFIG = ImageConfig(image_patch_size=14, max_image_size=1540, spatial_merge_size=2)
 IMAGE_MARKS = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")
-# Voxtral's: mistral-common's own tests pin its file as one of v7. The ids are those that
-# transformers gives these tokens, the numbers those of its feature extractor.
+# Voxtral: mistral-common's own tests pin its file as v7. The ids are from transformers' tokenizer,
+# the numbers from its feature extractor.
 AUDIO_MARKS = {24: "[AUDIO]", 25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
-AUDIO = AudioConfig(
+VOXTRAL_AUDIO = AudioConfig(
     sampling_rate=16_000,
     frame_rate=12.5,
     encoding_config=AudioSpectrogramConfig(num_mel_bins=128, hop_length=160, window_size=400),
@@ -41,26 +41,26 @@ AUDIO = AudioConfig(
 )
 
 
-class StandIn(NamedTuple):
-    """A tokenizer on the carried vocabulary. `marks` are further control tokens by their ids."""
+class CarriedTokenizer(NamedTuple):
+    """A tokenizer with the vocabulary in mistral-common and further control tokens by id."""
 
     version: TokenizerVersion
-    marks: Mapping[int, str]
+    controls: Mapping[int, str]
     image: ImageConfig | None = None
     audio: AudioConfig | None = None
 
 
 # By the names in the registry.
-STAND_INS: Mapping[str, StandIn] = MappingProxyType(
+CARRIED_TOKENIZERS: Mapping[str, CarriedTokenizer] = MappingProxyType(
     {
-        "tekken": StandIn(TokenizerVersion.v13, LATER, image=IMAGES),
-        "tekken-v7": StandIn(TokenizerVersion.v7, AUDIO_MARKS, audio=AUDIO),
+        "tekken": CarriedTokenizer(TokenizerVersion.v13, LATER_CONTROL_TOKENS, image=IMAGE_CONFIG),
+        "tekken-v7": CarriedTokenizer(TokenizerVersion.v7, AUDIO_MARKS, audio=VOXTRAL_AUDIO),
     }
 )
 
 
 class TekkenTokenizer:
-    """A vocabulary of 131,072 tokens. Building one takes about a second and 120 MB."""
+    """A tokenizer of 131,072 tokens. Its creation takes about a second and 120 MB."""
 
     is_spaced = False
 
@@ -75,11 +75,13 @@ class TekkenTokenizer:
             for token in range(tekken.n_words)
         )
         self._longest = max(map(len, self.pieces))
-        marks = {
-            name: tekken.get_special_token(name) for name in TOOL_MARKS if tekken.is_special(name)
+        controls = {
+            name: tekken.get_special_token(name)
+            for name in TOOL_CONTROL_TOKENS
+            if tekken.is_special(name)
         }
-        self._marks = Marks(marks, self.encode_text)
-        self.spelled = self._marks.spell(self.pieces)
+        self._controls = ControlTokens(controls, self.encode_text)
+        self.spelled = self._controls.spell(self.pieces)
 
     @cached_property
     def chat(self) -> ChatTemplate:
@@ -95,7 +97,7 @@ class TekkenTokenizer:
         return self._tekken.encode(text, bos=False, eos=False)
 
     def encode_spelled(self, text: str) -> list[int]:
-        return self._marks.encode(text)
+        return self._controls.encode(text)
 
     def to_prompt(self, tokens: Sequence[int]) -> str:
         kept = SpecialTokenPolicy.KEEP
@@ -103,16 +105,17 @@ class TekkenTokenizer:
         return b"".join(pieces).decode(errors="replace")
 
 
-LOADING = Lock()  # calls that come at once do not each load what takes a second and 120 MB
+LOADING = Lock()  # so that simultaneous calls load a tokenizer once
 
 
 def load_tekken(name: str, weights: str | None) -> TekkenTokenizer:
-    """Return the tokenizer of these weights, a folder or a hub id; without them a stand-in.
+    """Return the tokenizer of the weights, a folder or a hub id. Each is loaded only once.
 
-    `name` is a key of `STAND_INS`. Loaded once. Raises `OSError` if there is none.
+    Without weights, return the tokenizer of mistral-common's vocabulary by its name in
+    `CARRIED_TOKENIZERS`. Raises `OSError` if the file is missing.
     """
     with LOADING:
-        return _stand_in(name) if weights is None else _of_weights(weights)
+        return _carried_tokenizer(name) if weights is None else _of_weights(weights)
 
 
 @cache
@@ -130,13 +133,13 @@ def _of_weights(weights: str) -> TekkenTokenizer:
 
 
 @cache
-def _stand_in(name: str) -> TekkenTokenizer:
-    wanted = STAND_INS[name]
-    document = json.loads(carried(CARRIED).read_bytes())
+def _carried_tokenizer(name: str) -> TekkenTokenizer:
+    wanted = CARRIED_TOKENIZERS[name]
+    document = json.loads(carried(CARRIED_FILE).read_bytes())
     config = document["config"]
     tekken = Tekkenizer(
         vocab=document["vocab"],
-        special_tokens=named_controls(wanted.marks),
+        special_tokens=named_controls(wanted.controls),
         pattern=config["pattern"],
         vocab_size=config["default_vocab_size"],
         num_special_tokens=config["default_num_special_tokens"],
@@ -151,11 +154,11 @@ def _stand_in(name: str) -> TekkenTokenizer:
     return TekkenTokenizer(tekken, tokenizer)
 
 
-def named_controls(marks: Mapping[int, str]) -> list[SpecialTokenInfo]:
-    """Return the control tokens that all have, those in `marks`, and nameless ones in between."""
+def named_controls(controls: Mapping[int, str]) -> list[SpecialTokenInfo]:
+    """Return the common control tokens, those in `controls`, and placeholders in between."""
     known = list(Tekkenizer.DEPRECATED_SPECIAL_TOKENS)
-    later = range(len(known), max(marks) + 1)
-    names = [(rank, marks.get(rank, f"<SPECIAL_{rank}>")) for rank in later]
+    later = range(len(known), max(controls) + 1)
+    names = [(rank, controls.get(rank, f"<SPECIAL_{rank}>")) for rank in later]
     return known + [
         SpecialTokenInfo(rank=rank, token_str=name, is_control=True) for rank, name in names
     ]
@@ -170,6 +173,6 @@ def _find(weights: str) -> Path:
         return path
     from huggingface_hub import hf_hub_download
 
-    # The newest, as vLLM fetches the weights that it belongs to: nothing pins it.
+    # The newest revision, as vLLM downloads the weights.
     found = hf_hub_download(weights, "tekken.json")  # nosec B615
     return Path(found)

@@ -1,4 +1,4 @@
-"""Mistral's tokenizers: text to ids, and ids back to the bytes they stand for."""
+"""Mistral's SentencePiece tokenizers, and the interface of all tokenizers."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -10,16 +10,22 @@ from typing import NamedTuple, Protocol
 from sentencepiece import SentencePieceProcessor
 
 from engine.tokenization.chat_template import ChatTemplate, load_template
-from engine.tokenization.control_tokens import TOOL_MARKS, Marks
+from engine.tokenization.control_tokens import TOOL_CONTROL_TOKENS, ControlTokens
 from engine.tokenization.mistral_files import carried, is_tekken
+
+SPACE = "\u2581"  # SentencePiece writes a space as U+2581
+WORD = re.compile(r" *[^ \n]+|\n| +")
+CROSSES_WORDS = re.compile(rf"[^{SPACE}\0]{SPACE}|\n")  # no piece may do so
+MAX_CACHED_WORDS = 32_768  # some 250 bytes each
+MAX_CACHED_CHARACTERS = 32  # of a word
 
 
 class Tokenizer(Protocol):
-    """What turns text into one model's token ids, and back.
+    """A converter of text to one model's token ids, and back.
 
-    `pieces` holds, by token id, the UTF-8 bytes that a token adds to the text: none for control
-    tokens. `spelled` is the same with the names of `TOOL_MARKS` for these. `is_spaced` tells
-    whether the first word of an answer has a space in front.
+    `pieces` has, by token id, the UTF-8 bytes that a token adds to the text: none for control
+    tokens. `spelled` has the names of `TOOL_CONTROL_TOKENS` as well. `is_spaced` tells whether the
+    first word of an answer has a leading space.
     """
 
     bos: int
@@ -29,36 +35,36 @@ class Tokenizer(Protocol):
     is_spaced: bool
 
     def encode(self, text: str, *, enough: int | None = None) -> tuple[int, ...]:
-        """Token ids of a prompt: one BOS, then the text, in which control pieces count as such.
+        """Encode a prompt: one BOS, then the text, in which control pieces are control tokens.
 
-        A text that is sure to be more than `enough` tokens is read only until it is.
+        Stop encoding once the text is certain to exceed `enough` tokens.
         """
         ...
 
     def encode_text(self, text: str) -> list[int]:
-        """Token ids of plain text that follows other text: no BOS and no space put in front."""
+        """Encode plain text that follows other text: no BOS, no leading space."""
         ...
 
     def encode_spelled(self, text: str) -> list[int]:
-        """The same for a text in which `TOOL_MARKS` are the tokens of these names."""
+        """Encode a text in which the names of `TOOL_CONTROL_TOKENS` stand for these tokens."""
         ...
 
     def to_prompt(self, tokens: Sequence[int]) -> str:
-        """What `encode` made these tokens of; control tokens that came otherwise by their names."""
+        """Return the text that `encode` encodes to these tokens, with control tokens by name."""
         ...
 
     @property
     def chat(self) -> ChatTemplate:
-        """How this model's conversations are written. Slow at its first use, some 0.7 s."""
+        """Return the model's chat template. The first use takes some 0.7 s."""
         ...
 
 
 class SentencePieceTokenizer:
-    """One tokenizer file, read whole: building one takes some 50 ms and no later call is slow.
+    """A tokenizer of one SentencePiece file. Its creation takes some 50 ms.
 
-    `dummy_prefix` says whether text gets a space put in front, as Mistral's first tokenizer was
-    trained. `gap` ids lie between the first three and the others: a text has then the ids of a
-    later version, which put its control tokens there.
+    `dummy_prefix` adds a leading space to text, as Mistral's first tokenizer was trained. `gap`
+    unused ids follow the first three, so that a text has the ids of a later version, which has its
+    control tokens there.
     """
 
     is_spaced = True
@@ -66,7 +72,7 @@ class SentencePieceTokenizer:
     def __init__(self, model_file: Path, *, dummy_prefix: bool, gap: int = 0) -> None:
         self._file = model_file
         self._processor = SentencePieceProcessor(model_file=str(model_file))
-        self._words = Words(self._processor)
+        self._words = WordCache(self._processor)
         self._prefix = " " if dummy_prefix else ""
         self._gap = gap
         self.bos: int = self._processor.bos_id()
@@ -76,9 +82,11 @@ class SentencePieceTokenizer:
         self._longest = max(map(len, self._processor.id_to_piece(list(range(len(pieces))))))
         self._controls = _named_controls(self._processor)
         self._split = re.compile("(" + "|".join(map(re.escape, self._controls)) + ")").split
-        marks = {name: self._controls[name] for name in TOOL_MARKS if name in self._controls}
-        self._marks = Marks(marks, self.encode_text)
-        self.spelled = self._marks.spell(self.pieces)
+        controls = {
+            name: self._controls[name] for name in TOOL_CONTROL_TOKENS if name in self._controls
+        }
+        self._tool_controls = ControlTokens(controls, self.encode_text)
+        self.spelled = self._tool_controls.spell(self.pieces)
 
     @cached_property
     def chat(self) -> ChatTemplate:
@@ -93,7 +101,7 @@ class SentencePieceTokenizer:
         return self._shift(self._words.encode(text))
 
     def encode_spelled(self, text: str) -> list[int]:
-        return self._marks.encode(text)
+        return self._tool_controls.encode(text)
 
     def to_prompt(self, tokens: Sequence[int]) -> str:
         return b"".join(self._prompt_pieces(tokens[1:])).decode(errors="replace")
@@ -108,13 +116,13 @@ class SentencePieceTokenizer:
 
     @cached_property
     def _names(self) -> dict[int, bytes]:
-        """What is written for a control token in a prompt, by its id."""
+        """Return the names of the control tokens by id."""
         ids = self._shift(list(self._controls.values()))
         return {token: name.encode() for token, name in zip(ids, self._controls, strict=True)}
 
     def _encode_segments(self, text: str) -> list[int]:
-        # Hugging Face's tokenizers cut control pieces out of the raw text first and encode what
-        # lies between; that `<s>` in a prompt counts as a second BOS shows Bedrock doing the same.
+        # Hugging Face's tokenizers split the raw text at control pieces first, and so does Bedrock:
+        # it counts `<s>` in a prompt as a second BOS.
         tokens: list[int] = []
         for segment in self._split(text):
             if segment in self._controls:
@@ -160,7 +168,7 @@ def _named_controls(processor: SentencePieceProcessor) -> dict[str, int]:
 
 
 class Version(NamedTuple):
-    """`file` is inside mistral-common; the others are `SentencePieceTokenizer`'s."""
+    """A tokenizer file in mistral-common, with the arguments of `SentencePieceTokenizer`."""
 
     file: str
     dummy_prefix: bool = False
@@ -168,23 +176,23 @@ class Version(NamedTuple):
 
 
 # By their names in the registry.
-# Guess: v2 and later put none. Bedrock's recorded count for Small 2402 fits only so; the counts
-# recorded for 7B (v1) fit either way, and mistral-common's reference puts the space there.
+# Guess: v2 and later add no leading space. Bedrock's recorded count for Small 2402 fits only so;
+# those for 7B (v1) fit either way, and mistral-common adds the space.
 MISTRAL = {
     "v1": Version("tokenizer.model.v1", dummy_prefix=True),
     "v2": Version("mistral_instruct_tokenizer_240216.model.v2"),
     "v3": Version("mistral_instruct_tokenizer_240323.model.v3"),
     "v7": Version("mistral_instruct_tokenizer_241114.model.v7m1"),
-    # The same pieces as v1, where v3 has them: for weights that both kinds of prompts share.
+    # The pieces of v1 with the ids of v3, for weights that prompts of both versions share.
     "v1-in-v3": Version("tokenizer.model.v1", dummy_prefix=True, gap=768),
 }
 
 
 def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
-    """One of Mistral's own tokenizers by its version, out of mistral-common.
+    """Return one of Mistral's tokenizers by its version, from mistral-common.
 
-    A Tekken is read from these weights, a folder or a hub id, or else made of the vocabulary that
-    mistral-common carries. Raises `KeyError` for an unknown version, `OSError` without the file.
+    A Tekken is read from `weights`, a folder or a hub id, if given. Raises `KeyError` for an
+    unknown version, and `OSError` if the file is missing.
     """
     if is_tekken(name):
         from engine.tokenization.tekken import load_tekken  # mistral-common takes 0.7 s to import
@@ -196,51 +204,50 @@ def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
     )
 
 
-SPACE = "\u2581"  # SentencePiece writes a space as U+2581
-WORD = re.compile(r" *[^ \n]+|\n| +")
-ACROSS = re.compile(rf"[^{SPACE}\0]{SPACE}|\n")  # what no piece may have
-MOST = 32_768  # words that are kept, some 250 bytes each
-LONGEST = 32  # characters of those
+class WordCache(dict[str, list[int]]):
+    """A cache of the tokens of words that follow other text, with the spaces before them.
 
-
-class Words(dict[str, list[int]]):
-    """By words, each with the spaces before it, their tokens where they follow other text.
-
-    Raises `ValueError` for a vocabulary whose pieces do not end where words begin.
+    Raises `ValueError` for a vocabulary that has pieces across the beginning of a word.
     """
 
     def __init__(self, processor: SentencePieceProcessor) -> None:
         self._processor = processor
         pieces: list[str] = processor.id_to_piece(list(range(processor.get_piece_size())))
-        if across := ACROSS.search("\0".join(pieces)):
-            raise ValueError(f"a piece with {across[0]!r} goes on where a word begins")
+        if across := CROSSES_WORDS.search("\0".join(pieces)):
+            raise ValueError(f"a piece with {across[0]!r} crosses the beginning of a word")
         self._newline = self._ask("")[1]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text that follows other text."""
-        if SPACE in text:  # a space, and no word begins there for `WORD`
+        """Encode a text that follows other text."""
+        if SPACE in text:  # SentencePiece treats it as a space, `WORD` does not
             return self._ask(text)[2:]
         words = WORD.findall(text)
+        is_known = self.keys() >= set(words)
+        tokens = map(self.__getitem__, words) if is_known else self._read(words)
+        return list(chain.from_iterable(tokens))
+
+    def _read(self, words: list[str]) -> list[list[int]]:
+        """Return the tokens of each word, and keep those of words that are not too long."""
         new = [word for word in set(words) if word not in self and word != "\n"]
         if new:
             self.update(self._learn(new))
-        tokens = list(chain.from_iterable(map(self.__getitem__, words)))
+        tokens = list(map(self.__getitem__, words))
         for word in new:
-            if len(word) > LONGEST:
+            if len(word) > MAX_CACHED_CHARACTERS:
                 self.pop(word, None)
-        if len(self) > MOST:
+        if len(self) > MAX_CACHED_WORDS:
             self.clear()
         return tokens
 
     def __missing__(self, word: str) -> list[int]:
-        """Of a newline, and of what another thread has cleared meanwhile."""
+        """Encode a newline, or a word that another thread has removed meanwhile."""
         tokens = self._ask(word)[2:]
-        if len(word) <= LONGEST:
+        if len(word) <= MAX_CACHED_CHARACTERS:
             self[word] = tokens
         return tokens
 
     def _learn(self, words: Collection[str]) -> Iterator[tuple[str, list[int]]]:
-        """All at once, as lines of one text: a call of SentencePiece's costs as much as a word."""
+        """Yield words with their tokens. One call encodes all: a call costs as much as a word."""
         tokens = self._ask("\n".join(words) + "\n")
         begin = 2
         for word in words:
@@ -249,9 +256,9 @@ class Words(dict[str, list[int]]):
             begin = end + 1
 
     def _ask(self, text: str) -> list[int]:
-        """The tokens, after one for a space and one for a newline.
+        """Encode the text after a newline: the first two tokens are a space and the newline.
 
-        SentencePiece puts a space in front, which would join the first word: not a newline.
+        SentencePiece adds a leading space, which would join the first word, but not a newline.
         """
         tokens: list[int] = self._processor.encode("\n" + text)
         return tokens

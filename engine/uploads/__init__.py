@@ -1,1 +1,1 @@
-"""Documents, images and audio that callers upload, read in worker processes with limits."""
+"""Worker processes with resource limits that read uploaded documents, images and audio."""

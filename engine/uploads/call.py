@@ -1,4 +1,4 @@
-"""The uploads of one call: their common budget, and their cancellation with the call."""
+"""The uploads of one call: a common budget, and cancellation with the call."""
 
 import threading
 from collections.abc import Iterator
@@ -7,46 +7,48 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Protocol
 
-from engine.uploads.limits import CALL_SECONDS, MOST_PIXELS, MOST_SECONDS, WHOLE_PIXELS
+from engine.uploads.limits import CALL_SECONDS, MAX_AUDIO_SECONDS, MAX_PIXELS, MAX_UNSCALED_PIXELS
 from engine.uploads.refusals import UploadRefused
 
 
-class ReadElsewhere(Exception):
-    """An upload was found in code that must not block; repeat the work where it may block."""
+class ReadWouldBlock(Exception):
+    """An upload in code that must not block. Repeat the work where it may block."""
 
 
 class Killable(Protocol):
-    """A reader that a cancelled call kills."""
+    """A worker that a cancelled call kills."""
 
     def kill(self) -> None: ...
 
 
-class Call:
-    """One call that may have uploads. `cancel` is thread-safe; the rest is for the call's thread.
+class UploadSession:
+    """The budget of one call's uploads. `cancel` is thread-safe; the rest is for the call's thread.
 
-    `whole` is how many more pixels its images may keep unscaled. `pixels` is how many more pixels
-    they may have in all, `audio_seconds` how many more seconds its audio may last.
+    The call has left: `seconds` to read, `unscaled` pixels of images that are not scaled down,
+    `pixels` of all its images, and `audio_seconds`.
     """
 
-    def __init__(self, seconds: float = CALL_SECONDS, *, whole: int = WHOLE_PIXELS) -> None:
+    def __init__(
+        self, seconds: float = CALL_SECONDS, *, unscaled: int = MAX_UNSCALED_PIXELS
+    ) -> None:
         self._left = seconds
-        self.whole = whole
-        self.pixels = MOST_PIXELS
-        self.audio_seconds: float = MOST_SECONDS
+        self.unscaled = unscaled
+        self.pixels = MAX_PIXELS
+        self.audio_seconds: float = MAX_AUDIO_SECONDS
         self._lock = threading.Lock()
         self._running: Killable | None = None
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Kill the running reader at once, and refuse the call's later uploads."""
+        """Kill the running worker, and refuse the call's later uploads."""
         with self._lock:
             self.is_cancelled = True
             if self._running:
                 self._running.kill()
 
-    def keep(self, pixels: int) -> None:
-        """Count the pixels of an image."""
-        self.whole = max(0, self.whole - pixels)
+    def count_pixels(self, pixels: int) -> None:
+        """Take the pixels of an image from the budget."""
+        self.unscaled = max(0, self.unscaled - pixels)
         self.pixels -= pixels
 
     def check(self) -> None:
@@ -57,15 +59,15 @@ class Call:
             raise UploadRefused("time", "all of them together take too long to read")
 
     @contextmanager
-    def reading(self, reader: Killable, most: float) -> Iterator[float]:
-        """Let `cancel` kill this reader while the context is open.
+    def reading(self, worker: Killable, most: float) -> Iterator[float]:
+        """Let `cancel` kill this worker while the context is open.
 
-        Yields the seconds that the reader may take, at most `most`. Raises `UploadRefused`; if the
-        call was cancelled, in place of any other exception.
+        Yields the seconds that the worker may take, at most `most`. Raises `UploadRefused`, which
+        replaces any other exception if the call was cancelled.
         """
         with self._lock:
             self.check()
-            self._running = reader
+            self._running = worker
         began = monotonic()
         try:
             yield min(most, self._left)
@@ -77,15 +79,15 @@ class Call:
                 self.check()
 
 
-NOWHERE = Call(0.0)  # for work that must not read uploads
-# The call that is being prepared. A context variable, because mistral-common calls our code and
-# passes no such argument.
-CURRENT: ContextVar[Call | None] = ContextVar("CURRENT", default=None)
+NO_UPLOADS = UploadSession(0.0)  # for code that must not block
+# The session of the call that is being prepared. A context variable, because mistral-common calls
+# our code and can't pass it as an argument.
+CURRENT_SESSION: ContextVar[UploadSession | None] = ContextVar("CURRENT_SESSION", default=None)
 
 
-def current_call() -> Call:
-    """Return the call that is being prepared, or a new one. Raises `ReadElsewhere`."""
-    call = CURRENT.get()
-    if call is NOWHERE:
-        raise ReadElsewhere
-    return call or Call()
+def current_session() -> UploadSession:
+    """Return the current session, or a new one. Raises `ReadWouldBlock`."""
+    session = CURRENT_SESSION.get()
+    if session is NO_UPLOADS:
+        raise ReadWouldBlock
+    return session or UploadSession()

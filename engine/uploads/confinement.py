@@ -1,4 +1,4 @@
-"""Limits that a worker process sets for itself, and its end together with the service."""
+"""Resource limits that a worker process sets for itself, and its end with the service."""
 
 import fcntl
 import os
@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-MOST_FILES = 64  # open files: the worker's pipes, and modules that are imported
-NICENESS = 5  # answering calls has priority over reading uploads
+MAX_OPEN_FILES = 64  # pipes, and modules while they are imported
+NICENESS = 5  # the service has priority over its workers
 STATM = Path("/proc/self/statm")
 
 
@@ -29,22 +29,22 @@ def end_with(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | fcntl.FASYNC)
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
-    if poll.poll(0):  # it was closed before the signal was set up
+    if poll.poll(0):  # the service ended before the signal was set up
         sys.exit()
 
 
 def confine() -> None:
-    """Set the limits that are the same for all uploads; they can't be raised again."""
+    """Set the hard limits that are the same for all uploads."""
     # The service handles Ctrl-C and signals to the group: in-flight calls have a grace period.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a reader writes no files
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a worker writes no files
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
 
 
-def allow(cpu_seconds: int, memory: int) -> None:
+def limit_upload(cpu_seconds: int, memory: int) -> None:
     """Set the limits of the next upload, on top of the CPU time and memory used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
@@ -53,12 +53,12 @@ def allow(cpu_seconds: int, memory: int) -> None:
         _set_soft(resource.RLIMIT_AS, _pages(0) + memory)
 
 
-def lift() -> None:
+def lift_memory_limit() -> None:
     """Remove the memory limit until the next upload."""
     _set_soft(resource.RLIMIT_AS, resource.RLIM_INFINITY)
 
 
-def resident() -> int:
+def resident_bytes() -> int:
     """Return the resident memory of this process in bytes; 0 if it is unknown."""
     try:
         return _pages(1)

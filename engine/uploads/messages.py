@@ -1,6 +1,6 @@
-"""Messages between the service and a worker: a JSON object, and bytes that it speaks of. Pure.
+"""Messages between the service and a worker: a JSON object and a payload. Pure.
 
-Nothing is unpickled: a worker may have been taken over by what it has read.
+Nothing is unpickled, because a hostile file may have taken over the worker.
 """
 
 import json
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import Any, NamedTuple
 
-PRELUDE = Struct("!IQ")  # how many bytes of JSON, and how many bytes behind it
-MOST_HEAD = 65_536  # bytes of JSON
+PRELUDE = Struct("!IQ")  # the lengths of the head and the payload
+MAX_HEAD_BYTES = 65_536  # of JSON
 
 
 class Message(NamedTuple):
-    """`payload` is what is read, or what has been read."""
+    """A request to read `payload`, or the answer with the text, pixels or samples in it."""
 
     head: Mapping[str, Any]
     payload: bytes = b""
 
 
 class BadMessage(ValueError):
-    """These bytes are none of ours."""
+    """Bytes that are no valid message."""
 
 
 def encode_message(message: Message) -> bytes:
@@ -29,22 +29,22 @@ def encode_message(message: Message) -> bytes:
 
 
 def parse_prelude(raw: bytes, most: int) -> tuple[int, int]:
-    """Return the lengths of the head and of the payload, of which `most` bytes are taken.
+    """Return the lengths of the head and of the payload.
 
-    Raises `BadMessage`.
+    Raises `BadMessage` if the payload has more than `most` bytes.
     """
     head, payload = PRELUDE.unpack(raw)
-    if head > MOST_HEAD or payload > most:
+    if head > MAX_HEAD_BYTES or payload > most:
         raise BadMessage("a message is too long")
     return head, payload
 
 
 def parse_message(head: bytes, payload: bytes) -> Message:
-    """Raises `BadMessage`."""
+    """Parse the JSON object. Raises `BadMessage`."""
     try:
         parsed = json.loads(head)
     except ValueError as error:
-        raise BadMessage("the head of a message is no JSON") from error
+        raise BadMessage("the head of a message is not JSON") from error
     if not isinstance(parsed, dict):
-        raise BadMessage("the head of a message is no object")
+        raise BadMessage("the head of a message is not an object")
     return Message(parsed, payload)

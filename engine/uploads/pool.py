@@ -1,4 +1,4 @@
-"""The worker processes of this process: started when they are needed, used again, few."""
+"""A pool of worker processes that are started on demand and reused."""
 
 import atexit
 import logging
@@ -6,84 +6,88 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.uploads.call import current_call
-from engine.uploads.limits import MEGABYTE, MOST_WORKERS, Limits
+from engine.uploads.call import current_session
+from engine.uploads.limits import MAX_WORKERS, MEGABYTE, UploadLimits
 from engine.uploads.messages import Message
-from engine.uploads.reader import Reader
+from engine.uploads.reader import UploadWorker
 from engine.uploads.refusals import UploadRefused
 
 log = logging.getLogger(__name__)
 
-# A worker that has come to hold as many bytes is replaced: memory is seldom given back.
-MOST_RESIDENT = 200 * MEGABYTE
-MOST_UPLOADS = 500  # that one worker reads before it is replaced, whatever a library has kept
+# A worker with more memory than this is replaced, because processes rarely give memory back.
+MAX_RESIDENT_BYTES = 200 * MEGABYTE
+MAX_UPLOADS_PER_WORKER = 500  # then it is replaced, in case a library keeps state
 
 
-class Pool:
-    """Up to `most` workers. `read` blocks, and is for any thread."""
+class WorkerPool:
+    """A pool of up to `most` workers. Its methods are thread-safe; `read` blocks."""
 
-    def __init__(self, most: int = MOST_WORKERS) -> None:
+    def __init__(self, most: int = MAX_WORKERS) -> None:
         self._slots = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
-        self._idle: list[tuple[Reader, int]] = []
-        self._busy: set[Reader] = set()
-        self._is_to_close = False  # when this process ends
+        self._idle: list[tuple[UploadWorker, int]] = []
+        self._busy: set[UploadWorker] = set()
+        self._closes_at_exit = False
 
-    def read(self, kind: str, raw: bytes, limits: Limits, **options: object) -> Message:
-        """Return what a worker has read, for the call of this thread. Raises `UploadRefused`."""
-        call = current_call()
-        call.check()
-        with self._worker() as reader, call.reading(reader, limits.seconds) as seconds:
-            return reader.read(kind, raw, limits, seconds, options)
+    def read(self, kind: str, raw: bytes, limits: UploadLimits, **options: object) -> Message:
+        """Have a worker read an upload of the current session. Raises `UploadRefused`."""
+        session = current_session()
+        session.check()
+        with self._worker() as worker, session.reading(worker, limits.seconds) as seconds:
+            return worker.read(kind, raw, limits, seconds, options)
 
     def close(self) -> None:
-        """End all workers, and what they read. The next upload starts new ones."""
+        """End all workers, and the uploads in flight. The next upload starts new workers."""
         with self._lock:
             idle, self._idle = self._idle, []
-            for reader in self._busy:  # closed by the threads that wait for them
-                reader.kill()
-        for reader, _ in idle:
-            reader.close()
+            for worker in self._busy:  # the threads that wait for them close them
+                worker.kill()
+        for worker, _ in idle:
+            worker.close()
 
     @contextmanager
-    def _worker(self) -> Iterator[Reader]:
+    def _worker(self) -> Iterator[UploadWorker]:
         with self._slots:
-            reader, uploads = self._take()
+            worker, uploads = self._take()
             try:
-                yield reader
+                yield worker
             finally:
-                self._give_back(reader, uploads + 1)
+                self._give_back(worker, uploads + 1)
 
-    def _take(self) -> tuple[Reader, int]:
+    def _take(self) -> tuple[UploadWorker, int]:
         with self._lock:
             while self._idle:
-                reader, uploads = self._idle.pop()
-                self._busy.add(reader)
-                if reader.is_alive():
-                    return reader, uploads
-                self._busy.discard(reader)
-                reader.close()
+                worker, uploads = self._idle.pop()
+                self._busy.add(worker)
+                if worker.is_alive():
+                    return worker, uploads
+                self._busy.discard(worker)
+                worker.close()
         try:
-            reader = Reader()
-        except OSError as error:  # no processes, no memory, no files are left
+            worker = UploadWorker()
+        except OSError as error:  # no process, memory or file descriptor is left
             log.warning("can't start a worker for uploads: %s", error)
             raise UploadRefused("unavailable", "it can't be read now") from error
         with self._lock:
-            self._busy.add(reader)
-            if not self._is_to_close:
+            self._busy.add(worker)
+            if not self._closes_at_exit:
                 atexit.register(self.close)
-                self._is_to_close = True
-        return reader, 0
+                self._closes_at_exit = True
+        return worker, 0
 
-    def _give_back(self, reader: Reader, uploads: int) -> None:
-        is_good = reader.is_fit and uploads < MOST_UPLOADS and reader.resident < MOST_RESIDENT
+    def _give_back(self, worker: UploadWorker, uploads: int) -> None:
+        is_good = (
+            worker.is_fit
+            and uploads < MAX_UPLOADS_PER_WORKER
+            and worker.resident < MAX_RESIDENT_BYTES
+        )
         with self._lock:
-            self._busy.discard(reader)
+            self._busy.discard(worker)
             if is_good:
-                self._idle.append((reader, uploads))
+                self._idle.append((worker, uploads))
         if not is_good:
-            reader.close()
+            worker.close()
 
 
-# One for the process, as the cores are: whatever engines and services there are in it.
-WORKERS = Pool()
+# One for the whole process, because all engines and services in it share the CPU cores.
+WORKERS = WorkerPool()

@@ -1,4 +1,4 @@
-"""A worker process from the service's side: started, given one upload at a time, killed."""
+"""Control of a worker process by the service: start, read one upload at a time, kill."""
 
 import os
 import select
@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import get_args
 
-from engine.uploads.limits import Limits
+from engine.uploads.limits import UploadLimits
 from engine.uploads.messages import (
     PRELUDE,
     BadMessage,
@@ -20,10 +20,10 @@ from engine.uploads.messages import (
 )
 from engine.uploads.refusals import Reason, UploadRefused
 
-# A worker has the path of the service, whatever its folder and environment say.
+# `-I` ignores the folder and the environment; the worker gets the module path of the service.
 PROGRAM = "import sys; sys.path[:] = {path!r}; from engine.uploads.worker import main; main({fd})"
-CHUNK = 1 << 20  # bytes that are read or written at once
-EXCEEDED: dict[Reason, str] = {
+CHUNK_BYTES = 1 << 20  # read or written at once
+CLIENT_MESSAGES: dict[Reason, str] = {
     "cpu": "it takes too long to read",
     "time": "it takes too long to read",
     "memory": "it takes too much memory to read",
@@ -34,29 +34,11 @@ EXCEEDED: dict[Reason, str] = {
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-def _refusal_of(answer: Message) -> UploadRefused | None:
-    """Raises `BadMessage`."""
-    refused = answer.head.get("refused")
-    if refused is None:
-        return None
-    if refused not in REASONS:
-        raise BadMessage("a worker refuses for no reason of ours")
-    return UploadRefused(refused, EXCEEDED.get(refused) or str(answer.head.get("message")))
-
-
-def _resident_of(answer: Message) -> int:
-    """Raises `BadMessage`."""
-    resident = answer.head.get("resident")
-    if not isinstance(resident, int):
-        raise BadMessage("a worker does not say how much memory it has")
-    return resident
-
-
-class Reader:
-    """One worker process. `read` blocks; `kill` may be called from any thread meanwhile."""
+class UploadWorker:
+    """One worker process. `read` blocks; another thread may call `kill` meanwhile."""
 
     def __init__(self) -> None:
-        """Start it, which takes some milliseconds; it imports what it needs by itself."""
+        """Start the process, which takes some milliseconds; it imports libraries on demand."""
         ours, lifeline = os.pipe()
         try:
             program = PROGRAM.format(path=sys.path, fd=ours)
@@ -73,14 +55,14 @@ class Reader:
             raise
         finally:
             os.close(ours)
-        self._lifeline = lifeline  # open as long as this process is
+        self._lifeline = lifeline  # the kernel closes it when this process ends
         assert self._process.stdin, "it is a pipe"
         assert self._process.stdout, "it is a pipe"
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
-        self.resident = 0  # bytes, once it has answered
-        self.is_fit = False  # for another upload
+        self.resident = 0  # bytes, as of the last answer
+        self.is_fit = False  # to read another upload
 
     @property
     def pid(self) -> int:
@@ -90,9 +72,14 @@ class Reader:
         return self._process.poll() is None
 
     def read(
-        self, kind: str, raw: bytes, limits: Limits, seconds: float, options: dict[str, object]
+        self,
+        kind: str,
+        raw: bytes,
+        limits: UploadLimits,
+        seconds: float,
+        options: dict[str, object],
     ) -> Message:
-        """Return what it has read. Raises `UploadRefused`; unless it said so itself, it is dead."""
+        """Have the worker read an upload. Raises `UploadRefused`, and kills a worker that fails."""
         head = {
             "kind": kind,
             "options": options,
@@ -118,12 +105,12 @@ class Reader:
         return answer
 
     def kill(self) -> None:
-        """End it at once, and whoever waits for its answer."""
+        """Kill the process; a `read` that waits for it ends."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     def close(self) -> None:
-        """Kill it, and wait for it to be gone. Not for a thread other than the one that reads."""
+        """Kill the process and wait for its end. Only for the thread that calls `read`."""
         self.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -134,20 +121,20 @@ class Reader:
             self._lifeline = -1
 
     def _end(self, reason: Reason | None) -> UploadRefused:
-        """Kill it. Without a `reason`, its own end tells."""
+        """Kill the process. Without a `reason`, its exit status tells the reason."""
         if reason is None:
-            with suppress(subprocess.TimeoutExpired):  # its pipe is closed, so it ends
+            with suppress(subprocess.TimeoutExpired):  # it closed its pipe, so it is about to end
                 self._process.wait(1.0)
             reason = "cpu" if self._process.returncode == -signal.SIGXCPU else "broken"
         self.kill()
-        return UploadRefused(reason, EXCEEDED[reason])
+        return UploadRefused(reason, CLIENT_MESSAGES[reason])
 
     def _send(self, message: bytes, deadline: float) -> None:
         rest = memoryview(message)
         while rest:
             self._wait(self._stdin, select.POLLOUT, deadline)
             with suppress(BlockingIOError):
-                rest = rest[os.write(self._stdin, rest[:CHUNK]) :]
+                rest = rest[os.write(self._stdin, rest[:CHUNK_BYTES]) :]
 
     def _receive(self, most: int, deadline: float) -> Message:
         lengths = parse_prelude(self._receive_exactly(PRELUDE.size, deadline), most)
@@ -159,15 +146,33 @@ class Reader:
         while len(received) < size:
             self._wait(self._stdout, select.POLLIN, deadline)
             with suppress(BlockingIOError):
-                part = os.read(self._stdout, min(CHUNK, size - len(received)))
+                part = os.read(self._stdout, min(CHUNK_BYTES, size - len(received)))
                 if not part:
                     raise EOFError("the worker has ended")
                 received += part
         return bytes(received)
 
     def _wait(self, pipe: int, event: int, deadline: float) -> None:
-        """Raises `TimeoutError`."""
+        """Wait until the pipe is ready. Raises `TimeoutError`."""
         poll = select.poll()
         poll.register(pipe, event)
         if not poll.poll(max(0.0, deadline - monotonic()) * 1_000):
             raise TimeoutError
+
+
+def _refusal_of(answer: Message) -> UploadRefused | None:
+    """Return the worker's refusal, if any. Raises `BadMessage`."""
+    refused = answer.head.get("refused")
+    if refused is None:
+        return None
+    if refused not in REASONS:
+        raise BadMessage("a worker refuses for an unknown reason")
+    return UploadRefused(refused, CLIENT_MESSAGES.get(refused) or str(answer.head.get("message")))
+
+
+def _resident_of(answer: Message) -> int:
+    """Return the worker's memory in bytes. Raises `BadMessage`."""
+    resident = answer.head.get("resident")
+    if not isinstance(resident, int):
+        raise BadMessage("a worker does not report its memory")
+    return resident

@@ -1,12 +1,12 @@
-"""Why an upload could not be read, in words that a client may be told."""
+"""The reasons for which an upload is not read."""
 
 from typing import Literal
 
 Reason = Literal[
-    "broken",  # damaged, or not of the format it is said to be
-    "unknown",  # of no format that is taken
-    "missing",  # a library that reads it is not installed
-    # A limit is exceeded: `many` by the pixels of all images of a call, `long` by its audio.
+    "broken",  # damaged, or of another format than declared
+    "unknown",  # no supported format
+    "missing",  # the library for it is not installed
+    # Exceeded limits. `many`: the pixels of all images of a call. `long`: its audio.
     "cpu",
     "time",
     "memory",
@@ -15,7 +15,7 @@ Reason = Literal[
     "many",
     "long",
     "cancelled",  # the call has ended
-    "unavailable",  # no worker can be started
+    "unavailable",  # no worker could be started
 ]
 
 

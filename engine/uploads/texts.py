@@ -1,6 +1,6 @@
-"""Documents as text, by their formats. Runs in a worker process, and bounds nothing but its output.
+"""Extraction of text from documents. Runs in a worker process.
 
-What a library makes of a hostile file, the limits of the worker end.
+Only the output is bounded here: the worker's limits end a library that a hostile file exhausts.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 from io import BytesIO
 from zipfile import ZipFile
 
-from engine.uploads.limits import MOST_CHARACTERS, MOST_UNZIPPED
+from engine.uploads.limits import MAX_CHARACTERS, MAX_UNZIPPED_BYTES
 from engine.uploads.messages import Message
 from engine.uploads.refusals import UploadRefused
 
 
 class _Text(HTMLParser):
-    """The words of a page, without scripts and styles."""
+    """A parser that collects the text of a page, without scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _Text(HTMLParser):
 
 
 def from_plain(raw: bytes) -> str:
-    """Decode a text. Linear, so it may be called anywhere."""
+    """Decode a text, in linear time. It needs no worker process."""
     return raw.decode(errors="replace")
 
 
@@ -61,13 +61,13 @@ def _from_docx(raw: bytes) -> str:
 def _from_xlsx(raw: bytes) -> str:
     from openpyxl import load_workbook
 
-    # Not read-only, which fills every gap in front of a cell that stands alone far below.
+    # Not read-only: that mode fills in all empty cells before a single distant one.
     book = load_workbook(_checked_zip(raw), data_only=True)
     lines = []
     for sheet in book.worksheets:
         lines.append(f"{sheet.title}:")
         rows: dict[int, list[str]] = {}
-        for (row, _), cell in sorted(sheet._cells.items()):  # noqa: SLF001 - those that there are
+        for (row, _), cell in sorted(sheet._cells.items()):  # noqa: SLF001 - without the empty cells
             if cell.value is not None:
                 rows.setdefault(row, []).append(str(cell.value))
         lines += ["\t".join(cells) for cells in rows.values()]
@@ -75,21 +75,21 @@ def _from_xlsx(raw: bytes) -> str:
 
 
 def _checked_zip(raw: bytes) -> BytesIO:
-    """Raises `ValueError` for a file that would not fit into memory once it is unzipped."""
+    """Return a file for the archive. Raises `ValueError` if its unzipped size is too large."""
     file = BytesIO(raw)
     with ZipFile(file) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MOST_UNZIPPED:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_UNZIPPED_BYTES:
             raise ValueError("too large once it is unzipped")
     file.seek(0)
     return file
 
 
 def _join(between: str, parts: Iterable[str]) -> str:
-    """Join texts, and stop at once when they are too long. Raises `UploadRefused`."""
+    """Join texts. Raises `UploadRefused` as soon as they are too long."""
     kept, size = [], 0
     for part in parts:
         size += len(part)
-        if size > 2 * MOST_CHARACTERS:  # twice as many, for spaces around it do not count
+        if size > 2 * MAX_CHARACTERS:  # twice, because outer spaces do not count
             raise UploadRefused("output", "too many characters")
         kept.append(part)
     return between.join(kept)
@@ -98,7 +98,7 @@ def _join(between: str, parts: Iterable[str]) -> str:
 def _as_message(read: Callable[[bytes], str]) -> Callable[[bytes], Message]:
     def answer(raw: bytes) -> Message:
         text = read(raw).strip()
-        if len(text) > MOST_CHARACTERS:
+        if len(text) > MAX_CHARACTERS:
             raise UploadRefused("output", "too many characters")
         return Message({}, text.encode(errors="surrogatepass"))
 

@@ -1,1 +1,1 @@
-"""Text generation by vLLM in processes of our own."""
+"""Text generation by vLLM."""

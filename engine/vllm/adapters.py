@@ -1,7 +1,7 @@
 """LoRA adapters on vLLM: each is loaded before its first request.
 
-vLLM loads an adapter that it does not have in the step that needs it. One that can't be loaded
-would end the engine core there, and with it the calls of all other models.
+vLLM itself loads a missing adapter in the step that needs it. If that fails, the engine core ends,
+and with it the calls of all models.
 """
 
 import logging
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Adapters:
-    """The adapters that an engine has loaded, by its `AsyncLLM`: a new one has none."""
+    """The adapters that an engine has loaded, by its `AsyncLLM`. A new one has none."""
 
     def __init__(self) -> None:
         self._loaded: WeakKeyDictionary[AsyncLLM, set[Adapter]] = WeakKeyDictionary()
 
     async def load(self, llm: "AsyncLLM", adapter: Adapter | None) -> "LoRARequest | None":
-        """Return what vLLM calls the adapter, once it has it. Raises `EngineDead` if it can't."""
+        """Load the adapter and return vLLM's handle of it. Raises `EngineDead` if that fails."""
         from vllm.lora.request import LoRARequest
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -43,12 +43,12 @@ class Adapters:
                 raise EngineDead(str(error)) from error
             except Exception as error:  # vLLM raises many kinds
                 reason = f"the LoRA adapter {adapter.folder} can't be loaded: {error}"
-                log.error(reason)  # noqa: TRY400 - vLLM has logged where it comes from
+                log.error(reason)  # noqa: TRY400 - vLLM has logged the traceback
                 raise EngineDead(reason) from error
             loaded.add(adapter)
         return named
 
 
 def _to_number(folder: str) -> int:
-    """Return the adapter's id in vLLM: the same in all front ends of an engine core, and not 0."""
+    """Return the adapter's id in vLLM: not 0, and the same in all front ends of a core."""
     return 1 + int.from_bytes(sha256(folder.encode()).digest()[:4]) % (2**31 - 1)

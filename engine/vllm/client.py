@@ -1,10 +1,11 @@
-"""Read what vLLM's engine cores send in callbacks of the event loop, without a task.
+"""Reading of messages from vLLM's engine cores in callbacks of the event loop.
 
-For each step of an engine vLLM's client (0.26 to 0.33) resumes two tasks, and pyzmq (27) makes a
+For each step of an engine vLLM's client (0.26 to 0.33) resumes two tasks, and pyzmq (27) creates a
 future for the first: a fifth of the CPU time of a front end without HTTP. Here the loop calls
 `OutputSocket` when its socket has messages, and a step's outputs reach `llm.output_processor`
-within that call. vLLM's two tasks still run. They get every other message: results of utility
-calls, the last message of a core that has died, reports of missing images. Errors go there, too.
+within that call. vLLM's two tasks still run. They get all other messages: results of utility
+calls, the last message of a core that has died, and reports of missing images. They also get
+errors.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from weakref import ref
 import zmq
 import zmq.asyncio
 
-AT_ONCE = 8  # messages read before other callbacks run, in case this process has fallen behind
+MAX_MESSAGES_AT_ONCE = 8  # then other callbacks run
 
 
 def read_outputs(llm: Any) -> None:  # noqa: ANN401 - an AsyncLLM
@@ -24,17 +25,17 @@ def read_outputs(llm: Any) -> None:  # noqa: ANN401 - an AsyncLLM
     Like vLLM's own tasks, this keeps neither the AsyncLLM nor its client alive.
     """
     resources = llm.engine_core.resources
-    resources.output_socket = OutputSocket(resources.output_socket, Steps(llm).take)
+    resources.output_socket = OutputSocket(resources.output_socket, StepHandler(llm).take)
 
 
 class OutputSocket(zmq.asyncio.Socket):
     """The socket that engine cores send to. Replaces `resources.output_socket` of vLLM's client.
 
-    `take` gets each message and returns whether it has handled it. vLLM's task receives the others.
-    It must be of the class that it replaces, by which vLLM decides how to close it.
+    `take` gets each message and returns whether it has handled it; vLLM's task receives the others.
+    The class must be the one that it replaces, because vLLM's shutdown depends on it.
     """
 
-    # For pyzmq an attribute that no class declares is an option of the socket.
+    # pyzmq takes undeclared attributes for options of the socket.
     _loop: asyncio.AbstractEventLoop | None = None
     _left: asyncio.Queue[list[zmq.Frame]]
     _original: zmq.asyncio.Socket
@@ -57,14 +58,14 @@ class OutputSocket(zmq.asyncio.Socket):
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._plain.FD, self._read)
-            self._read()  # messages that are there already change nothing that the loop watches
+            self._read()  # the loop is not notified of messages that have arrived already
         return await self._left.get()
 
     def _read(self) -> None:
-        """Read until there is nothing left: the file descriptor tells of new messages once only."""
+        """Read all messages: the file descriptor is edge-triggered."""
         plain, taken = self._plain, 0
         while not self.closed and int(plain.get(zmq.EVENTS)) & zmq.POLLIN:
-            if taken == AT_ONCE:
+            if taken == MAX_MESSAGES_AT_ONCE:
                 assert self._loop
                 self._loop.call_soon(self._read)
                 return
@@ -81,8 +82,8 @@ class OutputSocket(zmq.asyncio.Socket):
         self._original.close(linger)
 
 
-class Steps:
-    """Does for the outputs of each step what vLLM's `output_handler` does."""
+class StepHandler:
+    """A handler of each step's outputs, in the place of vLLM's `output_handler`."""
 
     def __init__(self, llm: Any) -> None:  # noqa: ANN401 - an AsyncLLM
         self._llm = ref(llm)
@@ -99,11 +100,11 @@ class Steps:
         llm = self._llm()
         try:
             outputs = self._decode(frames)
-        except Exception:  # noqa: BLE001 - vLLM's task finds the same: an error, or a core's death
+        except Exception:  # noqa: BLE001 - vLLM's task gets the same error
             return False
         if llm is None or outputs.utility_output or _lacks_images(outputs):
             return False
-        if llm.is_running:  # else all calls have failed
+        if llm.is_running:  # else all calls have failed already
             try:
                 self._handle(llm, outputs)
             except Exception as error:  # noqa: BLE001 - vLLM fails all calls with it
@@ -112,7 +113,8 @@ class Steps:
 
     def _handle(self, llm: Any, outputs: Any) -> None:  # noqa: ANN401 - vLLM's
         client, processor = llm.engine_core, llm.output_processor
-        balance = getattr(type(client), "process_engine_outputs", None)  # with data parallelism
+        # Only with data parallelism.
+        balance = getattr(type(client), "process_engine_outputs", None)
         if balance and outputs.finished_requests:
             self._start(client, balance(client, outputs))
         if not (outputs.outputs or outputs.scheduler_stats):
@@ -146,9 +148,9 @@ class Steps:
 
 
 def _lacks_images(outputs: Any) -> bool:  # noqa: ANN401 - vLLM's
-    """Tell whether the core misses images that vLLM took for cached there.
+    """Tell whether the core lacks images that vLLM expected in its cache.
 
-    vLLM 0.32 and 0.33 differ in what they do then, and 0.26 never says so. Such a request has no
-    tokens, so that none of a later message can overtake them.
+    vLLM 0.32 and 0.33 handle this differently, and 0.26 never reports it. Such a request has no
+    tokens, so a later message can't overtake it.
     """
     return any(getattr(each, "mm_cache_miss_hashes", None) for each in outputs.outputs)

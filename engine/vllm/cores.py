@@ -1,7 +1,7 @@
-"""vLLM's engine cores in one process, their front ends in several others.
+"""vLLM's engine cores in one process, with front ends in several others.
 
-It is what vLLM's own server does with `--api-server-count`: each front end binds two sockets, to
-which the cores connect, and is told which of how many it is.
+vLLM's own server does the same with `--api-server-count`: each front end binds two sockets, the
+cores connect to them, and each front end knows its index and the number of front ends.
 """
 
 import logging
@@ -13,13 +13,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineDead
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from engine.vllm.errors import explain
 from engine.vllm.leftovers import LEFTOVERS
 from engine.vllm.metrics import stat_loggers
 from engine.vllm.options import SHUTDOWN_TIMEOUT, claim_folder, engine_arguments, set_environment
-from engine.vllm.processes import Family, cores_of
-from engine.vllm.pulse import Pulse
+from engine.vllm.processes import ProcessTree, cores_of
+from engine.vllm.pulse import HangDetector
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The cores are ready before a front end connects. If they end just then, vLLM's default of ten
+# minutes would delay the next attempt.
+HANDSHAKE_ENVIRONMENT = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
+NEWS_SECONDS = 30.0  # until a front end that lost the cores must know whether they have ended
+
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """Where a front end and the cores meet; `stats` only with data parallelism."""
+    """The socket addresses of one front end; `stats` with data parallelism only."""
 
     inputs: str
     outputs: str
@@ -38,7 +43,7 @@ class FrontEnd:
 
 
 class VllmCores:
-    """The cores of one checkpoint, with the arguments of `VllmEngine`. All of it blocks.
+    """The cores of one checkpoint. The arguments are those of `VllmEngine`; all methods block.
 
     Raises `EngineDead` for cores that Ray would run.
     """
@@ -51,12 +56,12 @@ class VllmCores:
         options: Mapping[str, Any],
         environment: Mapping[str, str],
         front_ends: int,
-        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        limits: EngineLimits = EngineLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         if options.get("data_parallel_backend") == "ray":
-            # vLLM's (0.32) manager of them has nothing to wait for that tells of their deaths.
+            # vLLM's (0.32) manager of Ray cores has no sentinels that tell of their deaths.
             raise EngineDead(
-                "data_parallel_backend: ray needs one front end: serve without --workers"
+                "data_parallel_backend: ray needs one front end; serve without --workers"
             )
         self._weights = weights
         self._context_length = context_length
@@ -64,16 +69,16 @@ class VllmCores:
         self._environment = environment
         self._count = front_ends
         self._limits = limits
-        self._pulse = Pulse(limits)
-        self._family: Family | None = None
+        self._detector = HangDetector(limits)
+        self._tree: ProcessTree | None = None
         self._manager: Any = None
         self._coordinator: Any = None
         self._is_started = False
 
     def start(self) -> list[FrontEnd]:
-        """Returns once the weights are loaded. Raises `EngineDead`.
+        """Start the cores, wait until the weights are loaded, and return the addresses.
 
-        Once closed, they can be started again: others, which are met elsewhere.
+        Raises `EngineDead`. After `close`, new cores can be started, with other addresses.
         """
         try:
             return self._start()
@@ -101,15 +106,15 @@ class VllmCores:
             LEFTOVERS.noting(),
             launch_core_engines(config, executor, log_stats, addresses) as launch,
         ):
-            # A tuple in vLLM 0.26, no more in 0.32.
+            # A tuple in vLLM 0.26, an object in 0.32.
             is_tuple = isinstance(launch, tuple)
             self._manager = launch[0] if is_tuple else launch.engine_manager
             self._coordinator = launch[1] if is_tuple else launch.coordinator
         self._is_started = True
-        self._family = cores_of(self._manager, config.parallel_config)
-        self._pulse = Pulse(self._limits)
+        self._tree = cores_of(self._manager, config.parallel_config)
+        self._detector = HangDetector(self._limits)
         log.info(
-            "%s: %.1f s to find the weights, %.1f s to import vLLM, %.1f s to start its cores",
+            "%s: found the weights in %.1f s, imported vLLM in %.1f s, started its cores in %.1f s",
             Path(weights).name,
             found - began,
             imported - found,
@@ -121,9 +126,9 @@ class VllmCores:
         return [FrontEnd(inputs, outputs, stats) for inputs, outputs in pairs]
 
     def sentinels(self) -> list[Any]:
-        """To wait for: one is ready when a core, or their coordinator, has ended.
+        """Return the sentinels to wait for: one is ready when a core or their coordinator ends.
 
-        Empty unless they run.
+        The list is empty unless the cores run.
         """
         if not self._is_started:
             return []
@@ -132,15 +137,15 @@ class VllmCores:
         return [*(self._manager.sentinels() if self._manager else ()), *coordinators]
 
     def judge(self, elapsed: float, *, is_silent: bool) -> str | None:
-        """Return why a core hangs, if one does, as `Pulse.judge` does."""
-        if not self._family:
+        """Return why a core hangs, or None, as `HangDetector.judge` does."""
+        if not self._tree:
             return None
-        return self._pulse.judge(elapsed, self._family.look(), is_silent=is_silent)
+        return self._detector.judge(elapsed, self._tree.sample(), is_silent=is_silent)
 
     def kill(self) -> None:
-        """At once, for one that hangs hears nothing; `sentinels` tell of it."""
-        if self._family:
-            self._family.kill()
+        """Kill all processes, because a hanging core does not shut down."""
+        if self._tree:
+            self._tree.kill()
 
     def close(self) -> None:
         parts = self._manager, self._coordinator
@@ -149,23 +154,17 @@ class VllmCores:
         for part in parts:
             if part:
                 part.shutdown(timeout=SHUTDOWN_TIMEOUT)
-        self.kill()  # workers that outlive their core, for they are stopped
-        self._family = None
+        self.kill()  # stopped workers outlive their core
+        self._tree = None
         LEFTOVERS.sweep()
 
 
-# For one of several front ends: the cores are there when it is told of them. If they end just then,
-# vLLM's ten minutes would pass before it could meet the next.
-GREETING = {"VLLM_ENGINE_READY_TIMEOUT_S": "60"}
-NEWS_PATIENCE = 30.0  # seconds in which one that fails hears whether the cores have failed, too
+class SharedCores:
+    """The cores of another process, as front end `index` of `count` uses them.
 
-
-class CoresElsewhere:
-    """Cores that another process runs, as front end `index` of `count` learns of them.
-
-    `found` is called for each set of cores that starts, `lost` when one did not start or has ended,
-    by whoever hears of it, in any thread; `on_open` is called when it has met them, `on_broken`
-    when it would have to meet the same ones again: cores greet a front end once only.
+    Call `found` when cores have started, and `lost` when they have ended or could not be started;
+    both are thread-safe. `on_open` is called after the handshake with the cores. `on_broken` is
+    called if a second handshake with the same cores would be needed, which vLLM does not allow.
     """
 
     def __init__(
@@ -181,29 +180,29 @@ class CoresElsewhere:
         self._count = count
         self._on_open = on_open
         self._on_broken = on_broken
-        self._heard = threading.Condition()
-        # The last of it, until `open` has taken it: where they are met, or why they are not.
+        self._changed = threading.Condition()
+        # The addresses of new cores, or why there are none, until `open` takes them.
         self._news: FrontEnd | EngineDead | None = None
-        self._has_met = False
+        self._is_connected = False
         self._llm: AsyncLLM | None = None
 
     def found(self, front_end: FrontEnd) -> None:
-        with self._heard:
+        with self._changed:
             self._news = front_end
-            self._heard.notify_all()
+            self._changed.notify_all()
 
     def lost(self, reason: str) -> None:
-        """All calls end with `EngineDead`; the next cores can be met."""
-        with self._heard:
-            had_met, self._has_met = self._has_met, False
-            if had_met and self._llm:
-                take_for_dead(self._llm)
+        """End all calls with `EngineDead`, and wait for new cores."""
+        with self._changed:
+            was_connected, self._is_connected = self._is_connected, False
+            if was_connected and self._llm:
+                mark_dead(self._llm)
             else:
                 self._news = EngineDead(reason)
-                self._heard.notify_all()
+                self._changed.notify_all()
 
     def open(self, arguments: Mapping[str, Any]) -> "AsyncLLM":
-        """Blocks until there is news of them. Raises `EngineDead`, and what vLLM raises."""
+        """Wait for cores and connect to them. Raises `EngineDead`, and what vLLM raises."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
         config = create_config(arguments, count=self._count, index=self._index)
@@ -220,26 +219,26 @@ class CoresElsewhere:
             client_count=self._count,
             client_index=self._index,
         )
-        with self._heard:
-            if not self._has_met:  # they were lost while it was being made
+        with self._changed:
+            if not self._is_connected:  # the cores ended during the handshake
                 self._news = None if isinstance(self._news, EngineDead) else self._news
-                take_for_dead(self._llm)
+                mark_dead(self._llm)
                 return self._llm
         self._on_open()
         return self._llm
 
     def _wait(self) -> FrontEnd:
-        with self._heard:
-            # A front end may hear of their end from vLLM before it does from who runs them.
-            if self._has_met and not self._heard.wait_for(self._has_news, NEWS_PATIENCE):
+        with self._changed:
+            # vLLM may report the end of the cores before their process does.
+            if self._is_connected and not self._changed.wait_for(self._has_news, NEWS_SECONDS):
                 self._on_broken()
-                raise EngineDead("this front end has lost vLLM's cores, which greet it once only")
-            self._heard.wait_for(self._has_news)
+                raise EngineDead("this front end has lost vLLM's cores, which connect only once")
+            self._changed.wait_for(self._has_news)
             news, self._news = self._news, None
-            assert news, "it has been waited for"
+            assert news, "`wait_for` has returned"
             if isinstance(news, EngineDead):
                 raise news
-            self._has_met = True
+            self._is_connected = True
             return news
 
     def _has_news(self) -> bool:
@@ -247,7 +246,7 @@ class CoresElsewhere:
 
 
 def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> Any:  # noqa: ANN401 - vLLM's VllmConfig
-    """What `VllmEngine` has vLLM make of them, for one of several front ends."""
+    """Return vLLM's config from engine arguments, for front end `index` of `count`."""
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.usage.usage_lib import UsageContext
 
@@ -258,7 +257,7 @@ def create_config(arguments: Mapping[str, Any], *, count: int, index: int) -> An
 
 
 def _find_addresses(parallel: Any, count: int) -> Any:  # noqa: ANN401 - vLLM's ParallelConfig and EngineZmqAddresses
-    """Where cores and so many front ends meet: in files, unless cores run on other machines."""
+    """Return the addresses for `count` front ends: files, unless cores run on other machines."""
     from vllm.utils.network_utils import get_open_port, get_open_zmq_ipc_path, get_tcp_uri
     from vllm.v1.engine.utils import EngineZmqAddresses
 
@@ -272,8 +271,8 @@ def _find_addresses(parallel: Any, count: int) -> Any:  # noqa: ANN401 - vLLM's 
     return EngineZmqAddresses([find() for _ in range(count)], [find() for _ in range(count)])
 
 
-def take_for_dead(llm: "AsyncLLM") -> None:
-    """Have vLLM's client take its cores for dead: it notices only that its own have ended."""
+def mark_dead(llm: "AsyncLLM") -> None:
+    """Have vLLM's client treat its cores as dead: it notices the end of its own children only."""
     from vllm.v1.engine.exceptions import EngineDeadError
 
     client: Any = llm.engine_core

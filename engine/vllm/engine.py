@@ -1,4 +1,4 @@
-"""Text generation by vLLM, in this process: `AsyncLLM` and the engine core it starts.
+"""An engine on vLLM's `AsyncLLM` and its engine cores.
 
 vLLM is imported inside functions, because that takes many seconds and much memory.
 """
@@ -17,43 +17,44 @@ from engine.errors import EngineBusy, EngineDead, EngineTimeout
 from engine.lifecycle.deadlines import Deadlines
 from engine.lifecycle.loading import freeze_once, in_thread
 from engine.protocol import (
+    EngineLimits,
     EngineState,
     Generation,
     GenerationRequest,
-    Limits,
     Receiver,
     check_request,
 )
 from engine.tokenization.mistral_files import is_tekken
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.adapters import Adapters
-from engine.vllm.cores import GREETING, CoresElsewhere
+from engine.vllm.cores import HANDSHAKE_ENVIRONMENT, SharedCores
 from engine.vllm.errors import explain
-from engine.vllm.health_check import Watch
+from engine.vllm.health_check import HealthCheck
 from engine.vllm.leftovers import LEFTOVERS
 from engine.vllm.metrics import forget, stat_loggers
 from engine.vllm.options import SHUTDOWN_TIMEOUT, claim_folder, engine_arguments, set_environment
-from engine.vllm.outputs import ADDED, Answer, TokenOutputs
-from engine.vllm.processes import Family, cores_of, kill_cores
-from engine.vllm.requests import ask
+from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
+from engine.vllm.processes import ProcessTree, cores_of, kill_cores
+from engine.vllm.requests import add_request
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = logging.getLogger(__name__)
 
-SLEEP_TIMEOUT = 60.0  # seconds; guess: 100 GB of weights are copied in less
+SLEEP_TIMEOUT = 60.0  # guess: copying 100 GB of weights takes less
 
 
 class VllmEngine:
     """One checkpoint on vLLM.
 
-    `weights` is called in the loading thread and gives a folder or a hub id. `tokenizer` is a
-    version of Mistral's, the one the weights were trained with; Tekken comes out of them.
-    `options` are vLLM's engine arguments by vLLM's names, `environment` is for its processes.
-    `limits` end in `EngineBusy` and `EngineTimeout`. With `cores` another process runs vLLM's
-    engine cores, and this engine is one of their front ends. `adapt` may change what is asked of
-    a checkpoint.
+    - `weights` is called in the loading thread and returns a folder or a hub id.
+    - `tokenizer` is the version of Mistral's tokenizer that the weights were trained with; a Tekken
+      is read from the weights.
+    - `options` are vLLM's engine arguments by vLLM's names; `environment` is for its processes.
+    - Exceeded `limits` raise `EngineBusy` and `EngineTimeout`.
+    - With `cores`, another process runs the engine cores, and this engine is a front end of them.
+    - `adapt` may change each request before vLLM gets it.
     """
 
     name = "vllm"
@@ -66,8 +67,8 @@ class VllmEngine:
         context_length: int,
         options: Mapping[str, Any],
         environment: Mapping[str, str] = MappingProxyType({}),
-        limits: Limits = Limits(),  # noqa: B008 - it is frozen
-        cores: CoresElsewhere | None = None,
+        limits: EngineLimits = EngineLimits(),  # noqa: B008 - it is frozen
+        cores: SharedCores | None = None,
         adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
     ) -> None:
         self._cores = cores
@@ -76,7 +77,7 @@ class VllmEngine:
         self._weights = weights
         self._tokenizer_name = tokenizer
         self._tokenizer: Tokenizer | None = None
-        self._reading = threading.Lock()
+        self._tokenizer_lock = threading.Lock()
         self._context_length = context_length
         self._options = options
         self._environment = environment
@@ -86,8 +87,8 @@ class VllmEngine:
         self._running = 0
         self._aborting: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines()
-        self._watch: Watch | None = None
-        self._family: Family | None = None  # unless another process runs the cores
+        self._health_check: HealthCheck | None = None
+        self._tree: ProcessTree | None = None  # unless another process runs the cores
         self._state = EngineState("cold")
 
     async def start(self) -> None:
@@ -98,14 +99,14 @@ class VllmEngine:
             await self.close()
         self._abandoned = False
         self._state = EngineState("loading")
-        # Shielded, for `close` waits until the load has ended: one that has yet to begin must not
-        # be forgotten with whoever asked for it.
+        # Shielded, because `close` waits until the load has ended: a load must run even if the task
+        # that awaits it is cancelled before it begins.
         await asyncio.shield(in_thread(self._load))
         if self._llm is not None:
-            self._watch = Watch(
+            self._health_check = HealthCheck(
                 self._llm,
                 self._limits,
-                self._family,
+                self._tree,
                 is_ready=lambda: self.state().status == "ready",
                 on_silent=self._cores.on_silent if self._cores else lambda: None,
                 on_hung=self._note_hung,
@@ -127,7 +128,7 @@ class VllmEngine:
     def read_tokenizer(self) -> Tokenizer:
         try:
             return self._read_tokenizer()
-        except Exception as error:  # whatever the hub, a folder or its files are at fault for
+        except Exception as error:  # the hub and the files raise many kinds
             raise EngineDead(explain(error)) from error
 
     def check(self, request: GenerationRequest) -> None:
@@ -140,27 +141,31 @@ class VllmEngine:
         llm = self._llm
         assert llm is not None
         self._running += 1
-        answer = Answer(receiver, partial(self._leave, llm))
-        answer.adding = asyncio.create_task(self._add(llm, request, tokenizer, answer))
-        return answer
+        generation = VllmGeneration(receiver, partial(self._leave, llm))
+        generation.adding = asyncio.create_task(self._add(llm, request, tokenizer, generation))
+        return generation
 
     async def _add(
-        self, llm: "AsyncLLM", request: GenerationRequest, tokenizer: Tokenizer, answer: Answer
+        self,
+        llm: "AsyncLLM",
+        request: GenerationRequest,
+        tokenizer: Tokenizer,
+        generation: VllmGeneration,
     ) -> None:
-        ADDED.set(answer)
+        CURRENT_GENERATION.set(generation)
         try:
             async with self._deadlines.open(self._limits.first_token_seconds):
                 lora = await self._adapters.load(llm, request.adapter)
-                await ask(llm, self._adapt(request), tokenizer, lora)
+                await add_request(llm, self._adapt(request), tokenizer, lora)
         except TimeoutError:
-            answer.fail(EngineTimeout("no token came in time"))
-        except Exception as error:  # noqa: BLE001 - the receiver is told
-            answer.fail(error)
+            generation.fail(EngineTimeout("no token came in time"))
+        except Exception as error:  # noqa: BLE001 - the receiver gets it
+            generation.fail(error)
 
-    def _leave(self, llm: "AsyncLLM", answer: Answer) -> None:
+    def _leave(self, llm: "AsyncLLM", generation: VllmGeneration) -> None:
         self._running -= 1
-        if answer.request_id and not answer.is_done:
-            aborting = asyncio.create_task(llm.abort(answer.request_id, internal=True))
+        if generation.request_id and not generation.is_done:
+            aborting = asyncio.create_task(llm.abort(generation.request_id, internal=True))
             self._aborting.add(aborting)
             aborting.add_done_callback(self._aborting.discard)
 
@@ -177,9 +182,9 @@ class VllmEngine:
         try:
             async with asyncio.timeout(SLEEP_TIMEOUT):
                 await asyncio.gather(*self._aborting)
-                await self._llm.sleep(level=1)  # weights to main memory, the KV cache dropped
+                await self._llm.sleep(level=1)  # moves weights to main memory, drops the KV cache
         except Exception:  # vLLM raises many kinds
-            log.warning("vLLM does not fall asleep and is closed", exc_info=True)
+            log.warning("vLLM could not sleep and is closed", exc_info=True)
             await self.close()
 
     async def _wake(self) -> None:
@@ -195,9 +200,9 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     async def close(self) -> None:
-        if self._watch:
-            self._watch.close()
-            self._watch = None
+        if self._health_check:
+            self._health_check.close()
+            self._health_check = None
         if self._state.status == "loading":
             await self._abandon_load()
         llm, self._llm = self._llm, None
@@ -207,24 +212,24 @@ class VllmEngine:
             return
         forget(llm)
         if llm.output_handler is not None:
-            llm.output_handler.cancel()  # else it takes the end of its engine core for a crash
-            # Calls that still wait for a token: vLLM may have been about to fail them.
+            llm.output_handler.cancel()  # else it reports the end of its core as a crash
+            # Fail the calls that still wait for a token, as vLLM itself would have done.
             llm.output_processor.propagate_error(EngineDead("the engine is closed"))
         await in_thread(partial(self._shut_down, llm))
 
     def _shut_down(self, llm: "AsyncLLM") -> None:
         llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
-        if self._family:  # workers that outlive their core, for they are stopped
-            self._family.kill()
+        if self._tree:  # stopped workers outlive their core
+            self._tree.kill()
             LEFTOVERS.sweep()
 
     async def _abandon_load(self) -> None:
-        # A thread can't be cancelled, but this one ends with the processes it waits for, those
-        # included that it has yet to start. Another engine that is loading at this moment loses
-        # its own: vLLM does not tell them apart.
+        # A thread can't be cancelled, but the loading thread ends when the processes that it waits
+        # for are killed; it may still start some, hence the loop. This kills the processes of other
+        # engines that are loading, too: vLLM does not tell them apart.
         self._abandoned = True
         if self._cores:
-            self._cores.lost("the service ends")
+            self._cores.lost("the service is shutting down")
         while self._state.status == "loading":
             kill_cores()
             await asyncio.sleep(0.1)
@@ -241,7 +246,7 @@ class VllmEngine:
             self._state = EngineState("ready")
 
     def _open(self) -> None:
-        set_environment({**self._environment, **(GREETING if self._cores else {})})
+        set_environment({**self._environment, **(HANDSHAKE_ENVIRONMENT if self._cores else {})})
         if not self._cores:
             claim_folder()
         began = monotonic()
@@ -254,17 +259,17 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        from engine.vllm.client import read_outputs  # it imports pyzmq, which vLLM brings
+        from engine.vllm.client import read_outputs  # it imports pyzmq, a dependency of vLLM
 
         imported = monotonic()
         if self._abandoned:
             return
-        # Held by self alone: frames that vLLM's imports leave behind would keep a local variable,
-        # or what this thread returns, to the very end of Python, where AsyncLLM.__del__ fails.
+        # Only self may refer to it: frames that vLLM's imports leave behind would keep a local
+        # variable or a return value until Python ends, where AsyncLLM.__del__ fails.
         if self._cores:
             self._llm = self._cores.open(arguments)
         else:
-            # By this vLLM chooses how much it does at once, unless it is told.
+            # vLLM derives its default batch sizes from the usage context.
             with LEFTOVERS.noting():
                 self._llm = AsyncLLM.from_engine_args(
                     AsyncEngineArgs(**arguments),
@@ -273,12 +278,12 @@ class VllmEngine:
                 )
             resources: Any = self._llm.engine_core.resources
             parallel = self._llm.vllm_config.parallel_config
-            self._family = cores_of(resources.engine_manager, parallel)
+            self._tree = cores_of(resources.engine_manager, parallel)
         self._llm.output_processor = TokenOutputs(self._llm.output_processor)
         read_outputs(self._llm)
         freeze_once()
         log.info(
-            "%s: %.1f s to find weights and tokenizer, %.1f s to import vLLM, %.1f s to start it",
+            "%s: found weights and tokenizer in %.1f s, imported vLLM in %.1f s, started in %.1f s",
             Path(weights).name,
             found - began,
             imported - found,
@@ -289,8 +294,8 @@ class VllmEngine:
 
     def _read_tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:
-            with self._reading:
-                # Of Mistral's versions, only Tekken comes out of the weights.
+            with self._tokenizer_lock:
+                # Only a Tekken is read from the weights.
                 weights = self._weights() if is_tekken(self._tokenizer_name) else None
                 self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
         return self._tokenizer

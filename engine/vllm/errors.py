@@ -1,4 +1,4 @@
-"""What vLLM raises, as our errors or as a reason for operators."""
+"""Conversion of vLLM's exceptions to our errors, and to reasons for operators."""
 
 from http import HTTPStatus
 
@@ -14,9 +14,9 @@ from engine.protocol import GenerationRequest
 
 
 def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineError | None:
-    """What vLLM raises for a request, as ours: the core's death, or a word about what is asked for.
+    """Convert vLLM's exception for a request: the core's death, or a refusal of the request.
 
-    None for all else, which is nothing that the client has done.
+    Return None for any other exception, because the client has not caused it.
     """
     from vllm.exceptions import VLLMValidationError
     from vllm.v1.engine.exceptions import EngineDeadError
@@ -24,19 +24,19 @@ def to_engine_error(error: BaseException, request: GenerationRequest) -> EngineE
     if isinstance(error, EngineDeadError):
         return EngineDead(str(error))
     if getattr(error, "http_status", None) == HTTPStatus.SERVICE_UNAVAILABLE:
-        return EngineBusy(str(error))  # QueueOverflowError and others, which vLLM 0.26 has not
+        return EngineBusy(str(error))  # QueueOverflowError and others; vLLM 0.26 has none
     if not isinstance(error, VLLMValidationError | ValueError):
         return None
     if request.images or request.audio:
         return ChatRefused(str(error) or "The model can't read an image or audio.")
-    return SchemaRefused(str(error)) if request.is_held else RequestRefused(str(error))
+    return SchemaRefused(str(error)) if request.is_constrained else RequestRefused(str(error))
 
 
 def explain(error: Exception) -> str:
-    """Why a load failed, in one line for operators."""
-    if isinstance(error, EngineDead):  # our own words
+    """Return why a load failed, in one line for operators."""
+    if isinstance(error, EngineDead):  # a sentence of our own
         return str(error)
     reason = f"{type(error).__name__}: {error}"
-    if "See root cause above" in reason:  # above is in the log, not where this line is read
+    if "See root cause above" in reason:  # refers to the log, but this line is read elsewhere, too
         reason += " (vLLM's engine core did not start; the log of this process says why)"
     return reason

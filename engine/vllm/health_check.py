@@ -1,4 +1,4 @@
-"""A look, again and again, at one vLLM engine: whether its core answers, and its calls go on."""
+"""Periodic health check of one vLLM engine: its core must answer, and its calls must proceed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -7,31 +7,31 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from engine.lifecycle.loading import in_thread
-from engine.protocol import Limits
-from engine.vllm.cores import take_for_dead
-from engine.vllm.processes import Family
-from engine.vllm.pulse import Pulse
+from engine.protocol import EngineLimits
+from engine.vllm.cores import mark_dead
+from engine.vllm.processes import ProcessTree
+from engine.vllm.pulse import HangDetector
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
-LOOK = 1.0  # seconds between two looks for answers that have stopped
-ROUND = 2.0  # seconds between two questions to the core, and two looks at its processes
+SILENCE_CHECK_SECONDS = 1.0  # between two checks for generations that have stalled
+HANG_CHECK_SECONDS = 2.0  # between two requests to the core, and two samples of its processes
 
 
-class Watch:
-    """Beside one `AsyncLLM`, from its load to its end; in the loop that it serves.
+class HealthCheck:
+    """The health check of one `AsyncLLM`, from its load to its end, in its event loop.
 
-    `family` are its processes, None where another process runs them and judges: `on_silent` tells
-    that one. `on_hung` is called once, with the reason, when the core counts as hanging. Calls end
-    then, and the core is killed. While `is_ready` is false, the core is not asked.
+    `tree` are its processes. It is None if another process runs them and detects hangs; `on_silent`
+    is called then while the core does not answer. `on_hung` is called once, with the reason, when
+    the core hangs; its calls end, and it is killed. While `is_ready` is false, it is not asked.
     """
 
     def __init__(
         self,
         llm: "AsyncLLM",
-        limits: Limits,
-        family: Family | None,
+        limits: EngineLimits,
+        tree: ProcessTree | None,
         *,
         is_ready: Callable[[], bool],
         on_silent: Callable[[], None],
@@ -39,8 +39,8 @@ class Watch:
     ) -> None:
         self._llm = llm
         self._limits = limits
-        self._family = family
-        self._pulse = Pulse(limits)
+        self._tree = tree
+        self._detector = HangDetector(limits)
         self._is_ready = is_ready
         self._on_silent = on_silent
         self._on_hung = on_hung
@@ -51,24 +51,24 @@ class Watch:
             task.cancel()
 
     async def _end_silent(self) -> None:
-        """Between two tokens, no more time may pass than before the first.
+        """End generations that wait longer for their next token than for the first.
 
-        A core on another machine may be gone, and nobody else would notice.
+        Nothing else notices the loss of a core on another machine.
         """
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(SILENCE_CHECK_SECONDS)
             outputs: Any = self._llm.output_processor
             outputs.end_silent(monotonic() - self._limits.first_token_seconds)
 
     async def _guard(self) -> None:
-        """End a core that hangs: as its process is there, vLLM notices nothing."""
+        """End a core that hangs; vLLM notices only cores whose process has ended."""
         self._on_hung(await until_hung(self._ask, self._judge))
-        take_for_dead(self._llm)
-        if self._family:
-            await in_thread(self._family.kill)
+        mark_dead(self._llm)
+        if self._tree:
+            await in_thread(self._tree.kill)
 
     async def _ask(self) -> object:
-        # vLLM answers this between two steps, without asking its workers.
+        # The core answers this between two steps, without its workers.
         return await self._llm.is_sleeping() if self._is_ready() else None
 
     async def _judge(self, elapsed: float, is_silent: bool) -> str | None:  # noqa: FBT001 - see until_hung
@@ -76,10 +76,10 @@ class Watch:
             return None
         if is_silent:
             self._on_silent()
-        if not self._family:
+        if not self._tree:
             return None
-        sighting = await in_thread(self._family.look)
-        return self._pulse.judge(elapsed, sighting, is_silent=is_silent)
+        sample = await in_thread(self._tree.sample)
+        return self._detector.judge(elapsed, sample, is_silent=is_silent)
 
 
 async def until_hung(
@@ -88,8 +88,8 @@ async def until_hung(
 ) -> str:
     """Return why the core hangs, once `judge` says so.
 
-    `ask` returns once the core has answered; what it raises is an answer, too. `judge` gets the
-    seconds since its last call, and whether the core still owes an answer.
+    `ask` returns or raises once the core has answered. `judge` gets the seconds since its last
+    call, and whether an answer is still due.
     """
     asked: asyncio.Task[object] | None = None
     began = monotonic()
@@ -97,9 +97,9 @@ async def until_hung(
         while True:
             if asked is None or asked.done():
                 asked = asyncio.create_task(_quietly(ask))
-            await asyncio.sleep(ROUND)
-            # This process may have stood still itself; the answer is then there, and not yet read.
-            elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
+            await asyncio.sleep(HANG_CHECK_SECONDS)
+            # This process may have stalled itself; then the answer has arrived but is not read yet.
+            elapsed, began = min(monotonic() - began, 2 * HANG_CHECK_SECONDS), monotonic()
             if reason := await judge(elapsed, not asked.done()):
                 return reason
     finally:
@@ -108,6 +108,6 @@ async def until_hung(
 
 
 async def _quietly(ask: Callable[[], Coroutine[Any, Any, object]]) -> object:
-    with suppress(Exception):  # vLLM raises many kinds; its own client notices a core that has died
+    with suppress(Exception):  # vLLM raises many kinds; its client handles a core that has died
         return await ask()
     return None

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-SHARED = Path("/dev/shm")  # noqa: S108 - where Linux shows them
+SHARED_FOLDER = Path("/dev/shm")  # noqa: S108 - Linux's own folder for them
 # Names that Python generates for shared memory and semaphores.
-NAME = re.compile(r"psm_[0-9a-f]{8}|sem\.mp-\w{8}")
+SHARED_NAME = re.compile(r"psm_[0-9a-f]{8}|sem\.mp-\w{8}")
 # Lines of /proc/PID/maps (proc(5)). Objects are matched by inode, because glibc creates a
 # semaphore under another name.
-MAPPED = re.compile(rf" (\d+) +{SHARED}/")
+MAPPED_INODE = re.compile(rf" (\d+) +{SHARED_FOLDER}/")
 PREFIX = "invoke-vllm-"
-LONGEST_PATH = 107 - 37  # characters of a Unix socket's path (unix(7)), less "/" and a UUID
-LOOK = 0.25  # seconds between two scans while an engine starts and may end at any moment
+MAX_FOLDER_CHARACTERS = 107 - 37  # a Unix socket's path (unix(7)), less "/" and a UUID
+SCAN_SECONDS = 0.25  # between two scans while an engine starts, because it may end at any moment
 
 
 class Leftovers:
@@ -59,7 +59,9 @@ class Leftovers:
         """Remove the objects that no process has mapped any more."""
         self.note()
         with self._lock:
-            unused = [name for name, users in self._users.items() if not any(map(_lives, users))]
+            unused = [
+                name for name, users in self._users.items() if not any(map(_is_running, users))
+            ]
             for name in unused:
                 del self._users[name]
         for name in unused:
@@ -69,14 +71,14 @@ class Leftovers:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Call `note` in a thread every `LOOK` seconds while the context is open."""
+        """Call `note` in a thread every `SCAN_SECONDS` seconds while the context is open."""
         is_over = threading.Event()
 
-        def look() -> None:
-            while not is_over.wait(LOOK):
+        def scan() -> None:
+            while not is_over.wait(SCAN_SECONDS):
                 self.note()
 
-        thread = threading.Thread(target=look, daemon=True)
+        thread = threading.Thread(target=scan, daemon=True)
         thread.start()
         try:
             yield
@@ -93,7 +95,7 @@ LEFTOVERS = Leftovers()  # one per process: it covers all descendants
 def folder_for_sockets() -> Path | None:
     """Return a new folder for vLLM's sockets, or None if paths in it would be too long."""
     folder = Path(mkdtemp(prefix=PREFIX))
-    if len(str(folder)) > LONGEST_PATH:
+    if len(str(folder)) > MAX_FOLDER_CHARACTERS:
         folder.rmdir()
         return None
     atexit.register(remove_folder, os.getpid())
@@ -116,19 +118,21 @@ def _own_folder() -> Path | None:
 def _mapped(pid: int) -> set[int]:
     """Return the inodes of the shared objects that process `pid` has mapped."""
     try:
-        return set(map(int, MAPPED.findall(Path(f"/proc/{pid}/maps").read_text())))
+        return set(map(int, MAPPED_INODE.findall(Path(f"/proc/{pid}/maps").read_text())))
     except OSError:  # the process has ended, or this is not Linux
         return set()
 
 
 def _shared_objects() -> Iterator[tuple[int, str]]:
     """Yield inode and name of each object on this machine that Python may have made."""
-    if SHARED.is_dir():
-        with os.scandir(SHARED) as entries:
-            yield from ((each.inode(), each.name) for each in entries if NAME.fullmatch(each.name))
+    if SHARED_FOLDER.is_dir():
+        with os.scandir(SHARED_FOLDER) as entries:
+            yield from (
+                (each.inode(), each.name) for each in entries if SHARED_NAME.fullmatch(each.name)
+            )
 
 
-def _lives(process: "psutil.Process") -> bool:
+def _is_running(process: "psutil.Process") -> bool:
     import psutil
 
     with suppress(psutil.NoSuchProcess):
@@ -140,7 +144,7 @@ def _remove(name: str) -> None:
     """Remove the object, and from the resource tracker that the descendants share."""
     with suppress(FileNotFoundError):
         if name.startswith("sem."):
-            (SHARED / name).unlink()
+            (SHARED_FOLDER / name).unlink()
             resource_tracker.unregister(f"/{name.removeprefix('sem.')}", "semaphore")
         else:
             memory = shared_memory.SharedMemory(name)
@@ -150,9 +154,8 @@ def _remove(name: str) -> None:
 
 def _sweep_folder(folder: Path) -> None:
     """Remove sockets that no process has bound, and the folders of processes that have ended."""
-    paths = list(
-        folder.iterdir()
-    )  # listed before the next line, or a socket that is bound just now looks unused
+    # List the sockets first, or one that is bound between the two reads would look unused.
+    paths = list(folder.iterdir())
     try:
         bound = Path("/proc/net/unix").read_text()
     except OSError:

@@ -1,7 +1,7 @@
-"""vLLM's own metrics, of all its engines in one process, in prometheus_client's own registry.
+"""The metrics of all vLLM engines of one process, in prometheus_client's default registry.
 
-vLLM takes itself for the only one in its process: each engine that starts throws the metrics of the
-one before out of that registry. Here they are kept, and told together.
+vLLM expects one engine in a process: each engine that starts unregisters the metrics of the one
+before. Here the metrics of all engines are kept and collected together.
 """
 
 import threading
@@ -13,34 +13,35 @@ from prometheus_client.registry import Collector
 
 
 def stat_loggers(arguments: Mapping[str, Any]) -> list[Any] | None:
-    """For an `AsyncLLM` with these engine arguments; None if vLLM is to count nothing."""
+    """Return the loggers for an `AsyncLLM` with these arguments; None if statistics are off."""
     if arguments["disable_log_stats"]:
         return None
 
     from vllm.v1.metrics.loggers import PrometheusStatLogger
 
-    class KeptStatLogger(PrometheusStatLogger):  # type: ignore[misc]  # vLLM is untyped here
-        """vLLM's own, made while no other is."""
+    class OwnStatLogger(PrometheusStatLogger):  # type: ignore[misc]  # vLLM is untyped here
+        """vLLM's logger, created under a lock; `VLLM_METRICS` takes over its metrics."""
 
         def __init__(self, vllm_config: Any, *more: Any, **named: Any) -> None:  # noqa: ANN401 - vLLM's
-            with KEPT.lock:
+            with VLLM_METRICS.lock:
                 super().__init__(vllm_config, *more, **named)
-                KEPT.take(self, vllm_config.model_config.served_model_name)
+                VLLM_METRICS.take(self, vllm_config.model_config.served_model_name)
 
-    return [KeptStatLogger]
+    return [OwnStatLogger]
 
 
 def forget(llm: Any) -> None:  # noqa: ANN401 - an AsyncLLM
-    """An engine that is closed tells no more."""
+    """Drop the metrics of an engine that is closed."""
     manager = getattr(llm, "logger_manager", None)
     for logger in manager.stat_loggers if manager else ():
-        KEPT.drop(logger)
+        VLLM_METRICS.drop(logger)
 
 
-class KeptMetrics(Collector):
-    """What vLLM registers, by the name that it gives a model in its labels.
+class VllmMetrics(Collector):
+    """A collector of the metrics that vLLM registers, by the model's name in their labels.
 
-    Of two engines of one name the last is told: Prometheus takes no series twice.
+    Of two engines with the same name only the last is collected, because Prometheus refuses
+    duplicate series.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class KeptMetrics(Collector):
         self._kept: dict[str, tuple[object, list[Collector]]] = {}
 
     def take(self, owner: object, name: str) -> None:
-        """All that is registered of vLLM's and not taken yet."""
+        """Take over all metrics of vLLM that are still in the registry."""
         registered = list(REGISTRY._collector_to_names.items())  # noqa: SLF001 - as vLLM does
         found = [
             collector
@@ -66,11 +67,11 @@ class KeptMetrics(Collector):
             self._kept = {name: kept for name, kept in self._kept.items() if kept[0] is not owner}
 
     def describe(self) -> list[Metric]:
-        """Names that nobody else may register: none, for vLLM is to register its own again."""
+        """Reserve no names, because vLLM must be able to register its metrics again."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One metric of each name, with the samples of all engines."""
+        """Return one metric for each name, with the samples of all engines."""
         merged: dict[str, Metric] = {}
         with self.lock:
             collectors = [each for _, found in self._kept.values() for each in found]
@@ -82,4 +83,4 @@ class KeptMetrics(Collector):
         return iter(merged.values())
 
 
-KEPT = KeptMetrics()  # one, as the registry is
+VLLM_METRICS = VllmMetrics()  # one, like the registry

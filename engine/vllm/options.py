@@ -1,4 +1,4 @@
-"""What vLLM is started with: its engine arguments, its environment, and which of them it knows."""
+"""The engine arguments and environment of vLLM, with checks of the operator's options."""
 
 import os
 import re
@@ -12,9 +12,9 @@ from typing import Any
 
 from engine.vllm.leftovers import PREFIX, folder_for_sockets
 
-# Switches `vllm_plugins` on. The operator sets it for cores that are started by hand.
+# Switches `engine.vllm.plugins` on. The operator sets it for cores that are started by hand.
 PLUGINS = "ENGINE_VLLM_PLUGINS"
-# What vLLM reads from the environment; a value that the operator has set wins.
+# Environment variables of vLLM; a value that the operator has set wins.
 ENVIRONMENT = {
     PLUGINS: "1",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process that has threads is not safe
@@ -23,11 +23,11 @@ ENVIRONMENT = {
 }
 # Engine arguments that choose between processes of this machine and Ray.
 BACKENDS = {"distributed_executor_backend", "data_parallel_backend"}
-# Of Python's source, which takes ten times as long to parse: two dataclasses, and the fields
-# of one, which are all that is annotated at its own level, with their types.
+# Two dataclasses in vLLM's source, and their fields with types. Parsing the source as Python takes
+# ten times as long.
 CLASS = re.compile(r"^class (?:Async)?EngineArgs\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"^    (\w+):\s+(.*?)(?:\s+=|$)", re.MULTILINE)
-# What YAML may hold for the types of which all is known by their names; vLLM checks the others.
+# The types of YAML values for simple annotations; vLLM checks all other options.
 TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
@@ -40,7 +40,7 @@ SHUTDOWN_TIMEOUT = 15.0  # seconds; vLLM's default of 5 is too short for a clean
 
 
 def set_environment(more: Mapping[str, str]) -> None:
-    """For vLLM's processes; as all of this one share it, a value that is there already stays."""
+    """Set variables for vLLM's processes. The whole process shares them, so set values stay."""
     for name, value in {**ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)
 
@@ -48,9 +48,9 @@ def set_environment(more: Mapping[str, str]) -> None:
 def claim_folder() -> None:
     """Have vLLM use a folder of this process for its sockets, unless the operator has set one.
 
-    A folder of ours that is in the environment already may be another process's, which has started
-    this one, and gone before it. This process's own is made again if a cleaner of temporary files
-    has taken it.
+    A folder of ours in the environment may belong to the process that has started this one, and
+    that may have ended. This process's own folder is created again if a cleaner of temporary files
+    has removed it.
     """
     if SOCKETS in os.environ and claimed_folder() is None:
         return
@@ -71,7 +71,7 @@ def claimed_folder() -> Path | None:
 
 
 def wants_plugins() -> bool:
-    """Tell whether this process of vLLM's is one that an engine of this project has started."""
+    """Tell whether an engine of this project has started this process of vLLM."""
     return PLUGINS in os.environ
 
 
@@ -83,7 +83,7 @@ def uses_other_hub() -> bool:
 def engine_arguments(
     weights: str, context_length: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Those of `AsyncEngineArgs`; what the operator says wins."""
+    """Return the arguments for `AsyncEngineArgs`; the operator's options win."""
     return {
         "skip_tokenizer_init": True,
         "disable_log_stats": True,
@@ -94,7 +94,7 @@ def engine_arguments(
 
 
 def is_installed() -> bool:
-    """Whether any build of vLLM is there."""
+    """Tell whether any build of vLLM is installed."""
     return find_spec("vllm") is not None
 
 
@@ -109,9 +109,9 @@ def runs_on_cpu() -> bool:
 
 @cache
 def known_options() -> Mapping[str, str]:
-    """The engine arguments of the installed vLLM, and their types as it writes them.
+    """Return the engine arguments of the installed vLLM, with their types as in its source.
 
-    Found in its source, for importing it takes long. Raises `FileNotFoundError` when vLLM is not
+    The source is searched, because an import takes long. Raises `FileNotFoundError` if vLLM is not
     installed.
     """
     spec = find_spec("vllm")
@@ -123,7 +123,7 @@ def known_options() -> Mapping[str, str]:
 
 
 def explain_option(name: str, value: object) -> str | None:
-    """A sentence if vLLM, as it is installed here, can't be started with this engine argument."""
+    """Return why the installed vLLM can't start with this engine argument, or None."""
     if name in BACKENDS and value == "ray" and not find_spec("ray"):
         return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
     if (kind := known_options().get(name)) is None:
@@ -134,7 +134,7 @@ def explain_option(name: str, value: object) -> str | None:
 
 
 def _fits(value: object, kind: str) -> bool:
-    """Whether it may be: a bool is no number, and of what is not in `TYPES` nothing is said."""
+    """Tell whether a value fits a type. A bool is no number; types outside `TYPES` always fit."""
     names = kind.split(" | ")
     if not TYPES.keys() >= set(names):
         return True

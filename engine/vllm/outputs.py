@@ -1,10 +1,10 @@
-"""Tokens from vLLM's engine core to their receivers, without what only text needs.
+"""Delivery of tokens from vLLM's engine core to their receivers, without vLLM's detokenizer.
 
-For each token of each request vLLM (0.32) makes two objects, keeps a count for a text that is not
-asked for here, and merges them again when nobody has fetched the last: a fifth of a front end's
-time. Here the ids are handed on as they are, and vLLM's own processor sees of each request the
-first step, for its bookkeeping, and the last, to forget it.
-`tests/engine/vllm/test_reliance.py` says what of vLLM this rests on.
+For each token of each request vLLM (0.32) creates two objects, counts tokens for a text that is not
+requested here, and merges outputs that nobody has fetched: a fifth of a front end's time. Here the
+ids go directly to the receiver. vLLM's own processor gets only the first step of a request, for its
+bookkeeping, and the last one, to forget it.
+`tests/engine/vllm/test_reliance.py` tests the assumptions about vLLM.
 """
 
 import asyncio
@@ -15,19 +15,17 @@ from time import monotonic
 from typing import Any
 
 from engine.errors import EngineDead, EngineTimeout
-from engine.generation_task import BATCH
-from engine.protocol import Finish, Receiver, Row
+from engine.generation_task import BATCH_TOKENS
+from engine.protocol import FINISHES, Finish, Receiver, Row
 
 log = logging.getLogger(__name__)
 
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
-
-class Answer:
+class VllmGeneration:
     """The generation of one request, from vLLM's output handler to the receiver.
 
-    `adding` adds the request to vLLM, which gives it a `request_id` then. `on_end` is called once,
-    when the generation is over; unless vLLM `is_done` with the request, it is to be aborted.
+    The task `adding` adds the request to vLLM, which assigns its `request_id`. `on_end` is called
+    once, when the generation is over; it must abort the request unless vLLM `is_done` with it.
     """
 
     __slots__ = (
@@ -42,23 +40,23 @@ class Answer:
         "_rows",
         "_tokens",
         "adding",
-        "heard",
         "is_done",
+        "last_output_at",
         "request_id",
     )
 
-    def __init__(self, receiver: Receiver, on_end: Callable[["Answer"], None]) -> None:
+    def __init__(self, receiver: Receiver, on_end: Callable[["VllmGeneration"], None]) -> None:
         self.request_id: str | None = None
         self.adding: asyncio.Task[None] | None = None
         self.is_done = False
-        self.heard = monotonic()  # when something came last
+        self.last_output_at = monotonic()
         self._receiver = receiver
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._is_paused = False
         self._is_flushing = False
         self._is_over = False
-        # Kept until the receiver may hear of it: the tokens first.
+        # Buffered while paused or flushing: the tokens first, then the finish or the error.
         self._tokens: list[int] = []
         self._rows: list[Row] = []
         self._finish: Finish | None = None
@@ -74,11 +72,11 @@ class Answer:
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self.heard = monotonic()  # while it was paused, it was not silent
+            self.last_output_at = monotonic()  # a pause does not count as a stall
             self._flush_soon()
 
     def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
-        self.heard = now
+        self.last_output_at = now
         self._tokens += output.new_token_ids
         if output.new_logprobs is not None:
             self._rows += _to_rows(output.new_logprobs)
@@ -96,7 +94,7 @@ class Answer:
             self._flush_now()
 
     def is_silent(self, since: float) -> bool:
-        return self.heard < since and not self._is_paused
+        return self.last_output_at < since and not self._is_paused
 
     def _flush_now(self) -> None:
         if not (self._is_paused or self._is_flushing):
@@ -112,20 +110,21 @@ class Answer:
         self._flush_now()
 
     def _flush(self) -> None:
-        """Tell the receiver what there is, in batches if there is much."""
+        """Push the buffered tokens in batches, then the finish or the error."""
         if self._is_over:
             return
         tokens, rows = self._tokens, self._rows
-        self._tokens, self._rows = tokens[BATCH:], rows[BATCH:]
+        self._tokens, self._rows = tokens[BATCH_TOKENS:], rows[BATCH_TOKENS:]
         if self._tokens:
-            self._receiver.push(tokens[:BATCH], None, rows[:BATCH])
+            self._receiver.push(tokens[:BATCH_TOKENS], None, rows[:BATCH_TOKENS])
             self._flush_soon()
             return
         if self._finish:
             self._end()
         if tokens or self._finish:
             self._receiver.push(tokens, self._finish, rows)
-        if self._error and not (self._is_over or self._is_paused):  # by what it has just heard
+        # The push may have cancelled or paused it.
+        if self._error and not (self._is_over or self._is_paused):
             self._end()
             self._receiver.end(self._error)
 
@@ -136,25 +135,25 @@ class Answer:
         self._on_end(self)
 
 
-# The answer to the request that this task adds to vLLM: `AsyncLLM` hands nothing of ours on.
-ADDED: ContextVar[Answer] = ContextVar("ADDED")
+# The generation whose request this task adds: `AsyncLLM.add_request` passes no such argument on.
+CURRENT_GENERATION: ContextVar[VllmGeneration] = ContextVar("CURRENT_GENERATION")
 
 
 class TokenOutputs:
-    """Stands before vLLM's `OutputProcessor`, in its place in an `AsyncLLM`."""
+    """A wrapper of vLLM's `OutputProcessor`, which it replaces in an `AsyncLLM`."""
 
     def __init__(self, processor: Any) -> None:  # noqa: ANN401 - vLLM's
         self._processor = processor
-        self._answers: dict[str, Answer] = {}  # by vLLM's own ids
+        self._generations: dict[str, VllmGeneration] = {}  # by vLLM's own ids
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else vLLM asks it
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - vLLM's
         return getattr(self._processor, name)
 
-    def add_request(self, request: Any, *more: Any, **named: Any) -> None:  # noqa: ANN401 - vLLM's, as all of these
+    def add_request(self, request: Any, *more: Any, **named: Any) -> None:  # noqa: ANN401 - vLLM's
         self._processor.add_request(request, *more, **named)
-        answer = ADDED.get()
-        answer.request_id = request.request_id
-        self._answers[request.request_id] = answer
+        generation = CURRENT_GENERATION.get()
+        generation.request_id = request.request_id
+        self._generations[request.request_id] = generation
 
     def process_outputs(
         self,
@@ -163,19 +162,22 @@ class TokenOutputs:
         iteration_stats: Any = None,  # noqa: ANN401
         **more: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """With `iteration_stats` vLLM's processor sees every step, for it counts them."""
+        """Push the tokens of a step.
+
+        With `iteration_stats` vLLM's processor gets every step, because it counts them.
+        """
         rest, now = [], monotonic()
         for output in engine_core_outputs:
             is_over = output.finish_reason is not None
-            take = self._answers.pop if is_over else self._answers.get
-            answer = take(output.request_id, None)
-            if answer is None:  # of a request that was given up
+            take = self._generations.pop if is_over else self._generations.get
+            generation = take(output.request_id, None)
+            if generation is None:  # an aborted request
                 continue
             try:
-                answer.push(output, now)
-            except Exception:  # else vLLM takes its engine core for dead, and ends all requests
+                generation.push(output, now)
+            except Exception:  # else vLLM marks its core as dead and ends all requests
                 log.exception("a receiver of tokens has failed")
-                answer.cancel()
+                generation.cancel()
             if is_over or iteration_stats or output.prefill_stats:
                 rest.append(output)
         return self._processor.process_outputs(rest, engine_core_timestamp, iteration_stats, **more)
@@ -183,22 +185,22 @@ class TokenOutputs:
     def abort_requests(self, request_ids: list[str], internal: bool) -> list[str]:  # noqa: FBT001 - vLLM's
         aborted: list[str] = self._processor.abort_requests(request_ids, internal)
         for request_id in aborted:
-            if answer := self._answers.pop(request_id, None):
-                answer.is_done = True
-                answer.fail(EngineDead("vLLM has aborted the request"))
+            if generation := self._generations.pop(request_id, None):
+                generation.is_done = True
+                generation.fail(EngineDead("vLLM has aborted the request"))
         return aborted
 
     def end_silent(self, since: float) -> None:
-        """Fail the answers that have heard nothing since then, unless they are paused."""
-        for answer in list(self._answers.values()):
-            if answer.is_silent(since):
-                answer.fail(EngineTimeout("no token came in time"))
+        """Fail the generations that had no output since then, unless they are paused."""
+        for generation in list(self._generations.values()):
+            if generation.is_silent(since):
+                generation.fail(EngineTimeout("no token came in time"))
 
     def propagate_error(self, error: Exception) -> None:
-        """Fail all answers: the engine core is lost, or vLLM's output handler."""
-        for answer in list(self._answers.values()):  # which may give up requests at once
-            answer.is_done = True
-            answer.fail(EngineDead(str(error)))
+        """Fail all generations: the engine core or vLLM's output handler is lost."""
+        for generation in list(self._generations.values()):  # `fail` may change the dict
+            generation.is_done = True
+            generation.fail(EngineDead(str(error)))
 
 
 def _to_rows(logprobs: Any) -> list[Row]:  # noqa: ANN401 - vLLM's

@@ -1,17 +1,17 @@
-"""Processes of one engine: its cores, and the workers that the cores have started."""
+"""The processes of one engine: its cores and their workers."""
 
 import multiprocessing
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from engine.vllm.pulse import Sighting
+from engine.vllm.pulse import ProcessSample
 
 
-class Family:
-    """Cores and their current descendants, as psutil processes.
+class ProcessTree:
+    """The cores of an engine and their current descendants, as psutil processes.
 
-    `is_whole` is False if the engine has processes that are not descendants, as on other machines.
+    `is_whole` is False if the engine has other processes, as on other machines.
     """
 
     def __init__(self, pids: Iterable[int | None] = (), *, is_whole: bool = True) -> None:
@@ -24,8 +24,8 @@ class Family:
                 core = psutil.Process(pid)
                 self._members += [core, *core.children(recursive=True)]
 
-    def look(self) -> Sighting:
-        """Return CPU time and stopped process of the family.
+    def sample(self) -> ProcessSample:
+        """Return the CPU time of the processes, and one that is stopped, if any.
 
         Blocks for some microseconds a process. Ended processes are left out: vLLM notices them.
         """
@@ -38,10 +38,10 @@ class Family:
                 cpu_seconds += times.user + times.system
                 if member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
                     stopped = stopped or f"its process {member.pid} ({member.name()})"
-        return Sighting(cpu_seconds if self._is_whole else None, stopped)
+        return ProcessSample(cpu_seconds if self._is_whole else None, stopped)
 
     def kill(self) -> None:
-        """Kill the processes that still run, also stopped ones, which only SIGKILL can end."""
+        """Kill the processes that still run. Only SIGKILL ends stopped ones."""
         import psutil
 
         for member in self._members:
@@ -49,7 +49,7 @@ class Family:
                 member.kill()
 
 
-def cores_of(manager: Any, parallel: Any) -> Family:  # noqa: ANN401 - vLLM's
+def cores_of(manager: Any, parallel: Any) -> ProcessTree:  # noqa: ANN401 - vLLM's
     """Return the processes of vLLM's core manager; `parallel` is its `ParallelConfig`."""
     # Ray runs its workers as its own processes, and with `nnodes` other machines start theirs.
     is_whole = (
@@ -58,9 +58,9 @@ def cores_of(manager: Any, parallel: Any) -> Family:  # noqa: ANN401 - vLLM's
         and getattr(parallel, "nnodes", 1) == 1
     )
     processes: list[multiprocessing.Process] = getattr(manager, "processes", [])
-    return Family((each.pid for each in processes), is_whole=is_whole)
+    return ProcessTree((each.pid for each in processes), is_whole=is_whole)
 
 
 def kill_cores() -> None:
     """Kill all cores that this process has started, ready or not, with their workers."""
-    Family(each.pid for each in multiprocessing.active_children()).kill()
+    ProcessTree(each.pid for each in multiprocessing.active_children()).kill()

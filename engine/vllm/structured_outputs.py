@@ -1,4 +1,4 @@
-"""Constrain an answer to a schema, or to calls of tools, by vLLM's `structured_outputs`."""
+"""Constraints on an answer, a schema or forced tool calls, as vLLM's `structured_outputs`."""
 
 import json
 import re
@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from engine.protocol import GenerationRequest, Tool
-from engine.schema_instances import ODD, resolve
-from engine.tokenization.tool_calls import MARK
+from engine.schema_instances import SCHEMA_ERRORS, resolve
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK
 
-OBJECT = {"type": "object"}
-DEEP = 8  # references and combinations inside each other that are followed
+ANY_OBJECT = {"type": "object"}
+MAX_REFERENCE_STEPS = 8  # nested references and combinations that are followed
 COMBINED: Mapping[str, Callable[[Iterable[bool]], bool]] = {
     "anyOf": all,
     "oneOf": all,
     "allOf": any,
 }
-Held = Mapping[str, str | list[str]]
+StructuredOutput = Mapping[str, str | list[str]]
 
 
-class Layout(NamedTuple):
-    """The layout of calls behind `MARK`.
+class CallLayout(NamedTuple):
+    """The layout of calls behind `TOOL_CALLS_MARK`.
 
     `{name}` stands for the tool's name, `{quoted}` for the same as JSON.
     """
@@ -33,22 +33,24 @@ class Layout(NamedTuple):
     closing: str
 
 
-# By the style of `tool_calls`. Spaces are where the models were trained to write them.
+# By the style of `tool_calls`. The models were trained with these spaces.
 LAYOUTS = {
-    "list": Layout(" [", '{"name": {quoted}, "arguments": ', "}", ", ", "]"),
-    "arguments": Layout("", "{name}[ARGS]", "", MARK, ""),
+    "list": CallLayout(" [", '{"name": {quoted}, "arguments": ', "}", ", ", "]"),
+    "arguments": CallLayout("", "{name}[ARGS]", "", TOOL_CALLS_MARK, ""),
 }
 
 
-def to_held(request: GenerationRequest, style: str) -> Sequence[Held | None]:
-    """Return what holds the answer, one or several: if vLLM refuses one, the next is to be tried.
+def to_structured_outputs(
+    request: GenerationRequest, style: str
+) -> Sequence[StructuredOutput | None]:
+    """Return the structured outputs to try in turn, until vLLM accepts one.
 
-    None is for an answer that is free. Calls are held to the schemas of the tools; else, with any
-    arguments, to what the model would write; else to the style `list`, which needs no tags.
+    None is for an unconstrained answer. Forced calls are tried with the schemas of the tools, then
+    with any object as arguments, then in the style `list`, which needs no structural tags.
     """
     if request.must_call:
         layout = LAYOUTS[style]
-        loose = [tool._replace(parameters=json.dumps(OBJECT)) for tool in request.must_call]
+        loose = [tool._replace(parameters=json.dumps(ANY_OBJECT)) for tool in request.must_call]
         free = replace(request, must_call=tuple(loose))
         return [_to_tag(request, layout), _to_tag(free, layout), _to_list(request)]
     if request.schema is not None:
@@ -59,10 +61,10 @@ def to_held(request: GenerationRequest, style: str) -> Sequence[Held | None]:
     return [{kind: list(value) if kind == "choice" else str(value)}]
 
 
-def _to_tag(request: GenerationRequest, layout: Layout) -> Held:
+def _to_tag(request: GenerationRequest, layout: CallLayout) -> StructuredOutput:
     """Return the tag of calls as the model writes them, each with the schema of its tool.
 
-    Of vLLM's backends only xgrammar knows this format. It takes a control token for its name.
+    Only vLLM's backend xgrammar supports this format. It matches a control token by its name.
     """
     tags = {
         "type": "tags_with_separator",
@@ -73,7 +75,7 @@ def _to_tag(request: GenerationRequest, layout: Layout) -> Held:
                 "content": {
                     "type": "json_schema",
                     "json_schema": to_arguments(tool),
-                    "max_whitespace_cnt": 1,  # a toy would write blanks without end
+                    "max_whitespace_cnt": 1,  # a small model might write blanks for ever
                 },
                 "end": layout.end,
             }
@@ -89,30 +91,30 @@ def _to_tag(request: GenerationRequest, layout: Layout) -> Held:
     return {"structural_tag": json.dumps({"type": "structural_tag", "format": form})}
 
 
-def _begin(layout: Layout, name: str) -> str:
+def _begin(layout: CallLayout, name: str) -> str:
     known = {"{name}": name, "{quoted}": json.dumps(name)}
     return re.sub(r"\{(name|quoted)\}", lambda found: known[found[0]], layout.begin)
 
 
 def to_arguments(tool: Tool) -> dict[str, Any]:
-    """Return the tool's schema, or one of any object unless all instances of it are objects."""
+    """Return the tool's schema, or a schema for any object if it allows other values."""
     schema = json.loads(tool.parameters)
     if not isinstance(schema, dict):
-        return OBJECT
-    schema = {**OBJECT, **schema}
+        return ANY_OBJECT
+    schema = {**ANY_OBJECT, **schema}
     try:
-        return schema if _is_of_objects(schema, schema, DEEP) else OBJECT
-    except ODD:  # it is no schema, or its references lead nowhere
-        return OBJECT
+        return schema if _is_of_objects(schema, schema, MAX_REFERENCE_STEPS) else ANY_OBJECT
+    except SCHEMA_ERRORS:  # invalid schemas and references
+        return ANY_OBJECT
 
 
 def _is_of_objects(schema: dict[str, Any], root: dict[str, Any], steps: int) -> bool:
-    """Tell whether a schema takes objects only. Follows references for so many steps."""
+    """Tell whether a schema takes objects only. At most `steps` references are followed."""
     if not steps:
         return False
     if "$ref" in schema:
         return _is_of_objects(resolve(root, schema["$ref"]), root, steps - 1)
-    for keyword, enough in COMBINED.items():  # xgrammar does not look at a type beside them
+    for keyword, enough in COMBINED.items():  # xgrammar ignores a type beside them
         if keyword in schema:
             return enough(_is_of_objects(each, root, steps - 1) for each in schema[keyword])
     if values := schema.get("enum", [schema["const"]] if "const" in schema else ()):
@@ -120,15 +122,15 @@ def _is_of_objects(schema: dict[str, Any], root: dict[str, Any], steps: int) -> 
     return schema.get("type") == "object"
 
 
-def _to_list(request: GenerationRequest) -> Held:
-    """Return the schema of calls in the style `list`, which is read of every model."""
+def _to_list(request: GenerationRequest) -> StructuredOutput:
+    """Return the schema of calls in the style `list`, which is parsed for every model."""
     calls = {
         "type": "array",
         "items": {
             "type": "object",
             "properties": {
                 "name": {"enum": [tool.name for tool in request.must_call]},
-                "arguments": OBJECT,
+                "arguments": ANY_OBJECT,
             },
             "required": ["name", "arguments"],
             "additionalProperties": False,

@@ -1,4 +1,4 @@
-"""Checks on disk that vLLM will find a model's weights. Nothing is downloaded."""
+"""Checks on disk whether vLLM will find a model's weights. Nothing is downloaded."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from engine.vllm.options import uses_other_hub
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 CONFIGS = ("config.json", "params.json")  # Hugging Face's layout, and Mistral's own
-# The files that vLLM reads in a folder, by `load_format`; the default is `auto`. Other formats are
-# not checked.
-FORMATS = {
+# The files that vLLM reads from a folder, by `load_format`; `auto` is the default. Other formats
+# are not checked.
+WEIGHTS_PATTERNS = {
     "auto": ("*.safetensors", "*.bin", "*.pt"),
     "mistral": ("consolidated*.safetensors",),
     "safetensors": ("*.safetensors",),
@@ -22,10 +22,10 @@ FORMATS = {
     "dummy": (),
 }
 # Files of a tokenizer. Any of these is enough for vLLM and mistral-common.
-TOKENIZERS = ("tekken*.json", "tokenizer*.json", "*.model", "*.model.*", "vocab*")
+TOKENIZER_PATTERNS = ("tekken*.json", "tokenizer*.json", "*.model", "*.model.*", "vocab*")
 
 
-class Missing(NamedTuple):
+class MissingFiles(NamedTuple):
     """Missing files of a model. `is_fatal` unless vLLM downloads them at the engine's start.
 
     `hub_id` is None for a folder, which is never downloaded.
@@ -36,7 +36,7 @@ class Missing(NamedTuple):
     hub_id: str | None = None
 
 
-def find_missing(weights: str, tokenizer: str, options: Mapping[str, Any]) -> Missing | None:
+def find_missing(weights: str, tokenizer: str, options: Mapping[str, Any]) -> MissingFiles | None:
     """Return the missing files, or None if all exist or this is unknown.
 
     `options` are vLLM's engine arguments.
@@ -45,9 +45,9 @@ def find_missing(weights: str, tokenizer: str, options: Mapping[str, Any]) -> Mi
         return None
     if _is_path(weights):
         problem = _folder_problem(Path(weights), tokenizer, options)
-        return Missing(problem) if problem else None
+        return MissingFiles(problem) if problem else None
     if not HUB_ID.fullmatch(weights):
-        return Missing(f"{weights!r} is neither a folder nor an id of Hugging Face's hub")
+        return MissingFiles(f"{weights!r} is neither a folder nor an id of Hugging Face's hub")
     return None if uses_other_hub() else _find_missing_in_cache(weights, options)
 
 
@@ -70,7 +70,7 @@ def _folder_problem(folder: Path, tokenizer: str, options: Mapping[str, Any]) ->
 def _problems_inside(folder: Path, tokenizer: str, options: Mapping[str, Any]) -> Iterator[str]:
     if not any((folder / name).is_file() for name in CONFIGS):
         yield f"the folder {folder} has neither {' nor '.join(CONFIGS)}, so it holds no model"
-    patterns = FORMATS.get(options.get("load_format") or "auto", ())
+    patterns = WEIGHTS_PATTERNS.get(options.get("load_format") or "auto", ())
     if patterns and not any(_has(folder, pattern) for pattern in patterns):
         yield f"the folder {folder} has no weights ({', '.join(patterns)})"
     if missing := _missing_shards(folder):
@@ -79,8 +79,8 @@ def _problems_inside(folder: Path, tokenizer: str, options: Mapping[str, Any]) -
         why = f"'tokenizer: {tokenizer}' is read from it"
         yield f"the folder {folder} has no tekken.json, and {why}"
     reads_text = not options.get("skip_tokenizer_init", True) and "tokenizer" not in options
-    if reads_text and not any(_has(folder, pattern) for pattern in TOKENIZERS):
-        yield f"the folder {folder} has no tokenizer ({', '.join(TOKENIZERS)})"
+    if reads_text and not any(_has(folder, pattern) for pattern in TOKENIZER_PATTERNS):
+        yield f"the folder {folder} has no tokenizer ({', '.join(TOKENIZER_PATTERNS)})"
 
 
 def _has(folder: Path, pattern: str) -> bool:
@@ -104,7 +104,7 @@ def _missing_shards(folder: Path) -> str | None:
     return min((name for name in shards if not (folder / name).is_file()), default=None)
 
 
-def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> Missing | None:
+def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> MissingFiles | None:
     """Report files that the local cache of Hugging Face's hub lacks; None if it is complete.
 
     The sentence names HF_HUB_OFFLINE if it forbids the download.
@@ -124,8 +124,8 @@ def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> Missing |
     where = f"{hub_id} is not{' all' if snapshots else ''} in the cache of Hugging Face's hub"
     where += f" ({constants.HF_HUB_CACHE})"
     if constants.HF_HUB_OFFLINE:
-        return Missing(f"{where}, and HF_HUB_OFFLINE forbids to download it", hub_id=hub_id)
-    return Missing(
+        return MissingFiles(f"{where}, and HF_HUB_OFFLINE forbids to download it", hub_id=hub_id)
+    return MissingFiles(
         f"{where}; the engine downloads it when it starts", is_fatal=False, hub_id=hub_id
     )
 

@@ -1,4 +1,4 @@
-// Bedrock for one test: an access key of its own, so that no other test's rules and calls are seen.
+// Give one test an access key of its own, so that it does not see the rules and calls of other tests.
 import { randomBytes } from "node:crypto";
 import { BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
 

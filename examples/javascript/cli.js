@@ -8,7 +8,7 @@ import { summarise } from "./summarise.js";
 
 const [file] = process.argv.slice(2);
 const note = (sentence) => console.error(`summarise: ${sentence}`);
-// A terminal shows the summary as it comes; a file or a pipe gets it once it is whole.
+// A terminal shows the summary as it arrives. A file or pipe gets the complete text.
 const live = process.stdout.isTTY;
 let withinLine = false;
 const screen = {

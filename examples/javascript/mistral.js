@@ -1,4 +1,4 @@
-// Mistral 7B on Amazon Bedrock: a prompt answered whole, or as the answer comes.
+// Ask Mistral 7B on Amazon Bedrock, for a whole answer or a stream.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   BedrockRuntimeServiceException,
@@ -7,10 +7,10 @@ import {
 } from "@aws-sdk/client-bedrock-runtime";
 
 const MODEL = "mistral.mistral-7b-instruct-v0:2";
-const ATTEMPTS = 3; // at one stream; the SDK counts its own attempts to open it
+const ATTEMPTS = 3; // of a stream; the SDK has its own attempts to open one
 const BROKE = "The connection broke.";
 
-// Exceptions inside a stream that may be over the next time.
+// Exceptions inside a stream that are worth another attempt.
 const PASSING = new Set([
   "InternalServerException",
   "ModelStreamErrorException",
@@ -19,7 +19,7 @@ const PASSING = new Set([
   "ThrottlingException",
 ]);
 
-/** A stream ended before its answer did, for a reason that may pass. */
+/** A stream that ended before its answer, for a reason that may pass. */
 export class Interrupted extends Error {}
 
 export class Mistral {
@@ -33,7 +33,7 @@ export class Mistral {
     return { text: output.text.trim(), stopReason: output.stop_reason };
   }
 
-  /** `show` gets the text as it comes; after `beginAgain` it gets it from the beginning. */
+  /** Pass each piece of text to `show`. After an interruption, call `beginAgain` and start again. */
   async stream(prompt, { show, beginAgain }) {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -55,7 +55,7 @@ export class Mistral {
       text += piece;
       show(piece);
     }
-    // Not every connection that is closed too early is an error to the SDK.
+    // The SDK does not report every connection that is closed too early.
     if (!stopReason) throw new Interrupted(BROKE);
     return { text: text.trim(), stopReason };
   }

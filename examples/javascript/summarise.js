@@ -1,4 +1,4 @@
-// Summarises a text: a long one in parts first, and then the whole.
+// Summarise a text. A long text is first summarised in parts.
 import { toPrompt } from "./mistral.js";
 
 const WHOLE = "Summarise the following text in a few sentences.";
@@ -6,7 +6,7 @@ const PART = "Summarise the following part of a longer text in a few sentences."
 const PARTS =
   "These are summaries of the parts of one text. Make one summary of a few sentences of them.";
 
-/** `screen` has `show` and `beginAgain`, which get the summary as it comes. */
+/** Return the summary. `screen` has `show` and `beginAgain`; they receive it as it arrives. */
 export async function summarise(text, mistral, screen, size = 12_000) {
   const parts = split(text, size);
   if (parts.length === 1) return mistral.stream(toPrompt(WHOLE, text.trim()), screen);
@@ -18,7 +18,7 @@ export async function summarise(text, mistral, screen, size = 12_000) {
   return mistral.stream(toPrompt(PARTS, summaries.join("\n\n")), screen);
 }
 
-/** Parts of about so many characters, cut between paragraphs. */
+/** Split a text into parts of about `size` characters, between paragraphs. */
 function split(text, size) {
   const parts = [];
   for (const paragraph of text.trim().split(/\n{2,}/)) {

@@ -6,7 +6,7 @@ import { summarise } from "./summarise.js";
 const TEXT = "The north is cold, and it rains there.\n\nThe south is warm, and it is dry there.";
 const SUMMARY = " The north is wet and the south is dry.";
 
-/** What comes of summarising, and what a person at a terminal sees. */
+/** Return the summary, and what a person at a terminal sees. */
 async function run(runtime, { size, ...options } = {}) {
   const seen = [];
   const screen = {

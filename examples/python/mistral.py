@@ -1,4 +1,4 @@
-"""Mistral 7B on Amazon Bedrock: a prompt answered whole, or as the answer comes."""
+"""Ask Mistral 7B on Amazon Bedrock, for a whole answer or a stream."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 MODEL = "mistral.mistral-7b-instruct-v0:2"
 PAUSES = (1.0, 2.0)  # seconds between one attempt at a stream and the next
 
-# Exceptions inside a stream that may be over the next time.
+# Exceptions inside a stream that are worth another attempt.
 PASSING = {
     "internalServerException",
     "modelStreamErrorException",
@@ -25,7 +25,7 @@ PASSING = {
 
 
 class Interrupted(Exception):
-    """A stream ended before its answer did, for a reason that may pass."""
+    """A stream that ended before its answer, for a reason that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Mistral:
-    """boto3 retries what fails before the first byte; inside a stream only we know how."""
+    """A client that also retries inside a stream; boto3 retries only before the first byte."""
 
     client: BaseClient
     max_tokens: int
@@ -50,9 +50,10 @@ class Mistral:
     def stream(
         self, prompt: str, show: Callable[[str], None], begin_again: Callable[[str], None]
     ) -> Answer:
-        """`show` gets the text as it comes; after `begin_again` it gets it from the beginning.
+        """Stream an answer: pass each piece of text to `show` as it arrives.
 
-        Raises `Interrupted` when the last attempt was interrupted, too.
+        If the stream is interrupted, call `begin_again` with the reason and start again.
+        Raises `Interrupted` if the last attempt is interrupted, too.
         """
         for pause in PAUSES:
             try:

@@ -1,4 +1,4 @@
-"""Summarises a text with Mistral 7B on Amazon Bedrock: `python summarise.py FILE`."""
+"""Summarise a text with Mistral 7B on Amazon Bedrock: `python summarise.py FILE`."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ WHOLE = "Summarise the following text in a few sentences."
 PART = "Summarise the following part of a longer text in a few sentences."
 PARTS = "These are summaries of the parts of one text. Make one summary of a few sentences of them."
 
-# What to do about errors that the user can do something about.
+# Advice for errors that the user can fix.
 ADVICE = {
     "AccessDeniedException": f"Ask for access to {MODEL}, and for leave to bedrock:InvokeModel.",
     "ExpiredTokenException": "Sign in again.",
@@ -26,7 +26,7 @@ ADVICE = {
 
 
 class Screen:
-    """Shows a text as it comes on a terminal; a file or a pipe gets it once it is whole."""
+    """The output: a terminal shows the text as it arrives, a file or pipe gets it complete."""
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"summarise: can't read {options.file}: {error}")
     if not text.strip():
         sys.exit("summarise: there is nothing to summarise")
-    # How often boto3 tries is for AWS_MAX_ATTEMPTS to say.
+    # AWS_MAX_ATTEMPTS sets how often boto3 tries.
     config = Config(retries={"mode": "standard"}, read_timeout=options.timeout)
     screen = Screen()
     try:
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, nargs="?", help="the text; standard input without it")
-    parser.add_argument("--part", type=int, default=12_000, help="characters that are read at once")
-    parser.add_argument("--max-tokens", type=int, default=400, help="the longest summary")
+    parser.add_argument("file", type=Path, nargs="?", help="the text; by default standard input")
+    parser.add_argument("--part", type=int, default=12_000, help="characters of one part")
+    parser.add_argument("--max-tokens", type=int, default=400, help="maximum length of the summary")
     parser.add_argument("--timeout", type=float, default=60, help="seconds to wait for an answer")
     return parser.parse_args(arguments)
 
@@ -96,7 +96,7 @@ def summarise(parts: Sequence[str], mistral: Mistral, screen: Screen) -> None:
 
 
 def split(text: str, size: int) -> list[str]:
-    """Parts of at most so many characters, cut between paragraphs or else between words."""
+    """Split a text into parts of at most `size` characters, between paragraphs or else words."""
     parts: list[str] = []
     for paragraph in text.split("\n\n"):
         for piece in wrap(paragraph, size, replace_whitespace=False):
@@ -113,7 +113,7 @@ def note_cut(answer: Answer, what: str, mistral: Mistral) -> None:
 
 
 def note(sentence: str) -> None:
-    """Beside the summary, so that a file or a pipe does not get it."""
+    """Print to standard error, so that a file or pipe gets only the summary."""
     print(f"summarise: {sentence}", file=sys.stderr)
 
 

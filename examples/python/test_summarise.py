@@ -1,4 +1,4 @@
-"""The summariser against a Bedrock that answers, throttles, breaks and falls silent as told."""
+"""Test the summariser against a Bedrock that answers, throttles, breaks or hangs on request."""
 
 import sys
 from collections.abc import Callable
@@ -19,10 +19,10 @@ Run = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command with these flags on a text of two paragraphs: what it prints, and notes."""
+    """Run the command on a text of two paragraphs. Return standard output and standard error."""
     path = tmp_path / "weather.txt"
     path.write_text(f"{NORTH}\n\n{SOUTH}\n")
-    # Nobody waits for pauses, neither ours between streams nor boto3's between its attempts.
+    # Skip all pauses: ours between streams, and boto3's between its attempts.
     monkeypatch.setattr("time.sleep", lambda _: None)
 
     def run(*flags: str, terminal: bool = False) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""Who is calling: signatures, API keys, and the credentials they are held against."""
+"""Authentication: signatures, API keys, credentials, and checks of web pages."""

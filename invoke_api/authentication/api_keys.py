@@ -1,7 +1,7 @@
-"""Bedrock API keys: long-term ones from the credentials file, short-term ones that sign themselves.
+"""Bedrock API keys: long-term keys from the credentials file, and short-term keys.
 
-A short-term key is a signed URL in base64 (aws/aws-bedrock-token-generator-python): whoever holds
-an access key makes one without asking anybody, and it is checked like any signature.
+A short-term key is a signed URL in base64 (aws/aws-bedrock-token-generator-python). The owner of an
+access key creates it offline, and it is verified like any signature.
 """
 
 from base64 import b64decode
@@ -12,7 +12,7 @@ from hmac import compare_digest
 from urllib.parse import parse_qsl
 
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
-from invoke_api.authentication.signature import BASIC, check_scope, check_token
+from invoke_api.authentication.signature import ISO_BASIC, check_scope, check_token
 from invoke_api.wire.errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import (
     ALGORITHM,
@@ -26,14 +26,19 @@ from invoke_api.wire.sigv4 import (
 LONG_TERM = "ABSK"
 SHORT_TERM = "bedrock-api-key-"
 HOST = "bedrock.amazonaws.com"
-EMPTY = sha256(b"").hexdigest()
-LONGEST_LIFE = timedelta(hours=12)  # the User Guide's limit for short-term keys
+EXPECTED_FIELDS = {
+    "Action": "CallWithBearerToken",
+    "X-Amz-Algorithm": ALGORITHM,
+    "X-Amz-SignedHeaders": "host",
+}
+EMPTY_BODY_HASH = sha256(b"").hexdigest()
+MAX_SHORT_TERM_LIFE = timedelta(hours=12)  # the User Guide's limit for short-term keys
 
 
 def verify(
     token: str, credentials: Credentials, now: datetime
 ) -> tuple[AccessKey | ApiKey, str | None]:
-    """Whose key this is, and the region of a short-term one. Raises `KeyDenied` in AWS's words."""
+    """Return the verified key, and the region of a short-term one. Raises `KeyDenied`."""
     prefix = next((one for one in (LONG_TERM, SHORT_TERM) if token.startswith(one)), None)
     if prefix is None:
         raise KeyDenied("Invalid API Key format: Must start with pre-defined prefix")
@@ -50,7 +55,7 @@ def verify(
 
 
 def _find_long_term(token: str, api_keys: Iterable[ApiKey], now: datetime) -> ApiKey:
-    # All are compared, so that time tells nothing of which came near.
+    # All keys are compared, so that the time reveals nothing about similar keys.
     found = [key for key in api_keys if compare_digest(key.api_key.encode(), token.encode())]
     if not found:
         raise _invalid()
@@ -68,27 +73,20 @@ def _verify_short_term(
     timestamp = fields["X-Amz-Date"]
     check_scope(scope, timestamp)
     key = credentials.access_keys[scope.access_key_id]
-    signed = datetime.strptime(timestamp, BASIC).replace(tzinfo=UTC)
+    signed = datetime.strptime(timestamp, ISO_BASIC).replace(tzinfo=UTC)
     is_right = compare_digest(
         _signature(query, scope, timestamp, key).encode(), fields["X-Amz-Signature"].encode()
     )
-    if not is_right or EXPECTED.items() - fields.items() or host.decode() != HOST:
+    if not is_right or EXPECTED_FIELDS.items() - fields.items() or host.decode() != HOST:
         raise _invalid()
-    if now > signed + min(timedelta(seconds=int(fields["X-Amz-Expires"])), LONGEST_LIFE):
+    if now > signed + min(timedelta(seconds=int(fields["X-Amz-Expires"])), MAX_SHORT_TERM_LIFE):
         raise _expired()
     check_token(key, fields.get("X-Amz-Security-Token"), now)
     return key, scope.region
 
 
-EXPECTED = {
-    "Action": "CallWithBearerToken",
-    "X-Amz-Algorithm": ALGORITHM,
-    "X-Amz-SignedHeaders": "host",
-}
-
-
 def _signature(query: bytes, scope: Scope, timestamp: str, key: AccessKey) -> str:
-    # The signature itself is not signed, and the version was put behind it.
+    # Neither the signature itself is signed nor the version, which was appended later.
     signed = [
         part
         for part in query.split(b"&")
@@ -100,7 +98,7 @@ def _signature(query: bytes, scope: Scope, timestamp: str, key: AccessKey) -> st
         query=b"&".join(signed),
         headers=[("host", HOST)],
         signed_headers=("host",),
-        payload_hash=EMPTY,
+        payload_hash=EMPTY_BODY_HASH,
     )
     return sign(key.secret_access_key, scope, string_to_sign(canonical, timestamp, scope))
 

@@ -1,4 +1,4 @@
-"""The keys that callers may use: from a file that nobody else can read, or from the environment."""
+"""The accepted keys, from a file that only its owner can read, or from the environment."""
 
 import re
 import stat
@@ -13,9 +13,9 @@ from invoke_api.yaml_files import ConfigError, Source, find_mistakes, read_confi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A key to sign with. One with a session token is temporary, as those of AWS STS are.
+    """An access key. A key with a session token is temporary, like those of AWS STS.
 
-    That of an `operator` may also use the control routes.
+    A key of an `operator` may also use the control routes.
     """
 
     access_key_id: str
@@ -28,7 +28,7 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A long-term Bedrock API key, which is sent as it is."""
+    """A long-term Bedrock API key."""
 
     api_key: str = field(repr=False)
     expires: datetime | None = None
@@ -38,6 +38,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """All accepted keys."""
+
     access_keys: Mapping[str, AccessKey] = field(default_factory=dict)
     api_keys: tuple[ApiKey, ...] = ()
 
@@ -56,9 +58,9 @@ class Credentials:
 
 
 def load_credentials(path: Path) -> Credentials:
-    """The keys in a YAML or JSON file, described by schemas/credentials.json.
+    """Return the keys in a YAML or JSON file, described by schemas/credentials.json.
 
-    Raises `ConfigError` with every mistake; never with a secret.
+    Raises `ConfigError` with all mistakes and without secrets.
     """
     document, source = _read(path)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -72,7 +74,7 @@ def load_credentials(path: Path) -> Credentials:
         key = AccessKey(**_dated(entry, source, ["access_keys", index]))
         if key.access_key_id in access_keys:
             where = source.where(["access_keys", index, "access_key_id"])
-            raise ConfigError(f"{where}: this access_key_id stands here twice")
+            raise ConfigError(f"{where}: duplicate access_key_id")
         access_keys[key.access_key_id] = key
     api_keys = (
         ApiKey(**_dated(entry, source, ["api_keys", index]))
@@ -84,7 +86,7 @@ def load_credentials(path: Path) -> Credentials:
 def _read(path: Path) -> tuple[Any, Source]:
     try:
         return read_config(path)
-    except ConfigError as error:  # YAML's errors quote: a secret may begin with * or !
+    except ConfigError as error:  # YAML's errors may quote a secret with * or !
         raise ConfigError(re.sub("'[^'\\n]*'", "'...'", str(error))) from None
 
 
@@ -95,4 +97,4 @@ def _dated(entry: Mapping[str, Any], source: Source, steps: Sequence[str | int])
         return {**entry, "expires": datetime.fromisoformat(entry["expires"])}
     except ValueError as error:
         where = source.where([*steps, "expires"])
-        raise ConfigError(f"{where}: {entry['expires']!r} is no moment: {error}") from error
+        raise ConfigError(f"{where}: {entry['expires']!r} is not a valid time: {error}") from error

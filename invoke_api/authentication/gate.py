@@ -1,5 +1,6 @@
-"""The gate in front of every operation: who may pass, and from which region and account."""
+"""Authentication of each call, and the region and account of its caller."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,12 +14,13 @@ from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.wire.errors import FrontDoorError, KeyDenied
 from invoke_api.wire.sigv4 import Scope, parse_authorization
 
-# Whose an answer says something to be that belongs to nobody here: the account of AWS's examples.
-SOMEBODY = "123456789012"
+# The account of callers without one. It is the account of AWS's examples.
+DEFAULT_ACCOUNT = "123456789012"
+ACCESS_KEY_ID = re.compile("A[KS]IA[A-Z0-9]{16}")
 
 
-def anybody_could_call(host: str) -> str:
-    """Return the error message for a service beyond loopback that nobody needs a key for."""
+def anonymous_access_error(host: str) -> str:
+    """Return the error message for a service beyond loopback that requires no key."""
     return (
         f"On {host} anybody who reaches this machine could use the models."
         " Say --auth sigv4, bearer or any and name the keys with --credentials;"
@@ -26,11 +28,11 @@ def anybody_could_call(host: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
-    """`access_key_id` and `account` are None for somebody unknown.
+    """A caller. `access_key_id` and `account` are None if they are unknown.
 
-    `is_operator` if the key may also use the control routes.
+    `is_operator` is true if the key may also use the control routes.
     """
 
     region: str
@@ -40,27 +42,30 @@ class Caller:
 
     @property
     def account_id(self) -> str:
-        return self.account or SOMEBODY
+        return self.account or DEFAULT_ACCOUNT
 
     @property
     def arn(self) -> str:
-        """Guess: a user for each key, as there are no users here. A digest stands for the key's id,
-        since the ARN goes into the invocation log.
+        """Return an ARN of the caller.
+
+        Guess: each key has its own user. Its name is a digest of the key's id, because the ARN goes
+        into the invocation log.
         """
         who = f"user/{user_name(self.access_key_id)}" if self.access_key_id else "root"
         return f"arn:{PARTITIONS[self.region]}:iam::{self.account_id}:{who}"
 
 
 def user_name(access_key_id: str) -> str:
-    """Return a name that is the same for the same key, and does not tell its id."""
+    """Return a name for the user of a key. It does not reveal the key's id."""
     return f"key-{sha256(access_key_id.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """`region` is where a caller is taken to be who does not say: an API key names none.
+    """The authentication of calls.
 
-    Where everybody may call, web pages may that are of this machine or of `page_hosts`. With
+    `auth` is a key of `AUTH_MODES`. `region` is for callers that name none, such as long-term API
+    keys. With `auth` none, web pages of this machine and of `page_hosts` may call. With
     `loopback_only`, `admit_client` refuses clients of other machines.
     """
 
@@ -71,16 +76,16 @@ class Gate:
     loopback_only: bool = False
 
     def admit_client(self, client: str, server: str) -> None:
-        """Raise `KeyDenied` for a client of another machine, if only this one was meant.
+        """Check the address of a client. Raises `KeyDenied` for other machines, if `loopback_only`.
 
-        Both are addresses; `client` is empty if the server does not know it.
+        `client` is empty if the server does not know the address.
         """
         if self.loopback_only and not is_loopback(client):
-            raise KeyDenied(anybody_could_call(server))
+            raise KeyDenied(anonymous_access_error(server))
 
     def admit(self, request: RawRequest) -> Caller:
-        """Raises a `FrontDoorError` for those who may not pass."""
-        return SCHEMES[self.auth](self, request)
+        """Return the authenticated caller of a request. Raises a `FrontDoorError` otherwise."""
+        return AUTH_MODES[self.auth](self, request)
 
 
 def _anybody(gate: Gate, request: RawRequest) -> Caller:
@@ -94,18 +99,25 @@ def _anybody(gate: Gate, request: RawRequest) -> Caller:
 
 
 def claimed_key(authorization: str) -> str | None:
-    """The access key id that a signature names, be it right or wrong."""
+    """Return the access key id of a signature or an API key, without verification.
+
+    Here an access key id may serve as an API key, so that each test has an OpenAI client with a key
+    of its own.
+    """
     scope = _claimed(authorization)
-    return scope.access_key_id if scope else None
+    if scope:
+        return scope.access_key_id
+    token = _token(authorization) or ""
+    return token if ACCESS_KEY_ID.fullmatch(token) else None
 
 
 def claimed_region(authorization: str) -> str | None:
-    """The region that a signature names, if it is one of AWS's."""
+    """Return the region of a signature, without verification; None for an unknown region."""
     scope = _claimed(authorization)
     return scope.region if scope and scope.region in PARTITIONS else None
 
 
-@lru_cache(maxsize=16)  # it is asked several times of each call
+@lru_cache(maxsize=16)  # called several times per call
 def _claimed(authorization: str) -> Scope | None:
     if not authorization:
         return None
@@ -135,12 +147,12 @@ def _either(gate: Gate, request: RawRequest) -> Caller:
 
 
 def _token(header: str) -> str | None:
-    """What stands behind `Bearer`, a word that may be written in any case (RFC 9110, 11.1)."""
+    """Return the token after `Bearer`, which may be in any case (RFC 9110, 11.1), or None."""
     scheme, _, token = header.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-SCHEMES: dict[str, Callable[[Gate, RawRequest], Caller]] = {
+AUTH_MODES: dict[str, Callable[[Gate, RawRequest], Caller]] = {
     "none": _anybody,
     "sigv4": _signed,
     "bearer": _bearer,

@@ -1,6 +1,6 @@
-"""Signed requests: every check of AWS's front door, in its order and its words."""
+"""Verification of signed requests. Order and wording of the checks are AWS's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
@@ -27,20 +27,23 @@ from invoke_api.wire.sigv4 import (
 )
 
 SERVICE = "bedrock"  # botocore's service model: signingName
-SKEW = timedelta(minutes=5)
-BASIC = "%Y%m%dT%H%M%SZ"
+# bedrock-mantle takes both: recorded by crmne/ruby_llm (2026-08-19), and seen. It has both paths.
+MANTLE_SERVICES = ("bedrock-mantle", SERVICE)
+MANTLE_PATHS = (b"/v1/", b"/openai/v1/", b"/anthropic/v1/")
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+ISO_BASIC = "%Y%m%dT%H%M%SZ"
 
 
 class RawRequest(NamedTuple):
-    """A request as it came, body and all: the path with its percent signs, headers in order.
+    """A received request. Its path is percent-encoded, its headers are in order.
 
-    Names of headers are in small letters, as ASGI has them.
+    Names of headers are in lower case, as in ASGI.
     """
 
     method: str
     path: bytes
     query: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     now: datetime
 
@@ -49,11 +52,19 @@ class RawRequest(NamedTuple):
             yield name.decode("latin-1"), value.decode("latin-1")
 
     def header(self, name: bytes) -> str | None:
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+        return find_header(self.headers, name)
+
+
+def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Return the value of a header as text; of several, the first."""
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
 
 
 def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:
-    """The key that signed this request, and for what. Raises `FrontDoorError`s."""
+    """Return the key that signed a request, and the scope. Raises a `FrontDoorError`."""
     header = request.header(b"authorization")
     if not header:
         raise KeyDenied
@@ -65,7 +76,7 @@ def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKe
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
     scope = authorization.scope
-    check_scope(scope, timestamp)
+    check_scope(scope, timestamp, services_of(request))
     key = keys.get(scope.access_key_id)
     if key is None:
         raise UnrecognizedClientException
@@ -75,31 +86,37 @@ def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKe
 
 
 def check_age(timestamp: str, now: datetime) -> None:
-    """Raises `InvalidSignatureException` if it was signed over 5 minutes ago, or hence."""
-    signed = datetime.strptime(timestamp, BASIC).replace(tzinfo=UTC)
-    if signed < now - SKEW:
+    """Check the time of a signature. Raises `InvalidSignatureException` beyond 5 minutes."""
+    signed = datetime.strptime(timestamp, ISO_BASIC).replace(tzinfo=UTC)
+    if signed < now - MAX_CLOCK_SKEW:
         raise InvalidSignatureException(
-            f"Signature expired: {timestamp} is now earlier than {now - SKEW:{BASIC}}"
-            f" ({now:{BASIC}} - 5 min.)"
+            f"Signature expired: {timestamp} is now earlier than {now - MAX_CLOCK_SKEW:{ISO_BASIC}}"
+            f" ({now:{ISO_BASIC}} - 5 min.)"
         )
-    if signed > now + SKEW:
+    if signed > now + MAX_CLOCK_SKEW:
         raise InvalidSignatureException(
-            f"Signature not yet current: {timestamp} is still later than {now + SKEW:{BASIC}}"
-            f" ({now:{BASIC}} + 5 min.)"
+            f"Signature not yet current: {timestamp} is still later than"
+            f" {now + MAX_CLOCK_SKEW:{ISO_BASIC}}"
+            f" ({now:{ISO_BASIC}} + 5 min.)"
         )
 
 
-def check_scope(scope: Scope, timestamp: str) -> None:
-    """Raises `InvalidSignatureException` that names all that is wrong."""
-    if wrong := " ".join(_scope_problems(scope, timestamp)):
+def services_of(request: RawRequest) -> tuple[str, ...]:
+    """Return the names of the services that the request may be signed for."""
+    return MANTLE_SERVICES if request.path.startswith(MANTLE_PATHS) else (SERVICE,)
+
+
+def check_scope(scope: Scope, timestamp: str, services: Sequence[str] = (SERVICE,)) -> None:
+    """Check a scope. Raises `InvalidSignatureException`, which lists all mistakes."""
+    if wrong := " ".join(_scope_problems(scope, timestamp, services)):
         raise InvalidSignatureException(wrong)
 
 
-def _scope_problems(scope: Scope, timestamp: str) -> Iterator[str]:
+def _scope_problems(scope: Scope, timestamp: str, services: Sequence[str]) -> Iterator[str]:
     if scope.region not in PARTITIONS:
         yield "Credential should be scoped to a valid region."
-    if scope.service != SERVICE:
-        yield f"Credential should be scoped to correct service: '{SERVICE}'."
+    if scope.service not in services:
+        yield f"Credential should be scoped to correct service: '{services[0]}'."
     if scope.terminator != TERMINATOR:
         yield (
             f"Credential should be scoped with a valid terminator: '{TERMINATOR}',"
@@ -113,7 +130,7 @@ def _scope_problems(scope: Scope, timestamp: str) -> Iterator[str]:
 
 
 def check_token(key: AccessKey, token: str | None, now: datetime) -> None:
-    """Raises `UnrecognizedClientException` for another token, `ExpiredTokenException`."""
+    """Check a session token. Raises `UnrecognizedClientException`, `ExpiredTokenException`."""
     if not compare_digest((key.session_token or "").encode(), (token or "").encode()):
         raise UnrecognizedClientException
     if key.expires and key.expires <= now:
@@ -128,7 +145,7 @@ def _read_date(request: RawRequest, header: str) -> str:
             f" Authorization={header}"
         )
     try:
-        datetime.strptime(date, BASIC)  # noqa: DTZ007 - Z says it, strptime reads it as a letter
+        datetime.strptime(date, ISO_BASIC)  # noqa: DTZ007 - Z says it, strptime reads it as a letter
     except ValueError:
         raise IncompleteSignatureException(
             f"Date must be in ISO-8601 'basic format'. Got '{date}'."

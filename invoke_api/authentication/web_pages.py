@@ -1,8 +1,8 @@
 """Checks of browser requests: the origin of the page, and the host names of the service.
 
-A page of another origin can send requests to a service on loopback. By DNS rebinding, with a host
-name of its own that resolves to 127.0.0.1, it can also read the answers. Only the headers below
-reveal such requests.
+A page of another origin can send requests to a service on loopback. With DNS rebinding, where its
+host name resolves to 127.0.0.1, it can also read the answers. Only the headers below reveal such
+requests.
 """
 
 import ipaddress
@@ -14,10 +14,10 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]*))?")
 ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\S+)")
-PORTS = {"http": "80", "https": "443"}  # default ports, which Host and Origin may leave out
-MAX_SHOWN = 100  # characters of a header in an error message
-TELLING = frozenset({b"origin", b"sec-fetch-site"})
-WANTED = (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
+DEFAULT_PORTS = {"http": "80", "https": "443"}  # default ports, which Host and Origin may leave out
+MAX_SHOWN_CHARACTERS = 100  # characters of a header in an error message
+BROWSER_HEADERS = frozenset({b"origin", b"sec-fetch-site"})
+PAGE_HEADERS = (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
 
 
 def is_loopback(host: str) -> bool:
@@ -27,8 +27,8 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """Access rules for the service's own routes. Clients other than browsers send no such headers.
+class BrowserAccess:
+    """Access rules for browsers on the service's own routes.
 
     `host` is the address that the service listens on. `allowed` are further host names. Without
     `checks_host` every host name is accepted. Without `has_pages` the service's own pages are
@@ -42,21 +42,21 @@ class Doors:
 
     def refusal(self, method: str, headers: Headers) -> str | None:
         """Return an error message if the request is refused, otherwise None."""
-        told = _Told(headers)
-        if self.checks_host and (wrong := self._wrong_host(told)) is not None:
-            return f"Nothing here is called {_shown(wrong)}; --allowed-host adds a name."
-        foreign = not self.has_pages or not all(map(told.is_own, told.all("origin")))
-        if told.all("origin") and foreign:
-            return f"Pages of {_shown(told.all('origin')[0])} may not use this."
+        page = _PageHeaders(headers)
+        if self.checks_host and (wrong := self._wrong_host(page)) is not None:
+            return f"This service has no host name {_shown(wrong)}; --allowed-host adds one."
+        foreign = not self.has_pages or not all(map(page.is_own, page.all("origin")))
+        if page.all("origin") and foreign:
+            return f"Web pages of {_shown(page.all('origin')[0])} may not use this route."
         own = ("", "none", "same-origin") if self.has_pages else ("", "none")
-        is_read = self.has_pages and told.is_followed_link(method)
-        if told.one("sec-fetch-site") not in own and not is_read:
-            return "Pages of other origins may not use this."
+        is_read = self.has_pages and page.is_followed_link(method)
+        if page.one("sec-fetch-site") not in own and not is_read:
+            return "Web pages of other origins may not use this route."
         return None
 
-    def _wrong_host(self, told: "_Told") -> str | None:
+    def _wrong_host(self, page: "_PageHeaders") -> str | None:
         """Return the first unknown Host, or None. HTTP/1.0 needs no Host; browsers send one."""
-        return next((host for host in told.all("host") if not self._knows(name_in(host))), None)
+        return next((host for host in page.all("host") if not self._knows(name_in(host))), None)
 
     def _knows(self, name: str) -> bool:
         # DNS rebinding needs a name, so addresses are safe. A service that listens on all addresses
@@ -71,15 +71,15 @@ def foreign_page(headers: Headers, allowed: frozenset[str]) -> str | None:
     Pages of http://localhost:3000 belong to an app under development, which calls Bedrock through
     its own server. A page from an IP address is accepted if the request is for that address.
     """
-    if TELLING.isdisjoint(dict(headers)):  # true for all SDK calls; a microsecond counts here
+    if BROWSER_HEADERS.isdisjoint(dict(headers)):  # true for all SDK calls
         return None
-    told = _Told(headers)
-    for origin in told.all("origin"):
+    page = _PageHeaders(headers)
+    for origin in page.all("origin"):
         scheme, name = _split(origin)
-        own = told.is_own(origin) and _is_address(name)
+        own = page.is_own(origin) and _is_address(name)
         if not scheme or not (is_loopback(name) or name in allowed or own):
             return _shown(origin)
-    if not told.all("origin") and told.one("sec-fetch-site") == "cross-site":
+    if not page.all("origin") and page.one("sec-fetch-site") == "cross-site":
         return "another site"
     return None
 
@@ -90,14 +90,14 @@ def name_in(authority: str) -> str:
     return found[1].strip("[]").lower().removesuffix(".") if found else ""
 
 
-class _Told:
-    """The headers that describe the page of a request, with repeated ones."""
+class _PageHeaders:
+    """The headers of a request that describe its page, repeated ones included."""
 
     def __init__(self, headers: Headers) -> None:
         self._pairs = [
             (name.decode(), value.decode("latin-1").strip())
             for name, value in headers
-            if name in WANTED
+            if name in PAGE_HEADERS
         ]
 
     def all(self, name: str) -> list[str]:
@@ -129,7 +129,7 @@ def _split(origin: str) -> tuple[str, str]:
 
 
 def _without_port(scheme: str, authority: str) -> str:
-    return authority.lower().removesuffix(f":{PORTS.get(scheme.lower(), '')}")
+    return authority.lower().removesuffix(f":{DEFAULT_PORTS.get(scheme.lower(), '')}")
 
 
 def _is_address(name: str) -> bool:
@@ -144,7 +144,7 @@ def _is_loopback_address(name: str) -> bool:
     if not _is_address(name):
         return False
     address = ipaddress.ip_address(name)
-    # How a socket for both versions shows a client of IPv4; Python 3.11 does not look inside.
+    # A socket for both IP versions reports clients of IPv4 so; Python 3.11 ignores that.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
 
@@ -154,4 +154,4 @@ def _is_any(host: str) -> bool:
 
 
 def _shown(value: str) -> str:
-    return ascii(value[:MAX_SHOWN])
+    return ascii(value[:MAX_SHOWN_CHARACTERS])

@@ -1,4 +1,4 @@
-"""Which engine speaks for which model, and the life of them all."""
+"""The engines of all models: build, share, load and close them."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -7,23 +7,23 @@ from functools import cache
 from types import MappingProxyType
 
 from engine.lifecycle.loading import load
-from engine.lifecycle.lru_pool import Places
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.lru_pool import LruPool
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.lora import Adapter
-from engine.protocol import Engine, Limits
+from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
 from invoke_api.models.engine_factory import EngineChoice, plan_engine
 from invoke_api.models.registry import Model
 
-SETTLE_LOOK = 0.05  # seconds between two polls of engines
+READY_POLL_SECONDS = 0.05  # seconds between two polls of engines
 
 
 class Engines:
-    """One engine for each distinct checkpoint; models that share one share its engine.
+    """The engines by model. Models with the same checkpoint share an engine.
 
-    `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
-    checkpoints are asked. `adapters` are what a model puts on its engine's weights, by model id.
+    `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
+    checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
     """
 
     def __init__(
@@ -36,17 +36,18 @@ class Engines:
         self._tokenizers = tokenizers
         self._adapters = adapters
         self._loading: set[asyncio.Task[str | None]] = set()
-        # Those that have read a prompt, by Converse or not: the first may load what takes a second.
+        # Model ids that have tokenised a prompt, and whether of Converse. The first time is slow,
+        # because it may load a tokenizer or template.
         self.warm: set[tuple[str, bool]] = set()
 
     def of(self, model: Model) -> Engine:
         return self._by_model[model.id]
 
     def tokenizer(self, model: Model) -> Tokenizer:
-        """Of this model's prompts. Raises what `Engine.tokenizer` raises."""
+        """Return the tokenizer of a model's prompts. Raises the errors of `Engine.tokenizer`."""
         own = self.of(model).tokenizer()
         name = self._tokenizers.get(model.id)
-        return load_once(name) if name else own
+        return load_cached_tokenizer(name) if name else own
 
     def adapter(self, model: Model) -> Adapter | None:
         return self._adapters.get(model.id)
@@ -55,9 +56,9 @@ class Engines:
         return self._by_model.items()
 
     def start(self) -> None:
-        """Begin to load every engine that is not to be loaded on demand.
+        """Start to load every engine that does not load on demand.
 
-        Returns at once, `Engine.state` tells how it goes.
+        Returns at once; `Engine.state` tells the progress.
         """
         for engine, names in _distinct(self._by_model).items():
             if engine.state().is_on_demand:
@@ -66,16 +67,18 @@ class Engines:
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
 
-    def take_calls(self) -> bool:
-        """Tell whether each engine accepts calls; one that loads on demand does."""
+    def accept_calls(self) -> bool:
+        """Tell whether all engines accept calls. One that loads on demand does."""
         return all(engine.state().takes_calls for engine in self._by_model.values())
 
-    async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    async def wait_until_ready(
+        self, seconds: float, until: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until all engines accept calls, `seconds` pass, or `until` returns True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event
-                    await asyncio.sleep(SETTLE_LOOK)
+                while not self.accept_calls() and not until():  # noqa: ASYNC110 - engines set no event
+                    await asyncio.sleep(READY_POLL_SECONDS)
 
     async def close(self) -> None:
         for task in self._loading:
@@ -84,10 +87,10 @@ class Engines:
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
-    """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
+    """Build the engines of these models without starting them. Raises `EngineDead`."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
-    limits: dict[str, Limits] = {}
+    limits: dict[str, EngineLimits] = {}
     tokenizers: dict[str, str] = {}
     adapters: dict[str, Adapter] = {}
     for model in models:
@@ -101,30 +104,30 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             tokenizers[model.id] = plan.tokenizer
         if plan.adapter:
             adapters[model.id] = plan.adapter
-    return Engines(_looked_after(by_model, limits, choice.max_loaded), tokenizers, adapters)
+    return Engines(_supervise(by_model, limits, choice.max_loaded), tokenizers, adapters)
 
 
-def _looked_after(
-    by_model: Mapping[str, Engine], limits: Mapping[str, Limits], max_loaded: int | None
+def _supervise(
+    by_model: Mapping[str, Engine], limits: Mapping[str, EngineLimits], max_loaded: int | None
 ) -> dict[str, Engine]:
-    """Those that hold weights are started again when they fail, or take turns in some places.
+    """Wrap the vLLM engines in supervisors, which restart them or, with `max_loaded`, swap them.
 
-    A server is looked for by its own engine.
+    Remote engines supervise their connection themselves.
     """
     engines = dict(by_model)
-    places = Places(max_loaded) if max_loaded else None
+    pool = LruPool(max_loaded) if max_loaded else None
     for engine, ids in _distinct(by_model).items():
         if isinstance(engine, VllmEngine):
             names = ", ".join(ids)
-            shared: Engine = KeptEngine(engine, names)
-            if places:
-                shared = places.add(engine, names, limits[ids[0]])
+            shared: Engine = SupervisedEngine(engine, names)
+            if pool:
+                shared = pool.add(engine, names, limits[ids[0]])
             engines |= dict.fromkeys(ids, shared)
     return engines
 
 
 def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
-    """Each engine with the models that share it."""
+    """Return each engine with the ids of the models that share it."""
     engines: dict[Engine, list[str]] = {}
     for model_id, engine in by_model.items():
         engines.setdefault(engine, []).append(model_id)
@@ -132,5 +135,5 @@ def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
 
 
 @cache
-def load_once(name: str) -> Tokenizer:
+def load_cached_tokenizer(name: str) -> Tokenizer:
     return load_tokenizer(name)

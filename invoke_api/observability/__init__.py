@@ -1,1 +1,1 @@
-"""What the operator is told of calls: the invocation log."""
+"""Logs, metrics, the journal and the invocation log."""

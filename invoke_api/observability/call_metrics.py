@@ -1,27 +1,23 @@
-"""What Prometheus is told of calls: how many, how they ended, how long they took, their tokens."""
+"""Prometheus metrics of calls: counts, outcomes, durations, tokens."""
 
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# Seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
-CALL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
-FIRST_TOKEN = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
-PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+# Buckets in seconds. A scripted answer takes a millisecond, one of 4,096 tokens a minute or two.
+CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+FIRST_TOKEN_BUCKETS = (
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160
+)  # fmt: skip
+TOKEN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 
 
-class CallLabels(NamedTuple):
-    """How one call ended. `operation` and `model_id` are empty for what is not known here."""
-
-    operation: str
-    model_id: str
-    outcome: str
-    status: str
-    error: str
+# The labels of an ended call. The first two are empty if unknown.
+CALL_LABELS = ("operation", "model_id", "outcome", "status", "error")
 
 
 class TokenSeries(NamedTuple):
-    """What is told of the tokens of one operation of one model."""
+    """The token metrics of one operation of one model."""
 
     first_token: Histogram
     per_token: Histogram
@@ -30,17 +26,17 @@ class TokenSeries(NamedTuple):
 
 
 class CallMetrics:
-    """Series are looked up in dictionaries: `labels()` costs more than all that is done here.
+    """The metrics of all calls. The caller counts in-flight calls in `under_way`.
 
-    `under_way` is how many calls have begun and not ended, for who begins and ends them.
+    Series are cached in dictionaries, because `labels()` costs more than everything else here.
     """
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         of_model = ("operation", "model_id")
         self._calls = Counter(
             "invoke_api_calls_total",
-            "Calls that have ended, by how they did.",
-            CallLabels._fields,
+            "Calls that have ended, by outcome.",
+            CALL_LABELS,
             registry=registry,
         )
         self.under_way = 0
@@ -52,46 +48,47 @@ class CallMetrics:
         )
         self._seconds = Histogram(
             "invoke_api_call_duration_seconds",
-            "From the beginning of an answered call to its last token.",
+            "Seconds from the beginning of an answered call to its last token.",
             of_model,
-            buckets=CALL,
+            buckets=CALL_BUCKETS,
             registry=registry,
         )
         self._first_token = Histogram(
             "invoke_api_time_to_first_token_seconds",
-            "From the beginning of a call to its first token.",
+            "Seconds from the beginning of a call to its first token.",
             of_model,
-            buckets=FIRST_TOKEN,
+            buckets=FIRST_TOKEN_BUCKETS,
             registry=registry,
         )
         self._per_token = Histogram(
             "invoke_api_time_per_output_token_seconds",
-            "Between two tokens of an answer, in its mean.",
+            "Mean seconds between two tokens of an answer.",
             of_model,
-            buckets=PER_TOKEN,
+            buckets=TOKEN_BUCKETS,
             registry=registry,
         )
         self._input_tokens = Counter(
             "invoke_api_input_tokens_total",
-            "Tokens of the prompts of calls that got a token.",
+            "Prompt tokens of calls that generated a token.",
             of_model,
             registry=registry,
         )
         self._output_tokens = Counter(
             "invoke_api_output_tokens_total",
-            "Tokens generated, those included that nobody waited for any more.",
+            "Generated tokens, also of cancelled calls.",
             of_model,
             registry=registry,
         )
-        self._by_end: dict[CallLabels, Counter] = {}
+        self._by_end: dict[tuple[str, ...], Counter] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._tokens: dict[tuple[str, str], TokenSeries] = {}
 
     def refresh(self) -> None:
-        """To be called before they are told."""
+        """Update the gauge. Call this before the metrics are exported."""
         self._under_way.set(self.under_way)
 
-    def count(self, labels: CallLabels) -> None:
+    def count(self, labels: tuple[str, ...]) -> None:
+        """Count a call that has ended, by the values of `CALL_LABELS`."""
         counter = self._by_end.get(labels)
         if counter is None:
             counter = self._by_end[labels] = self._calls.labels(*labels)

@@ -1,4 +1,4 @@
-"""What Prometheus is told of engines: their states, and the calls in each, as they are now."""
+"""Prometheus metrics of engines: their current states and calls."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -12,9 +12,9 @@ STATES: tuple[Status, ...] = get_args(Status)
 
 
 class EngineMetrics:
-    """Each engine goes by its kind and a number, as models may share one.
+    """The metrics of all engines. The name of an engine is its kind and a number.
 
-    All are gauges, the constant ones too, for only such can be merged over several processes.
+    All metrics are gauges, because only gauges have modes for several processes.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class EngineMetrics:
     ) -> None:
         build = Gauge(
             "invoke_api_build_info",
-            "1, for the version in its label.",
+            "1 for the version in the label.",
             ["version"],
             registry=registry,
             multiprocess_mode="livemax",
@@ -30,7 +30,7 @@ class EngineMetrics:
         build.labels(__version__).set(1)
         self._running = Gauge(
             "invoke_api_engine_calls_running",
-            "Calls that an engine works on, those included that wait for a place in its batch.",
+            "Calls in an engine, also those that wait for a place in its batch.",
             ["engine"],
             registry=registry,
             multiprocess_mode="livesum",
@@ -44,14 +44,14 @@ class EngineMetrics:
         )
         self._state = Gauge(
             "invoke_api_engine_state",
-            "1 for the state that an engine is in, 0 for the others.",
+            "1 for the current state of an engine, 0 for the others.",
             ["engine", "state"],
             registry=registry,
-            multiprocess_mode="livemostrecent",  # that of the process that answers
+            multiprocess_mode="livemostrecent",  # of the process that exports
         )
         models = Gauge(
             "invoke_api_engine_model_info",
-            "1 for each model that an engine speaks for.",
+            "1 for each model that an engine serves.",
             ["engine", "model_id"],
             registry=registry,
             multiprocess_mode="livemax",
@@ -62,7 +62,7 @@ class EngineMetrics:
             models.labels(name, model_id).set(1)
 
     def refresh(self) -> None:
-        """To be called before they are told."""
+        """Update the gauges. Call this before the metrics are exported."""
         for engine, name in self._names.items():
             now = engine.state()
             self._running.labels(name).set(engine.running())

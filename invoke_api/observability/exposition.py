@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text formats: of this process, or of all that share a folder."""
+"""Export of metrics in Prometheus's text formats, for one process or several."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,50 +18,50 @@ from prometheus_client.registry import Collector
 
 
 class Exposition:
-    """`registry` is for the metrics of this service.
+    """An exporter. Register the metrics of this service in `registry`.
 
-    With a `folder`, prometheus_client keeps all values in its files, vLLM's too, and any of the
-    processes tells the sum. It must have found the folder in PROMETHEUS_MULTIPROC_DIR when it was
-    imported; `registry` is None then, for the files are all that is read.
+    With a `folder`, prometheus_client keeps all values in files there, also vLLM's, and each of the
+    processes exports the sum. The variable PROMETHEUS_MULTIPROC_DIR must name the folder before
+    prometheus_client is imported. `registry` is then None, because only the files are read.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        # A gauge beside each counter, which says when that was made: twice as much to read.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library lacks it
-        self._told = CollectorRegistry()
-        self.registry = None if folder else self._told
+        # These gauges, one per counter, would double the output.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
+        self._exported = CollectorRegistry()
+        self.registry = None if folder else self._exported
         if folder:
-            MultiProcessCollector(self._told, path=str(folder))  # type: ignore[no-untyped-call]  # as above
-            self._told.register(WorkerProcesses(folder))
+            MultiProcessCollector(self._exported, path=str(folder))  # type: ignore[no-untyped-call]  # as above
+            self._exported.register(WorkerProcesses(folder))
         else:
-            # The variable may be there for other programs, whose folder this is.
+            # PROMETHEUS_MULTIPROC_DIR may be set for other programs.
             values.ValueClass = values.MutexValue
-            ProcessCollector(registry=self._told)
-            self._told.register(VllmMetrics())
+            ProcessCollector(registry=self._exported)
+            self._exported.register(VllmMetrics())
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The text in the format that this header asks for, and its content type."""
+        """Return the metrics in the format of this Accept header, and the content type."""
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # it stumbles over a version that is no number
+        except (TypeError, ValueError):  # the header has an invalid version
             encode, content_type = choose_encoder("")
-        return encode(self._told), content_type
+        return encode(self._exported), content_type
 
 
 def forget_process(pid: int | None, folder: Path) -> None:
-    """A process that has ended has nothing under way any more; what it has counted still counts."""
+    """Remove the gauges of an ended process, and keep its counters."""
     mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # as above
 
 
 class VllmMetrics(Collector):
-    """What vLLM has put into prometheus_client's own registry, if its options ask it to."""
+    """The metrics that vLLM, with a suitable option, has registered in the default registry."""
 
     def collect(self) -> Iterator[Metric]:
         return (metric for metric in REGISTRY.collect() if metric.name.startswith("vllm:"))
 
 
 class WorkerProcesses(Collector):
-    """CPU time and memory of each process that has files in this folder, named by its pid."""
+    """The CPU time and memory of each process with files in this folder, by pid."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -71,8 +71,8 @@ class WorkerProcesses(Collector):
         for pid in sorted({path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")}):
             process = ProcessCollector(pid=partial(str, pid), registry=None)
             for found in process.collect():
-                told = Metric(found.name, found.documentation, found.type)
-                metric = metrics.setdefault(found.name, told)
+                copy = Metric(found.name, found.documentation, found.type)
+                metric = metrics.setdefault(found.name, copy)
                 for sample in found.samples:
                     metric.add_sample(sample.name, {"pid": pid}, sample.value)
         return iter(metrics.values())

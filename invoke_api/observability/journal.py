@@ -1,4 +1,4 @@
-"""What came in and what became of it: the last calls, for tests to look at."""
+"""The journal: the last calls and their outcomes, for tests."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from engine.protocol import Finish
-from invoke_api.redaction import redacted, secrets_of, without
+from invoke_api.redaction import redact_text, redacted_headers, secrets_of
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.json_text import read_json
 
-LONGEST = 65_536  # bytes kept of a body, and characters of an answer
-MOST = 1_000  # calls kept
+MAX_JOURNAL_BODY_BYTES = 65_536  # also the limit of an answer, in characters
+MAX_JOURNAL_CALLS = 1_000
 
 Ended = Literal["stop", "length", "error", "cancelled", "cut"]
 
 
 class Failure(NamedTuple):
-    """What the client was told."""
+    """The type and message of an error that the client got."""
 
     type: str
     message: str
@@ -25,15 +25,12 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One call. `ended` is None while it runs; latencies are in milliseconds.
+    """One call. `ended` is None while it runs. Latencies are in milliseconds.
 
-    `identifier` is what the client called the model: an id, a name or an ARN. `model_id` becomes
-    the registry's id once the model is found.
-
-    `first_token` and `last_token` are when these came, in seconds of the monotonic clock.
-
-    `cassette` is where the recording stands that answered, and `differs` how this request is not
-    the recorded one.
+    `identifier` is the client's name of the model: an id, a name or an ARN. `model_id` becomes the
+    registry's id once the model is found. `first_token` and `last_token` are times in seconds of
+    the monotonic clock. `cassette` is the place of the recording that answered, and `differs` lists
+    the differences between this request and the recorded one.
     """
 
     request_id: str
@@ -72,7 +69,7 @@ class Entry:
             self.ended, self.error, self.status = "error", failure, status
 
     def end(self, ended: Finish | Literal["cancelled", "cut"]) -> None:
-        """The first word counts: a stream that has stopped can't be cancelled any more."""
+        """Record the end of the call. The first end counts, so a later cancellation is ignored."""
         if self.ended is None:
             self.ended = ended
             self.status = 200 if ended != "cancelled" or self.texts else None
@@ -86,13 +83,13 @@ class Entry:
             "operation": self.operation,
             "model_id": self.model_id,
             "identifier": self.identifier,
-            "headers": dict(redacted(self.headers)),
+            "headers": dict(redacted_headers(self.headers)),
             "body": _to_value(self.body),
             "engine": self.engine,
             "rule_id": self.rule_id,
             "status": self.status,
             "error": self.error and self._error_to_json(self.error),
-            "text": "".join(self.texts)[:LONGEST],
+            "text": "".join(self.texts)[:MAX_JOURNAL_BODY_BYTES],
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "latency_ms": self.latency,
@@ -102,22 +99,22 @@ class Entry:
         }
 
     def _error_to_json(self, error: Failure) -> dict[str, str]:
-        """AWS's sentences quote what was signed, and the header that signs it."""
-        message = without(error.message, secrets_of(self.headers))
+        """Return the error without secrets: AWS's messages quote the signature."""
+        message = redact_text(error.message, secrets_of(self.headers))
         return {"type": error.type, "message": message}
 
 
 class Journal:
     """The last calls, oldest first."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._entries: deque[Entry] = deque(maxlen=most)
+    def __init__(self, max_calls: int = MAX_JOURNAL_CALLS) -> None:
+        self._entries: deque[Entry] = deque(maxlen=max_calls)
 
     def add(self, entry: Entry) -> None:
         self._entries.append(entry)
 
     def listed(self, **wanted: str) -> list[dict[str, Any]]:
-        """The calls whose fields equal all of these: `access_key_id`, `operation`, `ended`, ..."""
+        """Return the calls whose fields have these values, for example `operation`, `ended`."""
         return [
             entry.to_json()
             for entry in self._entries
@@ -131,9 +128,9 @@ class Journal:
 
 
 def _to_value(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    if len(body) < LONGEST:
+    if len(body) < MAX_JOURNAL_BODY_BYTES:
         try:
             return read_json(body)
         except ValueError:
             pass
-    return body[:LONGEST].decode(errors="replace")
+    return body[:MAX_JOURNAL_BODY_BYTES].decode(errors="replace")

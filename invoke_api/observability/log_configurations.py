@@ -1,12 +1,12 @@
-"""Who wants calls logged: one configuration for each account and region, kept in memory."""
+"""Configurations of the invocation log, one per account and region, kept in memory."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Configuration = Mapping[str, Any]  # the service model's LoggingConfig
 
-# What the operator who names a folder is taken to have put. Bedrock wants a bucket named.
-OF_THE_OPERATOR: Configuration = {
+# The default if the operator names a folder. Bedrock's configuration needs a bucket.
+OPERATOR_CONFIGURATION: Configuration = {
     "s3Config": {"bucketName": "invocation-log"},
     "textDataDeliveryEnabled": True,
     "imageDataDeliveryEnabled": True,
@@ -15,7 +15,7 @@ OF_THE_OPERATOR: Configuration = {
 
 
 class LoggingConfigurations:
-    """`initial` holds for every account and region until somebody puts another there."""
+    """The logging configurations. `initial` applies to accounts and regions without their own."""
 
     def __init__(self, initial: Configuration | None = None) -> None:
         self._initial = initial
@@ -25,10 +25,10 @@ class LoggingConfigurations:
         return self._put.get((account, region), self._initial)
 
     def put(self, account: str, region: str, configuration: Configuration | None) -> None:
-        """None for no logging at all."""
+        """Set the configuration of an account and region; None disables logging."""
         self._put[account, region] = configuration
 
     def wants_text(self, account: str, region: str) -> bool:
-        """Guess: who does not say whether texts are wanted wants them."""
+        """Tell whether texts are logged. Guess: they are if the configuration does not say."""
         configuration = self.of(account, region)
         return configuration is not None and configuration.get("textDataDeliveryEnabled", True)

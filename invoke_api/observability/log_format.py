@@ -1,14 +1,16 @@
-"""How the log looks: a line for people, or a JSON object a line for machines."""
+"""Formats of the log: lines of text, or one JSON object per line."""
 
 import json
 import logging
 
 import orjson
 
-from invoke_api.observability.log_repeats import Repeats
+from invoke_api.observability.log_repeats import RepeatFilter
 
 
 class JsonFormatter(logging.Formatter):
+    """A formatter that writes one JSON object per line."""
+
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, str | int] = {
             "time": self.formatTime(record),
@@ -26,7 +28,7 @@ class JsonFormatter(logging.Formatter):
 def _to_json(entry: dict[str, str | int]) -> str:
     try:
         return orjson.dumps(entry).decode()
-    except TypeError:  # half of a surrogate pair, out of somebody's file name
+    except TypeError:  # a lone surrogate, for example in a file name
         return json.dumps(entry)
 
 
@@ -37,12 +39,12 @@ FORMATTERS: dict[str, logging.Formatter] = {
 
 
 def set_up_logs(log_format: str) -> None:
-    """Our own lines from INFO on, other people's from WARNING on, all to standard error.
+    """Log to standard error: our own lines from INFO, lines of libraries from WARNING.
 
-    Lines that repeat are counted.
+    Repeated lines are counted.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[log_format])
-    logging.basicConfig(level=logging.WARNING, handlers=[Repeats(handler)], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[RepeatFilter(handler)], force=True)
     for name in ("invoke_api", "engine"):
         logging.getLogger(name).setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""One line of the invocation log: a ModelInvocationLog, as the User Guide and Bedrock have it."""
+"""Records of the invocation log: ModelInvocationLog, as in the User Guide and on Bedrock."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from invoke_api.wire.errors import JSON
+from invoke_api.wire.errors import JSON_CONTENT_TYPE
 from invoke_api.wire.eventstream import decode_frame, split_frames
 from invoke_api.wire.json_text import read_json, write_json
 
-# The User Guide: larger bodies, and those that are no JSON, go to S3, and the record without them.
-LONGEST = 100 * 1024
+# The User Guide: larger bodies and bodies other than JSON go to S3, and not into the record.
+MAX_LOGGED_BODY_BYTES = 100 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
-    """A call that has ended; `request` and `response` are None where they are too long to keep.
+class LoggedCall:
+    """A call that has ended. `request` and `response` are None if they are too long.
 
-    `inference_region` is where a call through an inference profile was answered.
+    `inference_region` is the region that answered a call through an inference profile.
     """
 
     moment: datetime
@@ -37,10 +37,10 @@ class Logged:
     inference_region: str | None
 
 
-def to_record(call: Logged) -> dict[str, Any]:
-    """Its keys in the order in which Bedrock was seen to write them.
+def to_record(call: LoggedCall) -> dict[str, Any]:
+    """Return the record of a call. Its keys are in the order that was recorded from Bedrock.
 
-    Guess: where `requestMetadata` and `inferenceRegion` stand.
+    Guess: the positions of `requestMetadata` and `inferenceRegion`.
     """
     record: dict[str, Any] = {
         "schemaType": "ModelInvocationLog",
@@ -66,22 +66,22 @@ def to_record(call: Logged) -> dict[str, Any]:
 
 
 def _side(side: str, body: object, tokens: int | None) -> dict[str, object]:
-    parts = {"ContentType": JSON, "BodyJson": body, "TokenCount": tokens}
+    parts = {"ContentType": JSON_CONTENT_TYPE, "BodyJson": body, "TokenCount": tokens}
     return {side + name: value for name, value in parts.items() if value is not None}
 
 
-def _read_answer(call: Logged) -> object:
+def _read_answer(call: LoggedCall) -> object:
     if not call.operation.endswith("Stream"):
         return _read_json(call.response)
     try:
         chunks = None if call.response is None else list(_read_chunks(call.response))
-    except ValueError:  # a rule tore it: FrameError is one
+    except ValueError:  # also a FrameError, if a rule has torn a frame
         return None
-    return chunks if len(write_json(chunks)) <= LONGEST else None
+    return chunks if len(write_json(chunks)) <= MAX_LOGGED_BODY_BYTES else None
 
 
 def _read_json(body: bytes | None) -> object:
-    if body is None or len(body) > LONGEST:
+    if body is None or len(body) > MAX_LOGGED_BODY_BYTES:
         return None
     try:
         document: object = read_json(body)
@@ -91,7 +91,7 @@ def _read_json(body: bytes | None) -> object:
 
 
 def _read_chunks(stream: bytes) -> Iterator[object]:
-    """What the events of a stream carry: a chunk of the model's, or an event of Converse's."""
+    """Yield the contents of a stream's events: chunks of a model, or events of Converse."""
     for raw in split_frames(stream)[0]:
         frame = decode_frame(raw)
         payload = read_json(frame.payload)

@@ -11,11 +11,11 @@ from invoke_api.observability.call_metrics import CallMetrics
 from invoke_api.observability.engine_metrics import EngineMetrics
 from invoke_api.observability.exposition import Exposition
 
-LOOK = 1.0  # seconds between two looks at what is going on, where other processes tell of it too
+REFRESH_SECONDS = 1.0  # between two updates of the gauges, which other processes export
 
 
 class Metrics:
-    """Several processes that answer together share `folder`, as `Exposition` says."""
+    """All metrics of a service. Its processes share `folder`: see `Exposition`."""
 
     def __init__(self, engines: Iterable[tuple[str, Engine]], folder: Path | None = None) -> None:
         self._is_shared = folder is not None
@@ -23,20 +23,20 @@ class Metrics:
         self.calls = CallMetrics(self._exposition.registry)
         self._engines = EngineMetrics(engines, self._exposition.registry)
         self._loop = LoopMetrics(self._exposition.registry)
-        self._looking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         if self._is_shared:
-            self._looking = asyncio.create_task(self._look())
+            self._refreshing = asyncio.create_task(self._refresh_regularly())
 
     def close(self) -> None:
-        if self._looking:
-            self._looking.cancel()
+        if self._refreshing:
+            self._refreshing.cancel()
 
-    async def _look(self) -> None:
+    async def _refresh_regularly(self) -> None:
         while True:
             self._refresh()
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(REFRESH_SECONDS)
 
     def _refresh(self) -> None:
         self.calls.refresh()
@@ -44,7 +44,7 @@ class Metrics:
         self._loop.refresh()
 
     async def render(self, accept: str) -> tuple[bytes, str]:
-        """As `Exposition.render`, in a thread: of many models it takes some milliseconds."""
+        """Return the exported metrics. A thread renders them, which can take milliseconds."""
         self._refresh()
         return await asyncio.to_thread(self._exposition.render, accept)
 
@@ -61,5 +61,5 @@ class LoopMetrics:
         )
 
     def refresh(self) -> None:
-        """Count the tasks now; call this in the loop before metrics are exported."""
+        """Count the tasks. Call this in the loop before metrics are exported."""
         self._tasks.set(len(asyncio.all_tasks()))

@@ -1,1 +1,1 @@
-"""`invoke-api record`: a proxy between an app and Bedrock that keeps what passes."""
+"""`invoke-api record`: a proxy between an app and Bedrock that records calls and answers."""

@@ -1,4 +1,4 @@
-"""What whoever records wants: the flags of `invoke-api record`, as a frozen `RecordSettings`."""
+"""The settings of `invoke-api record`, read from its flags."""
 
 import re
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
-from invoke_api.authentication.web_pages import Doors, is_loopback
+from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.server.flags import (
     allowed_host_option,
+    host_mistakes,
     host_option,
     log_option,
-    not_hosts,
     port_option,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSettings:
-    """Everything it can be told. Raises `click.UsageError` for a contradiction."""
+    """All settings of `invoke-api record`. Raises `click.UsageError` for an invalid one."""
 
     to: Path
     upstream: str | None
@@ -34,21 +34,21 @@ class RecordSettings:
     def __post_init__(self) -> None:
         if not self.allow_anonymous and not is_loopback(self.host):
             raise click.UsageError(
-                f"On {self.host} anybody who reaches this machine could call AWS in your name;"
-                " --allow-anonymous if that is what you want."
+                f"With --host {self.host} every client that reaches this machine could call AWS"
+                " with your credentials; set --allow-anonymous to allow that."
             )
         if self.upstream and not re.fullmatch(r"https?://[^/?#]+/?", self.upstream):
-            raise click.UsageError("--upstream is a URL without a path: https://HOST[:PORT]")
+            raise click.UsageError("--upstream must be a URL without a path: https://HOST[:PORT]")
         if self.region is not None and self.region not in PARTITIONS:
             raise click.UsageError(f"AWS has no region {self.region!r}.")
-        for is_so, sentence in not_hosts(self.allowed_host):
-            if is_so:
+        for is_wrong, sentence in host_mistakes(self.allowed_host):
+            if is_wrong:
                 raise click.UsageError(sentence)
 
     @property
-    def doors(self) -> Doors:
-        """Whom the recorder signs calls for: no web page at all, it has none of its own."""
-        return Doors(
+    def browser_access(self) -> BrowserAccess:
+        """Return the access rules of the recorder, which signs no calls of web pages."""
+        return BrowserAccess(
             host=self.host,
             allowed=frozenset(self.allowed_host),
             checks_host=not self.allow_anonymous,
@@ -61,14 +61,16 @@ RECORD_OPTIONS = (
         "--to",
         required=True,
         type=click.Path(path_type=Path),
-        help="A folder, for a file each call; or a file that ends with .json, for all.",
+        help="Folder for one file per call, or a .json file for all calls.",
     ),
-    click.option("--upstream", help="Where calls go on to, in place of AWS: https://HOST[:PORT]"),
-    click.option("--region", help="For every call, in place of the one that it is signed for."),
-    click.option("--profile", help="The profile of AWS's configuration to sign with."),
+    click.option("--upstream", help="Base URL to send calls to. Default: AWS."),
+    click.option(
+        "--region", help="Region of every call. Default: the region that the call is signed for."
+    ),
+    click.option("--profile", help="AWS profile to sign calls with. Default: as for boto3."),
     host_option,
     port_option,
-    click.option("--allow-anonymous", is_flag=True, help="Listen beyond loopback."),
+    click.option("--allow-anonymous", is_flag=True, help="Allow listening beyond loopback."),
     allowed_host_option,
     log_option,
 )

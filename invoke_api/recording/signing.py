@@ -1,4 +1,4 @@
-"""Calls signed anew with the operator's own AWS credentials, found as boto3 finds them."""
+"""Signing of calls with the operator's AWS credentials, which are found as boto3 finds them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from botocore.tokens import ScopedEnvTokenProvider
 
 from invoke_api.cassettes.asgi_messages import HOP_BY_HOP
 
-# What the caller's own signature was made of, and what belongs to one connection only.
-DROPPED = {
+# Headers of the caller's signature, and headers that belong to one connection.
+DROPPED_HEADERS = {
     *("authorization", "host", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"),
     *HOP_BY_HOP,
     *("connection", "proxy-authorization", "content-length", "expect", "cookie"),
@@ -23,20 +23,20 @@ Headers = list[tuple[str, str]]
 
 
 class NoCredentials(LookupError):
-    """Nothing to sign with."""
+    """An error: no credentials were found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs for Bedrock with an API key (`AWS_BEARER_TOKEN_BEDROCK`), or else with SigV4.
+    """A signer for Bedrock: with an API key (`AWS_BEARER_TOKEN_BEDROCK`), otherwise with SigV4.
 
-    `session` is botocore's. Its methods may ask a credential service: not for the event loop.
+    `session` is botocore's. Call the methods in a thread: they may ask a credential service.
     """
 
     session: Any
 
     def check(self) -> None:
-        """Raises `NoCredentials`."""
+        """Check that there are credentials. Raises `NoCredentials`."""
         if self._token() is None and self.session.get_credentials() is None:
             raise NoCredentials(
                 "no AWS credentials were found where the AWS SDKs look for them: set AWS_PROFILE,"
@@ -46,11 +46,11 @@ class Signer:
     def sign(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, region: str
     ) -> Headers:
-        """The headers to send: those of the caller that are no part of a signature, and ours.
+        """Return the headers to send: the caller's, without its signature, and the new signature.
 
-        Raises botocore's errors where credentials can't be refreshed.
+        Raises botocore's errors if credentials can't be refreshed.
         """
-        kept = [(name, value) for name, value in headers if name.lower() not in DROPPED]
+        kept = [(name, value) for name, value in headers if name.lower() not in DROPPED_HEADERS]
         if (token := self._token()) is not None:
             return [*kept, ("Authorization", f"Bearer {token}")]
         request = AWSRequest(method, url, dict(kept), body)
@@ -59,13 +59,13 @@ class Signer:
         return list(request.headers.items())
 
     def _token(self) -> str | None:
-        # Not the session's own chain, which goes on to tokens of other services.
+        # The session's own chain would also return tokens for other services.
         found = ScopedEnvTokenProvider(self.session).load_token(signing_name="bedrock")
         return None if found is None else str(found.token)
 
 
 def open_session(profile: str | None) -> Any:  # noqa: ANN401 - botocore has no types
-    """Raises `NoCredentials` for an unknown profile."""
+    """Return botocore's session. Raises `NoCredentials` for an unknown profile."""
     session = botocore.session.Session(profile=profile)
     try:
         session.get_scoped_config()

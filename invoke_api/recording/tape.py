@@ -1,4 +1,4 @@
-"""One call as it passes the recorder: its bytes go on at once, and into a cassette at the end."""
+"""A call while it passes the recorder. It is written to a cassette when it has ended."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.recording import HeaderPairs, RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.redaction import secrets_of, without
-from invoke_api.rules.playback import Broken
+from invoke_api.redaction import redact_text, secrets_of
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
@@ -20,28 +20,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """Data of a future `Recording`; the answer's part is filled in as it arrives.
+    """The data of a future `Recording`, which grows while the answer arrives.
 
-    `secrets` are the ones that the call was signed with: AWS quotes them in error messages.
+    `secrets` belong to the signature of the call: AWS quotes them in error messages.
     """
 
     writer: CassetteWriter
     upstream: str
     method: str
     path: str
-    request_headers: Headers
+    request_headers: HeaderPairs
     request_body: bytes
-    came: datetime = field(default_factory=lambda: datetime.now(UTC))
+    received: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: float = field(default_factory=monotonic)
     status: int = 0
-    headers: Headers = ()
-    at: int = 0
-    parts: list[Part] = field(default_factory=list)
+    headers: HeaderPairs = ()
+    head_at: int = 0
+    parts: list[RecordedPart] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
     def start(self, answer: httpx.Response) -> None:
-        """The head of the answer is there."""
-        self.at = self._now()
+        """Store the head of the answer."""
+        self.head_at = self._now()
         self.status = answer.status_code
         self.secrets = secrets_of(answer.request.headers.raw)
         self.headers = tuple(
@@ -49,16 +49,20 @@ class Tape:
         )
 
     async def whole(self, answer: httpx.Response) -> bytes:
-        """The body; the recording is written. Raises `httpx.HTTPError` where it breaks off."""
+        """Read the whole body, write the recording, and return the body.
+
+        Raises `httpx.HTTPError` if the connection breaks.
+        """
         raw = b"".join([part async for part in answer.aiter_raw()])
-        self.parts.append(Part(at=self._now(), raw=self._without_secrets(raw)))
+        self.parts.append(RecordedPart(at=self._now(), raw=self._without_secrets(raw)))
         await self._write(is_stream=False)
         return raw
 
     async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """Yield the body's bytes as they come; at their end the recording is written.
+        """Yield the body's bytes as they arrive, and write the recording at their end.
 
-        Raises `Broken` where the service breaks off, or `httpx.HTTPError` before its first byte.
+        Raises `httpx.HTTPError` if the connection breaks before the first byte, `ConnectionBreak`
+        later.
         """
         reader = FrameReader()
         try:
@@ -67,10 +71,10 @@ class Tape:
                 yield data
         except httpx.HTTPError as error:
             rest = reader.take()
-            if not self.parts and not rest:  # nothing has gone on: it can be said
+            if not self.parts and not rest:  # the client can still get an error
                 raise
             await self._write(rest, is_stream=True, complete=False)
-            raise Broken from error
+            raise ConnectionBreak from error
         except (GeneratorExit, asyncio.CancelledError):
             log.info("%s %s: not recorded: the client left", self.method, self.path)
             raise
@@ -79,22 +83,22 @@ class Tape:
     def _without_secrets(self, raw: bytes) -> bytes:
         if self.status < 400:  # a model's answer does not quote the signature
             return raw
-        return without(raw.decode("latin-1"), self.secrets).encode("latin-1")
+        return redact_text(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
     def _keep(self, reader: FrameReader, data: bytes) -> None:
-        """Store the frames that these bytes complete."""
+        """Store the frames that are now complete."""
         try:
             frames = reader.feed(data)
-        except FrameError:  # what follows can't be told apart any more
+        except FrameError:  # the rest can't be split into frames
             frames = [reader.take()]
         at = self._now()
-        self.parts += [Part(at=at, raw=frame) for frame in frames]
+        self.parts += [RecordedPart(at=at, raw=frame) for frame in frames]
 
     async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
         if rest:
-            self.parts.append(Part(at=self._now(), raw=rest))
+            self.parts.append(RecordedPart(at=self._now(), raw=rest))
         recording = Recording(
-            recorded=self.came.isoformat(timespec="milliseconds"),
+            recorded=self.received.isoformat(timespec="milliseconds"),
             upstream=self.upstream,
             method=self.method,
             path=self.path,
@@ -102,7 +106,7 @@ class Tape:
             request_body=self.request_body,
             status=self.status,
             headers=tuple(pair for pair in self.headers if pair[0].lower() != "set-cookie"),
-            at=self.at,
+            at=self.head_at,
             parts=tuple(self.parts),
             is_stream=is_stream,
             complete=complete,

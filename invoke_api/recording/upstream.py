@@ -1,4 +1,4 @@
-"""The real service at the other end: where it is, and one call sent there."""
+"""The upstream service of the recorder: its URLs, and requests to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -11,21 +11,21 @@ import httpx
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.recording.signing import Signer, open_session
 
-# The first step of the paths that belong to bedrock-runtime; all others are those of bedrock.
-RUNTIME = {"model", "guardrail", "guardrail-checks", "async-invoke"}
+# First segments of the paths of bedrock-runtime. All other paths belong to bedrock.
+RUNTIME_PATHS = {"model", "guardrail", "guardrail-checks", "async-invoke"}
 DOMAINS = {"aws-cn": "amazonaws.com.cn"}
-# Bedrock lets a model think for long before its first byte; the client's own time-out comes first.
-TIMEOUT = httpx.Timeout(10, read=3600)
-# A connection for each call: what a service sends behind the end of an answer would be read as the
-# next one, and a recording is not to hold what belongs to another call.
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+# A model may take long until its first byte. The timeout of the client applies before this one.
+TIMEOUTS = httpx.Timeout(10, read=3600)
+# Each call has its own connection: stray bytes after an answer would otherwise become part of the
+# next recording.
+CONNECTION_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """`url` None is AWS in the region of each call, unless `region` is one for all.
+    """The upstream service: the server at `url`, or AWS if `url` is None.
 
-    `home` is the region of calls that name none.
+    `region` overrides the region of each call. `home` is the region of calls that name none.
     """
 
     client: httpx.AsyncClient
@@ -43,15 +43,15 @@ class Upstream:
         body: bytes,
         region: str | None,
     ) -> AsyncIterator[httpx.Response]:
-        """The answer, its body yet to be read. `path` is raw, with its query.
+        """Send a request and yield the response before its body. `path` is raw, with the query.
 
-        Raises `httpx.HTTPError`, and botocore's errors where credentials can't be refreshed.
+        Raises `httpx.HTTPError`, and botocore's errors if credentials can't be refreshed.
         """
         region = self.region or region or self.home
         url = self.base(path, region) + path
-        # Fresh credentials may have to be asked for, over the network.
+        # In a thread, because credentials may be refreshed over the network.
         signed = await asyncio.to_thread(self.signer.sign, method, url, headers, body, region)
-        # Without the client's own default headers: what the app sent is what is recorded.
+        # Built here, because the client would add default headers that the app did not send.
         request = httpx.Request(method, _to_url(url), headers=signed, content=body)
         response = await self.client.send(request, stream=True)
         try:
@@ -60,27 +60,27 @@ class Upstream:
             await response.aclose()
 
     def base(self, path: str, region: str | None) -> str:
-        """Scheme and host that a call of this path goes to."""
+        """Return the scheme and host for a path."""
         region = self.region or region or self.home
         if self.url:
             return self.url.rstrip("/")
-        service = "bedrock-runtime" if path.split("/")[1] in RUNTIME else "bedrock"
+        service = "bedrock-runtime" if path.split("/")[1] in RUNTIME_PATHS else "bedrock"
         domain = DOMAINS.get(PARTITIONS.get(region, "aws"), "amazonaws.com")
         return f"https://{service}.{region}.{domain}"
 
 
 def _to_url(url: str) -> httpx.URL:
-    """With the path as it is: its percent-encoding has been signed."""
+    """Return the URL with an unchanged path, because its percent-encoding was signed."""
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return httpx.URL(f"{parts.scheme}://{parts.netloc}").copy_with(raw_path=path.encode())
 
 
 def open_upstream(*, url: str | None, region: str | None, profile: str | None) -> Upstream:
-    """Its client is to be closed. Raises `NoCredentials`."""
+    """Return the upstream; close its client in the end. Raises `NoCredentials`."""
     session = open_session(profile)
     signer = Signer(session)
     signer.check()
-    client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS)
+    client = httpx.AsyncClient(timeout=TIMEOUTS, limits=CONNECTION_LIMITS)
     home = session.get_config_variable("region") or "us-east-1"
     return Upstream(client, signer, url, region, home)

@@ -1,1 +1,1 @@
-"""The service as a process: its settings, its sockets, its workers, its end."""
+"""The service as a process: settings, sockets, workers, shutdown."""

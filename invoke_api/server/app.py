@@ -1,4 +1,4 @@
-"""The Starlette application: routes, the door of AWS's operations, the lifetime of the engines."""
+"""The Starlette application: its routes, and the lifetime of the engines."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,54 +11,58 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
-from invoke_api.authentication.web_pages import Doors
-from invoke_api.cassettes.matcher import Library, Replay
+from invoke_api.authentication.web_pages import BrowserAccess
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.routes import METRICS, OwnRoute, OwnRoutes
+from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.observability.journal import Journal
-from invoke_api.observability.log_configurations import OF_THE_OPERATOR, LoggingConfigurations
+from invoke_api.observability.log_configurations import (
+    OPERATOR_CONFIGURATION,
+    LoggingConfigurations,
+)
 from invoke_api.observability.metrics import Metrics
+from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
-from invoke_api.operations.model_operations import QUICK
+from invoke_api.operations.model_operations import MODEL_HANDLERS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.routes import CONTROL_PLANE
-from invoke_api.pipeline.count_calls import CountedCalls
-from invoke_api.pipeline.door import Door
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.count_calls import CallCounter
+from invoke_api.pipeline.door import OperationsApp
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.pipeline.services import Services
-from invoke_api.pipeline.thread_pool import SharedThreads
-from invoke_api.replay.operation import REPLAYED
+from invoke_api.pipeline.thread_pool import ThreadPools
+from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.rules.rule_book import RuleBook
 
 
-class State(TypedDict):
-    """What every request finds in `request.state`."""
+class LifespanState(TypedDict):
+    """The contents of `request.state`."""
 
     services: Services
 
 
-# For whoever operates the service, without a key.
-OPEN = [
-    OwnRoute("/_emulator/health", health),
-    OwnRoute("/_emulator/ready", ready),
-    OwnRoute(METRICS, metrics),
+# Routes that need no key.
+PUBLIC_ROUTES = [
+    EmulatorRoute("/_emulator/health", health),
+    EmulatorRoute("/_emulator/ready", ready),
+    EmulatorRoute(METRICS_PATH, metrics),
 ]
-# Each goes by the name of its operation.
-BUILT = [
+# Operations of AWS that the service implements.
+IMPLEMENTED_ROUTES = [
     *(
         OperationRoute(f"/model/{{model_id:path}}/{step}", handler, name=name, method="POST")
-        for step, (name, handler) in QUICK.items()
+        for step, (name, handler) in MODEL_HANDLERS.items()
     ),
     OperationRoute(
         "/model/{model_id:path}/count-tokens", count_tokens, name="CountTokens", method="POST"
@@ -71,34 +75,42 @@ BUILT = [
     ),
     *CONTROL_PLANE,
 ]
-ROUTES = BUILT + NOT_OFFERED
-# What lets a test say what is answered, and see what was asked: not for strangers.
-CONTROL = [
-    OwnRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
-    OwnRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
-    OwnRoute("/_emulator/reset", reset, ("POST",)),
+OPERATION_ROUTES = IMPLEMENTED_ROUTES + NOT_OFFERED
+ALL_ROUTES = OPERATION_ROUTES + OPENAI_ROUTES
+# Routes with which tests set replies and read the journal. They may need an operator's key.
+CONTROL_ROUTES = [
+    EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
+    EmulatorRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
+    EmulatorRoute("/_emulator/reset", reset, ("POST",)),
 ]
-NOT_ALONE = [
-    OwnRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE")) for route in CONTROL
+CONTROL_REFUSALS = [
+    EmulatorRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE"))
+    for route in CONTROL_ROUTES
 ]
 
 
-class Service(Starlette):
-    """The emulator's own routes, and the door of AWS's operations for all the rest."""
+class EmulatorApp(Starlette):
+    """The application. It serves the emulator's own routes; `door` serves AWS's operations."""
 
-    def __init__(self, services: Services, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(
+        self,
+        services: Services,
+        door: OperationsApp,
+        own: EmulatorRoutes,
+        **more: Any,  # noqa: ANN401 - Starlette's own
+    ) -> None:
         super().__init__(**more)
         self._services = services
         self._door = door
         self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Servers need not keep what a lifespan yields: the state is an extension of ASGI.
+        # Some servers drop the lifespan's state, because it is an extension of ASGI.
         scope.setdefault("state", {}).setdefault("services", self._services)
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        if not scope.get("raw_path"):  # ASGI lets a server leave it out
+        if not scope.get("raw_path"):  # optional in ASGI
             scope["raw_path"] = quote(scope["path"]).encode()
         if self._own.takes(scope):
             await self._own(scope, receive, send)
@@ -109,7 +121,7 @@ class Service(Starlette):
 def create_app(
     registry: Registry,
     engines: Engines,
-    calls: Calls,
+    calls: InFlightCalls,
     *,
     gate: Gate | None = None,
     book: RuleBook | None = None,
@@ -118,53 +130,53 @@ def create_app(
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
     extensions: bool = False,
-    guardrails: Shelf | None = None,
+    guardrails: GuardrailStore | None = None,
     alone: bool = True,
     metrics_folder: Path | None = None,
-    doors: Doors | None = None,
+    browser_access: BrowserAccess | None = None,
     paces: NamedRecordings | None = None,
     others_ready: Callable[[], bool] = lambda: True,
     following: Callable[[], Coroutine[None, None, None]] | None = None,
 ) -> Starlette:
-    """The service on these engines, which it starts and closes; `calls` learns of each call.
+    """Return the application. Its lifespan starts and closes the engines; `calls` tracks each call.
 
-    With `control`, tests may give rules and read the journal over HTTP. With `recordings` these
-    answer, whatever they are of, and the engines are for rules only. With `extensions` it answers
-    what Bedrock would refuse. Not `alone`, other processes answer on the same port: what each
-    of them would keep for itself is refused, metrics are those of all with `metrics_folder`, and
-    it is not ready before `others_ready`. `doors` are whom the service's own routes answer: on
-    loopback, unless told otherwise. Rules over HTTP may take their pace from `paces`. `following`
-    runs as long as the service does, and reads the file of rules again when it changes.
+    With `control`, tests can set rules and read the journal over HTTP. With `recordings` every call
+    is replayed, and the engines only serve rules. With `extensions` it answers some calls that
+    Bedrock refuses. Without `alone`, other processes share the port: the routes for rules and
+    journal are refused, `metrics_folder` has the metrics of all processes, and the service is not
+    ready before `others_ready`. `browser_access` protects the service's own routes; the default
+    allows loopback hosts only. `paces` are recordings whose timing rules over HTTP may use.
+    `following` runs as long as the service, and reloads the file of rules when it changes.
     """
     observed = Metrics(engines.items(), metrics_folder)
-    configurations = LoggingConfigurations(OF_THE_OPERATOR if invocation_log else None)
+    configurations = LoggingConfigurations(OPERATOR_CONFIGURATION if invocation_log else None)
     services = Services(
         registry=registry,
         engines=engines,
         calls=calls,
         gate=gate or Gate(),
         rules=RuleBook() if book is None else book,
-        journal=Journal() if control else Journal(most=0),  # nobody could read it
+        journal=Journal() if control else Journal(max_calls=0),
         quotas=quotas or Quotas(),
-        guardrails=guardrails or Shelf(),
+        guardrails=guardrails or GuardrailStore(),
         profiles=ApplicationProfiles(),
-        replay=recordings or Replay(Library(())),
+        replay=recordings or Replay(CassetteLibrary(())),
         paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,
-        threads=SharedThreads(),
+        threads=ThreadPools(),
         extensions=extensions,
         alone=alone,
         others_ready=others_ready,
     )
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_: Starlette) -> AsyncIterator[LifespanState]:
         engines.start()
         observed.start()
         task = asyncio.create_task(following()) if following else None
         try:
-            yield State(services=services)
+            yield LifespanState(services=services)
         finally:
             if task:
                 task.cancel()
@@ -174,16 +186,16 @@ def create_app(
             if invocation_log:
                 await invocation_log.close()
 
-    names = {route.name for route in ROUTES}
-    door = Door(
-        REPLAYED if recordings else ROUTES,
-        {} if recordings else QUICK,
-        CountedCalls(observed.calls, names),
+    names = {route.name for route in ALL_ROUTES}
+    door = OperationsApp(
+        REPLAY_ROUTES if recordings else ALL_ROUTES,
+        {} if recordings else MODEL_HANDLERS,
+        CallCounter(observed.calls, names),
         invocation_log,
     )
-    own = OwnRoutes(OPEN, _control(control, alone), doors or Doors())
-    return Service(services, door, own, lifespan=lifespan)
+    own = EmulatorRoutes(PUBLIC_ROUTES, _control(control, alone), browser_access or BrowserAccess())
+    return EmulatorApp(services, door, own, lifespan=lifespan)
 
 
-def _control(control: bool, alone: bool) -> list[OwnRoute]:  # noqa: FBT001 - see create_app
-    return (CONTROL if alone else NOT_ALONE) if control else []
+def _control(control: bool, alone: bool) -> list[EmulatorRoute]:  # noqa: FBT001 - see create_app
+    return (CONTROL_ROUTES if alone else CONTROL_REFUSALS) if control else []

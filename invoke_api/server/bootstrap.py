@@ -1,4 +1,4 @@
-"""From settings to a service that runs: what `invoke-api serve` does in each of its processes."""
+"""Assembly and start of the service from its settings, in each process of `invoke-api serve`."""
 
 import asyncio
 import gc
@@ -17,14 +17,14 @@ import click
 from starlette.applications import Starlette
 
 from engine.errors import EngineDead
-from engine.vllm.cores import CoresElsewhere, VllmCores
+from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_recordings
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.adapter_checks import slot_problems
 from invoke_api.models.engine_factory import EngineChoice, missing_weights, plan_cores
@@ -32,7 +32,7 @@ from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
 from invoke_api.observability.invocation_log import open_log
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
 from invoke_api.rules.file_watcher import follow
 from invoke_api.rules.parser import RuleError, load_rules
@@ -41,10 +41,10 @@ from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
 from invoke_api.server.environment import KEY_VARIABLES, keys_of_environment, remote_key
 from invoke_api.server.http_server import (
-    LIMITS,
+    DEFAULT_LIMITS,
     SIGNALS,
+    BeforeAccept,
     Grace,
-    Opening,
     Tls,
     allow_many_connections,
     open_socket,
@@ -53,49 +53,54 @@ from invoke_api.server.http_server import (
     to_url,
 )
 from invoke_api.server.settings import Settings
-from invoke_api.server.watchdog import END_SECONDS, Watchdog
+from invoke_api.server.watchdog import SHUTDOWN_MARGIN_SECONDS, Watchdog
 from invoke_api.transport.limits import Limits
 from invoke_api.yaml_files import ConfigError
 
 log = logging.getLogger(__name__)
 
-LISTENS = "Invoke API %s listens on %s"
+LISTENING = "Invoke API %s listens on %s"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """An application, and how it is to be served."""
+class ServedApp:
+    """An application with the settings of its server."""
 
     app: Starlette
-    calls: Calls
+    calls: InFlightCalls
     tls: Tls | None
     grace: Grace
-    limits: Limits = LIMITS
+    limits: Limits = DEFAULT_LIMITS
     engines: Engines | None = None  # a recorder has none
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
-    """Raises `click.ClickException` for what can't be served."""
+    """Serve in this process until a signal. Raises `click.ClickException` if it can't start."""
     service = assemble(settings, registry)
     listener = listen(settings.host, settings.port)
-    gc.freeze()  # what is loaded by now stays: it need not be searched for garbage again and again
+    gc.freeze()  # modules and schemas stay; garbage collection can skip them
+    run_alone(service, listener)
+
+
+def run_alone(service: ServedApp, listener: socket) -> None:
+    """Serve until a signal arrives, and log the start and the end."""
     url = to_url(listener, service.tls)
-    asyncio.run(run(service, listener, lambda: log.info(LISTENS, __version__, url)))
+    asyncio.run(run(service, listener, lambda: log.info(LISTENING, __version__, url)))
     log.info("stopped")
 
 
 async def run(
-    service: Service,
+    service: ServedApp,
     listener: socket,
-    tell: Callable[[], None],
+    on_start: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
-    opening: Opening | None = None,
+    before_accept: BeforeAccept | None = None,
 ) -> None:
-    """Until a signal comes; `tell` is called at the beginning, `opening` is as `serve` has it."""
+    """Serve until a signal arrives. Calls `on_start` first. `serve` explains `before_accept`."""
     stop = stop_signal(signals)
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
-    tell()
+    on_start()
     try:
         await serve(
             service.app,
@@ -105,38 +110,38 @@ async def run(
             service.tls,
             grace=service.grace,
             limits=service.limits,
-            opening=opening,
+            before_accept=before_accept,
         )
     finally:
         watchdog.stop()
 
 
 def seconds_to_end(grace: Grace) -> float:
-    """Return the time from a signal after which the service is killed if it is still there."""
-    return grace.delay + grace.calls + END_SECONDS
+    """Return the seconds from a signal until the service is killed if it still runs."""
+    return grace.delay + grace.calls + SHUTDOWN_MARGIN_SECONDS
 
 
 def assemble(
     settings: Settings,
     registry: Registry,
-    cores: Mapping[str, CoresElsewhere] = MappingProxyType({}),
+    cores: Mapping[str, SharedCores] = MappingProxyType({}),
     metrics_folder: Path | None = None,
     *,
     others_ready: Callable[[], bool] = lambda: True,
     is_elsewhere: bool = False,
-) -> Service:
-    """The service, of which nothing is started yet. Raises `click.ClickException`.
+) -> ServedApp:
+    """Build the service without starting anything. Raises `click.ClickException`.
 
     `cores`, `metrics_folder` and `others_ready` are for one of several workers: see `create_app`.
-    `is_elsewhere` where another ASGI server listens, at an address that nobody here knows.
+    `is_elsewhere` is true if another ASGI server listens, at an address that is unknown here.
     """
     gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
     shelf = _load_shelf(settings.guardrails)
-    with as_sentences():
+    with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
-    calls, book = Calls(), RuleBook(strict=settings.strict)
+    calls, book = InFlightCalls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
     if is_elsewhere:
         gate = replace(gate, loopback_only=settings.is_for_loopback)
@@ -154,7 +159,9 @@ def assemble(
         guardrails=shelf,
         alone=settings.workers == 1,
         metrics_folder=metrics_folder,
-        doors=settings.doors_elsewhere if is_elsewhere else settings.doors,
+        browser_access=settings.browser_access_elsewhere
+        if is_elsewhere
+        else settings.browser_access,
         paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
         following=partial(follow, settings.rules, book, ids) if settings.rules else None,
@@ -163,20 +170,20 @@ def assemble(
     limits = Limits(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
-    return Service(app, calls, tls, grace, limits, engines)
+    return ServedApp(app, calls, tls, grace, limits, engines)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
-    """As `plan_cores` has them for all workers. Raises `click.ClickException`."""
-    with as_sentences():
+    """Return the result of `plan_cores` for all workers. Raises `click.ClickException`."""
+    with click_errors():
         return plan_cores(registry.models.values(), choice_of(settings), settings.workers)
 
 
-def look_for_weights(settings: Settings, registry: Registry) -> None:
-    """Raises `click.ClickException` if no model can be served for want of weights.
+def check_weights(settings: Settings, registry: Registry) -> None:
+    """Check that weights exist. Raises `click.ClickException` if no model can be served.
 
-    So it does if an adapter would change the answers of its base. Others are served; a model
-    without weights is `failed`, or fails when it is called.
+    Also raises it if an adapter would change the answers of its base. If only some weights are
+    missing, their models are `failed`, or fail when they are called.
     """
     if settings.demo:
         return
@@ -189,12 +196,12 @@ def look_for_weights(settings: Settings, registry: Registry) -> None:
     if len(fatal) == len(models):
         raise click.ClickException("\n".join(sentence for _, sentence in fatal))
     for model, sentence in fatal:
-        if model.adapter or settings.max_loaded_models:  # else each load says so at once
+        if model.adapter or settings.max_loaded_models:  # otherwise the load at start logs it
             log.error(sentence)
 
 
 def choice_of(
-    settings: Settings, cores: Mapping[str, CoresElsewhere] = MappingProxyType({})
+    settings: Settings, cores: Mapping[str, SharedCores] = MappingProxyType({})
 ) -> EngineChoice:
     return EngineChoice(
         kind=settings.engine,
@@ -208,17 +215,14 @@ def choice_of(
 
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
-    """Raises `click.ClickException`."""
-    with as_sentences():
+    """Load the registry, or only these models of it. Raises `click.ClickException`."""
+    with click_errors():
         return load_registry(path).only(ids)
 
 
 @contextmanager
-def as_sentences() -> Iterator[None]:
-    """What is wrong with the operator's files is said without a traceback.
-
-    Raises `click.ClickException`.
-    """
+def click_errors() -> Iterator[None]:
+    """Convert errors in the operator's files to `click.ClickException`, which has no traceback."""
     try:
         yield
     except (ConfigError, RuleError, EngineDead) as error:
@@ -226,7 +230,7 @@ def as_sentences() -> Iterator[None]:
 
 
 def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_socket) -> socket:
-    """A socket for many clients. Raises `click.ClickException`."""
+    """Open a socket for many clients. Raises `click.ClickException`."""
     allow_many_connections()
     try:
         return open_one(host, port)
@@ -235,51 +239,51 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
 
 
-def _load_shelf(path: Path | None) -> Shelf:
+def _load_shelf(path: Path | None) -> GuardrailStore:
     if path is None:
-        return Shelf()
-    with as_sentences():
+        return GuardrailStore()
+    with click_errors():
         guardrails, remarks = load_guardrails(path)
     for remark in remarks:
         log.warning(remark)
-    return Shelf(guardrails)
+    return GuardrailStore(guardrails)
 
 
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     if settings.cassettes is None:
         return None
-    with as_sentences():
+    with click_errors():
         recordings = load_recordings(settings.cassettes)
     cassettes = to_cassettes(recordings, partial(explain_stale, registry))
     for cassette in cassettes:
         if cassette.stale:
-            log.warning("%s is stale and answers nothing: %s", cassette.where, cassette.stale)
-    library = Library(cassettes, nearest=settings.match == "nearest")
+            log.warning("%s is stale and not used: %s", cassette.where, cassette.stale)
+    library = CassetteLibrary(cassettes, nearest=settings.match == "nearest")
     return Replay(library, timed=settings.timing == "recorded")
 
 
 def _load_rules(path: Path | None) -> list[Rule]:
-    with as_sentences():
+    with click_errors():
         return load_rules(path) if path else []
 
 
 def _build_gate(settings: Settings) -> Gate:
     keys = keys_of_environment()
     if settings.credentials:
-        with as_sentences():
+        with click_errors():
             keys += load_credentials(settings.credentials)
     if settings.auth != "none" and not keys:
         raise click.UsageError(
-            f"--auth {settings.auth} lets nobody in without keys: name them with --credentials,"
+            f"--auth {settings.auth} needs keys; pass them with --credentials,"
             f" or in {KEY_VARIABLES[0]} and so on."
         )
     if settings.auth == "none" and keys:
         raise click.UsageError(
-            "--auth none lets everybody in, and there are keys: say --auth sigv4, bearer or any, or"
-            f" leave out --credentials, {KEY_VARIABLES[0]} and so on."
+            "--auth none would ignore the keys; set --auth sigv4, bearer or any, or remove"
+            f" --credentials, {KEY_VARIABLES[0]} and so on."
         )
     if settings.auth != "none" and settings.allows_control and not keys.has_operator:
-        log.warning("--control answers no key: none in --credentials says `operator: true`")
+        log.warning("No key can use --control: none in --credentials has `operator: true`")
     return Gate(
         auth=settings.auth,
         credentials=keys,

@@ -1,4 +1,4 @@
-"""The environment: what stands in it beside the flags, and what of it other processes get."""
+"""Environment variables: keys, typos in names, and variables for child processes."""
 
 import os
 import re
@@ -13,12 +13,13 @@ import click
 from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 
-OURS = "INVOKE_API_"
-# What Kubernetes sets for services whose names begin so: INVOKE_API_SERVICE_HOST, _PORT_80_TCP...
-OF_KUBERNETES = re.compile(OURS + r"(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d|$))")
-CLOSE = 0.75  # of two names, by difflib, without what all begin with: AUHT and AUTH are so close
+PREFIX = "INVOKE_API_"
+# Kubernetes sets these for a service named invoke-api: INVOKE_API_SERVICE_HOST, _PORT_80_TCP...
+KUBERNETES_VARIABLES = re.compile(PREFIX + r"(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d|$))")
+# By difflib, of two names without their prefix. AUHT and AUTH reach it.
+TYPO_SIMILARITY = 0.75
 
-# Secrets have no flags: the list of processes would show them to everybody.
+# Secrets have no flags, because the list of processes would show them.
 KEY_VARIABLES = (
     "INVOKE_API_ACCESS_KEY_ID",
     "INVOKE_API_SECRET_ACCESS_KEY",
@@ -26,12 +27,12 @@ KEY_VARIABLES = (
     "INVOKE_API_API_KEY",
 )
 
-# Of the server behind --engine remote, unless the registry names another variable.
+# The key of the server for --engine remote, unless the registry names another variable.
 REMOTE_KEY_VARIABLE = "INVOKE_API_REMOTE_API_KEY"
 
 
 def keys_of_environment() -> Credentials:
-    """The keys in `KEY_VARIABLES`. Raises `click.UsageError` for what can be no key."""
+    """Return the keys in `KEY_VARIABLES`. Raises `click.UsageError` for an invalid key."""
     key_id, secret, token, api_key = (os.environ.get(name) or None for name in KEY_VARIABLES)
     if (key_id is None) != (secret is None):
         raise click.UsageError(f"{KEY_VARIABLES[0]} and {KEY_VARIABLES[1]} go together.")
@@ -46,42 +47,42 @@ def keys_of_environment() -> Credentials:
 
 
 def remote_key(variable: str | None) -> str | None:
-    """The API key in this variable, or in `REMOTE_KEY_VARIABLE` if there is one.
+    """Return the API key in this variable. Default: `REMOTE_KEY_VARIABLE`, which may be unset.
 
-    Raises `click.UsageError` where a named one is not set, or holds what can be no key.
+    Raises `click.UsageError` if a named variable is not set, or if the key is invalid.
     """
     key = os.environ.get(variable or REMOTE_KEY_VARIABLE)
     if variable and not key:
-        raise click.UsageError(f"The registry wants an API key in {variable}, which is not set.")
+        raise click.UsageError(f"The registry names {variable} for an API key; set it.")
     if key and not re.fullmatch("[!-~]+", key):
         raise click.UsageError(f"The API key in {variable or REMOTE_KEY_VARIABLE} is not ASCII.")
     return key or None
 
 
-def strange_variables(known: Collection[str]) -> Iterator[str]:
-    """A sentence on each that is named like ours and unknown.
+def unknown_variables(known: Collection[str]) -> Iterator[str]:
+    """Yield a warning for each unknown variable with our prefix.
 
-    Raises `click.UsageError` for a slip of the pen: it may have been to let nobody in.
+    Raises `click.UsageError` for a likely typo, which could disable authentication.
     """
     for name in sorted(os.environ):
-        if not name.startswith(OURS) or name in known or OF_KUBERNETES.match(name):
+        if not name.startswith(PREFIX) or name in known or KUBERNETES_VARIABLES.match(name):
             continue
-        # MODEL_ID and REMOTE_API_KEY_2 are names that somebody chose, and no slips.
+        # Names such as MODEL_ID and REMOTE_API_KEY_2 differ too much in length to be typos.
         alike = (each for each in known if abs(len(each) - len(name)) <= 1)
-        ends = [each.removeprefix(OURS) for each in alike if each.startswith(OURS)]
-        if close := get_close_matches(name.removeprefix(OURS), ends, n=1, cutoff=CLOSE):
-            raise click.UsageError(f"There is no variable {name}; did you mean {OURS}{close[0]}?")
-        yield f"{name} is set, and there is no such variable"
+        ends = [each.removeprefix(PREFIX) for each in alike if each.startswith(PREFIX)]
+        if close := get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=TYPO_SIMILARITY):
+            raise click.UsageError(f"There is no variable {name}; did you mean {PREFIX}{close[0]}?")
+        yield f"{name} is set, but Invoke API has no such variable"
 
 
 def default_cache() -> Path:
-    """Where the demo checkpoints are kept unless a flag says otherwise."""
+    """Return the default folder of the demo checkpoints."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "invoke-api"
 
 
 @contextmanager
-def handing_on(name: str, value: str) -> Iterator[None]:
-    """Processes that are started meanwhile find this variable in their environment."""
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable for child processes that are started in the body of the `with` statement."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -93,10 +94,12 @@ def handing_on(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def run_with(command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()) -> int:
-    """The exit status of a command with more variables, and without some.
+def run_command(
+    command: Sequence[str], more: Mapping[str, str], without: Container[str] = ()
+) -> int:
+    """Run a command with additional variables and without some. Return its exit status.
 
     Raises `OSError` if it can't be run.
     """
     kept = {name: value for name, value in os.environ.items() if name not in without}
-    return subprocess.run(command, env={**kept, **more}, check=False).returncode  # noqa: S603 - what the operator types
+    return subprocess.run(command, env={**kept, **more}, check=False).returncode  # noqa: S603 - the operator's own command

@@ -1,4 +1,4 @@
-"""Flags of the command line: how one is made, with its variable, and those of several commands."""
+"""Flags of the command line: their variables, and the flags that several commands share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from invoke_api.models.registry import DEFAULT_REGISTRY
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def not_hosts(names: Sequence[str]) -> Iterator[tuple[bool, str]]:
-    """Yield a sentence for each of these that a Host header can't be compared with."""
+def host_mistakes(names: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    """Yield whether each name is invalid as the host of a Host header, with an error message."""
     for name in names:
         yield (
             name != name_in(name),
-            f"--allowed-host is a host in small letters, without a port: {name!r} is none.",
+            f"--allowed-host must be a host name in lower case, without a port, not {name!r}.",
         )
 
 
@@ -30,7 +30,7 @@ registry_option = option(
     "--registry",
     type=click.Path(path_type=Path, dir_okay=False),
     default=DEFAULT_REGISTRY,
-    help="The model registry.",
+    help="The model registry (YAML).",
 )
 
 host_option = option("--host", default="127.0.0.1", help="Address to listen on.")
@@ -38,8 +38,8 @@ allowed_host_option = option(
     "--allowed-host",
     multiple=True,
     metavar="NAME",
-    help="A name beside localhost and --host that this service goes by; may be said repeatedly."
-    " Requests for others are refused where a web page could have made them.",
+    help="Additional host name of this service; repeatable. Requests for a host name other than"
+    " localhost, --host and these are refused if a web page could have sent them.",
 )
 port_option = option(
     "--port",
@@ -47,11 +47,16 @@ port_option = option(
     default=8080,
     help="Port to listen on; 0 picks a free one and prints it.",
 )
-log_option = option("--log-format", type=click.Choice(["text", "json"]), default="text")
+log_option = option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Format of the log: lines of text, or one JSON object per line.",
+)
 
 
 def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
-    """All these flags, in their order."""
+    """Return a decorator that adds these flags in their order."""
 
     def add(command: Command) -> Command:
         for option in reversed(options):

@@ -1,4 +1,4 @@
-"""The application on a socket: HTTP/1.1 and HTTP/2 on one port, in clear text or TLS."""
+"""The server: HTTP/1.1 and HTTP/2 on one port, in clear text or with TLS."""
 
 import asyncio
 import logging
@@ -19,44 +19,47 @@ from hypercorn.config import Config
 from starlette.applications import Starlette
 
 from engine.vllm.leftovers import remove_folder
-from invoke_api.pipeline.request_body import Calls
-from invoke_api.transport.limits import HEAD_BYTES, Limits
-from invoke_api.transport.listener import Listener
-from invoke_api.transport.shared_state import Shared
+from invoke_api.pipeline.request_body import InFlightCalls
+from invoke_api.transport.limits import MAX_HEAD_BYTES, Limits
+from invoke_api.transport.listener import Acceptor
+from invoke_api.transport.shared_state import SharedState
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BACKLOG = 1_024  # connections that may wait to be accepted
-MOST_FILES = 65_536  # as many as vLLM's own server asks for
-LIMITS = Limits()
-Opening = Callable[[asyncio.Event], Awaitable[None]]  # gets what says that the service is to stop
-FAREWELL_SECONDS = 1.0  # for calls that are told that the service ends, and again for hanging up
+BACKLOG = 1_024  # connections that wait to be accepted
+MAX_OPEN_FILES = 65_536  # as for vLLM's own server
+DEFAULT_LIMITS = Limits()
+BeforeAccept = Callable[[asyncio.Event], Awaitable[None]]  # gets the `stop` event
+ABORT_SECONDS = 1.0  # for error messages to calls that were ended, and again for closing
 
 
 def allow_many_connections() -> None:
-    """Raise the limit of open files, 1,024 as a rule: a connection is one, and so is a call's
-    to a remote server. The hard limit stays, and so does the soft one where the system minds.
+    """Raise the soft limit of open files to `MAX_OPEN_FILES`, or to a lower hard limit.
+
+    Each connection is an open file, also one to a remote server. An error of the system is ignored.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # macOS has a lower one than it tells
+        with suppress(OSError, ValueError):  # macOS has a lower limit than it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes any free one. Raises `OSError`."""
+    """Open a listening socket; port 0 takes a free one. Raises `OSError`."""
     listener = bind_socket(host, port)
     listener.listen(BACKLOG)
     return listener
 
 
 def bind_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """The same, and it does not listen yet. Processes may have `shared` ones on the same port:
-    the kernel gives each new connection to one of those that listen.
+    """Open a socket that does not listen yet. Raises `OSError`.
+
+    Several processes can bind `shared` sockets to the same port. The kernel gives each new
+    connection to one of them that listens.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say they are TCP;
-    # without it a token waits up to 40 ms for the acknowledgement of the one before.
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is given as TCP. Without it a token
+    # waits up to 40 ms for the acknowledgement of the one before.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
@@ -72,10 +75,10 @@ def bind_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Grace:
-    """What is left once the service is told to stop, in seconds.
+    """The grace period after a signal, in seconds.
 
-    For `delay` it answers all as before but says that it is not ready; then nobody can connect any
-    more, and calls under way get `calls`.
+    For `delay` the service answers as before but reports that it is not ready. Then it accepts no
+    connections, and in-flight calls have `calls` to finish.
     """
 
     delay: float = 0.0
@@ -84,13 +87,13 @@ class Grace:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM."""
+    """The PEM files of a certificate and its key."""
 
     certificate: Path
     key: Path
 
     def to_context(self) -> ssl.SSLContext:
-        """Return what a server needs. Raise `OSError` unless the files go together."""
+        """Return the context of a server. Raises `OSError` if the files do not match."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         context.set_alpn_protocols(["h2", "http/1.1"])
@@ -107,20 +110,20 @@ async def serve(
     app: Starlette,
     listening: socket.socket,
     stop: asyncio.Event,
-    calls: Calls,
+    calls: InFlightCalls,
     tls: Tls | None = None,
     *,
     grace: Grace = Grace(),
-    limits: Limits = LIMITS,
-    opening: Opening | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    before_accept: BeforeAccept | None = None,
 ) -> None:
-    """Answer on this socket until `stop` is set, and then as `grace` has it.
+    """Serve on this socket until `stop` is set and the grace period is over.
 
-    `opening` is awaited before the first connection is accepted, once the engines have begun to
-    load; without it the socket must listen already.
+    `before_accept` is awaited after the engines have begun to load, and before the first connection
+    is accepted. Without it the socket must listen already.
     """
     async with app.router.lifespan_context(app) as state:
-        shared = Shared(
+        shared = SharedState(
             app=app,
             loop=asyncio.get_running_loop(),
             limits=limits,
@@ -128,44 +131,44 @@ async def serve(
             config=_config(),
             context=WorkerContext(None),
         )
-        if opening:
-            await opening(stop)
-        listener = Listener(listening, shared, tls.to_context() if tls else None)
-        listening.listen(BACKLOG)  # a worker that replaces another does so only now
-        listener.start()
+        if before_accept:
+            await before_accept(stop)
+        acceptor = Acceptor(listening, shared, tls.to_context() if tls else None)
+        listening.listen(BACKLOG)  # a replacement worker listens only now
+        acceptor.start()
         try:
             await stop.wait()
-            calls.are_last = True
+            calls.are_draining = True
             await asyncio.sleep(grace.delay)
         finally:
-            listener.close()
+            acceptor.close()
             await _end(shared, calls, grace)
 
 
-async def _end(shared: Shared, calls: Calls, grace: Grace) -> None:
+async def _end(shared: SharedState, calls: InFlightCalls, grace: Grace) -> None:
     if await shared.stop(grace.calls):
         return
     calls.end()
-    if not await shared.wait_closed(FAREWELL_SECONDS):
+    if not await shared.wait_closed(ABORT_SECONDS):
         shared.abort()
-        await shared.wait_closed(FAREWELL_SECONDS)
+        await shared.wait_closed(ABORT_SECONDS)
 
 
 def _config() -> Config:
-    """Hypercorn's settings, which HTTP/2 goes by."""
+    """Return Hypercorn's settings, for HTTP/2."""
     config = Config()
-    config.include_date_header = False  # ours stands first, as on Bedrock
+    config.include_date_header = False  # the application's comes first, as on Bedrock
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
     config.loglevel = "WARNING"
-    config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut the next one off
+    config.keep_alive_max_requests = sys.maxsize  # after Hypercorn's 1,000 a call breaks off
     config.h2_max_concurrent_streams = 1_000
-    config.h2_max_header_list_size = HEAD_BYTES
+    config.h2_max_header_list_size = MAX_HEAD_BYTES
     return config
 
 
 def stop_signal(signals: Sequence[signal.Signals] = SIGNALS) -> asyncio.Event:
-    """An event that these set; a second of them ends the process at once."""
+    """Return an event that these signals set. A second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -181,7 +184,7 @@ def stop_signal(signals: Sequence[signal.Signals] = SIGNALS) -> asyncio.Event:
 
 
 def end_at_once(number: int, _: object) -> None:
-    """End this process as the signal would, and its children: vLLM's would keep their memory."""
+    """End this process by this signal, and kill its children: vLLM's would keep their memory."""
     for child in multiprocessing.active_children():
         child.kill()
     remove_folder()

@@ -1,4 +1,4 @@
-"""What the operator wants: flags and `INVOKE_API_*`, read once into a frozen `Settings`."""
+"""The settings of `invoke-api serve`, read from flags and `INVOKE_API_*` variables."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from invoke_api.authentication.gate import SCHEMES, anybody_could_call
-from invoke_api.authentication.web_pages import Doors, is_loopback
+from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
+from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.server.flags import (
     allowed_host_option,
+    host_mistakes,
     host_option,
     log_option,
-    not_hosts,
     port_option,
     registry_option,
 )
@@ -25,8 +25,8 @@ from invoke_api.transport.limits import Limits
 
 # As in schemas/model_registry.json.
 SERVER_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?"
-LONGEST_GRACE = 86_400.0  # seconds
-WITHOUT_WEIGHTS = ("scripted", "remote", "replay")  # the engines that load none
+MAX_GRACE_SECONDS = 86_400.0
+ENGINES_WITHOUT_WEIGHTS = ("scripted", "remote", "replay")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
@@ -34,7 +34,7 @@ _PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything `invoke-api serve` can be told. Raises `click.UsageError` for a contradiction."""
+    """All settings of `invoke-api serve`. Raises `click.UsageError` for a contradiction."""
 
     host: str
     port: int
@@ -71,14 +71,14 @@ class Settings:
     log_format: str
 
     def __post_init__(self) -> None:
-        for is_so, sentence in self._contradictions():
-            if is_so:
+        for is_wrong, sentence in self._contradictions():
+            if is_wrong:
                 raise click.UsageError(sentence)
 
     def _contradictions(self) -> Iterator[tuple[bool, str]]:
         yield (
             self.is_for_loopback and not is_loopback(self.host),
-            anybody_could_call(self.host),
+            anonymous_access_error(self.host),
         )
         yield (
             (self.engine == "replay") != (self.cassettes is not None),
@@ -86,41 +86,41 @@ class Settings:
         )
         yield (
             self.remote is not None and self.engine != "remote",
-            "--remote goes with --engine remote.",
+            "--remote needs --engine remote.",
         )
         yield (
             self.remote is not None and not re.fullmatch(SERVER_URL, self.remote or ""),
-            "--remote is the URL of a server: http://HOST:PORT",
+            "--remote must be the URL of a server: http://HOST:PORT",
         )
-        for flag, is_said in {
+        for flag, is_set in {
             "--match": self.match != "strict",
             "--timing": self.timing != "none",
         }.items():
-            yield is_said and self.engine != "replay", f"{flag} goes with --engine replay."
+            yield is_set and self.engine != "replay", f"{flag} needs --engine replay."
         for flag, given in {
             "--demo": self.demo,
             "--max-loaded-models": self.max_loaded_models,
         }.items():
             yield (
-                bool(given) and self.engine in WITHOUT_WEIGHTS,
-                f"{flag} is about weights, and --engine {self.engine} loads none.",
+                bool(given) and self.engine in ENGINES_WITHOUT_WEIGHTS,
+                f"{flag} needs an engine with weights; --engine {self.engine} loads none.",
             )
         yield (
             isnan(self.shutdown_delay + self.graceful_timeout),
-            "--shutdown-delay and --graceful-timeout are seconds.",
+            "--shutdown-delay and --graceful-timeout must be numbers of seconds.",
         )
         yield (
             self.strict and self.rules is None and not self.allows_control,
-            "--strict refuses what no rule answers, and there are none: say --rules or --control.",
+            "--strict without rules would refuse every call; add --rules or --control.",
         )
         yield (
             (self.tls_cert is None) != (self.tls_key is None),
             "--tls-cert and --tls-key go together.",
         )
-        yield from not_hosts(self.allowed_host)
+        yield from host_mistakes(self.allowed_host)
         yield (
             self.recordings is not None and not self.allows_control,
-            "--recordings is for rules over HTTP, which need --control.",
+            "--recordings is only used by rules over HTTP, which need --control.",
         )
         yield self.region not in PARTITIONS, f"AWS has no region {self.region!r}."
         for flag, value in {
@@ -133,125 +133,134 @@ class Settings:
         }.items():
             yield (
                 bool(value) and self.workers > 1,
-                f"{flag} needs one worker: each of several would keep a count of its own.",
+                f"{flag} keeps per-process state and needs --workers 1.",
             )
 
     @property
     def is_for_loopback(self) -> bool:
-        """Tell whether only clients on this machine may call: nobody needs a key."""
+        """Tell whether only clients on this machine may call, without a key."""
         return self.auth == "none" and not self.allow_anonymous
 
     @property
     def allows_control(self) -> bool:
-        """Whether rules and journal may be reached: where everybody may call, everybody may."""
+        """Tell whether rules and journal are served over HTTP. Default: only with --auth none."""
         return self.auth == "none" if self.control is None else self.control
 
     @property
     def recording_places(self) -> list[Path]:
-        """Where rules over HTTP may find recordings: what the operator has named anyway."""
+        """Return the paths in which rules over HTTP may use recordings."""
         folder = self.rules.parent if self.rules else None
         return [place for place in (self.recordings, self.cassettes, folder) if place]
 
     @property
-    def doors(self) -> Doors:
-        """Whom the service's own routes answer. Keys are asked for beyond, where there are any."""
+    def browser_access(self) -> BrowserAccess:
+        """Return the access rules of the own routes; control routes may also need keys."""
         is_open = self.allows_control and self.auth == "none"
-        return Doors(
+        return BrowserAccess(
             host=self.host,
             allowed=frozenset(self.allowed_host),
             checks_host=is_open or is_loopback(self.host),
         )
 
     @property
-    def doors_elsewhere(self) -> Doors:
-        """Doors where another server listens: any address may be ours, and no other name."""
+    def browser_access_elsewhere(self) -> BrowserAccess:
+        """Return the access rules under another ASGI server: any address, but no other name."""
         any_address = "0.0.0.0"  # noqa: S104  # nosec B104
-        return Doors(host=any_address, allowed=frozenset(self.allowed_host))
+        return BrowserAccess(host=any_address, allowed=frozenset(self.allowed_host))
 
 
 SERVE_OPTIONS = (
     host_option,
     port_option,
     registry_option,
-    _option("--model", multiple=True, help="Serve this model id only; may be said repeatedly."),
+    _option(
+        "--model",
+        multiple=True,
+        help="Serve only this model id; repeatable. Default: all models of the registry.",
+    ),
     _option(
         "--workers",
         type=click.IntRange(1),
         default=1,
-        help="Processes that answer, on the same port and the same engines.",
+        help="Number of worker processes, which share the port and vLLM's engines.",
     ),
     _option(
         "--engine",
         type=click.Choice(["vllm", "scripted", "remote", "replay"]),
-        help="Use this engine for every model, whatever the registry says.",
+        help="Use this engine for every model. Default: as in the registry.",
     ),
     _option(
         "--remote",
         metavar="URL",
-        help="The OpenAI-compatible server that --engine remote asks, in place of the registry's;"
-        f" its API key may stand in {REMOTE_KEY_VARIABLE}.",
+        help="URL of the OpenAI-compatible server for --engine remote; overrides the registry."
+        f" Set its API key in {REMOTE_KEY_VARIABLE}.",
     ),
-    _option("--cassettes", type=_PATH, help="What --engine replay answers from: a file, a folder."),
+    _option("--cassettes", type=_PATH, help="File or folder of recordings for --engine replay."),
     _option(
         "--match",
         type=click.Choice(["strict", "nearest"]),
         default="strict",
-        help="Which recording answers: that of the very same request, or else the nearest.",
+        help="strict: only the recording of an equal request answers. nearest: if there is none,"
+        " the most similar one answers.",
     ),
     _option(
         "--timing",
         type=click.Choice(["none", "recorded"]),
         default="none",
-        help="Whether recordings come at once, or as slowly as they once came.",
+        help="none: send recorded answers at once. recorded: send them with their recorded timing.",
     ),
-    _option("--demo", is_flag=True, help="Small demo checkpoints in place of the real weights."),
+    _option("--demo", is_flag=True, help="Use small demo checkpoints instead of the real weights."),
     _option(
         "--max-loaded-models",
         type=click.IntRange(min=1),
-        help="Load models when they are called, and keep so many in memory at once: the least"
-        " recently used makes room. By default all are loaded at start.",
+        help="Load models on demand and keep at most this many in memory; the least recently used"
+        " one is evicted. Default: load all models at start.",
     ),
     _option(
         "--auth",
-        type=click.Choice(list(SCHEMES)),
+        type=click.Choice(list(AUTH_MODES)),
         default="none",
-        help="Whom to answer: everybody, who signs with a known key, who sends a known API key,"
-        " or any of the two.",
+        help="Required authentication: none, a signature with a known access key (sigv4), a known"
+        " API key (bearer), or either (any).",
     ),
     _option(
         "--credentials",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="The keys that callers may use, in YAML or JSON; one access key and one API key may"
-        f" stand in {', '.join(KEY_VARIABLES)} instead.",
+        help="File of accepted keys (YAML or JSON). One access key and one API key can be set in"
+        f" {', '.join(KEY_VARIABLES)} instead.",
     ),
-    _option("--allow-anonymous", is_flag=True, help="Listen beyond loopback without --auth."),
+    _option(
+        "--allow-anonymous", is_flag=True, help="Allow listening beyond loopback with --auth none."
+    ),
     allowed_host_option,
+    _option("--region", default="us-east-1", help="Region for requests that name none."),
     _option(
-        "--region", default="us-east-1", help="Where callers are who do not sign for a region."
-    ),
-    _option(
-        "--rules", type=_FILE, help="What to answer, or how to fail; read again when it changes."
+        "--rules",
+        type=_FILE,
+        help="File of rules for replies and faults; reloaded when it changes.",
     ),
     _option(
         "--recordings",
         type=click.Path(path_type=Path, file_okay=False),
-        help="A folder of recordings whose times rules over HTTP may name as their pace.",
+        help="Folder of recordings whose timing rules over HTTP may use.",
     ),
     _option(
         "--guardrails",
         type=_FILE,
-        help="The guardrails that calls may name, each as CreateGuardrail takes it, in YAML.",
+        help="File of guardrails, each with the fields of CreateGuardrail (YAML).",
     ),
-    _option("--quotas", is_flag=True, help="Throttle by the registry's quotas a minute."),
+    _option(
+        "--quotas", is_flag=True, help="Throttle calls above the registry's quotas per minute."
+    ),
     _option(
         "--invocation-log",
         type=click.Path(path_type=Path, file_okay=False),
-        help="A folder, for a line about each call as Bedrock logs it.",
+        help="Folder for the invocation log, one JSON line per call in Bedrock's format.",
     ),
     _option(
         "--extensions",
         is_flag=True,
-        help="Answer what Bedrock would refuse: CountTokens counts. Such answers say so.",
+        help="Answer calls that Bedrock refuses, such as CountTokens, and mark these answers.",
     ),
     _option("--strict", is_flag=True, help="Refuse every call that no rule answers."),
     click.option(
@@ -259,40 +268,40 @@ SERVE_OPTIONS = (
         default=None,
         envvar="INVOKE_API_CONTROL",
         show_envvar=True,
-        help="Rules and journal over HTTP, or not; by default with --auth none only.",
+        help="Serve rules and journal over HTTP, or not. Default: only with --auth none.",
     ),
-    _option("--tls-cert", type=_FILE, help="Answer https with this certificate (PEM)."),
-    _option("--tls-key", type=_FILE, help="The certificate's private key (PEM)."),
+    _option("--tls-cert", type=_FILE, help="Serve HTTPS with this certificate (PEM)."),
+    _option("--tls-key", type=_FILE, help="Private key of the certificate (PEM)."),
     _option(
         "--cache-dir",
         type=click.Path(path_type=Path, file_okay=False),
         default=default_cache,
-        help="Where the demo checkpoints are kept.",
+        help="Folder for the demo checkpoints. By default invoke-api in the user's cache folder.",
     ),
     _option(
         "--max-connections",
         type=click.IntRange(min=1),
         default=Limits().connections,
-        help="Connections open at once, in each worker; one too many is answered 503.",
+        help="Maximum number of open connections per worker; further ones get status 503.",
     ),
     _option(
         "--max-connections-per-address",
         type=click.IntRange(min=1),
         default=Limits().per_address,
-        help="The same from one client's address; raise it behind a balancer.",
+        help="Maximum number of open connections per worker and client address; raise it behind a"
+        " load balancer.",
     ),
     _option(
         "--shutdown-delay",
-        type=click.FloatRange(0, LONGEST_GRACE),
+        type=click.FloatRange(0, MAX_GRACE_SECONDS),
         default=0.0,
-        help="Seconds after the signal to end in which all is answered as before, but"
-        " /_emulator/ready, which is 503: for balancers to look elsewhere.",
+        help="Seconds to keep serving after SIGTERM while /_emulator/ready returns 503.",
     ),
     _option(
         "--graceful-timeout",
-        type=click.FloatRange(0, LONGEST_GRACE),
+        type=click.FloatRange(0, MAX_GRACE_SECONDS),
         default=10.0,
-        help="Seconds that calls under way get then to end.",
+        help="Seconds that in-flight calls then have to finish.",
     ),
     log_option,
 )

@@ -17,7 +17,7 @@ from shutil import rmtree
 from socket import socket
 from typing import Any
 
-from engine.vllm.cores import CoresElsewhere, FrontEnd
+from engine.vllm.cores import FrontEnd, SharedCores
 from invoke_api.models.engine_pool import Engines
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.server.bootstrap import assemble, listen, load_models, run
@@ -26,57 +26,57 @@ from invoke_api.server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-READY_LOOK = 0.2  # seconds between two checks whether the engines of a worker are ready
-# Seconds that a replacement worker waits for its engines before it accepts connections. An engine
-# that is not ready by then may never be, for example if its server is gone.
-SETTLE = 30.0
+READY_CHECK_SECONDS = 0.2  # between two checks whether the engines of a worker are ready
+# A replacement worker waits so long for its engines before it accepts connections. An engine that
+# is not ready by then may never be, for example because its server does not run.
+MAX_SETTLE_SECONDS = 30.0
 
-REPORTS: set[asyncio.Task[None]] = set()  # of this process
-
-
-@dataclass(frozen=True, slots=True)
-class Listens:
-    """Message of a worker: it has started."""
+REPORTS: set[asyncio.Task[None]] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """Message of a worker at each change: whether all its engines accept calls."""
+class Started:
+    """A message of a worker: it has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """A message of a worker at each change: whether all its engines accept calls."""
 
     is_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """Message of a worker: it is a front end of the cores of the plan with this key."""
+class CoresConnected:
+    """A message of a worker: it is connected to the cores of the plan with this key."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
-    """Message of a worker, repeated: the cores of this plan owe it an answer."""
+class CoresSilent:
+    """A repeated message of a worker: the cores of this plan do not answer it."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class AllReady:
-    """Message to each worker: whether all workers that accept connections are ready."""
+class TeamReadiness:
+    """A message to each worker: whether all workers that accept connections are ready."""
 
     are_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """Message to a worker: where to connect to the cores of this plan, or why they failed."""
+class CoresNews:
+    """A message to a worker: the addresses of the cores of this plan, or why they failed."""
 
     key: str
     news: FrontEnd | str
 
 
-class Line:
-    """A connection on which several threads may send."""
+class MessageChannel:
+    """A connection between two processes, on which several threads may send."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -87,26 +87,26 @@ class Line:
         with self._lock, suppress(OSError):
             self.connection.send(message)
 
-    def hear(self) -> Any:  # noqa: ANN401 - the two sides know what they say
-        """Return the next message of the other process; None when it has ended."""
+    def receive(self) -> Any:  # noqa: ANN401 - one of the message classes
+        """Wait for the next message of the other process; return None when it has ended."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):  # OSError if it ended with unread messages
             return None
 
 
-class Others:
-    """State of the other workers. Not ready at first, so that this worker waits for them."""
+class OtherWorkers:
+    """The state of the other workers, which are not ready at first."""
 
     are_ready = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Identity of a worker. `keys` are the keys of the plans whose cores the first process runs.
+class WorkerIdentity:
+    """The identity of a worker. `keys` name the plans whose cores the first process runs.
 
-    A worker that `is_late` replaces another, and accepts no connections before its engines are
-    ready.
+    `is_late` is true for a replacement, which accepts no connections before its engines are ready.
+    `metrics` is the folder of the metrics of all workers.
     """
 
     index: int
@@ -115,84 +115,87 @@ class Place:
     is_late: bool
 
 
-def work(settings: Settings, place: Place, connection: Connection) -> None:
+def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
     """Run a worker until SIGTERM arrives or the first process ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; we get SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; workers get SIGTERM
     set_up_logs(settings.log_format)
-    if place.keys or place.index or place.is_late:  # another process logs this
+    if identity.keys or identity.index or identity.is_late:  # another process logs these lines
         for name in (
             "engine.lifecycle.supervised",
             "engine.lifecycle.loading",
             "engine.vllm.engine",
         ):
             logging.getLogger(name).setLevel(logging.WARNING)
-    line, others = Line(connection), Others()
-    cores = {key: _cores_elsewhere(line, key, place.index, settings.workers) for key in place.keys}
+    channel, others = MessageChannel(connection), OtherWorkers()
+    index, count = identity.index, settings.workers
+    cores = {key: _cores_elsewhere(channel, key, index, count) for key in identity.keys}
     registry = load_models(settings.registry, settings.model)
     service = assemble(
         settings,
         registry,
         cores,
-        place.metrics,
+        identity.metrics,
         others_ready=lambda: others.are_ready,
     )
     listener = listen(settings.host, settings.port, partial(bind_socket, shared=True))
-    if not place.is_late:
+    if not identity.is_late:
         listener.listen(BACKLOG)
-    threading.Thread(target=_hear, args=[line, cores, others], daemon=True).start()
+    threading.Thread(target=_receive_messages, args=[channel, cores, others], daemon=True).start()
     gc.freeze()  # as in serve_alone
     assert service.engines
-    begin = partial(_begin, service.engines, line)
-    opening = partial(_open_late, service.engines, listener) if place.is_late else None
-    asyncio.run(run(service, listener, begin, [signal.SIGTERM], opening))
+    report_start = partial(_report_start, service.engines, channel)
+    before_accept = partial(_open_late, service.engines, listener) if identity.is_late else None
+    asyncio.run(run(service, listener, report_start, [signal.SIGTERM], before_accept))
     first = multiprocessing.parent_process()
     if first and not first.is_alive():  # then no other process removes it
-        rmtree(place.metrics, ignore_errors=True)
+        rmtree(identity.metrics, ignore_errors=True)
 
 
-def _cores_elsewhere(line: Line, key: str, index: int, count: int) -> CoresElsewhere:
-    return CoresElsewhere(
+def _cores_elsewhere(channel: MessageChannel, key: str, index: int, count: int) -> SharedCores:
+    return SharedCores(
         index,
         count,
-        partial(line.send, Met(key)),
+        partial(channel.send, CoresConnected(key)),
         _end_this_worker,
-        partial(line.send, Silent(key)),
+        partial(channel.send, CoresSilent(key)),
     )
 
 
-def _begin(engines: Engines, line: Line) -> None:
-    line.send(Listens())
-    task = asyncio.create_task(_report(engines, line))
+def _report_start(engines: Engines, channel: MessageChannel) -> None:
+    channel.send(Started())
+    task = asyncio.create_task(_report_readiness(engines, channel))
     REPORTS.add(task)  # asyncio itself holds tasks weakly
 
 
 async def _open_late(engines: Engines, listener: socket, stop: asyncio.Event) -> None:
-    """Listen once the models are ready, so that clients do not notice the replacement."""
-    await engines.settle(SETTLE, stop.is_set)
+    """Listen once the models are ready, so that clients notice no cold start."""
+    await engines.wait_until_ready(MAX_SETTLE_SECONDS, stop.is_set)
     listener.listen(BACKLOG)
 
 
-async def _report(engines: Engines, line: Line) -> None:
+async def _report_readiness(engines: Engines, channel: MessageChannel) -> None:
     is_ready = False
     while True:
-        if engines.take_calls() != is_ready:
+        if engines.accept_calls() != is_ready:
             is_ready = not is_ready
-            line.send(Ready(is_ready))
-        await asyncio.sleep(READY_LOOK)
+            channel.send(Readiness(is_ready))
+        await asyncio.sleep(READY_CHECK_SECONDS)
 
 
 def _end_this_worker() -> None:
-    log.error("this worker has lost vLLM's cores and can't have them back, so it ends")
+    log.error("This worker has lost vLLM's cores and can't reconnect to them, so it ends")
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _hear(line: Line, cores: Mapping[str, CoresElsewhere], others: Others) -> None:
-    """Handle messages of the first process; end this worker when that process ends."""
-    while (said := line.hear()) is not None:
-        if isinstance(said, AllReady):
-            others.are_ready = said.are_ready
-        elif isinstance(said.news, FrontEnd):
-            cores[said.key].found(said.news)
+def _receive_messages(
+    channel: MessageChannel, cores: Mapping[str, SharedCores], others: OtherWorkers
+) -> None:
+    """Handle messages of the first process. End this worker when that process ends."""
+    while (message := channel.receive()) is not None:
+        if isinstance(message, TeamReadiness):
+            others.are_ready = message.are_ready
+        elif isinstance(message.news, FrontEnd):
+            cores[message.key].found(message.news)
         else:
-            cores[said.key].lost(said.news)
+            cores[message.key].lost(message.news)
     os.kill(os.getpid(), signal.SIGTERM)

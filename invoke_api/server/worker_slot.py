@@ -1,33 +1,34 @@
-"""The place of one worker beside the others: which process has it, and when the next one starts."""
+"""A slot for a worker process, which is restarted with back-off when it ends."""
 
 import multiprocessing
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 
 from engine.lifecycle.backoff import Backoff, Restarts
-from invoke_api.server.environment import handing_on
+from invoke_api.server.environment import environment_variable
 from invoke_api.server.settings import Settings
-from invoke_api.server.worker import Line, Place, work
+from invoke_api.server.worker import MessageChannel, WorkerIdentity, run_worker
 
-# Where prometheus_client, once it is imported, keeps what several processes count.
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# The variable that names prometheus_client's folder of shared metrics, when it is imported.
+METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Slot:
-    """A process and its line. Times are in seconds, on one clock.
+    """A worker process and its message channel. Times are in seconds on the caller's clock.
 
-    `starts_at` is when the next process starts, None while one runs. `is_ready` is what that one
-    said last. A replacement is `late` until it is ready: it takes no connections before.
+    `starts_at` is when the next process starts; None while one runs. `is_ready` is the last
+    reported readiness. `is_late` is true for a replacement until it is ready; it accepts no
+    connections before.
     """
 
-    def __init__(self, settings: Settings, place: Place, backoff: Backoff) -> None:
+    def __init__(self, settings: Settings, identity: WorkerIdentity, backoff: Backoff) -> None:
         self._settings = settings
-        self._place = place
+        self._identity = identity
         self._restarts = Restarts(backoff)
-        self.name = f"worker-{place.index + 1}"
+        self.name = f"worker-{identity.index + 1}"
         self.starts_at: float | None = None
         self.has_listened = self.is_ready = self.is_late = False
-        self.process, self.line = self._start(place)
+        self.process, self.channel = self._start(identity)
 
     @property
     def takes_connections(self) -> bool:
@@ -38,28 +39,30 @@ class Slot:
         self._restarts.note_ready(now)
 
     def note_ready(self, *, is_ready: bool) -> bool:
-        """Return whether a replacement takes connections from now on."""
+        """Record readiness. Return whether a replacement accepts connections from now on."""
         self.is_ready = is_ready
         begins, self.is_late = self.is_late and is_ready, self.is_late and not is_ready
         return begins
 
     def note_end(self, now: float) -> float:
-        """Return in how many seconds the next process starts. One that has listened has ended."""
+        """Record the end of a worker that has listened. Return the seconds until the next start."""
         pause = self._restarts.note_failure(now)
-        assert pause is not None, "Restarts gives up only those that were never ready"
+        assert pause is not None, "a worker that was ready is always restarted"
         self.starts_at = now + pause
         self.is_ready, self.is_late = False, True
         return pause
 
     def start_next(self) -> None:
         self.starts_at = None
-        self.process, self.line = self._start(replace(self._place, is_late=True))
+        self.process, self.channel = self._start(replace(self._identity, is_late=True))
 
-    def _start(self, place: Place) -> tuple[SpawnProcess, Line]:
+    def _start(self, identity: WorkerIdentity) -> tuple[SpawnProcess, MessageChannel]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, name=self.name, args=[self._settings, place, theirs])
-        with handing_on(METRICS_FOLDER, str(place.metrics)):
+        process = context.Process(
+            target=run_worker, name=self.name, args=[self._settings, identity, theirs]
+        )
+        with environment_variable(METRICS_FOLDER_VARIABLE, str(identity.metrics)):
             process.start()
         theirs.close()
-        return process, Line(ours)
+        return process, MessageChannel(ours)

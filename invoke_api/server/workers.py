@@ -31,39 +31,50 @@ from time import monotonic
 from engine.errors import EngineDead
 from engine.lifecycle.backoff import Backoff, Restarts
 from engine.vllm.cores import FrontEnd, VllmCores
-from engine.vllm.health_check import ROUND
+from engine.vllm.health_check import HANG_CHECK_SECONDS
 from invoke_api import __version__
 from invoke_api.models.registry import Registry
 from invoke_api.observability.exposition import forget_process
-from invoke_api.server.bootstrap import LISTENS, assemble, cores_of, listen
-from invoke_api.server.http_server import SIGNALS, bind_socket, end_at_once, to_url
+from invoke_api.server.bootstrap import LISTENING, assemble, cores_of, listen, seconds_to_end
+from invoke_api.server.http_server import SIGNALS, Grace, bind_socket, end_at_once, to_url
 from invoke_api.server.settings import Settings
-from invoke_api.server.worker import AllReady, Listens, Met, News, Place, Ready, Silent
+from invoke_api.server.worker import (
+    CoresConnected,
+    CoresNews,
+    CoresSilent,
+    Readiness,
+    Started,
+    TeamReadiness,
+    WorkerIdentity,
+)
 from invoke_api.server.worker_slot import Slot
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.2  # seconds between two checks for signals and for workers to start
-PATIENCE = 15.0  # seconds that workers get to end, beyond the grace period of calls
-SILENCE = 1.5 * ROUND  # seconds for which a worker's report of a silent core is valid
-DIED = "vLLM's engine core has died; its log says why"
+CHECK_SECONDS = 0.2  # between two checks for signals and for workers to start
+SILENCE_SECONDS = 1.5 * HANG_CHECK_SECONDS  # validity of a worker's report of a silent core
+CORE_DIED = "vLLM's engine core has died; its log says why"
 
 
 def serve_with_workers(settings: Settings, registry: Registry) -> int:
-    """The exit status. Raises `click.ClickException` for what can't be served."""
-    tls = assemble(settings, registry).tls  # for its complaints, before there are N of each
+    """Serve until a signal arrives, and return the exit status.
+
+    Raises `click.ClickException` if the service can't start.
+    """
+    service = assemble(settings, registry)  # reports mistakes once, not once for each worker
     cores = cores_of(settings, registry)
-    # Another service's workers would share the port with ours.
+    # With SO_REUSEPORT alone, another service with workers could share the port.
     listen(settings.host, settings.port, bind_socket).close()
     shared = partial(bind_socket, shared=True)
-    held = listen(settings.host, settings.port, shared)  # the port; nobody listens here
+    held = listen(settings.host, settings.port, shared)  # reserves the port, never listens
     settings = replace(settings, port=held.getsockname()[1])
     with TemporaryDirectory(prefix="invoke-api-metrics-") as folder:
-        return Team(settings, to_url(held, tls), cores, Path(folder)).run()
+        url = to_url(held, service.tls)
+        return WorkerTeam(settings, url, cores, Path(folder)).run()
 
 
-class Team:
-    """The workers and the cores, from the first process's side."""
+class WorkerTeam:
+    """The workers and the cores of a service, supervised by the first process."""
 
     def __init__(
         self,
@@ -76,32 +87,32 @@ class Team:
         self._cores = cores
         self._metrics = metrics
         self._signals = 0
-        self._patience = settings.shutdown_delay + settings.graceful_timeout + PATIENCE
-        places = (
-            Place(index=index, keys=tuple(cores), metrics=metrics, is_late=False)
+        self._grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
+        identities = (
+            WorkerIdentity(index=index, keys=tuple(cores), metrics=metrics, is_late=False)
             for index in range(settings.workers)
         )
-        self._slots = [Slot(settings, place, Backoff()) for place in places]
-        self._lines = {slot.line.connection: slot for slot in self._slots}
+        self._slots = [Slot(settings, identity, Backoff()) for identity in identities]
+        self._slots_by_connection = {slot.channel.connection: slot for slot in self._slots}
         self._are_ready = False
-        self._met: Counter[str] = Counter()
-        self._silences: dict[str, float] = {}  # by plan key: when a worker last reported silence
-        self._began: dict[str, float] = {}  # by plan key: when the last load began
+        self._connected: Counter[str] = Counter()
+        self._silences: dict[str, float] = {}  # by plan key: time of the last report
+        self._began: dict[str, float] = {}  # by plan key: time of the last load
         self._is_ending = threading.Event()
 
     def run(self) -> int:
-        """Run until a signal arrives, or a worker that is not replaced ends.
+        """Run until a signal arrives, or until a worker ends that can't be replaced.
 
-        Returns the exit status, which is 1 in the latter case.
+        Return the exit status, which is 1 in the second case.
         """
         for number in SIGNALS:
             signal.signal(number, self._note_signal)
         for key in self._cores:
-            threading.Thread(target=self._keep_cores, args=[key], daemon=True).start()
+            threading.Thread(target=self._supervise_cores, args=[key], daemon=True).start()
         status = 0
         while not self._signals and not status:
-            ready = wait([*self._sentinels(), *self._lines], LOOK)
-            self._hear(self._lines.keys() & set(ready))
+            ready = wait([*self._sentinels(), *self._slots_by_connection], CHECK_SECONDS)
+            self._receive(self._slots_by_connection.keys() & set(ready))
             status = self._note_dead_workers()
             self._start_next_workers()
             self._tell_readiness()
@@ -117,51 +128,51 @@ class Team:
     def _sentinels(self) -> list[int]:
         return [slot.process.sentinel for slot in self._slots if slot.starts_at is None]
 
-    def _hear(self, connections: Iterable[Connection]) -> None:
+    def _receive(self, connections: Iterable[Connection]) -> None:
         for connection in connections:
-            slot = self._lines[connection]
-            match slot.line.hear():
-                case None:  # its sentinel reports this, too
-                    del self._lines[connection]
-                case Listens():
+            slot = self._slots_by_connection[connection]
+            match slot.channel.receive():
+                case None:  # its sentinel reports the end
+                    del self._slots_by_connection[connection]
+                case Started():
                     self._note_listening(slot)
-                case Ready(is_ready):
+                case Readiness(is_ready):
                     if slot.note_ready(is_ready=is_ready):
-                        log.info("%s listens again", slot.name)
-                case Silent(key):
+                        log.info("%s accepts connections again", slot.name)
+                case CoresSilent(key):
                     self._silences[key] = monotonic()
-                case Met(key):
-                    self._note_met(key)
+                case CoresConnected(key):
+                    self._note_connected(key)
 
     def _note_listening(self, slot: Slot) -> None:
         had_all = all(each.has_listened for each in self._slots)
         slot.note_listening(monotonic())
         if not had_all and all(each.has_listened for each in self._slots):
-            log.info(LISTENS, __version__, f"{self._url} ({len(self._slots)} workers)")
+            log.info(LISTENING, __version__, f"{self._url} ({len(self._slots)} workers)")
 
-    def _note_met(self, key: str) -> None:
-        self._met[key] += 1
-        if self._met[key] == len(self._slots):
+    def _note_connected(self, key: str) -> None:
+        self._connected[key] += 1
+        if self._connected[key] == len(self._slots):
             names = ", ".join(self._cores[key][1])
             log.info("ready after %.1f s: %s", monotonic() - self._began[key], names)
 
     def _note_dead_workers(self) -> int:
-        """Return the exit status: 0 as long as all workers that have ended are replaced."""
+        """Schedule replacements of dead workers. Return status 1 if one can't be replaced."""
         for slot in self._slots:
             if slot.starts_at is not None or slot.process.exitcode is None:
                 continue
             ended = f"{slot.name} has ended with status {slot.process.exitcode}"
             if self._cores:
                 log.error(
-                    "%s, and vLLM's cores take no other in its place:"
-                    " the other workers finish their calls, and all end",
+                    "%s, and vLLM's cores accept no replacement:"
+                    " the other workers finish their calls, and the service ends",
                     ended,
                 )
                 return 1
             if not slot.has_listened:
-                log.error("%s before it listened, so all end", ended)
+                log.error("%s before it listened, so the service ends", ended)
                 return 1
-            log.error("%s; the next starts in %g s", ended, slot.note_end(monotonic()))
+            log.error("%s; its replacement starts in %g s", ended, slot.note_end(monotonic()))
             forget_process(slot.process.pid, self._metrics)
         return 0
 
@@ -169,19 +180,19 @@ class Team:
         for slot in self._slots:
             if slot.starts_at is not None and monotonic() >= slot.starts_at:
                 slot.start_next()
-                self._lines[slot.line.connection] = slot
-                slot.line.send(AllReady(self._are_ready))
+                self._slots_by_connection[slot.channel.connection] = slot
+                slot.channel.send(TeamReadiness(self._are_ready))
 
     def _tell_readiness(self) -> None:
-        """Tell all workers whether each one that accepts connections is ready, at changes."""
+        """Tell all workers, at a change, whether those that accept connections are all ready."""
         are_ready = all(slot.is_ready for slot in self._slots if slot.takes_connections)
         if are_ready != self._are_ready:
             self._are_ready = are_ready
             for slot in self._slots:
-                slot.line.send(AllReady(are_ready))
+                slot.channel.send(TeamReadiness(are_ready))
 
-    def _keep_cores(self, key: str) -> None:
-        """Start them, and again when they have died, until all ends."""
+    def _supervise_cores(self, key: str) -> None:
+        """Start the cores of a plan, and restart them after a failure, until the service ends."""
         cores, ids = self._cores[key]
         names = ", ".join(ids)
         restarts = Restarts(Backoff())
@@ -189,33 +200,33 @@ class Team:
             if self._start_cores(key, names):
                 restarts.note_ready(monotonic())
                 reason = self._until_dead(key, cores)
-                if self._signals or self._is_ending.is_set():  # Ctrl-C ends the cores, too
+                if self._signals or self._is_ending.is_set():  # Ctrl-C also ends the cores
                     return
                 log.error("%s: %s", names, reason)
                 self._tell_all(key, [reason] * len(self._slots))
-                cores.close()  # the others, and their workers
+                cores.close()  # the remaining cores, and their workers
             pause = restarts.note_failure(monotonic())
             if pause is None:
-                log.error("%s: not started again, for it was never ready", names)
+                log.error("%s: not restarted, because it was never ready", names)
                 return
-            log.info("%s: started again in %g s", names, pause)
+            log.info("%s: restarts in %g s", names, pause)
             if self._is_ending.wait(pause):
                 return
 
     def _until_dead(self, key: str, cores: VllmCores) -> str:
-        """Wait until the cores die or hang; kill hanging ones. Return the reason."""
+        """Wait until the cores die or hang, and kill hanging ones. Return the reason."""
         began = monotonic()
-        while not wait(cores.sentinels(), ROUND) and not self._is_ending.is_set():
-            # This process may have been suspended itself, together with the cores.
-            elapsed, began = min(monotonic() - began, 2 * ROUND), monotonic()
-            is_silent = began - self._silences.get(key, -SILENCE) < SILENCE
+        while not wait(cores.sentinels(), HANG_CHECK_SECONDS) and not self._is_ending.is_set():
+            # This process may have been suspended together with the cores.
+            elapsed, began = min(monotonic() - began, 2 * HANG_CHECK_SECONDS), monotonic()
+            is_silent = began - self._silences.get(key, -SILENCE_SECONDS) < SILENCE_SECONDS
             if reason := cores.judge(elapsed, is_silent=is_silent):
                 cores.kill()
                 return f"vLLM's engine core hangs: {reason}"
-        return DIED
+        return CORE_DIED
 
     def _start_cores(self, key: str, names: str) -> bool:
-        """Whether they run; the workers are told."""
+        """Start the cores of a plan, tell the workers, and return whether the cores run."""
         log.info("loading %s", names)
         self._began[key] = began = monotonic()
         news: Sequence[FrontEnd | str]
@@ -226,26 +237,26 @@ class Team:
                 log.error("failed after %.1f s: %s: %s", monotonic() - began, names, error)  # noqa: TRY400 - a sentence is enough
             self._tell_all(key, [str(error)] * len(self._slots))
             return False
-        self._met[key] = 0
+        self._connected[key] = 0
         self._silences.pop(key, None)  # reports of the previous cores
         self._tell_all(key, news)
         return True
 
     def _tell_all(self, key: str, news: Iterable[FrontEnd | str]) -> None:
         for slot, piece in zip(self._slots, news, strict=True):
-            slot.line.send(News(key, piece))
+            slot.channel.send(CoresNews(key, piece))
 
     def _end(self) -> None:
         self._is_ending.set()
         running = [slot.process for slot in self._slots if slot.starts_at is None]
         for process in running:
             process.terminate()
-        deadline = monotonic() + self._patience
+        deadline = monotonic() + seconds_to_end(self._grace)
         for process in running:
             process.join(max(0.0, deadline - monotonic()))
             process.kill()
         for cores, _ in self._cores.values():
             cores.close()
-        for core in multiprocessing.active_children():  # of those that have yet to start
+        for core in multiprocessing.active_children():  # cores that were still starting
             core.kill()
         log.info("stopped")

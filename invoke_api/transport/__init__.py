@@ -1,1 +1,1 @@
-"""HTTP on sockets: connections, their limits and deadlines. Knows ASGI, nothing of AWS."""
+"""HTTP on sockets: connections, their limits and deadlines. Independent of AWS."""

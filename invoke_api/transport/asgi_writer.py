@@ -1,8 +1,8 @@
-"""Writers of answers: the server's own, or one over ASGI's `send`.
+"""Writers of answers: the server's own, or one that uses ASGI's `send`.
 
-A server that offers the extension `invoke_api.writer` writes at once and says at once that a client
-has left. Any other ASGI server does the same through `AsgiWriter`, with two tasks a stream.
-docs/architecture.md has the extension for other servers.
+A server with the extension `invoke_api.writer` writes at once and reports a disconnect at once. For
+any other ASGI server `AsgiWriter` does the same, with two tasks for each stream.
+docs/architecture.md specifies the extension for other servers.
 """
 
 import asyncio
@@ -11,26 +11,26 @@ from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
-from invoke_api.transport.writer_extension import EXTENSION, Headers, Listener, Writer
+from invoke_api.transport.writer_extension import WRITER_EXTENSION, ClientListener, Headers, Writer
 
-MAX_QUEUED_BYTES = 65_536  # that wait for `send`, above which the answer pauses
+MAX_QUEUED_BYTES = 65_536  # bytes that wait for `send`; above this the answer pauses
 
 
 class AsgiWriter:
-    """Writes by ASGI's `send`, and hears by `receive`, each in a task once anybody listens.
+    """A writer that sends with ASGI's `send` and detects a disconnect with `receive`.
 
-    The body of the request must have been read before that. `finish` sends the rest of an answer.
-    `close` must follow, however the call has ended.
+    Each runs in a task once there is a listener; read the body of the request before. `finish`
+    sends the rest of an answer. Always call `close` in the end.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._listener: Listener | None = None
+        self._listener: ClientListener | None = None
         self._messages: deque[Message] = deque()
         self._queued_bytes = 0
-        self._is_complete = False  # the end of the answer is written, or nothing more will be
-        self._sends_last = False  # the server has the end of the answer
+        self._is_complete = False  # the end of the answer is queued, or nothing more will be
+        self._sends_last = False  # the server has received the end of the answer
         self._has_left = False
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -41,7 +41,7 @@ class AsgiWriter:
     def take_body(self) -> bytes | None:
         return None
 
-    def listen(self, listener: Listener | None) -> None:
+    def listen(self, listener: ClientListener | None) -> None:
         self._listener = listener
         if not listener:
             return
@@ -74,12 +74,12 @@ class AsgiWriter:
     async def finish(self) -> None:
         """Send the rest, unless the client leaves meanwhile.
 
-        Raises what `send` raises, but no `OSError`.
+        Raises the errors of `send`, except `OSError`.
         """
         self._is_complete = True
         self._has_news.set()
         if self._pumping:
-            # The task may be amid a message, which must not be cut, so it is not cancelled.
+            # A cancelled task could leave half a message behind.
             await asyncio.wait([self._pumping])
             if not self._pumping.cancelled() and (error := self._pumping.exception()):
                 raise error
@@ -87,12 +87,12 @@ class AsgiWriter:
             await self._send_all()
 
     def close(self) -> None:
-        """End both tasks. Nothing is sent any more."""
+        """End both tasks and send nothing more."""
         self._is_complete = True
         self._drop_queue()
         for task in (self._watching, self._pumping):
             if task and not task.cancel() and not task.cancelled():
-                task.exception()  # else asyncio logs that nobody has asked for it
+                task.exception()  # otherwise asyncio logs that it was never retrieved
 
     def _add(self, message: Message) -> None:
         if self._has_left or self._is_complete:
@@ -109,19 +109,19 @@ class AsgiWriter:
         self._has_room.set()
 
     def _leave(self) -> None:
-        """Drop what has not been sent, and tell the listener."""
-        # A server that has the whole answer says `http.disconnect`, too, and nobody has left.
+        """Drop unsent data, and tell the listener that the client has left."""
+        # A server also sends `http.disconnect` once it has the whole answer.
         if self._has_left or self._sends_last:
             return
         self._has_left = True
         self._drop_queue()
-        if self._pumping:  # `send` may wait for a client that reads no more
+        if self._pumping:  # `send` may be waiting for this client
             self._pumping.cancel()
         if self._listener:
             self._listener.leave()
 
     async def _watch(self) -> None:
-        with suppress(Exception):  # a server that raises here has no client any more
+        with suppress(Exception):  # a server that raises here has lost its client
             while (await self._receive())["type"] != "http.disconnect":
                 pass
         self._leave()
@@ -143,9 +143,9 @@ class AsgiWriter:
                 self._queued_bytes -= len(message.get("body", b""))
                 self._sends_last = not message.get("more_body", True)
                 await self._send(message)
-        except OSError:  # so says a server by ASGI 2.4 that the client has left
+        except OSError:  # ASGI 2.4: the client has left
             self._leave()
-        except Exception:  # the server refuses the answer: a fault of ours, or of the server's
+        except Exception:  # the server rejects the answer, which is a bug
             self._leave()
             raise
         finally:
@@ -156,8 +156,11 @@ class AsgiWriter:
 
 
 def open_writer(scope: Scope, receive: Receive, send: Send) -> tuple[Writer, AsgiWriter | None]:
-    """Return the server's writer, or one that the caller must finish and close."""
-    offered: dict[str, Writer] | None = scope.get("extensions", {}).get(EXTENSION)
+    """Return the writer of this answer.
+
+    The second value is the same writer if the caller must finish and close it, else None.
+    """
+    offered: dict[str, Writer] | None = scope.get("extensions", {}).get(WRITER_EXTENSION)
     if offered:
         return offered["writer"], None
     writer = AsgiWriter(receive, send)

@@ -1,4 +1,4 @@
-"""Log lines about badly behaved clients: one a minute for each kind, with a count of the others.
+"""Log lines about clients: at most one a minute of each kind, with the number of suppressed ones.
 
 A line for each connection would let clients fill the disk.
 """
@@ -9,26 +9,30 @@ from weakref import WeakKeyDictionary
 
 log = logging.getLogger(__name__)
 
-QUIET_SECONDS = 60.0  # between two lines of one kind
+MIN_SECONDS_BETWEEN_LINES = 60.0  # of one kind
 
 
-class Complaints:
-    """The lines of one service. The caller passes the time, and names few kinds."""
+class ClientWarnings:
+    """The warnings of one event loop. The caller passes the time, and uses few kinds."""
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}  # when the last line of a kind was logged
-        self._left_out: dict[str, int] = {}
+        self._logged: dict[str, float] = {}  # when the last line of a kind was logged
+        self._suppressed: dict[str, int] = {}
 
-    def add(self, kind: str, client: str, now: float) -> None:
-        """Log that a client was cut off for this, unless it was logged a short time ago."""
-        since = self._since.get(kind)
-        if since is not None and now - since < QUIET_SECONDS:
-            self._left_out[kind] += 1
+    def add(self, kind: str, text: str, now: float) -> None:
+        """Log a text, unless a line of its kind was logged less than a minute ago."""
+        logged = self._logged.get(kind)
+        if logged is not None and now - logged < MIN_SECONDS_BETWEEN_LINES:
+            self._suppressed[kind] += 1
             return
-        others = self._left_out.get(kind, 0)
-        self._since[kind], self._left_out[kind] = now, 0
-        more = f"; {others:,} more connections since the last such line" if others else ""
-        log.warning("Closed the HTTP/2 connection of %s: %s%s", client, kind, more)
+        count = self._suppressed.get(kind, 0)
+        self._logged[kind], self._suppressed[kind] = now, 0
+        log.warning("%s%s", text, f"; {count:,} more since the last such line" if count else "")
 
 
-COMPLAINTS: WeakKeyDictionary[asyncio.AbstractEventLoop, Complaints] = WeakKeyDictionary()
+WARNINGS: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientWarnings] = WeakKeyDictionary()
+
+
+def warn(loop: asyncio.AbstractEventLoop, kind: str, text: str) -> None:
+    """Log a text about a client, or count it if its kind was logged less than a minute ago."""
+    WARNINGS.setdefault(loop, ClientWarnings()).add(kind, text, loop.time())

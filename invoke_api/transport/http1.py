@@ -1,9 +1,10 @@
-"""HTTP/1.1 on one connection: requests in turn to an ASGI application, answers in their order."""
+"""HTTP/1.1 on one connection. Requests go to an ASGI application one after another."""
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -16,22 +17,29 @@ from invoke_api.transport.http1_encoder import (
     encode_head,
     encode_refusal,
 )
-from invoke_api.transport.http1_parser import End, Event, Head, Refused, RequestReader
-from invoke_api.transport.limits import PIPELINED_BYTES, PIPELINED_REQUESTS
-from invoke_api.transport.shared_state import Address, Shared
+from invoke_api.transport.http1_parser import EndOfBody, Head, Refusal, RequestEvent, RequestReader
+from invoke_api.transport.limits import MAX_PIPELINED_BYTES, MAX_PIPELINED_REQUESTS
+from invoke_api.transport.shared_state import Address, SharedState
 from invoke_api.transport.write_buffer import WritingConnection
-from invoke_api.transport.writer_extension import EXTENSION, Headers, Listener
+from invoke_api.transport.writer_extension import WRITER_EXTENSION, ClientListener, Headers
 
 log = logging.getLogger(__name__)
 
-MAX_UNREAD_BYTES = 1_048_576  # of a body that the application has not asked for yet
-LEFT = {"type": "http.disconnect"}
+MAX_UNREAD_BODY_BYTES = 1_048_576  # of a body; above this the socket is not read
+DISCONNECT = {"type": "http.disconnect"}
+REQUEST_TIMEOUT = Refusal(408, "The request was not received in time.")
+INTERNAL_ERROR = Refusal(500, "The service failed to answer.")
+ERROR_CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
+ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
+# Seconds between the deadline of a body and that of its connection. The application has the first
+# one, and sends a better error message.
+BODY_MARGIN_SECONDS = 5.0
 
 Message = Mapping[str, Any]
 
 
-class Connection(Protocol):
-    """The members of a connection that an exchange uses."""
+class ExchangeConnection(Protocol):
+    """A connection, as its exchanges use it."""
 
     @property
     def has_room(self) -> bool: ...
@@ -40,19 +48,19 @@ class Connection(Protocol):
     async def wait_for_room(self) -> None: ...
     def note_answered(self, exchange: "Exchange") -> None: ...
     def note_ended(self, exchange: "Exchange") -> None: ...
-    def go_on_reading(self) -> None: ...
+    def resume_reading_body(self) -> None: ...
     def closes_after(self, exchange: "Exchange") -> bool: ...
 
 
 class Exchange:
     """One request and its answer.
 
-    `is_complete` is true once the whole request has come. `has_begun` is true once the head of the
-    answer is written, and `is_answered` once the whole answer is. `is_dropped` means that the
+    `is_complete` is true once the whole request has arrived. `has_begun` is true once the head of
+    the answer is written, and `is_answered` once the whole answer is. `is_dropped` is true once the
     client has left.
     """
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    def __init__(self, connection: ExchangeConnection, head: Head) -> None:
         self.head = head
         self.is_complete = False
         self.has_begun = False
@@ -62,10 +70,10 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self._connection = connection
         self._parts: deque[bytes] = deque()
-        self._is_read = False  # whether the application has read it to its end
+        self._is_read = False  # whether the application has read the whole body
         self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
-        self._listener: Listener | None = None
+        self._listener: ClientListener | None = None
         self._framing = Framing.NONE
         self._left_to_write = 0  # bytes, with `Framing.LENGTH`
         self._expects_continue = head.expects_continue
@@ -73,9 +81,9 @@ class Exchange:
     @property
     def is_full(self) -> bool:
         """Tell whether the connection must stop reading the body from the socket for now."""
-        return self.unread_bytes > MAX_UNREAD_BYTES
+        return self.unread_bytes > MAX_UNREAD_BODY_BYTES
 
-    # From the connection.
+    # Methods for the connection.
 
     def add_body(self, part: bytes) -> None:
         self._expects_continue = False
@@ -96,7 +104,7 @@ class Exchange:
             self._listener.leave()
 
     def pause(self) -> None:
-        """Tell the application that the client does not read."""
+        """Tell the listener that the client does not read."""
         if self._listener:
             self._listener.pause()
 
@@ -109,10 +117,10 @@ class Exchange:
             if not waiter.done():
                 waiter.set_result(None)
 
-    # To the application.
+    # Methods for the application (ASGI).
 
     async def run(self, app: Any, scope: dict[str, Any]) -> None:  # noqa: ANN401 - any ASGI application
-        """Have the application answer. Log an error that it raises."""
+        """Run the application. Log an error that it raises."""
         try:
             await app(scope, self.receive, self.send)
         except Exception:
@@ -121,13 +129,13 @@ class Exchange:
             self._connection.note_ended(self)
 
     async def receive(self) -> Message:
-        """Return the next part of the body, or a disconnect once the client has left (ASGI).
+        """Return the next part of the body, or a disconnect once the client has left.
 
-        Several tasks may wait at once: each of them gets the disconnect.
+        If several tasks wait, each of them gets the disconnect.
         """
         while True:
             if self.is_dropped or self.is_answered:
-                return LEFT
+                return DISCONNECT
             if not self._is_read and (self._parts or self.is_complete):
                 return self._next_part()
             if self._expects_continue:
@@ -147,13 +155,13 @@ class Exchange:
         self.unread_bytes = 0
         self._is_read = self.is_complete
         if was_full:
-            self._connection.go_on_reading()
+            self._connection.resume_reading_body()
         return {"type": "http.request", "body": body, "more_body": not self.is_complete}
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer (ASGI). Wait while the client does not read.
+        """Write a part of the answer. Wait while the client does not read.
 
-        Do nothing once the client has left.
+        Does nothing once the client has left.
         """
         if message["type"] == "http.response.start":
             self._start = message
@@ -161,17 +169,17 @@ class Exchange:
         self.write(message.get("body", b""), is_last=not message.get("more_body", False))
         await self.drain()
 
-    # To an application that writes without waiting: the extension `invoke_api.writer`.
+    # Methods for the application: the extension `invoke_api.writer`.
 
     def take_body(self) -> bytes | None:
-        """Return the body of the request in place of `receive`, if all of it has come."""
+        """Return the whole body of the request if it has arrived, else None; replaces `receive`."""
         if not self.is_complete or self._is_read:
             return None
         body: bytes = self._next_part()["body"]
         return body
 
-    def listen(self, listener: Listener | None) -> None:
-        """Tell this listener of the client from now on, and at once if it has left already."""
+    def listen(self, listener: ClientListener | None) -> None:
+        """Pass events of the client to this listener from now on, and past ones at once."""
         self._listener = listener
         if listener and self.is_dropped:
             listener.leave()
@@ -182,10 +190,10 @@ class Exchange:
         self._start = {"status": status, "headers": headers}
 
     def write(self, data: bytes, *, is_last: bool = False) -> None:
-        """Write a part of the answer. Do nothing once the client has left."""
+        """Write a part of the answer. Does nothing once the client has left."""
         if self.is_dropped or self.is_answered:
             return
-        assert self._start, "an answer begins with its head"
+        assert self._start, "call `start` first"
         if not self.has_begun:
             self._connection.write(self._begin(self._start) + self._frame(data, more=not is_last))
         elif framed := self._frame(data, more=not is_last):
@@ -194,25 +202,23 @@ class Exchange:
             self._end()
 
     async def drain(self) -> None:
-        """Return once the client has read enough, or has left."""
+        """Wait until the client has read enough, or has left."""
         if not (self._connection.has_room or self.is_answered):
             await self._connection.wait_for_room()
 
     def _begin(self, start: Message) -> bytes:
         status: int = start["status"]
         headers: Headers = start.get("headers", ())
-        framing = choose_framing(self.head.method, status, headers, self.head.http_version)
-        self._framing = framing
-        if framing is Framing.LENGTH:
-            lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
-            self._left_to_write = lengths[0]
-        head = encode_head(status, headers, framing, closes=self.closes)
+        self._framing, self._left_to_write = choose_framing(
+            self.head.method, status, headers, self.head.http_version
+        )
+        head = encode_head(status, headers, self._framing, closes=self.closes)
         self.has_begun = True
         return head
 
     @property
     def closes(self) -> bool:
-        """Tell whether the connection ends after this answer."""
+        """Tell whether the connection is closed after this answer."""
         return self._framing is Framing.CLOSE or self._connection.closes_after(self)
 
     def _frame(self, body: bytes, *, more: bool) -> bytes:
@@ -223,36 +229,35 @@ class Exchange:
         if self._framing is Framing.LENGTH:
             self._left_to_write -= len(body)
             if self._left_to_write < 0:
-                raise ValueError("the body of an answer is longer than its Content-Length")
+                raise ValueError("the body of the answer is longer than its Content-Length")
         return body
 
     def _end(self) -> None:
         if self._framing is Framing.LENGTH and self._left_to_write:
-            raise ValueError("the body of an answer is shorter than its Content-Length")
+            raise ValueError("the body of the answer is shorter than its Content-Length")
         self.is_answered = True
         self._parts.clear()
         self._connection.note_answered(self)
 
 
-LATE = Refused(408, "The request was not received in time.")
-FAILED = Refused(500, "The service failed to answer.")
-CODES = {408: "RequestTimeoutException", 500: "InternalServerException"}
-ASGI = {"version": "3.0", "spec_version": "2.4"}
-BODY_MARGIN = 5.0  # seconds beyond the body's deadline, in which the application may say it better
+@lru_cache(256)  # few paths come thousands of times; each is shorter than a head
+def decode_path(path: bytes) -> str:
+    return unquote(path.decode("ascii"))
 
 
 class Http1Connection(WritingConnection):
-    """The first of `_exchanges` is being answered, the others wait: a client may pipeline.
+    """An HTTP/1.1 connection.
 
-    `_phase` says which deadline is in force. With `_drops_input` nothing more is read as HTTP.
+    The application answers the first of `_exchanges`. The others are pipelined requests that wait.
+    `_phase` identifies the current deadline. With `_drops_input` further input is dropped.
     """
 
-    def __init__(self, shared: Shared, client: Address) -> None:
+    def __init__(self, shared: SharedState, client: Address) -> None:
         super().__init__(shared, client)
-        self._base_scope: dict[str, Any] = {}  # what all requests of the connection have in common
+        self._base_scope: dict[str, Any] = {}  # the same for all requests
         self._reader = RequestReader()
         self._exchanges: deque[Exchange] = deque()
-        self._refused: Refused | None = None
+        self._refused: Refusal | None = None
         self._drops_input = False
         self._is_paused = False
         self._phase: Hashable = None
@@ -263,7 +268,7 @@ class Http1Connection(WritingConnection):
         super().connection_made(transport)
         self._base_scope = {
             "type": "http",
-            "asgi": ASGI,
+            "asgi": ASGI_VERSION,
             "scheme": "https" if self.is_encrypted else "http",
             "root_path": "",
             "client": self.client,
@@ -278,7 +283,7 @@ class Http1Connection(WritingConnection):
             self._timer.cancel()
 
     def eof_received(self) -> bool:
-        """Take a client that closes its side for one that has left; asyncio closes ours."""
+        """Treat a client that closes its side as one that has left; asyncio closes ours."""
         self._leave()
         return False
 
@@ -300,7 +305,7 @@ class Http1Connection(WritingConnection):
         if not self._exchanges:
             self.close()
 
-    # Bytes that come in.
+    # Input.
 
     def data_received(self, data: bytes) -> None:
         for event in () if self._drops_input else self._reader.feed(data):
@@ -311,21 +316,21 @@ class Http1Connection(WritingConnection):
             self._bound_pipeline()
         self._enter_phase()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: RequestEvent) -> None:
         if isinstance(event, Head):
             self._exchanges.append(Exchange(self, event))
             if len(self._exchanges) == 1:
                 self._begin()
         elif isinstance(event, bytes):
             self._exchanges[-1].add_body(event)
-            # With a call in flight the socket is read on: only so is it heard that a client leaves.
+            # With complete requests the socket is read on, to notice a client that leaves.
             if len(self._exchanges) == 1 and self._exchanges[0].is_full and not self._is_paused:
                 self._is_paused = True
                 self.transport.pause_reading()
-        elif isinstance(event, Refused):
+        elif isinstance(event, Refusal):
             self._refuse(event)
         else:
-            assert event is End
+            assert event is EndOfBody
             self._exchanges[-1].complete()
             self._advance()
 
@@ -338,25 +343,25 @@ class Http1Connection(WritingConnection):
             **self._base_scope,
             "http_version": head.http_version,
             "method": head.method,
-            "path": unquote(path.decode("ascii")),
+            "path": decode_path(path),
             "raw_path": path,
             "query_string": query,
             "headers": head.headers,
             "state": dict(self.shared.state),
-            "extensions": {EXTENSION: {"writer": exchange}},
+            "extensions": {WRITER_EXTENSION: {"writer": exchange}},
         }
         exchange.task = self.loop.create_task(exchange.run(self.shared.app, scope))
 
-    def go_on_reading(self) -> None:
+    def resume_reading_body(self) -> None:
         if self._is_paused and not self.is_lost:
             self._is_paused = False
             self.transport.resume_reading()
 
     def _bound_pipeline(self) -> None:
-        """Drop what comes behind too many requests; the connection closes after those before."""
+        """Drop pipelined requests above a limit; the connection closes after the first answer."""
         waiting = list(self._exchanges)[1:]
         size = sum(exchange.unread_bytes for exchange in waiting)
-        if len(waiting) > PIPELINED_REQUESTS or size > PIPELINED_BYTES:
+        if len(waiting) > MAX_PIPELINED_REQUESTS or size > MAX_PIPELINED_BYTES:
             self._drops_input = True
             for _ in waiting:
                 self._exchanges.pop()
@@ -364,15 +369,15 @@ class Http1Connection(WritingConnection):
     # Answers.
 
     def closes_after(self, exchange: Exchange) -> bool:
-        """Tell whether the connection ends with the answer to this one."""
+        """Tell whether the connection is closed after the answer to this request."""
         if not exchange.head.keeps_alive or self.shared.is_ending:
             return True
         is_last = self._drops_input and exchange is self._exchanges[-1]
         return is_last and self._refused is None
 
     def note_answered(self, exchange: Exchange) -> None:
-        """Go on with the next request, if this one has come to its end."""
-        self.go_on_reading()
+        """Start the next request if this one is complete."""
+        self.resume_reading_body()
         if exchange.is_complete:
             self._advance()
         elif exchange.closes:
@@ -380,7 +385,7 @@ class Http1Connection(WritingConnection):
         self._enter_phase()
 
     def note_ended(self, exchange: Exchange) -> None:
-        """End the connection if the application has not written the end of its answer."""
+        """Close the connection if the application did not complete its answer."""
         if exchange.is_answered or self.is_lost:
             return
         if exchange.has_begun:
@@ -388,7 +393,7 @@ class Http1Connection(WritingConnection):
         elif exchange.is_dropped:
             self._write_refusal()
         else:
-            self._refused = FAILED
+            self._refused = INTERNAL_ERROR
             self._write_refusal()
 
     def _advance(self) -> None:
@@ -404,26 +409,28 @@ class Http1Connection(WritingConnection):
         elif self._refused:
             self._write_refusal()
 
-    def _refuse(self, refused: Refused) -> None:
-        """Read no more; refuse once the requests before have their answers."""
+    def _refuse(self, refused: Refusal) -> None:
+        """Stop reading, and send the refusal after the answers to earlier requests."""
         self._drops_input = True
         self._refused = refused
         if not self._exchanges:
             self._write_refusal()
         elif not self._exchanges[-1].is_complete:
             self._exchanges[-1].drop()
-            self.go_on_reading()
+            self.resume_reading_body()
             if self._exchanges[-1].is_answered:
                 self._write_refusal()
 
     def _write_refusal(self) -> None:
         if self._refused:
             status, message = self._refused
-            self.write(encode_refusal(status, message, CODES.get(status, "ValidationException")))
+            self.write(
+                encode_refusal(status, message, ERROR_CODES.get(status, "ValidationException"))
+            )
         self._end()
 
     def _end(self) -> None:
-        """Close, and drop what the client still sends."""
+        """Close the connection, and drop further input."""
         self._drops_input = True
         self._set_deadline(None)
         self.linger()
@@ -431,7 +438,7 @@ class Http1Connection(WritingConnection):
     # Deadlines.
 
     def _enter_phase(self) -> None:
-        """Put the deadline in force that belongs to what the connection waits for."""
+        """Set the deadline that applies to what the connection waits for."""
         if self.is_lingering:
             return
         last = self._exchanges[-1] if self._exchanges else None
@@ -440,7 +447,7 @@ class Http1Connection(WritingConnection):
         if self._reader.is_in_head and not self._drops_input:
             phase, seconds = ("head", self._reader.heads), limits.head
         elif last and not last.is_complete:
-            phase, seconds = last, limits.body + BODY_MARGIN
+            phase, seconds = last, limits.body + BODY_MARGIN_SECONDS
         elif last:
             phase, seconds = "answer", None
         else:
@@ -457,18 +464,18 @@ class Http1Connection(WritingConnection):
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
-    def _look_at_deadline(self) -> None:
-        """Wait on, if the deadline has moved since the timer was set."""
+    def _check_deadline(self) -> None:
+        """Restart the timer if the deadline was moved; otherwise close or refuse."""
         self._timer = None
         if self._deadline is None:
             return
         if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         elif not self._exchanges and not self._reader.is_in_head:
             self.close()
         elif self._exchanges and self._exchanges[-1].is_answered:
-            self._end()  # the rest of its body does not come, and is not needed
+            self._end()  # the rest of its body is not needed
         else:
-            self._refuse(LATE)
+            self._refuse(REQUEST_TIMEOUT)

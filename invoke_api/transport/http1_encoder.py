@@ -1,4 +1,4 @@
-"""HTTP/1.1 answers as bytes. Pure; the caller says how the body is framed."""
+"""Encoding of HTTP/1.1 answers. Pure; the caller chooses the framing of the body."""
 
 from enum import Enum, auto
 from http import HTTPStatus
@@ -7,16 +7,15 @@ import orjson
 
 from invoke_api.transport.writer_extension import Headers
 
-# The bytes that the head of an answer may contain: tab, space, visible characters, obs-text.
-LEGAL = bytes([9, *range(32, 127), *range(128, 256)])
+# Tab, space, visible characters, obs-text (RFC 9110, 5.5).
+LEGAL_HEAD_BYTES = bytes([9, *range(32, 127), *range(128, 256)])
 LAST_CHUNK = b"0\r\n\r\n"
-CHUNKED = (b"Transfer-Encoding", b"chunked")
 STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}".encode() for each in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Framing(Enum):
-    """The way in which a client finds the end of a body (RFC 9112, 6.3)."""
+    """A way in which a client finds the end of a body (RFC 9112, 6.3)."""
 
     LENGTH = auto()  # by Content-Length
     CHUNKED = auto()
@@ -24,53 +23,48 @@ class Framing(Enum):
     NONE = auto()  # there is no body
 
 
-def choose_framing(method: str, status: int, headers: Headers, http_version: str) -> Framing:
-    """Return the framing of this answer's body."""
+def choose_framing(
+    method: str, status: int, headers: Headers, http_version: str
+) -> tuple[Framing, int]:
+    """Return the framing of this answer's body, and its bytes if they frame it."""
     if method == "HEAD" or status in (204, 304):
-        return Framing.NONE
-    if any(name.lower() == b"content-length" for name, _ in headers):
-        return Framing.LENGTH
-    return Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE
+        return Framing.NONE, 0
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            return Framing.LENGTH, int(value)
+    return Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE, 0
 
 
 def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool) -> bytes:
-    """Return the head of an answer. Raise `ValueError` for a header that would break it.
+    """Return the head of an answer. Raises `ValueError` for a header with an illegal character.
 
     Transfer-Encoding precedes Connection, if there is one, as on Bedrock. `closes` tells whether
-    the connection ends after this answer.
+    the connection is closed after this answer.
     """
-    lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
-    told = False
-    is_chunked = framing is Framing.CHUNKED
-    for name, value in headers:
-        if len(name) == len(b"connection") and name.lower() == b"connection":
-            if is_chunked:
-                lines.append(b"Transfer-Encoding: chunked")
-                is_chunked = False
-            told = True
-            if closes:
-                lines.append(b"%b: close" % name)
-                continue
-        lines.append(b"%b: %b" % (name, value))
-    if is_chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    if closes and not told:
-        lines.append(b"Connection: close")
+    lines = [b": ".join(header) for header in headers]
+    if closes or framing is Framing.CHUNKED:
+        names = [name.lower() for name, _ in headers]
+        place = names.index(b"connection") if b"connection" in names else len(lines)
+        if closes:
+            lines[place : place + 1] = [b"Connection: close"]
+        if framing is Framing.CHUNKED:
+            lines.insert(place, b"Transfer-Encoding: chunked")
+    lines.insert(0, STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status)
     head = b"\r\n".join(lines)
-    if head.translate(None, LEGAL) != b"\r\n" * (len(lines) - 1):
-        raise ValueError("a header of an answer has a character that no header may have")
+    if head.translate(None, LEGAL_HEAD_BYTES) != b"\r\n" * (len(lines) - 1):
+        raise ValueError("a header of the answer contains an illegal character")
     return head + b"\r\n\r\n"
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """Return one chunk, or nothing for no data, because an empty chunk would end the body."""
+    """Return one chunk; nothing for no data, because an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 def encode_refusal(status: int, message: str, code: str = "ValidationException") -> bytes:
     """Return the whole answer to a request that never reaches the application.
 
-    Guess: AWS's front door answers such requests with a page of HTML; SDKs read JSON.
+    Guess: AWS answers such requests with an HTML page, but SDKs read JSON.
     """
     body = orjson.dumps({"message": message})
     headers = [

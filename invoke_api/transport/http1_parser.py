@@ -1,23 +1,22 @@
 """A parser of HTTP/1.1 requests: llhttp, and the checks that llhttp leaves to the server.
 
-Pure: bytes in, events out. llhttp (Node's parser, by `httptools`) refuses what RFC 9112 calls
-malformed, and both Content-Length and Transfer-Encoding in one head. It leaves to the server the
-Host header, the version, transfer codings other than chunked, and every limit.
+Pure: bytes in, events out. llhttp is Node's parser; `httptools` binds it. It rejects malformed
+requests (RFC 9112), and Content-Length together with Transfer-Encoding. It does not check the Host
+header, the version, transfer codings other than chunked, or any limit.
 """
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import httptools
 
-from invoke_api.transport.limits import FRAMING_BYTES, HEAD_BYTES
+from invoke_api.transport.limits import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 
 
 class Head(NamedTuple):
-    """The head of a request. Names of headers are in lower case, in the order they came.
+    """The head of a request. Headers are in order of arrival, their names in lower case.
 
-    `target` is in origin form where the client sent the absolute form.
+    `target` is in origin form, also if the client sent the absolute form.
     """
 
     method: str
@@ -28,49 +27,50 @@ class Head(NamedTuple):
     expects_continue: bool
 
 
-class End:
+class EndOfBody:
     """The end of a request's body."""
 
 
-class Refused(NamedTuple):
-    """The refusal of a request. Neither the rest of it nor anything behind it is read."""
+class Refusal(NamedTuple):
+    """The refusal of a request. Nothing that follows is read."""
 
     status: int
     message: str
 
 
-Event = Head | bytes | type[End] | Refused
+RequestEvent = Head | bytes | type[EndOfBody] | Refusal
 
-PLAIN_VERSIONS = ("1.0", "1.1")
+SUPPORTED_VERSIONS = ("1.0", "1.1")
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+HEAD_TOO_LARGE = Refusal(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
 
 
 class RequestReader:
-    """A reader of one connection's requests, whose bytes come in pieces of any size.
+    """A reader of one connection's requests, in pieces of any size.
 
-    `heads` counts the heads that have begun. `is_in_head` is true while one is not complete.
+    `heads` counts the heads that have begun. `is_in_head` is true while one is incomplete.
     """
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._events: list[Event] = []
-        self._refused: Refused | None = None
+        self._events: list[RequestEvent] = []
+        self._refused: Refusal | None = None
         self._is_over = False  # after an upgrade, or a request with `Connection: close`
         self.is_in_head = False
         self.heads = 0
         self._keeps_alive = True
         self._is_upgrade = False
-        self._is_resumed = False  # with the body of a request whose head is read already
+        self._is_resumed = False  # with the body of a request whose head was read before
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0  # bytes of names, values and target
-        self._unread_head = 0  # bytes of whole pieces in which the head did not end
-        self._framing = 0  # bytes beside those of bodies
+        self._unread_head = 0  # bytes of pieces that are completely part of the head
+        self._framing = 0  # bytes of a request beside its body
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events of these bytes. No event follows `Refused`.
+    def feed(self, data: bytes) -> list[RequestEvent]:
+        """Return the events of these bytes. `Refusal` is the last event.
 
-        Bytes behind `Refused`, or behind a request that closes the connection, are ignored.
+        Bytes after `Refusal`, and after a request that closes the connection, are ignored.
         """
         if self._is_over:
             return []
@@ -87,11 +87,11 @@ class RequestReader:
         events, self._events = self._events, []
         return events
 
-    def _resume(self, rest: bytes) -> list[Event]:
-        """Read on in HTTP/1.1, whatever protocol the client offers to upgrade to.
+    def _resume(self, rest: bytes) -> list[RequestEvent]:
+        """Continue in HTTP/1.1, whatever protocol the client offers to upgrade to.
 
-        Java's own client offers HTTP/2 with the body of each POST over http. A parser that has
-        stopped there can't go on, so another one is told how the body is framed.
+        Java's HTTP client offers HTTP/2 with each POST over http. A parser cannot continue after an
+        upgrade, so a new one gets a head that frames the body.
         """
         self._is_upgrade = False
         self._is_resumed = True
@@ -100,19 +100,19 @@ class RequestReader:
         return events + self.feed(rest)
 
     def _note_error(self, error: httptools.HttpParserError) -> None:
-        if not self._is_over:  # llhttp rejects bytes behind `Connection: close`; drop them
-            self._refuse(self._refused or Refused(400, f"This is not HTTP/1.1: {error}."))
+        if not self._is_over:  # llhttp rejects bytes after `Connection: close`; drop them
+            self._refuse(self._refused or Refusal(400, f"This is not HTTP/1.1: {error}."))
 
     def _note_size(self, size: int, *, was_in_head: bool) -> None:
         if self.is_in_head and was_in_head:
             self._unread_head += size
         self._framing += size - sum(len(each) for each in self._events if isinstance(each, bytes))
-        if self._unread_head > HEAD_BYTES:
-            self._refuse(TOO_LARGE)
-        elif self._framing > FRAMING_BYTES:
-            self._refuse(Refused(400, "The framing of the body is larger than a body may need."))
+        if self._unread_head > MAX_HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+        elif self._framing > MAX_FRAMING_BYTES:
+            self._refuse(Refusal(400, "The framing of the body is larger than a body may need."))
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refusal) -> None:
         self._is_over = True
         self._events.append(refused)
 
@@ -120,7 +120,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         if self._is_over:
-            raise ValueError("nothing is read behind the last request")
+            raise ValueError("nothing is read after the last request")
         if self._is_resumed:
             return
         self.is_in_head = True
@@ -134,7 +134,7 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)  # the colon, a space, CRLF
-        if self.is_in_head:  # a trailer is not used
+        if self.is_in_head:  # trailers are ignored
             self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
@@ -143,11 +143,11 @@ class RequestReader:
             self._is_resumed = False
             return
         version = self._parser.get_http_version()
-        for refused in _problems(self._headers, version):
+        if refused := _find_problem(self._headers, version):
             self._stop(refused)
         method = self._parser.get_method().decode("ascii")
         target, headers = _to_origin_form(self._target, self._headers)
-        # Read only here, since a trailer must not change it and llhttp would let it.
+        # Read only here, because llhttp would let a trailer change it.
         stays = self._parser.should_keep_alive() and method != "CONNECT"
         keeps_alive = self._keeps_alive = version == "1.1" and stays
         self._is_upgrade = self._parser.should_upgrade()
@@ -159,40 +159,38 @@ class RequestReader:
         self._events.append(part)
 
     def on_message_complete(self) -> None:
-        if self._is_upgrade:  # httptools leaves the body to another protocol
+        if self._is_upgrade:  # the body follows after `_resume`
             return
-        self._events.append(End)
+        self._events.append(EndOfBody)
         if not self._keeps_alive:
             self._is_over = True
 
     def _count(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > HEAD_BYTES:
-            self._stop(TOO_LARGE)
+        if self._head_size > MAX_HEAD_BYTES:
+            self._stop(HEAD_TOO_LARGE)
 
-    def _stop(self, refused: Refused) -> None:
+    def _stop(self, refused: Refusal) -> None:
         self._refused = refused
         raise ValueError(refused.message)
 
 
-TOO_LARGE = Refused(431, f"The head of the request is larger than {HEAD_BYTES} bytes.")
-
-
-def _problems(headers: list[tuple[bytes, bytes]], version: str) -> Iterator[Refused]:
-    """Yield a refusal for each mistake that a server must refuse (RFC 9112) and llhttp accepts."""
-    if version not in PLAIN_VERSIONS:
-        yield Refused(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
+def _find_problem(headers: list[tuple[bytes, bytes]], version: str) -> Refusal | None:
+    """Return the refusal of what a server must refuse (RFC 9112) and llhttp accepts, or None."""
+    if version not in SUPPORTED_VERSIONS:
+        return Refusal(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
     names = [name for name, _ in headers]
     hosts = names.count(b"host")
     if hosts > 1 or (version == "1.1" and not hosts):  # 3.2
-        yield Refused(400, "A request has one Host header.")
+        return Refusal(400, "A request has one Host header.")
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (version != "1.1" or codings != [b"chunked"]):  # 6.1
-        yield Refused(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
+        return Refusal(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
+    return None
 
 
 def _framing(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return the header that says where the body ends."""
+    """Return the header that frames the body."""
     fields = dict(headers)
     if b"transfer-encoding" in fields:
         return b"Transfer-Encoding: chunked"
@@ -202,9 +200,9 @@ def _framing(headers: list[tuple[bytes, bytes]]) -> bytes:
 def _to_origin_form(
     target: bytes, headers: list[tuple[bytes, bytes]]
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Turn the absolute form, which clients of proxies send, into a path and a Host header.
+    """Convert the absolute form, which clients of proxies send, to a path and a Host header.
 
-    The authority in the target takes the place of the header: RFC 9112, 3.2.2.
+    The authority in the target replaces the header (RFC 9112, 3.2.2).
     """
     found = ABSOLUTE_FORM.match(target)
     if found is None:

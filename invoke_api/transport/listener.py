@@ -1,29 +1,26 @@
-"""The accept loop: new connections, as many as the limits and the system's files allow."""
+"""The accept loop. It respects the limits of connections and the limit of open files."""
 
 import asyncio
 import errno
-import logging
 import socket
 import ssl
 
+from invoke_api.transport.client_warnings import warn
 from invoke_api.transport.new_connection import NewConnection, RefusedConnection
-from invoke_api.transport.shared_state import Address, Shared
+from invoke_api.transport.shared_state import Address, SharedState
 
-log = logging.getLogger(__name__)
-
-ACCEPTS_PER_ROUND = 64  # so that a flood of connections leaves the loop time for calls
-MAX_REFUSALS = 100  # connections at once that are told of the limit; those beyond just end
+ACCEPTS_PER_ITERATION = 64  # of the event loop, so that a flood of connections does not block calls
+MAX_REFUSALS = 100  # answers with 503 at once; connections beyond that are closed unanswered
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 ADVICE = "; raise the limit of open files or lower --max-connections"
-PAUSE_SECONDS = 1.0
-QUIET_SECONDS = 60.0  # between two log lines about the same shortage
+RETRY_SECONDS = 1.0  # until accept is tried again after an error
 
 
-class Listener:
-    """Accepts from one socket that listens already, with TLS if there is a context."""
+class Acceptor:
+    """An accept loop on a listening socket. It uses TLS if there is a context."""
 
     def __init__(
-        self, listening: socket.socket, shared: Shared, encryption: ssl.SSLContext | None
+        self, listening: socket.socket, shared: SharedState, encryption: ssl.SSLContext | None
     ) -> None:
         self._socket = listening
         self._shared = shared
@@ -31,14 +28,13 @@ class Listener:
         self._encryption = encryption
         self._openings: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
-        self._told: dict[str, float] = {}
 
     def start(self) -> None:
         self._shared.on_close = self._resume
         self._loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
-        """Accept no more, and close the socket."""
+        """Stop accepting, and close the socket."""
         if self._pause:
             self._pause.cancel()
         self._loop.remove_reader(self._socket)
@@ -47,25 +43,23 @@ class Listener:
             task.cancel()
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_PER_ROUND):
+        for _ in range(ACCEPTS_PER_ITERATION):
             try:
                 accepted, address = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._wait(error)
+                self._pause_after(error)
                 return
             accepted.setblocking(False)  # noqa: FBT003 - the socket module's own signature
             self._take(accepted, (address[0], address[1]))
 
-    def _wait(self, error: OSError) -> None:
-        self._tell(
-            "%s: no new connections until some are closed%s",
-            error.strerror,
-            ADVICE if error.errno in OUT_OF_FILES else "",
-        )
+    def _pause_after(self, error: OSError) -> None:
+        advice = ADVICE if error.errno in OUT_OF_FILES else ""
+        text = f"{error.strerror}: no new connections until some are closed{advice}"
+        warn(self._loop, "accept failed", text)
         self._loop.remove_reader(self._socket)
-        self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)
+        self._pause = self._loop.call_later(RETRY_SECONDS, self._resume)
 
     def _resume(self) -> None:
         if self._pause:
@@ -77,12 +71,12 @@ class Listener:
         is_full = self._shared.is_full(client[0])
         if is_full:
             limits = self._shared.limits
-            self._tell(
-                "connections are refused: %d are open, of which %s may have %d and all %d",
-                self._shared.addresses.total(),
-                client[0],
-                limits.per_address,
-                limits.connections,
+            warn(
+                self._loop,
+                "connections refused",
+                f"A connection of {client[0]} was refused: {self._shared.addresses.total():,} are"
+                f" open; the limits are {limits.per_address:,} per address and"
+                f" {limits.connections:,} in all",
             )
             if self._shared.refused >= MAX_REFUSALS:
                 accepted.close()
@@ -106,10 +100,3 @@ class Listener:
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are OSErrors
             accepted.close()
             connection.note_closed()
-
-    def _tell(self, message: str, *values: object) -> None:
-        """Log a shortage, once in a while."""
-        now = self._loop.time()
-        if now - self._told.get(message, -QUIET_SECONDS) >= QUIET_SECONDS:
-            self._told[message] = now
-            log.warning(message, *values)

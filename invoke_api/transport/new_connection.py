@@ -1,4 +1,4 @@
-"""A new connection: which version of HTTP it speaks, or that there are too many already."""
+"""A new connection: choice of the HTTP version, and refusal above the limit of connections."""
 
 import asyncio
 import ssl
@@ -8,10 +8,10 @@ from invoke_api.transport.http1_encoder import encode_refusal
 from invoke_api.transport.http2.connection import Http2Connection
 from invoke_api.transport.http2.frames import PREFACE
 from invoke_api.transport.limits import LINGER_SECONDS
-from invoke_api.transport.shared_state import Address, Shared
+from invoke_api.transport.shared_state import Address, SharedState
 from invoke_api.transport.write_buffer import WritingConnection
 
-TOO_MANY = encode_refusal(
+TOO_MANY_CONNECTIONS = encode_refusal(
     503,
     "Too many connections are open; close some, or raise --max-connections.",
     "ServiceUnavailableException",
@@ -19,18 +19,18 @@ TOO_MANY = encode_refusal(
 
 
 class NewConnection(asyncio.Protocol):
-    """A connection until ALPN or its first bytes have told the version of HTTP."""
+    """A connection until ALPN or its first bytes determine the version of HTTP."""
 
-    def __init__(self, shared: Shared, client: Address) -> None:
+    def __init__(self, shared: SharedState, client: Address) -> None:
         self._shared = shared
         self._client = client
         self._data = b""
 
     def note_accepted(self) -> None:
-        self._shared.take(self._client[0])
+        self._shared.count(self._client[0])
 
     def note_closed(self) -> None:
-        self._shared.release(self._client[0])
+        self._shared.uncount(self._client[0])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport), "a stream has such a transport"
@@ -47,11 +47,11 @@ class NewConnection(asyncio.Protocol):
         self.note_closed()
 
     def stop(self) -> None:
-        """Close: nothing is in flight."""
+        """Close the connection: no request is in flight."""
         self._transport.close()
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close the connection at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -71,9 +71,9 @@ class NewConnection(asyncio.Protocol):
 
 
 class RefusedConnection(asyncio.Protocol):
-    """A connection too many: told so, and closed once its client has read that."""
+    """A connection above the limit. It gets a 503 and is closed once its client has read that."""
 
-    def __init__(self, shared: Shared, _: Address) -> None:
+    def __init__(self, shared: SharedState, _: Address) -> None:
         self._shared = shared
 
     def note_accepted(self) -> None:
@@ -84,7 +84,7 @@ class RefusedConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport), "a stream has such a transport"
-        transport.write(TOO_MANY)
+        transport.write(TOO_MANY_CONNECTIONS)
         if transport.can_write_eof():
             transport.write_eof()
         self._timer = self._shared.loop.call_later(LINGER_SECONDS, transport.abort)

@@ -1,4 +1,4 @@
-"""State that all connections of one service share: application, limits, who is connected."""
+"""State that all connections of a service share: the application, limits, open connections."""
 
 import asyncio
 from collections import Counter
@@ -14,25 +14,26 @@ from invoke_api.transport.limits import Limits
 Address = tuple[str, int]
 
 
-class Connection(Protocol):
-    """A connection, seen by the service that ends it."""
+class StoppableConnection(Protocol):
+    """A connection that the service can close."""
 
     def stop(self) -> None:
-        """Close once nothing is in flight."""
+        """Close the connection once no request is in flight."""
         ...
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close the connection at once."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
-class Shared:
-    """`app` is any ASGI application; `state` is what its lifespan gave, for `scope["state"]`.
+class SharedState:
+    """The state of one service. `app` is any ASGI application.
 
-    `config` and `context` are Hypercorn's, for HTTP/2. `is_ending` once the service is told to
-    stop. `addresses` counts connections by client, `refused` those beyond the limits that are still
-    being told. `on_close` is called after each that is closed.
+    `state` comes from its lifespan, for `scope["state"]`. `config` and `context` are Hypercorn's,
+    for HTTP/2. `is_ending` is true once the service was told to stop. `addresses` counts
+    connections by client address. `refused` counts connections above the limits that are still
+    open. `on_close` is called after each closed connection.
     """
 
     app: Any
@@ -42,30 +43,30 @@ class Shared:
     config: Config
     context: WorkerContext
     is_ending: bool = False
-    open: set[Connection] = field(default_factory=set)
+    open: set[StoppableConnection] = field(default_factory=set)
     addresses: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     on_close: Callable[[], None] = lambda: None
 
     def is_full(self, host: str) -> bool:
-        """Tell whether this client may have no further connection, or nobody may."""
+        """Tell whether a limit allows no further connection of this client."""
         limits = self.limits
         too_many = self.addresses.total() >= limits.connections
         return too_many or self.addresses[host] >= limits.per_address
 
-    def take(self, host: str) -> None:
+    def count(self, host: str) -> None:
         self.addresses[host] += 1
 
-    def release(self, host: str) -> None:
+    def uncount(self, host: str) -> None:
         self.addresses[host] -= 1
         if not self.addresses[host]:
             del self.addresses[host]
         self.on_close()
 
     async def stop(self, seconds: float) -> bool:
-        """Close idle connections, the others after their answers; tell whether all are closed.
+        """Close idle connections now and the others after their answers.
 
-        Waits at most so many seconds.
+        Return whether all are closed after at most so many seconds.
         """
         self.is_ending = True
         await self.context.terminated.set()
@@ -74,7 +75,7 @@ class Shared:
         return await self.wait_closed(seconds)
 
     async def wait_closed(self, seconds: float) -> bool:
-        """Wait until all connections are closed; tell whether they are, after so many seconds."""
+        """Wait until all connections are closed. Return False after so many seconds."""
         closed = asyncio.Event()
         self.on_close = lambda: None if self.open else closed.set()
         if not self.open:
@@ -87,6 +88,6 @@ class Shared:
         return True
 
     def abort(self) -> None:
-        """Hang up on all."""
+        """Close all connections at once."""
         for connection in list(self.open):
             connection.abort()

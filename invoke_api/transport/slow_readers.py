@@ -1,17 +1,18 @@
-"""Clients that are there and take nothing: given up in time, for they hold a call of a model."""
+"""Detection of clients that stay connected and read nothing, while they occupy a model."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-STALLED = 60.0  # seconds; guess: as long as SDKs wait for an answer
-LOOKS = 4  # in that time
+STALL_SECONDS = 60.0  # guess: the read timeout of AWS SDKs
+CHECKS_PER_STALL = 4
 
 
-class Watch:
-    """Calls `give_up` when a client has taken none of what is `waiting` for it, in bytes, for
-    `STALLED` seconds. One that takes little by little may take as long as it likes, and so may one
-    for which nothing is, None.
+class StallTimer:
+    """A timer that calls `give_up` when a client has read nothing for `STALL_SECONDS`.
+
+    `waiting` returns the number of bytes that wait for the client, or None if there are none. A
+    client that reads slowly may take any time.
     """
 
     def __init__(
@@ -24,34 +25,34 @@ class Watch:
         self._waiting = waiting
         self._give_up = give_up
         self._last = waiting()
-        self._same = 0  # looks that have found nothing new
+        self._unchanged = 0  # checks in a row without progress
         self._wait()
 
     def stop(self) -> None:
         self._timer.cancel()
 
     def _wait(self) -> None:
-        self._timer = self._loop.call_later(STALLED / LOOKS, self._look)
+        self._timer = self._loop.call_later(STALL_SECONDS / CHECKS_PER_STALL, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._waiting()
-        self._same = self._same + 1 if now is not None and now == self._last else 0
+        self._unchanged = self._unchanged + 1 if now is not None and now == self._last else 0
         self._last = now
-        if self._same == LOOKS:
+        if self._unchanged == CHECKS_PER_STALL:
             self._give_up()
         else:
             self._wait()
 
 
 @contextmanager
-def watched(
+def stall_timer(
     loop: asyncio.AbstractEventLoop,
     waiting: Callable[[], int | None],
     give_up: Callable[[], object],
 ) -> Iterator[None]:
-    """A `Watch` over what is waited for inside."""
-    watch = Watch(loop, waiting, give_up)
+    """Run a `StallTimer` during the body of the `with` statement."""
+    timer = StallTimer(loop, waiting, give_up)
     try:
         yield
     finally:
-        watch.stop()
+        timer.stop()

@@ -1,40 +1,42 @@
-"""The ASGI extension by which an application writes an answer without waiting.
+"""An ASGI extension with which an application writes an answer without waiting.
 
-`scope["extensions"][EXTENSION]["writer"]` is the `Writer` of a request's answer;
-docs/architecture.md says what each method promises.
+`scope["extensions"][WRITER_EXTENSION]["writer"]` is the `Writer` of a request's answer;
+docs/architecture.md specifies each method.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-EXTENSION = "invoke_api.writer"
+WRITER_EXTENSION = "invoke_api.writer"
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Listener(Protocol):
-    """Hears what becomes of the client. No method raises."""
+class ClientListener(Protocol):
+    """A receiver of the events of one client. No method raises."""
 
     def leave(self) -> None:
-        """Learn that the client has left."""
+        """React to the disconnect of the client."""
         ...
 
     def pause(self) -> None:
-        """Learn that the client does not read: nothing should be written until `resume`."""
+        """React to a client that does not read: write nothing until `resume`."""
         ...
 
-    def resume(self) -> None: ...
+    def resume(self) -> None:
+        """React to a client that reads again."""
+        ...
 
 
 class Writer(Protocol):
-    """Writes one answer. It drops what is written for a client that has left."""
+    """A writer of one answer. It drops data for a client that has left."""
 
     def take_body(self) -> bytes | None:
-        """Return the body of the request in place of `receive`, if all of it has come."""
+        """Return the whole body of the request if it has arrived, else None; replaces `receive`."""
         ...
 
-    def listen(self, listener: Listener | None) -> None:
-        """Tell this listener of the client from now on, and at once if it has left already."""
+    def listen(self, listener: ClientListener | None) -> None:
+        """Pass events of the client to this listener from now on, and a past `leave` at once."""
         ...
 
     def start(self, status: int, headers: Headers) -> None: ...
@@ -42,5 +44,5 @@ class Writer(Protocol):
     def write(self, data: bytes, *, is_last: bool = False) -> None: ...
 
     async def drain(self) -> None:
-        """Return once the client has read enough, or has left."""
+        """Wait until the client has read enough, or has left."""
         ...

@@ -1,4 +1,4 @@
-"""The credentials file: what it may hold, every mistake with its line, and never a secret."""
+"""The credentials file: its contents, and each mistake with its line but without secrets."""
 
 import json
 from pathlib import Path
@@ -31,12 +31,12 @@ MISTAKES = [
     (GOOD.replace('"123456789012"', "123456789012"), ":4: account_id breaks type string"),
     (GOOD.replace(API_KEY, "hidden-key"), ":6: api_key breaks pattern ^ABSK"),
     (GOOD.replace('"2999-12-31T23:59:59Z"', "soon"), ":7: expires breaks pattern"),
-    (GOOD.replace("2999-12-31T", "2999-02-31T"), ":7: '2999-02-31T23:59:59Z' is no moment"),
+    (GOOD.replace("2999-12-31T", "2999-02-31T"), ":7: '2999-02-31T23:59:59Z' is not a valid time"),
     (
         GOOD.replace(
             "api_keys", "  - {access_key_id: AKIDEXAMPLE, secret_access_key: x}\napi_keys"
         ),
-        ":5: this access_key_id stands here twice",
+        ":5: duplicate access_key_id",
     ),
 ]
 

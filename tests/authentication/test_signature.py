@@ -1,4 +1,4 @@
-"""Signatures at a known moment: AWS's sentences about time, to the second."""
+"""Signatures at a known time: AWS's error messages about time, to the second."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,13 +1,13 @@
-"""Requests of web pages: which are of other origins, and which names lead here by a page's DNS."""
+"""Requests of web pages: other origins, and host names by DNS rebinding."""
 
 import pytest
 
-from invoke_api.authentication.web_pages import Doors, foreign_page
+from invoke_api.authentication.web_pages import BrowserAccess, foreign_page
 
-LOOPBACK = Doors()
-EVERYWHERE = Doors(host="0.0.0.0", allowed=frozenset({"bedrock.test"}))
-BEHIND_KEYS = Doors(host="0.0.0.0", checks_host=False)
-RECORDER = Doors(has_pages=False)
+LOOPBACK = BrowserAccess()
+EVERYWHERE = BrowserAccess(host="0.0.0.0", allowed=frozenset({"bedrock.test"}))
+BEHIND_KEYS = BrowserAccess(host="0.0.0.0", checks_host=False)
+RECORDER = BrowserAccess(has_pages=False)
 HERE = "localhost:8080"
 
 
@@ -16,8 +16,8 @@ def headers(**told: str) -> list[tuple[bytes, bytes]]:
 
 
 LINK = {"sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
-MAY: list[tuple[Doors, dict[str, str]]] = [
-    (LOOPBACK, {}),  # HTTP/1.0: no browser leaves Host out
+MAY: list[tuple[BrowserAccess, dict[str, str]]] = [
+    (LOOPBACK, {}),  # HTTP/1.0; browsers always send Host
     *(
         (LOOPBACK, {"host": host})
         for host in [
@@ -39,12 +39,12 @@ MAY: list[tuple[Doors, dict[str, str]]] = [
     (EVERYWHERE, {"host": "192.0.2.7:8080"}),
     (EVERYWHERE, {"host": "[2001:db8::1]:8080"}),
     (EVERYWHERE, {"host": "bedrock.test:8080", "origin": "http://bedrock.test:8080"}),
-    (Doors(host="192.0.2.7"), {"host": "192.0.2.7"}),
+    (BrowserAccess(host="192.0.2.7"), {"host": "192.0.2.7"}),
     (BEHIND_KEYS, {"host": "invoke-api.prod.svc:8080"}),
     (BEHIND_KEYS, {"host": "api.example", "origin": "https://api.example"}),
     (RECORDER, {"host": HERE, "sec_fetch_site": "none"}),
 ]
-MAY_NOT: list[tuple[Doors, dict[str, str]]] = [
+MAY_NOT: list[tuple[BrowserAccess, dict[str, str]]] = [
     *(
         (LOOPBACK, {"host": host})
         for host in [
@@ -73,7 +73,7 @@ MAY_NOT: list[tuple[Doors, dict[str, str]]] = [
             "chrome-extension://abcdef",
         ]
     ),
-    (LOOPBACK, {"origin": "http://localhost:8080"}),  # and no Host
+    (LOOPBACK, {"origin": "http://localhost:8080"}),  # without Host
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "cross-site"}),
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "same-site"}),
     (LOOPBACK, {"host": HERE, "sec_fetch_site": "same-origin, cross-site"}),
@@ -86,15 +86,19 @@ MAY_NOT: list[tuple[Doors, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("doors", "told"), MAY)
-def test_programs_and_own_pages_may_come(doors: Doors, told: dict[str, str]) -> None:
-    assert doors.refusal("GET", headers(**told)) is None
+@pytest.mark.parametrize(("browser_access", "told"), MAY)
+def test_programs_and_own_pages_may_come(
+    browser_access: BrowserAccess, told: dict[str, str]
+) -> None:
+    assert browser_access.refusal("GET", headers(**told)) is None
 
 
-@pytest.mark.parametrize(("doors", "told"), MAY_NOT)
-def test_other_origins_and_unknown_names_may_not(doors: Doors, told: dict[str, str]) -> None:
-    assert doors.refusal("GET", headers(**told))
-    assert doors.refusal("POST", headers(**told))
+@pytest.mark.parametrize(("browser_access", "told"), MAY_NOT)
+def test_other_origins_and_unknown_names_may_not(
+    browser_access: BrowserAccess, told: dict[str, str]
+) -> None:
+    assert browser_access.refusal("GET", headers(**told))
+    assert browser_access.refusal("POST", headers(**told))
 
 
 def test_a_link_may_be_followed_but_a_form_not_be_sent() -> None:
@@ -116,7 +120,7 @@ def test_a_refusal_says_how_a_name_is_added_and_shows_little() -> None:
     sentence = LOOPBACK.refusal("GET", headers(host="é" * 10_000))
 
     assert sentence
-    assert sentence.endswith("--allowed-host adds a name.")
+    assert sentence.endswith("--allowed-host adds one.")
     assert len(sentence) < 1_000
     assert sentence.isascii()
 

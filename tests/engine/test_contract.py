@@ -1,4 +1,4 @@
-"""What every engine promises: the same list, on a script, seven kinds of vLLM, and its server."""
+"""The contract of all engines: the scripted one, seven kinds of vLLM, and vLLM's server."""
 
 import asyncio
 import json
@@ -32,35 +32,35 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.lora import Adapter
-from engine.protocol import Constraint, Delta, Engine, GenerationRequest, Limits, Tool
+from engine.protocol import Constraint, Delta, Engine, EngineLimits, GenerationRequest, Tool
 from engine.remote.engine import RemoteEngine
-from engine.remote.server import Server
+from engine.remote.server import RemoteServer
 from engine.scripted import ScriptedEngine
 from engine.tokenization.audio import open_input_audio
 from engine.tokenization.images import open_image
-from engine.tokenization.tool_calls import MARK, ToolCall, split_calls
+from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall, split_calls
 from engine.vllm.engine import VllmEngine
 from tests.support.adapters import make_adapter
 from tests.support.images import png, to_url
-from tests.support.receiving import Ear, deltas_of
+from tests.support.receiving import RecordingReceiver, deltas_of
 from tests.support.scheduling import on_engine
 from tests.support.sounds import RATE, to_base64, tone
 from tests.support.tekken import write_toy
 from tests.support.vllm_server import requests_running
 from tests.support.waiting import until_in_loop
 
-# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+# torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
 
 CONTEXT = 4_096
-# Whatever is said inside it comes to an end, even where a toy says it.
+# All instances are short, because demo models do not end a string or list.
 WEATHER = {
     "type": "object",
     "properties": {"rains": {"type": "boolean"}, "wind": {"enum": ["none", "strong"]}},
     "required": ["rains", "wind"],
     "additionalProperties": False,
 }
-# Nested, and likewise.
+# The same with nested objects.
 REPORT = {
     "type": "object",
     "properties": {
@@ -80,13 +80,13 @@ TOOLS = (Tool("tell-weather", json.dumps(WEATHER)), Tool("report", json.dumps(RE
 NUMBERS = count()
 NOWHERE = "http://127.0.0.1:1"
 
-# Name: demo checkpoint, vLLM options, and which cores the workers run on.
+# By name: demo checkpoint, vLLM's options, and the CPU cores of the workers.
 VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-dense": ("dense", {}, "auto"),
     "vllm-moe": ("moe", {}, "auto"),
     "vllm-tensor-parallel": (
         "dense",
-        # One slot more than adapters: see `invoke_api.models.adapter_checks`.
+        # One slot more than there are adapters: see `invoke_api.models.adapter_checks`.
         {"tensor_parallel_size": 2, "enable_lora": True, "max_lora_rank": 8, "max_loras": 3},
         "0|1",
     ),
@@ -106,7 +106,7 @@ VLLM: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm-speech": ("speech", {}, "auto"),
 }
 
-# Name: whether the server is asked for token ids.
+# By name: whether the server is asked for token ids.
 REMOTE = {"remote": True, "remote-text": False}
 ENGINES = ["scripted", *VLLM, *REMOTE]
 
@@ -122,9 +122,9 @@ def on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("engine", params(names), indirect=True, scope="module")
 
 
-# Engines that hold an answer to a schema. Without token ids a server is not asked to.
+# Engines that apply schemas. A server without token ids is not asked to.
 holding = on("scripted", *VLLM, "remote")
-# A script has neither a scheduler nor processes.
+# The scripted engine has neither a scheduler nor processes.
 only_vllm = on(*VLLM)
 
 
@@ -140,7 +140,7 @@ async def engine(request: pytest.FixtureRequest, checkpoints: Path) -> AsyncIter
 
 @pytest_asyncio.fixture(scope="module")
 async def tekken(checkpoints: Path) -> AsyncIterator[Engine]:
-    """An engine whose model writes calls in the style `arguments`."""
+    """Yield an engine whose model writes calls in the style `arguments`."""
     folder = checkpoints / "tekken"
     write_toy(folder)
     engine = VllmEngine(
@@ -163,7 +163,7 @@ def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
         yield ScriptedEngine(tokenizer="v1", context_length=CONTEXT)
         return
     if name in REMOTE:
-        server = Server(url=url, model="demo", token_ids=REMOTE[name])
+        server = RemoteServer(url=url, model="demo", token_ids=REMOTE[name])
         tokenizer = DEMOS["dense"].tokenizer
         yield RemoteEngine(
             server=server, weights="none", tokenizer=tokenizer, context_length=CONTEXT
@@ -176,7 +176,7 @@ def build(name: str, checkpoints: Path, url: str = NOWHERE) -> Iterator[Engine]:
             weights=partial(lambda checkpoint: str(make_demo(checkpoint, checkpoints)), checkpoint),
             tokenizer=DEMOS[checkpoint].tokenizer,
             context_length=CONTEXT,
-            # vLLM's own statistics tell what its scheduler is working on.
+            # vLLM's own statistics have the requests of its scheduler.
             options={**demo.OPTIONS, **options, "disable_log_stats": False},
             environment=demo.ENVIRONMENT,
             adapt=shorten,
@@ -246,11 +246,11 @@ async def test_an_answer_is_held_to_a_schema(engine: Engine) -> None:
 
 
 async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCall]:
-    """Return the calls of an answer, after a prompt that ends with the mark of one."""
+    """Return the calls of an answer to a prompt that ends with `[TOOL_CALLS]`."""
     request = ask(engine, prompt, spelled=True, **more)
-    mark = engine.tokenizer().encode_spelled(MARK)
+    mark = engine.tokenizer().encode_spelled(TOOL_CALLS_MARK)
     deltas = await run(engine, replace(request, prompt=(*request.prompt, *mark)))
-    text, calls = split_calls(MARK + "".join(delta.text for delta in deltas))
+    text, calls = split_calls(TOOL_CALLS_MARK + "".join(delta.text for delta in deltas))
 
     assert (text, deltas[-1].finish) == ("", "stop")
     return calls
@@ -258,7 +258,7 @@ async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCa
 
 @holding
 async def test_a_forced_tool_is_called(engine: Engine) -> None:
-    """The first one by a script, and any by a model. A toy would go on calling without end."""
+    """The scripted engine calls the first tool; a demo model calls any, without end."""
     schemas = {tool.name: Draft202012Validator(json.loads(tool.parameters)) for tool in TOOLS}
     for prompt in ("Why?", "How?", "When?"):
         for temperature in (0.0, 1.0):
@@ -300,7 +300,7 @@ async def test_a_model_of_2025_is_held_to_calls_as_it_writes_them(tekken: Engine
 
 @on("vllm-dense", "remote")
 async def test_a_tool_whose_schema_can_not_be_held_is_called_all_the_same(engine: Engine) -> None:
-    """With whatever arguments, to which a toy knows no end."""
+    """The arguments may be any object; a demo model may not end them."""
     tools = (Tool("odd", '{"type": "object", "properties": {"a": {"type": "nope"}}}'),)
     text = await text_of(engine, must_call=tools, spelled=True, max_tokens=40)
 
@@ -392,16 +392,16 @@ async def test_an_adapter_that_a_server_does_not_have_is_none(engine: Engine) ->
 async def test_a_call_too_many_is_refused_at_once_and_one_waits_no_longer_than_it_may(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_limits", Limits(calls=1))
-    ear = Ear()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), ear)
-    await ear.hears()
+    monkeypatch.setattr(engine, "_limits", EngineLimits(calls=1))
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=2_000), receiver)
+    await receiver.wait_for_pushes()
     with pytest.raises(EngineBusy, match="1 calls run or wait already"):
-        engine.generate(ask(engine), Ear())
+        engine.generate(ask(engine), RecordingReceiver())
     generation.cancel()
     monkeypatch.undo()
-    watch = getattr(engine, "_watch")  # noqa: B009 - nobody else needs to know
-    monkeypatch.setattr(watch, "_limits", Limits(first_token_seconds=0.0001))
+    watch = getattr(engine, "_health_check")  # noqa: B009 - private elsewhere
+    monkeypatch.setattr(watch, "_limits", EngineLimits(first_token_seconds=0.0001))
     with pytest.raises(EngineTimeout):
         await run(engine, ask(engine, "turn left", max_tokens=4_000))
     monkeypatch.undo()
@@ -493,7 +493,7 @@ async def test_temperature_0_and_top_p_0_are_greedy(engine: Engine) -> None:
 
     assert [await text_of(engine, temperature=0.0) for _ in range(3)] == [greedy] * 3
     assert [await text_of(engine, temperature=1.0, top_p=0.0) for _ in range(3)] == [greedy] * 3
-    # Inside a sentence: where one begins, two words may be equally likely, and both are the first.
+    # Inside a sentence: at the beginning, two words may be equally likely.
     inside: dict[str, Any] = {"prompt": " Nobody trained", "max_tokens": 5}
     assert await text_of(engine, **inside, temperature=1.0, top_k=1) == await text_of(
         engine, **inside, temperature=0.0
@@ -508,7 +508,7 @@ async def test_the_same_seed_gives_the_same_text(engine: Engine) -> None:
 
 
 async def test_penalties_and_biases_change_what_is_said(engine: Engine) -> None:
-    """A script says what it says; all others are asked for something else than they would say."""
+    """The scripted engine ignores them; all other engines are biased to other tokens."""
     inside: dict[str, Any] = {"prompt": "turn left", "max_tokens": 100}
     plain = await text_of(engine, **inside)
     [first, *_] = engine.tokenizer().encode_text(plain)
@@ -533,7 +533,7 @@ async def test_log_probabilities_come_with_their_tokens(engine: Engine) -> None:
     )
     for each in told:
         assert each.chosen.logprob <= 0
-        assert each.chosen.logprob == each.likeliest[0].logprob  # greedy, but two may be alike
+        assert each.chosen.logprob == each.likeliest[0].logprob  # two may be alike
         values = [likely.logprob for likely in each.likeliest]
         assert values == sorted(values, reverse=True)
 
@@ -564,120 +564,123 @@ async def test_requests_run_side_by_side(engine: Engine) -> None:
 async def test_cancelling_frees_the_request_at_once_and_its_receiver_hears_no_more(
     engine: Engine,
 ) -> None:
-    # " left" is answered by " right" and so on for ever by the demo checkpoints.
-    ear, request = Ear(), ask(engine, "turn left", max_tokens=4_000)
-    generation = engine.generate(request, ear)
-    await ear.hears()
-    heard = len(ear.pushes)
-    assert engine.running() == (0 if ear.is_over else 1)
+    # The demo checkpoints continue " left" by " right" and so on for ever.
+    receiver, request = RecordingReceiver(), ask(engine, "turn left", max_tokens=4_000)
+    generation = engine.generate(request, receiver)
+    await receiver.wait_for_pushes()
+    heard = len(receiver.pushes)
+    assert engine.running() == (0 if receiver.is_over else 1)
     generation.cancel()
     assert engine.running() == 0
     generation.cancel()
     await run(engine, ask(engine))
 
-    assert (len(ear.pushes), ear.surplus, ear.error) == (heard, 0, None)
+    assert (len(receiver.pushes), receiver.surplus, receiver.error) == (heard, 0, None)
     assert engine.running() == 0
 
 
 async def test_who_cancels_before_the_first_token_hears_nothing(engine: Engine) -> None:
-    # A script gives all other answers at once.
+    # The scripted engine gives all other answers at once.
     more = {"schema": json.dumps(WEATHER)} if engine.name == "scripted" else {}
     for rounds in range(8):
-        ear = Ear()
-        generation = engine.generate(ask(engine, max_tokens=9, **more), ear)
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=9, **more), receiver)
         for _ in range(rounds):
             await asyncio.sleep(0)
         generation.cancel()
-        heard = len(ear.pushes)
+        heard = len(receiver.pushes)
         await run(engine, ask(engine))
 
-        assert (len(ear.pushes), ear.surplus) == (heard, 0)
+        assert (len(receiver.pushes), receiver.surplus) == (heard, 0)
         assert engine.running() == 0
 
 
 async def test_the_last_push_says_why_and_nothing_follows(engine: Engine) -> None:
     for max_tokens, finish in ((5, "length"), (200, "stop")):
-        ear = Ear()
-        generation = engine.generate(ask(engine, max_tokens=max_tokens), ear)
-        await ear.hears_all()
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=max_tokens), receiver)
+        await receiver.wait_for_end()
         generation.cancel()
         generation.pause()
         generation.resume()
         await run(engine, ask(engine))
 
-        assert (ear.finish, ear.surplus, ear.error) == (finish, 0, None)
-        assert 0 < len(ear.tokens) <= max_tokens
-        assert all(ear.pushes)
+        assert (receiver.finish, receiver.surplus, receiver.error) == (finish, 0, None)
+        assert 0 < len(receiver.tokens) <= max_tokens
+        assert all(receiver.pushes)
 
 
 async def test_a_paused_receiver_hears_nothing_and_then_all_in_order(engine: Engine) -> None:
     request = ask(engine, "turn left", max_tokens=300)
-    whole, ear = Ear(), Ear()
+    whole, receiver = RecordingReceiver(), RecordingReceiver()
     engine.generate(request, whole)
-    await whole.hears_all()
-    generation = engine.generate(replace(request, request_id="paused"), ear)
+    await whole.wait_for_end()
+    generation = engine.generate(replace(request, request_id="paused"), receiver)
     for _ in range(3):
         generation.pause()
-        heard = len(ear.pushes)
+        heard = len(receiver.pushes)
         await run(engine, ask(engine, max_tokens=10))
-        assert len(ear.pushes) == heard
+        assert len(receiver.pushes) == heard
         generation.resume()
-        await ear.hears(heard + 1)
-    await ear.hears_all()
+        await receiver.wait_for_pushes(heard + 1)
+    await receiver.wait_for_end()
 
-    assert (ear.tokens, ear.finish, ear.surplus) == (whole.tokens, whole.finish, 0)
+    assert (receiver.tokens, receiver.finish, receiver.surplus) == (whole.tokens, whole.finish, 0)
 
 
 async def test_one_that_is_cancelled_while_it_is_paused_is_over(engine: Engine) -> None:
-    ear = Ear()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), receiver)
     generation.pause()
-    heard = len(ear.pushes)
+    heard = len(receiver.pushes)
     await run(engine, ask(engine, max_tokens=10))
     generation.cancel()
     generation.resume()
     await run(engine, ask(engine))
 
-    assert (len(ear.pushes), ear.error) == (heard, None)
+    assert (len(receiver.pushes), receiver.error) == (heard, None)
     assert engine.running() == 0
 
 
 async def test_an_error_comes_once_and_is_the_end(engine: Engine) -> None:
-    ear = Ear()
-    with suppress(SchemaRefused):  # what is known at once is raised
-        engine.generate(ask(engine, schema='{"type": "nope"}'), ear)
-        await ear.hears_all()
-        assert isinstance(ear.error, SchemaRefused)
+    receiver = RecordingReceiver()
+    with suppress(SchemaRefused):  # some errors are raised at once
+        engine.generate(ask(engine, schema='{"type": "nope"}'), receiver)
+        await receiver.wait_for_end()
+        assert isinstance(receiver.error, SchemaRefused)
     await run(engine, ask(engine))
 
-    assert (ear.pushes, ear.surplus) == ([], 0)
+    assert (receiver.pushes, receiver.surplus) == ([], 0)
     assert engine.running() == 0
 
 
 async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
     engine: Engine,
 ) -> None:
-    """All are greedy and of the same prompt, so that each has the beginning of the longest."""
+    """All are greedy with the same prompt, so that each is a beginning of the longest."""
     requests = [ask(engine, "turn left", max_tokens=20 + 5 * number) for number in range(24)]
-    ears = [Ear() for _ in requests]
-    running = [engine.generate(request, ear) for request, ear in zip(requests, ears, strict=True)]
+    receivers = [RecordingReceiver() for _ in requests]
+    running = [
+        engine.generate(request, receiver)
+        for request, receiver in zip(requests, receivers, strict=True)
+    ]
     for generation in running[1::3]:
         generation.pause()
-    await ears[0].hears(3)
+    await receivers[0].wait_for_pushes(3)
     for generation in running[2::3]:
         generation.cancel()
-    await ears[0].hears_all()
+    await receivers[0].wait_for_end()
     for generation in running[1::3]:
         generation.resume()
-    for number, ear in enumerate(ears):
+    for number, receiver in enumerate(receivers):
         if number % 3 != 2:
-            await ear.hears_all()
+            await receiver.wait_for_end()
 
-    for number, (request, ear) in enumerate(zip(requests, ears, strict=True)):
-        assert ear.tokens == ears[-2].tokens[: len(ear.tokens)]
-        assert (ear.surplus, ear.error) == (0, None)
+    for number, (request, receiver) in enumerate(zip(requests, receivers, strict=True)):
+        assert receiver.tokens == receivers[-2].tokens[: len(receiver.tokens)]
+        assert (receiver.surplus, receiver.error) == (0, None)
         if number % 3 != 2 and engine.name != "scripted":
-            assert (len(ear.tokens), ear.finish) == (request.max_tokens, "length")
+            assert (len(receiver.tokens), receiver.finish) == (request.max_tokens, "length")
     assert engine.running() == 0
 
 
@@ -685,9 +688,9 @@ async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
 async def test_vllms_scheduler_forgets_who_left(engine: Engine) -> None:
     async with leaving_early(engine):
         await until_in_loop(lambda: scheduled() == 1)
-    # Two workers that wait for each other on two busy cores may take seconds for a step.
+    # On two busy CPU cores, two workers that wait for each other may take seconds for a step.
     async with asyncio.timeout(20):
-        # The scheduler reports after each step, so it needs a request to report beside.
+        # The scheduler reports only after a step, so another request must run.
         while scheduled() != 0:
             await run(engine, ask(engine, max_tokens=1))
 
@@ -701,23 +704,23 @@ async def test_a_servers_scheduler_forgets_who_left(engine: Engine, vllm_server:
 
 @asynccontextmanager
 async def leaving_early(engine: Engine) -> AsyncIterator[None]:
-    ear = Ear()
-    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), ear)
-    await ear.hears()
+    receiver = RecordingReceiver()
+    generation = engine.generate(ask(engine, "turn left", max_tokens=4_000), receiver)
+    await receiver.wait_for_pushes()
     yield
     generation.cancel()
 
 
 async def until_running(number: int, engine: Engine, url: str) -> None:
-    # Far less than 4,000 tokens take.
+    # Far less than the time for 4,000 tokens.
     async with asyncio.timeout(5):
         while await asyncio.to_thread(requests_running, url) != number:
-            # The scheduler reports after each step, so it needs a request to report beside.
+            # The scheduler reports only after a step, so another request must run.
             await run(engine, ask(engine, max_tokens=1))
 
 
 def scheduled() -> float:
-    """How many requests vLLM's scheduler said it was working on, the last time it said so."""
+    """Return the number of running requests that vLLM's scheduler reported last."""
     values = [  # one for each core of data parallelism
         sample.value
         for family in REGISTRY.collect()
@@ -769,7 +772,7 @@ async def test_before_it_is_started_an_engine_is_not_ready(name: str, checkpoint
 
 @only_vllm
 async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engine) -> None:
-    llm = getattr(engine, "_llm")  # noqa: B009 - nobody else needs to know
+    llm = getattr(engine, "_llm")  # noqa: B009 - private elsewhere
     assert llm.vllm_config.cache_config.enable_prefix_caching is True
 
 
@@ -777,7 +780,7 @@ async def test_vllm_keeps_what_it_has_read_of_a_prompt_for_the_next(engine: Engi
 async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_ended(
     engine: Engine,
 ) -> None:
-    client = getattr(engine, "_llm").engine_core  # noqa: B009 - nobody else needs to know
+    client = getattr(engine, "_llm").engine_core  # noqa: B009 - private elsewhere
     running = asyncio.gather(*(run(engine, ask(engine, max_tokens=50)) for _ in range(20)))
     await until_in_loop(lambda: len(set(client.reqs_in_flight.values())) == 2)
     await running
@@ -788,7 +791,7 @@ async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_
 
 @only_vllm
 async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
-    """The last test of each engine but one, which does not survive it."""
+    """The last test but one of each engine, because the engine does not survive it."""
     killing = asyncio.create_task(kill_cores_after(0.2))
     with pytest.raises(EngineDead):
         await asyncio.wait_for(run(engine, ask(engine, "turn left", max_tokens=4_000)), timeout=20)

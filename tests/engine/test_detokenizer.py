@@ -1,18 +1,18 @@
-"""Tokens into deltas: stop strings, whole characters, counts."""
+"""Conversion of tokens to deltas: stop strings, whole characters, counts."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from engine.detokenizer import Detokenizer
-from engine.protocol import Delta, GenerationRequest, Likely, Logprobs, Row, Usage
+from engine.protocol import Delta, GenerationRequest, Logprobs, Row, TokenLogprob, Usage
 from engine.tokenization.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("v1")
 
 
 def feed(text: str, *, stop: tuple[str, ...] = (), max_tokens: int = 1000) -> list[Delta]:
-    """The deltas of this text and an EOS, up to the one that finishes."""
+    """Return the deltas of a text and an EOS, up to the one with the finish."""
     request = GenerationRequest(request_id="r", prompt=(1, 2), max_tokens=max_tokens, stop=stop)
     return Detokenizer(TOKENIZER, request).feed([*TOKENIZER.encode_text(text), TOKENIZER.eos])
 
@@ -39,9 +39,9 @@ def test_the_last_of_max_tokens_carries_its_text() -> None:
     ("stop", "text"),
     [
         ((" two",), " one"),
-        (("e tw",), " on"),  # across a token border, and not all of the first token
-        (("three", "wo"), " one t"),  # the first in the text, not in the list
-        ((" three four",), " one two three"),  # only its beginning comes
+        (("e tw",), " on"),  # crosses two tokens, and leaves a part of the first
+        (("three", "wo"), " one t"),  # the first match in the text
+        ((" three four",), " one two three"),  # only its beginning is in the text
         (("one two three",), " "),
     ],
 )
@@ -83,10 +83,10 @@ def test_log_probabilities_go_with_their_tokens_and_those_of_a_known_answer_are_
         request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=9, top_logprobs=top)
         return Detokenizer(TOKENIZER, request).feed(tokens, None, rows)
 
-    one, other = Likely(b" one", -0.5, tokens[0]), Likely(TOKENIZER.pieces[5], -2.0, 5)
+    one, other = TokenLogprob(b" one", -0.5, tokens[0]), TokenLogprob(TOKENIZER.pieces[5], -2.0, 5)
     assert told(2, rows)[0].logprobs == Logprobs(one, (one, other))
-    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, Likely(b"", -9.0, 10**6)))
-    assert told(0, ())[1].logprobs == Logprobs(Likely(b" two", 0.0, tokens[1]), ())
+    assert told(3, rows)[0].logprobs == Logprobs(one, (one, other, TokenLogprob(b"", -9.0, 10**6)))
+    assert told(0, ())[1].logprobs == Logprobs(TokenLogprob(b" two", 0.0, tokens[1]), ())
     assert [delta.text for delta in told(0, ())] == [" one", " two", ""]
     assert [delta.logprobs for delta in told(None, ())] == [None] * 3
 

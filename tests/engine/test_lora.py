@@ -1,4 +1,4 @@
-"""What vLLM would not take of a LoRA adapter's folder, said before vLLM is asked."""
+"""Checks of a LoRA adapter's folder before vLLM loads it."""
 
 import json
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ def folder_of(path: Path, config: object, weights: str = "adapter_model.safetens
         ({"r": 16}, {}, "only with enable_lora: true among its options"),
         ({"r": 32}, LORA, "has rank 32, and max_lora_rank is 16; raise it"),
         ({"r": 8, "rank_pattern": {"q_proj": 64}}, LORA, "has rank 64"),
-        ({}, LORA, "adapter_config.json is no configuration of a LoRA adapter: KeyError('r')"),
-        ([], LORA, "is no configuration of a LoRA adapter"),
-        ("{", LORA, "is no configuration of a LoRA adapter"),
-        ({"r": "8"}, LORA, "is no configuration of a LoRA adapter"),
+        ({}, LORA, "adapter_config.json is not a valid LoRA configuration: KeyError('r')"),
+        ([], LORA, "is not a valid LoRA configuration"),
+        ("{", LORA, "is not a valid LoRA configuration"),
+        ({"r": "8"}, LORA, "is not a valid LoRA configuration"),
     ],
 )
 def test_a_configuration_is_read(

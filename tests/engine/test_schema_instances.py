@@ -1,4 +1,4 @@
-"""Instances of schemas: valid, and refused with a sentence where none is found."""
+"""Instances of schemas: valid, or refused with an error message."""
 
 import json
 import re
@@ -33,7 +33,7 @@ TREE = {
 }
 
 
-# Of each of these the next is wanted twice.
+# Each schema uses the next one twice.
 DOUBLING = {
     str(number): {
         "type": "object",
@@ -144,7 +144,7 @@ def test_what_has_no_easy_instance_is_refused(schema: Any, sentence: str) -> Non
     ("schema", "arguments"),
     [
         ({"properties": {"a": {"type": "string"}}}, {"a": "words"}),
-        # No instance is easy to find; its properties are there all the same.
+        # No instance is easy to find; the object has the properties that the schema names.
         (
             {"properties": {"a": {"type": "string", "pattern": "^x$"}, "b": True}},
             {"a": "words", "b": "words"},

@@ -1,4 +1,4 @@
-"""What is the scripted engine's alone: known answers, and a tokenizer that may be missing."""
+"""The scripted engine: known answers, and a tokenizer that may be missing."""
 
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine

@@ -1,4 +1,4 @@
-"""A generation as an iterator: what is pushed is read, errors are raised, leaving cancels."""
+"""Streaming by an iterator: deltas are read, errors are raised, closing it cancels."""
 
 from contextlib import aclosing
 
@@ -45,7 +45,7 @@ async def test_leaving_cancels() -> None:
 
 async def test_tokens_that_the_tokenizer_does_not_have_are_raised_and_nothing_follows() -> None:
     class Odd(StubEngine):
-        """Its tokenizer has no tokens for its texts."""
+        """An engine whose tokenizer lacks its tokens."""
 
         def tokenizer(self) -> Tokenizer:
             return StubEngine().tokenizer()

@@ -1,4 +1,4 @@
-"""Bedrock API keys, long-term and short-term, right and wrong."""
+"""Bedrock API keys, long-term and short-term, valid and invalid."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What Converse and ConverseStream refuse, and in which words."""
+"""Errors of Converse and ConverseStream."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tests.support.servers import (
 )
 from tests.support.sounds import to_base64, tone
 
-BOTH = ("converse", "converse-stream")
+CONVERSE_OPERATIONS = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
 OTHERS = "public reports of other models, 2024 to 2026"
 STDAPI = "stdapi-ai/stdapi.ai's records of 2026-08-01"
@@ -53,13 +53,13 @@ def note(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str
 
 
 def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
-    """The body has one message of the user's unless another is given."""
+    """Return a row with an error. By default the body has one message of the user."""
     known = {"operations", "why", "in_stream", "region", "status", "code", "suffix", "remote"}
     known |= {"begins"}
     case = {key: more.pop(key) for key in known & more.keys()}
     body = {"messages": [USER], **more}
     kind = {"status": 400, "code": "ValidationException"}
-    known_case = {"operations": BOTH, "model": model, "body": body, **kind, **case}
+    known_case = {"operations": CONVERSE_OPERATIONS, "model": model, "body": body, **kind, **case}
     return Case(name=name, seen=seen, message=message, **known_case)
 
 
@@ -67,8 +67,8 @@ def misread(name: str, message: str, **body: Any) -> Case:
     return Case(
         name=name,
         seen=GUESS,
-        why="as Coral says it for other services of AWS",
-        operations=BOTH,
+        why="Coral's message in other AWS services",
+        operations=CONVERSE_OPERATIONS,
         body={"messages": [USER], **body},
         status=400,
         code="SerializationException",
@@ -204,14 +204,14 @@ TABLE = [
         )
         for name, model, region, seen, why in (
             ("Pixtral", PIXTRAL, "us-east-1", FACTS, ""),
-            ("Large 2407", LARGE_2407, "us-west-2", GUESS, "heard of Large 2402 and of Pixtral"),
+            ("Large 2407", LARGE_2407, "us-west-2", GUESS, "seen with Large 2402 and Pixtral"),
         )
     ),
     refused(
         "one tool that must be called and is not offered",
         PREFIX + document(event(NO_SUCH_TOOL)),
         GUESS,
-        why="the sentence is vLLM's own, the frame as heard of other refusals",
+        why="the sentence is vLLM's own, the frame as seen in other refusals",
         model=LARGE_3,
         operations=("converse",),
         toolConfig={**TOOLS, "toolChoice": {"tool": {"name": "g"}}},
@@ -249,7 +249,7 @@ TABLE = [
         "an id that Large 3 does not know, in a stream",
         PREFIX + streamed(BAD_ID),
         GUESS,
-        why="the frame was heard of another vendor's model, the sentence of this one by Converse",
+        why="the frame was seen with another vendor's model, the sentence with this model",
         model=LARGE_3,
         operations=("converse-stream",),
         in_stream=True,
@@ -364,7 +364,7 @@ TABLE = [
         "The value at outputConfig.textFormat.structure.jsonSchema.schema must be a JSON object"
         " that is written as a string.",
         GUESS,
-        why="nobody has been heard to send one",
+        why="no report of such a request is known",
         model=LARGE_3,
         outputConfig={
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{"}}}
@@ -435,7 +435,7 @@ TABLE = [
             (
                 "audio of a format that is not read",
                 "Audio of the format m4a can't be read.",
-                "mistral-common reads what libsndfile reads, which this is not",
+                "mistral-common reads what libsndfile reads, and libsndfile does not read this",
                 user({"audio": {**AUDIO["audio"], "format": "m4a"}}),
                 {},
             ),
@@ -534,7 +534,7 @@ TABLE = [
         " image, document, video, audio, toolUse, toolResult, guardContent, cachePoint,"
         " reasoningContent, citationsContent, searchResult, toolAddition, toolRemoval.",
         GUESS,
-        why="heard with the keys of an earlier service model, in another order",
+        why="seen with the keys of an earlier service model, in another order",
         messages=user({}),
     ),
     refused(
@@ -564,7 +564,7 @@ TABLE = [
         "Malformed input request: #: extraneous key [prompt] is not permitted,"
         " please reformat your input and try again.",
         GUESS,
-        why="as of any other field that the model has no place for",
+        why="as for any other field that the model does not have",
         additionalModelRequestFields={"prompt": "Hi"},
     ),
     refused(
@@ -572,7 +572,7 @@ TABLE = [
         f"{PREFIX}This model's maximum context length is 32768 tokens."
         " Please reduce the length of the prompt",
         GUESS,
-        why="heard of InvokeModel; the prefix is Converse's",
+        why="seen on InvokeModel; the prefix is Converse's",
         in_stream=True,
         messages=user({"text": "word " * 40_000}),
     ),
@@ -593,7 +593,7 @@ TABLE = [
     Case(
         name="a chat model's own words to an unknown role",
         seen=GUESS,
-        why="everit's words, heard of other models",
+        why="everit's words, seen with other models",
         model=LARGE_2407,
         region="us-west-2",
         body={"messages": [{"role": "bot"}]},

@@ -1,4 +1,4 @@
-"""What Converse says where a value has not the form that its place asks for."""
+"""Converse's errors for values of a wrong form."""
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.converse import TOOLS, USER, refused, result, use
@@ -61,7 +61,7 @@ TABLE = [
         "The format of the additionalModelRequestFields field is invalid."
         " Provide a json object for additionalModelRequestFields and try again.",
         GUESS,
-        why="heard of another model, without what comes after the name",
+        why="seen with another model, without the part after the name",
         additionalModelRequestFields="abc",
     ),
     *(

@@ -89,7 +89,7 @@ TRACE = [
                 failed(value, "trace", "satisfy enum value set: [ENABLED, DISABLED, ENABLED_FULL]")
             ),
             GUESS,
-            why="Coral's sentence for enums, heard on Converse",
+            why="Coral's sentence for enums, seen on Converse",
             headers={"X-Amzn-Bedrock-Trace": value},
         )
         for value in ("enabled", "yes")
@@ -250,7 +250,7 @@ PROJECTS = [
     Case(
         name="a project",
         seen=GUESS,
-        why="the service model has it since November 2026; there are no projects here to miss",
+        why="the service model has it since November 2026; this service has no projects",
         headers={PROJECT: "my-project"},
     ),
     Case(
@@ -377,7 +377,7 @@ MEMBERS = [
             failed("on", "trace", "satisfy enum value set: [ENABLED, DISABLED, ENABLED_FULL]"),
         ),
         GUESS,
-        why="joined as BerriAI/litellm#19384 heard it on Converse",
+        why="joined as BerriAI/litellm#19384 saw it on Converse",
         model="mistral!",
         headers={"X-Amzn-Bedrock-Trace": "on"},
     ),

@@ -1,4 +1,4 @@
-"""What imported models refuse in a body. The words are those of others; theirs were not heard."""
+"""Errors of imported models for bodies. The messages are other models'; none is recorded."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OTHERS = "the words of models whose bodies Bedrock checks itself"
 
 
 def malformed(name: str, violation: str, why: str = OTHERS, **body: Any) -> Case:
-    """A body that its form's schema refuses."""
+    """Return a row with a body that its form's schema refuses."""
     message = f"Malformed input request: {violation}, please reformat your input and try again."
     return refused(name, message, why, **body)
 

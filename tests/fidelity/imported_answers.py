@@ -1,6 +1,6 @@
 """Imported models' answers by the forms of their bodies, whole and in chunks.
 
-To the byte, but for ids, times and texts.
+They are exact except for ids, times and texts.
 """
 
 import re
@@ -68,9 +68,9 @@ MESSAGES = [{"role": "user", "content": PROMPT}]
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A body, and the one answer that InvokeModel gives to it, whole or in chunks.
+    """A body, and InvokeModel's answer, whole or in chunks.
 
-    The answers have words in capitals in the place of what differs from call to call.
+    Words in capitals stand for values that differ between calls.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Answered:
         return len(self.chunks) > 1
 
     def expected(self) -> list[str]:
-        """Each chunk of an answer of `TOKENS` tokens, one a token."""
+        """Return the chunks of an answer of `TOKENS` tokens, one per token."""
         if not self.is_streamed:
             return [_counted(self.chunks[0], self.prompt_tokens, TOKENS)]
         first, other, last = self.chunks
@@ -93,7 +93,7 @@ class Answered:
 
     @property
     def prompt_tokens(self) -> int:
-        """By tokenizer v3, with the BOS; the template puts two tokens around the words."""
+        """Return the count of tokenizer v3, with the BOS. The template adds two tokens."""
         return PROMPT_TOKENS + 2 * ("messages" in self.body)
 
 
@@ -103,7 +103,7 @@ def _counted(form: str, prompt_tokens: int, now: int) -> str:
 
 
 def hide(chunk: str) -> str:
-    """The chunk with words in the place of what differs from call to call."""
+    """Return the chunk with words in place of values that differ between calls."""
     for pattern, word in DIFFERENT:
         chunk = re.sub(pattern, word, chunk)
     return chunk
@@ -142,15 +142,15 @@ TABLE = [
         "messages with LiteLLM's key model",
         GUESS,
         CHAT,
-        "LiteLLM sends it to imported models; who has tried is not known",
+        "LiteLLM sends it to imported models; no report of the answer is known",
         model="arn:aws:bedrock:us-east-1:123456789012:imported-model/imported1234",
         messages=MESSAGES,
         max_tokens=TOKENS,
     ),
     streamed(
         "a prompt with max_gen_len, streamed",
-        "a Llama's chunks have the members of its whole answer; the prompt's tokens, which it tells"
-        " at the beginning, come at the end",
+        "a Llama's chunks have the members of its whole answer; the count of the prompt's tokens,"
+        " which Llama sends first, comes last",
         BEDROCK_CHUNKS,
         BEDROCK_CHUNKS,
         BEDROCK[:-1] + MORE,

@@ -1,4 +1,4 @@
-"""Which of two mistakes Bedrock names: caller, then model, then media types, then body."""
+"""The order of Bedrock's checks: caller, then model, then media types, then body."""
 
 from tests.fidelity.case import CORAL, GUESS, Case, Signer, invalid
 from tests.fidelity.headers import ACCEPT, CONTENT_TYPE, NO_GUARDRAIL, detected, failed
@@ -11,7 +11,7 @@ TEXT = {"Content-Type": "text/plain"}
 STRANGER = Case(
     name="a stranger comes before everything",
     seen=GUESS,
-    why="Coral stands in front of Bedrock",
+    why="Coral checks the caller before Bedrock runs",
     service="sigv4",
     signer=Signer(access_key_id="AKIDNOBODY"),
     model=NOPE,

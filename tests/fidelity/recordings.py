@@ -1,5 +1,5 @@
-"""Recorded answers as a whole: with a rule for what the model said, everything around it is equal,
-but for ids and times. `serverToolUsage` came in 2026, and older recordings count without it.
+"""Whole recorded answers. With a rule for the model's text, the rest of the answer is equal, except
+for ids and times. `serverToolUsage` came in 2026; older recordings are compared without it.
 """
 
 from tests.fidelity.recording import IN_EUROPE, Recording, ask, dolphins, of_messages, of_text

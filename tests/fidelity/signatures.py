@@ -1,4 +1,4 @@
-"""Signed requests, and what becomes of those that are signed wrongly."""
+"""Signed requests, and the errors for wrong signatures."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ MISMATCH = (
     "\n\nThe Canonical String for this request should have been\n'POST\n/model/"
 )
 LONG = "BerriAI/litellm#14763, the long form; block/goose#699, the short one"
-DYNALITE = "AWS's sentences as architect/dynalite keeps them; not heard from Bedrock"
+DYNALITE = "AWS's sentences as in architect/dynalite; not seen from Bedrock"
 
 
 def signed(name: str, seen: str, signer: Signer | None, **more: Any) -> Case:
@@ -140,7 +140,7 @@ REFUSED = [
         "InvalidSignatureException",
         "Signature not yet current: ",
         begins=True,
-        why="heard of other services",
+        why="seen in other services",
     ),
     refused(
         "another service",

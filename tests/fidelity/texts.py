@@ -1,4 +1,4 @@
-"""What the text is, where it ends, and what the end counts."""
+"""Texts of answers: their content, their end, and the tokens that the end counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ DATADOG = "DataDog/dd-trace-js's recordings of 7B: 94 chunks for 94 tokens, 129 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """`tokens` is the output count where it is known beforehand, `text` the whole text."""
+    """An answer. `text` is the whole text; `tokens` is the output count if it is known."""
 
     name: str
     seen: str
@@ -24,7 +24,7 @@ class Text:
 
     @property
     def is_of_script(self) -> bool:
-        """Whether the row rests on the words of the scripted engine."""
+        """Tell whether the row needs the scripted engine's text."""
         return self.text is not None or bool(self.more.get("stop"))
 
 
@@ -79,7 +79,7 @@ TABLE = [
     Text(
         name="as many characters wait as a stop sequence has but one, whatever they are",
         seen=GUESS,
-        why="so does vLLM, and so the last chunk of the row before comes to be",
+        why="vLLM does it, and it explains the last chunk of the row before",
         more={"stop": [" Scripted answer!"], "max_tokens": 3},
         finish="length",
         tokens=3,

@@ -1,4 +1,4 @@
-"""Bodies that break their model's schema, and Bedrock's sentence about each."""
+"""Bodies that break their model's schema, and Bedrock's message about each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ MOST_TOKENS = {"7B": 8192, "Mixtral": 4096, "Small": 8192, "Large": 8192}
 
 
 def malformed(*violations: str) -> str:
-    """Bedrock's sentence for a body that breaks its schema, or that is no JSON at all."""
+    """Return Bedrock's message for a body that breaks its schema, or that is no JSON."""
     told = ": " + "".join(violations) if violations else ""
     return f"Malformed input request{told}, please reformat your input and try again."
 
@@ -155,7 +155,7 @@ KEYS = [
         "frequency_penalty",
         {"prompt": "Hi", "frequency_penalty": 1},
         extraneous("frequency_penalty"),
-        seen="stdapi-ai/stdapi.ai, 2026-07-31, of a text model through Converse (which, is unsaid)",
+        seen="stdapi-ai/stdapi.ai, 2026-07-31, of an unnamed text model through Converse",
     ),
     *(
         case(key, {"prompt": "Hi", key: 1}, extraneous(key))

@@ -1,9 +1,9 @@
-"""`make fuzz`: random requests and random bytes by a fresh seed, for some minutes.
+"""The command of `make fuzz`: random requests and random bytes from a new seed.
 
-SEED repeats a run, DURATION is in minutes, ONLY names harnesses, `requests` or `properties`. Half
-of the time is for requests. Harnesses run under atheris where it is installed, else on mutations of
-their corpora. `properties` are the tests of the suite that draw examples: they draw more of them,
-and take as long as that takes.
+SEED repeats a run. DURATION is in minutes. ONLY names harnesses, `requests` or `properties`.
+Requests take half of the time. Harnesses run under atheris if it is installed, else on mutations of
+their corpora. `properties` are the tests of the suite that draw examples; they draw more of them
+here, in addition to DURATION.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from tests.fuzzing.kept import HARNESSES, check_of, mutations
 from tests.fuzzing.requests import draw_request
 
 MINUTES = 10.0
-HEADS = 20_000  # of HTTP/1.1, mutated
-FOUND = Path("build/fuzz")  # what atheris finds
+MUTATED_HEADS = 20_000  # of HTTP/1.1
+FOUND = Path("build/fuzz")  # for atheris's findings
 
-EXECUTED = "number_of_executed_units"  # libFuzzer's word
+EXECUTED = "number_of_executed_units"  # in libFuzzer's statistics
 
 
 def main() -> None:
@@ -44,15 +44,15 @@ def main() -> None:
 
 
 def _try_properties(seed: str) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     seeds = ["--hypothesis-seed", seed, "--seed", seed]
-    numbers = ["--hypothesis-profile", "full", "--examples", str(HEADS)]
+    numbers = ["--hypothesis-profile", "full", "--examples", str(MUTATED_HEADS)]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-m", "property and not vllm"]
     return subprocess.run([*command, *seeds, *numbers], check=False).returncode == 0
 
 
 async def _send_requests(seed: str, seconds: float) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     alarms = Alarms()
     logging.getLogger().addHandler(alarms)
     kinds = (*KINDS, "control")
@@ -84,7 +84,7 @@ async def _send(
 
 
 def _run_harness(name: str, seed: str, seconds: float) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     if find_spec("atheris") is None:
         return _run_mutations(name, seed, seconds)
     FOUND.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _run_mutations(name: str, seed: str, seconds: float) -> bool:
     for data in mutations(name, Random(f"{seed} {name}")):
         try:
             check(data)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             print(f"{name}: mutation {number}, {data!r}: {error!r}")
             return False
         number += 1

@@ -1,4 +1,4 @@
-"""What `check` and `serve` say of a registry's LoRA adapters."""
+"""Messages of `check` and `serve` about a registry's LoRA adapters."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ on_vllm = pytest.mark.skipif(not vllm_options.is_installed(), reason="its option
 
 @pytest.fixture
 def entry(tmp_path: Path) -> dict[str, Any]:
-    """A model with a good adapter of rank 64, trained on something else."""
+    """Return a model with a valid adapter of rank 64 that was trained on another base."""
     adapter = make_adapter(tmp_path / "adapter", rank=64, base_model_name_or_path="someone/else-7b")
     weights = tmp_path / "7b"
     weights.mkdir()
@@ -73,7 +73,7 @@ def test_an_adapter_may_take_the_rest_from_its_base(tmp_path: Path) -> None:
     assert base.adapter is None
     assert vllm_key(base) == vllm_key(tuned)
     file.write_text(MERGED.replace("Tuned", "Tuned\n    name: Again"))
-    with pytest.raises(ConfigError, match=r":15: the key 'name' stands here twice"):
+    with pytest.raises(ConfigError, match=r":15: duplicate key 'name'"):
         load_registry(file)
     file.write_text(MERGED.replace("Tuned", "''"))
     with pytest.raises(ConfigError, match=r":14: model 'tuned': name: '' should be non-empty"):
@@ -131,4 +131,4 @@ def test_adapters_on_the_cpu_leave_a_slot_free(
 
     assert done.returncode == 1
     assert "tuned: vLLM on the CPU mixes an adapter in its last slot into the" in done.stderr
-    assert "say max_loras: 2 among its options" in done.stderr
+    assert "set max_loras: 2 in its vllm options" in done.stderr

@@ -1,4 +1,4 @@
-"""Which models share an engine."""
+"""Models that share an engine."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ CACHE = Path("never-written")
 
 
 def groups(engines: Engines) -> list[set[str]]:
-    """The models of each engine."""
+    """Return the models of each engine."""
     by_engine: dict[int, set[str]] = {}
     for model_id, engine in engines.items():
         by_engine.setdefault(id(engine), set()).add(model_id)
@@ -97,7 +97,7 @@ def test_models_on_one_server_share_an_engine_if_all_else_is_alike(tmp_path: Pat
 
 def test_where_a_model_is_served_must_be_known() -> None:
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
-    with pytest.raises(EngineDead, match=f"where {SEVEN_B} is served is not known: say --remote"):
+    with pytest.raises(EngineDead, match=f"no server is known for {SEVEN_B}: set --remote"):
         build_engines(models, EngineChoice(kind="remote", cache=CACHE))
 
 

@@ -1,4 +1,4 @@
-"""Models that are loaded when they are called, as clients see it: on stubs, and in real vLLM."""
+"""Models that load on demand, as clients see them, on stubs and on real vLLM."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from engine.lifecycle.lru_pool import OnDemandEngine, Places
-from engine.protocol import Limits
+from engine.lifecycle.lru_pool import LruPool, OnDemandEngine
+from engine.protocol import EngineLimits
 from tests.support.clients import client
 from tests.support.servers import (
     COMMAND,
@@ -31,7 +31,7 @@ PATH = f"/model/{SEVEN_B.replace(':', '%3A')}/invoke"
 
 
 def on_demand(stub: SwappedStub, **limits: Any) -> OnDemandEngine:
-    return Places(1).add(stub, SEVEN_B, Limits(**limits))
+    return LruPool(1).add(stub, SEVEN_B, EngineLimits(**limits))
 
 
 def states(url: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_a_load_that_fails_is_a_service_that_is_not_available() -> None:
     assert json.loads(report)["models"][SEVEN_B]["reason"] == "no memory"
 
 
-def test_a_full_queue_throttles_and_who_hangs_up_makes_room_in_it() -> None:
+def test_a_full_queue_throttles_and_a_disconnect_makes_room_in_it() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
     with engine_running(on_demand(stub, queue=1)) as url:
@@ -113,7 +113,7 @@ def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path
 
 
 def processes(url: str) -> list[str]:
-    """VLLM's in the session of the service there, those included that have lost their parents."""
+    """Return the vLLM processes of the service's session, also those without a parent."""
     [service] = [
         child
         for child in psutil.Process().children()

@@ -1,4 +1,4 @@
-"""The registry: what it holds, and every mistake with its line."""
+"""The registry: its contents, and mistakes with their lines."""
 
 import dataclasses
 from importlib.util import find_spec
@@ -39,7 +39,7 @@ MISTAKES = [
     ("? [a]\n: 1\n", ":1: found unhashable key"),
     ("models: 2001-99-99\n", ": month must be in 1..12"),
     ("[" * 3_000, ":1: nested deeper than 64 levels"),
-    ("models: &a [*a]\n", ":1: an alias stands inside of what it is an alias of"),
+    ("models: &a [*a]\n", ":1: an alias refers to a value that contains it"),
     (
         GOOD.replace("dtype: bfloat16", "1: x"),
         ":12: model 'mistral.one': vllm: 1 is not of type",
@@ -50,7 +50,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("dtype: bfloat16", "gpu_memory_utilization: .nan"),
-        ":12: .nan is no number",
+        ":12: .nan is not a number",
     ),
     (
         GOOD.replace("dtype: bfloat16", "distributed_executor_backend: rey"),
@@ -68,11 +68,11 @@ MISTAKES = [
         ":7: model 'mistral.one': context_length: 'many' is not of type 'integer'",
     ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
-    (GOOD + "    name: Two\n", ":13: the key 'name' stands here twice"),
-    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (GOOD + "    name: Two\n", ":13: duplicate key 'name'"),
+    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' occurs twice"),
     (
         GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",
-        ":14: model 'mistral.one' stands here twice",
+        ":14: model 'mistral.one' occurs twice",
     ),
     (
         GOOD.replace("    demo", "    profiles: {mistral.one: [us-east-1]}\n    demo"),
@@ -84,7 +84,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2026-02-30",
+        ":10: model 'mistral.one': 2026-02-30 is not a date",
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-12-32'\n    demo"),
@@ -92,7 +92,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-11-31'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2025-11-31",
+        ":10: model 'mistral.one': 2025-11-31 is not a date",
     ),
     (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
@@ -115,7 +115,10 @@ MISTAKES = [
         ":16: model 'mistral.two': provider: '' should be non-empty",
     ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
-    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
+    (
+        GOOD.replace("dtype", "max_model_len"),
+        ":12: model 'mistral.one': set 'context_length' instead of",
+    ),
     (
         GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
         ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel",
@@ -254,7 +257,7 @@ def test_a_model_that_is_left_out_is_one_without_access() -> None:
     assert only.find(parse_identifier(MIXTRAL), "us-east-1").id == MIXTRAL
     with pytest.raises(AccessDeniedException):
         only.find(parse_identifier(SEVEN_B), "us-east-1")
-    with pytest.raises(ConfigError, match=r"no model 'mistral\.none' in the registry"):
+    with pytest.raises(ConfigError, match=r"there is no model 'mistral\.none'; the registry has"):
         only.only(["mistral.none"])
 
 

@@ -1,4 +1,4 @@
-"""The service in front of somebody else's server: real vLLM, and one that knows text only."""
+"""The service with remote servers: real vLLM, and one that takes text only."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients import client
-from tests.support.completions_server import Server, answer, say, stuck, torn
+from tests.support.completions_server import CompletionsServer, answer, say, stuck, torn
 from tests.support.servers import (
     COMMAND,
     SMALL,
@@ -64,7 +64,7 @@ def test_boto3_is_answered_by_a_vllm_server(vllm_server: str) -> None:
 
 
 async def test_a_registry_names_a_server_its_model_and_where_its_key_is(tmp_path: Path) -> None:
-    server = Server(
+    server = CompletionsServer(
         [say(" A", " small", " parrot"), answer(429, "too many")],
         models=[{"id": "theirs"}],
         api_key="sk-secret",
@@ -92,7 +92,7 @@ async def test_a_registry_names_a_server_its_model_and_where_its_key_is(tmp_path
 async def test_a_server_that_is_missing_what_is_asked_for_is_told_to_operators(
     tmp_path: Path,
 ) -> None:
-    server = Server([say(" A")], models=[{"id": "other"}])
+    server = CompletionsServer([say(" A")], models=[{"id": "other"}])
     registry = tmp_path / "registry.yaml"
     command = [*COMMAND, "--registry", str(registry)]
 
@@ -113,8 +113,8 @@ async def test_a_server_that_is_missing_what_is_asked_for_is_told_to_operators(
 
 
 @pytest.mark.parametrize("operation", ["invoke", "invoke-with-response-stream"])
-async def test_a_client_that_leaves_leaves_there_too(tmp_path: Path, operation: str) -> None:
-    server = Server([stuck(" A")], models=[{"id": "theirs"}])
+async def test_a_disconnect_cancels_the_remote_request(tmp_path: Path, operation: str) -> None:
+    server = CompletionsServer([stuck(" A")], models=[{"id": "theirs"}])
     registry = tmp_path / "registry.yaml"
     command = [*COMMAND, "--registry", str(registry)]
 
@@ -138,7 +138,7 @@ async def test_a_client_that_leaves_leaves_there_too(tmp_path: Path, operation: 
 
 
 async def test_a_server_that_breaks_off_breaks_the_stream_with_an_exception(tmp_path: Path) -> None:
-    server = Server([torn(" A", " small")], models=[{"id": "theirs"}])
+    server = CompletionsServer([torn(" A", " small")], models=[{"id": "theirs"}])
     registry = tmp_path / "registry.yaml"
     command = [*COMMAND, "--registry", str(registry)]
 
@@ -166,4 +166,4 @@ def test_a_variable_that_is_not_set_is_named(tmp_path: Path, key: dict[str, str]
     done = run_command(*COMMAND[1:], "--registry", str(registry), env=env)
 
     assert done.returncode == 2
-    assert "The registry wants an API key in FLEET_KEY, which is not set." in done.stderr
+    assert "The registry names FLEET_KEY for an API key; set it." in done.stderr

@@ -1,4 +1,4 @@
-"""An engine that died or did not load, as clients and operators see it, until it is back."""
+"""Restarts of engines that crashed or failed to load, as clients and operators see them."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from engine.lifecycle import supervised
 from engine.lifecycle.backoff import Backoff
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.supervised import SupervisedEngine
 from tests.support.servers import SEVEN_B, call, engine_running, invoke
 from tests.support.stubs import SwappedStub
 from tests.support.waiting import until
@@ -17,7 +17,7 @@ BODY = {"prompt": "Hi", "max_tokens": 4}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "LOOK", 0.01)
+    monkeypatch.setattr(supervised, "CHECK_SECONDS", 0.01)
 
 
 def told(url: str, path: str = "health") -> tuple[int, dict[str, Any]]:
@@ -33,7 +33,7 @@ def answer(url: str) -> tuple[int, str]:
 
 def test_a_death_is_told_and_the_engine_comes_back() -> None:
     stub = SwappedStub()
-    with engine_running(KeptEngine(stub, SEVEN_B, backoff=Backoff(first=0.5))) as url:
+    with engine_running(SupervisedEngine(stub, SEVEN_B, backoff=Backoff(first=0.5))) as url:
         until(lambda: told(url)[1]["status"] == "ready")
         stub.may_load.clear()
         stub.die()
@@ -56,7 +56,7 @@ def test_a_death_is_told_and_the_engine_comes_back() -> None:
 def test_who_is_given_up_says_only_why() -> None:
     stub = SwappedStub()
     stub.failure = "no such file"
-    with engine_running(KeptEngine(stub, SEVEN_B, backoff=Backoff(tries=1))) as url:
+    with engine_running(SupervisedEngine(stub, SEVEN_B, backoff=Backoff(tries=1))) as url:
         until(lambda: told(url)[1]["status"] == "failed")
 
         assert told(url, "ready") == (

@@ -1,4 +1,4 @@
-"""The invocation log on a disk that gets full: whole lines, one sentence, and on when it can."""
+"""The invocation log on a full disk: whole lines, one log line, and recovery."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from tests.support.waiting import until_in_loop
 
 
 async def add(log: InvocationLog, *ids: str) -> None:
-    """Lines about calls of these ids, which are written or lost when it returns."""
+    """Log calls with these ids, and wait until their lines are written or lost."""
     for name in ids:
         log.add(replace(CALL, request_id=name))
     await until_in_loop(lambda: log.waiting() == 0)
@@ -42,7 +42,7 @@ async def test_wherever_a_disk_gets_full_no_line_is_torn(
             await add(log, *("lost " * 3).split())
         assert ids_in(path) == ["whole"]
     tries = len(range(size, 2 * size, 7))
-    missing = "the call lost is missing in the invocation log, and later ones may be"
+    missing = "the call lost is missing in the invocation log, and later ones may be, too"
     await add(log, "later")
     await log.close()
 
@@ -75,7 +75,7 @@ async def test_on_a_real_disk_that_is_full_likewise(
 
     written = set(full) - {"first"}
     assert full == ["first", *(name for name in lost if name in written)]
-    assert len(written) < 50  # what had room in the last page
+    assert len(written) < 50  # the rest of the last page
     assert found == [*full, "later"]
     assert len(caplog.records) == 2
     assert "No space left on device" in caplog.records[0].getMessage()

@@ -1,4 +1,4 @@
-"""The log: lines that repeat are counted, all that is different comes at once, in both formats."""
+"""The log: repeated lines are counted, different lines appear at once, in both formats."""
 
 import io
 import json
@@ -13,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.observability.log_format import FORMATTERS
-from invoke_api.observability.log_repeats import INTERVAL, MAX_DIFFERENT, MAX_KINDS, Repeats
+from invoke_api.observability.log_repeats import (
+    INTERVAL_SECONDS,
+    MAX_KINDS,
+    MAX_LINES_PER_KIND,
+    RepeatFilter,
+)
 from tests.support.waiting import until
 
 
@@ -25,24 +30,24 @@ class Clock:
 
 
 class Log:
-    """A logger of its own, the lines that came of it, and the clock of its intervals."""
+    """A logger with its output and the clock of its intervals."""
 
-    def __init__(self, log_format: str = "text", interval: float = INTERVAL) -> None:
+    def __init__(self, log_format: str = "text", interval: float = INTERVAL_SECONDS) -> None:
         self.clock = Clock()
         self.written = io.StringIO()
         target = logging.StreamHandler(self.written)
         target.setFormatter(FORMATTERS[log_format])
-        self.handler = Repeats(target, interval=interval, clock=self.clock)
+        self.handler = RepeatFilter(target, interval=interval, clock=self.clock)
         self.logger = logging.Logger("test")  # noqa: LOG001 - one that nobody else gets
         self.logger.addHandler(self.handler)
 
     def lines(self) -> list[str]:
-        """Without their times."""
+        """Return the lines without their times."""
         return [line.partition(" ")[2] for line in self.written.getvalue().splitlines()]
 
-    def pass_time(self, seconds: float = INTERVAL) -> None:
+    def pass_time(self, seconds: float = INTERVAL_SECONDS) -> None:
         self.clock.now += seconds
-        self.handler.tell()
+        self.handler.report()
 
 
 @pytest.fixture
@@ -123,8 +128,8 @@ def test_a_kind_with_many_different_lines_is_cut_at_so_many(log: Log) -> None:
         log.pass_time()
 
     counted = ["99 is there … 90 times more in 10 s"]
-    first = [f"{number} is there" for number in range(MAX_DIFFERENT)]
-    later = [f"{number} is there" for number in range(MAX_DIFFERENT, 2 * MAX_DIFFERENT)]
+    first = [f"{number} is there" for number in range(MAX_LINES_PER_KIND)]
+    later = [f"{number} is there" for number in range(MAX_LINES_PER_KIND, 2 * MAX_LINES_PER_KIND)]
     assert log.lines() == [f"INFO    {line}" for line in [*first, *counted, *later, *counted]]
 
 
@@ -132,7 +137,7 @@ def test_messages_that_are_written_out_are_alike_but_for_their_numbers(log: Log)
     for number in range(1_000):
         log.logger.error(f"Task exception was never retrieved <Task-{number} at 0x7f{number:x}>")  # noqa: G004 - as asyncio does
 
-    assert len(log.lines()) == MAX_DIFFERENT
+    assert len(log.lines()) == MAX_LINES_PER_KIND
 
 
 def test_in_json_the_number_has_a_field_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""`/metrics`: how each call ended, how long it took, what its tokens were, and what goes on now."""
+"""`/metrics`: outcomes, durations and tokens of calls, and the current state of engines."""
 
 import asyncio
 import gzip
@@ -16,14 +16,14 @@ from h2.events import StreamEnded
 from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
-from engine.lifecycle.lru_pool import Places
-from engine.protocol import EngineState, GenerationRequest, Limits
+from engine.lifecycle.lru_pool import LruPool
+from engine.protocol import EngineLimits, EngineState, GenerationRequest
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.observability.exposition import Exposition
 from invoke_api.observability.metrics import Metrics
-from invoke_api.pipeline.count_calls import STATUSES
-from invoke_api.server.app import ROUTES
+from invoke_api.pipeline.count_calls import ERROR_STATUSES
+from invoke_api.server.app import OPERATION_ROUTES
 from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
 from tests.support.http2 import Client
@@ -45,7 +45,7 @@ from tests.support.waiting import until
 
 INVOKE, STREAM = "InvokeModel", "InvokeModelWithResponseStream"
 PATHS = {INVOKE: "invoke", STREAM: "invoke-with-response-stream"}
-SERVING = (ROOT / "docs" / "serving.md").read_text()
+DOCUMENT = (ROOT / "docs" / "operate" / "metrics.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def labels(outcome: str, status: str = "200", error: str = "", **more: str) -> d
 
 
 def counted(url: str, ask: Callable[[], object], calls: int = 1) -> list[Mapping[str, str]]:
-    """The labels of the calls that were counted meanwhile; waits for so many."""
+    """Run `ask`, wait until so many calls were counted, and return their labels."""
     before, after = Scrape(url), Scrape(url)
     ask()
 
@@ -104,7 +104,7 @@ def test_an_answer_is_counted_with_its_tokens_and_times(
 
     assert seen == [labels(outcome, operation=operation)]
     assert grown("input_tokens_total") == 2
-    assert grown("output_tokens_total") == (2 if outcome == "length" else 4)  # the EOS, too
+    assert grown("output_tokens_total") == (2 if outcome == "length" else 4)  # includes the EOS
     for name in ("call_duration", "time_to_first_token", "time_per_output_token"):
         assert grown(f"{name}_seconds_count") == 1, name
         assert 0 <= grown(f"{name}_seconds_sum") < 5, name
@@ -121,7 +121,7 @@ def test_times_are_those_of_the_tokens() -> None:
     each = scrape.sum("invoke_api_time_per_output_token_seconds_sum")
     whole = scrape.sum("invoke_api_call_duration_seconds_sum")
     assert first >= 0.1
-    assert each >= 0.075  # the fifth, which ends it, comes with no pause before it
+    assert each >= 0.075  # no pause precedes the fifth, which ends the answer
     assert whole == pytest.approx(first + 4 * each)
 
 
@@ -181,7 +181,7 @@ def test_the_control_plane_is_counted_by_its_operations(url: str) -> None:
 
 
 def test_what_quotas_throttle_is_throttled(url: str) -> None:
-    """Of 300,000 tokens a minute each call takes 8,193 and gives few back before it ends."""
+    """Each call reserves 8,193 of 300,000 tokens a minute and returns few before it ends."""
     rule(url, reply=" one two", pace={"first_token": 5})
     connections = []
     expected = labels("throttled", "429", "ThrottlingException")
@@ -310,8 +310,8 @@ def test_no_label_comes_from_a_client(url: str) -> None:
     scrape = Scrape(url)
 
     assert scrape.labels(CALLS, "model_id") <= {"", SEVEN_B}
-    assert scrape.labels(CALLS, "operation") <= {"", *(route.name for route in ROUTES)}
-    assert scrape.labels(CALLS, "error") <= {"", *STATUSES}
+    assert scrape.labels(CALLS, "operation") <= {"", *(route.name for route in OPERATION_ROUTES)}
+    assert scrape.labels(CALLS, "error") <= {"", *ERROR_STATUSES}
     assert "nope" not in scrape.text
     assert "nowhere" not in scrape.text
 
@@ -390,7 +390,7 @@ async def test_models_that_share_an_engine_are_told_once() -> None:
 async def test_who_waits_for_a_load_is_told() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
-    engine = Places(1).add(stub, "a", Limits())
+    engine = LruPool(1).add(stub, "a", EngineLimits())
     metrics = Metrics([("a", engine)])
     asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
     waiting = asyncio.create_task(text_of(engine, asked))
@@ -404,7 +404,7 @@ async def test_who_waits_for_a_load_is_told() -> None:
 
 
 def test_a_folder_for_other_programs_is_left_alone(tmp_path: Path) -> None:
-    """The variable says where these share their metrics; they need not have made the folder."""
+    """The variable names the shared folder of metrics, which may not exist yet."""
     for folder in (tmp_path, tmp_path / "none"):
         env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
         with command_running([*COMMAND, "--engine", "scripted"], env) as url:
@@ -435,7 +435,7 @@ def test_the_process_is_told(url: str) -> None:
 
 
 def test_the_documentation_names_what_there_is(url: str) -> None:
-    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", SERVING, re.MULTILINE)
+    table = re.findall(r"^\| `(invoke_api_\w+|process_\w+)`", DOCUMENT, re.MULTILINE)
     told = {
         name + "_total" if family.type == "counter" else name
         for name, family in Scrape(url).families.items()
@@ -445,8 +445,8 @@ def test_the_documentation_names_what_there_is(url: str) -> None:
 
 
 def test_the_documentation_shows_what_is_told(url: str) -> None:
-    """Every series of the example is one that this service tells, be it with another number."""
-    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", SERVING, re.DOTALL)
+    """The service exports every series of the example, perhaps with another value."""
+    [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)
     invoke_(url, {"prompt": "Say this is a test", "max_tokens": 3})
     until(lambda: Scrape(url).sum(CALLS, outcome="length", model_id=SEVEN_B) > 0)
     told = Scrape(url)

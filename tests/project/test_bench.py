@@ -1,4 +1,4 @@
-"""The benchmarks' own inputs, and the pure parts of what they say."""
+"""Inputs of the benchmarks, and the pure parts of their reports."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from bench.streams.documents import filled
 from bench.streams.figures import Turn, quantile, to_figures, to_row
 from bench.streams.load import drive
 from bench.streams.plan import to_plan
-from bench.streams.prompts import OVERHEAD, make_prompt, make_prompts
+from bench.streams.prompts import OVERHEAD_TOKENS, make_prompt, make_prompts
 from bench.streams.published import published_table
 from bench.streams.servers import BESIDE, FLOOR, OURS, to_flags
 from bench.streams.tables import COLUMNS, full_table, left_out, markdown, times
@@ -72,7 +72,7 @@ def test_what_the_document_links_to_is_there() -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ["v1", "v1-in-v3"])
-@pytest.mark.parametrize("tokens", [OVERHEAD, 128, 6_400])
+@pytest.mark.parametrize("tokens", [OVERHEAD_TOKENS, 128, 6_400])
 def test_a_prompt_has_as_many_tokens_as_are_asked_for(tokenizer: str, tokens: int) -> None:
     encode = load_tokenizer(tokenizer).encode
 

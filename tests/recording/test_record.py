@@ -44,7 +44,7 @@ PACE = {"reply": " one two three", "pace": {"first_token": 0.2, "tokens_per_seco
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service that lets in whoever signs with the real key, at a pace."""
+    """Run a service that accepts the real key only and answers slowly, and yield its URL."""
     folder = tmp_path_factory.mktemp("upstream")
     keys = folder / "keys.json"
     access_key = {"access_key_id": "AKIDREAL", "secret_access_key": "the-real-secret"}
@@ -114,7 +114,7 @@ def test_a_stream_passes_as_it_comes_and_is_kept_with_its_times(
         frame["payload"]["json"]["bytes"]["json"] for frame in frames
     ]
     assert len(frames) == 4
-    # The first came while the last was yet to be made, and the times say so.
+    # The first token arrived before the last one was generated, also by the recorded times.
     assert seen[0][0] < seen[-1][0] - 0.1
     assert frames[0]["at"] > 190
     assert frames[-1]["at"] > frames[0]["at"] + 120
@@ -207,8 +207,8 @@ def test_a_web_page_gets_nothing_signed(upstream: str, tmp_path: Path) -> None:
     headers = [
         {"Origin": "https://example.com"},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Host": "example.com"},  # a name that leads to the loopback address
-        {"Sec-Fetch-Site": "same-origin"},  # it has no pages of its own
+        {"Host": "example.com"},  # a name that resolves to loopback
+        {"Sec-Fetch-Site": "same-origin"},  # the recorder has no pages
     ]
     with recording(tmp_path, upstream) as url:
         path = f"/model/{SEVEN_B}/invoke"
@@ -271,7 +271,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def test_what_a_service_sends_behind_an_answer_is_not_the_next_one(tmp_path: Path) -> None:
-    """A service that answers twice at once, on each connection for as long as that is open."""
+    """The service sends two answers to each request of a connection."""
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(ConnectionError):
@@ -323,9 +323,9 @@ def test_a_client_that_leaves_ends_the_call_upstream(tmp_path: Path) -> None:
         (
             ["--to", "x", "--host", "0.0.0.0"],
             KEYS,
-            "anybody who reaches this machine could call AWS",
+            "every client that reaches this machine could call AWS",
         ),
-        (["--to", "x", "--upstream", "aws"], KEYS, "--upstream is a URL without a path"),
+        (["--to", "x", "--upstream", "aws"], KEYS, "--upstream must be a URL without a path"),
         (["--to", "x", "--region", "moon"], KEYS, "AWS has no region 'moon'."),
         (["--to", "/proc/x"], KEYS, "Error: can't write to /proc/x: "),
         ([], KEYS, "Missing option '--to'"),
@@ -373,7 +373,7 @@ def test_a_second_recorder_is_refused_at_its_start(upstream: str, tmp_path: Path
 
 
 def test_frames_are_split_where_they_end(upstream: str, tmp_path: Path) -> None:
-    """What the recorder passes on is what the service sent, byte by byte."""
+    """The recorder forwards the bytes unchanged."""
     body = b'{"prompt": "late"}'
     with recording(tmp_path, upstream) as url:
         _, raw = call(url, "POST", f"/model/{SEVEN_B}/invoke-with-response-stream", body)

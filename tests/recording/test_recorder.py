@@ -1,4 +1,4 @@
-"""The recorder in this process: what a client hears when the recorder ends amid a stream."""
+"""The recorder in this process: a stream is in flight when the recorder stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from typing import Any, cast
 import httpx
 from starlette.types import Message
 
-from invoke_api.authentication.web_pages import Doors
+from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.app import Recorder
 from invoke_api.recording.upstream import Upstream
 from invoke_api.wire.events import encode_chunk
@@ -43,10 +43,10 @@ class Slow:
 
 
 async def sent_until_the_end(upstream: Slow, folder: Path, *, after: int) -> list[Message]:
-    """Return what a client is sent by a recorder that ends after so many messages."""
-    calls, sent = Calls(), list[Message]()
+    """Return the messages to a client from a recorder that stops after so many messages."""
+    calls, sent = InFlightCalls(), list[Message]()
     recorder = Recorder(
-        cast("Upstream", upstream), CassetteWriter(folder), calls, Doors(checks_host=False)
+        cast("Upstream", upstream), CassetteWriter(folder), calls, BrowserAccess(checks_host=False)
     )
     came = [{"type": "http.request", "body": b"{}", "more_body": False}]
 

@@ -1,1 +1,1 @@
-"""Things broken for real, against a real process on real sockets; docs/reliability.md tells."""
+"""Fault injection against a real process on real sockets; see docs/reliability.md."""

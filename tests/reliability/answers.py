@@ -1,4 +1,4 @@
-"""An answer as a client has it, and what became of the call: the same words as in the metrics."""
+"""Answers as clients receive them, and the outcomes of calls, named as in the metrics."""
 
 import json
 from base64 import b64decode
@@ -8,7 +8,7 @@ from invoke_api.wire.eventstream import FrameError
 from tests.support.streams import split_frames
 
 ANSWERED = "answered"
-LEFT = "left"  # the client, before the end
+LEFT = "left"  # by the client, before the end
 CUT = "cut"  # by the service, before the end, or with a frame that is torn
 LAST_EVENTS = ("metadata", "messageStop")  # of ConverseStream; InvokeModel's chunks have metrics
 METRICS = b"amazon-bedrock-invocationMetrics"
@@ -16,7 +16,7 @@ METRICS = b"amazon-bedrock-invocationMetrics"
 
 @dataclass(slots=True)
 class Answer:
-    """`is_whole` once its end has come, as HTTP frames it. Header names are in small letters."""
+    """An answer. `is_whole` tells whether HTTP ended it. Header names are in lower case."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def outcome(self) -> str:
-        """`answered`, `cut`, or the name of the error that AWS's SDKs would raise."""
+        """Return `answered`, `cut`, or the name of the error that AWS's SDKs raise."""
         if not self.is_whole:
             return CUT
         if self.headers.get("content-type") == "application/vnd.amazon.eventstream":
@@ -40,7 +40,7 @@ class Answer:
 def _of_stream(body: bytes) -> str:
     try:
         *_, last = split_frames(body)
-    except (FrameError, ValueError):  # a torn one; none at all
+    except (FrameError, ValueError):  # a torn frame; no frame
         return CUT
     if name := last.headers.get(":exception-type"):
         assert isinstance(name, str), "a name is text"

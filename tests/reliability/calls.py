@@ -1,4 +1,4 @@
-"""Calls by the hundred, and what the service says became of them."""
+"""Hundreds of calls, and their outcomes in the service's metrics."""
 
 import asyncio
 import json
@@ -12,9 +12,9 @@ from tests.reliability.mix import STEPS, STREAM, to
 from tests.support.metrics import CALLS, Scrape
 from tests.support.servers import call
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
-SETTLED = 30.0  # seconds that the service may take to see that clients have left; generous
+SETTLE_SECONDS = 30.0  # for the service to notice that clients have left
 
 
 def ask(operation: str, text: str = "Hi", *, tokens: int = 20) -> bytes:
@@ -24,7 +24,7 @@ def ask(operation: str, text: str = "Hi", *, tokens: int = 20) -> bytes:
 
 
 def rule(url: str, **document: Any) -> str:
-    """Give a rule, and return its id."""
+    """Add a rule, and return its id."""
     response, body = call(url, "POST", "/_emulator/rules", json.dumps(document).encode())
     assert response.status == 201, body
     return str(json.loads(body)["rules"][0]["id"])
@@ -45,11 +45,13 @@ def counted(url: str, outcome: str) -> int:
     return round(Scrape(url).sum(CALLS, outcome=outcome))
 
 
-async def side_by_side(works: Sequence[Callable[[], Awaitable[T]]], most: int = 100) -> list[T]:
-    """Do all of these, so many at a time, and return their results in order."""
+async def side_by_side(
+    works: Sequence[Callable[[], Awaitable[Result]]], most: int = 100
+) -> list[Result]:
+    """Run all of these, so many at a time, and return their results in order."""
     slots = asyncio.Semaphore(most)
 
-    async def one(work: Callable[[], Awaitable[T]]) -> T:
+    async def one(work: Callable[[], Awaitable[Result]]) -> Result:
         async with slots:
             return await work()
 
@@ -57,7 +59,7 @@ async def side_by_side(works: Sequence[Callable[[], Awaitable[T]]], most: int = 
 
 
 async def ask_once(url: str, raw: bytes, source: str | None = None) -> Answer:
-    """Ask on a connection of its own."""
+    """Ask on a new connection."""
     connection = Http1(url, source)
     answer = await connection.ask(raw)
     connection.leave()
@@ -65,7 +67,7 @@ async def ask_once(url: str, raw: bytes, source: str | None = None) -> Answer:
 
 
 def answers_still(url: str, times: int = 20) -> int:
-    """Return how many of so many plain calls are not answered."""
+    """Make plain calls, and return the number that is not answered."""
 
     async def all_of_them() -> list[Answer]:
         return await side_by_side([lambda: ask_once(url, ask(STREAM))] * times, most=4)

@@ -4,22 +4,22 @@ import pytest
 
 from invoke_api.server.http_server import allow_many_connections
 from tests.reliability.evidence import Evidence
-from tests.reliability.patience import Patience
+from tests.reliability.patience import SlowClients
 
 
 @pytest.fixture(scope="session")
 def evidence() -> Evidence:
-    """Also lets this process have as many connections as a trial opens."""
+    """Return the evidence, and raise this process's limit of open files."""
     allow_many_connections()
     return Evidence()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def patience(request: pytest.FixtureRequest) -> Patience | None:
-    """Begin with the slow clients first of all, if they are asked about: they take minutes."""
+def patience(request: pytest.FixtureRequest) -> SlowClients | None:
+    """Start the slow clients before all trials if their tests run, because they take minutes."""
     if not any(item.path.name == "test_waiting.py" for item in request.session.items):
         return None
     allow_many_connections()
-    patience = Patience()
+    patience = SlowClients()
     patience.start()
     return patience

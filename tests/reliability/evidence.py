@@ -1,4 +1,4 @@
-"""What each trial tried and lost: written for docs/reliability.md, or held against what it says."""
+"""Findings of the trials, written for docs/reliability.md or compared with it."""
 
 import json
 import os
@@ -14,7 +14,7 @@ WRITES = "RELIABILITY_WRITES"  # set by `python -m tests.reliability.report`
 
 
 class Found(TypedDict):
-    """How often a trial tried, and how many of these it lost."""
+    """The number of attempts of a trial, and of those that were lost."""
 
     tried: int
     lost: int
@@ -24,7 +24,7 @@ class Evidence:
     """The findings of one run."""
 
     def record(self, name: str, tried: int, lost: int) -> None:
-        """Keep a finding, or compare it with the one that the page tells. Nothing may be lost."""
+        """Keep a finding, or compare it with the page's. Fails if anything was lost."""
         assert name in TRIALS, f"trials.py has no {name}"
         found = Found(tried=tried, lost=lost)
         assert not lost, f"{lost} of {tried} lost"

@@ -1,4 +1,4 @@
-"""An asyncio client of HTTP/1.1 on bare sockets, which may leave, stall and send halves."""
+"""An asyncio HTTP/1.1 client that may disconnect, stall and send incomplete requests."""
 
 import asyncio
 import json
@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from tests.reliability.answers import Answer
 
-MOST = 64 * 1024 * 1024  # bytes of a head or a piece: asyncio's own limit is 64 KiB
+STREAM_LIMIT_BYTES = 64 * 1024 * 1024  # of a head or a chunk; asyncio's default is 64 KiB
 FAILURES = (OSError, EOFError, asyncio.LimitOverrunError)
 
 
 def encode(
     method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """The bytes of a request. `body` is sent as it is if it is bytes, and else as JSON."""
+    """Encode a request. A `body` that is no bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
     head += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -25,9 +25,9 @@ def encode(
 
 
 class Http1:
-    """One connection, opened anew when the service has closed it.
+    """A connection that is opened again after the service has closed it.
 
-    `source` is the client's own address: caps that count by address see several callers.
+    `source` is the client's own address, so that limits by address see several callers.
     """
 
     def __init__(self, url: str, source: str | None = None) -> None:
@@ -39,12 +39,12 @@ class Http1:
     async def open(self) -> asyncio.StreamWriter:
         if self.writer is None or self.writer.is_closing():
             self.reader, self.writer = await asyncio.open_connection(
-                self._host, self._port, limit=MOST, local_addr=self._source
+                self._host, self._port, limit=STREAM_LIMIT_BYTES, local_addr=self._source
             )
         return self.writer
 
     async def ask(self, raw: bytes) -> Answer:
-        """Send a request and read its answer; one that breaks off is not whole."""
+        """Send a request and read its answer, which is not whole if it breaks off."""
         answer = Answer()
         try:
             (await self.open()).write(raw)
@@ -56,7 +56,7 @@ class Http1:
         return answer
 
     async def ask_and_leave(self, raw: bytes, after: int) -> Answer:
-        """Send a request, hang up once so many bytes of its answer have come, or at its end."""
+        """Send a request, and disconnect after so many bytes of the answer, or at its end."""
         answer, seen = Answer(), 0
         with suppress(*FAILURES):
             (await self.open()).write(raw)
@@ -67,13 +67,13 @@ class Http1:
         return answer
 
     def leave(self) -> None:
-        """Hang up at once, whatever is still to be sent or read."""
+        """Disconnect at once."""
         if self.writer:
             self.writer.transport.abort()
         self.reader = self.writer = None
 
     async def read(self, answer: Answer) -> None:
-        """Read one answer to its end. Raises one of `FAILURES` where it breaks off."""
+        """Read one answer to its end. Raises one of `FAILURES` if it breaks off."""
         assert self.reader
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.rstrip("\r\n").split("\r\n")

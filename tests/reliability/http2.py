@@ -1,4 +1,4 @@
-"""An asyncio client of HTTP/2: many calls on one connection, each of which may be given up."""
+"""An asyncio HTTP/2 client with many calls on one connection, each of which may be reset."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.reliability.answers import Answer
 
 
 class Http2:
-    """One connection with prior knowledge. Its answers come to `ask`, in any order."""
+    """A connection with prior knowledge. `ask` may be called concurrently."""
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url)
@@ -62,7 +62,7 @@ class Http2:
         stream = self._h2.get_next_available_stream_id()
         try:
             self._h2.send_headers(stream, named, end_stream=not raw)
-        except ProtocolError:  # the service has said goodbye
+        except ProtocolError:  # the service has sent a GOAWAY
             return answer
         if self._reading.done():
             return answer

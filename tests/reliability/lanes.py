@@ -1,4 +1,4 @@
-"""Callers side by side, each with a key of its own, who keep a ledger of what they were told."""
+"""Concurrent callers, each with its own key, which record outcomes in a ledger."""
 
 import asyncio
 import json
@@ -13,18 +13,20 @@ from typing import Any, Protocol
 from tests.reliability.answers import LEFT, Answer
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.http2 import Http2
-from tests.reliability.ledger import MARK, Ledger, Made
+from tests.reliability.ledger import CALL_HEADER, Ledger, Made
 from tests.reliability.mix import Kind, draw
 
-BATCH = 16  # calls of a caller between two looks at the journal, which keeps 1,000 for all
-LONGEST = 45.0  # seconds for an answer: less than control connections may be idle
-SILENCE = "nothing"  # came in that time
-SETTLING = 20.0  # seconds that the service may take to notice that a client has left
+CALLS_PER_CHECK = (
+    16  # calls of a caller between two looks at the journal, which keeps 1,000 for all
+)
+ANSWER_SECONDS = 45.0  # seconds for an answer: less than control connections may be idle
+NO_ANSWER = "nothing"  # in that time
+SETTLE_SECONDS = 20.0  # for the service to notice that a client has left
 REGION = "us-west-2"  # which has every model
 
 
 class Way(Protocol):
-    """How a caller reaches the service."""
+    """A caller's connection to the service."""
 
     async def call(self, kind: Kind, body: object, headers: Mapping[str, str]) -> str: ...
 
@@ -32,7 +34,7 @@ class Way(Protocol):
 
 
 class ByHttp1:
-    """A connection of its own, which calls that are given up end."""
+    """An HTTP/1.1 connection of one caller, which a cancelled call ends."""
 
     def __init__(self, url: str) -> None:
         self._connection = Http1(url)
@@ -56,7 +58,7 @@ class ByHttp1:
 
 @dataclass(slots=True)
 class ByHttp2:
-    """A connection that it shares with other callers."""
+    """An HTTP/2 connection that callers share."""
 
     connection: Http2
 
@@ -68,12 +70,12 @@ class ByHttp2:
         return LEFT if leaves or kind.is_half else answer.outcome
 
     def leave(self) -> None:
-        """Stay: others share the connection."""
+        """Keep the connection, which others share."""
 
 
 @dataclass(slots=True)
 class Lane:
-    """One caller. `slowest` is the longest that an answer of a call took, in seconds."""
+    """One caller. `slowest` is the longest time for an answer, in seconds."""
 
     key: str
     way: Way
@@ -86,11 +88,11 @@ class Lane:
 
     async def run(self, until: float) -> None:
         while monotonic() < until:
-            made = [await self._call() for _ in range(BATCH)]
+            made = [await self._call() for _ in range(CALLS_PER_CHECK)]
             self.ledger.settle(made, await self._read_journal())
 
     def leave(self) -> None:
-        """Hang up, the connection for control as well."""
+        """Close the connections."""
         self.control.leave()
         self.way.leave()
 
@@ -99,13 +101,13 @@ class Lane:
         mark = f"{self.key}-{next(self.numbers)}"
         if kind.rule:
             await self._control("POST", f"/rules?scope={self.key}", {**kind.rule, "times": 1})
-        headers = {**kind.headers, MARK: mark, "Authorization": self._signed()}
+        headers = {**kind.headers, CALL_HEADER: mark, "Authorization": self._signed()}
         began = monotonic()
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 seen = await self.way.call(kind, kind.body(self.random), headers)
         except TimeoutError:
-            seen = SILENCE
+            seen = NO_ANSWER
         self.slowest = max(self.slowest, monotonic() - began)
         if kind.rule:
             await self._control("DELETE", f"/rules?scope={self.key}")
@@ -114,8 +116,8 @@ class Lane:
         return Made(mark, kind, seen)
 
     async def _read_journal(self) -> list[dict[str, Any]]:
-        """Return this caller's part once all of it has ended, and forget it."""
-        deadline = monotonic() + SETTLING
+        """Return this caller's entries once all have ended, and delete them."""
+        deadline = monotonic() + SETTLE_SECONDS
         while True:
             found = await self._control("GET", f"/requests?scope={self.key}")
             entries: list[dict[str, Any]] = found["requests"]
@@ -140,7 +142,7 @@ class Lane:
 async def lanes_open(
     url: str, ledger: Ledger, *, lanes: int, seed: int, pause: float = 0.0
 ) -> AsyncIterator[list[Lane]]:
-    """So many callers, every third of them over HTTP/2 on a connection that these share."""
+    """Yield so many callers; every third uses a shared HTTP/2 connection."""
     async with Http2(url) as shared:
         yield [
             Lane(

@@ -1,4 +1,4 @@
-"""What became of each call, by the client, the journal and the metrics, and where they differ."""
+"""Outcomes of calls by client, journal and metrics, and their differences."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,9 +9,9 @@ from tests.reliability.answers import ANSWERED, CUT, LEFT
 from tests.reliability.mix import Kind
 from tests.support.metrics import CALLS, Scrape
 
-MARK = "x-trial-call"  # a header of each call, by which the journal's entry is found
-SHOWN = 20  # differences that are kept in words
-# The words of journal and metrics, in those of `Answer.outcome`.
+CALL_HEADER = "x-trial-call"  # a header that identifies a call in the journal
+MAX_SHOWN = 20  # differences that are kept as sentences
+# The journal's and metrics' terms, as terms of `Answer.outcome`.
 ENDS = {"stop": ANSWERED, "length": ANSWERED, "ok": ANSWERED, "cut": CUT, "cancelled": LEFT}
 
 Count = Counter[tuple[str, str]]  # by operation and outcome
@@ -19,7 +19,7 @@ Count = Counter[tuple[str, str]]  # by operation and outcome
 
 @dataclass(slots=True)
 class Made:
-    """One call that was made, and what its client saw."""
+    """A call, with the outcome that its client saw."""
 
     mark: str
     kind: Kind
@@ -28,7 +28,7 @@ class Made:
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts by operation and outcome. `wrong` are sentences, the first few."""
+    """Counts by operation and outcome. `wrong` has the first differences as sentences."""
 
     calls: int = 0
     kept: int = 0
@@ -37,10 +37,10 @@ class Ledger:
     wrong: list[str] = field(default_factory=list)
 
     def settle(self, made: Iterable[Made], entries: Iterable[Mapping[str, Any]]) -> None:
-        """Compare a caller's calls with its part of the journal: each there once, and alike."""
+        """Compare a caller's calls with its journal: each is there once, with the same outcome."""
         known: dict[str, list[Mapping[str, Any]]] = {}
         for entry in entries:
-            known.setdefault(str(entry["headers"].get(MARK)), []).append(entry)
+            known.setdefault(str(entry["headers"].get(CALL_HEADER)), []).append(entry)
         for call in made:
             found = known.pop(call.mark, [])
             self.calls += 1
@@ -50,7 +50,7 @@ class Ledger:
             self.differ(f"the journal has a call {mark} that nobody made")
 
     def _compare(self, call: Made, found: list[Mapping[str, Any]]) -> str:
-        """Return what became of the call. If its client left, only the service knows."""
+        """Return the outcome of a call. If its client left, only the service knows it."""
         self.kept += len(found)
         if len(found) != 1:
             self.differ(f"{call.kind.name}: {len(found)} entries in the journal")
@@ -71,11 +71,11 @@ class Ledger:
 
     def differ(self, sentence: str) -> None:
         self.differences += 1
-        if len(self.wrong) < SHOWN:
+        if len(self.wrong) < MAX_SHOWN:
             self.wrong.append(sentence)
 
     def compare_metrics(self, before: Scrape, after: Scrape) -> None:
-        """Compare all calls with what the metrics have counted meanwhile."""
+        """Compare all calls with the metrics."""
         told = metrics_of(after)
         told.subtract(metrics_of(before))
         for key in {*told, *self.clients}:

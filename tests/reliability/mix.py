@@ -1,4 +1,4 @@
-"""The kinds of calls that a soak mixes: all operations, whole and streamed, good and broken."""
+"""The mix of calls of a soak: all operations, whole and streamed, good and broken."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ STEPS = {
 TEXT = "It rains in Oslo and the trams are late again while nobody reads the paper"
 WORDS = TEXT.split()
 LONG = " ".join(WORDS * 500)  # some 8,000 tokens
-FEWEST = 8  # tokens of an answer, for faults come after three
+MIN_TOKENS = 8  # of an answer, because faults come after three
 THROTTLING, UNAVAILABLE = "ThrottlingException", "ServiceUnavailableException"
 REFUSED, UNREAD = "ValidationException", "SerializationException"
 CSV = "name,amount\n" + "".join(f"item {number},{number}\n" for number in range(20))
@@ -35,12 +35,11 @@ TOOL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of call: `operation` as in the metrics, and what must become of it.
+    """A kind of call: its `operation` as in the metrics, and its `outcome`.
 
-    `rule` is given for the caller before the call, and speaks once. With `leaves_after` the client
-    hangs up after so many bytes of the answer; then `outcome` is `left`, unless the answer is
-    quicker. `weight` is how often it comes among the others. Not all are in the journal: what is
-    no operation on a model is not.
+    `rule` is added for the caller before the call, and applies once. With `leaves_after` the client
+    disconnects after so many bytes of the answer; then `outcome` is `left` unless the answer ends
+    sooner. `weight` is its share of the mix. Only operations on models are in the journal.
     """
 
     name: str
@@ -52,14 +51,14 @@ class Kind:
     headers: Mapping[str, str] = field(default_factory=dict)
     rule: Mapping[str, Any] | None = None
     leaves_after: int | None = None
-    is_half: bool = False  # its body never ends, and the client hangs up
+    is_half: bool = False  # its body never ends, and the client disconnects
     is_kept: bool = True  # in the journal
     weight: int = 4
 
 
 def prompt(random: Random) -> dict[str, Any]:
     words = " ".join(random.choices(WORDS, k=random.randint(1, 60)))
-    return {"prompt": words, "max_tokens": random.randint(FEWEST, 40)}
+    return {"prompt": words, "max_tokens": random.randint(MIN_TOKENS, 40)}
 
 
 def chat(random: Random) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def chat(random: Random) -> dict[str, Any]:
 
 def converse(random: Random, *more: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     text = {"text": " ".join(random.choices(WORDS, k=random.randint(1, 60)))}
-    config = {"maxTokens": random.randint(FEWEST, 40)}
+    config = {"maxTokens": random.randint(MIN_TOKENS, 40)}
     messages = [{"role": "user", "content": [text, *more]}]
     return {"messages": messages, "inferenceConfig": config, **fields}
 
@@ -84,7 +83,7 @@ def to(operation: str, model: str = SEVEN_B) -> str:
 
 
 def on(operation: str, name: str, **more: Any) -> Kind:
-    """A call of an operation on Mistral 7B, unless `more` says otherwise."""
+    """Return a call of an operation on Mistral 7B; `more` has other fields."""
     body = prompt if operation in (INVOKE, STREAM) else converse
     given = {"path": to(operation), "body": body, **more}
     return Kind(name=f"{operation}: {name}", operation=operation, **given)

@@ -1,6 +1,6 @@
-"""Clients that take their time: idle, slow to ask, slow to send, deaf. All at once, in a thread.
+"""Slow clients: idle, slow to send heads or bodies, or not reading. All at once, in a thread.
 
-What ends them is a matter of a minute or more, during which other trials run.
+Their timeouts take a minute or more; other trials run meanwhile.
 """
 
 import asyncio
@@ -17,41 +17,48 @@ import h2.connection
 from h2.settings import SettingCodes
 
 from tests.reliability.answers import ANSWERED
-from tests.reliability.calls import SETTLED, ask, ask_once, rule
+from tests.reliability.calls import SETTLE_SECONDS, ask, ask_once, rule
 from tests.reliability.http1 import FAILURES, Http1, encode
 from tests.reliability.mix import INVOKE, STREAM, WORDS, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.reliability.trials import BETWEEN, DEAF, DRIPPING, IDLE, PATIENCE, SLOW_HEADS
+from tests.reliability.trials import (
+    CALLS_MEANWHILE,
+    DRIPPING,
+    IDLE,
+    NON_READERS,
+    SLOW_CLIENT_SECONDS,
+    SLOW_HEADS,
+)
 
-DRIP = 2.0  # seconds between two bytes
-EARLY, LATE = 15.0, 138.0  # seconds after which the service is looked at
-ADDRESSES = 20  # that they come from, as from so many machines
-SMALL = 4_096  # bytes of the buffer that a deaf client has
-AHEAD = 4  # requests that it sends at once: the kernel may take the whole of a first answer
+DRIP_SECONDS = 2.0  # between two bytes
+EARLY_SECONDS, LATE_SECONDS = 15.0, 138.0  # after which the service is observed
+ADDRESSES = 20  # of the clients, as from so many machines
+RECEIVE_BUFFER_BYTES = 4_096  # of a client that does not read
+PIPELINED_REQUESTS = 4  # the kernel's buffers may take a whole first answer
 STORY = {"when": {"prompt": "story"}, "reply": " ".join(WORDS * 500)}
 HEAD, _, BODY = ask(INVOKE, "Hi " * 200).partition(b"\r\n\r\n")
 
 
 @dataclass(slots=True)
 class Group:
-    """Seconds for which each of its connections was open; None for one that still was."""
+    """A group of connections, with the seconds that each was open; None if it still is."""
 
     seconds: list[float | None] = field(default_factory=list)
 
     def longer_than(self, most: float) -> int:
-        """Return how many were open for longer than so many seconds."""
+        """Count the connections that were open for longer than so many seconds."""
         return sum(each is None or each > most for each in self.seconds)
 
 
-class Patience:
-    """All slow clients on one service, from `start` to `end`."""
+class SlowClients:
+    """All slow clients of one service, from `start` to `end`."""
 
     def __init__(self) -> None:
         self.idle, self.heads, self.bodies = Group(), Group(), Group()
-        self.under_way: list[float] = []  # calls, early and late
+        self.under_way: list[float] = []  # calls in flight, early and late
         self.between: list[tuple[str, float]] = []  # outcomes and seconds of calls meanwhile
-        self.memory = 0.0  # MiB, how much more the service has while all are there
-        self.left = -1.0  # calls under way after it all
+        self.memory = 0.0  # growth in MiB while all are connected
+        self.left = -1.0  # calls in flight afterwards
         self._running = ExitStack()
         self._thread = threading.Thread(target=self._run)
 
@@ -62,15 +69,15 @@ class Patience:
 
     def end(self) -> None:
         """Wait for the last of them."""
-        self._thread.join(timeout=2 * PATIENCE)
+        self._thread.join(timeout=2 * SLOW_CLIENT_SECONDS)
         assert not self._thread.is_alive()
         self._running.close()
 
     def _run(self) -> None:
         before = self._service.seen().memory_info().rss
         asyncio.run(self._all(before))
-        with suppress(AssertionError):  # which the test makes of what is left
-            seconds_until(lambda: self._service.under_way() == 0, most=SETTLED)
+        with suppress(AssertionError):  # the test asserts that none is left
+            seconds_until(lambda: self._service.under_way() == 0, most=SETTLE_SECONDS)
         self.left = self._service.under_way()
 
     async def _all(self, before: int) -> None:
@@ -79,7 +86,7 @@ class Patience:
             (self.idle, IDLE, idle),
             (self.heads, SLOW_HEADS, drip_head),
             (self.bodies, DRIPPING, drip_body),
-            (Group(), DEAF, hear_nothing),
+            (Group(), NON_READERS, hear_nothing),
         ]
         works = [
             self._one(group, partial(work, url, number))
@@ -91,22 +98,22 @@ class Patience:
     async def _one(self, group: Group, work: Callable[[], Awaitable[None]]) -> None:
         began = monotonic()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SLOW_CLIENT_SECONDS):
                 await work()
             group.seconds.append(monotonic() - began)
         except TimeoutError:
             group.seconds.append(None)
 
     async def _call_between(self, url: str, before: int) -> None:
-        """Call as an ordinary client does while all of them are there."""
-        await asyncio.sleep(EARLY)
+        """Call like an ordinary client while all of them are connected."""
+        await asyncio.sleep(EARLY_SECONDS)
         self.under_way.append(await asyncio.to_thread(self._service.under_way))
         self.memory = (self._service.seen().memory_info().rss - before) / (1024 * 1024)
-        for number in range(BETWEEN):
+        for number in range(CALLS_MEANWHILE):
             began = monotonic()
             answer = await ask_once(url, ask((INVOKE, STREAM)[number % 2]))
             self.between.append((answer.outcome, monotonic() - began))
-        await asyncio.sleep(LATE - EARLY)
+        await asyncio.sleep(LATE_SECONDS - EARLY_SECONDS)
         self.under_way.append(await asyncio.to_thread(self._service.under_way))
 
 
@@ -115,7 +122,7 @@ def source(number: int) -> str:
 
 
 async def idle(url: str, number: int) -> None:
-    """Say nothing; every second one has made a call before."""
+    """Send nothing; every second connection has made a call before."""
     connection = Http1(url, source(number))
     await connection.open()
     if number % 2:
@@ -135,7 +142,7 @@ async def drip_body(url: str, number: int) -> None:
 
 
 async def drip(connection: Http1, data: bytes) -> None:
-    """Send a byte and another, until the service has had enough."""
+    """Send single bytes until the service closes the connection."""
     writer = await connection.open()
     ending = asyncio.create_task(ended(connection))
     try:
@@ -143,7 +150,7 @@ async def drip(connection: Http1, data: bytes) -> None:
             if ending.done():
                 break
             writer.write(bytes([byte]))
-            await asyncio.wait([ending], timeout=DRIP)
+            await asyncio.wait([ending], timeout=DRIP_SECONDS)
         await ending
     finally:
         ending.cancel()
@@ -163,14 +170,18 @@ async def hear_nothing(url: str, number: int) -> None:
     """Ask for a long stream and read none of it: over HTTP/1.1, or without a window in HTTP/2."""
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-        connection.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        connection.setblocking(False)  # noqa: FBT003 - socket's signature
         connection.bind((source(number), 0))
         await loop.sock_connect(connection, (urlsplit(url).hostname, urlsplit(url).port))
         long = {"prompt": "A long story", "max_tokens": 8_192}
-        raw = deaf_http_2(long) if number % 2 else AHEAD * encode("POST", to(STREAM), long)
+        raw = (
+            deaf_http_2(long)
+            if number % 2
+            else PIPELINED_REQUESTS * encode("POST", to(STREAM), long)
+        )
         await loop.sock_sendall(connection, raw)
-        await asyncio.Event().wait()  # until its time is over
+        await asyncio.Event().wait()  # until it is cancelled
 
 
 def deaf_http_2(body: object) -> bytes:

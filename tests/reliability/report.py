@@ -1,7 +1,7 @@
-"""docs/reliability.md, made from what the trials found: `python -m tests.reliability.report`.
+"""Make docs/reliability.md from the results of the trials: `python -m tests.reliability.report`.
 
-With `--found` it is made from the findings that are there; otherwise the trials are run first,
-which takes four minutes.
+With `--found` it uses the stored results. Otherwise it runs the trials first, which takes four
+minutes.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.reliability.evidence import FOUND, RESULTS, WRITES, load
 from tests.reliability.trials import TRIALS
-from tests.reliability.watching import MOST_GROWTH
+from tests.reliability.watching import MAX_GROWTH
 from tests.support.servers import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
@@ -24,9 +24,11 @@ HEAD = """\
 
 <!-- Made by `python -m tests.reliability.report` from what the trials found; a test compares -->
 
-Each row is a [trial](../tests/reliability) that breaks something for real: a process of its own,
-real sockets, the scripted engine. The suite runs all of them, and fails where one loses anything.
-Limits and what they protect are listed in [SECURITY.md](../SECURITY.md#limits).
+This page lists what the test suite breaks on purpose, and what was lost.
+
+Each row is a [trial](../tests/reliability) that really breaks something: a separate process, real
+sockets, the scripted engine. The suite runs all trials, and fails if one loses anything.
+[SECURITY.md](../SECURITY.md#limits) lists the limits.
 
 | what is broken | tried | lost | what must hold |
 | --- | --- | --- | --- |
@@ -35,21 +37,23 @@ SOAK_HEAD = """
 ## Soak
 
 `make soak` mixes all operations for 30 minutes, whole and streamed, over HTTP/1.1 and HTTP/2, with
-errors, faults, clients that hang up, rules that come and go, long prompts, documents and images;
-`make soak MINUTES=5` for a shorter one. Every call carries a mark. Afterwards each must have
-exactly one outcome, the same for its client, in the journal, and in the metrics; and a line
-through the last two thirds of all samples may not rise: memory by {memory:g} MiB at most, open
-files by {files:g}, threads by {threads:g}, tasks of the event loop by {tasks:g}. With all calls
-ended, files, threads and tasks must be back at what they were. The suite runs the same for nine
-seconds.
+errors, faults, clients that disconnect, rules that are added and removed, long prompts, documents
+and images. `make soak MINUTES=5` is shorter. The suite runs the same load for nine seconds.
+
+- Every call carries a mark. It must have exactly one outcome: the same for the client, in the
+  journal and in the metrics.
+- A line fitted through the last two thirds of all samples may rise only a little: memory by
+  {memory:g} MiB, open files by {files:g}, threads by {threads:g}, tasks of the event loop by
+  {tasks:g}.
+- When all calls have ended, files, threads and tasks must be back at their numbers from before.
 
 """
-NO_SOAK = "No long run is on record yet.\n"
+NO_SOAK = "No long run has been recorded yet.\n"
 UNITS = {"memory": " MiB", "files": "", "threads": "", "tasks": ""}
 
 
 def report() -> str:
-    return HEAD + "".join(rows()) + SOAK_HEAD.format(**MOST_GROWTH) + "".join(soak_lines())
+    return HEAD + "".join(rows()) + SOAK_HEAD.format(**MAX_GROWTH) + "".join(soak_lines())
 
 
 def rows() -> Iterator[str]:
@@ -67,8 +71,9 @@ def soak_lines() -> Iterator[str]:
     soak: Mapping[str, Any] = json.loads(SOAK.read_text())
     yield f"The last long run, of {soak['date']}, on {soak['machine']}, Python {soak['python']}:"
     yield "\n\n"
-    yield "| minutes | calls | answered | refused or failed as told | cut as told | hung up"
-    yield " | differences | longest call |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    yield "| minutes | calls | answered | refused or failed on request | cut on request"
+    yield " | disconnected | differences | longest call |\n"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     outcomes = dict(soak["outcomes"])
     plain = [outcomes.pop(name, 0) for name in ("answered", "cut", "left")]
     cells = [plain[0], sum(outcomes.values()), *plain[1:]]
@@ -83,7 +88,7 @@ def soak_lines() -> Iterator[str]:
 
 
 def run_trials() -> int:
-    """Run every trial, and keep what each finds. Return pytest's status."""
+    """Run all trials, and keep their findings. Return pytest's status."""
     FOUND.unlink(missing_ok=True)
     chosen = ["tests/reliability", "-k", "not soak and not page and not engine_processes"]
     command = [sys.executable, "-m", "pytest", "-q", *chosen]
@@ -93,7 +98,7 @@ def run_trials() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write docs/reliability.md.")
-    parser.add_argument("--found", action="store_true", help="from the findings that are there")
+    parser.add_argument("--found", action="store_true", help="use the stored results")
     given = parser.parse_args()
     status = 0 if given.found else run_trials()
     FILE.write_text(report())

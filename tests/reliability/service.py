@@ -1,4 +1,4 @@
-"""`invoke-api` in a process of its own, whose log, pid and end a test may look at."""
+"""`invoke-api` in a process, with access to its log, pid and exit status."""
 
 import os
 import re
@@ -37,7 +37,7 @@ class Service:
         return psutil.Process(self.process.pid)
 
     def under_way(self) -> float:
-        """Calls that have begun and not ended."""
+        """Return the number of calls in flight."""
         return Scrape(self.url).sum(UNDER_WAY)
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
@@ -54,9 +54,9 @@ def service_running(
     limits: Mapping[int, int] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """A service that is ready; `limits` are the system's, for good: of open files, say.
+    """Yield a service that is ready. `limits` are hard system limits, such as of open files.
 
-    Its log must be free of tracebacks at the end, and it must end when it is told to.
+    The service must end on SIGTERM, and its log must have no traceback.
     """
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log.txt"

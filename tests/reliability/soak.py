@@ -1,4 +1,4 @@
-"""A mixed load for minutes on end, after which nothing may be lost, different or left over.
+"""A mixed load for minutes, after which no outcome may be lost or differ, and nothing may leak.
 
 usage: python -m tests.reliability.soak [--minutes M] [--lanes N] [--seed N] [--to FILE] [--page]
 Prints its findings, writes them to FILE, and with --page also into docs/reliability.md. Ends with
@@ -29,14 +29,14 @@ from tests.support.metrics import Scrape
 from tests.support.servers import GUARDRAILS
 
 LANES = 16
-SAMPLES = 600  # of a run, and one a second at most
-WARM_UP = 3.0  # seconds, in which tokenizers are loaded and pools filled
-SETTLED = 30.0  # seconds for the last call to end
+MAX_SAMPLES = 600  # of a run, at most one a second
+WARM_UP_SECONDS = 3.0  # for tokenizers and pools
+SETTLE_SECONDS = 30.0  # for the last call to end
 
 
 @dataclass(slots=True)
 class Run:
-    """One soak, as far as it has come."""
+    """The state of a soak."""
 
     ledger: Ledger = field(default_factory=Ledger)
     samples: list[Sample] = field(default_factory=list)
@@ -47,8 +47,8 @@ class Run:
 
 
 async def load(service: Service, run: Run, seconds: float, lanes: int, seed: int) -> None:
-    """Call for so many seconds, while the service is looked at from outside."""
-    every = max(1.0, seconds / SAMPLES)
+    """Call for so many seconds, and observe the service from outside."""
+    every = max(1.0, seconds / MAX_SAMPLES)
     watching = asyncio.create_task(watch(service, run.samples, every))
     began = time.monotonic()
     async with lanes_open(service.url, run.ledger, lanes=lanes, seed=seed) as callers:
@@ -65,7 +65,7 @@ async def load(service: Service, run: Run, seconds: float, lanes: int, seed: int
 def soak(seconds: float, lanes: int, seed: int) -> Run:
     run, warm = Run(), Run()
     with service_running(*SCRIPTED, "--guardrails", str(GUARDRAILS)) as service:
-        asyncio.run(load(service, warm, WARM_UP, lanes, seed - 1))
+        asyncio.run(load(service, warm, WARM_UP_SECONDS, lanes, seed - 1))
         rest(service)
         run.before, counted = take(service), Scrape(service.url)
         asyncio.run(load(service, run, seconds, lanes, seed))
@@ -78,9 +78,9 @@ def soak(seconds: float, lanes: int, seed: int) -> Run:
 
 
 def rest(service: Service) -> None:
-    """Wait until no call is under way, and the connections are gone."""
-    seconds_until(lambda: service.under_way() == 0, most=SETTLED)
-    time.sleep(1)  # for closed connections, which no metric tells of
+    """Wait until no call is in flight, and the connections are closed."""
+    seconds_until(lambda: service.under_way() == 0, most=SETTLE_SECONDS)
+    time.sleep(1)  # until connections are closed; no metric counts them
 
 
 def to_result(run: Run) -> dict[str, Any]:

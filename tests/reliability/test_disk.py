@@ -1,4 +1,4 @@
-"""A disk that is full, and a recorder that is killed: no line is torn, no recording half there."""
+"""A full disk, and killed recorders: no line is torn, no recording is incomplete."""
 
 import asyncio
 import json
@@ -16,15 +16,15 @@ from tests.reliability.mix import INVOKE, STREAM
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
 from tests.reliability.trials import LOGGED, RECORDERS_KILLED
 
-FULL = 65_536  # bytes that any file of the service may have
-LONGEST_LOG = 16_384  # bytes
+MAX_FILE_BYTES = 65_536  # of any file of the service
+MAX_LOG_BYTES = 16_384  # bytes
 
 
 def test_calls_are_answered_whatever_the_disk_of_the_invocation_log_takes(
     tmp_path: Path, evidence: Evidence
 ) -> None:
     flags = ["--invocation-log", str(tmp_path)]
-    with service_running(*SCRIPTED, *flags, limits={RLIMIT_FSIZE: FULL}) as service:
+    with service_running(*SCRIPTED, *flags, limits={RLIMIT_FSIZE: MAX_FILE_BYTES}) as service:
         works = [
             partial(ask_once, service.url, ask((INVOKE, STREAM)[number % 2], "Hi " * 50))
             for number in range(LOGGED)
@@ -35,10 +35,10 @@ def test_calls_are_answered_whatever_the_disk_of_the_invocation_log_takes(
     written = (tmp_path / "modelinvocations.jsonl").read_bytes()
     lost = [answer for answer in answers if answer.outcome != ANSWERED]
 
-    assert len(written) > FULL / 2
+    assert len(written) > MAX_FILE_BYTES / 2
     assert all(json.loads(line) for line in written.splitlines())
     assert "invocation log" in log
-    assert len(log) < LONGEST_LOG
+    assert len(log) < MAX_LOG_BYTES
     evidence.record("full-disk", LOGGED, len(lost))
 
 
@@ -79,7 +79,7 @@ def test_what_a_killed_recorder_has_written_can_be_read(
     with service_running(*SCRIPTED) as upstream:
         for _ in range(RECORDERS_KILLED):
             record_and_kill(upstream, tmp_path / name)
-    found = load_recordings(tmp_path / name)  # raises if one is no recording
+    found = load_recordings(tmp_path / name)  # raises for an invalid recording
 
     assert all(recording.complete for _, recording in found)
     evidence.record(f"recorders-{name}", RECORDERS_KILLED, 0)

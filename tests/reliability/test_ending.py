@@ -1,4 +1,4 @@
-"""The service told to end, or killed, under load: no caller mistakes a torn answer for a whole."""
+"""SIGTERM and SIGKILL under load: no caller mistakes a torn answer for a whole one."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ CALLERS = 40
 
 
 def calls(url: str) -> list[Callable[[], Awaitable[Answer]]]:
-    """Whole answers and streams, most of which end in time; a tenth would last for minutes."""
+    """Return calls of answers and streams; a tenth would last for minutes."""
     texts = ["Hi"] * 9 + ["never"]
     return [
         partial(ask_once, url, ask((INVOKE, STREAM)[number % 2], texts[number % 10]))
@@ -35,7 +35,7 @@ def calls(url: str) -> list[Callable[[], Awaitable[Answer]]]:
 
 
 async def terminate(service: Service) -> list[Answer]:
-    """Send SIGTERM once all calls are under way, and return their answers."""
+    """Send SIGTERM once all calls are in flight, and return their answers."""
     asked = asyncio.create_task(side_by_side(calls(service.url), most=TERMINATED))
     waiting = partial(seconds_until, lambda: service.under_way() == TERMINATED, most=30)
     await asyncio.to_thread(waiting)
@@ -60,7 +60,7 @@ def test_sigterm_under_load_answers_every_call(evidence: Evidence) -> None:
 
 
 async def call_on(url: str, stop: asyncio.Event, seen: Counter[str]) -> None:
-    """Call again and again; whoever can't connect waits a little."""
+    """Call repeatedly; wait a little if the connection fails."""
     connection = Http1(url)
     number = 0
     while not stop.is_set():
@@ -76,13 +76,13 @@ async def call_on(url: str, stop: asyncio.Event, seen: Counter[str]) -> None:
 
 
 def assert_whole(answer: Answer) -> None:
-    """What looks like an answer is one: its text came from the first token to the last."""
+    """Check that an answer which looks complete has all of its text."""
     if "content-length" in answer.headers:
         assert json.loads(answer.body)["outputs"][0]["stop_reason"], answer.body
 
 
 async def kill_under_load(port: int, flags: list[str]) -> tuple[Counter[str], int]:
-    """Kill the service with SIGKILL and start it again on its port, so often; count lost starts."""
+    """Kill the service and start it on the same port, so often. Return the failed starts."""
     seen: Counter[str] = Counter()
     stop = asyncio.Event()
     callers = [
@@ -99,7 +99,7 @@ async def kill_under_load(port: int, flags: list[str]) -> tuple[Counter[str], in
 
 
 def start_and_kill(port: int, flags: list[str], seen: Counter[str]) -> int:
-    """Return 0 if the service starts on the port at once and answers, before it is killed."""
+    """Return 0 if the service starts on the port and answers before it is killed."""
     with suppress(HTTPException, OSError), service_running(*flags, port=port) as service:
         before = seen[ANSWERED]
         seconds_until(lambda: seen[ANSWERED] > before + 200, most=30)

@@ -1,4 +1,4 @@
-"""vLLM's own processes, stopped and killed under a service that goes on: what is lost, and left."""
+"""Stopped and killed vLLM processes under a running service: lost calls and leftovers."""
 
 import json
 import os
@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.vllm.leftovers import Leftovers
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from tests.support.metrics import Scrape
@@ -29,13 +29,13 @@ from tests.support.servers import COMMAND, SEVEN_B, call, connect, invoke
 from tests.support.waiting import until
 
 INVOKE = f"/model/{SEVEN_B}/invoke"
-STALL = 4.0  # seconds, of the registry below
+STALL_SECONDS = 4.0  # seconds, of the registry below
 LOAD = (
     280.0  # seconds that a load may take on a busy machine; it is a tenth of it on one that idles
 )
-PATIENCE = 40.0  # seconds on top of what is promised, likewise
+EXTRA_SECONDS = 40.0  # seconds on top of what is promised, likewise
 WORKERS = 2
-LOST = 0  # in place of the status of a call whose connection broke
+BROKEN = 0  # in place of the status if the connection broke
 LONG = {"prompt": "turn left", "max_tokens": 8_000, "temperature": 0}
 HUNDREDS = {**LONG, "max_tokens": 200}
 SHORT = {"prompt": "turn left", "max_tokens": 3}
@@ -47,7 +47,7 @@ class Served:
     process: subprocess.Popen[bytes]  # the first one
     temporary: Path
     found: Leftovers
-    others: frozenset[str]  # shared objects that were there before: other tests' engines have some
+    others: frozenset[str]  # shared objects of other tests' engines
 
     def state(self) -> dict[str, Any]:
         models = json.loads(call(self.url, "GET", "/_emulator/health")[1])["models"]
@@ -58,21 +58,21 @@ class Served:
         return call(self.url, "GET", "/_emulator/ready")[0].status == 200
 
     def processes(self) -> list[psutil.Process]:
-        """vLLM's: a core, and its worker, once they run."""
+        """Wait for vLLM's core and its worker, and return them."""
         found = psutil.Process(self.process.pid).children(recursive=True)
         with suppress(psutil.NoSuchProcess):
             return [each for each in found if each.name().startswith("VLLM")]
         return []
 
     def shared(self) -> set[str]:
-        """The names of shared memory and semaphores that any process of the service has made."""
+        """Return the names of shared memory and semaphores of the service's processes."""
         return (self.found.known() & shared_names()) - self.others
 
     def log(self) -> str:
         return (self.temporary / "log").read_text()
 
     def files(self) -> list[str]:
-        """What there is in the temporary folder, but for a cache of torch's that is of one name."""
+        """Return the files in the temporary folder, without torch's cache of constant name."""
         paths = self.temporary.rglob("*")
         return sorted(each.name for each in paths if "torchinductor" not in str(each))
 
@@ -88,9 +88,9 @@ def registry(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     model |= {
         "weights": str(make_demo("dense", checkpoints)),
         "tokenizer": "v3",
-        "context_length": CONTEXT,
+        "context_length": CONTEXT_LENGTH,
         "vllm": dict(demo.OPTIONS),
-        "limits": {"stall_seconds": STALL},
+        "limits": {"stall_seconds": STALL_SECONDS},
     }
     path = tmp_path_factory.mktemp("registry") / "registry.yaml"
     path.write_text(yaml.safe_dump({"models": [model]}))
@@ -99,10 +99,10 @@ def registry(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @contextmanager
 def serving(registry: Path, *flags: str) -> Iterator[Served]:
-    """The service, which leaves nothing: no shared memory, no file, no process."""
-    found = Leftovers()  # of this process's descendants, as other programs make such things, too
+    """Yield the service, which must leave no shared memory, file or process."""
+    found = Leftovers()  # of this process's descendants only
     others = shared_names()
-    # Not pytest's own folder, whose path is too long for a Unix socket.
+    # Not pytest's folder: its path is too long for a Unix socket.
     with TemporaryDirectory() as temporary, (Path(temporary) / "log").open("w") as log:
         env = {**os.environ, **demo.ENVIRONMENT, "TMPDIR": temporary}
         command = [*COMMAND, "--registry", str(registry), *flags]
@@ -118,14 +118,14 @@ def serving(registry: Path, *flags: str) -> Iterator[Served]:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=120)
-        until(lambda: not session(process.pid), PATIENCE)
+        until(lambda: not session(process.pid), EXTRA_SECONDS)
         assert served.files() == ["log"]
     assert found.known() - others, "else nothing was shared, and nothing is shown"
     until(lambda: served.shared() == set(), LOAD)
 
 
 def session(pid: int) -> list[int]:
-    """The processes that this one has started, and their descendants, whoever their parent is."""
+    """Return the processes of this process's session, even orphans."""
     found = []
     for each in psutil.pids():
         with suppress(ProcessLookupError):
@@ -136,7 +136,7 @@ def session(pid: int) -> list[int]:
 
 def calls_under_way(served: Served, pool: ThreadPoolExecutor, count: int) -> list[Future[int]]:
     calls = [pool.submit(lambda: invoke(served.url, LONG)[0].status) for _ in range(count)]
-    until(lambda: served.state()["running"] == count, PATIENCE)
+    until(lambda: served.state()["running"] == count, EXTRA_SECONDS)
     return calls
 
 
@@ -154,7 +154,7 @@ def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registr
         took = time.monotonic() - began
 
         assert statuses == [503] * 8
-        assert took < STALL + PATIENCE
+        assert took < STALL_SECONDS + EXTRA_SECONDS
         assert not served.is_ready()
         until(served.is_ready, LOAD)
         assert "vLLM's engine core hangs: its process" in served.log()
@@ -166,13 +166,13 @@ def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registr
 
         core, worker = served.processes()
         shared = served.shared()
-        worker.suspend()  # which the core, idle as it is, does not notice
-        until(lambda: not served.is_ready(), STALL + PATIENCE)
+        worker.suspend()  # the idle core does not notice it
+        until(lambda: not served.is_ready(), STALL_SECONDS + EXTRA_SECONDS)
         until(lambda: len(served.processes()) == 2 and not core.is_running(), LOAD)
         assert not shared & served.shared()
         for each in served.processes():  # while they load
             each.kill()
-        until(lambda: served.log().count("failed after") == 1, PATIENCE)
+        until(lambda: served.log().count("failed after") == 1, EXTRA_SECONDS)
 
 
 @pytest.mark.vllm
@@ -186,7 +186,7 @@ def test_workers_share_a_core_that_is_stopped_and_end_in_order_when_one_is_kille
         core, *_ = served.processes()
         core.suspend()
         assert invoke(served.url, LONG)[0].status == 503
-        until(lambda: not served.is_ready(), PATIENCE)
+        until(lambda: not served.is_ready(), EXTRA_SECONDS)
         assert "vLLM's engine core hangs: its process" in served.log()
         assert_all_become_ready(served)
         assert not core.is_running()
@@ -198,20 +198,23 @@ def test_workers_share_a_core_that_is_stopped_and_end_in_order_when_one_is_kille
             pids = owners(served.url)
             places = [pids[each.sock.getsockname()[1]] for each in kept]
             calls = [pool.submit(ask, each, "POST", INVOKE, HUNDREDS) for each in kept]
-            until(lambda: Scrape(served.url).sum("invoke_api_engine_calls_running") == 48, PATIENCE)
+            until(
+                lambda: Scrape(served.url).sum("invoke_api_engine_calls_running") == 48,
+                EXTRA_SECONDS,
+            )
             victim = psutil.Process(places[0])
             victim.kill()
             outcomes = Counter(zip(places, (each.result(LOAD) for each in calls), strict=True))
 
-        lost = {pid for pid, status in outcomes if status == LOST}
+        lost = {pid for pid, status in outcomes if status == BROKEN}
         assert lost == {victim.pid}, "only the calls of the dead one are lost"
         assert {status for pid, status in outcomes if pid != victim.pid} == {200}
-        assert served.process.wait(timeout=PATIENCE) == 1
+        assert served.process.wait(timeout=EXTRA_SECONDS) == 1
         assert "the other workers finish their calls, and all end" in served.log()
 
 
 def assert_all_become_ready(served: Served) -> None:
-    """At once: when one says that it is ready, so do all."""
+    """Check that all models become ready together."""
     until(served.is_ready, LOAD)
     with ExitStack() as stack:
         kept = [stack.enter_context(closing(connect(served.url))) for _ in range(16)]
@@ -222,18 +225,18 @@ def assert_all_become_ready(served: Served) -> None:
 
 
 def ask(connection: HTTPConnection, method: str, path: str, body: object = None) -> int:
-    """The status, once the whole answer is there."""
+    """Return the status once the whole answer has arrived."""
     try:
         connection.request(method, path, json.dumps(body) if body else None)
         response = connection.getresponse()
         response.read()
     except (HTTPException, OSError):
-        return LOST
+        return BROKEN
     return response.status
 
 
 def owners(url: str) -> dict[Any, int]:
-    """By the ports of clients, which process has their connections."""
+    """Return the process that has each connection, by the client's port."""
     port = int(url.rsplit(":", 1)[1])
     return {
         tuple(each.raddr)[1]: each.pid

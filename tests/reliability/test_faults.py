@@ -1,4 +1,4 @@
-"""Rules under load: each speaks exactly as often as it says, and never in part."""
+"""Rules under load: each applies exactly as often as it declares, and never in part."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import INVOKE, STREAM, THROTTLING, UNAVAILABLE
 from tests.reliability.service import SCRIPTED, service_running
-from tests.reliability.trials import CALLERS, CHANGES, FAULTS, PATTERNS, SOON
+from tests.reliability.trials import CALLERS, CHANGES, FAULTS, MAX_WAIT_SECONDS, PATTERNS
 from tests.support.servers import call
 
 PLAIN = {"reply": "no fault"}
@@ -39,7 +39,7 @@ def test_so_many_faults_as_a_rule_says_for_any_number_of_callers(evidence: Evide
 
 
 async def change_rules(url: str, done: asyncio.Event) -> None:
-    """Give and take a rule again and again, while there are others."""
+    """Add and delete a rule repeatedly, beside others."""
     control = Http1(url)
     for number in range(CHANGES):
         given = {"reply": f"rule {number} says this", "when": {"prompt": "Hi"}}
@@ -89,16 +89,16 @@ def test_rules_that_come_and_go_answer_whole_or_not_at_all(evidence: Evidence) -
 
 
 def test_a_pattern_that_others_would_search_for_ever_holds_up_nobody(evidence: Evidence) -> None:
-    """Refused or not, it is told in time, and so are all answers."""
+    """The pattern may be refused, but all answers come in time."""
     given = json.dumps({"when": {"prompt": {"regex": "^(a+)+$"}}, "reply": "all a"}).encode()
     with service_running(*SCRIPTED) as service:
         made, _ = call(service.url, "POST", "/_emulator/rules", given)
         began = monotonic()
         works = [partial(ask_once, service.url, ask(INVOKE, "a" * 41 + "!"))] * PATTERNS
-        answers = asyncio.run(asyncio.wait_for(side_by_side(works), SOON))
+        answers = asyncio.run(asyncio.wait_for(side_by_side(works), MAX_WAIT_SECONDS))
         took = monotonic() - began
     lost = [answer for answer in answers if answer.outcome != ANSWERED]
 
     assert made.status in (201, 400)
-    assert took < SOON
+    assert took < MAX_WAIT_SECONDS
     evidence.record("patterns", PATTERNS, len(lost))

@@ -1,4 +1,4 @@
-"""HTTP/2 connections that are flooded, used for long, or cut: everybody else gets answers."""
+"""Flooded, long-lived and cut HTTP/2 connections: other clients get answers."""
 
 import asyncio
 from contextlib import suppress
@@ -9,17 +9,17 @@ import h2.connection
 from h2.errors import ErrorCodes
 
 from tests.reliability.answers import ANSWERED, CUT, Answer
-from tests.reliability.calls import SETTLED, answers_still, rule, side_by_side
+from tests.reliability.calls import SETTLE_SECONDS, answers_still, rule, side_by_side
 from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import FAILURES
 from tests.reliability.http2 import Http2
 from tests.reliability.mix import INVOKE, STREAM, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.reliability.trials import CUTS, REQUESTS, RESETS, SOON
+from tests.reliability.trials import CUTS, MAX_WAIT_SECONDS, REQUESTS, RESETS
 
 
 def rapid_reset() -> bytes:
-    """Return streams that are opened and reset at once, CVE-2023-44487."""
+    """Return streams that are opened and reset at once (CVE-2023-44487)."""
     connection = h2.connection.H2Connection()
     connection.initiate_connection()
     for number in range(RESETS):
@@ -31,7 +31,7 @@ def rapid_reset() -> bytes:
 
 
 async def flood(service: Service, data: bytes) -> tuple[int, float]:
-    """Return how many calls of others were not answered meanwhile, and how long they took."""
+    """Flood the service; return how many other calls were not answered, and their seconds."""
     host, port = service.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     with suppress(*FAILURES):
@@ -48,9 +48,9 @@ async def flood(service: Service, data: bytes) -> tuple[int, float]:
 def test_a_rapid_reset_holds_up_nobody(evidence: Evidence) -> None:
     with service_running(*SCRIPTED) as service:
         lost, took = asyncio.run(flood(service, rapid_reset()))
-        seconds_until(lambda: service.under_way() == 0, most=SETTLED)
+        seconds_until(lambda: service.under_way() == 0, most=SETTLE_SECONDS)
 
-    assert took < SOON
+    assert took < MAX_WAIT_SECONDS
     evidence.record("resets", RESETS, lost)
 
 
@@ -69,8 +69,8 @@ def test_a_connection_of_http_2_serves_any_number_of_requests(evidence: Evidence
 
 
 async def ask_one_by_one(url: str) -> list[Answer]:
-    """Nothing else is written on the connection, which could carry along what was held back."""
-    async with Http2(url) as connection, asyncio.timeout(SOON):
+    """Send one request at a time, so that no other write flushes a delayed answer."""
+    async with Http2(url) as connection, asyncio.timeout(MAX_WAIT_SECONDS):
         return [
             await connection.ask("POST", to(operation), {"prompt": "Hi"})
             for operation in (INVOKE, STREAM)

@@ -1,11 +1,18 @@
-"""Requests that stop anywhere: what is not a whole request is never answered as one."""
+"""Requests that stop anywhere: an incomplete request is never answered as a whole one."""
 
 import asyncio
 from contextlib import suppress
 from functools import partial
 
 from tests.reliability.answers import ANSWERED, Answer
-from tests.reliability.calls import SETTLED, answers_still, ask, ask_once, counted, side_by_side
+from tests.reliability.calls import (
+    SETTLE_SECONDS,
+    answers_still,
+    ask,
+    ask_once,
+    counted,
+    side_by_side,
+)
 from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import FAILURES, Http1, encode
 from tests.reliability.mix import INVOKE
@@ -15,7 +22,7 @@ WHOLE = ask(INVOKE)
 
 
 async def ask_half(url: str, size: int, *, stays: bool) -> bytes:
-    """Send so much of a request, and return what comes; who `stays` resets the connection."""
+    """Send so much of a request and return the answer; with `stays`, reset the connection."""
     connection = Http1(url)
     writer = await connection.open()
     assert connection.reader
@@ -24,7 +31,7 @@ async def ask_half(url: str, size: int, *, stays: bool) -> bytes:
         writer.write(WHOLE[:size])
         await writer.drain()
         if stays:
-            await asyncio.sleep(0.02)  # until it has been read, most often
+            await asyncio.sleep(0.02)  # usually until it has been read
         else:
             writer.write_eof()
             answer = await asyncio.wait_for(connection.reader.read(), 60)
@@ -33,7 +40,7 @@ async def ask_half(url: str, size: int, *, stays: bool) -> bytes:
 
 
 def test_no_prefix_of_a_request_is_answered_as_a_request(evidence: Evidence) -> None:
-    """Each is sent twice: with the end of the client's side behind it, and with a reset."""
+    """Each is sent twice: with the client's half-close, and with a reset."""
     sizes = range(len(WHOLE))
     with service_running(*SCRIPTED) as service:
         works = [
@@ -42,7 +49,7 @@ def test_no_prefix_of_a_request_is_answered_as_a_request(evidence: Evidence) -> 
             for stays in (False, True)
         ]
         answers = asyncio.run(side_by_side(works))
-        seconds_until(lambda: service.under_way() == 0, most=SETTLED)
+        seconds_until(lambda: service.under_way() == 0, most=SETTLE_SECONDS)
         accepted = [answer for answer in answers if answer.startswith(b"HTTP/1.1 200")]
         lost = len(accepted) + sum(counted(service.url, end) for end in ("stop", "length", "ok"))
         unanswered = answers_still(service.url)
@@ -52,7 +59,7 @@ def test_no_prefix_of_a_request_is_answered_as_a_request(evidence: Evidence) -> 
 
 
 def test_the_whole_request_is() -> None:
-    """Or the trial above would find nothing whatever it tried."""
+    """Without this, the trial above would prove nothing."""
     with service_running(*SCRIPTED) as service:
         answer = asyncio.run(ask_once(service.url, WHOLE))
 
@@ -60,12 +67,12 @@ def test_the_whole_request_is() -> None:
 
 
 async def ask_in_two(url: str, size: int) -> bool:
-    """Send a request in two packets and another behind it; whether each has its own answer."""
+    """Send a request in two packets, then another; tell whether each has its own answer."""
     connection, first, second = Http1(url), Answer(), Answer()
     writer = await connection.open()
     with suppress(*FAILURES):
         writer.write(WHOLE[:size])
-        await asyncio.sleep(0.02)  # until it has been read, most often
+        await asyncio.sleep(0.02)  # usually until it has been read
         writer.write(WHOLE[size:] + encode("GET", "/_emulator/health"))
         await connection.read(first)
         await connection.read(second)

@@ -1,4 +1,4 @@
-"""docs/reliability.md says what was found, and of every trial."""
+"""docs/reliability.md matches the findings of all trials."""
 
 from tests.reliability.evidence import load
 from tests.reliability.report import FILE, report

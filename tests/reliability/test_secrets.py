@@ -1,4 +1,4 @@
-"""Distinctive secrets in every place that takes one, looked for wherever something is kept."""
+"""Secrets in all places of a request, which must not be in any log, journal or recording."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from tests.support.servers import GUARDRAILS, SEVEN_B
 KEY_ID = "AKIASECRECYTRIAL0001"
 OTHER_KEY_ID = "AKIASECRECYTRIAL0002"
 STORED = "STORED-secret-access-key"
-READER = "AKIDOPERATOR"  # whose key opens the journal
+READER = "AKIDOPERATOR"  # may read the journal
 STORED_API_KEY = "ABSKU1RPUkVELWFwaS1rZXktb2YtdGhlLXRyaWFs"
 SIGNATURE = "51646e6174757265" * 4
-# Where a caller may put a secret that is no part of a signature.
+# Places for secrets outside a signature.
 HEADERS = {
     "Cookie": "session=COOKIE-secret; theme=dark",
     "Proxy-Authorization": "Basic UFJPWFktc2VjcmV0",
@@ -57,7 +57,7 @@ NEVER = [STORED, STORED_API_KEY, *UNSIGNED, *SIGNED, *BEARER]
 
 
 def authorizations(now: datetime) -> list[str]:
-    """Signatures that are wrong in each way that AWS quotes, and keys that are no signatures."""
+    """Return signatures with all errors that AWS quotes, and API keys."""
     scope = f"{now:%Y%m%d}/us-east-1/bedrock/aws4_request"
     signed = "SignedHeaders=host;x-amz-date;x-amz-security-token"
     credential = f"AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}"
@@ -87,7 +87,7 @@ PATHS = [
 
 
 def ask_all(url: str) -> list[str]:
-    """Send every secret along with every kind of call; return the answers."""
+    """Send every secret with every kind of call; return the answers."""
     answers = []
     for authorization in authorizations(now := datetime.now(UTC)):
         for method, path, body in PATHS:
@@ -138,13 +138,13 @@ def test_nothing_that_serve_keeps_has_a_secret(
     kept = {path: read(served.url, path) for path in ("/_emulator/requests", "/metrics")}
     journal = json.loads(kept["/_emulator/requests"])["requests"]
     for entry in journal:
-        entry.pop("access_key_id")  # by which tests find their calls: docs/testing.md
+        entry.pop("access_key_id")  # identifies the calls of a test: docs/test/journal.md
     kept["/_emulator/requests"] = json.dumps(journal)
     served.end()
     kept["log"] = served.text()
     kept["invocation log"] = (tmp_path / "invocations" / "modelinvocations.jsonl").read_text()
     leaks = {place: found(text, [*NEVER, KEY_ID]) for place, text in kept.items()}
-    # AWS's sentences about a signature quote what was signed, to the caller that sent it.
+    # AWS's errors about a signature quote the signed text to its caller.
     echoed = found("\n".join(answers), [STORED, STORED_API_KEY, *UNSIGNED])
 
     assert journal
@@ -178,7 +178,7 @@ OPERATOR = {
 def test_no_recording_has_a_secret_of_the_caller_or_of_the_operator(
     tmp_path: Path, keys: Path, evidence: Evidence
 ) -> None:
-    """The service behind refuses what the operator signs, and quotes it as AWS does."""
+    """The upstream service refuses the operator's signature, and quotes it as AWS does."""
     known = json.loads(keys.read_text())
     known["access_keys"][0]["access_key_id"] = OPERATOR["AWS_ACCESS_KEY_ID"]
     keys.write_text(json.dumps(known))

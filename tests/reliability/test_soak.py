@@ -1,4 +1,4 @@
-"""The soak in its short form, and what it would say if something were lost or grew."""
+"""A short soak, and its messages for losses and growth."""
 
 import json
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.answers import ANSWERED, CUT, LEFT
-from tests.reliability.ledger import MARK, Ledger, Made
+from tests.reliability.ledger import CALL_HEADER, Ledger, Made
 from tests.reliability.mix import KINDS, STEPS
-from tests.reliability.watching import MOST_GROWTH, MOST_LEFT, Sample, complaints
+from tests.reliability.watching import MAX_GROWTH, MAX_LEFT, Sample, complaints
 from tests.support.servers import ROOT
 
 MINUTES = 0.15
@@ -43,7 +43,7 @@ def test_the_mix_has_all_operations_that_are_built() -> None:
 
 PLAIN = next(kind for kind in KINDS if kind.outcome == ANSWERED and kind.is_kept)
 GIVEN_UP = next(kind for kind in KINDS if kind.outcome == LEFT and kind.is_kept)
-ENTRY = {"headers": {MARK: "1"}, "error": None, "ended": "stop"}
+ENTRY = {"headers": {CALL_HEADER: "1"}, "error": None, "ended": "stop"}
 FAILED = {**ENTRY, "error": {"type": "InternalServerException"}, "ended": "error"}
 
 
@@ -80,10 +80,10 @@ def test_what_stays_flat_is_no_complaint() -> None:
     assert complaints(FLAT, REST, REST) == []
 
 
-@pytest.mark.parametrize("name", MOST_GROWTH)
+@pytest.mark.parametrize("name", MAX_GROWTH)
 def test_what_grows_is_named(name: str) -> None:
     grown = [
-        replace(each, **{name: getattr(REST, name) + each.at / 300 * 2 * MOST_GROWTH[name]})
+        replace(each, **{name: getattr(REST, name) + each.at / 300 * 2 * MAX_GROWTH[name]})
         for each in FLAT
     ]
 
@@ -91,9 +91,9 @@ def test_what_grows_is_named(name: str) -> None:
     assert sentence.startswith(f"{name} grew by ")
 
 
-@pytest.mark.parametrize("name", MOST_LEFT)
+@pytest.mark.parametrize("name", MAX_LEFT)
 def test_what_is_left_is_named(name: str) -> None:
-    after = replace(REST, **{name: getattr(REST, name) + MOST_LEFT[name] + 1})
+    after = replace(REST, **{name: getattr(REST, name) + MAX_LEFT[name] + 1})
 
     [sentence] = complaints(FLAT, REST, after)
     assert sentence.startswith(f"{name}: ")

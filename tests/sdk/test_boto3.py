@@ -110,4 +110,4 @@ def test_botocores_parser_reads_every_byte_fed_one_at_a_time(scripted: str) -> N
     _, whole = invoke(scripted, BODY.encode())
 
     assert "".join(texts) == json.loads(whole)["outputs"][0]["text"]
-    assert not buffer._data  # noqa: SLF001 - that nothing is left over can be seen nowhere else
+    assert not buffer._data  # noqa: SLF001 - the only proof that nothing is left over

@@ -1,4 +1,4 @@
-"""Today's clients of Bedrock, each run as its user would run it, and the matrix of them."""
+"""Current clients of Bedrock, run like their users run them, and the matrix of results."""
 
 from operator import attrgetter
 
@@ -13,7 +13,7 @@ from tests.sdk.programs import AFTER_CALL, CALL, FORCED, INVOKED, QUESTIONS, TEX
 from tests.sdk.ways import find_ways
 
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=attrgetter("name"))
-# Bedrock's words, and those that clients put in their place.
+# Bedrock's stop reasons, and those of clients.
 STOPS = {
     "plain": {"end_turn", "stop"},
     "streamed": {"end_turn", "stop"},

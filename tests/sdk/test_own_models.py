@@ -1,4 +1,4 @@
-"""Provisioned models, deployments and imports of the registry's, asked for by boto3."""
+"""Provisioned models, deployments and imports of the registry, by boto3."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tests.sdk.test_catalogue import client
 from tests.support.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
 
 HERE = "arn:aws:bedrock:us-east-1:123456789012"
-# operations, the argument of the one that gets, the name of a list's entries, the key of an ARN
+# Operations, the argument of the Get operation, the name of a list's entries, the key of an ARN.
 KINDS = {
     "provisioned-model": (
         ("get_provisioned_model_throughput", "list_provisioned_model_throughputs"),
@@ -43,7 +43,7 @@ def to_arn(kind: str, number: int) -> str:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose registry has three ARNs of each kind, and one of another region."""
+    """Yield a service whose registry has three ARNs of each kind, and one in another region."""
     document = yaml.safe_load(DEFAULT_REGISTRY.read_text())
     document["arns"] = [
         {"arn": to_arn(kind, number), "name": name, "model": SEVEN_B}

@@ -1,4 +1,4 @@
-"""Application inference profiles: made by boto3's `bedrock`, called by `bedrock-runtime`."""
+"""Application inference profiles: created by boto3's `bedrock`, called by `bedrock-runtime`."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ HI = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 
 @pytest.fixture
 def control(bedrock: Any) -> Iterator[Any]:
-    """boto3's client of the control plane, with the key of `runtime`."""
+    """Return boto3's client of the control plane, with the key of `runtime`."""
     with client(bedrock.url, "us-west-2", bedrock.access_key_id) as made:
         yield made
 

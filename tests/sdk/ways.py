@@ -1,4 +1,4 @@
-"""What each client did with the questions that it asks in several ways."""
+"""Outcomes of the questions that a client asks in several ways."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tests.sdk.programs import Client, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way, what the client made of its answer, and the calls that it took, oldest first."""
+    """A way, the client's result, and its calls, oldest first."""
 
     client: Client
     kind: str
@@ -24,12 +24,12 @@ class Way:
 
     @property
     def is_forced(self) -> bool:
-        """Whether the last call must be answered by a call of a tool, or to a schema."""
+        """Tell whether the last call forces a call of a tool, or a schema."""
         return bool(self.choices) and self.choices[-1] in ("any", "tool", "schema")
 
     @property
     def is_ruled(self) -> bool:
-        """Whether a rule answered the last call."""
+        """Tell whether a rule answered the last call."""
         return bool(self.calls) and self.calls[-1]["rule_id"] is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The end of the service: calls that are still running then get an answer."""
+"""The shutdown of the service: in-flight calls get an answer."""
 
 import json
 import time
@@ -33,11 +33,11 @@ WORDS = b"Bedrock is unable to process your request."
 
 @pytest.fixture(autouse=True)
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "FAREWELL_SECONDS", 0.3)
+    monkeypatch.setattr(http_server, "ABORT_SECONDS", 0.3)
 
 
 def end_while_running(engine: StubEngine, operation: str) -> tuple[HTTPResponse, bytes]:
-    """What a call over HTTP/1.1 gets that is running when the service ends."""
+    """Return the answer to an HTTP/1.1 call that is in flight when the service stops."""
     with ThreadPoolExecutor() as pool:
         with engine_running(engine, grace=GRACE) as url:
             answer: Future[tuple[HTTPResponse, bytes]] = pool.submit(
@@ -99,7 +99,7 @@ def test_a_body_that_does_not_come_holds_up_nothing() -> None:
         took = time.monotonic() - began
         connection.close()
 
-    assert took < GRACE.calls + http_server.FAREWELL_SECONDS + 1
+    assert took < GRACE.calls + http_server.ABORT_SECONDS + 1
 
 
 def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
@@ -115,14 +115,14 @@ def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
         ended.result(timeout=10)
 
     assert [before.status, health.status, answer.status] == [200, 200, 200]
-    assert json.loads(said)["reason"] == "the service is told to stop"
+    assert json.loads(said)["reason"] == "the service is stopping"
     assert b" so" in body
     with pytest.raises(ConnectionRefusedError):
         call(url, "GET", "/_emulator/ready")
 
 
 def test_how_long_it_takes_can_be_said() -> None:
-    """A second signal would end it at once."""
+    """The flags set the times; a second signal would end the service at once."""
     flags = ["--shutdown-delay", "0.5", "--graceful-timeout", "0"]
     with ExitStack() as service:
         url = service.enter_context(command_running([*COMMAND, "--engine", "scripted", *flags]))

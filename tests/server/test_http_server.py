@@ -1,4 +1,4 @@
-"""The listening socket, and the signals that end it."""
+"""The listening socket, and the signals that stop the service."""
 
 import signal
 import socket
@@ -51,7 +51,7 @@ asyncio.run(main())
 
 
 def test_a_second_signal_ends_it_and_its_children_at_once() -> None:
-    done = subprocess.run(  # returns when nobody holds its output any more
+    done = subprocess.run(  # returns when no process has its output open
         [sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=30, check=False
     )
 

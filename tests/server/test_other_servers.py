@@ -1,4 +1,4 @@
-"""The service under other ASGI servers: the same answers to the byte as under its own.
+"""The service under other ASGI servers, whose answers are equal to those under its own server.
 
 Ids, dates, times, padding and the server's own headers are left out of the comparison.
 """
@@ -26,7 +26,7 @@ from starlette.applications import Starlette
 from engine.protocol import Engine
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import BODY_LIMIT, Calls
+from invoke_api.pipeline.request_body import MAX_BODY_BYTES, InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.server.http_server import open_socket, to_url
 from tests.support.clients import client
@@ -67,7 +67,7 @@ GUARDED = {"prompt": "<s>[INST] A Cactus in a blue moon [/INST]", "max_tokens": 
 REPLY = " one two three four"
 AFTER = {"after_tokens": 2}
 
-# Each with the rule that is in force, and the status.
+# Requests with the current rule and the expected status.
 REQUESTS: dict[str, tuple[dict[str, Any] | None, Asked, int]] = {
     "invoke": (None, ask_model("invoke", PROMPT), 200),
     "invoke stream": (None, ask_model(STREAM, PROMPT), 200),
@@ -110,7 +110,7 @@ REQUESTS: dict[str, tuple[dict[str, Any] | None, Asked, int]] = {
     "unknown model": (None, ask_model("invoke", PROMPT, "mistral.none"), 400),
     "unknown path": (None, Asked("/nowhere?a=b", b"{}"), 200),
     "unknown method": (None, Asked("/model/a/invoke", method="DELETE"), 200),
-    "body over the limit": (None, ask_model("invoke", bytes(BODY_LIMIT + 1)), 400),
+    "body over the limit": (None, ask_model("invoke", bytes(MAX_BODY_BYTES + 1)), 400),
     "guardrail": (None, ask_model("invoke", GUARDED, **GUARD), 200),
     "guardrail, stream": (None, ask_model(STREAM, GUARDED, **GUARD), 200),
     "foundation models": (None, Asked("/foundation-models?byProvider=mistral", method="GET"), 200),
@@ -122,13 +122,13 @@ REQUESTS: dict[str, tuple[dict[str, Any] | None, Asked, int]] = {
         Asked("/_emulator/health", method="GET", headers={"Origin": "http://example.org"}),
         403,
     ),
-    "a rule that is none": (None, Asked("/_emulator/rules", b'{"reply": 1}'), 400),
+    "an invalid rule": (None, Asked("/_emulator/rules", b'{"reply": 1}'), 400),
 }
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Callable[[str], Server]]:
-    """From a name to the server, which is started at its first use."""
+    """Return a function from a name to the server, which is started at its first use."""
     with ExitStack() as stack:
         running: dict[str, Server] = {}
 
@@ -141,7 +141,7 @@ def servers() -> Iterator[Callable[[str], Server]]:
 
 
 class Person:
-    """A client with an access key, rules and a journal of its own."""
+    """A client with its own access key, rules and journal."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -185,7 +185,7 @@ def test_the_answer_is_that_of_our_own_server(
 
 
 def told(entry: dict[str, Any]) -> tuple[Any, ...]:
-    """What the journal says of a call, without times and ids."""
+    """Return the journal's entry of a call, without times and ids."""
     names = ("operation", "model_id", "body", "text", "ended", "error", "engine", "output_tokens")
     return tuple(entry.get(name) for name in names)
 
@@ -234,16 +234,16 @@ def counted(ask: Ask) -> float:
     return sum(map(float, found))
 
 
-# With an engine of the test's own, inside this process.
+# Tests with their own engine, in this process.
 
 BODY = json.dumps({"prompt": "turn left", "max_tokens": 8192}).encode()
 
 
 @contextmanager
 def stub_running(name: str, engine: Engine) -> Iterator[str]:
-    """The URL of the service with this engine, under one of the servers in a thread."""
+    """Run the service with this engine under a server in a thread, and yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    calls = Calls()
+    calls = InFlightCalls()
     app = create_app(registry, Engines({SEVEN_B: engine}), calls)
     if name.startswith("ours"):
         with app_running(app, calls) as url:
@@ -299,7 +299,7 @@ def running(url: str) -> int:
 
 @contextmanager
 def calling(name: str, url: str, operation: str) -> Iterator[Any]:
-    """A client that has asked, and leaves at the end; a file-like object over HTTP/1.1."""
+    """Send a request, yield the response as a file-like object, and disconnect at the end."""
     path = f"/model/{SEVEN_B}/{operation}"
     if name.endswith("h2c"):
         with Client(url) as other:
@@ -358,10 +358,10 @@ def comparable_payload(payload: bytes) -> bytes:
 
 
 async def test_a_call_that_is_cancelled_frees_the_engine_and_leaves_no_task() -> None:
-    """As a server does that ends while calls are in flight."""
+    """A server does this when it stops while calls are in flight."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     engine = StubEngine([" on"] * 10_000, pause=0.01)
-    app = create_app(registry, Engines({SEVEN_B: engine}), Calls())
+    app = create_app(registry, Engines({SEVEN_B: engine}), InFlightCalls())
     async with app.router.lifespan_context(app), client_of(app) as caller:
         before = asyncio.all_tasks()
         for operation in ("invoke", STREAM):
@@ -382,7 +382,7 @@ async def test_a_call_that_is_cancelled_frees_the_engine_and_leaves_no_task() ->
 
 @contextmanager
 def app_with(**variables: str) -> Iterator[Starlette]:
-    """The application with these variables beside the usual ones."""
+    """Build the application with additional variables."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in VARIABLES.items():
             patch.setenv(name, value)
@@ -396,13 +396,13 @@ def app_with(**variables: str) -> Iterator[Starlette]:
     ("variables", "sentence"),
     [
         ({"ENGINE": "none"}, r"Invalid value for '--engine' \(env var: 'INVOKE_API_ENGINE'\)"),
-        ({"AUTH": "sigv4"}, "--auth sigv4 lets nobody in without keys"),
+        ({"AUTH": "sigv4"}, "--auth sigv4 needs keys"),
         ({"AUHT": "none"}, "There is no variable INVOKE_API_AUHT; did you mean INVOKE_API_AUTH?"),
-        ({"MATCH": "nearest"}, "--match goes with --engine replay."),
+        ({"MATCH": "nearest"}, "--match needs --engine replay."),
         ({"REGISTRY": "none.yaml"}, "none.yaml"),
         ({"RULES": "none.yaml"}, "none.yaml"),
-        ({"TLS_CERT": "cert.pem"}, "INVOKE_API_TLS_CERT is for `invoke-api serve`: give"),
-        ({"TLS_KEY": "key.pem"}, "INVOKE_API_TLS_KEY is for `invoke-api serve`: give"),
+        ({"TLS_CERT": "cert.pem"}, "INVOKE_API_TLS_CERT is only for `invoke-api serve`; pass"),
+        ({"TLS_KEY": "key.pem"}, "INVOKE_API_TLS_KEY is only for `invoke-api serve`; pass"),
     ],
 )
 def test_settings_that_cannot_be_end_the_import_with_a_sentence(
@@ -427,7 +427,7 @@ def test_a_setting_of_our_own_server_is_told_of_and_does_nothing(
     with app_with(**of_our_server, REGION="us-west-2"):
         told = [record.getMessage() for record in caplog.records]
 
-    does_nothing = "does nothing here: say it to the ASGI server that runs this"
+    does_nothing = "has no effect here; configure the ASGI server instead"
     expected = [f"INVOKE_API_{name} {does_nothing}" for name in of_our_server]
     assert [each for each in told if "guardrails" not in each] == expected
 
@@ -480,7 +480,7 @@ async def test_everybody_is_answered_if_the_operator_wants_it() -> None:
 
 
 async def test_a_name_that_nobody_has_allowed_reaches_no_route_of_the_emulator() -> None:
-    """Any address may be ours; a name may be that of a page that rebinds it."""
+    """Any address may belong to the service; a name may belong to a page with DNS rebinding."""
     with app_with(ALLOWED_HOST="bedrock") as app:
         async with app.router.lifespan_context(app), client_of(app) as caller:
             statuses = [

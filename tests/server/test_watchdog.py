@@ -1,4 +1,4 @@
-"""A loop that stands still is noticed, and a signal still ends the service."""
+"""A blocked loop is logged, and a signal still ends the service."""
 
 import asyncio
 import logging
@@ -17,23 +17,23 @@ import psutil
 import pytest
 
 from invoke_api.server import guardian, watchdog
-from invoke_api.server.guardian import BEAT, OVER, Vigil, guard
-from invoke_api.server.watchdog import LOST, RUNS_AGAIN, STILL, Standstill, Watchdog
+from invoke_api.server.guardian import BEAT, LOOP_ENDED, ShutdownMonitor, guard
+from invoke_api.server.watchdog import BLOCKED, LOST_TIME, UNBLOCKED, BlockDetector, Watchdog
 from tests.support.servers import ROOT
 
 STACK = b'Current thread 0x1 (most recent call first):\n  File "x.py", line 1 in f\n'
 
-# A service with a route that never gives the loop back, each in a way of its own.
+# A service with routes that block the loop, each in another way.
 SERVICE = """
 import asyncio, re, sys, time
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from invoke_api.server import bootstrap, watchdog
 from invoke_api.pipeline.request_body import Calls
+from invoke_api.server import bootstrap, watchdog
 from invoke_api.server.http_server import Grace, open_socket, to_url
 
-watchdog.END_STILL_SECONDS = 1.0
+watchdog.BLOCKED_KILL_SECONDS = 1.0
 
 def sleeps(): time.sleep(600)
 def loops():
@@ -52,14 +52,14 @@ async def block(request):
 
 app = Starlette(routes=[Route("/{how}", block)])
 listener = open_socket("127.0.0.1", 0)
-service = bootstrap.Service(app, Calls(), None, Grace(0.0, 0.1))
+service = bootstrap.ServedApp(app, Calls(), None, Grace(0.0, 0.1))
 asyncio.run(bootstrap.run(service, listener, lambda: print(to_url(listener), flush=True)))
 """
 
 
 @contextmanager
 def blocked_service(how: str, script: str = SERVICE) -> Iterator[subprocess.Popen[str]]:
-    """A service in whose loop a request runs that does this, and does not return."""
+    """Run a service with a request that blocks its loop in this way."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=-1, stderr=-1, text=True, env=env
@@ -76,7 +76,7 @@ def blocked_service(how: str, script: str = SERVICE) -> Iterator[subprocess.Pope
 
 
 def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[float, str]:
-    """How long it took to end, and what was on its standard error."""
+    """Return the seconds until the process ended, and its standard error."""
     began = time.monotonic()
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -90,20 +90,21 @@ def test_a_signal_ends_a_service_whose_loop_stands_still(how: str, number: signa
         took, errors = end(process, number)
 
     assert process.returncode == -signal.SIGKILL
-    assert took < 20  # 1 s and a little on an idle core
-    assert "its event loop has stood still for 1 s since" in errors
+    assert took < 20  # little more than 1 s on an idle core
+    assert "its event loop has been blocked for 1 s" in errors
     assert "in block" in errors
 
 
 def test_a_signal_ends_a_service_that_waits_for_a_thread() -> None:
-    earlier = "bootstrap.END_SECONDS = 1.0\nwatchdog.END_STILL"
-    script = SERVICE.replace("watchdog.END_STILL", earlier)
+    script = SERVICE.replace(
+        "watchdog.BLOCKED_KILL", "bootstrap.SHUTDOWN_MARGIN_SECONDS = 1.0\nwatchdog.BLOCKED_KILL"
+    )
     with blocked_service("keeps_a_thread", script) as process:
         took, errors = end(process, signal.SIGTERM)
 
     assert process.returncode == -signal.SIGKILL
     assert took < 20
-    assert "it has not ended in 1.1 s" in errors
+    assert "it still runs after 1.1 s" in errors
 
 
 def test_the_guardian_ends_with_a_service_that_was_killed() -> None:
@@ -119,9 +120,9 @@ def test_the_guardian_ends_with_a_service_that_was_killed() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(watchdog, "STILL_SECONDS", 0.1)
+    monkeypatch.setattr(watchdog, "BLOCKED_LOG_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -129,7 +130,7 @@ async def test_the_stack_of_a_loop_that_stands_still_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def stand_still() -> None:
-        until_logged("stood still")
+        until_logged("has been blocked")
         time.sleep(0.3)
 
     def until_logged(words: str) -> None:
@@ -169,65 +170,69 @@ async def test_a_service_without_a_guardian_runs_on(
     dog.start(asyncio.get_running_loop())
     dog.stop()
 
-    assert "No guardian" in caplog.text
+    assert "guardian process can't be started" in caplog.text
 
 
-def look_at(standstill: Standstill, *looks: tuple[int, float]) -> list[tuple[str, float] | None]:
-    return [standstill.look(beats, now) for beats, now in looks]
+def check(detector: BlockDetector, *checks: tuple[int, float]) -> list[tuple[str, float] | None]:
+    return [detector.check(beats, now) for beats, now in checks]
 
 
 def test_a_standstill_is_told_once_and_so_is_its_end() -> None:
     seconds = [(0, half / 2) for half in range(1, 30)]
-    found = [each for each in look_at(Standstill(0.0), *seconds, (1, 15.0), (2, 15.5)) if each]
+    found = [each for each in check(BlockDetector(0.0), *seconds, (1, 15.0), (2, 15.5)) if each]
 
-    assert found == [(STILL, 5.0), (RUNS_AGAIN, 15.0)]
+    assert found == [(BLOCKED, 5.0), (UNBLOCKED, 15.0)]
 
 
 def test_a_slow_loop_does_not_stand_still() -> None:
     beats = [(half // 6, half / 2) for half in range(1, 100)]  # one in 3 s
 
-    assert not any(look_at(Standstill(0.0), *beats))
+    assert not any(check(BlockDetector(0.0), *beats))
 
 
 def test_time_in_which_the_process_did_not_run_is_no_standstill() -> None:
-    standstill = Standstill(0.0)
+    detector = BlockDetector(0.0)
 
-    assert look_at(standstill, (1, 0.5), (1, 1.0), (1, 3_601.5)) == [None, None, (LOST, 3_600.0)]
-    assert look_at(standstill, (1, 3_602.0), (2, 3_602.5)) == [None, None]
+    assert check(detector, (1, 0.5), (1, 1.0), (1, 3_601.5)) == [
+        None,
+        None,
+        (LOST_TIME, 3_600.0),
+    ]
+    assert check(detector, (1, 3_602.0), (2, 3_602.5)) == [None, None]
 
 
-def test_a_vigil_without_a_signal_kills_nobody() -> None:
-    vigil = Vigil(still=10, total=25)
-    vigil.hear(BEAT, now=0.0)
+def test_a_monitor_without_a_signal_kills_nobody() -> None:
+    monitor = ShutdownMonitor(max_blocked=10, max_total=25)
+    monitor.receive(BEAT, now=0.0)
 
-    assert vigil.verdict(now=1_000.0) is None
+    assert monitor.reason_to_kill(now=1_000.0) is None
 
 
 def test_after_a_signal_the_loop_must_go_on() -> None:
-    vigil = Vigil(still=10, total=100)
-    vigil.hear(STACK, now=1_000.0)  # it has stood still for long
+    monitor = ShutdownMonitor(max_blocked=10, max_total=100)
+    monitor.receive(STACK, now=1_000.0)  # long after the last beat
 
-    assert vigil.verdict(now=1_010.0) is None
-    assert "stood still for 10 s" in (vigil.verdict(now=1_010.1) or "")
-    vigil.hear(BEAT * 3, now=1_010.2)
-    assert vigil.verdict(now=1_020.1) is None
-    assert vigil.stack == STACK
+    assert monitor.reason_to_kill(now=1_010.0) is None
+    assert "blocked for 10 s" in (monitor.reason_to_kill(now=1_010.1) or "")
+    monitor.receive(BEAT * 3, now=1_010.2)
+    assert monitor.reason_to_kill(now=1_020.1) is None
+    assert monitor.stack == STACK
 
 
 def test_after_a_signal_the_service_must_end_though_its_loop_has_ended() -> None:
-    vigil = Vigil(still=10, total=25)
-    vigil.hear(BEAT + STACK + OVER, now=0.0)
+    monitor = ShutdownMonitor(max_blocked=10, max_total=25)
+    monitor.receive(BEAT + STACK + LOOP_ENDED, now=0.0)
 
-    assert vigil.verdict(now=24.0) is None
-    assert vigil.verdict(now=25.1) == "it has not ended in 25 s"
+    assert monitor.reason_to_kill(now=24.0) is None
+    assert monitor.reason_to_kill(now=25.1) == "it still runs after 25 s"
 
 
 def test_the_first_signal_counts() -> None:
-    vigil = Vigil(still=10, total=25)
-    vigil.hear(STACK, now=0.0)
-    vigil.hear(BEAT + STACK, now=20.0)
+    monitor = ShutdownMonitor(max_blocked=10, max_total=25)
+    monitor.receive(STACK, now=0.0)
+    monitor.receive(BEAT + STACK, now=20.0)
 
-    assert vigil.verdict(now=26.0)
+    assert monitor.reason_to_kill(now=26.0)
 
 
 def test_the_guardian_kills_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,10 +240,10 @@ def test_the_guardian_kills_and_says_why(capsys: pytest.CaptureFixture[str]) -> 
     theirs, ours = os.pipe()
     os.write(ours, BEAT + STACK)
     times = iter([0.0, 0.0, 11.0, 11.0])
-    guard(theirs, Vigil(10, 25), lambda: killed.append(True), lambda: next(times))
+    guard(theirs, ShutdownMonitor(10, 25), lambda: killed.append(True), lambda: next(times))
 
     assert killed == [True]
-    assert "it is killed" in capsys.readouterr().err
+    assert "It is killed" in capsys.readouterr().err
     os.close(ours)
     os.close(theirs)
 
@@ -246,7 +251,7 @@ def test_the_guardian_kills_and_says_why(capsys: pytest.CaptureFixture[str]) -> 
 def test_the_guardian_ends_with_the_service() -> None:
     theirs, ours = os.pipe()
     os.close(ours)
-    guard(theirs, Vigil(10, 25), lambda: pytest.fail("it is gone"))
+    guard(theirs, ShutdownMonitor(10, 25), lambda: pytest.fail("it is gone"))
     os.close(theirs)
 
 
@@ -260,4 +265,4 @@ def test_the_guardian_runs_without_the_package() -> None:
         process.stdin.flush()
 
         assert service.wait(timeout=60) == -signal.SIGKILL
-        assert b"stood still for 0.1 s" in process.stderr.read()
+        assert b"blocked for 0.1 s" in process.stderr.read()

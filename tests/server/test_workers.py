@@ -1,4 +1,4 @@
-"""`serve --workers`: several processes on one port and the same engines, real ones."""
+"""`serve --workers`: several real processes with one port and the same engines."""
 
 import json
 import os
@@ -19,10 +19,10 @@ import yaml
 from click.testing import CliRunner
 
 from engine.demo import options as demo
-from engine.demo.checkpoints import CONTEXT, make_demo
+from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from invoke_api.cli import main
 from invoke_api.models.registry import DEFAULT_REGISTRY
-from invoke_api.server.worker import Line
+from invoke_api.server.worker import MessageChannel
 from tests.support.metrics import Scrape
 from tests.support.servers import (
     COMMAND,
@@ -53,7 +53,7 @@ def scripted() -> Iterator[str]:
 
 
 def test_every_worker_answers_on_the_same_port(scripted: str) -> None:
-    with ExitStack() as stack:  # all to one: once in 2^39 runs
+    with ExitStack() as stack:  # one worker gets all of them once in 2^39 runs
         connections = [stack.enter_context(closing(connect(scripted))) for _ in range(40)]
         bodies = {ask(connection) for connection in connections}
         listening = sockets_of(scripted, psutil.CONN_LISTEN)
@@ -66,7 +66,7 @@ def test_every_worker_answers_on_the_same_port(scripted: str) -> None:
 
 
 def ask(connection: HTTPConnection) -> bytes:
-    """The answer, once this connection's worker has read its tokenizer."""
+    """Return the answer once this connection's worker has loaded its tokenizer."""
     deadline = time.monotonic() + 30
     while True:
         connection.request("POST", f"/model/{SEVEN_B}/invoke", json.dumps(PROMPT))
@@ -90,7 +90,7 @@ def test_any_worker_tells_the_metrics_of_all(scripted: str) -> None:
     until(lambda: answered() == before + 40)
     listening = sockets_of(scripted, psutil.CONN_LISTEN)
 
-    for _ in range(10):  # of one worker only: once in 2^9 runs
+    for _ in range(10):  # one worker answers all of them once in 2^9 runs
         assert answered() == before + 40
     scrape = Scrape(scripted)
     assert scrape.labels("process_cpu_seconds_total", "pid") == set(map(str, listening))
@@ -101,7 +101,7 @@ def test_any_worker_tells_the_metrics_of_all(scripted: str) -> None:
 
 
 def test_metrics_are_kept_in_a_folder_of_their_own_that_is_removed(tmp_path: Path) -> None:
-    """And not in one that the variable names, where other programs may have theirs."""
+    """The folder that the variable names is not used, because it may belong to other programs."""
     temporary, other = tmp_path / "temporary", tmp_path / "other"
     for folder in (temporary, other):
         folder.mkdir()
@@ -152,7 +152,7 @@ def test_so_do_the_profiles_of_applications(
 
 @contextmanager
 def started(**env: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    """The first process, and the workers."""
+    """Start the service, and yield the first process and the workers."""
     with subprocess.Popen(
         [*COMMAND, "--workers", str(WORKERS), "--engine", "scripted"],
         stderr=subprocess.PIPE,
@@ -226,9 +226,9 @@ def test_workers_end_with_the_first_process(tmp_path: Path) -> None:
 
 
 def answers_until_all_are_ready(url: str, *expected: int) -> list[bytes]:
-    """All answers, the last ten of which came in a row; until then there are these statuses, too.
+    """Call until ten answers in a row have status 200, and return their bodies with earlier ones.
 
-    Each worker is ready by itself, so that calls in turns may still meet one that is not.
+    Other answers must have an `expected` status: workers become ready one after another.
     """
     deadline = time.monotonic() + 240
     bodies: list[bytes] = []
@@ -247,7 +247,7 @@ def answers_until_all_are_ready(url: str, *expected: int) -> list[bytes]:
 
 
 def registry_of(folder: Path, **more: object) -> Path:
-    """A registry of one model, with these keys instead of its own."""
+    """Write a registry of one model, with these keys instead of its own."""
     registry = yaml.safe_load(DEFAULT_REGISTRY.read_text())
     registry["models"] = [{**each, **more} for each in registry["models"] if each["id"] == SEVEN_B]
     path = folder / "registry.yaml"
@@ -263,7 +263,7 @@ def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
         tmp_path,
         weights=str(make_demo("dense", checkpoints)),
         tokenizer="v3",
-        context_length=CONTEXT,
+        context_length=CONTEXT_LENGTH,
         vllm={**demo.OPTIONS, "data_parallel_size": 2, "disable_log_stats": False},
     )
     with workers("--registry", str(registry), **demo.ENVIRONMENT) as url:
@@ -298,14 +298,14 @@ def test_they_share_vllms_cores_which_are_started_again_when_one_dies(
 
 def test_who_ends_before_it_has_heard_all_is_one_who_has_ended() -> None:
     ours, theirs = Pipe()
-    line = Line(ours)
-    line.send("news")
+    channel = MessageChannel(ours)
+    channel.send("news")
     theirs.send("said")
     theirs.close()
 
-    assert line.hear() == "said"
-    assert line.hear() is None
-    line.send("more")
+    assert channel.receive() == "said"
+    assert channel.receive() is None
+    channel.send("more")
 
 
 def test_another_service_does_not_share_the_port(scripted: str) -> None:
@@ -331,5 +331,5 @@ def test_cores_of_rays_are_refused_before_anything_starts(
     done = CliRunner().invoke(main, ["serve", *flags])
 
     assert done.exit_code == 1
-    sentence = "data_parallel_backend: ray needs one front end: serve without --workers"
+    sentence = "data_parallel_backend: ray needs one front end; serve without --workers"
     assert done.output == f"Error: {SEVEN_B}: {sentence}\n"

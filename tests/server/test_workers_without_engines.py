@@ -1,4 +1,4 @@
-"""The first process of `serve --workers`: whom it replaces, what it tells, when all ends.
+"""The first process of `serve --workers`: replacement of workers, messages, shutdown.
 
 Workers and cores are stand-ins here; `test_workers.py` has real ones.
 """
@@ -22,14 +22,21 @@ from engine.lifecycle.backoff import Backoff
 from engine.vllm.cores import FrontEnd
 from invoke_api.server import workers
 from invoke_api.server.http_server import SIGNALS
-from invoke_api.server.worker import AllReady, Line, Listens, Place, Ready, Silent
+from invoke_api.server.worker import (
+    CoresSilent,
+    MessageChannel,
+    Readiness,
+    Started,
+    TeamReadiness,
+    WorkerIdentity,
+)
 from invoke_api.server.worker_slot import Slot
-from invoke_api.server.workers import Team
+from invoke_api.server.workers import WorkerTeam
 from tests.support.waiting import until
 
 
 class StandInCores:
-    """Cores that fail to start as often as they are told, and die when they are told."""
+    """Cores that fail to start a given number of times, and die when a test says so."""
 
     def __init__(self, failures: int, front_ends: int = 2) -> None:
         self._failures = failures
@@ -62,12 +69,12 @@ class StandInCores:
 
 
 class StandInWorker:
-    """A worker's process, which ends when a test says so, and its end of the line."""
+    """A worker's process that ends when a test says so, and its end of the channel."""
 
     pid = 1
 
-    def __init__(self, line: Line, *, is_late: bool) -> None:
-        self.line = line
+    def __init__(self, channel: MessageChannel, *, is_late: bool) -> None:
+        self.channel = channel
         self.is_late = is_late
         self.exitcode: int | None = None
         self.sentinel, self._life = Pipe()
@@ -75,12 +82,12 @@ class StandInWorker:
 
     def say(self, *messages: object) -> None:
         for message in messages:
-            self.line.send(message)
+            self.channel.send(message)
 
     def die(self, status: int = -9) -> None:
         self.exitcode = status
         self._life.close()
-        self.line.connection.close()
+        self.channel.connection.close()
 
     def terminate(self) -> None:
         if self.exitcode is None:
@@ -93,24 +100,24 @@ class StandInWorker:
         pass
 
     def others_are_ready(self) -> list[bool]:
-        """All that it was told so far."""
-        while self.line.connection.poll():
-            if isinstance(said := self.line.hear(), AllReady):
+        """Return all readiness messages so far."""
+        while self.channel.connection.poll():
+            if isinstance(said := self.channel.receive(), TeamReadiness):
                 self.told.append(said.are_ready)
         return self.told
 
 
 class Played:
-    """A team of stand-ins, which runs in this thread while a test plays in another."""
+    """A team of stand-ins that runs in this thread, while a test acts in another."""
 
     def __init__(self, tmp_path: Path, cores: StandInCores | None, count: int) -> None:
         self.workers: list[StandInWorker] = []
         settings: Any = SimpleNamespace(workers=count, shutdown_delay=0, graceful_timeout=0)
         given: Any = {"key": (cores, ["a"])} if cores else {}
-        self.team = Team(settings, "http://nowhere", given, tmp_path)
+        self.team = WorkerTeam(settings, "http://nowhere", given, tmp_path)
 
     def run(self, play: Callable[[], None]) -> int:
-        """The exit status. A SIGTERM ends what goes on when the play is over."""
+        """Run until `play` has ended and sent SIGTERM. Return the exit status."""
         before = signal.getsignal(signal.SIGTERM)
 
         def play_and_end() -> None:
@@ -142,19 +149,19 @@ def played(
     caplog: pytest.LogCaptureFixture,
     _signals: None,
 ) -> Callable[..., Played]:
-    """Makes a team: of so many stand-ins, with these cores."""
+    """Return a factory of teams of stand-ins."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(workers, "Backoff", partial(Backoff, first=0.01))
-    monkeypatch.setattr(workers, "LOOK", 0.01)
+    monkeypatch.setattr(workers, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(workers, "ROUND", 0.01)
     monkeypatch.setattr(workers, "forget_process", lambda *_: None)
     made: list[StandInWorker] = []
 
     class StandInSlot(Slot):
-        def _start(self, place: Place) -> Any:
+        def _start(self, identity: WorkerIdentity) -> Any:
             ours, theirs = Pipe()
-            made.append(StandInWorker(Line(theirs), is_late=place.is_late))
-            return made[-1], Line(ours)
+            made.append(StandInWorker(MessageChannel(theirs), is_late=identity.is_late))
+            return made[-1], MessageChannel(ours)
 
     monkeypatch.setattr(workers, "Slot", StandInSlot)
 
@@ -177,13 +184,13 @@ def test_cores_that_fail_or_die_are_started_again_until_the_end(
         until(lambda: cores.starts == 4)
 
     assert played(cores, count=0).run(play) == 0
-    assert cores.closes == 2  # what was left of the dead ones, and at the end
+    assert cores.closes == 2  # after the death, and at the end
     told = [re.sub(r"\d\.\d+ s", "0 s", record.getMessage()) for record in caplog.records]
     assert told == [
-        *["loading a", "failed after 0 s: a: no memory", "a: started again in 0 s"] * 2,
+        *["loading a", "failed after 0 s: a: no memory", "a: restarts in 0 s"] * 2,
         "loading a",
         "a: vLLM's engine core has died; its log says why",
-        "a: started again in 0 s",
+        "a: restarts in 0 s",
         "loading a",
         "stopped",
     ]
@@ -197,7 +204,7 @@ def test_cores_that_hang_are_killed_and_started_again(
 
     def play() -> None:
         until(lambda: cores.starts == 1)
-        team.workers[0].say(Listens(), Silent("key"))
+        team.workers[0].say(Started(), CoresSilent("key"))
         until(lambda: cores.starts == 2)
 
     assert team.run(play) == 0
@@ -212,19 +219,19 @@ def test_a_worker_that_dies_is_replaced_until_the_end(
 
     def play() -> None:
         for each in (first, second):
-            each.say(Listens(), Ready(is_ready=True))
+            each.say(Started(), Readiness(is_ready=True))
         until(lambda: "listens on" in caplog.text)
         first.die()
         until(lambda: len(team.workers) == 3)
         team.workers[2].die(1)  # before it has listened
         until(lambda: len(team.workers) == 4)
-        team.workers[3].say(Listens(), Ready(is_ready=True))
-        until(lambda: "worker-1 listens again" in caplog.text)
+        team.workers[3].say(Started(), Readiness(is_ready=True))
+        until(lambda: "worker-1 accepts connections again" in caplog.text)
 
     assert team.run(play) == 0
     assert [each.is_late for each in team.workers] == [False, False, True, True]
-    assert "worker-1 has ended with status -9; the next starts in 0.01 s" in caplog.text
-    assert "worker-1 has ended with status 1; the next starts in 0.02 s" in caplog.text
+    assert "worker-1 has ended with status -9; its replacement starts in 0.01 s" in caplog.text
+    assert "worker-1 has ended with status 1; its replacement starts in 0.02 s" in caplog.text
     assert second.exitcode == -15, "only the end ends it"
 
 
@@ -234,7 +241,7 @@ def test_one_that_dies_before_it_has_ever_listened_ends_all(
     team = played()
 
     assert team.run(lambda: team.workers[0].die(1)) == 1
-    assert "worker-1 has ended with status 1 before it listened, so all end" in caplog.text
+    assert "worker-1 has ended with status 1 before it listened, so the service ends" in caplog.text
     assert len(team.workers) == 2
 
 
@@ -246,14 +253,16 @@ def test_one_that_dies_beside_cores_has_the_others_finish_their_calls_and_ends_a
 
     def play() -> None:
         for each in (first, second):
-            each.say(Listens(), Ready(is_ready=True))
+            each.say(Started(), Readiness(is_ready=True))
         until(lambda: "listens on" in caplog.text)
         first.die()
         until(lambda: second.exitcode is not None)
 
     assert team.run(play) == 1
     assert second.exitcode == -15, "it is told as an operator tells it"
-    assert "worker-1 has ended with status -9, and vLLM's cores take no other" in caplog.text
+    assert (
+        "worker-1 has ended with status -9, and vLLM's cores accept no replacement" in caplog.text
+    )
     assert len(team.workers) == 2
 
 
@@ -262,12 +271,12 @@ def test_no_worker_is_ready_before_all_are(played: Callable[..., Played]) -> Non
     first, second = team.workers
 
     def play() -> None:
-        first.say(Listens(), Ready(is_ready=True))
-        second.say(Listens())
-        assert not first.line.connection.poll(0.1)
-        second.say(Ready(is_ready=True))
+        first.say(Started(), Readiness(is_ready=True))
+        second.say(Started())
+        assert not first.channel.connection.poll(0.1)
+        second.say(Readiness(is_ready=True))
         until(lambda: first.others_are_ready() == second.others_are_ready() == [True])
-        second.say(Ready(is_ready=False))
+        second.say(Readiness(is_ready=False))
         until(lambda: first.others_are_ready() == [True, False])
 
     assert team.run(play) == 0
@@ -279,13 +288,18 @@ def test_one_that_is_being_replaced_makes_no_other_unready(played: Callable[...,
 
     def play() -> None:
         for each in (first, second):
-            each.say(Listens(), Ready(is_ready=True))
+            each.say(Started(), Readiness(is_ready=True))
         until(lambda: second.others_are_ready() == [True])
         first.die()
         until(lambda: len(team.workers) == 3)
         third = team.workers[2]
         until(lambda: third.others_are_ready() == [True])
-        third.say(Listens(), Ready(is_ready=False), Ready(is_ready=True), Ready(is_ready=False))
+        third.say(
+            Started(),
+            Readiness(is_ready=False),
+            Readiness(is_ready=True),
+            Readiness(is_ready=False),
+        )
         until(lambda: second.others_are_ready() == [True, False])
 
     assert team.run(play) == 0

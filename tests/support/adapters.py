@@ -1,4 +1,4 @@
-"""LoRA adapters of the dense demo checkpoint, as PEFT writes them: random, and so never silent."""
+"""Random LoRA adapters for the dense demo checkpoint, in PEFT's format."""
 
 import json
 from pathlib import Path
@@ -6,21 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from engine.demo.checkpoints import HEAD_SIZE, HEADS, HIDDEN, LAYERS
+from engine.demo.checkpoints import HEAD_SIZE, HIDDEN_SIZE, NUM_HEADS, NUM_LAYERS
 
-# The projections that are adapted, and how many values they take and give.
-SIZES = {"q_proj": (HIDDEN, HEADS * HEAD_SIZE), "o_proj": (HEADS * HEAD_SIZE, HIDDEN)}
+# The adapted projections, with the sizes of their inputs and outputs.
+SIZES = {
+    "q_proj": (HIDDEN_SIZE, NUM_HEADS * HEAD_SIZE),
+    "o_proj": (NUM_HEADS * HEAD_SIZE, HIDDEN_SIZE),
+}
 
 
 def make_adapter(folder: Path, *, rank: int = 8, seed: int = 1, **config: Any) -> Path:
-    """Write an adapter unless it is there; `config` are more keys of its configuration."""
+    """Write an adapter unless it exists; `config` has further keys of its configuration."""
     if folder.exists():
         return folder
     from safetensors.numpy import save_file  # noqa: PLC0415 - vLLM brings it
 
     generator = np.random.default_rng(seed)
     weights = {}
-    for layer in range(LAYERS):
+    for layer in range(NUM_LAYERS):
         for name, (takes, gives) in SIZES.items():
             place = f"base_model.model.model.layers.{layer}.self_attn.{name}"
             for matrix, shape in (("A", (rank, takes)), ("B", (gives, rank))):

@@ -1,4 +1,4 @@
-"""A real browser for tests: headless Chromium, which opens a page and says what became of it."""
+"""A real browser for tests: headless Chromium, which opens a page and returns its text."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ MISSING = (
 
 
 def find_browser() -> str:
-    """The path of a browser. Raises `AssertionError` that says how to get one."""
+    """Return the path of a browser. Raises `AssertionError` with instructions to get one."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     assert found, MISSING
     return found
@@ -29,10 +29,10 @@ def find_browser() -> str:
 
 @contextmanager
 def page_served(html: str, behind: str | None = None) -> Iterator[str]:
-    """The URL of a page, on a port of its own: an origin of its own.
+    """Serve a page on a port, and so an origin, of its own. Yield its URL.
 
-    With a service `behind`, all other paths are the service's, as after the page's name has come to
-    lead to it: to the browser they are of one origin.
+    With a service `behind`, all other paths are forwarded to it, so that the browser sees one
+    origin, as after DNS rebinding.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, html.encode(), behind))
     thread = threading.Thread(target=server.serve_forever)
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def open_page(url: str, folder: Path, flags: Sequence[str] = ()) -> str:
-    """The text of the page's `<pre>`, once it has had 20 seconds of its own clock to write it."""
+    """Return the text of the page's `<pre>` after 20 seconds of the page's clock."""
     command = [
         find_browser(),
         "--headless=new",

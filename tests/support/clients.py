@@ -7,7 +7,7 @@ import boto3
 
 
 def client(url: str, key: str, region: str = "us-west-2") -> Any:
-    """One of Bedrock Runtime that closes what it has opened."""
+    """Yield a client of Bedrock Runtime, and close its connections."""
     return closing(
         boto3.client(
             "bedrock-runtime",

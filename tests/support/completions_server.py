@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/completions` by hand, on a real socket: it says, and breaks, what a test wants."""
+"""A fake server of OpenAI's `/v1/completions` on a real socket, scripted by tests."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ END = b"0\r\n\r\n"
 
 
 @dataclass
-class Server:
-    """Each call is answered by the next of the plays, and all others by the last.
+class CompletionsServer:
+    """A server that answers each call by the next of its plays; the last one repeats.
 
-    `asked` has the bodies of the calls, `connections` how many there were, `left` how many calls
-    were left by their client before they had ended.
+    `asked` has the bodies of the calls. `connections` counts the connections, and `left` the calls
+    whose client disconnected before the end.
     """
 
     plays: list["Play"]
@@ -35,8 +35,8 @@ class Server:
         return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Server"]:
-        """Listens at the same port each time."""
+    async def running(self) -> AsyncIterator["CompletionsServer"]:
+        """Serve while the context is open, each time on the same port."""
         tasks: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +113,7 @@ def event(text: str = "", finish: str | None = None, **more: Any) -> bytes:
 
 
 def say(*texts: str, finish: str | None = "stop", more: Sequence[bytes] = ()) -> Play:
-    """A stream of these texts, each an event, and whatever events more; then its end."""
+    """Play a stream of these texts, each an event, then the events `more`, then its end."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         events = [event(text) for text in texts]
@@ -133,7 +133,7 @@ async def send(writer: asyncio.StreamWriter, *events: bytes) -> None:
 
 
 def answer(status: int, error: dict[str, Any] | str) -> Play:
-    """No stream, but an error."""
+    """Play an error response."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(whole(status, json.dumps({"error": error}).encode()))
@@ -142,7 +142,7 @@ def answer(status: int, error: dict[str, Any] | str) -> Play:
 
 
 def torn(*texts: str) -> Play:
-    """The connection closed after these texts, or without any answer."""
+    """Close the connection after these texts, or without any answer."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         if texts:
@@ -154,7 +154,7 @@ def torn(*texts: str) -> Play:
 
 
 def stuck(*texts: str) -> Play:
-    """Nothing after these texts, until the client leaves."""
+    """Send nothing after these texts until the client disconnects."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         await send(writer, *map(event, texts))

@@ -1,4 +1,4 @@
-"""Full disks for tests: a real one, where the machine allows it, and a limit that acts alike."""
+"""Full disks for tests: a real one if the machine allows it, and a limit that acts alike."""
 
 import resource
 import subprocess
@@ -11,9 +11,10 @@ import pytest
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Writes beyond so many bytes of a file fail: of one that crosses them, a part is written.
+    """Limit files to so many bytes: a write that crosses the limit is cut off, later ones fail.
 
-    As on a disk that gets full. For the whole process, so with nothing inside but the write.
+    This is how a full disk behaves. The limit is for the whole process, so do nothing but the
+    write in the context.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -25,7 +26,7 @@ def no_file_beyond(size: int) -> Iterator[None]:
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of so many bytes; the test is skipped where nobody may mount one."""
+    """Mount a file system of so many bytes, or skip the test if mounting is not permitted."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -37,7 +38,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def fill(folder: Path, leave: int = 0) -> Path:
-    """A file that takes up all the room but for so many bytes."""
+    """Fill the disk with a file until so many bytes are left."""
     path = folder / "filling"
     with path.open("wb", buffering=0) as file:
         try:

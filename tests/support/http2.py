@@ -1,4 +1,4 @@
-"""HTTP/2 clients with prior knowledge, frame by frame: what no library lets a test do."""
+"""HTTP/2 clients with prior knowledge and control over each frame."""
 
 import socket
 from collections import deque
@@ -16,9 +16,7 @@ Headers = Iterable[tuple[str, str]]
 
 
 class Client:
-    """One connection: the methods do what a well or badly behaved client may, with one request
-    unless another `stream` is named.
-    """
+    """A connection of any client, well behaved or not. Its methods use one stream by default."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -58,23 +56,23 @@ class Client:
         self._flush()
 
     def set_window(self, size: int) -> None:
-        """How many bytes of each stream to come the client takes at first."""
+        """Set the initial window of streams, in bytes."""
         self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
         self._flush()
 
     def give_room(self, size: int) -> None:
-        """For so many bytes more."""
+        """Enlarge the window by so many bytes."""
         self._h2.acknowledge_received_data(size, 1)
         self._flush()
 
     def say_goodbye(self, code: ErrorCodes) -> None:
-        # Written by hand: h2 itself would refuse to read on after saying goodbye.
+        # A frame of our own: h2 refuses to read after it has sent a GOAWAY.
         self._flush()
         frame = (8).to_bytes(3) + b"\x07\x00" + bytes(4) + bytes(4) + int(code).to_bytes(4)
         self._socket.sendall(frame)
 
     def request_and_keep_sending(self, path: str) -> None:
-        """A GET that announces a body and sends it only once it has been answered."""
+        """Send a GET with a body, but the body only after the answer."""
         self._h2.send_headers(
             1,
             [
@@ -92,12 +90,12 @@ class Client:
         self._flush()
 
     def reset(self) -> None:
-        """Give up the request and keep the connection."""
+        """Reset the stream and keep the connection."""
         self._h2.reset_stream(1, ErrorCodes.CANCEL)
         self._flush()
 
     def read(self, *, until: type[h2.events.Event] | None = None) -> list[Any]:
-        """All events up to one of this kind, or up to the end of the connection."""
+        """Return all events up to one of this kind, or up to the end of the connection."""
         events: list[Any] = []
         while not any(until and isinstance(event, until) for event in events):
             data = self._socket.recv(65_536)
@@ -113,7 +111,7 @@ class Client:
 
 
 class Session:
-    """One connection with requests of any length, one after the other."""
+    """A connection with requests of any length, one after the other."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -146,7 +144,7 @@ class Session:
         return pairs, b"".join(data)
 
     def _send(self, stream: int, body: bytes) -> list[Any]:
-        """Send the body as the server makes room; return what comes meanwhile."""
+        """Send the body as flow control permits; return the events meanwhile."""
         events: list[Any] = []
         rest = memoryview(body)
         while rest:
@@ -190,7 +188,7 @@ class Frame(NamedTuple):
 
     @property
     def code(self) -> ErrorCodes:
-        """Of a GOAWAY or RST_STREAM."""
+        """Return the error code of a GOAWAY or RST_STREAM."""
         return ErrorCodes(int.from_bytes(self.payload[4 * (self.kind == GOAWAY) :][:4]))
 
 
@@ -205,7 +203,7 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
     return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
-# With room for all answers of a test.
+# With windows for all answers of a test.
 HELLO = PREFACE + frame(SETTINGS) + frame(WINDOW_UPDATE, payload=(2**30).to_bytes(4))
 
 
@@ -216,13 +214,13 @@ def head(
     method: str = "GET",
     flags: int = END_STREAM | END_HEADERS,
 ) -> bytes:
-    """A request's HEADERS, compressed without a table: in any order, on any connection."""
+    """Encode a request's HEADERS without a compression table, for any connection."""
     fields = {":method": method, ":scheme": "http", ":authority": "localhost", ":path": path}
     return frame(HEADERS, flags, stream, encode_fields(fields))
 
 
 def encode_fields(fields: Mapping[str, str]) -> bytes:
-    """RFC 7541, 6.2.2: literals that are not indexed, of at most 126 bytes."""
+    """Encode literals without indexing (RFC 7541, 6.2.2), of at most 126 bytes each."""
     return b"".join(
         b"\0" + b"".join(bytes([len(part)]) + part.encode() for part in field)
         for field in fields.items()
@@ -234,7 +232,7 @@ def reset(stream: int) -> bytes:
 
 
 def frames_of(data: bytes) -> tuple[list[Frame], bytes]:
-    """The whole frames in what a server has sent, and the rest."""
+    """Parse the complete frames of received bytes; return them and the rest."""
     frames = []
     while len(data) >= 9 and len(data) >= (end := 9 + int.from_bytes(data[:3])):
         frames.append(Frame(data[3], data[4], int.from_bytes(data[5:9]), data[9:end]))
@@ -243,7 +241,7 @@ def frames_of(data: bytes) -> tuple[list[Frame], bytes]:
 
 
 class RawClient:
-    """One connection on which a test sends any bytes it likes."""
+    """A connection on which a test sends arbitrary bytes."""
 
     def __init__(self, url: str, hello: bytes = HELLO) -> None:
         address = urlsplit(url)
@@ -260,12 +258,12 @@ class RawClient:
         self._socket.close()
 
     def send(self, *frames: bytes) -> None:
-        """Send them while the server takes them; it may hang up at any moment."""
+        """Send bytes until all are sent or the server closes the connection."""
         with suppress(ConnectionError):
             self._socket.sendall(b"".join(frames))
 
     def read(self, until: Callable[[Frame], bool] | None = None) -> list[Frame]:
-        """All frames up to one like this, or up to the end of the connection."""
+        """Return all frames up to one like this, or up to the end of the connection."""
         frames: list[Frame] = []
         while True:
             while self._frames:
@@ -283,6 +281,6 @@ class RawClient:
             self._frames += more
 
     def read_goodbye(self) -> Frame | None:
-        """The GOAWAY; None if the server hangs up without."""
+        """Return the GOAWAY; None if the server closes the connection without one."""
         frames = self.read(until=lambda each: each.kind == GOAWAY)
         return frames[-1] if frames and frames[-1].kind == GOAWAY else None

@@ -1,4 +1,4 @@
-"""What `/metrics` tells, as Prometheus would read it."""
+"""Parsing of `/metrics`, as by Prometheus."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ CALLS = "invoke_api_calls_total"
 
 
 class Scrape:
-    """Sums of samples, by name and some of their labels; 0 where there is none."""
+    """A scrape that sums samples by name and some labels; 0 if there is none."""
 
     def __init__(self, url: str) -> None:
         response, body = call(url, "GET", "/metrics")
@@ -45,7 +45,7 @@ class Scrape:
 
 
 def new_calls(before: Scrape, after: Scrape) -> list[Mapping[str, Any]]:
-    """The labels of the calls between two scrapes, once for each."""
+    """Return the labels of the calls between two scrapes, once for each call."""
     return [
         dict(labels)
         for (name, labels), value in after.samples.items()

@@ -1,4 +1,4 @@
-"""Whether an answer is what botocore's service model says of its operation: a small validator."""
+"""A validator of responses against botocore's service model."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ import botocore.session
 
 SESSION = botocore.session.get_session()
 SERVICES = ("bedrock-runtime", "bedrock")
-# operation: its model; of no two services the same name
+# By operation: its model. No two services share a name.
 OPERATIONS = {
     name: model.operation_model(name)
     for model in (SESSION.get_service_model(service) for service in SERVICES)
@@ -25,7 +25,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def violations(operation: str, headers: Mapping[str, str], body: Any) -> Iterator[str]:
-    """What is missing, of another type, or not in the model; `body` None for what is no JSON."""
+    """Return what is missing, of a wrong type, or not in the model. `body` is None for no JSON."""
     shape = OPERATIONS[operation].output_shape
     named = {name.lower() for name in headers}
     in_body = {}

@@ -1,4 +1,4 @@
-"""The service under several ASGI servers, and one way to ask each of them."""
+"""The service under several ASGI servers, with a common client."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ COMMANDS = {
     "hypercorn-h2c": (str(BIN / "hypercorn"), "--bind", "127.0.0.1:0", APP),
     "uvicorn": (str(BIN / "uvicorn"), "--port", "0", APP),
 }
-# What the server adds itself, or what is another value each time.
+# Added by the server itself, or different each time.
 SERVERS_OWN = {"date", "server", "connection", "transfer-encoding"}
 TIMES = {"x-amzn-requestid", "x-amzn-bedrock-invocation-latency", "content-length"}
 
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Names of headers are in lower case."""
+    """A response. Names of headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -52,14 +52,14 @@ class Answer(NamedTuple):
 
 
 class Broken(Exception):
-    """The answer broke off."""
+    """An incomplete response."""
 
 
 Ask = Callable[[Asked], Answer]
 
 
 class Server(NamedTuple):
-    """`url` is empty in process."""
+    """A running server. `url` is empty in process."""
 
     url: str
     ask: Ask
@@ -67,7 +67,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def server_running(name: str, env: Mapping[str, str] = VARIABLES) -> Iterator[Server]:
-    """One of `COMMANDS`, or `in-process`."""
+    """Run one of `COMMANDS`, or `in-process`, and yield it."""
     if name == "in-process":
         with app_in_process(env) as ask:
             yield Server("", ask)
@@ -111,7 +111,7 @@ def ask_http2(url: str, asked: Asked) -> Answer:
 
 @contextmanager
 def app_in_process(env: Mapping[str, str]) -> Iterator[Ask]:
-    """The application in this process, without a server: httpx calls it by ASGI."""
+    """Run the application in this process without a server; httpx calls it by ASGI."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
@@ -133,7 +133,7 @@ def app_in_process(env: Mapping[str, str]) -> Iterator[Ask]:
         def ask_and_wait(asked: Asked) -> Answer:
             try:
                 return run(ask(asked))  # type: ignore[no-any-return]
-            except AssertionError as error:  # httpx: the application has not ended its answer
+            except AssertionError as error:  # httpx: the application did not complete its response
                 raise Broken from error
 
         until(lambda: ask_and_wait(Asked("/_emulator/ready", method="GET")).status == 200, 60)
@@ -142,14 +142,14 @@ def app_in_process(env: Mapping[str, str]) -> Iterator[Ask]:
 
 
 def client_of(app: Any, address: str = "127.0.0.1") -> httpx.AsyncClient:
-    """A client at this address that calls an application by ASGI."""
+    """Return a client with this address that calls an application by ASGI."""
     transport = httpx.ASGITransport(app, client=(address, 1))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30)
 
 
 @contextmanager
 def loop_running() -> Iterator[Callable[..., Any]]:
-    """A function that runs a coroutine in the event loop of another thread, and waits for it."""
+    """Yield a function that runs a coroutine in another thread's event loop and waits for it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -162,7 +162,7 @@ def loop_running() -> Iterator[Callable[..., Any]]:
 
 
 class Comparable(NamedTuple):
-    """An answer without ids, dates, times, padding and headers of the server's own."""
+    """A response without ids, dates, times, padding and the server's own headers."""
 
     status: int
     headers: dict[str, str]

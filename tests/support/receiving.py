@@ -1,4 +1,4 @@
-"""Generations as tests hear them: as deltas, or push by push."""
+"""Receivers for tests, which record deltas or pushes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ async def text_of(engine: Engine, request: GenerationRequest) -> str:
     return "".join(delta.text for delta in await deltas_of(engine, request))
 
 
-class Ear:
-    """A receiver that keeps what it hears; `surplus` counts what comes after the end."""
+class RecordingReceiver:
+    """A receiver that records pushes and errors; `surplus` counts those after the end."""
 
     def __init__(self) -> None:
         self.pushes: list[Sequence[int]] = []
@@ -54,13 +54,13 @@ class Ear:
         self.error = error
         self._news.set()
 
-    async def hears(self, pushes: int = 1) -> None:
-        """Return once it has heard so many pushes, or the end."""
+    async def wait_for_pushes(self, pushes: int = 1) -> None:
+        """Wait for so many pushes, or the end."""
         while len(self.pushes) < pushes and not self.is_over:
             self._news.clear()
             await self._news.wait()
 
-    async def hears_all(self) -> None:
+    async def wait_for_end(self) -> None:
         while not self.is_over:
             self._news.clear()
             await self._news.wait()

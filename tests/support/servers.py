@@ -1,4 +1,4 @@
-"""Real servers for tests: the command in a process of its own, or an app in a thread."""
+"""Real servers for tests: the command in a process, or an application in a thread."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ import psutil
 from starlette.applications import Starlette
 
 from engine.protocol import Engine
-from invoke_api.guardrails.guardrail import Guardrail, Shelf
+from invoke_api.guardrails.guardrail import Guardrail, GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server.app import create_app
-from invoke_api.server.http_server import LIMITS, Grace, open_socket, serve, to_url
+from invoke_api.server.http_server import DEFAULT_LIMITS, Grace, open_socket, serve, to_url
 from invoke_api.transport.limits import Limits
 from tests.support import forking
 
@@ -53,7 +53,7 @@ VOXTRAL_SMALL = "mistral.voxtral-small-24b-2507"
 def command_running(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, seconds: float = 30
 ) -> Iterator[str]:
-    """The URL that this command says it listens on. Ended as Ctrl-C ends it, and it must end."""
+    """Run the command and yield the URL that it prints. It must end on SIGINT."""
     environment = {**os.environ, **(env or {})}
     with TemporaryFile("w+") as log:
         process: subprocess.Popen[bytes] | forking.Forked
@@ -72,9 +72,9 @@ def command_running(
 
 
 def _forks(command: Sequence[str]) -> bool:
-    """Tell whether it is ours, and starts neither vLLM nor workers, which want a fresh process."""
-    loads_nothing = "--engine" in command or command[1:2] == ["record"]
-    return command[0] == COMMAND[0] and loads_nothing and "--workers" not in command
+    """Tell whether it is ours and starts neither vLLM nor workers, which need a fresh process."""
+    needs_no_vllm = {"scripted", "replay", "remote", "record"} & {*command}
+    return command[0] == COMMAND[0] and bool(needs_no_vllm) and "--workers" not in command
 
 
 def read_url(process: subprocess.Popen[bytes] | forking.Forked, log: int, deadline: float) -> str:
@@ -111,22 +111,22 @@ def engine_running(
     engine: Engine,
     guardrails: Sequence[Guardrail] = (),
     grace: Grace = AS_USUAL,
-    limits: Limits = LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[str]:
-    """The URL of the service with this engine behind Mistral 7B, in a thread with its own loop."""
+    """Run the service with this engine for Mistral 7B in a thread. Yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    calls = Calls()
+    calls = InFlightCalls()
     engines = Engines({SEVEN_B: engine})
-    app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
+    app = create_app(registry, engines, calls, guardrails=GuardrailStore(guardrails))
     with app_running(app, calls, grace, limits) as url:
         yield url
 
 
 @contextmanager
 def app_running(
-    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = LIMITS
+    app: Starlette, calls: InFlightCalls, grace: Grace = AS_USUAL, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[str]:
-    """The URL of any application on our sockets, in a thread with its own loop."""
+    """Run an application on our HTTP server in a thread. Yield its URL."""
     listener = open_socket("127.0.0.1", 0)
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
@@ -150,7 +150,7 @@ def app_running(
 def connect(url: str) -> HTTPConnection:
     address = urlsplit(url)
     assert address.hostname
-    if address.scheme == "https":  # whose certificate it is, is for the SDKs to find out
+    if address.scheme == "https":  # the SDK tests verify certificates
         context = ssl._create_unverified_context()  # noqa: SLF001 - the library's own way
         return HTTPSConnection(address.hostname, address.port, timeout=30, context=context)
     return HTTPConnection(address.hostname, address.port, timeout=30)
@@ -159,7 +159,7 @@ def connect(url: str) -> HTTPConnection:
 def call(
     url: str, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[HTTPResponse, bytes]:
-    """One raw request over HTTP/1.1: no SDK between the test and the wire."""
+    """Send one raw HTTP/1.1 request, without an SDK."""
     connection = connect(url)
     try:
         connection.request(method, path, body, headers)
@@ -177,7 +177,7 @@ def invoke(
 
 
 def sockets_of(url: str, status: str) -> Counter[int | None]:
-    """How many sockets of this status each process has on the port of the service."""
+    """Count each process's sockets of this status on the port of the service."""
     port = int(url.rsplit(":", 1)[1])
     return Counter(
         each.pid

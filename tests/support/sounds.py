@@ -1,4 +1,4 @@
-"""Audio for tests, made of tones: as WAV by Python alone, and as other formats by libsndfile."""
+"""Audio for tests: tones as WAV by Python itself, and other formats by libsndfile."""
 
 import wave
 from base64 import b64encode
@@ -6,11 +6,11 @@ from io import BytesIO
 
 import numpy as np
 
-RATE = 16_000  # samples a second, as Voxtral has them
+RATE = 16_000  # samples a second, as for Voxtral
 
 
 def tone(seconds: float = 1.0, hertz: float = 440, rate: int = RATE, channels: int = 1) -> bytes:
-    """Return a WAV of 16 bits whose channels are alike."""
+    """Return a 16-bit WAV with equal channels."""
     times = np.arange(round(seconds * rate)) / rate
     samples = (9_000 * np.sin(2 * np.pi * hertz * times)).astype("<i2").repeat(channels)
     file = BytesIO()
@@ -25,8 +25,8 @@ def tone(seconds: float = 1.0, hertz: float = 440, rate: int = RATE, channels: i
 def written(
     kind: str, seconds: float = 1.0, rate: int = 48_000, channels: int = 1, **options: str
 ) -> bytes:
-    """Return silence of one of libsndfile's formats, written a second at a time."""
-    import soundfile  # noqa: PLC0415 - tables that need a tone only are read without it
+    """Return silence in one of libsndfile's formats, written a second at a time."""
+    import soundfile  # noqa: PLC0415 - not needed for tones
 
     file = BytesIO()
     frames = round(seconds * rate)

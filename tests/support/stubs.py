@@ -1,19 +1,19 @@
-"""An engine that does exactly what a test says, in the time it says."""
+"""Stub engines that tests control exactly."""
 
 import asyncio
 from collections.abc import Sequence
 from copy import copy
 from functools import cache, partial
 
-from engine.generation_task import Production, cut
+from engine.generation_task import GenerationTask, truncate_answer
 from engine.protocol import EngineState, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
 class StubEngine:
-    """Plays these texts, one a token, with a pause in seconds before each; then fails or ends.
+    """An engine that plays these texts, one for each token, and then fails or ends.
 
-    Pause 0 lets others run in between, None does not.
+    The pause before each is in seconds. Pause 0 lets other tasks run, None does not.
     """
 
     name = "stub"
@@ -47,18 +47,18 @@ class StubEngine:
 
     def generate(self, request: GenerationRequest, receiver: Receiver) -> Generation:
         self._running += 1
-        return Production(receiver, partial(self._play, request), self._leave)
+        return GenerationTask(receiver, partial(self._play, request), self._leave)
 
-    async def _play(self, request: GenerationRequest, production: Production) -> None:
+    async def _play(self, request: GenerationRequest, task: GenerationTask) -> None:
         plain = _v1()
         texts = range(len(plain.pieces), len(plain.pieces) + len(self._texts))
-        tokens, finish = cut([*texts, plain.eos], request.max_tokens)
+        tokens, finish = truncate_answer([*texts, plain.eos], request.max_tokens)
         for number, token in enumerate(tokens, 1):
             if self._pause is not None and token != plain.eos:
                 await asyncio.sleep(self._pause)
             if self._error and token == plain.eos:
                 raise self._error
-            await production.push((token,), finish if number == len(tokens) else None)
+            await task.push((token,), finish if number == len(tokens) else None)
 
     def _leave(self) -> None:
         self._running -= 1
@@ -68,10 +68,10 @@ class StubEngine:
 
 
 class SwappedStub(StubEngine):
-    """One that loads and answers when it may, and writes down what is done to it.
+    """A swappable engine that loads and answers when a test allows it, and records its calls.
 
-    `sleeps` tells how it gives its memory back. `awake`, which the stubs of a test may share, are
-    those that hold memory.
+    With `sleeps` it gives its memory back by sleeping. `awake` is the set of stubs that hold
+    memory, which the stubs of a test may share.
     """
 
     def __init__(self, *, sleeps: bool = False, awake: "set[SwappedStub] | None" = None) -> None:
@@ -117,11 +117,11 @@ class SwappedStub(StubEngine):
         self._state.check_ready()
         return super().generate(request, receiver)
 
-    async def _play(self, _: GenerationRequest, production: Production) -> None:
+    async def _play(self, _: GenerationRequest, task: GenerationTask) -> None:
         await self.may_answer.wait()
         if self._error:
             raise self._error
-        await production.push((len(_v1().pieces),), "stop")  # "yes"
+        await task.push((len(_v1().pieces),), "stop")  # "yes"
 
     async def close(self) -> None:
         self.done.append("ends")
@@ -134,7 +134,7 @@ def _v1() -> Tokenizer:
 
 @cache
 def _tokenizer_with(texts: tuple[str, ...]) -> Tokenizer:
-    """Return the tokenizer v1, with a token of its own for each of these texts."""
+    """Return the tokenizer v1 with an additional token for each of these texts."""
     tokenizer = copy(_v1())
     pieces = tuple(map(str.encode, texts))
     tokenizer.pieces += pieces

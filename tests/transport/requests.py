@@ -1,4 +1,4 @@
-"""Requests over HTTP/1.1 as bytes: plain ones, and mutations of them that a client may send."""
+"""HTTP/1.1 requests as bytes, and random mutations of them."""
 
 from collections.abc import Iterator
 from random import Random
@@ -40,7 +40,7 @@ PIECES = [
 
 
 def mutations(random: Random) -> Iterator[bytes]:
-    """Yield requests without end: one or two in a row, as they are, changed, or cut short."""
+    """Yield an endless series of requests: up to three in a row, unchanged, mutated or cut."""
     while True:
         raw = b"".join(random.choices(PLAIN, k=random.choice([1, 1, 2, 3])))
         for _ in range(random.choice([0, 1, 1, 2, 3])):
@@ -53,18 +53,18 @@ def mutations(random: Random) -> Iterator[bytes]:
 def _mutate(raw: bytes, random: Random) -> bytes:
     place, cut = random.randrange(len(raw) + 1), random.choice([0, 0, 1, 2, 6])
     kind = random.randrange(4)
-    if kind == 0:  # a piece anywhere, perhaps in place of others
+    if kind == 0:  # insert a piece anywhere, perhaps replacing bytes
         return raw[:place] + random.choice(PIECES) + raw[place + cut :]
-    if kind == 1:  # a piece where a line begins, which more often makes sense
+    if kind == 1:  # insert a piece at the start of a line, which is valid more often
         starts = [at + 2 for at in range(len(raw)) if raw.startswith(b"\r\n", at)] or [0]
         place = random.choice(starts)
         return raw[:place] + random.choice(PIECES) + raw[place:]
-    if kind == 2:  # a part twice
+    if kind == 2:  # repeat a part
         return raw[:place] + raw[place : place + 20] + raw[place:]
     return raw[:place] + raw[place + random.randrange(1, 20) :]
 
 
 def split(raw: bytes, random: Random) -> list[bytes]:
-    """The same bytes in some packets."""
+    """Split the bytes into some packets."""
     cuts = sorted(random.randrange(len(raw) + 1) for _ in range(random.choice([1, 2, 5])))
     return [raw[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]

@@ -1,4 +1,4 @@
-"""`AsgiWriter` in any order of what an application, a client and a server may do."""
+"""`AsgiWriter` with any order of actions of the application, the client and the server."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from starlette.types import Message
 from invoke_api.transport.asgi_writer import MAX_QUEUED_BYTES, AsgiWriter
 
 SIZES = st.sampled_from([0, 1, 100, MAX_QUEUED_BYTES, 3 * MAX_QUEUED_BYTES])
-# `go`: the loop runs. `block`: the client does not read. `fail`: `send` raises from now on, as
-# ASGI 2.4 has it for a client that has left.
+# `go`: the loop runs. `block`: the client does not read. `fail`: `send` raises from now on, as ASGI
+# 2.4 specifies for a client that has left.
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(["listen", "unlisten", "leave", "fail", "block", "read", "go", "drain"]),
@@ -25,7 +25,7 @@ ENDS = st.sampled_from(["complete", "cut", "cancelled"])
 
 
 class Peer:
-    """A server, its client, and the application's listener; it notes what it is told and sent."""
+    """A server, its client and the application's listener. It records data and events."""
 
     def __init__(self) -> None:
         self.sent = b""
@@ -77,7 +77,7 @@ class Peer:
 
 
 async def use(peer: Peer, writer: AsgiWriter, steps: Sequence[str | int]) -> bytes:
-    """Take the steps, and return what has been written. Any write comes behind the head."""
+    """Take the steps, and return the written bytes. The head is written before the first data."""
     written = b""
     deeds: dict[str, Callable[[], None]] = {
         "listen": lambda: listen(peer, writer),
@@ -114,7 +114,7 @@ def listen(peer: Peer, writer: AsgiWriter) -> None:
 async def drain(peer: Peer, writer: AsgiWriter) -> None:
     draining = asyncio.create_task(writer.drain())
     await asyncio.sleep(0)
-    peer.may_send.set()  # or it would wait for ever, and rightly so
+    peer.may_send.set()  # otherwise `drain` would correctly wait forever
     await asyncio.wait_for(draining, 5)
 
 
@@ -154,8 +154,8 @@ async def run(steps: Sequence[str | int], end: str) -> None:
 
 @given(STEPS, ENDS)
 @example(["listen", 100, "go", "block", 1, "go", "leave", "go", "go"], "complete")
-@example(["listen", "go", "block", 100, "go", 1], "complete")  # the end comes amid a message
-@example([3 * MAX_QUEUED_BYTES, "drain"], "complete")  # nobody listens
+@example(["listen", "go", "block", 100, "go", 1], "complete")  # the end is written during a message
+@example([3 * MAX_QUEUED_BYTES, "drain"], "complete")  # without a listener
 @example(["block", 3 * MAX_QUEUED_BYTES, "listen", "unlisten", "go"], "cut")
 @example(["listen", 100, "go", "fail", 1, "go", 1], "complete")
 @example(["listen", "block", 3 * MAX_QUEUED_BYTES, "leave", "go", "go", 1, "drain"], "complete")
@@ -166,7 +166,7 @@ def test_any_order_ends_with_all_bytes_or_with_a_client_that_has_left(
 
 
 async def test_a_fault_of_the_server_frees_the_engine_and_is_raised() -> None:
-    """As uvicorn refuses an answer that is longer than its Content-Length."""
+    """Uvicorn raises so for an answer that is longer than its Content-Length."""
     peer = Peer()
 
     async def refuse(_: Message) -> None:
@@ -185,7 +185,7 @@ async def test_a_fault_of_the_server_frees_the_engine_and_is_raised() -> None:
 
 
 async def test_a_disconnect_behind_the_last_message_is_no_client_that_has_left() -> None:
-    """Servers say so while they still end the answer: Hypercorn recycles its connection then."""
+    """Hypercorn sends the disconnect while it still completes the answer."""
     peer = Peer()
     ended = []
 

@@ -2,24 +2,22 @@
 
 import pytest
 
-from invoke_api.transport.client_warnings import QUIET_SECONDS, Complaints
-
-LEFT_OUT = " 9 more connections since the last such line"
+from invoke_api.transport.client_warnings import MIN_SECONDS_BETWEEN_LINES, ClientWarnings
 
 
 def test_a_line_for_each_kind_and_later_the_count_of_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    complaints = Complaints()
+    warnings = ClientWarnings()
     for second in range(10):
-        complaints.add("too many PING frames", "10.0.0.1", now=float(second))
-    complaints.add("too many SETTINGS frames", "10.0.0.1", now=10.0)
-    complaints.add("too many PING frames", "10.0.0.2", now=QUIET_SECONDS)
-    complaints.add("too many PING frames", "10.0.0.2", now=2 * QUIET_SECONDS)
+        warnings.add("PING", f"too many PING frames of {second}", now=float(second))
+    warnings.add("SETTINGS", "too many SETTINGS frames", now=10.0)
+    warnings.add("PING", "too many PING frames", now=MIN_SECONDS_BETWEEN_LINES)
+    warnings.add("PING", "too many PING frames", now=2 * MIN_SECONDS_BETWEEN_LINES)
 
     assert caplog.messages == [
-        "Closed the HTTP/2 connection of 10.0.0.1: too many PING frames",
-        "Closed the HTTP/2 connection of 10.0.0.1: too many SETTINGS frames",
-        "Closed the HTTP/2 connection of 10.0.0.2: too many PING frames;" + LEFT_OUT,
-        "Closed the HTTP/2 connection of 10.0.0.2: too many PING frames",
+        "too many PING frames of 0",
+        "too many SETTINGS frames",
+        "too many PING frames; 9 more since the last such line",
+        "too many PING frames",
     ]

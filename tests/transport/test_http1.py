@@ -1,4 +1,4 @@
-"""One connection over HTTP/1.1: its requests in turn, its deadlines, and how it ends."""
+"""An HTTP/1.1 connection: pipelined requests, deadlines, and its end."""
 
 import json
 import socket
@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport import http1
-from invoke_api.transport.limits import HEAD_BYTES, PIPELINED_REQUESTS, Limits
+from invoke_api.transport.limits import MAX_HEAD_BYTES, MAX_PIPELINED_REQUESTS, Limits
 from tests.pipeline.test_leaving import running
 from tests.support.servers import SEVEN_B, app_running, call, engine_running
 from tests.support.stubs import StubEngine
@@ -41,7 +41,7 @@ def connected(url: str) -> Iterator[socket.socket]:
 
 
 def read(connection: socket.socket, patience: float = 10) -> bytes:
-    """All that comes until the end, or until nothing comes for so many seconds."""
+    """Read until the connection is closed, or until nothing arrives for `patience` seconds."""
     connection.settimeout(patience)
     raw = b""
     with suppress(TimeoutError):
@@ -71,7 +71,7 @@ def read(connection: socket.socket, patience: float = 10) -> bytes:
         ([b"\r\n\r\n" + ask(*INVOKE), b"\r\n" + ask(*INVOKE, CLOSE)], [200, 200]),
         ([ask("POST", f"http://x{INVOKE[1]}"), ask(*INVOKE, CLOSE)], [200, 200]),
         ([ask(*INVOKE, "Transfer-Encoding: chunked"), ask(*INVOKE)], [400]),
-        ([ask(*INVOKE, "X: " + "a" * HEAD_BYTES)], [431]),
+        ([ask(*INVOKE, "X: " + "a" * MAX_HEAD_BYTES)], [431]),
         ([ask("CONNECT", "x:80", body=b"")], [400]),
         ([ask("FROB", "/", body=b"")], [400]),
     ],
@@ -121,7 +121,7 @@ def test_answers_have_their_reason_phrase() -> None:
         b"GET / HTTP/1.1\r\n",
         ask(*INVOKE),
         b"no HTTP at all\r\n\r\n",
-        ask(*INVOKE) * (2 * PIPELINED_REQUESTS),
+        ask(*INVOKE) * (2 * MAX_PIPELINED_REQUESTS),
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"a" * 8_000_000,
     ],
     ids=["nothing", "a byte", "a line", "a head", "a call", "nonsense", "many calls", "8 MB"],
@@ -161,7 +161,7 @@ def seconds_until_closed(connection: socket.socket) -> tuple[float, bytes]:
 def test_a_request_that_drips_is_ended_in_time(
     sent: bytes, drip: bytes, told: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http1, "BODY_MARGIN", 0.0)
+    monkeypatch.setattr(http1, "BODY_MARGIN_SECONDS", 0.0)
     limits = Limits(head=0.6, body=0.6)
     with engine_running(StubEngine([" a"]), limits=limits) as url, connected(url) as connection:
         connection.sendall(sent)
@@ -216,20 +216,20 @@ def test_a_body_that_its_answer_did_not_wait_for_is_dropped_and_the_connection_g
     app = Starlette(routes=[Route("/early", early, methods=["POST"])])
     request = ask("POST", "/early", body=b"a" * 100_000)
     limits = Limits(body=0.3)
-    with app_running(app, Calls(), limits=limits) as url, connected(url) as connection:
+    with app_running(app, InFlightCalls(), limits=limits) as url, connected(url) as connection:
         for _ in range(2):
             connection.sendall(request[:200])
             assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
             connection.sendall(request[200:])
-        connection.sendall(request[:-1])  # whose last byte does not come
+        connection.sendall(request[:-1])  # the last byte is missing
 
         took, raw = seconds_until_closed(connection)
         assert raw.count(b"HTTP/1.1 ") == 1, "nothing is said after the answer"
-        assert took < http1.BODY_MARGIN + 5
+        assert took < http1.BODY_MARGIN_SECONDS + 5
 
 
 def test_half_a_request_without_a_key_leaves_the_service_to_others() -> None:
-    """300 heads that end inside a value once kept the process busy for good."""
+    """300 heads that end inside a value once blocked the process forever."""
     with engine_running(StubEngine([" a"])) as url:
         for _ in range(300):
             with connected(url) as connection:

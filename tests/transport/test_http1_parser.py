@@ -1,4 +1,4 @@
-"""What is read as a request: as h11 reads it, however its bytes are cut, or refused."""
+"""The parser reads requests as h11 does, in pieces of any size, or refuses them."""
 
 import re
 from collections import Counter
@@ -8,18 +8,18 @@ from typing import NamedTuple
 import h11
 import pytest
 
-from invoke_api.transport.http1_parser import End, Head, Refused, RequestReader
-from invoke_api.transport.limits import FRAMING_BYTES, HEAD_BYTES
+from invoke_api.transport.http1_parser import EndOfBody, Head, Refusal, RequestReader
+from invoke_api.transport.limits import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 from tests.transport.requests import CHUNKED, HOST, LENGTH, PLAIN, ask, mutations, split
 
 Request = tuple[str, bytes, list[tuple[bytes, bytes]], bytes]
 
 
 class Read(NamedTuple):
-    """Whole requests (method, target, headers, body), and what became of the rest.
+    """The result of reading: whole requests (method, target, headers, body), and the rest.
 
-    `begun` is the head and the body so far of one whose end is not there. `ended` is `refused`,
-    `closing` where nothing is read behind the last request, or `open`.
+    `begun` has the head and the partial body of an incomplete request. `ended` is `refused`,
+    `closing` if nothing is read after the last request, or `open`.
     """
 
     requests: list[Request]
@@ -36,7 +36,7 @@ def read(packets: list[bytes]) -> Read:
             head, body = event, b""
         elif isinstance(event, bytes):
             body += event
-        elif event is End:
+        elif event is EndOfBody:
             assert head
             requests.append((head.method, head.target, head.headers, body))
             ended = ended if head.keeps_alive else "closing"
@@ -47,8 +47,8 @@ def read(packets: list[bytes]) -> Read:
 
 
 def read_by_h11(raw: bytes) -> Read:
-    """The same by h11, whose answers to each request let it go on to the next."""
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    """Read the bytes with h11, answering each request so that h11 continues."""
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     requests: list[Request] = []
     head, body = None, b""
     try:
@@ -98,10 +98,10 @@ def test_a_request_is_the_same_however_it_is_cut(raw: bytes) -> None:
 
 
 class Difference(NamedTuple):
-    """A kind of bytes that one of the two refuses and the other does not, and why that is right.
+    """A kind of bytes that only one of the two parsers refuses.
 
-    `by` is who refuses. `pattern` is searched in our own refusal, or in bytes that only h11
-    refuses. `why` names who allows it. None moves the place where a request ends.
+    `by` names the parser that refuses. `pattern` is searched in our refusal, or in bytes that only
+    h11 refuses. `why` cites the source that allows it. No difference moves the end of a request.
     """
 
     by: str
@@ -110,8 +110,8 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = [
-    # llhttp is strict where RFC 9112 lets a server be lenient, and refuses as soon as a byte cannot
-    # belong to a request, where h11 waits for the end of the head. The connection ends with it.
+    # llhttp is strict where RFC 9112 allows a lenient server. It refuses as soon as a byte cannot
+    # belong to a request; h11 waits for the end of the head. The connection is then closed.
     Difference(
         "us",
         b"Invalid method|Expected space after method",
@@ -186,7 +186,7 @@ DIFFERENCES = [
 
 
 def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, seed: int) -> None:
-    """`pytest -s -k mutated --examples N --seed S` prints the figures."""
+    """Mutated requests are compared; `pytest -s -k mutated --examples N --seed S` prints counts."""
     random = Random(seed)
     counts, kinds = Counter[str](), Counter[str]()
     for _, raw in zip(range(examples), mutations(random), strict=False):
@@ -194,7 +194,7 @@ def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, s
         assert read(split(raw, random)) == ours, raw
         result = compare(raw, ours, theirs)
         if isinstance(result, Difference):
-            # Else h11 waits for more bytes of the request that is refused here.
+            # Otherwise h11 waits for more bytes of the request that is refused here.
             is_taken = result.by == "us" and len(theirs.requests) > len(ours.requests)
             counts[f"refused by {result.by}" + (", taken by h11" if is_taken else " only")] += 1
             kinds[f"{result.by}: {result.why}"] += 1
@@ -208,10 +208,10 @@ def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, s
 
 
 def compare(raw: bytes, ours: Read, theirs: Read) -> str | Difference:
-    """Return how the two agree, or the difference. Fail for one that nobody argues for.
+    """Return how the two agree, or their difference. Fail for a difference that is not listed.
 
-    Requests that both take are the same. What only this server refuses ends the connection:
-    nothing stays on it to be misread.
+    Requests that both accept are equal. After a request that only this server refuses, the
+    connection is closed, so nothing can be misread.
     """
     count = min(len(ours.requests), len(theirs.requests))
     assert [in_origin_form(each) for each in theirs.requests[:count]] == ours.requests[:count], raw
@@ -233,7 +233,7 @@ def compare(raw: bytes, ours: Read, theirs: Read) -> str | Difference:
 
 
 def argued(by: str, text: bytes, raw: bytes) -> Difference:
-    """Return the first row of the table that covers this. Fail if there is none."""
+    """Return the first row of the table that matches. Fail if there is none."""
     for each in DIFFERENCES:
         if each.by == by and re.search(each.pattern, text):
             return each
@@ -241,12 +241,12 @@ def argued(by: str, text: bytes, raw: bytes) -> Difference:
 
 
 def refusal_of(raw: bytes) -> bytes:
-    [refused] = [each for each in RequestReader().feed(raw) if isinstance(each, Refused)]
+    [refused] = [each for each in RequestReader().feed(raw) if isinstance(each, Refusal)]
     return refused.message.encode()
 
 
 def in_origin_form(request: Request) -> Request:
-    """Return what h11 leaves to the server: RFC 9112, 3.2.2."""
+    """Convert a request to origin form, which h11 leaves to the server."""
     method, target, headers, body = request
     found = re.match(rb"https?://([^/?#]*)/?([^#]*)", target, re.IGNORECASE)
     if not found:
@@ -268,10 +268,10 @@ def in_origin_form(request: Request) -> Request:
         (ask(HOST, LENGTH, b"X: a", b" folded"), 400),
         (ask(HOST, LENGTH, b"X : a"), 400),
         (ask(HOST, LENGTH).replace(b"\r\n", b"\n"), 400),
-        (ask(HOST, b"X: " + b"a" * HEAD_BYTES, LENGTH), 431),
-        (ask(HOST, *[b"a: b"] * (HEAD_BYTES // 6), LENGTH), 431),
-        (ask(HOST, line=b"GET /%b HTTP/1.1" % (b"a" * HEAD_BYTES), body=b""), 431),
-        (ask(HOST, CHUNKED, body=b"1;a=%b" % (b"b" * FRAMING_BYTES)), 400),
+        (ask(HOST, b"X: " + b"a" * MAX_HEAD_BYTES, LENGTH), 431),
+        (ask(HOST, *[b"a: b"] * (MAX_HEAD_BYTES // 6), LENGTH), 431),
+        (ask(HOST, line=b"GET /%b HTTP/1.1" % (b"a" * MAX_HEAD_BYTES), body=b""), 431),
+        (ask(HOST, CHUNKED, body=b"1;a=%b" % (b"b" * MAX_FRAMING_BYTES)), 400),
     ],
 )
 def test_a_request_that_is_not_plain_is_refused(raw: bytes, status: int) -> None:
@@ -280,7 +280,7 @@ def test_a_request_that_is_not_plain_is_refused(raw: bytes, status: int) -> None
         events = [
             event for at in range(0, len(raw), size) for event in reader.feed(raw[at : at + size])
         ]
-        refusals = [event.status for event in events if isinstance(event, Refused)]
+        refusals = [event.status for event in events if isinstance(event, Refusal)]
 
         assert refusals == [status]
         assert reader.feed(PLAIN[0]) == [], "nothing is read behind it"
@@ -292,9 +292,11 @@ def test_a_head_that_drips_is_refused_once_it_is_too_large() -> None:
     size = 0
     while not (events := reader.feed(b"a" * 1_000)):
         size += 1_000
-        assert size < 2 * HEAD_BYTES
+        assert size < 2 * MAX_HEAD_BYTES
 
-    assert events == [Refused(431, f"The head of the request is larger than {HEAD_BYTES} bytes.")]
+    assert events == [
+        Refusal(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
+    ]
 
 
 def test_the_absolute_form_becomes_a_path_and_a_host() -> None:
@@ -303,7 +305,7 @@ def test_the_absolute_form_becomes_a_path_and_a_host() -> None:
     )
 
     assert isinstance(head, Head)
-    assert end is End
+    assert end is EndOfBody
     assert (head.target, head.headers) == (b"/?a=b", [(b"host", b"real:80"), (b"x", b"y")])
 
 

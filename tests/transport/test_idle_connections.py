@@ -1,4 +1,4 @@
-"""Connections and the end of the service: idle ones do not hold it up, calls do."""
+"""Idle connections: their timeouts, and the shutdown of the service, which waits for calls only."""
 
 import socket
 import time
@@ -50,8 +50,8 @@ def test_an_idle_connection_over_http_2_is_closed_in_time() -> None:
 @pytest.mark.parametrize(
     "begun",
     [
-        b"\0\0\x40\1\5\0\0\0\3",  # HEADERS whose payload of 64 bytes does not come
-        b"\0\0\0\1\1\0\0\0\3",  # HEADERS that go on in another frame
+        b"\0\0\x40\1\5\0\0\0\3",  # HEADERS without its payload of 64 bytes
+        b"\0\0\0\1\1\0\0\0\3",  # HEADERS that continue in another frame
         b"\0\0\x40\0\0\0\0\0\1",  # DATA
     ],
     ids=["frame", "head", "body"],
@@ -80,7 +80,7 @@ def test_frames_that_end_one_after_another_keep_the_connection_however_they_are_
         client.send(call, frame(DATA, END_STREAM, 1, BODY))
         until(lambda: running(url) == 1, seconds=5)
         client.send(ping[:4])
-        for _ in range(20):  # longer than the limit in all, none of them alone
+        for _ in range(20):  # together longer than the limit
             time.sleep(0.1)
             client.send(ping[4:] + ping[:4])
 

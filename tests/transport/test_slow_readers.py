@@ -1,4 +1,4 @@
-"""Clients that read little by little are waited for; those that take nothing are hung up on."""
+"""Slow clients get their whole answer; clients that read nothing are disconnected."""
 
 import json
 import socket
@@ -21,14 +21,14 @@ from tests.support.streams import split_frames
 from tests.support.stubs import StubEngine
 from tests.support.waiting import until
 
-LONG = "0123456789" * 800_000  # more than the kernel holds for a connection
+LONG = "0123456789" * 800_000  # more than the kernel buffers
 BODY = json.dumps({"prompt": "Hi", "max_tokens": 8_192}).encode()
 PATH = f"/model/{SEVEN_B}/invoke"
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slow_readers, "STALLED", 0.4)
+    monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.4)
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def test_who_reads_slowly_over_http_1_gets_all() -> None:
         read, began = bytearray(), time.monotonic()
         while piece := connection.recv(200_000):
             read += piece
-            time.sleep(0.01)  # as slow a reader as it is to be
+            time.sleep(0.01)  # a slow client
         took = time.monotonic() - began
 
-    assert took > 2 * slow_readers.STALLED
+    assert took > 2 * slow_readers.STALL_SECONDS
     answer = json.loads(read.partition(b"\r\n\r\n")[2])
     assert answer["outputs"][0]["text"] == LONG
 
@@ -63,7 +63,7 @@ def test_who_reads_slowly_over_http_2_gets_all() -> None:
         read, events = client.read_slowly()
         took = time.monotonic() - began
 
-    assert took > 2 * slow_readers.STALLED
+    assert took > 2 * slow_readers.STALL_SECONDS
     assert isinstance(events[-1], h2.events.StreamEnded)
     chunks = [json.loads(frame.payload) for frame in split_frames(read)]
     documents = [json.loads(b64decode(chunk["bytes"])) for chunk in chunks]
@@ -71,7 +71,7 @@ def test_who_reads_slowly_over_http_2_gets_all() -> None:
 
 
 class SlowClient(Client):
-    """Gives the server room for one frame more after each that it has read."""
+    """A client that opens its window by one frame after each frame that it has read."""
 
     def read_slowly(self) -> tuple[bytes, list[h2.events.Event]]:
         read, events = bytearray(), list[h2.events.Event]()
@@ -81,7 +81,7 @@ class SlowClient(Client):
                 assert not isinstance(event, h2.events.StreamReset), f"after {len(read)} bytes"
                 if isinstance(event, h2.events.DataReceived):
                     read += event.data
-                    time.sleep(0.02)  # likewise
+                    time.sleep(0.02)  # a slow client
                     self.give_room(event.flow_controlled_length)
             events += new
         return bytes(read), events

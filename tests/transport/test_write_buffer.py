@@ -1,4 +1,4 @@
-"""Writing in bursts: in order, and no faster than a slow client reads."""
+"""Batched writing: in order, and no faster than a slow client reads."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from hypercorn.config import Config
 
 from invoke_api.transport import slow_readers
 from invoke_api.transport.limits import Limits
-from invoke_api.transport.shared_state import Shared
-from invoke_api.transport.write_buffer import MAX_HELD_BYTES, WritingConnection
+from invoke_api.transport.shared_state import SharedState
+from invoke_api.transport.write_buffer import FEW_CONNECTIONS, MAX_HELD_BYTES, WritingConnection
 from invoke_api.wire.eventstream import Frame
 from tests.support.servers import SEVEN_B, call, engine_running
 from tests.support.streams import split_frames
@@ -74,7 +74,7 @@ class NoSocket:
 
 
 class Wire(asyncio.Transport):
-    """What is written to a connection, in order; `full`, its client has yet to read."""
+    """A transport that records written data. If it is `full`, its client has unread data."""
 
     def __init__(self, *, full: bool = False) -> None:
         super().__init__()
@@ -101,8 +101,8 @@ class Wire(asyncio.Transport):
         self.written.append(b"aborted")
 
 
-def connection_on(wire: Wire) -> WritingConnection:
-    shared = Shared(
+def connection_on(wire: Wire, *, others: int = FEW_CONNECTIONS) -> WritingConnection:
+    shared = SharedState(
         app=None,
         loop=asyncio.get_running_loop(),
         limits=Limits(),
@@ -110,9 +110,20 @@ def connection_on(wire: Wire) -> WritingConnection:
         config=Config(),
         context=WorkerContext(None),
     )
-    connection = WritingConnection(shared, ("127.0.0.1", 1))
+    client = ("127.0.0.1", 1)
+    shared.open.update(WritingConnection(shared, client) for _ in range(others))
+    connection = WritingConnection(shared, client)
     connection.connection_made(wire)
     return connection
+
+
+async def test_pieces_of_few_connections_go_out_at_once() -> None:
+    wire = Wire()
+    connection = connection_on(wire, others=FEW_CONNECTIONS - 1)
+    connection.write_soon(b"a")
+    connection.write_soon(b"b")
+
+    assert wire.written == [b"a", b"b"]
 
 
 async def test_pieces_of_a_round_go_out_together_at_its_end() -> None:
@@ -186,7 +197,7 @@ async def test_a_writer_waits_while_the_client_does_not_read() -> None:
 async def test_a_client_that_takes_nothing_of_the_rest_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slow_readers, "STALLED", 0.02)
+    monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.02)
     wire = Wire(full=True)
     connection_on(wire).close()
     await until_in_loop(lambda: wire.written == [b"closed", b"aborted"], seconds=2)

@@ -1,19 +1,18 @@
-"""How vLLM's processes wait for each other where the cores that they wait on are the model's too.
+"""Sleep instead of busy-waiting between vLLM's processes when the model runs on the CPU.
 
-vLLM (0.32) has them ask again and again for a second after each message, with `sched_yield` in
-between. On a CPU that takes whole cores from the model, and worse: on Linux 6.18, where who yields
-gives up a slice, two that yield kept all other processes of a machine of two cores, the front end
-among them, from running for as long as an answer took, 37 s once. Here they sleep in between.
-`vllm_plugins` calls `register` in each process of vLLM's.
+vLLM (0.32) polls for a second after each message, with `sched_yield` in between. That takes whole
+CPU cores from the model. On Linux 6.18 two polling processes kept all other processes of a machine
+of two cores, the front end included, from running during an answer, once for 37 s.
+`engine.vllm.plugins` calls `register` in each process of vLLM.
 """
 
 import time
 
-PAUSE = 20e-6  # seconds; the kernel adds its own 50
+PAUSE_SECONDS = 20e-6  # the kernel adds 50 µs
 
 
 def register() -> None:
-    """Have them sleep, if the model runs on the CPU."""
+    """Replace `sched_yield` by a sleep if the model runs on the CPU."""
     from vllm.distributed.device_communicators import shm_broadcast
     from vllm.platforms import current_platform
 
@@ -22,4 +21,4 @@ def register() -> None:
 
 
 def _pause() -> None:
-    time.sleep(PAUSE)
+    time.sleep(PAUSE_SECONDS)

@@ -1,8 +1,8 @@
-"""vLLM's engine cores end with the process that started them, however that has ended.
+"""End vLLM's engine cores when the process that started them has ended.
 
-vLLM (0.32) sees to it for the workers of a core. A core itself whose front end was killed, by a
-signal or for want of memory, waits for ever, and keeps a GPU's memory from the next one.
-`vllm_plugins` calls `register` in each process of vLLM's.
+vLLM (0.32) does so for the workers of a core only. A core whose front end was killed, by a signal
+or by the out-of-memory killer, waits for ever and keeps the GPU's memory.
+`engine.vllm.plugins` calls `register` in each process of vLLM.
 """
 
 import multiprocessing
@@ -17,35 +17,35 @@ from shutil import rmtree
 
 from engine.vllm.options import claimed_folder
 
-PATIENCE = 10.0  # seconds that a core gets to end in order
+SHUTDOWN_SECONDS = 10.0  # for a core to shut down after SIGTERM
 
 
 def register() -> None:
-    """Have this process end with its parent, if it is an engine core.
+    """Have this process end with its parent if it is an engine core.
 
-    What it puts into files goes into a folder of its own, which the parent removes.
+    Its temporary files go into a folder of its own, which the parent removes.
     """
     parent = multiprocessing.parent_process()
     if parent and multiprocessing.current_process().name.startswith("EngineCore"):
         if folder := claimed_folder():
             own = folder / str(os.getpid())
             own.mkdir(exist_ok=True)
-            tempfile.tempdir = str(own)  # as the module's documentation has it
+            tempfile.tempdir = str(own)  # as documented for `tempfile`
         threading.Thread(target=_end_after, args=[parent.sentinel], daemon=True).start()
 
 
 def _end_after(sentinel: int) -> None:
     import psutil  # vLLM needs it too
 
-    # What vLLM calls the coordinator of data parallelism, which is no core and loads no plugins.
+    # vLLM's coordinator of data parallelism loads no plugins, so a core must end it.
     siblings = psutil.Process(os.getppid()).children()
     coordinators = [each for each in siblings if "DPCoord" in each.name()]
     wait([sentinel])
     for coordinator in coordinators:
         with suppress(psutil.NoSuchProcess):
             coordinator.kill()
-    if folder := claimed_folder():  # of several cores, each does so
+    if folder := claimed_folder():  # every core of several does this
         rmtree(folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE)
+    time.sleep(SHUTDOWN_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

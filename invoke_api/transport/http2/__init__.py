@@ -1,1 +1,1 @@
-"""HTTP/2 on one connection: Hypercorn's and h2's protocol, with limits of our own."""
+"""HTTP/2 on one connection: Hypercorn's and h2's protocol, with additional limits."""

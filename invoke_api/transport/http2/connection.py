@@ -1,4 +1,4 @@
-"""HTTP/2 on one connection: Hypercorn's protocol on an asyncio transport of ours."""
+"""HTTP/2 on one connection: Hypercorn's protocol on an asyncio transport."""
 
 import asyncio
 import logging
@@ -8,19 +8,19 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.typing import ConnectionState
 
-from invoke_api.transport.http2.receiving import PatientProtocol
-from invoke_api.transport.shared_state import Address, Shared
+from invoke_api.transport.http2.receiving import Http2Protocol
+from invoke_api.transport.shared_state import Address, SharedState
 from invoke_api.transport.write_buffer import WritingConnection
 
 log = logging.getLogger(__name__)
 
-MAX_UNREAD_BYTES = 262_144  # that Hypercorn has yet to take; the socket is not read meanwhile
+MAX_UNREAD_INPUT_BYTES = 262_144  # bytes before Hypercorn; above this the socket is not read
 
 
 class Http2Connection(WritingConnection):
-    """One task reads for Hypercorn's protocol, which starts others for streams."""
+    """An HTTP/2 connection. One task feeds Hypercorn's protocol, which starts a task per stream."""
 
-    def __init__(self, shared: Shared, client: Address) -> None:
+    def __init__(self, shared: SharedState, client: Address) -> None:
         super().__init__(shared, client)
         self._unread = bytearray()
         self._is_paused = False
@@ -40,11 +40,11 @@ class Http2Connection(WritingConnection):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._note_busy()
-        self._bound_frame(None)
+        self._limit_frame_time(None)
         self._leave()
 
     def eof_received(self) -> bool:
-        """Take a client that closes its side for one that has left; asyncio closes ours."""
+        """Treat a client that closes its side as one that has left; asyncio closes ours."""
         self._leave()
         return False
 
@@ -61,14 +61,14 @@ class Http2Connection(WritingConnection):
             return
         self._unread += data
         self._has_input.set()
-        if len(self._unread) > MAX_UNREAD_BYTES and not self._is_paused:
+        if len(self._unread) > MAX_UNREAD_INPUT_BYTES and not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
 
     async def _run(self) -> None:
         try:
             async with TaskGroup(self.loop) as group:
-                protocol = PatientProtocol(
+                protocol = Http2Protocol(
                     ASGIWrapper(self.shared.app),
                     self.shared.config,
                     self.shared.context,
@@ -82,7 +82,7 @@ class Http2Connection(WritingConnection):
                 await protocol.initiate()
                 while data := await self._read():
                     await protocol.handle(RawData(data))
-                    self._bound_frame(protocol.unfinished)
+                    self._limit_frame_time(protocol.unfinished)
                 await protocol.handle(Closed())
         except Exception:
             log.exception("an HTTP/2 connection failed")
@@ -90,7 +90,7 @@ class Http2Connection(WritingConnection):
             self.linger()
 
     async def _read(self) -> bytes:
-        """Return what has come; nothing once the client has left."""
+        """Wait for input and return it; return nothing once the client has left."""
         await self._has_input.wait()
         if self._has_left:
             return b""
@@ -102,8 +102,8 @@ class Http2Connection(WritingConnection):
             self.transport.resume_reading()
         return data
 
-    def _bound_frame(self, unfinished: int | None) -> None:
-        """Close the connection unless the frame or the head that has begun ends in time."""
+    def _limit_frame_time(self, unfinished: int | None) -> None:
+        """Close the connection if a frame or head stays unfinished for `limits.head` seconds."""
         if unfinished == self._unfinished:
             return
         self._unfinished = unfinished
@@ -114,7 +114,7 @@ class Http2Connection(WritingConnection):
             self._frame_timer = self.loop.call_later(self.shared.limits.head, self.close)
 
     async def _take(self, event: Event) -> None:
-        """Do what Hypercorn's protocol asks for. Waits while the client does not read."""
+        """Handle an event of Hypercorn's protocol. Waits while the client does not read."""
         if isinstance(event, RawData):
             self.write(event.data)
             if not self.has_room:

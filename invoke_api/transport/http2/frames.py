@@ -1,6 +1,6 @@
-"""HTTP/2 bytes, cut into whole frames before h2 reads them. Pure: bytes in, frames out.
+"""Splitting of HTTP/2 bytes into whole frames, before h2 reads them. Pure: bytes in, frames out.
 
-A frame is a head of nine bytes and the payload (RFC 9113, 4.1), which passes through unchanged.
+A frame is a header of nine bytes and a payload (RFC 9113, 4.1), which passes through unchanged.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from h2.errors import ErrorCodes
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_FRAME_BYTES = 16_384  # of a payload; the service announces no other SETTINGS_MAX_FRAME_SIZE
-HEAD = Struct(">HBBBL")  # two bytes and one of length, type, flags, stream
+MAX_FRAME_BYTES = 16_384  # of a payload; the service announces no SETTINGS_MAX_FRAME_SIZE
+FRAME_HEADER = Struct(">HBBBL")  # three bytes of length in two parts, type, flags, stream
 STREAM_BITS = 0x7FFF_FFFF  # the highest bit is reserved
 
 
-class Kind:
-    """The types of frames that the service looks at: RFC 9113, 6, and RFC 9218, 7.
+class FrameKind:
+    """The types of frames that the service handles itself: RFC 9113, 6, and RFC 9218, 7.
 
-    The types are integers, because an enumeration's members hash in Python, several times a frame.
+    They are integers, because an enum member is hashed in Python, several times for each frame.
     """
 
     DATA = 0x0
@@ -40,7 +40,7 @@ PADDED = 0x8
 
 
 class ConnectionFault(Exception):
-    """A client's mistake that ends its connection, with the code and the reason of the GOAWAY."""
+    """An error of a client that ends its connection, with code and reason of the GOAWAY."""
 
     def __init__(self, code: ErrorCodes, reason: str) -> None:
         super().__init__(reason)
@@ -48,8 +48,8 @@ class ConnectionFault(Exception):
         self.reason = reason
 
 
-class Frame(NamedTuple):
-    """One frame; `raw` is all of it, with its head."""
+class Http2Frame(NamedTuple):
+    """One frame. `raw` has its header and its payload."""
 
     kind: int
     flags: int
@@ -59,33 +59,33 @@ class Frame(NamedTuple):
     @property
     def size(self) -> int:
         """Return the length of the payload in bytes."""
-        return len(self.raw) - HEAD.size
+        return len(self.raw) - FRAME_HEADER.size
 
     @property
     def data_size(self) -> int:
-        """Return the length of a DATA frame's data in bytes, padding left out."""
+        """Return the length of a DATA frame's data in bytes, without padding."""
         if not self.flags & PADDED or not self.size:
             return self.size
-        return self.size - 1 - self.raw[HEAD.size]
+        return self.size - 1 - self.raw[FRAME_HEADER.size]
 
 
-class FrameReader:
-    """A reader of one client's bytes, preface included, which come in pieces of any size."""
+class Http2FrameReader:
+    """A reader of one client's bytes, preface included, in pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._preface = PREFACE  # the part of it that is still to come
+        self._preface = PREFACE  # the part that has not arrived
         self._has_settings = False
 
     @property
     def is_mid_frame(self) -> bool:
-        """Tell whether a frame, or the preface, has begun and not ended."""
+        """Tell whether a frame or the preface is incomplete."""
         return bool(self._buffer) or 0 < len(self._preface) < len(PREFACE)
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are complete by now. Raise `ConnectionFault` for invalid bytes.
+    def feed(self, data: bytes) -> Iterator[Http2Frame]:
+        """Yield the frames that these bytes complete. Exhaust the iterator before the next call.
 
-        Exhaust the iterator before the next call.
+        Raises `ConnectionFault` for invalid bytes.
         """
         self._buffer += data[self._skip_preface(data) :]
         start = 0
@@ -104,23 +104,23 @@ class FrameReader:
         self._preface = self._preface[size:]
         return size
 
-    def _cut(self, start: int) -> Frame | None:
-        if len(self._buffer) < start + HEAD.size:
+    def _cut(self, start: int) -> Http2Frame | None:
+        if len(self._buffer) < start + FRAME_HEADER.size:
             return None
-        high, low, kind, flags, stream = HEAD.unpack_from(self._buffer, start)
+        high, low, kind, flags, stream = FRAME_HEADER.unpack_from(self._buffer, start)
         size = (high << 8) | low
-        if size > MAX_FRAME_BYTES:  # before it is waited for
+        if size > MAX_FRAME_BYTES:  # checked before waiting for the payload
             reason = f"frame of {size:,} bytes, {MAX_FRAME_BYTES:,} at most"
             raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, reason)
         if not self._has_settings:
             self._check_first(kind, flags)
-        end = start + HEAD.size + size
+        end = start + FRAME_HEADER.size + size
         if len(self._buffer) < end:
             return None
-        return Frame(kind, flags, stream & STREAM_BITS, bytes(self._buffer[start:end]))
+        return Http2Frame(kind, flags, stream & STREAM_BITS, bytes(self._buffer[start:end]))
 
     def _check_first(self, kind: int, flags: int) -> None:
         # RFC 9113, 3.4: the preface is followed by a SETTINGS frame, which may be empty.
-        if kind != Kind.SETTINGS or flags & ACK:
+        if kind != FrameKind.SETTINGS or flags & ACK:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
         self._has_settings = True

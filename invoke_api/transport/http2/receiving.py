@@ -1,17 +1,17 @@
-"""The reading half of an HTTP/2 connection, which handles an early GOAWAY and floods.
+"""The receiving half of an HTTP/2 connection, with support for early GOAWAY and flood limits.
 
 Early GOAWAY: the default handler of the AWS SDK for JS sends GOAWAY with code NO_ERROR as soon as
-the response headers have come. RFC 9113, 6.8, lets the streams that are open then finish. But h2
+it has the response headers. RFC 9113, 6.8, lets the open streams finish. But h2
 (4.4.1; python-hyper/h2 issue 1181) marks the connection closed and drops the unsent data, and
-Hypercorn (0.18) hangs up, so such a client loses the end of its answer without an error. Here h2
-does not see a GOAWAY with NO_ERROR while streams are open, and the connection is closed after the
-last of them: a Node process would otherwise stay until the keep-alive time is over.
-`tests/transport/http2/test_goaway.py` fails when this is no longer enough, and when stock Hypercorn
-no longer needs it.
+Hypercorn (0.18) hangs up, so such a client loses the end of its answer without an error. So a
+GOAWAY with NO_ERROR is not passed to h2 while streams are open, and the connection is closed after
+the last of them. Otherwise a Node process would stay until the keep-alive time is over.
+`tests/transport/http2/test_goaway.py` fails when this no longer works, and when plain Hypercorn no
+longer needs it.
 
 Floods: each frame is charged to the budgets of its connection before h2 reads it. When a budget is
-exceeded, or at a protocol error, the client gets a GOAWAY with the reason, its calls are cancelled
-and its connection is closed. A stream above the limit is refused alone.
+exceeded, and at a protocol error, the client gets a GOAWAY with the reason, its calls are cancelled
+and its connection is closed. For a stream above the limit only that stream is refused.
 """
 
 import asyncio
@@ -38,59 +38,58 @@ from hypercorn.protocol.h2 import StreamBuffer
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 
-from invoke_api.transport.client_warnings import COMPLAINTS, Complaints
-from invoke_api.transport.http2.budgets import MISTAKES, TooMuch
+from invoke_api.transport.client_warnings import warn
+from invoke_api.transport.http2.budgets import MISTAKES, BudgetExceeded
 from invoke_api.transport.http2.frames import (
-    HEAD,
+    FRAME_HEADER,
     PREFACE,
     ConnectionFault,
-    Frame,
-    FrameReader,
-    Kind,
+    FrameKind,
+    Http2Frame,
+    Http2FrameReader,
 )
 from invoke_api.transport.http2.sending import SendingProtocol
 
-TURN_SECONDS = 0.005  # that a connection's frames may keep the loop from others
-# Size of the table of headers that were sent before. For each header to send, hpack searches the
-# whole table, so a client that offers room for millions would slow down each answer. nghttp2 has
-# the same limit.
+MAX_TURN_SECONDS = 0.005  # that one connection's frames may occupy the event loop
+# Size of the table of sent headers. For each header hpack searches the whole table, so a client
+# that asks for a large table would slow down each answer. nghttp2 has the same limit.
 MAX_TABLE_BYTES = 4_096
 
 
-class PatientProtocol(SendingProtocol):
-    """Hypercorn's HTTP/2, which completes the open streams of a client that has sent GOAWAY."""
+class Http2Protocol(SendingProtocol):
+    """Hypercorn's HTTP/2 protocol with support for early GOAWAY and with flood limits."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
         super().__init__(*args, **kwargs)
         self._loop = asyncio.get_running_loop()
-        # With Hypercorn's limit of ten parts, an application that answers before it has read them
-        # all would block the connection forever: its reader would wait for room in that queue.
+        # With Hypercorn's limit of ten parts, an application that answers before it has read all
+        # parts would block the connection forever: its reader would wait for space in that queue.
         self.config = copy(self.config)
         self.config.max_app_queue_size = 0
-        self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 would cut one off
-        self._reader = FrameReader()
-        self._frames = 0  # that are whole
-        self._blocks_from = 0  # how many there were when the last head began
-        self._leaving = False
+        self.config.keep_alive_max_requests = sys.maxsize  # Hypercorn's 1,000 breaks a call off
+        self._reader = Http2FrameReader()
+        self._frames = 0  # the number of whole frames
+        self._block_start = 0  # `_frames` when the last head began
+        self._got_goaway = False
 
     async def initiate(
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
         await super().initiate(headers, settings)
-        # One stream more than announced just now: h2 would close the connection for it.
+        # One more than announced: h2 closes the connection at the first stream above its limit.
         limits = self.connection.local_settings
         limits[SettingCodes.MAX_CONCURRENT_STREAMS] = self.config.h2_max_concurrent_streams + 1
         limits.acknowledge()
-        self.connection.receive_data(PREFACE)  # `FrameReader` reads the client's own
+        self.connection.receive_data(PREFACE)  # `Http2FrameReader` reads the client's own
 
     @property
     def unfinished(self) -> int | None:
-        """The number of the frame or head that is incomplete; None if there is none.
+        """Return the number of the incomplete frame or head; None if there is none.
 
-        It stays the same while the client sends the rest slowly.
+        The number stays the same while the client sends the rest slowly.
         """
         if self._budgets.is_in_block:
-            return self._blocks_from
+            return self._block_start
         return self._frames if self._reader.is_mid_frame else None
 
     async def handle(self, event: ConnectionEvent) -> None:
@@ -99,59 +98,60 @@ class PatientProtocol(SendingProtocol):
             return
         await super().handle(event)
         for buffer in list(self.stream_buffers.values()):
-            await buffer.close()  # who waits for room in one would wait for ever
+            await buffer.close()  # otherwise a task that waits for space in one waits forever
 
     async def _read(self, data: bytes) -> None:
         if self.closed:
             return
         try:
-            until = self._loop.time() + TURN_SECONDS
+            until = self._loop.time() + MAX_TURN_SECONDS
             for frame in self._reader.feed(data):
                 now = self._loop.time()
                 if now > until:
                     await asyncio.sleep(0)
-                    until = self._loop.time() + TURN_SECONDS
+                    until = self._loop.time() + MAX_TURN_SECONDS
                 if self.closed:
                     return
                 await self._read_frame(frame, now)
         except ConnectionFault as fault:
-            if isinstance(fault, TooMuch):
-                self._complain(fault)
+            if isinstance(fault, BudgetExceeded):
+                self._warn(fault)
             await self._end(fault.code, fault.reason)
         except ProtocolError as error:
             await self._end(error.error_code, str(error))
 
-    async def _read_frame(self, frame: Frame, now: float) -> None:
+    async def _read_frame(self, frame: Http2Frame, now: float) -> None:
         kind = frame.kind
         self._frames += 1
-        if kind != Kind.CONTINUATION:
-            self._blocks_from = self._frames
-        if kind != Kind.RST_STREAM or not self._has_begun(frame.stream_id):
+        if kind != FrameKind.CONTINUATION:
+            self._block_start = self._frames
+        if kind != FrameKind.RST_STREAM or not self._has_begun(frame.stream_id):
             self._budgets.check(frame, now)
-        if kind == Kind.GOAWAY and self._is_friendly(frame):
-            self._leaving = True
+        if kind == FrameKind.GOAWAY and self._is_graceful(frame):
+            self._got_goaway = True
             return
-        if kind == Kind.HEADERS and self._is_over(frame.stream_id):
+        if kind == FrameKind.HEADERS and self._is_over(frame.stream_id):
             self._budgets.spend(MISTAKES, now)
         await self._handle_events(self.connection.receive_data(frame.raw))
 
     def _has_begun(self, stream_id: int) -> bool:
         """Tell whether a stream's answer has begun.
 
-        The request was work by then, so its reset costs nothing of a budget.
+        A reset after that is charged to no budget.
         """
         stream = self.streams.get(stream_id)
         return stream is not None and stream.state is ASGIHTTPState.RESPONSE
 
-    def _is_friendly(self, frame: Frame) -> bool:
-        """Tell whether there are open streams and this GOAWAY lets them finish."""
+    def _is_graceful(self, frame: Http2Frame) -> bool:
+        """Tell whether this GOAWAY lets open streams finish."""
         if frame.stream_id or self._budgets.is_in_block:  # h2 rejects it
             return False
-        code = frame.raw[HEAD.size + 4 : HEAD.size + 8]  # RFC 9113, 6.8: after the last stream
+        # RFC 9113, 6.8: the code follows the last stream id.
+        code = frame.raw[FRAME_HEADER.size + 4 : FRAME_HEADER.size + 8]
         return code == ErrorCodes.NO_ERROR.to_bytes(4) and self.connection.open_inbound_streams > 0
 
     def _is_over(self, stream_id: int) -> bool:
-        """Tell whether a stream was open and is closed now; h2 answers its frames with a reset."""
+        """Tell whether a stream is closed again; h2 answers its frames with a reset."""
         if stream_id > self.connection.highest_inbound_stream_id:
             return False
         stream = self.connection.streams.get(stream_id)
@@ -165,10 +165,10 @@ class PatientProtocol(SendingProtocol):
         await self._flush()
         await self.send(Closed())
 
-    def _complain(self, fault: TooMuch) -> None:
+    def _warn(self, fault: BudgetExceeded) -> None:
         host = self.client[0] if self.client else "a client"
-        complaints = COMPLAINTS.setdefault(self._loop, Complaints())
-        complaints.add(fault.reason, host, self._loop.time())
+        text = f"Closed the HTTP/2 connection of {host}: {fault.reason}"
+        warn(self._loop, fault.reason, text)
 
     async def _priority_updated(self, event: PriorityUpdated) -> None:
         """Ignore PRIORITY frames, which RFC 9113, 5.3.1, deprecates."""
@@ -176,11 +176,11 @@ class PatientProtocol(SendingProtocol):
     async def _handle_events(self, events: list[H2Event]) -> None:
         for event in events:
             if isinstance(event, DataReceived) and event.stream_id not in self.streams:
-                # The rest of a body that was answered before its end; Hypercorn stumbles over it.
+                # The rest of a body whose stream was answered already; Hypercorn would fail.
                 self.connection.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
                 )
-            elif isinstance(event, RequestReceived) and (code := self._why_not(event)):
+            elif isinstance(event, RequestReceived) and (code := self._refusal_code(event)):
                 self._budgets.spend(MISTAKES, self._loop.time())
                 self.connection.reset_stream(event.stream_id, code)
             else:
@@ -192,14 +192,14 @@ class PatientProtocol(SendingProtocol):
                 if not event.remote_reset:
                     self._budgets.spend(MISTAKES, self._loop.time())
                 await self._forget(event.stream_id)
-        await self._flush()  # a client that still sends waits for room in its window
+        await self._flush()  # with window updates, for which a sending client waits
 
-    def _why_not(self, request: RequestReceived) -> ErrorCodes | None:
-        """Return the code with which to refuse a stream; None for one to be served."""
+    def _refusal_code(self, request: RequestReceived) -> ErrorCodes | None:
+        """Return the code with which to refuse a stream, or None."""
         if not _is_ascii(request):
             return ErrorCodes.PROTOCOL_ERROR
         limit, connection = self.config.h2_max_concurrent_streams, self.connection
-        # h2 counts its open streams one by one, so ask it only when there may be too many.
+        # h2 counts its open streams one by one, so ask only when there may be too many.
         if len(connection.streams) > limit and connection.open_inbound_streams > limit:
             return ErrorCodes.REFUSED_STREAM
         return None
@@ -235,24 +235,24 @@ class PatientProtocol(SendingProtocol):
         await self.context.mark_request()
 
     async def _forget(self, stream_id: int) -> None:
-        # Hypercorn counts a connection as idle, and closes it in time, only when the application
-        # ends a stream; after a reset it would stay for good.
+        # Hypercorn notices an idle connection only when the application ends a stream. After a
+        # reset the connection would stay open forever.
         await super()._forget(stream_id)
         await self.send(Updated(idle=self.idle))
-        await self._hang_up_after_the_last()
+        await self._close_after_last_stream()
 
     async def stream_send(self, event: Event) -> None:
         await super().stream_send(event)
         if isinstance(event, StreamClosed):
-            await self._hang_up_after_the_last()
+            await self._close_after_last_stream()
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)
-        await self._hang_up_after_the_last()
+        await self._close_after_last_stream()
 
-    async def _hang_up_after_the_last(self) -> None:
-        # A stream is over for the application before its last bytes are out, or after.
-        if self._leaving and not self.streams and not self.stream_buffers:
+    async def _close_after_last_stream(self) -> None:
+        # The application may end a stream before or after its last bytes are sent.
+        if self._got_goaway and not self.streams and not self.stream_buffers:
             await self.send(Closed())
 
 

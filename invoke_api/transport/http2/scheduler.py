@@ -1,7 +1,7 @@
-"""Which HTTP/2 stream sends next: those that have something to send take turns.
+"""Round-robin scheduling of the HTTP/2 streams that have data to send.
 
-It stands where Hypercorn has a tree of priorities, by whose lists of streams a client makes each
-insertion slow. RFC 9113, 5.3.1, has done away with those priorities, and the AWS SDKs send none.
+It replaces Hypercorn's tree of priorities, in which a client can make each insertion slow. RFC
+9113, 5.3.1, has deprecated those priorities, and the AWS SDKs send none.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ class RoundRobin:
 
     def __init__(self) -> None:
         self._streams: set[int] = set()
-        self._ready: OrderedDict[int, None] = OrderedDict()  # whose turn it is comes first
+        self._ready: OrderedDict[int, None] = OrderedDict()  # the first has the next turn
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -24,7 +24,7 @@ class RoundRobin:
         return self
 
     def __next__(self) -> int:
-        """Return the stream whose turn it is. Raises `DeadlockError` when all are blocked."""
+        """Return the next stream. Raises `DeadlockError` when all are blocked."""
         if not self._ready:
             raise DeadlockError
         stream_id = next(iter(self._ready))
@@ -32,22 +32,22 @@ class RoundRobin:
         return stream_id
 
     def insert_stream(self, stream_id: int) -> None:
-        """Add a stream, blocked at first. Raises `DuplicateStreamError`."""
+        """Add a stream, which is blocked at first. Raises `DuplicateStreamError`."""
         if stream_id in self._streams:
             raise DuplicateStreamError
         self._streams.add(stream_id)
 
     def remove_stream(self, stream_id: int) -> None:
-        """Forget a stream; one that is not there is no error, for two may remove it."""
+        """Remove a stream. An unknown one is no error, because two callers may remove it."""
         self._streams.discard(stream_id)
         self._ready.pop(stream_id, None)
 
     def block(self, stream_id: int) -> None:
-        """Give a stream no turns until it is unblocked."""
+        """Skip a stream until it is unblocked."""
         self._ready.pop(stream_id, None)
 
     def unblock(self, stream_id: int) -> None:
-        """Give a stream turns, the first after all others. Raises `MissingStreamError`."""
+        """Schedule a stream, behind all others. Raises `MissingStreamError`."""
         if stream_id not in self._streams:
             raise MissingStreamError
         self._ready.setdefault(stream_id)

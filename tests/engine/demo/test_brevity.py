@@ -1,4 +1,4 @@
-"""Schemas with bounds for the demo checkpoints: narrower, and no other schemas."""
+"""Bounds in schemas for the demo checkpoints: a bounded schema is narrower than the given one."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The demo checkpoints: real architectures, seeded, made once."""
+"""The demo checkpoints: real architectures, reproducible, written once."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from engine.demo.checkpoints import DEMOS, ENDLESS, followers, make_demo
+from engine.demo.checkpoints import DEMOS, ENDLESS_WORDS, followers, make_demo
 from engine.tokenization.tokenizer import load_tokenizer
 
-# torch warns of its own past.
+# torch warns of its own deprecations.
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
@@ -34,7 +34,7 @@ def test_they_have_mistrals_vocabulary_and_grouped_query_attention(folder: Path)
 
     assert config["vocab_size"] == (32_768 if folder.name.startswith("dense") else 32_000)
     assert config["num_key_value_heads"] < config["num_attention_heads"]
-    assert config["head_dim"] == 64  # FlashAttention's kernels want a multiple of 32
+    assert config["head_dim"] == 64  # FlashAttention's kernels need a multiple of 32
 
 
 def test_one_is_dense_and_one_has_eight_experts_of_which_two_speak(checkpoints: Path) -> None:
@@ -85,7 +85,7 @@ def test_they_are_seeded_and_made_once(name: str, checkpoints: Path, tmp_path: P
 def test_what_may_follow_a_token_is_certain_in_sum() -> None:
     tokenizer = load_tokenizer("v1")
     table = followers(tokenizer)
-    left, right = (tokenizer.encode_text(word)[0] for word in ENDLESS)
+    left, right = (tokenizer.encode_text(word)[0] for word in ENDLESS_WORDS)
 
     assert all(abs(sum(after.values()) - 1) < 1e-9 for after in table.values())
     assert table[left] == {right: 1.0}

@@ -1,4 +1,4 @@
-"""When an engine is started again, on a clock that stands still: no engine runs here."""
+"""Back-off between restarts, at fixed times and without engines."""
 
 from engine.lifecycle.backoff import Backoff, Restarts
 

@@ -1,4 +1,4 @@
-"""Waits for first tokens: they pass, they end, and they end all at once."""
+"""Deadlines of waits for first tokens, and their common end when the engine is lost."""
 
 import asyncio
 

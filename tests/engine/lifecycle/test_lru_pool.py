@@ -1,4 +1,4 @@
-"""More engines than places: who is loaded, who makes room, who waits and for how long."""
+"""A pool with more engines than slots: loads, evictions, queues and deadlines."""
 
 import asyncio
 import logging
@@ -9,19 +9,19 @@ import pytest
 
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, PromptTooLong
 from engine.lifecycle import loading
-from engine.lifecycle.lru_pool import RETRY, OnDemandEngine, Places
-from engine.lifecycle.swap_policy import Pace
-from engine.protocol import GenerationRequest, Limits
-from tests.support.receiving import Ear, text_of
+from engine.lifecycle.lru_pool import RETRY_SECONDS, LruPool, OnDemandEngine
+from engine.lifecycle.swap_policy import SwapTimes
+from engine.protocol import EngineLimits, GenerationRequest
+from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.stubs import SwappedStub
 
 REQUEST = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1)
-# An engine that answers nobody makes room at once.
-EAGER = Pace(turn=1_000.0, linger=0.0)
+# An idle engine is evicted at once.
+EAGER = SwapTimes(turn=1_000.0, idle=0.0)
 
 
 class Clock:
-    """Stands still until a test moves it; in seconds."""
+    """A clock in seconds that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -31,23 +31,24 @@ class Clock:
 
 
 def stubs(number: int, **more: Any) -> list[SwappedStub]:
-    """Stubs that share a memory."""
+    """Return stubs that count together how many of them are loaded."""
     awake: set[SwappedStub] = set()
     return [SwappedStub(awake=awake, **more) for _ in range(number)]
 
 
-def seat(
+def pooled(
     made: list[SwappedStub],
     *,
-    places: int = 1,
-    pace: Pace = EAGER,
+    slots: int = 1,
+    times: SwapTimes = EAGER,
     clock: Clock | None = None,
     **limits: Any,
 ) -> list[OnDemandEngine]:
-    """Their callers' sides: a, b, c."""
-    shared = Places(places, pace=pace, **({"clock": clock} if clock else {}))
+    """Put stubs into a pool as a, b, c, and return the engines that callers use."""
+    shared = LruPool(slots, times=times, **({"clock": clock} if clock else {}))
     return [
-        shared.add(stub, name, Limits(**limits)) for stub, name in zip(made, "abc", strict=False)
+        shared.add(stub, name, EngineLimits(**limits))
+        for stub, name in zip(made, "abc", strict=False)
     ]
 
 
@@ -56,7 +57,7 @@ async def call(engine: OnDemandEngine) -> str:
 
 
 async def settle() -> None:
-    """Let everybody do what can be done without anything else happening."""
+    """Run the tasks that are ready, and those that they make ready."""
     for _ in range(50):
         await asyncio.sleep(0)
 
@@ -73,7 +74,7 @@ def statuses(*engines: OnDemandEngine) -> list[str]:
 
 async def test_the_first_call_loads_and_the_next_finds_it_loaded() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     await engine.start()
 
     assert statuses(engine) == ["cold"]
@@ -85,7 +86,7 @@ async def test_the_first_call_loads_and_the_next_finds_it_loaded() -> None:
 
 async def test_its_tokenizer_is_there_before_it_is() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
 
     assert engine.tokenizer().encode("Hi")
     assert stub.done == []
@@ -93,7 +94,7 @@ async def test_its_tokenizer_is_there_before_it_is() -> None:
 
 async def test_calls_that_come_at_once_load_once() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
 
     assert await asyncio.gather(*(call(engine) for _ in range(5))) == ["yes"] * 5
     assert stub.done == ["loads"]
@@ -102,7 +103,7 @@ async def test_calls_that_come_at_once_load_once() -> None:
 
 async def test_engines_that_fit_stay() -> None:
     made = stubs(2)
-    engines = seat(made, places=2)
+    engines = pooled(made, slots=2)
     for engine in engines * 2:
         await call(engine)
 
@@ -117,7 +118,7 @@ async def test_who_makes_room_sleeps_if_it_can_and_is_closed_if_not(
     status: str, done: list[str]
 ) -> None:
     made = stubs(2, sleeps=status == "asleep")
-    a, b = seat(made)
+    a, b = pooled(made)
     await call(a)
     await call(b)
 
@@ -129,7 +130,7 @@ async def test_who_makes_room_sleeps_if_it_can_and_is_closed_if_not(
 
 async def test_the_least_recently_used_makes_room() -> None:
     made, clock = stubs(3), Clock()
-    a, b, c = seat(made, places=2, clock=clock)
+    a, b, c = pooled(made, slots=2, clock=clock)
     for engine in (a, b, a, c):
         clock.now += 1
         await call(engine)
@@ -140,7 +141,7 @@ async def test_the_least_recently_used_makes_room() -> None:
 
 async def test_nobody_is_put_away_while_it_answers() -> None:
     made = stubs(2)
-    a, b = seat(made)
+    a, b = pooled(made)
     made[0].may_answer.clear()
     first = await begin(a)
     second = await begin(b)
@@ -155,7 +156,7 @@ async def test_nobody_is_put_away_while_it_answers() -> None:
 
 async def test_what_is_refused_before_it_begins_wakes_nobody() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=1_000)
     with pytest.raises(PromptTooLong):
         await text_of(engine, request)
@@ -165,7 +166,7 @@ async def test_what_is_refused_before_it_begins_wakes_nobody() -> None:
 
 async def test_a_call_too_many_is_refused_at_once() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub], queue=2)
+    [engine] = pooled([stub], queue=2)
     stub.may_load.clear()
     waiting = [await begin(engine), await begin(engine)]
     with pytest.raises(EngineBusy, match="2 calls wait for a already"):
@@ -177,9 +178,9 @@ async def test_a_call_too_many_is_refused_at_once() -> None:
 
 async def test_past_its_deadline_a_call_is_told_so_and_the_load_goes_on() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub], load_seconds=0.01)
+    [engine] = pooled([stub], load_seconds=0.01)
     stub.may_load.clear()
-    with pytest.raises(EngineNotReady, match="a did not wake in time"):
+    with pytest.raises(EngineNotReady, match="a was not loaded in time"):
         await call(engine)
 
     assert (statuses(engine), engine.state().waiting) == (["loading"], 0)
@@ -191,7 +192,7 @@ async def test_past_its_deadline_a_call_is_told_so_and_the_load_goes_on() -> Non
 
 async def test_who_gave_up_finds_it_loaded_once_there_was_room() -> None:
     made, clock = stubs(2), Clock()
-    a, b = seat(made, clock=clock, load_seconds=0.2)
+    a, b = pooled(made, clock=clock, load_seconds=0.2)
     made[0].may_answer.clear()
     answering = await begin(a)
     with pytest.raises(EngineNotReady):
@@ -201,13 +202,13 @@ async def test_who_gave_up_finds_it_loaded_once_there_was_room() -> None:
     await settle()
 
     assert statuses(a, b) == ["cold", "ready"]
-    clock.now += EAGER.turn  # it came back never
+    clock.now += EAGER.turn  # no client of b called again
     assert await call(a) == "yes"
 
 
 async def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
     made = stubs(2)
-    a, b = seat(made, queue=1)
+    a, b = pooled(made, queue=1)
     made[0].may_answer.clear()
     answering = await begin(a)
     leaving = await begin(b)
@@ -224,11 +225,11 @@ async def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
 
 async def test_a_client_that_leaves_as_it_is_let_in_leaves_nothing_behind() -> None:
     made = stubs(2)
-    a, b = seat(made)
+    a, b = pooled(made)
     made[0].may_load.clear()
     leaving, staying = await begin(a), await begin(a)
     made[0].may_load.set()
-    while a.running() == 0:  # noqa: ASYNC110 - the moment between is what this is about
+    while a.running() == 0:  # noqa: ASYNC110 - the call is admitted in between
         await asyncio.sleep(0)
     leaving.cancel()
 
@@ -240,7 +241,7 @@ async def test_a_client_that_leaves_as_it_is_let_in_leaves_nothing_behind() -> N
 
 async def test_a_client_that_leaves_as_the_load_ends_is_not_let_in() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     stub.may_load.clear()
     staying, leaving = await begin(engine), await begin(engine)
     stub.may_load.set()
@@ -254,11 +255,11 @@ async def test_a_client_that_leaves_as_the_load_ends_is_not_let_in() -> None:
 @pytest.mark.parametrize("rounds", range(8))
 async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, rounds: int) -> None:  # noqa: FBT001
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = Ear()
-    generation = engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(REQUEST, receiver)
     assert engine.running() == is_awake
     for _ in range(rounds):
         await asyncio.sleep(0)
@@ -267,35 +268,35 @@ async def test_a_call_leaves_once_wherever_it_is_cancelled(is_awake: bool, round
     assert (engine.running(), stub.running(), engine.state().waiting) == (0, 0, 0)
     generation.pause()
     generation.resume()
-    heard = len(ear.pushes)
+    heard = len(receiver.pushes)
     await settle()
 
     assert (engine.running(), stub.running()) == (0, 0)
-    assert (len(ear.pushes), ear.error, ear.surplus) == (heard, None, 0)
+    assert (len(receiver.pushes), receiver.error, receiver.surplus) == (heard, None, 0)
     assert await call(engine) == "yes"
 
 
 async def test_an_engine_that_is_awake_begins_at_once() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     await call(engine)
-    ear = Ear()
-    engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
 
     assert (engine.running(), stub.running()) == (1, 1)
-    await ear.hears_all()
-    assert (engine.running(), ear.surplus) == (0, 0)
+    await receiver.wait_for_end()
+    assert (engine.running(), receiver.surplus) == (0, 0)
 
 
 async def test_what_an_engine_that_is_awake_raises_is_raised_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     await call(engine)
     monkeypatch.setattr(stub, "generate", refusing)
     with pytest.raises(EngineBusy):
-        engine.generate(REQUEST, Ear())
+        engine.generate(REQUEST, RecordingReceiver())
 
     assert engine.running() == 0
 
@@ -304,13 +305,13 @@ async def test_what_an_engine_raises_after_a_load_is_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     monkeypatch.setattr(stub, "generate", refusing)
-    ear = Ear()
-    engine.generate(REQUEST, ear)
-    await ear.hears_all()
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
+    await receiver.wait_for_end()
 
-    assert isinstance(ear.error, EngineBusy)
+    assert isinstance(receiver.error, EngineBusy)
     assert engine.running() == 0
 
 
@@ -322,36 +323,36 @@ async def test_an_engine_that_dies_while_it_answers_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     monkeypatch.setattr(stub, "_error", EngineDead("gone"))
-    ear = Ear()
-    engine.generate(REQUEST, ear)
-    await ear.hears_all()
+    receiver = RecordingReceiver()
+    engine.generate(REQUEST, receiver)
+    await receiver.wait_for_end()
 
-    assert isinstance(ear.error, EngineDead)
-    assert (engine.running(), ear.surplus) == (0, 0)
+    assert isinstance(receiver.error, EngineDead)
+    assert (engine.running(), receiver.surplus) == (0, 0)
 
 
 @pytest.mark.parametrize("is_awake", [True, False])
 async def test_a_paused_call_hears_nothing_until_it_goes_on(is_awake: bool) -> None:  # noqa: FBT001
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     if is_awake:
         await call(engine)
-    ear = Ear()
-    generation = engine.generate(REQUEST, ear)
+    receiver = RecordingReceiver()
+    generation = engine.generate(REQUEST, receiver)
     generation.pause()
     await settle()
-    assert (ear.pushes, engine.running()) == ([], 1)
+    assert (receiver.pushes, engine.running()) == ([], 1)
     generation.resume()
-    await ear.hears_all()
+    await receiver.wait_for_end()
 
-    assert (ear.finish, ear.surplus, engine.running()) == ("stop", 0, 0)
+    assert (receiver.finish, receiver.surplus, engine.running()) == ("stop", 0, 0)
 
 
 async def test_who_is_called_as_it_makes_room_does_not_wait_for_the_other() -> None:
     made = stubs(3)
-    a, b, c = seat(made, places=2)
+    a, b, c = pooled(made, slots=2)
     await call(a)
     await call(b)
     made[2].may_load.clear()
@@ -366,7 +367,7 @@ async def test_who_is_called_as_it_makes_room_does_not_wait_for_the_other() -> N
 
 async def test_a_load_that_fails_tells_all_and_is_tried_again_later() -> None:
     made, clock = stubs(2), Clock()
-    a, b = seat(made, clock=clock)
+    a, b = pooled(made, clock=clock)
     made[0].failure = "no memory"
     made[0].may_load.clear()
     waiting = [await begin(a), await begin(a)]
@@ -381,7 +382,7 @@ async def test_a_load_that_fails_tells_all_and_is_tried_again_later() -> None:
     assert (a.state().status, a.state().reason) == ("failed", "no memory")
     assert not a.state().takes_calls
     assert await call(b) == "yes"
-    clock.now += RETRY
+    clock.now += RETRY_SECONDS
     made[0].failure = None
     assert (a.state().status, a.state().reason) == ("cold", "no memory")
     assert await call(a) == "yes"
@@ -389,14 +390,14 @@ async def test_a_load_that_fails_tells_all_and_is_tried_again_later() -> None:
 
 async def test_a_bug_in_an_engine_costs_no_place(caplog: pytest.LogCaptureFixture) -> None:
     made, clock = stubs(2), Clock()
-    a, b = seat(made, clock=clock)
+    a, b = pooled(made, clock=clock)
     made[0].bug = ZeroDivisionError("oh")
     with pytest.raises(EngineDead, match="ZeroDivisionError: oh"):
         await call(a)
     assert await call(b) == "yes"
     made[1].bug = ZeroDivisionError("oh")
     made[0].bug = None
-    clock.now += RETRY
+    clock.now += RETRY_SECONDS
 
     assert await call(a) == "yes"
     assert "a did not start" in caplog.text
@@ -405,7 +406,7 @@ async def test_a_bug_in_an_engine_costs_no_place(caplog: pytest.LogCaptureFixtur
 
 async def test_who_died_is_loaded_again_by_the_next_call() -> None:
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     await call(engine)
     stub.die()
 
@@ -416,7 +417,7 @@ async def test_who_died_is_loaded_again_by_the_next_call() -> None:
 
 async def test_two_that_are_called_in_turns_neither_starve_nor_thrash() -> None:
     made, clock = stubs(2), Clock()
-    engines = seat(made, pace=Pace(turn=10.0, linger=0.5), clock=clock)
+    engines = pooled(made, times=SwapTimes(turn=10.0, idle=0.5), clock=clock)
 
     async def client(engine: OnDemandEngine) -> None:
         for _ in range(50):
@@ -431,7 +432,7 @@ async def test_two_that_are_called_in_turns_neither_starve_nor_thrash() -> None:
 
 async def test_after_its_turn_the_calls_of_an_engine_wait_behind_those_of_others() -> None:
     made, clock = stubs(2), Clock()
-    a, b = seat(made, clock=clock, pace=Pace(turn=10.0, linger=0.0))
+    a, b = pooled(made, clock=clock, times=SwapTimes(turn=10.0, idle=0.0))
     made[0].may_answer.clear()
     answering = await begin(a)
     clock.now += 11
@@ -446,7 +447,7 @@ async def test_after_its_turn_the_calls_of_an_engine_wait_behind_those_of_others
 
 async def test_whoever_waited_is_let_in_when_the_others_leave() -> None:
     made, clock = stubs(2), Clock()
-    a, b = seat(made, clock=clock, pace=Pace(turn=10.0, linger=0.0))
+    a, b = pooled(made, clock=clock, times=SwapTimes(turn=10.0, idle=0.0))
     made[0].may_answer.clear()
     answering = await begin(a)
     clock.now += 11
@@ -462,7 +463,7 @@ async def test_whoever_waited_is_let_in_when_the_others_leave() -> None:
 
 async def test_who_gave_up_waiting_for_one_that_is_awake_keeps_nobody_out() -> None:
     made, clock = stubs(3), Clock()
-    a, b = seat(made[:2], clock=clock, pace=Pace(turn=10.0, linger=0.0), load_seconds=0.2)
+    a, b = pooled(made[:2], clock=clock, times=SwapTimes(turn=10.0, idle=0.0), load_seconds=0.2)
     made[0].may_answer.clear()
     answering = await begin(a)
     clock.now += 11
@@ -482,7 +483,7 @@ async def test_who_gave_up_waiting_for_one_that_is_awake_keeps_nobody_out() -> N
 
 async def test_an_idle_engine_is_kept_for_a_moment_only() -> None:
     made = stubs(2)
-    a, b = seat(made, pace=Pace(turn=1_000.0, linger=0.02))
+    a, b = pooled(made, times=SwapTimes(turn=1_000.0, idle=0.02))
     await call(a)
     waiting = await begin(b)
 
@@ -493,13 +494,13 @@ async def test_an_idle_engine_is_kept_for_a_moment_only() -> None:
 
 async def test_the_end_comes_while_one_loads_and_others_wait() -> None:
     made = stubs(2)
-    a, b = seat(made)
+    a, b = pooled(made)
     made[0].may_load.clear()
     waiting = [await begin(a), await begin(b)]
     await asyncio.gather(a.close(), b.close())
 
     for task in waiting:
-        with pytest.raises(EngineNotReady, match="the service ends"):
+        with pytest.raises(EngineNotReady, match="the service is shutting down"):
             await task
     assert [stub.done for stub in made] == [["loads", "ends"], ["ends"]]
     with pytest.raises(EngineNotReady):
@@ -510,12 +511,13 @@ async def test_the_log_says_what_is_swapped_and_how_long_it_took(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    a, b = seat(stubs(2, sleeps=True))
+    a, b = pooled(stubs(2, sleeps=True))
     await call(a)
     await call(b)
 
-    assert "waking b, 1 calls wait" in caplog.text
-    assert re.search(r"a asleep, idle for \d\.\d s; b awake after \d\.\d s", caplog.text)
+    assert "loading b, 1 calls wait" in caplog.text
+    assert re.search(r"a evicted \(asleep\) after \d\.\d s idle", caplog.text)
+    assert re.search(r"b loaded after \d\.\d s", caplog.text)
 
 
 async def test_a_load_that_takes_long_is_told_again(
@@ -524,10 +526,10 @@ async def test_a_load_that_takes_long_is_told_again(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(loading, "STILL_LOADING", 0.01)
     [stub] = stubs(1)
-    [engine] = seat([stub])
+    [engine] = pooled([stub])
     stub.may_load.clear()
     waiting = await begin(engine)
-    while len(re.findall(r"still waking a \(\d s\), 1 calls wait", caplog.text)) < 2:  # noqa: ASYNC110 - the log
+    while len(re.findall(r"still loading a \(\d s\), 1 calls wait", caplog.text)) < 2:  # noqa: ASYNC110 - the log
         await asyncio.sleep(0.001)
     stub.may_load.set()
 

@@ -1,4 +1,4 @@
-"""An engine that dies, or does not load, is started again: on a stub."""
+"""Restarts of a stub engine that dies or does not load."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ import pytest
 from engine.errors import EngineDead, EngineNotReady
 from engine.lifecycle import loading, supervised
 from engine.lifecycle.backoff import Backoff
-from engine.lifecycle.supervised import KeptEngine
+from engine.lifecycle.supervised import SupervisedEngine
 from engine.protocol import EngineState, GenerationRequest
 from tests.support.receiving import text_of
 from tests.support.stubs import SwappedStub
@@ -24,13 +24,13 @@ SLOW = Backoff(first=30.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wait is longer than a test needs it to be."""
-    monkeypatch.setattr(supervised, "LOOK", 0.001)
+    """Shorten the waits."""
+    monkeypatch.setattr(supervised, "CHECK_SECONDS", 0.001)
 
 
 @asynccontextmanager
-async def started(stub: SwappedStub, backoff: Backoff = QUICK) -> AsyncIterator[KeptEngine]:
-    engine = KeptEngine(stub, "a", backoff=backoff, clock=lambda: 100.0)
+async def started(stub: SwappedStub, backoff: Backoff = QUICK) -> AsyncIterator[SupervisedEngine]:
+    engine = SupervisedEngine(stub, "a", backoff=backoff, clock=lambda: 100.0)
     try:
         await engine.start()
         yield engine

@@ -1,127 +1,129 @@
-"""Whose turn it is, on a clock that stands still: no engine runs here."""
+"""The policy that loads and evicts engines, at a fixed time and without engines."""
 
 import pytest
 
 from engine.lifecycle.swap_policy import (
-    Guest,
-    Pace,
+    PooledEngine,
+    SwapTimes,
+    admits_calls,
     choose_swap,
-    is_open,
-    leaves_at,
-    next_change,
-    waited_for,
+    engines_in_demand,
+    evictable_at,
+    next_eviction,
 )
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from tests.support.stubs import SwappedStub
 
-PACE = Pace(turn=10.0, linger=1.0)
+TIMES = SwapTimes(turn=10.0, idle=1.0)
 NOW = 100.0
 
 
-async def awake(name: str = "awake", **more: object) -> Guest:
-    """An engine that woke long ago and was used long ago."""
-    made = guest(name, **{"stage": "awake", "awoke": 1.0, "used": 2.0, **more})
+async def loaded(name: str = "loaded", **more: object) -> PooledEngine:
+    """Return an engine that was loaded and used long ago."""
+    made = pooled(name, **{"stage": "loaded", "loaded_at": 1.0, "used_at": 2.0, **more})
     await made.engine.start()
     return made
 
 
-def guest(name: str, **more: object) -> Guest:
-    made = Guest(engine=SwappedStub(), name=name, limits=Limits())
+def pooled(name: str, **more: object) -> PooledEngine:
+    made = PooledEngine(engine=SwappedStub(), name=name, limits=EngineLimits())
     for key, value in more.items():
         setattr(made, key, value)
     return made
 
 
-def swap(*guests: Guest, places: int = 1) -> tuple[str, str | None] | None:
-    """The names of who comes and who goes."""
-    found = choose_swap(guests, places, NOW, PACE)
-    return (found.guest.name, found.victim.name if found.victim else None) if found else None
+def swap(*engines: PooledEngine, slots: int = 1) -> tuple[str, str | None] | None:
+    """Return the names of the engine to load and of the engine to evict."""
+    found = choose_swap(engines, slots, NOW, TIMES)
+    return (found.pooled.name, found.victim.name if found.victim else None) if found else None
 
 
 async def test_nothing_is_done_for_nobody() -> None:
-    assert swap(guest("one"), await awake()) is None
+    assert swap(pooled("one"), await loaded()) is None
 
 
 async def test_a_free_place_is_taken_first() -> None:
-    assert swap(await awake(), guest("wanted", ticket=99), places=2) == ("wanted", None)
+    assert swap(await loaded(), pooled("wanted", ticket=99), slots=2) == ("wanted", None)
 
 
 async def test_who_was_used_least_recently_makes_room() -> None:
-    guests = [await awake("lately", used=98.0), await awake("long ago", used=50.0)]
+    engines = [await loaded("lately", used_at=98.0), await loaded("long ago", used_at=50.0)]
 
-    assert swap(*guests, guest("wanted", ticket=99), places=2) == ("wanted", "long ago")
+    assert swap(*engines, pooled("wanted", ticket=99), slots=2) == ("wanted", "long ago")
 
 
 async def test_who_answers_makes_no_room() -> None:
-    wanted = guest("wanted", ticket=99)
+    wanted = pooled("wanted", ticket=99)
 
-    assert swap(await awake(running=1), wanted) is None
-    assert swap(await awake("busy", running=1), await awake("idle", used=98.0), wanted, places=2)
+    assert swap(await loaded(running=1), wanted) is None
+    assert swap(
+        await loaded("busy", running=1), await loaded("idle", used_at=98.0), wanted, slots=2
+    )
 
 
 async def test_who_was_wanted_first_comes_first() -> None:
-    second, first = guest("second", ticket=99), guest("first", ticket=98)
+    second, first = pooled("second", ticket=99), pooled("first", ticket=98)
 
-    assert [each.name for each in waited_for([second, first])] == ["first", "second"]
-    assert swap(await awake(), second, first) == ("first", "awake")
+    assert [each.name for each in engines_in_demand([second, first])] == ["first", "second"]
+    assert swap(await loaded(), second, first) == ("first", "loaded")
 
 
 async def test_a_place_that_is_being_taken_is_not_free() -> None:
-    assert swap(guest("waking", stage="waking"), guest("wanted", ticket=99)) is None
-    assert swap(guest("leaving", stage="leaving", ticket=98)) is None
+    assert swap(pooled("loading", stage="loading"), pooled("wanted", ticket=99)) is None
+    assert swap(pooled("evicting", stage="evicting", ticket=98)) is None
 
 
 async def test_a_place_is_kept_between_two_calls() -> None:
-    busy = await awake(awoke=95.0, used=99.5)
-    wanted = guest("wanted", ticket=99)
+    busy = await loaded(loaded_at=95.0, used_at=99.5)
+    wanted = pooled("wanted", ticket=99)
 
     assert swap(busy, wanted) is None
-    assert next_change([busy, wanted], NOW, PACE) == pytest.approx(100.5)
-    assert next_change([busy], NOW, PACE) is None
-    assert leaves_at(await awake(awoke=95.0, used=104.9), PACE) == pytest.approx(105.0)
+    assert next_eviction([busy, wanted], NOW, TIMES) == pytest.approx(100.5)
+    assert next_eviction([busy], NOW, TIMES) is None
+    assert evictable_at(await loaded(loaded_at=95.0, used_at=104.9), TIMES) == pytest.approx(105.0)
 
 
 async def test_who_woke_for_nobody_keeps_its_turn() -> None:
-    assert leaves_at(await awake(awoke=95.0, used=None), PACE) == pytest.approx(105.0)
+    assert evictable_at(await loaded(loaded_at=95.0, used_at=None), TIMES) == pytest.approx(105.0)
 
 
 async def test_after_its_turn_an_engine_takes_no_calls_while_others_wait() -> None:
-    over, wanted = await awake(awoke=80.0, running=1), guest("wanted", ticket=99)
+    over, wanted = await loaded(loaded_at=80.0, running=1), pooled("wanted", ticket=99)
 
-    assert is_open(over, [over], NOW, PACE)
-    assert not is_open(over, [over, wanted], NOW, PACE)
-    assert is_open(over, [over, guest("waking", stage="waking", ticket=99)], NOW, PACE)
-    in_turn = await awake(awoke=91.0, running=1)
-    assert is_open(in_turn, [in_turn, wanted], NOW, PACE)
+    assert admits_calls(over, [over], NOW, TIMES)
+    assert not admits_calls(over, [over, wanted], NOW, TIMES)
+    assert admits_calls(over, [over, pooled("loading", stage="loading", ticket=99)], NOW, TIMES)
+    in_turn = await loaded(loaded_at=91.0, running=1)
+    assert admits_calls(in_turn, [in_turn, wanted], NOW, TIMES)
 
 
 async def test_calls_that_waited_before_others_are_let_in_before_them() -> None:
-    first = await awake(awoke=80.0, ticket=98)
-    wanted = guest("wanted", ticket=99)
+    first = await loaded(loaded_at=80.0, ticket=98)
+    wanted = pooled("wanted", ticket=99)
 
-    assert is_open(first, [first, wanted], NOW, PACE)
+    assert admits_calls(first, [first, wanted], NOW, TIMES)
     assert swap(first, wanted) is None
 
 
 async def test_no_more_engines_close_their_doors_than_are_waited_for() -> None:
-    guests = [
-        await awake("younger", awoke=80.0, running=1),
-        await awake("older", awoke=70.0, running=1),
-        guest("wanted", ticket=99),
+    engines = [
+        await loaded("younger", loaded_at=80.0, running=1),
+        await loaded("older", loaded_at=70.0, running=1),
+        pooled("wanted", ticket=99),
     ]
 
-    assert [each.name for each in guests if is_open(each, guests, NOW, PACE)] == ["younger"]
+    assert [each.name for each in engines if admits_calls(each, engines, NOW, TIMES)] == ["younger"]
 
 
 async def test_who_died_in_its_place_wakes_in_it_or_makes_room() -> None:
-    dead = await awake("dead", awoke=99.0)
+    dead = await loaded("dead", loaded_at=99.0)
     assert isinstance(dead.engine, SwappedStub)
     dead.engine.die()
 
-    assert not is_open(dead, [dead], NOW, PACE)
+    assert not admits_calls(dead, [dead], NOW, TIMES)
     assert swap(dead) is None
-    assert swap(dead, guest("wanted", ticket=99)) == ("wanted", "dead")
+    assert swap(dead, pooled("wanted", ticket=99)) == ("wanted", "dead")
     dead.ticket = 98
-    assert swap(dead, guest("wanted", ticket=99)) == ("dead", None)
+    assert swap(dead, pooled("wanted", ticket=99)) == ("dead", None)
     dead.running = 1
     assert swap(dead) is None

@@ -1,4 +1,4 @@
-"""A hostile server: whatever it sends, and however slowly, a call ends and its connection too."""
+"""Hostile servers: each call ends, with its connection."""
 
 import asyncio
 from contextlib import suppress
@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead, EngineError, EngineTimeout, PromptTooLong, RequestRefused
-from engine.protocol import GenerationRequest, Limits
+from engine.protocol import EngineLimits, GenerationRequest
 from engine.remote import completions
 from engine.remote import server as remote_server
-from engine.remote.completions import LONGEST_LINE, Lines, find_window, parse_event, to_error
+from engine.remote.completions import (
+    MAX_EVENT_BYTES,
+    EventLines,
+    find_window,
+    parse_event,
+    to_error,
+)
 from engine.remote.engine import RemoteEngine
 from tests.engine.remote.test_engine import engine_of, run, running
-from tests.support.completions_server import STREAM, Play, Server, chunk, event, say
+from tests.support.completions_server import STREAM, CompletionsServer, Play, chunk, event, say
 from tests.support.waiting import until_in_loop
 
 REQUEST = GenerationRequest(request_id="request", prompt=(1, 2), max_tokens=5)
@@ -22,11 +28,11 @@ DEEP = "[" * 1_000 + "]" * 1_000
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_server, "PAUSES", ())
+    monkeypatch.setattr(remote_server, "RETRY_DELAYS", ())
 
 
 def endless(head: bytes, part: bytes, pause: float = 0) -> Play:
-    """Plays a part again and again, until the client leaves."""
+    """Play a part again and again until the client disconnects."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -35,7 +41,7 @@ def endless(head: bytes, part: bytes, pause: float = 0) -> Play:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(pause)
-        await asyncio.Event().wait()  # the server counts those who are left
+        await asyncio.Event().wait()  # the server counts calls whose client has left
 
     return play
 
@@ -48,7 +54,7 @@ CHUNKED_ERROR = endless(STREAM.replace(b"200", b"400"), chunk(b'{"error":' * 10_
 @pytest.mark.parametrize(
     ("play", "error", "sentence"),
     [
-        (LINE, EngineDead, f"longer than {LONGEST_LINE} bytes"),
+        (LINE, EngineDead, f"longer than {MAX_EVENT_BYTES} bytes"),
         (ERROR, EngineDead, "answered 500: xxxx"),
         (CHUNKED_ERROR, RequestRefused, '{"error":{"error":'),
         (endless(STREAM, chunk(b"data: {}\n\n"), 0.01), EngineTimeout, "no token came in time"),
@@ -62,16 +68,16 @@ CHUNKED_ERROR = endless(STREAM.replace(b"200", b"400"), chunk(b'{"error":' * 10_
 async def test_what_has_no_end_is_ended(
     play: Play, error: type[EngineError], sentence: str
 ) -> None:
-    server = Server([play])
+    server = CompletionsServer([play])
     seconds = 0.5 if error is EngineTimeout else 60.0
-    async with running(server, limits=Limits(first_token_seconds=seconds)) as engine:
+    async with running(server, limits=EngineLimits(first_token_seconds=seconds)) as engine:
         with pytest.raises(error, match=sentence):
             await asyncio.wait_for(run(engine), 60)
         await until_in_loop(lambda: server.left == 1)
 
 
 async def test_events_without_end_end_with_the_tokens_asked_for() -> None:
-    server = Server([endless(STREAM, chunk(event(" A")))])
+    server = CompletionsServer([endless(STREAM, chunk(event(" A")))])
     async with running(server) as engine:
         deltas = await asyncio.wait_for(run(engine, max_tokens=20), 10)
         await until_in_loop(lambda: server.left == 1)
@@ -81,7 +87,7 @@ async def test_events_without_end_end_with_the_tokens_asked_for() -> None:
 
 
 async def test_a_text_of_a_megabyte_in_one_event_holds_nobody_up() -> None:
-    server = Server([say("x" * 1_000_000, finish=None)])
+    server = CompletionsServer([say("x" * 1_000_000, finish=None)])
     async with running(server) as engine:
         longest, before = 0.0, asyncio.get_running_loop().time()
         asked = asyncio.create_task(run(engine, max_tokens=20))
@@ -91,7 +97,7 @@ async def test_a_text_of_a_megabyte_in_one_event_holds_nobody_up() -> None:
             longest, before = max(longest, now - before), now
 
     assert (await asked)[-1].finish == "length"
-    assert longest < 0.5  # it takes 0.9 s of work
+    assert longest < 0.5  # reading all of it takes 0.9 s
 
 
 IDS: list[Any] = [2**70, -1, True, 2**31, 1.5, None, "5", [5], {}]
@@ -99,9 +105,9 @@ IDS: list[Any] = [2**70, -1, True, 2**31, 1.5, None, "5", [5], {}]
 
 @pytest.mark.parametrize("token", IDS, ids=repr)
 async def test_token_ids_that_are_none_are_an_error(token: Any) -> None:
-    server = Server([say(finish=None, more=[event(" A", token_ids=[token])])])
+    server = CompletionsServer([say(finish=None, more=[event(" A", token_ids=[token])])])
     async with running(server, token_ids=True) as engine:
-        with pytest.raises(EngineDead, match="no event of a completion"):
+        with pytest.raises(EngineDead, match="invalid event of a completion"):
             await run(engine)
 
 
@@ -118,7 +124,7 @@ async def test_token_ids_that_are_none_are_an_error(token: Any) -> None:
     ids=lambda data: data[:40],
 )
 def test_an_event_that_is_none_is_an_error(data: str) -> None:
-    with pytest.raises(EngineDead, match="no event of a completion"):
+    with pytest.raises(EngineDead, match="invalid event of a completion"):
         parse_event(data.encode(), REQUEST)
 
 
@@ -141,18 +147,18 @@ def test_a_window_that_is_no_number_of_tokens_tells_nothing(window: str) -> None
 
 
 def test_a_line_may_be_long_and_come_in_single_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = Lines()
-    assert lines.push(b"data: " + b"x" * (LONGEST_LINE - 6)) == []
-    assert lines.push(b"\n") == [b"x" * (LONGEST_LINE - 6)]
-    monkeypatch.setattr(completions, "LONGEST_LINE", 1_000_000)
+    lines = EventLines()
+    assert lines.push(b"data: " + b"x" * (MAX_EVENT_BYTES - 6)) == []
+    assert lines.push(b"\n") == [b"x" * (MAX_EVENT_BYTES - 6)]
+    monkeypatch.setattr(completions, "MAX_EVENT_BYTES", 1_000_000)
     for _ in range(1_000_000):
         assert lines.push(b"x") == []
     with pytest.raises(EngineDead, match="longer than"):
         lines.push(b"x")
 
 
-class Odd(Server):
-    """One whose `/v1/models` is this play."""
+class Odd(CompletionsServer):
+    """A server with this play for `/v1/models`."""
 
     async def _answer(
         self, head: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -167,15 +173,18 @@ class Odd(Server):
     ("play", "sentence"),
     [
         (endless(STREAM, chunk(b" " * 65_536)), "/v1/models answers more than 4194304 bytes"),
-        (endless(STREAM, chunk(b" "), 0.01), "it has not said in 0.2 s how it is"),
-        (endless(b"HTTP/1.1 200 Such\r\n", b"a: b\r\n", 0.01), "it has not said in 0.2 s"),
+        (endless(STREAM, chunk(b" "), 0.01), "it has not answered a probe within 0.2 s"),
+        (
+            endless(b"HTTP/1.1 200 Such\r\n", b"a: b\r\n", 0.01),
+            "it has not answered a probe within 0.2 s",
+        ),
     ],
     ids=["long", "slow", "slow head"],
 )
 async def test_a_look_that_has_no_end_is_ended(
     monkeypatch: pytest.MonkeyPatch, play: Play, sentence: str
 ) -> None:
-    monkeypatch.setattr(remote_server, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(remote_server, "PROBE_TIMEOUT_SECONDS", 0.2)
     server = Odd([play])
     async with server.running():
         engine: RemoteEngine = engine_of(server, start_seconds=1.0)

@@ -1,4 +1,4 @@
-"""What is the remote engine's alone: servers without token ids, and all that a network may do."""
+"""The remote engine: servers without token ids, and network failures."""
 
 import asyncio
 import logging
@@ -23,17 +23,17 @@ from engine.errors import (
     RequestRefused,
     SchemaRefused,
 )
-from engine.protocol import Delta, EngineState, GenerationRequest, Limits, Tool, Usage
+from engine.protocol import Delta, EngineLimits, EngineState, GenerationRequest, Tool, Usage
 from engine.remote import engine as remote
 from engine.remote import server as remote_server
-from engine.remote.completions import Lines
+from engine.remote.completions import EventLines
 from engine.remote.engine import RemoteEngine
 from engine.streaming import stream
 from engine.tokenization.images import open_image
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from tests.support.completions_server import (
+    CompletionsServer,
     Play,
-    Server,
     answer,
     chunk,
     event,
@@ -43,38 +43,40 @@ from tests.support.completions_server import (
     torn,
 )
 from tests.support.images import png, to_url
-from tests.support.receiving import Ear, batches_of, deltas_of
+from tests.support.receiving import RecordingReceiver, batches_of, deltas_of
 from tests.support.waiting import until_in_loop
 
 CONTEXT = 4_096
 TEXTS = (" A", " small", " par", "rot", ".")
 TEXT = "".join(TEXTS)
 TOOLS = (Tool("f", "{}"),)
-# Ids of tokenizer v3 for the same, and its EOS.
+# The same text in ids of tokenizer v3, with the EOS.
 EOS = 2
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wait is longer than a test needs it to be."""
-    monkeypatch.setattr(remote_server, "PAUSES", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(remote, "KNOCKING", 0.01)
-    monkeypatch.setattr(remote, "FETCHING", 0.01)
+    """Shorten the waits."""
+    monkeypatch.setattr(remote_server, "RETRY_DELAYS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(remote, "RECONNECT_SECONDS", 0.01)
+    monkeypatch.setattr(remote, "TOKENIZER_RETRY_SECONDS", 0.01)
 
 
-def engine_of(server: Server, *, limits: Limits | None = None, **more: Any) -> RemoteEngine:
+def engine_of(
+    server: CompletionsServer, *, limits: EngineLimits | None = None, **more: Any
+) -> RemoteEngine:
     options = {"model": "model", "token_ids": False, **more}
     return RemoteEngine(
-        server=remote_server.Server(url=server.url, **options),
+        server=remote_server.RemoteServer(url=server.url, **options),
         weights="none",
         tokenizer="v3",
         context_length=CONTEXT,
-        limits=limits or Limits(),
+        limits=limits or EngineLimits(),
     )
 
 
 @asynccontextmanager
-async def running(server: Server, **more: Any) -> AsyncIterator[RemoteEngine]:
+async def running(server: CompletionsServer, **more: Any) -> AsyncIterator[RemoteEngine]:
     async with server.running(), started(server, **more) as engine:
         assert engine.state().status == "ready", engine.state()
         yield engine
@@ -82,7 +84,7 @@ async def running(server: Server, **more: Any) -> AsyncIterator[RemoteEngine]:
 
 
 @asynccontextmanager
-async def started(server: Server, **more: Any) -> AsyncIterator[RemoteEngine]:
+async def started(server: CompletionsServer, **more: Any) -> AsyncIterator[RemoteEngine]:
     engine = engine_of(server, **more)
     try:
         await engine.start()
@@ -107,11 +109,11 @@ async def listen(engine: RemoteEngine, heard: list[str]) -> None:
             heard += [delta.text for delta in batch]
 
 
-# Servers that give text
+# Servers that return text
 
 
 async def test_a_prompt_goes_as_text_and_chunks_come_back_as_tokens() -> None:
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with running(server) as engine:
         deltas = await run(engine, "[INST] Why?[/INST]", temperature=0.7, top_p=0.9, seed=3)
 
@@ -125,7 +127,7 @@ async def test_a_prompt_goes_as_text_and_chunks_come_back_as_tokens() -> None:
 
 
 async def test_the_servers_length_is_length_and_so_is_our_own_count() -> None:
-    server = Server([say(*TEXTS[:3], finish="length"), say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS[:3], finish="length"), say(*TEXTS)])
     async with running(server) as engine:
         theirs, ours = [await run(engine, max_tokens=number) for number in (3, 2)]
 
@@ -134,7 +136,7 @@ async def test_the_servers_length_is_length_and_so_is_our_own_count() -> None:
 
 
 async def test_a_stop_string_is_cut_over_chunks_and_the_server_sees_who_left() -> None:
-    server = Server([stuck(*TEXTS)])
+    server = CompletionsServer([stuck(*TEXTS)])
     async with running(server) as engine:
         deltas = await run(engine, stop=("l parrot",))
         await until_in_loop(lambda: server.left == 1)
@@ -145,7 +147,7 @@ async def test_a_stop_string_is_cut_over_chunks_and_the_server_sees_who_left() -
 
 
 async def test_calls_of_tools_are_tokens_where_these_are_spelled() -> None:
-    server = Server([say("[TOOL_CALLS]", ' [{"name"')])
+    server = CompletionsServer([say("[TOOL_CALLS]", ' [{"name"')])
     async with running(server) as engine:
         spelled, plain = [await run(engine, spelled=spelled) for spelled in (True, False)]
 
@@ -154,7 +156,7 @@ async def test_calls_of_tools_are_tokens_where_these_are_spelled() -> None:
 
 
 async def test_what_a_text_server_can_not_do_is_refused() -> None:
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with running(server) as engine:
         with pytest.raises(SchemaRefused):
             await run(engine, schema="{}")
@@ -166,12 +168,12 @@ async def test_what_a_text_server_can_not_do_is_refused() -> None:
     assert server.asked == []
 
 
-# Servers that give token ids
+# Servers that return token ids
 
 
 async def test_ids_come_back_for_ids() -> None:
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
-    server = Server([say(finish=None, more=[ids])])
+    server = CompletionsServer([say(finish=None, more=[ids])])
     async with running(server, token_ids=True) as engine:
         request = ask(engine, schema="{}", top_p=0.0, temperature=1.0)
         batches = await batches_of(engine, request)
@@ -187,10 +189,10 @@ async def test_ids_come_back_for_ids() -> None:
 
 
 async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
-    """Older servers, and other compilers of grammars than xgrammar, know no tag."""
+    """Older servers and grammar compilers other than xgrammar refuse structural tags."""
     refused = answer(400, {"message": "Invalid structural tag specification."})
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
-    server = Server([refused, refused, say(finish=None, more=[ids]), refused])
+    server = CompletionsServer([refused, refused, say(finish=None, more=[ids]), refused])
     async with running(server, token_ids=True) as engine:
         deltas = await run(engine, must_call=TOOLS)
         with pytest.raises(SchemaRefused, match="Invalid structural tag"):
@@ -203,7 +205,7 @@ async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
 
 async def test_what_is_refused_once_it_has_begun_is_not_asked_again() -> None:
     error = b'data: {"error": {"message": "no", "code": 400}}\n\n'
-    server = Server([say(finish=None, more=[event(" A", token_ids=[1098]), error])])
+    server = CompletionsServer([say(finish=None, more=[event(" A", token_ids=[1098]), error])])
     async with running(server, token_ids=True) as engine:
         with pytest.raises(SchemaRefused):
             await run(engine, must_call=TOOLS)
@@ -213,7 +215,7 @@ async def test_what_is_refused_once_it_has_begun_is_not_asked_again() -> None:
 
 async def test_a_token_of_the_servers_that_ends_a_text_ends_it() -> None:
     ids = [event(" A", token_ids=[1098]), event("", token_ids=[3], finish="stop")]
-    async with running(Server([say(finish=None, more=ids)]), token_ids=True) as engine:
+    async with running(CompletionsServer([say(finish=None, more=ids)]), token_ids=True) as engine:
         deltas = await run(engine, stop=(" Ab",))
 
     assert deltas == [Delta(""), Delta(" A", "stop", Usage(3, 2))]
@@ -222,17 +224,17 @@ async def test_a_token_of_the_servers_that_ends_a_text_ends_it() -> None:
 @pytest.mark.parametrize(
     ("events", "sentence"),
     [
-        ([event(" A")], "say token_ids: false of it"),
+        ([event(" A")], "set token_ids: false for it"),
         ([event(" A", token_ids=[200_000])], "ids that the tokenizer does not have"),
         ([event("", token_ids=[5], finish="abort")], "ended with 'abort'"),
-        ([b"data: {\n\n"], "no event of a completion: {"),
-        ([b'data: {"choices": 7}\n\n'], "no event of a completion"),
+        ([b"data: {\n\n"], "invalid event of a completion: {"),
+        ([b'data: {"choices": 7}\n\n'], "invalid event of a completion"),
     ],
 )
 async def test_what_can_not_be_read_is_an_error(
     events: list[bytes], sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server([say(finish=None, more=events)])
+    server = CompletionsServer([say(finish=None, more=events)])
     async with running(server, token_ids=True) as engine:
         with pytest.raises(EngineDead, match=sentence):
             await run(engine)
@@ -243,13 +245,13 @@ async def test_what_can_not_be_read_is_an_error(
 
 @pytest.mark.parametrize("window", ["30", 30.5, [30], None])
 async def test_a_window_that_is_no_number_of_tokens_is_none(window: object) -> None:
-    server = Server([say(*TEXTS)], models=[{"id": "model", "max_model_len": window}])
+    server = CompletionsServer([say(*TEXTS)], models=[{"id": "model", "max_model_len": window}])
     async with running(server) as engine:
         assert await run(engine)
 
 
 async def test_a_window_that_is_smaller_than_the_models_counts() -> None:
-    server = Server([say(*TEXTS)], models=[{"id": "model", "max_model_len": 30}])
+    server = CompletionsServer([say(*TEXTS)], models=[{"id": "model", "max_model_len": 30}])
     async with running(server) as engine:
         with pytest.raises(PromptTooLong) as caught:
             await run(engine, max_tokens=28)
@@ -257,7 +259,7 @@ async def test_a_window_that_is_smaller_than_the_models_counts() -> None:
     assert caught.value.context_length == 30
 
 
-# What fails, and what is tried again
+# Failures and retries
 
 
 @pytest.mark.parametrize(
@@ -271,7 +273,7 @@ async def test_a_window_that_is_smaller_than_the_models_counts() -> None:
     ],
 )
 async def test_a_call_that_nobody_answered_is_tried_again(failure: Play) -> None:
-    server = Server([failure, failure, say(*TEXTS)])
+    server = CompletionsServer([failure, failure, say(*TEXTS)])
     async with running(server) as engine:
         deltas = await run(engine)
 
@@ -283,7 +285,7 @@ async def test_a_call_that_nobody_answered_is_tried_again(failure: Play) -> None
 async def test_after_the_first_token_a_break_is_an_error_and_nothing_is_tried(
     break_off: Play,
 ) -> None:
-    server = Server([break_off, say(*TEXTS)])
+    server = CompletionsServer([break_off, say(*TEXTS)])
     async with running(server) as engine:
         heard: list[str] = []
         with pytest.raises(EngineDead):
@@ -315,7 +317,7 @@ TOO_LONG = {"code": 400, "message": "exceeds", "type": "exceed_context_size_erro
 async def test_what_a_server_answers_is_told_in_the_engines_words(
     play: Play, error: type[EngineError], attempts: int
 ) -> None:
-    server = Server([play])
+    server = CompletionsServer([play])
     async with running(server) as engine:
         with pytest.raises(error) as caught:
             await run(engine)
@@ -329,8 +331,8 @@ async def test_what_a_server_answers_is_told_in_the_engines_words(
 
 
 async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer() -> None:
-    server = Server([stuck()])
-    async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
+    server = CompletionsServer([stuck()])
+    async with running(server, limits=EngineLimits(first_token_seconds=0.2)) as engine:
         with pytest.raises(EngineTimeout):
             await run(engine)
         await until_in_loop(lambda: server.left == 1)
@@ -339,8 +341,8 @@ async def test_a_first_token_that_does_not_come_in_time_is_waited_for_no_longer(
 
 
 async def test_silence_after_the_first_token_is_an_error_too() -> None:
-    server = Server([stuck(" A")])
-    async with running(server, limits=Limits(first_token_seconds=0.2)) as engine:
+    server = CompletionsServer([stuck(" A")])
+    async with running(server, limits=EngineLimits(first_token_seconds=0.2)) as engine:
         async with aclosing(stream(engine, ask(engine))) as deltas:
             assert await anext(deltas) == [Delta(" A")]
             with pytest.raises(EngineTimeout):
@@ -357,7 +359,7 @@ async def test_signs_of_life_are_no_tokens() -> None:
             await asyncio.sleep(0.01)
 
     async with (
-        running(Server([play]), limits=Limits(first_token_seconds=0.1)) as engine,
+        running(CompletionsServer([play]), limits=EngineLimits(first_token_seconds=0.1)) as engine,
         aclosing(stream(engine, ask(engine))) as deltas,
     ):
         assert await anext(deltas)
@@ -366,7 +368,7 @@ async def test_signs_of_life_are_no_tokens() -> None:
 
 
 async def test_a_client_that_leaves_ends_the_call_at_once() -> None:
-    server = Server([stuck(" A")])
+    server = CompletionsServer([stuck(" A")])
     async with running(server) as engine:
         async with aclosing(stream(engine, ask(engine))) as deltas:
             await anext(deltas)
@@ -376,7 +378,7 @@ async def test_a_client_that_leaves_ends_the_call_at_once() -> None:
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
-    server = Server([stuck()])
+    server = CompletionsServer([stuck()])
     async with running(server) as engine:
         waiting = asyncio.create_task(run(engine))
         await until_in_loop(lambda: len(server.asked) == 1)
@@ -386,7 +388,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
 
 
 async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
-    """The server is held up once what the sockets hold is full."""
+    """The server must wait once the socket buffers are full."""
     written = 0
 
     async def play(writer: asyncio.StreamWriter) -> None:
@@ -398,32 +400,36 @@ async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
             written += 1
         writer.write(chunk(event(finish="stop")))
 
-    async with running(Server([play]), limits=Limits(first_token_seconds=0.2)) as engine:
-        ear = Ear()
-        generation = engine.generate(ask(engine, max_tokens=1_000), ear)
-        await ear.hears()
+    async with running(
+        CompletionsServer([play]), limits=EngineLimits(first_token_seconds=0.2)
+    ) as engine:
+        receiver = RecordingReceiver()
+        generation = engine.generate(ask(engine, max_tokens=1_000), receiver)
+        await receiver.wait_for_pushes()
         generation.pause()
-        heard = len(ear.pushes)
-        await asyncio.sleep(0.5)  # longer than a server may be silent
-        assert (len(ear.pushes), written < 400) == (heard, True)
+        heard = len(receiver.pushes)
+        await asyncio.sleep(0.5)  # longer than a server may stall
+        assert (len(receiver.pushes), written < 400) == (heard, True)
         generation.resume()
-        await ear.hears_all()
+        await receiver.wait_for_end()
 
-    assert (len(ear.tokens), ear.finish, ear.error) == (402, "stop", None)
+    assert (len(receiver.tokens), receiver.finish, receiver.error) == (402, "stop", None)
 
 
 async def test_log_probabilities_that_are_not_those_of_the_tokens_are_an_error() -> None:
     told = {"tokens": ["token_id:1098"], "token_logprobs": [-0.5], "top_logprobs": [{}]}
-    server = Server([say(finish=None, more=[event(" A b", token_ids=[1098, 7], logprobs=told)])])
+    server = CompletionsServer(
+        [say(finish=None, more=[event(" A b", token_ids=[1098, 7], logprobs=told)])]
+    )
     async with running(server, token_ids=True) as engine:
         with pytest.raises(EngineDead, match="log probabilities of each token"):
             await run(engine, top_logprobs=0)
 
 
 async def test_a_call_too_many_is_refused_at_once() -> None:
-    server = Server([stuck(" A")])
+    server = CompletionsServer([stuck(" A")])
     async with (
-        running(server, limits=Limits(calls=1)) as engine,
+        running(server, limits=EngineLimits(calls=1)) as engine,
         aclosing(stream(engine, ask(engine))) as deltas,
     ):
         await anext(deltas)
@@ -434,7 +440,7 @@ async def test_a_call_too_many_is_refused_at_once() -> None:
 
 
 async def test_one_connection_carries_one_call_after_the_other() -> None:
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with running(server) as engine:
         for _ in range(3):
             await run(engine)
@@ -449,7 +455,7 @@ async def test_https_is_trusted_by_the_systems_authorities(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    server = Server([say(*TEXTS)], tls=context)
+    server = CompletionsServer([say(*TEXTS)], tls=context)
     async with server.running():
         async with started(server, start_seconds=0.1) as engine:
             unknown = engine.state()
@@ -461,11 +467,11 @@ async def test_https_is_trusted_by_the_systems_authorities(
     assert deltas[-1].finish == "stop"
 
 
-# Servers that come and go
+# Servers that start and stop
 
 
 async def test_a_server_that_goes_is_told_of_and_one_that_is_back_answers() -> None:
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with server.running():
         engine = engine_of(server)
         await engine.start()
@@ -486,7 +492,7 @@ async def test_a_server_that_goes_is_told_of_and_one_that_is_back_answers() -> N
 
 
 async def test_behind_a_balancer_that_has_no_server_left_it_is_not_ready() -> None:
-    server = Server([answer(503, "no server is available")])
+    server = CompletionsServer([answer(503, "no server is available")])
     async with running(server) as engine:
         server.health = 503
         with pytest.raises(EngineBusy):
@@ -504,8 +510,8 @@ async def test_behind_a_balancer_that_has_no_server_left_it_is_not_ready() -> No
 async def test_a_server_that_goes_while_nobody_calls_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote, "WATCHING", 0.05)
-    server = Server([say(*TEXTS)])
+    monkeypatch.setattr(remote, "PROBE_SECONDS", 0.05)
+    server = CompletionsServer([say(*TEXTS)])
     async with running(server) as engine:
         server.models = []
         await until_in_loop(lambda: engine.state().status == "failed")
@@ -517,7 +523,7 @@ async def test_a_server_that_goes_while_nobody_calls_is_missed(
 
 
 async def test_an_engine_loads_until_its_server_is_there() -> None:
-    server = Server([say(*TEXTS)], health=503)
+    server = CompletionsServer([say(*TEXTS)], health=503)
     async with server.running():
         engine = engine_of(server)
         start = asyncio.create_task(engine.start())
@@ -532,7 +538,7 @@ async def test_an_engine_loads_until_its_server_is_there() -> None:
 
 
 async def test_who_does_not_come_in_time_is_named_and_may_still_come() -> None:
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with server.running():
         pass
     async with started(server, start_seconds=0.1) as engine:
@@ -555,7 +561,7 @@ async def test_why_there_is_no_connection_is_what_the_system_says(
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     engine = RemoteEngine(
-        server=remote_server.Server(url=f"http://host:{port}", model="m", start_seconds=0.2),
+        server=remote_server.RemoteServer(url=f"http://host:{port}", model="m", start_seconds=0.2),
         weights="none",
         tokenizer="v3",
         context_length=CONTEXT,
@@ -572,13 +578,13 @@ async def test_why_there_is_no_connection_is_what_the_system_says(
     [
         ([{"id": "one"}, {"id": "two"}], "it has no model 'model'; it has 'one', 'two'"),
         ([], "it has no model 'model'; it has none"),
-        ([7], "its /v1/models is no list of models: {"),
+        ([7], "its /v1/models has no list of models: {"),
     ],
 )
 async def test_a_model_that_the_server_does_not_have_is_told_with_those_that_it_has(
     models: list[Any], sentence: str
 ) -> None:
-    server = Server([say(*TEXTS)], models=models)
+    server = CompletionsServer([say(*TEXTS)], models=models)
     async with server.running(), started(server) as engine:
         state = engine.state()
         server.models = [{"id": "model:latest"}]
@@ -591,7 +597,7 @@ async def test_a_model_that_the_server_does_not_have_is_told_with_those_that_it_
 
 async def test_a_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    server = Server([say(*TEXTS), answer(500, "broken")], api_key="sk-secret")
+    server = CompletionsServer([say(*TEXTS), answer(500, "broken")], api_key="sk-secret")
     async with running(server, api_key="sk-secret") as engine:
         deltas = await run(engine)
         with pytest.raises(EngineDead):
@@ -602,10 +608,10 @@ async def test_a_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -
         without = engine.state()
 
     assert deltas[-1].finish == "stop"
-    assert wrong.reason == f"{server.url}: it wants another API key"
-    assert without.reason == f"{server.url}: it wants an API key"
+    assert wrong.reason == f"{server.url}: it refuses the API key"
+    assert without.reason == f"{server.url}: it requires an API key"
     assert "sk-" not in caplog.text
-    assert "sk-" not in repr(remote_server.Server(url="u", model="m", api_key="sk-secret"))
+    assert "sk-" not in repr(remote_server.RemoteServer(url="u", model="m", api_key="sk-secret"))
 
 
 async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
@@ -619,7 +625,7 @@ async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
         return load_tokenizer(*of)
 
     monkeypatch.setattr(remote, "load_tokenizer", load)
-    server = Server([say(*TEXTS)])
+    server = CompletionsServer([say(*TEXTS)])
     async with server.running(), started(server) as engine:
         state = engine.state()
         await asyncio.sleep(0.05)
@@ -628,14 +634,14 @@ async def test_a_tokenizer_that_is_not_there_is_the_reason_until_it_is(
         await until_in_loop(lambda: engine.state().status == "ready")
         deltas = await run(engine)
 
-    assert state == EngineState("failed", "no tokenizer 'v3': no tekken.json")
+    assert state == EngineState("failed", "the tokenizer 'v3' could not be loaded: no tekken.json")
     assert deltas[-1].finish == "stop"
 
 
 def test_lines_come_whole_however_they_are_cut() -> None:
     raw = b': hello\r\ndata: {"a": 1}\r\n\r\nevent: x\ndata:{"b": 2}\n\ndata: [DONE]\n\ndata: torn'
-    lines = Lines()
+    lines = EventLines()
     found = [line for byte in raw for line in lines.push(bytes([byte]))]
 
     assert found == [b'{"a": 1}', b'{"b": 2}']
-    assert Lines().push(raw) == found
+    assert EventLines().push(raw) == found

@@ -1,4 +1,4 @@
-"""Audio in a conversation: read, counted as Mistral counts it, or refused with a sentence."""
+"""Audio in a conversation: read and counted as by mistral-common, or refused."""
 
 from functools import cache
 from pathlib import Path
@@ -10,10 +10,10 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from engine.demo.speech import write_tokenizer
 from engine.errors import ChatRefused, EngineBusy
-from engine.tokenization.audio import Clip, open_input_audio
+from engine.tokenization.audio import AudioClip, open_input_audio
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from engine.uploads.call import CURRENT, Call
-from engine.uploads.limits import MOST_SECONDS
+from engine.uploads.call import CURRENT_SESSION, UploadSession
+from engine.uploads.limits import MAX_AUDIO_SECONDS
 from engine.uploads.refusals import UploadRefused
 from tests.support.images import png
 from tests.support.images import to_url as to_image_url
@@ -36,17 +36,17 @@ def audio(raw: bytes, kind: str = "wav") -> dict[str, Any]:
 
 
 def test_a_clip_of_up_to_30_seconds_counts_as_on_bedrock() -> None:
-    """384 tokens were recorded of Voxtral Mini for this question and an MP3 of some seconds."""
+    """Bedrock's Voxtral Mini counted 384 tokens for this question and an MP3 of some seconds."""
     tokens = voxtral().chat.encode([user(audio(written("MP3", 7.3, 44_100, 2), "mp3"))]).tokens
 
     assert len(tokens) == 384
     assert tokens.count(24) == 375
-    assert tokens[7:9] == (25, 24)  # behind the BOS, [INST] and the text's five
+    assert tokens[7:9] == (25, 24)  # after the BOS, [INST] and five tokens of text
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tekken.json that takes audio, and nothing else."""
+    """Return a folder with only a tekken.json that takes audio."""
     folder = tmp_path_factory.mktemp("weights")
     write_tokenizer(folder)
     return folder
@@ -148,31 +148,31 @@ def test_no_more_clips_are_taken_than_vllm_takes() -> None:
 
 
 def test_the_clips_of_a_call_may_last_so_long_together() -> None:
-    half = audio(written("FLAC", MOST_SECONDS / 2 + 1, RATE))
-    token = CURRENT.set(Call())
+    half = audio(written("FLAC", MAX_AUDIO_SECONDS / 2 + 1, RATE))
+    token = CURRENT_SESSION.set(UploadSession())
     try:
-        with pytest.raises(ChatRefused, match=f"may last {MOST_SECONDS} seconds, and no more"):
+        with pytest.raises(ChatRefused, match=f"may last {MAX_AUDIO_SECONDS} seconds, and no more"):
             voxtral().chat.encode([user(half, half)])
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 def test_a_system_message_and_audio_do_not_go_together() -> None:
-    """mistral-common's own word: its tokenizers have both since v13, and Voxtral's is one of v7."""
+    """mistral-common refuses both before v13, and Voxtral's tokenizer is v7."""
     system = {"role": "system", "content": "Be brief."}
     with pytest.raises(ChatRefused, match="not allowed prior to the tokenizer version 13"):
         voxtral().chat.encode([system, user(audio(tone(0.1)))])
 
 
 def test_audio_of_a_call_that_has_ended_is_no_mistake_of_its_own() -> None:
-    call = Call()
+    call = UploadSession()
     call.cancel()
-    token = CURRENT.set(call)
+    token = CURRENT_SESSION.set(call)
     try:
         with pytest.raises(EngineBusy):
             open_input_audio(to_base64(tone(0.1)), RATE)
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_what_a_worker_says_instead_is_told(
 
 
 def test_a_clip_tells_its_length() -> None:
-    clip = Clip(bytes(8), RATE, b"")
+    clip = AudioClip(bytes(8), RATE, b"")
 
     assert clip.length == 2
     assert clip.to_array().tolist() == [0.0, 0.0]

@@ -1,4 +1,4 @@
-"""Conversations as each generation of Mistral's models reads them."""
+"""Conversations in the chat templates of each version."""
 
 from functools import cache
 from typing import Any
@@ -87,7 +87,7 @@ def test_the_models_of_2025_read_calls_without_ids() -> None:
     prompt = tokenizer.chat.encode([*called("abcd12345"), *ended], [TOOL]).tokens
     text = tokenizer.to_prompt(prompt)
 
-    assert text.startswith("[AVAILABLE_TOOLS]")  # once, in front of all
+    assert text.startswith("[AVAILABLE_TOOLS]")  # once, at the beginning
     assert "[INST]Hi[/INST][TOOL_CALLS]f[ARGS]{}</s>[TOOL_RESULTS]7[/TOOL_RESULTS]Seven." in text
 
 
@@ -97,7 +97,7 @@ REFUSALS: list[tuple[list[dict[str, Any]], str]] = [
         [USER, {"role": "assistant", "content": "a"}],
         "Expected last role User or Tool (or Assistant with prefix) for serving but got assistant",
     ),
-    # The same words were heard of Bedrock.
+    # Bedrock was recorded to say the same.
     (called("abc"), "Tool call id was abc but must be a-z, A-Z, 0-9, with a length of 9."),
     (
         [{"role": "user", "content": 7}],

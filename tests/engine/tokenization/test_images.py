@@ -1,4 +1,4 @@
-"""Images in a conversation: opened, counted as Mistral counts them, or refused with a sentence."""
+"""Images in a conversation: opened and counted as by mistral-common, or refused."""
 
 from io import BytesIO
 from typing import Any
@@ -49,7 +49,7 @@ def test_tekken_counts_larger_patches() -> None:
     one = load_tokenizer("tekken").chat.encode([user(image(to_url(png(size=(280, 280)))))])
     none = load_tokenizer("tekken").chat.encode([user()])
 
-    assert len(one.tokens) - len(none.tokens) == 110  # 10 rows of 10, and a mark behind each
+    assert len(one.tokens) - len(none.tokens) == 110  # 10 rows of 10, each with a break or end
 
 
 def test_what_is_transparent_is_white() -> None:

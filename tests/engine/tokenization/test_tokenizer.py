@@ -1,14 +1,14 @@
-"""Token counts as Bedrock was recorded to give them, and pieces that give the text back."""
+"""Token counts as recorded from Bedrock, and pieces that join to the text."""
 
 import pytest
 
 from engine.tokenization.tokenizer import MISTRAL, Tokenizer, Version, load_tokenizer
 
-# Prompts and `X-Amzn-Bedrock-Input-Token-Count` out of public recordings of the real service.
+# Prompts with `X-Amzn-Bedrock-Input-Token-Count`, from public recordings of the real service.
 RECORDED = [
     ("v1", "Say this is a test", 6),  # 7B: opentelemetry-python-contrib, 2025
     ("v1", "What is the capital of France?", 8),  # 7B: dd-trace-js
-    (  # 7B: newrelic-python-agent; the literal <s> counts beside the BOS
+    (  # 7B: newrelic-python-agent; the literal <s> counts in addition to the BOS
         "v1",
         "<s>[INST] What is 212 degrees Fahrenheit converted to Celsius? [/INST]",
         25,

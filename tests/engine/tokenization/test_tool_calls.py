@@ -1,4 +1,4 @@
-"""Calls of tools, written as each generation of models writes them, and read again."""
+"""Tool calls, written and parsed in the syntax of each tokenizer version."""
 
 from functools import cache
 
@@ -6,8 +6,8 @@ import pytest
 
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.tokenization.tool_calls import (
-    DEEPEST,
-    STYLES,
+    MAX_ARGUMENTS_DEPTH,
+    WRITERS,
     CallStream,
     NotCalls,
     ToolCall,
@@ -29,7 +29,7 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", WRITERS)
 def test_calls_are_written_and_read(style: str) -> None:
     written = write_calls(style, "Wait.", CALLS)
 
@@ -69,7 +69,7 @@ def spell(tokenizer: Tokenizer, tokens: list[int]) -> str:
 
 
 def told(*texts: str) -> list[tuple[str, str]]:
-    """The pieces of calls in these texts, those of arguments joined."""
+    """Return the pieces of the calls in these texts, with the parts of arguments joined."""
     calls = CallStream()
     pieces = [piece for text in texts for piece in calls.take(text)] + [*calls.finish()]
     joined: list[tuple[str, str]] = []
@@ -136,10 +136,10 @@ def test_of_calls_in_a_list_and_of_half_a_name_nothing_is_told(text: str) -> Non
     "form", ['[TOOL_CALLS]f[ARGS]{"a":%s}', '[TOOL_CALLS][{"name":"f","arguments":{"a":%s}}]']
 )
 def test_arguments_have_as_many_levels_as_a_body_may_have(form: str) -> None:
-    levels = DEEPEST - 1
+    levels = MAX_ARGUMENTS_DEPTH - 1
     assert split_calls(form % ("[" * levels + "]" * levels))[1]
     with pytest.raises(NotCalls):
-        split_calls(form % ("[" * DEEPEST + "]" * DEEPEST))
+        split_calls(form % ("[" * MAX_ARGUMENTS_DEPTH + "]" * MAX_ARGUMENTS_DEPTH))
 
 
 def test_names_of_marks_may_stand_in_the_arguments_of_a_list() -> None:

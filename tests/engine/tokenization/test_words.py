@@ -1,4 +1,4 @@
-"""A text cut into words has the tokens that SentencePiece gives all of it."""
+"""The word cache: a text has the same tokens as from SentencePiece directly."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,10 +9,10 @@ from sentencepiece import SentencePieceProcessor
 
 from engine.tokenization import tokenizer as words
 from engine.tokenization.mistral_files import carried
-from engine.tokenization.tokenizer import MISTRAL, SPACE, Words
+from engine.tokenization.tokenizer import MISTRAL, SPACE, WordCache
 
 FILES = sorted({version.file for version in MISTRAL.values()})
-# Of what decides where pieces may end: spaces, newlines, what is a byte or a piece of its own.
+# Spaces, newlines, and characters that are bytes or pieces of their own: all may end a piece.
 BITS = [" ", "  ", "\n", "\t", "\r\n", SPACE, "\0", "Zürich", "日本語", "🦜", "e\u0301", "\u00a0"]
 BITS += ["the", "ing", "12", "{}", "[REF]", "[REFERENCE_DOC_1]", "<s>", "<0x0A>", "x" * 40]
 TEXTS = st.lists(st.sampled_from(BITS) | st.text(max_size=5)).map("".join)
@@ -25,7 +25,7 @@ def processor(request: pytest.FixtureRequest) -> SentencePieceProcessor:
 
 @given(TEXTS)
 def test_word_by_word_is_all_at_once(processor: SentencePieceProcessor, text: str) -> None:
-    known = Words(processor)
+    known = WordCache(processor)
     expected = processor.encode("\n" + text)[2:]
 
     assert [known.encode(text), known.encode(text)] == [expected, expected]
@@ -35,9 +35,9 @@ def test_word_by_word_is_all_at_once(processor: SentencePieceProcessor, text: st
 def test_so_it_is_when_few_words_are_kept(
     processor: SentencePieceProcessor, texts: list[str]
 ) -> None:
-    known = Words(processor)
+    known = WordCache(processor)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(words, "MOST", 3)
+        patch.setattr(words, "MAX_CACHED_WORDS", 3)
         for text in texts:
             assert known.encode(text) == processor.encode("\n" + text)[2:]
             assert len(known) <= 3
@@ -46,8 +46,8 @@ def test_so_it_is_when_few_words_are_kept(
 def test_threads_share_them(
     processor: SentencePieceProcessor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "MOST", 50)
-    known = Words(processor)
+    monkeypatch.setattr(words, "MAX_CACHED_WORDS", 50)
+    known = WordCache(processor)
 
     def read(reader: int) -> bool:
         texts = [f"{line} new\nword{reader * line} " * 9 for line in range(200)]
@@ -58,16 +58,16 @@ def test_threads_share_them(
 
 
 def test_long_words_are_not_kept(processor: SentencePieceProcessor) -> None:
-    known = Words(processor)
+    known = WordCache(processor)
     known.encode("so long: " + "x" * 33)
 
     assert sorted(known) == [" long:", "so"]
-    assert known["x" * 33] == known.encode("x" * 33)  # as another thread may ask
+    assert known["x" * 33] == known.encode("x" * 33)  # as from another thread
     assert len(known) == 2
 
 
 class Strange:
-    """A vocabulary in which one piece is two words."""
+    """A vocabulary with a piece of two words."""
 
     def get_piece_size(self) -> int:
         return 2
@@ -78,4 +78,4 @@ class Strange:
 
 def test_a_vocabulary_with_pieces_across_words_is_refused() -> None:
     with pytest.raises(ValueError, match=f"w{SPACE}"):
-        Words(Strange())  # type: ignore[arg-type]  # all that is asked of it
+        WordCache(Strange())  # type: ignore[arg-type]  # all methods that are used

@@ -1,4 +1,4 @@
-"""Audio that takes little to send and much to read."""
+"""Audio files that are small and costly to read."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ HOUR = 3_600  # seconds
 
 
 def converse_audio(kind: str, clips: Sequence[bytes]) -> bytes:
-    """A Converse body with these clips."""
+    """Return a Converse body with these clips."""
     blocks = [{"audio": {"format": kind, "source": {"bytes": to_base64(raw)}}} for raw in clips]
     content = [{"text": "What is being said?"}, *blocks]
     return json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
 
 
 def wav_of(channels: int, rate: int, frames: int) -> bytes:
-    """Return a WAV of 8 bits that says it has as many frames, and has none."""
+    """Return an 8-bit WAV whose header declares so many frames, without data."""
     head = pack("<HHIIHH", 1, channels, rate, min(rate * channels, 2**32 - 1), channels, 8)
     size = min(channels * frames, 2**32 - 1)
     chunks = b"fmt " + pack("<I", len(head)) + head + b"data" + pack("<I", size) + bytes(4_096)

@@ -1,4 +1,4 @@
-"""Documents that take little to send and much to read, by their formats."""
+"""Documents that are small and costly to read, by format."""
 
 import json
 import zlib
@@ -26,7 +26,7 @@ LAUGHS = b"".join(
 
 
 def converse_body(kind: str, raw: bytes, name: str = "notes") -> bytes:
-    """A Converse body with this document."""
+    """Return a Converse body with this document."""
     source = {"bytes": b64encode(raw).decode()}
     document = {"document": {"format": kind, "name": name, "source": source}}
     content = [document, {"text": "Sum it up."}]
@@ -34,7 +34,7 @@ def converse_body(kind: str, raw: bytes, name: str = "notes") -> bytes:
 
 
 def with_part(archive: bytes, name: str, part: bytes) -> bytes:
-    """The archive with this part, in place of its own if it has one."""
+    """Return the archive with this part added or replaced."""
     file = BytesIO()
     with ZipFile(BytesIO(archive)) as old, ZipFile(file, "w", ZIP_DEFLATED) as new:
         for entry in old.namelist():
@@ -52,7 +52,7 @@ def _plain_docx() -> bytes:
 
 
 def docx_of(body: bytes, before: bytes = b"") -> bytes:
-    """A docx whose body is this XML, with `before` in front of the document."""
+    """Return a docx whose body is this XML, with `before` in front of the document."""
     document = b"%s<w:document %s><w:body>%s</w:body></w:document>" % (before, W, body)
     return with_part(_plain_docx(), "word/document.xml", document)
 
@@ -66,19 +66,19 @@ def _plain_xlsx() -> bytes:
 
 
 def xlsx_of(rows: bytes, behind: bytes = b"", before: bytes = b"") -> bytes:
-    """An xlsx with these rows in its sheet, as XML."""
+    """Return an xlsx with these rows, as XML, in its sheet."""
     sheet = b"%s<worksheet %s><sheetData>%s</sheetData>%s</worksheet>" % (before, S, rows, behind)
     return with_part(_plain_xlsx(), "xl/worksheets/sheet1.xml", sheet)
 
 
 def wide_cell() -> bytes:
-    """A table with one cell that says it spans five million columns."""
+    """Return a table with one cell that declares a span of five million columns."""
     span = b'<w:tcPr><w:gridSpan w:val="5000000"/></w:tcPr>'
     return docx_of(b"<w:tbl><w:tr><w:tc>%s<w:p/></w:tc></w:tr></w:tbl>" % span)
 
 
 def small_wide_cell() -> bytes:
-    """The same in a file of less than a kilobyte, which has only the parts that it must have."""
+    """Return the same in less than a kilobyte, with the mandatory parts only."""
     office = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     kind = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
     package = b"http://schemas.openxmlformats.org/package/2006"
@@ -110,7 +110,7 @@ def far_cell() -> bytes:
 
 
 def shared_string() -> bytes:
-    """A text of a megabyte that ten thousand cells show."""
+    """Return a sheet of ten thousand cells that share a text of a megabyte."""
     strings = b"<sst %s><si><t>%s</t></si></sst>" % (S, b"x" * MEGABYTE)
     cells = b"".join(
         b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (n, n) for n in range(1, 10_000)
@@ -128,7 +128,7 @@ def looping_pages() -> bytes:
 
 
 def doubling_pages() -> bytes:
-    """Thirty levels of pages, each of which has the next one twice."""
+    """Return thirty levels of pages, each with the next one twice."""
     levels = [
         b"<</Type/Pages/Count %d/Kids[%d 0 R %d 0 R]>>" % (2 ** (30 - n), n + 3, n + 3)
         for n in range(30)
@@ -138,7 +138,7 @@ def doubling_pages() -> bytes:
 
 
 def one_page_often() -> bytes:
-    """Half a million times the same page."""
+    """Return half a million references to one page."""
     kids = b"4 0 R " * 500_000
     page = b"<</Type/Page/MediaBox[0 0 9 9]/Resources<</Font<</F1 3 0 R>>>>/Contents 5 0 R>>"
     return pdf_of(
@@ -153,7 +153,7 @@ def one_page_often() -> bytes:
 
 
 def doubling_forms() -> bytes:
-    """Forms of which each draws the next one twice."""
+    """Return forms that each draw the next one twice."""
     more = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</Font<</F1 3 0 R>>%s>>"
     forms = [stream(b"/X Do /X Do", more % (b"/XObject<</X %d 0 R>>" % (n + 7))) for n in range(30)]
     last = stream(b"BT /F1 9 Tf (again) Tj ET", more % b"")
@@ -164,7 +164,7 @@ def doubling_forms() -> bytes:
 
 
 def packed_twice() -> bytes:
-    """Two hundred megabytes of spaces in a content stream of some kilobytes."""
+    """Return two hundred megabytes of spaces in a content stream of some kilobytes."""
     once = zlib.compress(b" " * (200 * MEGABYTE))
     twice = zlib.compress(once, 9)
     kind = b"<</Length %d/Filter[/FlateDecode/FlateDecode]>>" % len(twice)

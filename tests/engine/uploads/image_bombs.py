@@ -1,4 +1,4 @@
-"""Images that take little to send and much to read."""
+"""Images that are small and costly to read."""
 
 import json
 import zlib
@@ -11,11 +11,11 @@ from struct import pack
 from PIL import Image
 
 MEGABYTE = 1_000_000
-SIDE = 8_000  # pixels: as many as are taken
+SIDE = 8_000  # pixels, the limit
 
 
 def converse_images(kind: str, images: Sequence[bytes]) -> bytes:
-    """A Converse body with these images."""
+    """Return a Converse body with these images."""
     blocks = [
         {"image": {"format": kind, "source": {"bytes": b64encode(raw).decode()}}} for raw in images
     ]
@@ -34,7 +34,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png_of(size: tuple[int, int], *chunks: bytes) -> bytes:
-    """A PNG of eight-bit grey of this size, with these chunks behind its head."""
+    """Return an 8-bit grey PNG of this size, with these chunks after its header."""
     head = _chunk(b"IHDR", pack("!IIBBBBB", *size, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + _chunk(b"IEND", b"")
 
@@ -45,7 +45,7 @@ def packed(megabytes: int) -> bytes:
 
 
 def many_scans() -> bytes:
-    """A progressive JPEG whose last scan comes three hundred times."""
+    """Return a progressive JPEG that repeats its last scan three hundred times."""
     raw = drawn("JPEG", (SIDE, SIDE), "L", progressive=True, quality=1)
     start = raw.rindex(b"\xff\xda")
     return raw[:start] + raw[start:-2] * 300 + raw[-2:]
@@ -65,7 +65,7 @@ def many_frames() -> bytes:
 
 
 def webp_of(size: tuple[int, int]) -> bytes:
-    """A lossless WebP that says it is of this size, and is of another."""
+    """Return a lossless WebP that declares a wrong size."""
     raw = drawn("WEBP", (1, 1), lossless=True)
     bits = (raw[24] & 0xF0) << 24 | (size[1] - 1) << 14 | (size[0] - 1)
     return raw[:21] + pack("<I", bits) + raw[25:]
@@ -79,7 +79,7 @@ IDAT = _chunk(b"IDAT", zlib.compress(b"\0\0"))
 
 
 def packed_png(name: bytes, before: bytes = b"") -> bytes:
-    """A PNG of one pixel, with a chunk of 300 MB behind `before`."""
+    """Return a PNG of one pixel, with a chunk of 300 MB after `before`."""
     return png_of((1, 1), _chunk(name, before + packed(300)), IDAT)
 
 

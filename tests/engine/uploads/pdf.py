@@ -1,4 +1,4 @@
-"""PDF files, written by hand: what a test puts into each object is up to it."""
+"""A writer of PDF files with arbitrary objects."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ FONT = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
 
 
 def pdf_of(objects: Sequence[bytes]) -> bytes:
-    """A file of these objects, numbered from 1; the first is the catalogue."""
+    """Return a file of these objects, numbered from 1; the first is the catalogue."""
     parts, places, size = [b"%PDF-1.7\n"], [], 9
     for number, body in enumerate(objects, 1):
         part = b"%d 0 obj\n%s\nendobj\n" % (number, body)
@@ -28,7 +28,7 @@ def stream(content: bytes, more: bytes = b"", *, packed: bool = True) -> bytes:
 
 
 def pages_of(contents: Sequence[bytes], resources: Mapping[bytes, bytes] = {}) -> bytes:
-    """A file with one page for each content stream, whole objects each; the font is `/F1`."""
+    """Return a file with one page for each content stream, a whole object; the font is `/F1`."""
     more = b"".join(b"/%s %s" % pair for pair in resources.items())
     first = 4
     kids = b" ".join(b"%d 0 R" % (first + 2 * number) for number in range(len(contents)))

@@ -1,4 +1,4 @@
-"""A service that reads uploads, looked at from outside: its readers, its memory, its answers."""
+"""A service that reads uploads, observed from outside: its workers, memory and answers."""
 
 import subprocess
 import threading
@@ -14,7 +14,7 @@ from tests.support.servers import ROOT, SEVEN_B, connect, invoke, read_url
 
 CONVERSE = f"/model/{SEVEN_B.replace(':', '%3A')}/converse"
 PLAIN = {"prompt": "Hello", "max_tokens": 1}
-PATIENCE = 20.0  # seconds that something may take which is waited for
+WAIT_SECONDS = 20.0
 
 
 def service_at(url: str) -> psutil.Process:
@@ -27,7 +27,7 @@ def service_at(url: str) -> psutil.Process:
 
 
 def readers_below(service: psutil.Process) -> set[psutil.Process]:
-    """The processes that are reading something for the service now."""
+    """Return the worker processes that the service has now."""
     return {each for each in service.children(recursive=True) if is_reading(each)}
 
 
@@ -40,8 +40,8 @@ def is_reading(process: psutil.Process) -> bool:
 
 
 def wait_for(service: psutil.Process, number: int) -> set[psutil.Process]:
-    """The processes that read for the service, once they are so many."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the service has so many workers, and return them."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while len(found := readers_below(service)) != number:
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
@@ -54,7 +54,7 @@ def signed(key: str) -> dict[str, str]:
 
 
 def send(url: str, body: bytes, key: str) -> HTTPConnection:
-    """A call that is under way; to close it hangs up."""
+    """Send a call and return the connection; closing it hangs up."""
     connection = connect(url)
     connection.request("POST", CONVERSE, body, signed(key))
     return connection
@@ -62,7 +62,7 @@ def send(url: str, body: bytes, key: str) -> HTTPConnection:
 
 @contextmanager
 def others_answered(url: str) -> Iterator[list[float]]:
-    """How many seconds each of the calls took that are made meanwhile, every 50 ms."""
+    """Make calls every 50 ms meanwhile, and yield the seconds that each took."""
     waits: list[float] = []
     is_over = threading.Event()
 
@@ -83,21 +83,21 @@ def others_answered(url: str) -> Iterator[list[float]]:
 
 @contextmanager
 def memory_watched(service: psutil.Process) -> Iterator[list[int]]:
-    """How many bytes the service and its readers had together, every 20 ms.
+    """Sample the memory of service and workers every 20 ms, and yield the bytes.
 
-    Readers are looked for every 100 ms, which takes long, and so does the start of one.
+    The workers are looked up every 100 ms only: that takes 5 ms, and a worker 100 to start.
     """
     sums: list[int] = []
     is_over = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         processes = [service]
         while not is_over.wait(0.02 if sums else 0.0):
             if len(sums) % 5 == 0:
                 processes = [service, *service.children(recursive=True)]
             sums.append(sum(map(resident, processes)))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield sums
@@ -116,13 +116,13 @@ def resident(process: psutil.Process) -> int:
 
 @contextmanager
 def killable(command: Sequence[str]) -> Iterator[tuple[str, psutil.Process]]:
-    """The URL and the process of a service that may be dead in the end."""
+    """Yield the URL and the process of a service that may die meanwhile."""
     with (
         TemporaryFile("w+") as log,
         subprocess.Popen(command, stderr=log, cwd=ROOT, start_new_session=True) as process,
     ):
         try:
-            url = read_url(process, log.fileno(), time.monotonic() + PATIENCE)
+            url = read_url(process, log.fileno(), time.monotonic() + WAIT_SECONDS)
             yield url, psutil.Process(process.pid)
         finally:
             process.kill()

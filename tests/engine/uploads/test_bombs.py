@@ -1,4 +1,4 @@
-"""Bombs of every format: refused or answered, in bounded memory, and nobody else waits for it."""
+"""Bombs of each format: refused or answered in bounded memory, without delay for other calls."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,13 @@ from contextlib import closing
 
 import pytest
 
-from engine.uploads.limits import AUDIO, CALL_SECONDS, DOCUMENT, IMAGE, MEGABYTE
+from engine.uploads.limits import (
+    AUDIO_LIMITS,
+    CALL_SECONDS,
+    DOCUMENT_LIMITS,
+    IMAGE_LIMITS,
+    MEGABYTE,
+)
 from tests.engine.uploads.audio_bombs import AUDIO_BOMBS, converse_audio
 from tests.engine.uploads.bombs import BOMBS, converse_body, small_wide_cell
 from tests.engine.uploads.image_bombs import IMAGE_BOMBS, converse_images, drawn, many_scans
@@ -27,15 +33,14 @@ from tests.support.servers import (
 )
 from tests.support.sounds import tone
 
-LONGEST_WAIT = 2.0  # seconds that another call may take meanwhile, on a machine that is busy
-# Bytes that the service may need for bodies, prompts and decoded images, and a worker for its
-# libraries.
+MAX_WAIT_SECONDS = 2.0  # of another call meanwhile, on a busy machine
+# Bytes of the service for bodies, prompts and decoded images, and of a worker for its libraries.
 OWN = 300 * MEGABYTE
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A service that has seen a text and an upload of each kind, so that all is loaded."""
+    """Return a service that has read an upload of each kind, so that all libraries are loaded."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
         wait_until_ready(url, seconds=30)
         invoke(url, PLAIN)
@@ -57,19 +62,19 @@ def ask(url: str, model: str, body: bytes, operation: str = "converse") -> tuple
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_document_costs_others_nothing(url: str, name: str) -> None:
     kind, make = BOMBS[name]
-    check(url, SEVEN_B, converse_body(kind, make()), DOCUMENT.memory)
+    check(url, SEVEN_B, converse_body(kind, make()), DOCUMENT_LIMITS.memory)
 
 
 @pytest.mark.parametrize("name", IMAGE_BOMBS)
 def test_an_image_costs_others_nothing(url: str, name: str) -> None:
     kind, make = IMAGE_BOMBS[name]
-    check(url, PIXTRAL, converse_images(kind, make()), IMAGE.memory)
+    check(url, PIXTRAL, converse_images(kind, make()), IMAGE_LIMITS.memory)
 
 
 @pytest.mark.parametrize("name", AUDIO_BOMBS)
 def test_audio_costs_others_nothing(url: str, name: str) -> None:
     kind, make = AUDIO_BOMBS[name]
-    check(url, VOXTRAL_MINI, converse_audio(kind, make()), AUDIO.memory)
+    check(url, VOXTRAL_MINI, converse_audio(kind, make()), AUDIO_LIMITS.memory)
 
 
 @pytest.mark.parametrize("model", [LARGE, LARGE_3])
@@ -85,14 +90,14 @@ HIDDEN = {
 
 
 def hide(body: bytes) -> bytes:
-    """The same in other words, which whoever looks for some in the bytes does not find."""
+    """Return the same document in other bytes, which a search for known bytes does not find."""
     for plain, hidden in HIDDEN.items():
         body = body.replace(plain, hidden)
     return body
 
 
 def test_a_document_in_disguise_costs_others_nothing(url: str) -> None:
-    check(url, SEVEN_B, hide(converse_body("docx", small_wide_cell())), DOCUMENT.memory)
+    check(url, SEVEN_B, hide(converse_body("docx", small_wide_cell())), DOCUMENT_LIMITS.memory)
 
 
 @pytest.mark.parametrize("words", [1, 10_000])
@@ -111,7 +116,7 @@ def text_of(answer: bytes) -> str:
 
 
 def test_images_in_disguise_cost_others_nothing(url: str) -> None:
-    check(url, PIXTRAL, hide(converse_images("jpeg", [many_scans()])), IMAGE.memory)
+    check(url, PIXTRAL, hide(converse_images("jpeg", [many_scans()])), IMAGE_LIMITS.memory)
 
 
 def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str) -> None:
@@ -119,12 +124,12 @@ def test_an_image_of_another_operation_in_disguise_costs_others_nothing(url: str
     message = {"role": "user", "content": [{"type": "text", "text": "Hi"}, image]}
     body = json.dumps({"messages": [message] * 2, "max_tokens": 1}).encode()
     disguised = body.replace(b"image_url", b"im\\u0061ge_url")
-    check(url, PIXTRAL, disguised, IMAGE.memory, operation="invoke")
+    check(url, PIXTRAL, disguised, IMAGE_LIMITS.memory, operation="invoke")
 
 
 def test_audio_in_disguise_costs_others_nothing(url: str) -> None:
     kind, make = AUDIO_BOMBS["hours of silence in a small FLAC"]
-    check(url, VOXTRAL_MINI, hide(converse_audio(kind, make())), AUDIO.memory)
+    check(url, VOXTRAL_MINI, hide(converse_audio(kind, make())), AUDIO_LIMITS.memory)
 
 
 def check(url: str, model: str, body: bytes, memory: int, operation: str = "converse") -> None:
@@ -136,5 +141,5 @@ def check(url: str, model: str, body: bytes, memory: int, operation: str = "conv
     assert status in (200, 400), answer
     assert b'"message":' in answer or b'"choices":' in answer
     assert max(sums) < before + memory + OWN
-    assert max(waits) < LONGEST_WAIT
+    assert max(waits) < MAX_WAIT_SECONDS
     assert service.is_running()

@@ -1,4 +1,4 @@
-"""Readers of uploads end with their call and with their service, and are shared by callers."""
+"""Upload workers end with their call and with the service, and are shared fairly."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,11 +6,11 @@ from contextlib import closing
 import psutil
 import pytest
 
-from engine.uploads.limits import MOST_WORKERS
+from engine.uploads.limits import MAX_WORKERS
 from tests.engine.uploads.bombs import converse_body, docx_of, wide_cell
 from tests.engine.uploads.service import (
     CONVERSE,
-    PATIENCE,
+    WAIT_SECONDS,
     killable,
     send,
     service_at,
@@ -32,11 +32,11 @@ def url() -> Iterator[str]:
 def test_a_client_that_leaves_takes_its_reader_with_it(url: str) -> None:
     service, bomb = service_at(url), converse_body("docx", wide_cell())
     connections = [send(url, bomb, f"AKIDLEAVING{number}") for number in range(8)]
-    readers = wait_for(service, MOST_WORKERS)
+    readers = wait_for(service, MAX_WORKERS)
     for connection in connections:
         connection.close()
 
-    _, alive = psutil.wait_procs(readers, timeout=PATIENCE)
+    _, alive = psutil.wait_procs(readers, timeout=WAIT_SECONDS)
     assert not alive
     wait_for(service, 0)
     response, _ = call(url, "POST", CONVERSE, converse_body("docx", ORDINARY))
@@ -46,15 +46,15 @@ def test_a_client_that_leaves_takes_its_reader_with_it(url: str) -> None:
 def test_one_caller_does_not_keep_others_from_being_read(url: str) -> None:
     service, bomb = service_at(url), converse_body("docx", wide_cell())
     connections = [send(url, bomb, "AKIDGREEDY") for _ in range(8)]
-    wait_for(service, MOST_WORKERS - 1)
+    wait_for(service, MAX_WORKERS - 1)
     document = converse_body("docx", ORDINARY)
     response, _ = call(url, "POST", CONVERSE, document, **signed("AKIDMODEST"))
-    still = wait_for(service, MOST_WORKERS - 1)
+    still = wait_for(service, MAX_WORKERS - 1)
     for connection in connections:
         connection.close()
 
     assert response.status == 200
-    assert len(still) == MOST_WORKERS - 1
+    assert len(still) == MAX_WORKERS - 1
     wait_for(service, 0)
 
 
@@ -67,7 +67,7 @@ def test_readers_end_with_a_service_that_is_killed(workers: str) -> None:
         for process in (*service.children(recursive=True), service):
             if process not in readers:
                 process.kill()
-        _, alive = psutil.wait_procs(readers, timeout=PATIENCE)
+        _, alive = psutil.wait_procs(readers, timeout=WAIT_SECONDS)
         connection.close()
 
     assert not alive
@@ -83,7 +83,7 @@ def test_a_service_that_ends_ends_its_readers_and_answers_their_calls() -> None:
         with closing(connection):
             response = connection.getresponse()
             answer = response.read()
-        _, alive = psutil.wait_procs([service, *readers], timeout=PATIENCE)
+        _, alive = psutil.wait_procs([service, *readers], timeout=WAIT_SECONDS)
 
     assert not alive
     assert (response.status, answer) == (
@@ -95,8 +95,8 @@ def test_a_service_that_ends_ends_its_readers_and_answers_their_calls() -> None:
 def test_callers_that_leave_while_they_wait_leave_nothing_behind(url: str) -> None:
     service, bomb = service_at(url), converse_body("docx", wide_cell())
     connections = [send(url, bomb, "AKIDWAITING") for _ in range(30)]
-    wait_for(service, MOST_WORKERS - 1)
-    for connection in reversed(connections):  # those that wait before the one that is read
+    wait_for(service, MAX_WORKERS - 1)
+    for connection in reversed(connections):  # waiting calls before the running one
         connection.close()
 
     wait_for(service, 0)

@@ -1,4 +1,4 @@
-"""What workers read: the same as ever, whatever it takes to keep it small."""
+"""Texts and pixels that workers read: the same as from the libraries directly."""
 
 from io import BytesIO
 
@@ -11,8 +11,8 @@ from PIL import Image
 
 from engine.tokenization.images import open_image
 from engine.tokenization.tokenizer import load_tokenizer
-from engine.uploads.call import CURRENT, Call
-from engine.uploads.limits import DOCUMENT, MOST_CHARACTERS, WHOLE_PIXELS
+from engine.uploads.call import CURRENT_SESSION, UploadSession
+from engine.uploads.limits import DOCUMENT_LIMITS, MAX_CHARACTERS, MAX_UNSCALED_PIXELS
 from engine.uploads.pixels import fit, read_image
 from engine.uploads.pool import WORKERS
 from engine.uploads.refusals import UploadRefused
@@ -56,20 +56,20 @@ READ = [
 
 @pytest.mark.parametrize(("kind", "raw", "text"), READ)
 def test_a_document_is_read(kind: str, raw: bytes, text: str) -> None:
-    assert WORKERS.read(kind, raw, DOCUMENT).payload.decode() == text
-    assert READERS[kind](raw).payload.decode() == text  # here, where the coverage is seen
+    assert WORKERS.read(kind, raw, DOCUMENT_LIMITS).payload.decode() == text
+    assert READERS[kind](raw).payload.decode() == text  # in this process, for the coverage
 
 
 def test_a_text_that_is_too_long_is_not_read_to_its_end() -> None:
     pages = pages_of([text_page(["word " * 20_000] * 10)] * 5)
-    for kind, raw in (("pdf", pages), ("html", b"x" * MOST_CHARACTERS + b"y<p>")):
+    for kind, raw in (("pdf", pages), ("html", b"x" * MAX_CHARACTERS + b"y<p>")):
         with pytest.raises(UploadRefused) as caught:
             READERS[kind](raw)
         assert caught.value.reason == "output"
 
 
 def drawn(mode: str, size: tuple[int, int]) -> Image.Image:
-    """An image in which neighbours differ, and some pixels are transparent if the mode has such."""
+    """Return an image of differing pixels, some transparent if the mode allows it."""
     noise = Image.effect_noise(size, 90).convert("L")
     if mode == "RGBA":
         return Image.merge("RGBA", [noise, noise.rotate(90), noise.rotate(180), noise])
@@ -77,7 +77,7 @@ def drawn(mode: str, size: tuple[int, int]) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """What an image is, all at once."""
+    """Convert a whole image at once."""
     if image.mode == "RGB":
         return image
     with_alpha = image.convert("RGBA")
@@ -105,7 +105,7 @@ def test_pixels_are_those_of_the_whole_image(kind: str, mode: str, options: dict
 
     assert opened.size == (70, 1_100)
     assert opened.tobytes() == expected.tobytes()
-    assert read_image(file.getvalue(), whole=77_000, most=77_000, side=None).payload == (
+    assert read_image(file.getvalue(), unscaled=77_000, most=77_000, side=None).payload == (
         expected.tobytes()
     )
 
@@ -117,7 +117,7 @@ def test_an_image_is_scaled_as_pillow_would(kind: str, mode: str, options: dict[
     image.paste(Image.linear_gradient("L").resize((1_200, 2_000)))
     image.convert(mode).save(file, kind, **options)
     expected = on_white(Image.open(file)).resize((120, 200), Image.Resampling.BICUBIC)
-    read = read_image(file.getvalue(), whole=0, most=77_000, side=200)
+    read = read_image(file.getvalue(), unscaled=0, most=77_000, side=200)
     pairs = zip(read.payload, expected.tobytes(), strict=True)
 
     assert read.head == {"size": (120, 200)}
@@ -145,11 +145,11 @@ def test_an_image_that_is_scaled_has_as_many_tokens(name: str, size: tuple[int, 
     part = {"type": "image_url", "image_url": {"url": to_url(png(size=size))}}
     chat = load_tokenizer(name).chat
     whole = chat.encode([{"role": "user", "content": [part]}])
-    token = CURRENT.set(Call(whole=0))
+    token = CURRENT_SESSION.set(UploadSession(unscaled=0))
     try:
         scaled = chat.encode([{"role": "user", "content": [part]}])
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
     assert whole.images[0].size == size
     assert scaled.images[0].size != size
@@ -157,24 +157,24 @@ def test_an_image_that_is_scaled_has_as_many_tokens(name: str, size: tuple[int, 
 
 
 def test_images_are_kept_whole_until_they_are_many() -> None:
-    token = CURRENT.set(Call())
+    token = CURRENT_SESSION.set(UploadSession())
     try:
         url = to_url(png(size=(4_000, 3_000)))
         sizes = [open_image(url, 1_024).size for _ in range(3)]
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)
 
-    assert WHOLE_PIXELS == 25 * MEGABYTE
+    assert MAX_UNSCALED_PIXELS == 25 * MEGABYTE
     assert sizes == [(4_000, 3_000), (4_000, 3_000), (1_024, 768)]
 
 
 def test_a_document_of_a_call_that_has_ended_is_no_mistake_of_its_own() -> None:
-    call = Call()
+    call = UploadSession()
     call.cancel()
-    token = CURRENT.set(call)
+    token = CURRENT_SESSION.set(call)
     source = {"bytes": "PHA+aGk8L3A+"}
     try:
         with pytest.raises(ServiceUnavailableException):
             read_document({"name": "notes", "format": "html", "source": source})
     finally:
-        CURRENT.reset(token)
+        CURRENT_SESSION.reset(token)

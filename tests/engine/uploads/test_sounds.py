@@ -1,4 +1,4 @@
-"""What workers read of audio: the samples of the whole file, whatever it takes to keep it small."""
+"""Audio samples that workers read: the same as from the libraries directly."""
 
 from io import BytesIO
 from typing import Any
@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from engine.uploads import sounds
-from engine.uploads.limits import AUDIO, MOST_SECONDS
+from engine.uploads.limits import AUDIO_LIMITS, MAX_AUDIO_SECONDS
 from engine.uploads.pool import WORKERS
 from engine.uploads.refusals import UploadRefused
 from engine.uploads.sounds import read_audio
@@ -26,7 +26,7 @@ FORMATS = [
 
 
 def samples(raw: bytes, **options: Any) -> Any:
-    read = read_audio(raw, **{"rate": RATE, "most": MOST_SECONDS, **options})
+    read = read_audio(raw, **{"rate": RATE, "most": MAX_AUDIO_SECONDS, **options})
     return np.frombuffer(read.payload, np.float32)
 
 
@@ -34,17 +34,17 @@ def samples(raw: bytes, **options: Any) -> Any:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_each_format_is_read(kind: str, options: dict[str, str], channels: int) -> None:
     raw = written(kind, 2.5, 48_000, channels, **options)
-    limits = {"rate": RATE, "most": MOST_SECONDS}
+    limits = {"rate": RATE, "most": MAX_AUDIO_SECONDS}
 
-    assert len(samples(raw)) == pytest.approx(2.5 * RATE, rel=0.05)  # MP3 begins with some silence
-    assert WORKERS.read("audio", raw, AUDIO, **limits).payload == samples(raw).tobytes()
+    assert len(samples(raw)) == pytest.approx(2.5 * RATE, rel=0.05)  # an MP3 begins with silence
+    assert WORKERS.read("audio", raw, AUDIO_LIMITS, **limits).payload == samples(raw).tobytes()
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000, 96_000])
 def test_what_is_resampled_in_blocks_is_what_soxr_makes_of_the_whole(
     rate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sounds, "BLOCK", 1_000)
+    monkeypatch.setattr(sounds, "BLOCK_SAMPLES", 1_000)
     raw = tone(1.7, rate=rate)
     whole, _ = soundfile.read(BytesIO(raw), dtype="float32")
     expected = soxr.resample(whole, rate, RATE, quality="HQ")
@@ -85,6 +85,6 @@ def test_a_build_without_libsndfile_is_missing_it(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr("builtins.__import__", fail)
         with pytest.raises(UploadRefused) as caught:
-            sounds._open(raw)  # noqa: SLF001 - the only one that imports it
+            sounds._open(raw)  # noqa: SLF001 - it imports the library
 
     assert caught.value.reason == "missing"

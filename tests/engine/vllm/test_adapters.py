@@ -1,4 +1,4 @@
-"""Adapters are loaded once by each vLLM, before they are asked for."""
+"""LoRA adapters: each vLLM loads one once, before its first request."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 TUNED = Adapter("tuned", "/adapters/tuned")
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as adapters are concerned."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that loads adapters."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.loaded: list[Any] = []
@@ -32,7 +32,7 @@ async def load(adapters: Adapters, llm: Any, adapter: Adapter | None = TUNED) ->
 
 
 async def test_each_vllm_loads_an_adapter_once() -> None:
-    adapters, first, second = Adapters(), StandInLlm(), StandInLlm()
+    adapters, first, second = Adapters(), FakeLlm(), FakeLlm()
     named = [await load(adapters, llm) for llm in (first, first, second)]
 
     assert (len(first.loaded), len(second.loaded)) == (1, 1)
@@ -49,10 +49,10 @@ async def test_one_that_does_not_load_is_tried_again_by_the_next_call() -> None:
     adapters = Adapters()
     for error in (ValueError("no such rank"), EngineDeadError()):
         with pytest.raises(EngineDead):
-            await load(adapters, StandInLlm(error))
+            await load(adapters, FakeLlm(error))
     with pytest.raises(EngineDead, match="'tuned' has no folder"):
-        await load(adapters, StandInLlm(), Adapter("tuned"))
-    llm = StandInLlm()
+        await load(adapters, FakeLlm(), Adapter("tuned"))
+    llm = FakeLlm()
     await load(adapters, llm)
 
     assert len(llm.loaded) == 1

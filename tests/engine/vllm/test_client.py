@@ -1,4 +1,4 @@
-"""What engine cores send: steps in their order to the processor, all else to vLLM's task."""
+"""Messages of engine cores: steps go to the processor in order, all others to vLLM's task."""
 
 import ast
 import asyncio
@@ -15,14 +15,14 @@ import pytest_asyncio
 import zmq
 import zmq.asyncio
 
-from engine.vllm.client import AT_ONCE, OutputSocket, read_outputs
+from engine.vllm.client import MAX_MESSAGES_AT_ONCE, OutputSocket, read_outputs
 from tests.support.waiting import until_in_loop
 
 DEAD = b"ENGINE_CORE_DEAD"  # vLLM's
 
 
 class Processor:
-    """Stands for `TokenOutputs`, and keeps what it is shown."""
+    """A substitute for `TokenOutputs` that records its outputs."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
@@ -42,7 +42,7 @@ class Processor:
 
 
 class Client:
-    """Stands for vLLM's client of two cores, around a real socket."""
+    """A substitute for vLLM's client of two cores, on a real socket."""
 
     def __init__(self, socket: zmq.asyncio.Socket) -> None:
         self.resources = SimpleNamespace(output_socket=socket)
@@ -60,7 +60,7 @@ class Client:
 
 
 class Llm:
-    """Stands for an AsyncLLM."""
+    """A substitute for an AsyncLLM."""
 
     log_stats = False
     is_running = True
@@ -79,7 +79,7 @@ def decode(frames: list[bytes]) -> Any:
 
 
 class Core:
-    """The other end, with the front end's stand-ins."""
+    """The sender of messages, with the front end's substitutes."""
 
     def __init__(self) -> None:
         self.context = zmq.Context()
@@ -121,7 +121,7 @@ async def core() -> AsyncIterator[Core]:
 
 @pytest_asyncio.fixture
 async def task(core: Core) -> AsyncIterator["asyncio.Task[list[bytes]]"]:
-    """Stand for vLLM's task, which has begun to wait for a message."""
+    """Start a substitute for vLLM's task that waits for a message."""
 
     async def ask() -> list[bytes]:
         return [frame.bytes for frame in await core.socket.recv_multipart(copy=False)]
@@ -147,17 +147,17 @@ async def test_steps_come_in_their_order_those_before_the_first_question_too(cor
 
 
 async def test_other_callbacks_run_while_many_messages_are_read(core: Core) -> None:
-    core.send_steps(*range(2 * AT_ONCE + 1))
+    core.send_steps(*range(2 * MAX_MESSAGES_AT_ONCE + 1))
     asking = asyncio.create_task(core.socket.recv_multipart(copy=False))
     counts = []
-    while len(core.llm.output_processor.seen) < 2 * AT_ONCE + 1:
+    while len(core.llm.output_processor.seen) < 2 * MAX_MESSAGES_AT_ONCE + 1:
         await asyncio.sleep(0)
         counts.append(len(core.llm.output_processor.seen))
     asking.cancel()
 
-    assert AT_ONCE in counts
-    # In one round the loop may call the reader twice: for the descriptor, and as the reader asked.
-    assert max(after - before for before, after in pairwise(counts)) <= 2 * AT_ONCE
+    assert MAX_MESSAGES_AT_ONCE in counts
+    # The loop may call the reader twice in one iteration: for the descriptor, and by `call_soon`.
+    assert max(after - before for before, after in pairwise(counts)) <= 2 * MAX_MESSAGES_AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_it_can_be_closed_after_its_loop() -> None:
     assert core.original.closed
 
 
-# What the two tasks of vLLM 0.26 to 0.33 call that reads and handles outputs. Look at their source
-# if there is more in a new version: `Steps` stands for the second, and leaves the rest to both.
+# The calls in the two tasks of vLLM 0.26 to 0.33 that read and handle outputs. If a new version has
+# more, read its source: `StepHandler` replaces the second task, and leaves other messages to both.
 CALLS = {
     "process_outputs_socket": {
         "_process_utility_output",

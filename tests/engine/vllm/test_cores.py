@@ -1,4 +1,4 @@
-"""How a front end learns of cores that another process runs: on a stand-in for vLLM."""
+"""Front ends of shared cores, on a substitute for vLLM."""
 
 import sys
 import threading
@@ -11,15 +11,15 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.vllm import cores
-from engine.vllm.cores import CoresElsewhere, FrontEnd, VllmCores
+from engine.vllm.cores import FrontEnd, SharedCores, VllmCores
 from tests.support.waiting import until
 
 HERE = FrontEnd("inputs", "outputs", None)
 THERE = FrontEnd("other inputs", "other outputs", "stats")
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as its death is concerned."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that can be marked dead."""
 
     output_handler = None
 
@@ -34,25 +34,25 @@ class StandInLlm:
 
 
 class Making:
-    """Makes stand-ins, each in its time."""
+    """A factory of substitutes that takes a given time."""
 
     def __init__(self) -> None:
         self.has_begun, self.may_end = threading.Event(), threading.Event()
         self.may_end.set()
 
-    def from_vllm_config(self, _: object, *, client_addresses: Any, **__: Any) -> StandInLlm:
+    def from_vllm_config(self, _: object, *, client_addresses: Any, **__: Any) -> FakeLlm:
         self.has_begun.set()
         assert self.may_end.wait(timeout=10)
-        return StandInLlm(client_addresses)
+        return FakeLlm(client_addresses)
 
 
 class Front:
-    """One front end, whose `open` runs in a thread."""
+    """A front end whose `open` runs in a thread."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self.met = self.broken = 0
-        self.cores = CoresElsewhere(0, 2, self._note, self._note_broken)
+        self.cores = SharedCores(0, 2, self._note, self._note_broken)
 
     def _note(self) -> None:
         self.met += 1
@@ -63,8 +63,8 @@ class Front:
     def begin(self) -> "Future[Any]":
         return self._pool.submit(self.cores.open, {"disable_log_stats": True})
 
-    def open(self) -> StandInLlm:
-        llm: StandInLlm = self.begin().result(timeout=10)
+    def open(self) -> FakeLlm:
+        llm: FakeLlm = self.begin().result(timeout=10)
         return llm
 
 
@@ -165,7 +165,7 @@ def test_those_that_end_before_they_are_met_are_not_looked_for(front: Front) -> 
 def test_a_front_end_that_breaks_alone_can_not_meet_them_again(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cores, "NEWS_PATIENCE", 0.05)
+    monkeypatch.setattr(cores, "NEWS_SECONDS", 0.05)
     front.cores.found(HERE)
     front.open()
 
@@ -178,7 +178,7 @@ def test_one_that_breaks_before_it_hears_of_their_end_meets_the_next(front: Fron
     front.cores.found(HERE)
     front.open()
     opening = front.begin()
-    until(lambda: getattr(front.cores, "_llm") is None)  # noqa: B009 - it has begun to wait
+    until(lambda: getattr(front.cores, "_llm") is None)  # noqa: B009 - until it waits
     front.cores.lost("died")
     with pytest.raises(EngineDead, match="died"):
         opening.result(timeout=10)

@@ -1,4 +1,4 @@
-"""What is vLLM's alone: loads that fail, and sampling parameters on its side of the border."""
+"""The vLLM engine: failing loads, sleep, and errors of requests."""
 
 import asyncio
 import threading
@@ -12,15 +12,15 @@ import pytest
 
 from engine.errors import EngineBusy, EngineDead, EngineNotReady, EngineTimeout, RequestRefused
 from engine.lifecycle.loading import in_thread
-from engine.protocol import EngineState, GenerationRequest, Limits
+from engine.protocol import EngineLimits, EngineState, GenerationRequest
 from engine.vllm import engine as vllm_engine
 from engine.vllm import health_check
-from engine.vllm.cores import CoresElsewhere
+from engine.vllm.cores import SharedCores
 from engine.vllm.engine import VllmEngine
-from engine.vllm.health_check import Watch
+from engine.vllm.health_check import HealthCheck
 from engine.vllm.options import SHUTDOWN_TIMEOUT, explain_option, known_options
 from engine.vllm.outputs import TokenOutputs
-from tests.support.receiving import Ear, text_of
+from tests.support.receiving import RecordingReceiver, text_of
 from tests.support.waiting import until_in_loop
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
@@ -43,7 +43,7 @@ async def test_a_load_that_fails_keeps_its_reason_and_answers_with_it() -> None:
     assert state.reason
     assert "/nowhere/at-all" in state.reason
     with pytest.raises(EngineDead, match="/nowhere/at-all"):
-        engine.generate(ASK, Ear())
+        engine.generate(ASK, RecordingReceiver())
     await engine.close()
 
 
@@ -84,7 +84,7 @@ def test_a_load_takes_no_thread_from_short_work() -> None:
         free.set()
         await loading
 
-    with ThreadPoolExecutor() as pool:  # its loop must not be the one of the other tests
+    with ThreadPoolExecutor() as pool:  # its loop must not be that of the other tests
         pool.submit(asyncio.run, scenario()).result(timeout=10)
 
 
@@ -99,7 +99,7 @@ async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
         context_length=8,
         options={},
         environment={"MORE": "1"},
-        cores=CoresElsewhere(0, 2, lambda: None, lambda: None),
+        cores=SharedCores(0, 2, lambda: None, lambda: None),
     )
     await engine.start()
 
@@ -107,8 +107,8 @@ async def test_a_front_end_of_cores_elsewhere_greets_no_longer_than_a_minute(
     assert told == {"MORE": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "60"}
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as sleep is concerned, which no build for the CPU has."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that sleeps, which builds for the CPU can't."""
 
     output_handler = None
 
@@ -135,15 +135,15 @@ class StandInLlm:
 SHUTDOWN = ("shutdown", SHUTDOWN_TIMEOUT)
 
 
-def ready_engine(llm: StandInLlm, **options: Any) -> VllmEngine:
+def ready_engine(llm: FakeLlm, **options: Any) -> VllmEngine:
     engine = engine_with("/nowhere/at-all", **options)
-    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_llm", llm)  # noqa: B010 - in the place of a load
     setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
     return engine
 
 
 async def test_one_with_sleep_mode_sleeps_and_wakes() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
 
@@ -160,7 +160,7 @@ async def test_one_with_sleep_mode_sleeps_and_wakes() -> None:
 
 
 async def test_one_without_sleep_mode_is_closed() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm)
     await engine.release()
 
@@ -169,7 +169,7 @@ async def test_one_without_sleep_mode_is_closed() -> None:
 
 
 async def test_one_that_does_not_fall_asleep_is_closed() -> None:
-    llm = StandInLlm(fails=True)
+    llm = FakeLlm(fails=True)
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
 
@@ -178,7 +178,7 @@ async def test_one_that_does_not_fall_asleep_is_closed() -> None:
 
 
 async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
     setattr(llm, "_fails", True)  # noqa: B010 - from now on
@@ -190,19 +190,19 @@ async def test_one_that_does_not_wake_is_closed_and_says_why() -> None:
 
 async def test_whoever_waits_for_a_token_of_one_that_is_closed_is_told() -> None:
     llm = AddingLlm()
-    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - a stand-in has none
-    engine, ear = await asking(llm), Ear()
-    engine.generate(ASK, ear)
+    setattr(llm, "output_handler", asyncio.create_task(asyncio.sleep(3_600)))  # noqa: B010 - the substitute has none
+    engine, receiver = await asking(llm), RecordingReceiver()
+    engine.generate(ASK, receiver)
     await until_in_loop(lambda: llm.added == 1)
     await engine.close()
 
-    assert isinstance(ear.error, EngineDead)
+    assert isinstance(receiver.error, EngineDead)
     assert engine.running() == 0
     assert llm.aborted == []
 
 
 async def test_one_that_died_in_its_sleep_is_closed_and_loaded_again() -> None:
-    llm = StandInLlm()
+    llm = FakeLlm()
     engine = ready_engine(llm, enable_sleep_mode=True)
     await engine.release()
     llm.errored = True
@@ -224,8 +224,8 @@ async def test_the_tokenizer_can_be_had_without_the_engine() -> None:
         missing.read_tokenizer()
 
 
-class AskedLlm(StandInLlm):
-    """vLLM's `AsyncLLM` as far as it takes requests: `asked_for` is what it does with one."""
+class AskedLlm(FakeLlm):
+    """A substitute for vLLM's `AsyncLLM` that handles each request by `asked_for`."""
 
     def __init__(self, asked_for: Callable[[], Awaitable[Any]]) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ class AskedLlm(StandInLlm):
 
 
 class Processor:
-    """vLLM's `OutputProcessor` as far as it must be there."""
+    """A substitute for vLLM's `OutputProcessor`."""
 
     def add_request(self, *_: object) -> None:
         pass
@@ -253,7 +253,7 @@ class Processor:
 
 
 class AddingLlm(AskedLlm):
-    """One that has taken each request, as `r-1`, before it does something else with it."""
+    """A substitute that adds each request as `r-1` before it handles it."""
 
     def __init__(self, asked_for: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0)) -> None:
         super().__init__(asked_for)
@@ -291,13 +291,13 @@ QUEUE_IS_FULL = RuntimeError("busy")
 setattr(QUEUE_IS_FULL, "http_status", 503)  # noqa: B010 - as vLLM's QueueOverflowError has it
 
 
-async def asking(llm: AskedLlm, limits: Limits = Limits()) -> VllmEngine:  # noqa: B008 - frozen
-    """One that has a tokenizer and this stand-in."""
+async def asking(llm: AskedLlm, limits: EngineLimits = EngineLimits()) -> VllmEngine:  # noqa: B008 - frozen
+    """Return an engine with a tokenizer and this substitute for vLLM."""
     engine = VllmEngine(
         weights=str, tokenizer="v1", context_length=1_024, options={}, limits=limits
     )
     engine.read_tokenizer()
-    setattr(engine, "_llm", llm)  # noqa: B010 - a load is what it stands in for
+    setattr(engine, "_llm", llm)  # noqa: B010 - in the place of a load
     setattr(engine, "_state", EngineState("ready"))  # noqa: B010 - the same
     return engine
 
@@ -325,31 +325,34 @@ async def test_what_vllm_raises_for_a_request_is_the_clients_fault_only_if_it_sa
 
 
 async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> None:
-    engine, ear = await asking(AskedLlm(never), Limits(calls=1, first_token_seconds=0.2)), Ear()
-    engine.generate(ASK, ear)
+    engine, receiver = (
+        await asking(AskedLlm(never), EngineLimits(calls=1, first_token_seconds=0.2)),
+        RecordingReceiver(),
+    )
+    engine.generate(ASK, receiver)
     await asyncio.sleep(0.01)
 
     assert engine.running() == 1
     with pytest.raises(EngineBusy, match="1 calls"):
-        engine.generate(ASK, ear)
-    await ear.hears_all()
-    assert isinstance(ear.error, EngineTimeout)
+        engine.generate(ASK, receiver)
+    await receiver.wait_for_end()
+    assert isinstance(receiver.error, EngineTimeout)
     assert engine.running() == 0
 
 
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
-    """Before its first request, vLLM waits for an answer of the core's, and for that alone."""
-    engine, ear = await asking(AskedLlm(never)), Ear()
-    engine.generate(ASK, ear)
+    """Before its first request, vLLM waits for an answer of the core only."""
+    engine, receiver = await asking(AskedLlm(never)), RecordingReceiver()
+    engine.generate(ASK, receiver)
     await asyncio.sleep(0.01)
     if end == "closed":
         await engine.close()
     else:
-        engine._note_hung("it is stopped")  # noqa: SLF001 - as `Watch` does
+        engine._note_hung("it is stopped")  # noqa: SLF001 - as `HealthCheck` does
 
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
-    assert isinstance(ear.error, EngineDead)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
+    assert isinstance(receiver.error, EngineDead)
     assert engine.running() == 0
 
 
@@ -363,8 +366,8 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
     kind: type[AskedLlm], asked_for: Any, aborted: list[str], rounds: int
 ) -> None:
     llm = kind(asked_for) if asked_for else kind(lambda: asyncio.sleep(0))
-    engine, ear = await asking(llm), Ear()
-    generation = engine.generate(ASK, ear)
+    engine, receiver = await asking(llm), RecordingReceiver()
+    generation = engine.generate(ASK, receiver)
     for _ in range(rounds):
         await asyncio.sleep(0)
     generation.cancel()
@@ -374,16 +377,16 @@ async def test_a_call_that_is_cancelled_is_aborted_where_it_is(
         await asyncio.sleep(0)
 
     assert llm.aborted == (aborted if rounds else [])
-    assert (ear.pushes, ear.error) == ([], None)
+    assert (receiver.pushes, receiver.error) == ([], None)
     assert all(
         "test" in task.get_name().lower() or task is asyncio.current_task()
         for task in asyncio.all_tasks()
     )
 
 
-def watching(llm: Any, limits: Limits) -> Watch:
-    """What a load would begin."""
-    return Watch(
+def watching(llm: Any, limits: EngineLimits) -> HealthCheck:
+    """Start the health check, as a load does."""
+    return HealthCheck(
         llm,
         limits,
         None,
@@ -397,37 +400,37 @@ def watching(llm: Any, limits: Limits) -> Watch:
 async def test_an_answer_that_stops_ends(
     tokens: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_check, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), Ear()
-    watch = watching(llm, Limits(first_token_seconds=0.1))
-    engine.generate(replace(ASK, max_tokens=5), ear)
+    engine, receiver = await asking(llm), RecordingReceiver()
+    watch = watching(llm, EngineLimits(first_token_seconds=0.1))
+    engine.generate(replace(ASK, max_tokens=5), receiver)
     await until_in_loop(lambda: llm.added == 1)
     if tokens:
         llm.say(*tokens)
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
     await asyncio.sleep(0)
 
-    assert ear.tokens == [*tokens]
-    assert isinstance(ear.error, EngineTimeout)
+    assert receiver.tokens == [*tokens]
+    assert isinstance(receiver.error, EngineTimeout)
     assert llm.aborted == ["r-1 True"]
     assert engine.running() == 0
     watch.close()
 
 
 async def test_a_paused_answer_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_check, "LOOK", 0.01)
+    monkeypatch.setattr(health_check, "SILENCE_CHECK_SECONDS", 0.01)
     llm = AddingLlm()
-    engine, ear = await asking(llm), Ear()
-    watch = watching(llm, Limits(first_token_seconds=0.1))
-    generation = engine.generate(ASK, ear)
+    engine, receiver = await asking(llm), RecordingReceiver()
+    watch = watching(llm, EngineLimits(first_token_seconds=0.1))
+    generation = engine.generate(ASK, receiver)
     generation.pause()
     await asyncio.sleep(0.3)
-    assert ear.error is None
+    assert receiver.error is None
     generation.resume()
-    await asyncio.wait_for(ear.hears_all(), timeout=5)
+    await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
 
-    assert isinstance(ear.error, EngineTimeout)
+    assert isinstance(receiver.error, EngineTimeout)
     watch.close()
 
 

@@ -1,4 +1,4 @@
-"""A core that does not answer, and the front end that asks it: on a stand-in for vLLM."""
+"""Health checks of a core, on a substitute for vLLM."""
 
 import asyncio
 import sys
@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from engine.protocol import Limits
+from engine.protocol import EngineLimits
 from engine.vllm import health_check
-from engine.vllm.health_check import Watch, until_hung
-from engine.vllm.pulse import Sighting
+from engine.vllm.health_check import HealthCheck, until_hung
+from engine.vllm.pulse import ProcessSample
 from tests.support.waiting import until_in_loop
 
-IDLE = Sighting(1.0)
+IDLE = ProcessSample(1.0)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_check, "ROUND", 0.01)
+    monkeypatch.setattr(health_check, "HANG_CHECK_SECONDS", 0.01)
     exceptions = SimpleNamespace(EngineDeadError=RuntimeError)
     monkeypatch.setitem(sys.modules, "vllm.v1.engine.exceptions", exceptions)
 
 
-class StandInLlm:
-    """vLLM's `AsyncLLM` as far as it is asked whether it sleeps, and taken for dead."""
+class FakeLlm:
+    """A substitute for vLLM's `AsyncLLM` that answers `is_sleeping`, and can be marked dead."""
 
     output_handler = None
 
@@ -50,10 +50,10 @@ class StandInLlm:
         return False
 
 
-class StandInFamily:
+class FakeTree:
     killed = False
 
-    def look(self) -> Sighting:
+    def sample(self) -> ProcessSample:
         return IDLE
 
     def kill(self) -> None:
@@ -62,16 +62,16 @@ class StandInFamily:
 
 class Watched:
     def __init__(self, *, here: bool = True) -> None:
-        self.llm: Any = StandInLlm()
-        family: Any = StandInFamily() if here else None
-        self.family = family
+        self.llm: Any = FakeLlm()
+        tree: Any = FakeTree() if here else None
+        self.tree = tree
         self.is_ready = True
         self.silences = 0
         self.reasons: list[str] = []
-        self.watch = Watch(
+        self.watch = HealthCheck(
             self.llm,
-            Limits(stall_seconds=0.05, first_token_seconds=60),
-            self.family,
+            EngineLimits(stall_seconds=0.05, first_token_seconds=60),
+            self.tree,
             is_ready=lambda: self.is_ready,
             on_silent=self._note_silence,
             on_hung=self.reasons.append,
@@ -93,12 +93,12 @@ async def test_a_core_that_answers_is_asked_again_and_again() -> None:
 async def test_one_that_is_silent_and_idle_is_taken_for_dead_and_killed() -> None:
     watched = Watched()
     watched.llm.may_answer.clear()
-    await until_in_loop(lambda: watched.family.killed)
+    await until_in_loop(lambda: watched.tree.killed)
     watched.watch.close()
 
     assert watched.llm.engine_dead
     [reason] = watched.reasons
-    assert reason.startswith("it answers nothing and computes nothing for")
+    assert reason.startswith("it has neither answered nor computed for")
 
 
 async def test_what_it_raises_is_an_answer() -> None:
@@ -143,4 +143,4 @@ async def test_a_process_that_stood_still_itself_blames_nobody() -> None:
         await asyncio.Event().wait()
 
     assert await until_hung(ask, judge) == "enough"
-    assert max(told) <= 2 * health_check.ROUND
+    assert max(told) <= 2 * health_check.HANG_CHECK_SECONDS

@@ -1,4 +1,4 @@
-"""What killed processes leave is removed, and nothing else: on processes that share memory."""
+"""Cleanup after killed processes that share memory, and of nothing else."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ class Holder:
         ours, theirs = SPAWN.Pipe()
         self.process: BaseProcess = SPAWN.Process(target=hold, args=[theirs])
         self.process.start()
-        self.line = ours  # kept open, for the other end waits on it
+        self.line = ours  # kept open, because the other end waits on it
         assert ours.poll(30)
         ours.recv()
         maps = Path(f"/proc/{self.process.pid}/maps").read_text().splitlines()

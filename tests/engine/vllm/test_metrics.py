@@ -1,4 +1,4 @@
-"""vLLM's own metrics: of all engines in a process, each series once, none of one that has ended."""
+"""vLLM's own metrics of all engines in a process: each series once, none of a closed engine."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -8,18 +8,18 @@ from prometheus_client import REGISTRY, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.vllm.metrics import KeptMetrics, forget, stat_loggers
+from engine.vllm.metrics import VllmMetrics, forget, stat_loggers
 
 
 @pytest.fixture
-def kept() -> Iterator[KeptMetrics]:
-    kept = KeptMetrics()
+def kept() -> Iterator[VllmMetrics]:
+    kept = VllmMetrics()
     yield kept
     REGISTRY.unregister(kept)
 
 
-def start(kept: KeptMetrics, owner: str, model: str, tokens: int) -> None:
-    """An engine, as vLLM has it count: under a name that only one may register."""
+def start(kept: VllmMetrics, owner: str, model: str, tokens: int) -> None:
+    """Start an engine's statistics under a name that only one may register."""
     counter = Counter("vllm:tokens", "Tokens.", ["model_name"], registry=REGISTRY)
     kept.take(owner, model)
     counter.labels(model).inc(tokens)
@@ -36,14 +36,14 @@ def told() -> list[tuple[str, float]]:
     ]
 
 
-def test_all_engines_are_told_together(kept: KeptMetrics) -> None:
+def test_all_engines_are_told_together(kept: VllmMetrics) -> None:
     start(kept, "one", "dense", 1)
     start(kept, "two", "moe", 2)
 
     assert told() == [("dense", 1), ("moe", 2)]
 
 
-def test_of_two_with_one_name_the_last_is_told(kept: KeptMetrics) -> None:
+def test_of_two_with_one_name_the_last_is_told(kept: VllmMetrics) -> None:
     start(kept, "one", "dense", 1)
     start(kept, "two", "dense", 2)
     kept.drop("one")
@@ -51,7 +51,7 @@ def test_of_two_with_one_name_the_last_is_told(kept: KeptMetrics) -> None:
     assert told() == [("dense", 2)]
 
 
-def test_one_that_has_ended_is_told_no_more(kept: KeptMetrics) -> None:
+def test_one_that_has_ended_is_told_no_more(kept: VllmMetrics) -> None:
     start(kept, "one", "dense", 1)
     start(kept, "two", "moe", 2)
     kept.drop("two")

@@ -1,4 +1,4 @@
-"""Tokens from the engine core to who takes them, and what vLLM's own processor still sees."""
+"""Delivery of tokens to receivers, and the outputs that vLLM's own processor gets."""
 
 import asyncio
 from time import monotonic
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineDead, EngineTimeout
-from engine.generation_task import BATCH
-from engine.vllm.outputs import ADDED, Answer, TokenOutputs
-from tests.support.receiving import Ear
+from engine.generation_task import BATCH_TOKENS
+from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
+from tests.support.receiving import RecordingReceiver
 
 
 class Processor:
-    """Stands for vLLM's, and keeps what it is shown."""
+    """A substitute for vLLM's processor that records its outputs."""
 
     def __init__(self) -> None:
         self.added: list[str] = []
@@ -46,14 +46,14 @@ def step(name: str, *tokens: int, finish: str | None = None, prefill: object = N
     )
 
 
-class Heard(Ear):
+class Heard(RecordingReceiver):
     """The receiver of one request, and its generation."""
 
     def __init__(self, outputs: TokenOutputs, name: str) -> None:
         super().__init__()
-        self.ends: list[bool] = []  # whether vLLM was done with the request
-        self.answer = Answer(self, lambda answer: self.ends.append(answer.is_done))
-        ADDED.set(self.answer)
+        self.ends: list[bool] = []  # `is_done` at the end
+        self.answer = VllmGeneration(self, lambda answer: self.ends.append(answer.is_done))
+        CURRENT_GENERATION.set(self.answer)
         outputs.add_request(SimpleNamespace(request_id=name), None, None, 0, object())
 
 
@@ -126,7 +126,7 @@ async def test_a_failure_comes_after_the_tokens_and_once(outputs: TokenOutputs) 
     outputs.propagate_error(OSError("gone again"))
     assert not one.is_over
     one.answer.resume()
-    await one.hears_all()
+    await one.wait_for_end()
 
     assert one.pushes == [[1]]
     assert isinstance(one.error, EngineDead)
@@ -163,28 +163,28 @@ async def test_a_paused_receiver_hears_all_later_in_order_and_in_batches(
 ) -> None:
     one = Heard(outputs, "one")
     one.answer.pause()
-    for token in range(2 * BATCH + 1):
+    for token in range(2 * BATCH_TOKENS + 1):
         outputs.process_outputs([step("one", token)])
     await asyncio.sleep(0.01)
     assert one.pushes == []
     one.answer.resume()
     one.answer.resume()
-    assert one.pushes == []  # not in the midst of what its caller does
-    await one.hears()
+    assert one.pushes == []  # not inside the caller's own call
+    await one.wait_for_pushes()
     outputs.process_outputs([step("one", 9_999, finish="stop")])
-    await one.hears_all()
+    await one.wait_for_end()
 
-    assert one.tokens == [*range(2 * BATCH + 1), 9_999]
-    assert [len(tokens) for tokens in one.pushes] == [BATCH, BATCH, 2]
+    assert one.tokens == [*range(2 * BATCH_TOKENS + 1), 9_999]
+    assert [len(tokens) for tokens in one.pushes] == [BATCH_TOKENS, BATCH_TOKENS, 2]
     assert one.finish == "stop"
 
 
 async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs) -> None:
     one = Heard(outputs, "one")
     one.answer.pause()
-    outputs.process_outputs([step("one", *range(3 * BATCH))])
+    outputs.process_outputs([step("one", *range(3 * BATCH_TOKENS))])
     one.answer.resume()
-    await one.hears()
+    await one.wait_for_pushes()
     one.answer.pause()
     await asyncio.sleep(0.01)
     assert len(one.pushes) == 1
@@ -193,9 +193,9 @@ async def test_it_may_be_paused_again_while_it_catches_up(outputs: TokenOutputs)
     await asyncio.sleep(0.01)
     assert len(one.pushes) == 1
     one.answer.resume()
-    await one.hears(3)
+    await one.wait_for_pushes(3)
 
-    assert one.tokens == [*range(3 * BATCH)]
+    assert one.tokens == [*range(3 * BATCH_TOKENS)]
 
 
 @pytest.mark.parametrize("act", ["pause", "cancel"])
@@ -261,7 +261,7 @@ async def test_log_probabilities_come_with_their_tokens(outputs: TokenOutputs) -
         told.new_logprobs = SimpleNamespace(logprob_token_ids=ids, logprobs=values)
         outputs.process_outputs([told])
     one.answer.resume()
-    await one.hears()
+    await one.wait_for_pushes()
 
     assert one.pushes == [[7, 8]]
     assert one.rows == [[(7, -0.25), (5, -2.0)], [(8, -0.25), (5, -2.0)]]

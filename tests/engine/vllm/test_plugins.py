@@ -1,4 +1,4 @@
-"""Our plugins leave a vLLM alone that somebody else starts in the same environment."""
+"""Our plugins do not change a vLLM that another program of the same environment starts."""
 
 import json
 import os
@@ -17,8 +17,8 @@ OURS = (
     "engine.vllm.plugins.cpu_waiting",
     "engine.vllm.plugins.orphans",
 )
-# Python imports a module of this name in each process. It writes down, again and again, what the
-# process has of ours, because processes of vLLM's end without a last word.
+# Python imports a module of this name in each process. It records our modules repeatedly, because
+# vLLM's processes end without running exit handlers.
 LOOK = """
 import json, os, sys, threading, time
 
@@ -48,7 +48,7 @@ threading.Thread(target=look, daemon=True).start()
 def test_a_vllm_of_somebody_elses_is_left_alone(
     checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(PLUGINS, raising=False)  # engines of ours in this process have set it
+    monkeypatch.delenv(PLUGINS, raising=False)  # engines in this process have set it
     (tmp_path / "sitecustomize.py").write_text(LOOK)
     found = tmp_path / "found"
     found.mkdir()

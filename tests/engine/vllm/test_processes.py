@@ -1,4 +1,4 @@
-"""An engine's processes as they are seen and killed: on processes that only sleep."""
+"""Samples and kills of an engine's processes, on processes that only sleep."""
 
 import signal
 import subprocess
@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.vllm.processes import Family, cores_of
-from engine.vllm.pulse import Sighting
+from engine.vllm.processes import ProcessTree, cores_of
+from engine.vllm.pulse import ProcessSample
 from tests.support.waiting import until
 
-# A parent with one child, both asleep, as a core and its worker.
+# A parent with one child, both sleeping, like a core and its worker.
 CORE = (
     "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 )
@@ -32,10 +32,10 @@ def core() -> Iterator[psutil.Process]:
 
 
 def test_a_family_that_sleeps_is_neither_stopped_nor_busy(core: psutil.Process) -> None:
-    family = Family([core.pid])
-    first = family.look()
+    tree = ProcessTree([core.pid])
+    first = tree.sample()
     time.sleep(0.2)
-    second = family.look()
+    second = tree.sample()
 
     assert first.stopped is None
     assert first.cpu_seconds is not None
@@ -44,23 +44,23 @@ def test_a_family_that_sleeps_is_neither_stopped_nor_busy(core: psutil.Process) 
 
 
 def test_a_stopped_worker_is_named(core: psutil.Process) -> None:
-    family = Family([core.pid])
+    tree = ProcessTree([core.pid])
     [worker] = core.children()
     worker.send_signal(signal.SIGSTOP)
-    until(lambda: family.look().stopped is not None)
+    until(lambda: tree.sample().stopped is not None)
 
-    assert f"its process {worker.pid} (" in (family.look().stopped or "")
+    assert f"its process {worker.pid} (" in (tree.sample().stopped or "")
 
 
 def test_all_are_killed_also_those_that_hear_no_other_signal(core: psutil.Process) -> None:
-    family = Family([core.pid])
+    tree = ProcessTree([core.pid])
     members = [core, *core.children()]
     for each in members:
         each.suspend()
-    family.kill()
+    tree.kill()
 
     assert psutil.wait_procs(members, timeout=10)[1] == []
-    family.kill()  # which is no mistake
+    tree.kill()  # no error
 
 
 HERE = SimpleNamespace(data_parallel_size=2, data_parallel_size_local=2, use_ray=False, nnodes=1)
@@ -75,6 +75,6 @@ def test_what_runs_on_other_machines_can_not_be_seen_computing(
     manager = SimpleNamespace(processes=[SimpleNamespace(pid=core.pid)])
     there = SimpleNamespace(**{**vars(HERE), **elsewhere})
 
-    assert cores_of(manager, HERE).look().cpu_seconds is not None
-    assert cores_of(manager, there).look().cpu_seconds is None
-    assert cores_of(None, there).look() == Sighting()
+    assert cores_of(manager, HERE).sample().cpu_seconds is not None
+    assert cores_of(manager, there).sample().cpu_seconds is None
+    assert cores_of(None, there).sample() == ProcessSample()

@@ -1,6 +1,6 @@
-"""What `engine/vllm/outputs.py` relies on in the installed vLLM, shown without an engine core.
+"""Assumptions of `engine/vllm/outputs.py` about the installed vLLM, tested without an engine core.
 
-Where one of these fails after an update of vLLM, read what has changed there, and mend that file.
+If a test fails after an update of vLLM, read the change in vLLM and adapt that file.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
-from engine.protocol import GenerationRequest
-from engine.vllm.outputs import ADDED, FINISHES, Answer, TokenOutputs
+from engine.protocol import FINISHES, GenerationRequest
+from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
 from engine.vllm.requests import to_sampling
-from tests.support.receiving import Ear
+from tests.support.receiving import RecordingReceiver
 
-# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+# torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 
 
@@ -29,7 +29,7 @@ def broken(sentence: str) -> str:
 
 
 def part(path: str) -> Any:
-    """Return a class of vLLM's, which takes seconds to import."""
+    """Return a class of vLLM, whose import takes seconds."""
     module, _, name = path.rpartition(".")
     found = getattr(import_module(f"vllm.v1.{module}"), name, None)
     assert found, broken(f"vllm.v1.{module} has {name}")
@@ -38,10 +38,10 @@ def part(path: str) -> Any:
 
 @contextmanager
 def relying(sentence: str) -> Iterator[None]:
-    """Say the sentence for whatever vLLM raises."""
+    """Fail with this sentence if vLLM raises."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - another vLLM may raise anything
+    except Exception as error:  # noqa: BLE001 - other versions may raise anything
         pytest.fail(broken(f"{sentence} ({type(error).__name__}: {error})"))
 
 
@@ -50,7 +50,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def request_named(name: str) -> Any:
-    """Return what vLLM makes of a request; None for all that is nothing to us."""
+    """Return vLLM's form of a request, with None for all fields that do not matter."""
     kind = part("engine.EngineCoreRequest")
     asked = GenerationRequest(request_id=name, prompt=(1, 2), max_tokens=9)
     others = dict.fromkeys(parameters(kind))
@@ -70,14 +70,14 @@ def said(name: str, *tokens: int, **more: Any) -> Any:
 
 
 class Core:
-    """vLLM's client of an engine core, as far as `AsyncLLM` asks it here."""
+    """A substitute for vLLM's client of an engine core."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
         self.outputs: asyncio.Queue[Any] = asyncio.Queue()
 
     async def add_request_async(self, request: Any) -> None:
-        self.heard.append(("add", request.request_id, ADDED.get().request_id))
+        self.heard.append(("add", request.request_id, CURRENT_GENERATION.get().request_id))
 
     async def abort_requests_async(self, request_ids: list[str]) -> None:
         self.heard.append(("abort", list(request_ids)))
@@ -112,15 +112,15 @@ class Front:
             shutdown=lambda: None,
         )
 
-    async def add(self, name: str) -> Ear:
-        """Do what `AsyncLLM.add_request` does with a request that it has read."""
-        ear, request = Ear(), request_named(name)
-        ADDED.set(Answer(ear, lambda _: None))
+    async def add(self, name: str) -> RecordingReceiver:
+        """Add a request as `AsyncLLM.add_request` does."""
+        receiver, request = RecordingReceiver(), request_named(name)
+        CURRENT_GENERATION.set(VllmGeneration(receiver, lambda _: None))
         collector = part("engine.output_processor.RequestOutputCollector")
         self.llm._run_output_handler()  # noqa: SLF001
         queue = collector(request.sampling_params.output_kind, name)
         await self.llm._add_request(request, None, None, 0, queue)  # noqa: SLF001
-        return ear
+        return receiver
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_an_output_processor_takes_what_is_handed_on_to_it() -> None:
 
 
 def test_an_async_llm_asks_its_output_processor_for_what_we_know_of() -> None:
-    """Anything new may bring tokens by another way, or end requests."""
+    """A new method may deliver tokens or end requests."""
     source = inspect.getsource(import_module("vllm.v1.engine.async_llm"))
     asked = set(re.findall(r"\boutput_processor\.(\w+)", source))
     handed_on = {"get_num_queued_tokens", "get_num_unfinished_requests", "has_request"}
@@ -193,7 +193,7 @@ async def test_tokens_come_and_the_processor_forgets_a_request_that_it_has_seen_
         front.core.say(said("one", 5), said("other", 6))
         front.core.say(said("one", 7, 8))
         front.core.say(said("one", 9, finish_reason=stop))
-        await asyncio.wait_for(one.hears_all(), timeout=5)
+        await asyncio.wait_for(one.wait_for_end(), timeout=5)
         await asyncio.sleep(0)
 
     assert (one.pushes, one.finish, one.error) == ([[5], [7, 8], [9]], "stop", None)
@@ -211,17 +211,17 @@ async def test_an_abort_returns_which_requests_it_has_ended_and_tells_the_core(
         await front.llm.abort("nobody", internal=True)
 
     assert front.core.heard[1:] == [("abort", ["one"]), ("abort", [])]
-    assert isinstance(one.error, EngineDead)  # nobody has cancelled it
+    assert isinstance(one.error, EngineDead)  # it was not cancelled
     assert front.processor.get_num_unfinished_requests() == 0
 
 
 async def test_the_death_of_the_core_reaches_all_answers(front: Front) -> None:
     death = part("engine.exceptions.EngineDeadError")()
     with relying("AsyncLLM's output handler hands on the error of its core"):
-        ears = [await front.add("one"), await front.add("other")]
+        receivers = [await front.add("one"), await front.add("other")]
         front.core.outputs.put_nowait(death)
-        for ear in ears:
-            await asyncio.wait_for(ear.hears_all(), timeout=5)
+        for receiver in receivers:
+            await asyncio.wait_for(receiver.wait_for_end(), timeout=5)
 
-    assert [str(ear.error) for ear in ears] == [str(death)] * 2
-    assert all(isinstance(ear.error, EngineDead) for ear in ears)
+    assert [str(receiver.error) for receiver in receivers] == [str(death)] * 2
+    assert all(isinstance(receiver.error, EngineDead) for receiver in receivers)

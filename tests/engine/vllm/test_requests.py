@@ -1,4 +1,4 @@
-"""A request's sampling parameters by the names of vLLM and of its server."""
+"""A request's sampling parameters, for vLLM and for its server."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from engine.protocol import GenerationRequest
 from engine.remote.completions import Step, encode_body, parse_event
 from engine.vllm.requests import to_sampling
 
-# torch and vLLM warn of their own and each other's past; elsewhere a warning is an error.
+# torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
 ALL: dict[str, Any] = {
     "seed": 7,
@@ -29,7 +29,7 @@ def ask(**more: Any) -> GenerationRequest:
 
 @pytest.mark.vllm
 def test_they_reach_vllm() -> None:
-    sampling = to_sampling(ask(**ALL, top_logprobs=3), eos=2, held=None)
+    sampling = to_sampling(ask(**ALL, top_logprobs=3), eos=2, structured=None)
 
     assert {name: getattr(sampling, name) for name in ALL} == ALL
     assert (sampling.logprobs, sampling.max_tokens, sampling.stop_token_ids) == (3, 5, [2])
@@ -37,7 +37,7 @@ def test_they_reach_vllm() -> None:
 
 @pytest.mark.vllm
 def test_what_is_not_asked_for_is_vllms_default() -> None:
-    sampling = to_sampling(ask(), eos=2, held=None)
+    sampling = to_sampling(ask(), eos=2, structured=None)
 
     assert (sampling.frequency_penalty, sampling.presence_penalty) == (0.0, 0.0)
     assert (sampling.logit_bias, sampling.logprobs, sampling.seed) == (None, None, None)
@@ -45,7 +45,7 @@ def test_what_is_not_asked_for_is_vllms_default() -> None:
 
 def test_they_reach_a_server() -> None:
     request = ask(**ALL, top_logprobs=3)
-    body = orjson.loads(encode_body(request, model="m", prompt=(1, 2), eos=2, held=None))
+    body = orjson.loads(encode_body(request, model="m", prompt=(1, 2), eos=2, structured=None))
 
     assert {name: body[name] for name in ALL} == {**ALL, "logit_bias": {"7": -100.0}}
     assert (body["logprobs"], body["return_tokens_as_token_ids"]) == (3, True)

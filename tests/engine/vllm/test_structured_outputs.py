@@ -1,4 +1,4 @@
-"""What vLLM is told to hold calls of tools to, put to the grammar compiler that it uses."""
+"""Structured outputs for forced calls, compiled by vLLM's grammar compiler."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.protocol import GenerationRequest, Tool
-from engine.vllm.structured_outputs import to_arguments, to_held
+from engine.vllm.structured_outputs import to_arguments, to_structured_outputs
 
 pytestmark = pytest.mark.vllm  # which brings xgrammar
 
@@ -37,7 +37,7 @@ def held_to(style: str, *, one_call: bool, tools: tuple[Tool, ...] = TOOLS) -> A
     asked = GenerationRequest(
         request_id="r", prompt=(1,), max_tokens=1, must_call=tools, one_call=one_call
     )
-    return to_held(asked, style)
+    return to_structured_outputs(asked, style)
 
 
 @pytest.mark.parametrize("style", ["list", "arguments"])

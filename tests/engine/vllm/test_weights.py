@@ -1,4 +1,4 @@
-"""What is missing of a model's weights, in folders and in a cache of the hub that a test makes."""
+"""Missing files of a model's weights, in folders and in a cache of the hub."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ import pytest
 from engine.demo import options as demo
 from engine.demo.checkpoints import DEMOS, make_demo
 from engine.vllm import weights
-from engine.vllm.weights import Missing, find_missing
+from engine.vllm.weights import MissingFiles, find_missing
 
 HUB_ID = "mistralai/Mistral-7B-Instruct-v0.2"
 ALL = ("config.json", "model.safetensors", "tekken.json")
@@ -41,7 +41,7 @@ def sentence(
         (("params.json", "consolidated.safetensors", "tekken.json"), {}),
         (("config.json", "pytorch_model.bin", "tekken.json"), {}),
         (("config.json", "tekken.json"), {"load_format": "dummy"}),
-        (("config.json", "tekken.json"), {"load_format": "tensorizer"}),  # nothing is known of it
+        (("config.json", "tekken.json"), {"load_format": "tensorizer"}),  # not checked
         (ALL, {"skip_tokenizer_init": False}),
         (ALL, {"tokenizer": "/elsewhere"}),
     ],
@@ -129,7 +129,7 @@ def test_of_other_places_nothing_is_said() -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's folder of one model in a cache of its own; the network is not there."""
+    """Return the hub's folder of one model in a new cache, without a network."""
     pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -145,7 +145,7 @@ def fill(cache: Path, names: tuple[str, ...]) -> None:
 
 def test_what_the_hub_has_and_the_cache_has_not_is_downloaded(cache: Path) -> None:
     where = f"{HUB_ID} is not in the cache of Hugging Face's hub ({cache.parent})"
-    expected = Missing(
+    expected = MissingFiles(
         f"{where}; the engine downloads it when it starts", is_fatal=False, hub_id=HUB_ID
     )
 

@@ -1,4 +1,4 @@
-"""Signatures and API keys: any header is refused in AWS's words, a right one is taken."""
+"""Signatures and API keys: any header is refused with AWS's messages, valid ones are accepted."""
 
 from base64 import b64encode
 from contextlib import suppress
@@ -10,7 +10,7 @@ import pytest
 from invoke_api.authentication import api_keys
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
 from invoke_api.authentication.gate import claimed_key, claimed_region
-from invoke_api.authentication.signature import BASIC, RawRequest, verify
+from invoke_api.authentication.signature import ISO_BASIC, RawRequest, verify
 from invoke_api.wire.errors import (
     FrontDoorError,
     IncompleteSignatureException,
@@ -27,7 +27,7 @@ from invoke_api.wire.sigv4 import (
 from invoke_api.wire.sigv4 import sign as make_signature
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-STAMP = f"{NOW:{BASIC}}"
+STAMP = f"{NOW:{ISO_BASIC}}"
 KEY = AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key="secret", session_token="token")
 KEYS = Credentials({KEY.access_key_id: KEY}, (ApiKey(api_key="ABSKa2V5"),))
 SCOPE = Scope(KEY.access_key_id, STAMP[:8], "us-east-1", "bedrock", "aws4_request")
@@ -55,7 +55,7 @@ def _check_header(authorization: bytes, date: bytes) -> None:
 
 
 def _check_key(text: str) -> None:
-    """Any token, and any content of a token that says to be short-term."""
+    """Check any token, and any content of a short-term token."""
     content = b64encode(text.encode("latin-1")).decode()
     for token in (text, f"bedrock-api-key-{content}", f"ABSK{content}"):
         with suppress(KeyDenied):
@@ -63,7 +63,7 @@ def _check_key(text: str) -> None:
 
 
 def _check_right_one(path: bytes, query: bytes, body: bytes, value: bytes) -> None:
-    """What is signed as the User Guide says is taken; with another body it is not."""
+    """Check that a valid signature is accepted, but not for another body."""
     request = _sign(b"/" + path, query, body, value)
     assert verify(request, KEYS.access_keys) == (KEY, SCOPE)
     with pytest.raises(InvalidSignatureException):

@@ -1,4 +1,4 @@
-"""boto3: InvokeModel and its stream, of models with `messages`, read by OpenAI's types."""
+"""boto3: InvokeModel and its stream for models with `messages`, parsed by OpenAI's types."""
 
 import json
 
@@ -93,7 +93,7 @@ def streamed_tool(question, function=WEATHER, **more):
 
 
 def invoked(model):
-    """Pixtral and Large 2407: as AWS's own samples read their answers."""
+    """Parse answers of Pixtral and Large 2407 like AWS's own samples."""
     answer = invoke(f"Who answers by {model}?", model)
     [choice] = answer["choices"]
     return {

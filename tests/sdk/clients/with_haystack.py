@@ -11,7 +11,7 @@ LARGE_3 = "mistral.mistral-large-3-675b-instruct"
 
 
 def get_weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"7 degrees in {city}"
 
 

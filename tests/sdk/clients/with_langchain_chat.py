@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from langchain_aws import ChatBedrock
 from pydantic import BaseModel
 
-logging.disable()  # langchain-aws logs what the service refuses, beside raising it
+logging.disable()  # langchain-aws logs refusals before it raises them
 CHATS = [
     "mistral.ministral-3-8b-instruct",
     "us.mistral.pixtral-large-2502-v1:0",
@@ -43,7 +43,7 @@ def forced():
     return {}
 
 
-# By default it sends a prompt; told that the provider is OpenAI, it sends messages.
+# By default it sends a prompt; with the provider OpenAI it sends messages.
 prompting = {model: ChatBedrock(model=model) for model in CHATS}
 messaging = {
     f"{model}, provider openai": ChatBedrock(model=model, provider="openai") for model in CHATS
@@ -53,7 +53,7 @@ messaging = {
 def invoked(chat, question, *, stream):
     try:
         message = add_up(chat.stream(question)) if stream else chat.invoke(question)
-    except (ClientError, KeyError) as error:  # in chunks of OpenAI it looks for `delta`
+    except (ClientError, KeyError) as error:  # it expects `delta` in OpenAI's chunks
         return {"error": type(error).__name__}
     usage = message.usage_metadata
     return {**shown(message), "tokens": [usage["input_tokens"], usage["output_tokens"]]}

@@ -6,7 +6,7 @@ from typing import Literal
 import litellm
 from pydantic import BaseModel, Field, ValidationError
 
-litellm.suppress_debug_info = True  # which it prints beside an error
+litellm.suppress_debug_info = True  # it prints this with an error
 
 LARGE = "bedrock/converse/mistral.mistral-large-2402-v1:0"
 LARGE_2407 = "bedrock/converse/mistral.mistral-large-2407-v1:0"

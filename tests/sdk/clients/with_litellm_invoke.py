@@ -4,7 +4,7 @@ import json
 
 import litellm
 
-litellm.suppress_debug_info = True  # which it prints beside an error
+litellm.suppress_debug_info = True  # it prints this with an error
 
 MODEL = "bedrock/invoke/mistral.mistral-7b-instruct-v0:2"
 CHATS = [

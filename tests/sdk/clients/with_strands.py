@@ -30,7 +30,7 @@ class Report(BaseModel):
 
 @tool
 def get_weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     cities.append(city)
     return "7 degrees"
 

@@ -1,4 +1,4 @@
-"""HTTP/2 without a socket: `PatientProtocol` between bytes and a small application."""
+"""HTTP/2 without a socket: `Http2Protocol` with a small application."""
 
 import asyncio
 import logging
@@ -14,34 +14,34 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.typing import ConnectionState, LifespanState
 
-from invoke_api.transport.http2.receiving import PatientProtocol
+from invoke_api.transport.http2.receiving import Http2Protocol
 from tests.support.http2 import Frame, frames_of
 
 
 class Wire:
-    """One connection: what the server has sent, and whether it has hung up."""
+    """A connection. It records the frames of the server, and whether the server has closed it."""
 
     def __init__(self) -> None:
-        self.protocol: PatientProtocol
+        self.protocol: Http2Protocol
         self.frames: list[Frame] = []
         self.is_closed = False
-        self.answered = 0  # streams
+        self.answered = 0  # number of streams
         self._rest = b""
         self._news = asyncio.Event()
 
     async def send(self, data: bytes) -> None:
-        """As the client."""
+        """Send data as the client."""
         await self.protocol.handle(RawData(data))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the server has sent what makes this true."""
+        """Wait until the condition is true. It is checked after each event."""
         async with asyncio.timeout(30):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
 
     async def take(self, event: Event) -> None:
-        """As the socket of the server."""
+        """Handle an event of the protocol, as the server's socket does."""
         if isinstance(event, RawData):
             frames, self._rest = frames_of(self._rest + event.data)
             self.frames += frames
@@ -50,7 +50,7 @@ class Wire:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer a request with the length of its body; `/early` before it has come."""
+    """Answer with the length of the body; for `/early` before the body has arrived."""
     size, more = 0, scope["path"] != "/early"
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -67,14 +67,14 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def connected(app: Any = echo, streams: int = 1_000) -> AsyncIterator[Wire]:
-    """A connection, whose client leaves at the end, and which must end then."""
+    """Open a connection. Its client leaves at the end, and its tasks must then end."""
     config, wire = Config(), Wire()
     config.h2_max_concurrent_streams = streams
     config.keep_alive_max_requests = sys.maxsize
     config.errorlog = logging.getLogger("hypercorn")
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(60), TaskGroup(loop) as group:
-        wire.protocol = PatientProtocol(
+        wire.protocol = Http2Protocol(
             ASGIWrapper(app),
             config,
             WorkerContext(None),

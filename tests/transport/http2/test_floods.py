@@ -37,7 +37,7 @@ SETTING = b"\x00\x04\x00\x00\xff\xff"
 
 
 def waiting(stream: int) -> bytes:
-    """The head of a request that waits for its body."""
+    """Return the head of a request without its body."""
     return head(stream, INVOKE, method="POST", flags=END_HEADERS)
 
 
@@ -78,7 +78,7 @@ FLOODS = {
     ],
     "heads for streams that are over": [head(1), reset(1), *[head(1)] * 10_000],
     "a compression bomb": [
-        # A field of 4,000 bytes goes into the table, and then each byte stands for it.
+        # A field of 4,000 bytes is stored in the table, and then each byte refers to it.
         frame(HEADERS, END_STREAM, 1, b"\x40\x01a\x7f\xa1\x1e" + bytes(4_000) + b"\xbe" * 10_000)
         + frame(CONTINUATION, END_HEADERS, 1)
     ],
@@ -156,7 +156,7 @@ def test_one_stream_too_many_is_refused_alone_and_another_may_begin_when_one_end
     engine = StubEngine([" a"], pause=0.0)
     body = b'{"prompt": "Go on."}'
     with engine_running(engine) as url, RawClient(url) as client:
-        for stream in ODD[:1_000]:  # which wait for the rest of their bodies
+        for stream in ODD[:1_000]:  # they wait for the rest of their bodies
             client.send(waiting(stream))
         client.send(head(ODD[1_000]))
         refused = client.read(until=lambda each: each.kind == RST_STREAM)[-1]

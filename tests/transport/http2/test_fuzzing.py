@@ -1,4 +1,4 @@
-"""Any bytes at all on a connection of HTTP/2: it may end, and nothing else may happen."""
+"""Random bytes on an HTTP/2 connection: nothing worse may happen than its end."""
 
 import asyncio
 import logging
@@ -80,7 +80,7 @@ openings = st.sampled_from(
 
 
 def change(data: bytes, places: Sequence[tuple[int, int]]) -> bytes:
-    """The same with some bytes replaced, none of them in the opening."""
+    """Return the bytes with some replaced, but none in the connection preface."""
     changed = bytearray(data)
     for place, value in places:
         if len(data) > len(HELLO):
@@ -95,7 +95,7 @@ async def send_in_pieces(wire: Wire, data: bytes, size: int) -> None:
 
 
 async def attack_and_call(data: bytes, size: int) -> None:
-    """Send this on one connection, and an ordinary request on the next."""
+    """Send bytes on one connection, and an ordinary request on the next."""
     loop = asyncio.get_running_loop()
     accidents: list[Any] = []
     loop.set_exception_handler(lambda _, context: accidents.append(context))
@@ -110,7 +110,7 @@ async def attack_and_call(data: bytes, size: int) -> None:
 
 
 def is_orderly(wire: Wire) -> bool:
-    """Whether a connection that the server ended was told why, once."""
+    """Tell whether the server sent at most one GOAWAY."""
     goodbyes = sum(each.kind == GOAWAY for each in wire.frames)
     return goodbyes <= 1
 

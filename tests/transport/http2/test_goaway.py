@@ -1,4 +1,4 @@
-"""Clients that send GOAWAY early still get all of the answer, and then the connection closes."""
+"""Clients that send GOAWAY early get the whole answer, and then the connection closes."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport.http2 import connection
 from tests.sdk.javascript import call_js
 from tests.support.http2 import Client
@@ -23,7 +23,7 @@ BODY = {"prompt": "Go on."}
 
 
 def call_100_times(engine: StubEngine, operation: str, at_once: int) -> list[dict[str, Any]]:
-    """What the JavaScript SDK's default handler got."""
+    """Return the output of the JavaScript SDK with its default handler."""
     with engine_running(engine) as url:
         answers = call_js(
             endpoint=url,
@@ -104,7 +104,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
         return Response("ok")
 
     app = Starlette(routes=[Route("/early", early)])
-    with app_running(app, Calls()) as url, Client(url) as client:
+    with app_running(app, InFlightCalls()) as url, Client(url) as client:
         client.request_and_keep_sending("/early")
         events = client.read(until=h2.events.WindowUpdated)
 
@@ -113,7 +113,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
 
 
 def test_stock_hypercorn_still_cuts_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PatientProtocol", H2Protocol)
+    monkeypatch.setattr(connection, "Http2Protocol", H2Protocol)
     engine = StubEngine([" a", " b", " c"], pause=0.1)
     with engine_running(engine) as url, Client(url) as client:
         open_stream(client)

@@ -1,4 +1,4 @@
-"""Many streams on one connection of HTTP/2, on no socket: limits, turns and what they cost."""
+"""Many streams on an HTTP/2 connection without a socket: limits, scheduling and CPU time."""
 
 import asyncio
 from time import perf_counter
@@ -123,7 +123,7 @@ async def big(_scope: Any, _receive: Any, send: Any) -> None:
 
 
 async def test_streams_take_turns_frame_by_frame() -> None:
-    # The client takes frames of 100 kB, which would let one stream finish before the others begin.
+    # The client accepts frames of 100 kB: one stream could finish before the others begin.
     roomy = frame(SETTINGS, payload=b"\x00\x04\x00\xff\xff\xff\x00\x05\x00\xff\xff\xff")
     async with connected(big) as wire:
         await wire.send(PREFACE + roomy + frame(WINDOW_UPDATE, payload=(2**30).to_bytes(4)))
