@@ -30,7 +30,7 @@ lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
 
-fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw more examples of each property; prints its SEED=; ONLY= selects parts
+fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw more examples for properties; prints its SEED=; ONLY= selects parts
 	@scripts/setup test
 	@SEED=$(SEED) DURATION=$(DURATION) ONLY="$(ONLY)" .venv/bin/python -m tests.fuzzing
 

@@ -93,7 +93,7 @@ def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
 class Wire:
     """The open connections, one for each service and version of HTTP, reused between rows.
 
-    Connections that have been idle for long are opened anew: services close them after a minute.
+    A connection that was idle for long is opened anew, because services close it after a minute.
     """
 
     def __init__(self) -> None:

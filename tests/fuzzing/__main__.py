@@ -2,8 +2,8 @@
 
 SEED repeats a run. DURATION is in minutes. ONLY names harnesses, `requests` or `properties`.
 Requests take half of the time. Harnesses run under atheris if it is installed, else on mutations of
-their corpora. `properties` are the tests of the suite that draw examples: they draw more of them,
-and take as long as that takes.
+their corpora. `properties` are the tests of the suite that draw examples; they draw more of them
+here, in addition to DURATION.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.fuzzing.kept import HARNESSES, check_of, mutations
 from tests.fuzzing.requests import draw_request
 
 MINUTES = 10.0
-HEADS = 20_000  # of HTTP/1.1, mutated
+MUTATED_HEADS = 20_000  # of HTTP/1.1
 FOUND = Path("build/fuzz")  # for atheris's findings
 
 EXECUTED = "number_of_executed_units"  # in libFuzzer's statistics
@@ -44,9 +44,9 @@ def main() -> None:
 
 
 def _try_properties(seed: str) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     seeds = ["--hypothesis-seed", seed, "--seed", seed]
-    numbers = ["--hypothesis-profile", "full", "--examples", str(HEADS)]
+    numbers = ["--hypothesis-profile", "full", "--examples", str(MUTATED_HEADS)]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-m", "property and not vllm"]
     return subprocess.run([*command, *seeds, *numbers], check=False).returncode == 0
 

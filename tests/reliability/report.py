@@ -38,8 +38,7 @@ SOAK_HEAD = """
 
 `make soak` mixes all operations for 30 minutes, whole and streamed, over HTTP/1.1 and HTTP/2, with
 errors, faults, clients that disconnect, rules that are added and removed, long prompts, documents
-and images. `make soak MINUTES=5` is shorter. The suite runs the same load for nine
-seconds.
+and images. `make soak MINUTES=5` is shorter. The suite runs the same load for nine seconds.
 
 - Every call carries a mark. It must have exactly one outcome: the same for the client, in the
   journal and in the metrics.

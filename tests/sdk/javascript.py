@@ -21,7 +21,7 @@ def call_js(*, env: Mapping[str, str] | None = None, **what: Any) -> list[dict[s
 def call_js_in_turn(
     calls: Sequence[Mapping[str, Any]], *, env: Mapping[str, str] | None = None
 ) -> list[list[dict[str, Any]]]:
-    """Run call.mjs for several calls, because Node takes longer to start than to call."""
+    """Make several calls in one process, because Node takes longer to start than to call."""
     done = subprocess.run(
         [NODE, "call.mjs", json.dumps(calls)],
         cwd=Path(__file__).parent / "js",

@@ -72,9 +72,9 @@ def command_running(
 
 
 def _forks(command: Sequence[str]) -> bool:
-    """Tell whether it is ours, and starts neither vLLM nor workers, which want a fresh process."""
-    loads_nothing = "--engine" in command or command[1:2] == ["record"]
-    return command[0] == COMMAND[0] and loads_nothing and "--workers" not in command
+    """Tell whether it is ours and starts neither vLLM nor workers, which need a fresh process."""
+    needs_no_vllm = {"scripted", "replay", "remote", "record"} & {*command}
+    return command[0] == COMMAND[0] and bool(needs_no_vllm) and "--workers" not in command
 
 
 def read_url(process: subprocess.Popen[bytes] | forking.Forked, log: int, deadline: float) -> str:

@@ -85,7 +85,7 @@ def others_answered(url: str) -> Iterator[list[float]]:
 def memory_watched(service: psutil.Process) -> Iterator[list[int]]:
     """Sample the memory of service and workers every 20 ms, and yield the bytes.
 
-    Workers are looked for every 100 ms, which takes long, and so does the start of one.
+    The workers are looked up every 100 ms only: that takes 5 ms, and a worker 100 to start.
     """
     sums: list[int] = []
     is_over = threading.Event()
