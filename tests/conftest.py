@@ -73,7 +73,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[str]:
-    """The URL of `invoke-api serve --engine scripted`, which knows the tests' guardrails."""
+    """Yield the URL of `invoke-api serve --engine scripted`, which knows the tests' guardrails."""
     options = ["--engine", "scripted", "--guardrails", str(GUARDRAILS)]
     with command_running([*COMMAND, *options]) as url:
         wait_until_ready(url, seconds=30)
@@ -82,7 +82,7 @@ def scripted() -> Iterator[str]:
 
 @pytest.fixture
 def bedrock(scripted: str) -> Iterator[Bedrock]:
-    """The scripted service for one test, in the region that has every model."""
+    """Yield the scripted service for one test, in the region that has every model."""
     emulated = Bedrock(scripted, region="us-west-2")
     yield emulated
     emulated.reset()
@@ -90,7 +90,7 @@ def bedrock(scripted: str) -> Iterator[Bedrock]:
 
 @pytest.fixture
 def runtime(bedrock: Bedrock) -> Iterator[Any]:
-    """A boto3 client of it."""
+    """Yield a boto3 client of the scripted service."""
     with client(bedrock.url, bedrock.access_key_id) as made:
         yield made
 
@@ -99,7 +99,7 @@ def runtime(bedrock: Bedrock) -> Iterator[Any]:
 def demo_loading(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """The URL of `make serve`, and the states of its models while they loaded."""
+    """Yield the URL of `make serve`, and the states of its models while they loaded."""
     env = {
         "INVOKE_API_PORT": "0",
         "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
@@ -120,20 +120,20 @@ def demo(demo_loading: tuple[str, list[dict[str, str]]]) -> str:
     params=["scripted", pytest.param("demo", id="vllm", marks=scheduling.on_engine("demo"))]
 )
 def service(request: pytest.FixtureRequest) -> str:
-    """The URL of a service, once on the scripted engine and once on real vLLM."""
+    """Return the URL of a service, once on the scripted engine and once on real vLLM."""
     url: str = request.getfixturevalue(request.param)
     return url
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the demo checkpoints of engines that a test starts itself."""
+    """Return a cache folder for the demo checkpoints of engines that a test starts itself."""
     return tmp_path_factory.mktemp("checkpoints")
 
 
 @pytest.fixture(scope="session")
 def vllm_server(checkpoints: Path) -> Iterator[str]:
-    """The URL of vLLM's own server with the dense demo checkpoint, as `demo` and as Small 2402.
+    """Yield the URL of vLLM's own server: the dense demo checkpoint, as `demo` and as Small 2402.
 
     It has an adapter, `tuned`, too.
     """

@@ -9,7 +9,7 @@ from tests.support.servers import COMMAND, command_running, wait_until_ready
 
 @pytest.fixture(scope="module")
 def signed_service() -> Iterator[str]:
-    """The URL of a scripted service that knows the key of AWS's examples."""
+    """Yield the URL of a scripted service that knows the key of AWS's examples."""
     env = {
         "INVOKE_API_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "INVOKE_API_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",

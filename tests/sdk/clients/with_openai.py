@@ -63,7 +63,7 @@ def plain(question):
 
 
 def watched(question, **more):
-    """The helper that puts the chunks of a stream together."""
+    """Return a stream put together by the helper."""
     messages = [{"role": "user", "content": question}]
     with client.chat.completions.stream(model=LARGE_3, messages=messages, **more) as events:
         for _ in events:

@@ -14,7 +14,7 @@ NAME = "mistral.mistral-large-3-675b-instruct"
 
 
 def get_weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"7 degrees in {city}"
 
 
