@@ -146,7 +146,7 @@ class Line:
         self.engines = Engines({**kept, "plain": self.plain}, most_loading=most_loading)
 
     async def loading(self) -> str:
-        """Those that have begun to load."""
+        """Return the engines that have begun to load."""
         for _ in range(10):
             await asyncio.sleep(0)
         return "".join(name for name, stub in self.stubs.items() if stub.done)
