@@ -26,7 +26,7 @@ class Report(BaseModel):
 
 @as_tool
 def get_weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"7 degrees in {city}"
 
 

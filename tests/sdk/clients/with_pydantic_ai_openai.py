@@ -14,12 +14,12 @@ NAME = "mistral.mistral-large-3-675b-instruct"
 
 
 def get_weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"7 degrees in {city}"
 
 
 class MistralProvider(BedrockMantleProvider):
-    """The provider, which by itself takes OpenAI's models only."""
+    """A provider for other models than OpenAI's."""
 
     @staticmethod
     def model_profile(_):
