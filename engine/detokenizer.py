@@ -11,7 +11,7 @@ Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class WholeDeltas(dict[bytes, Delta | None]):
-    """The deltas of pieces of whole characters, as nearly all are; None for the others.
+    """A cache of the deltas of whole-character pieces; None for other pieces.
 
     Control tokens have no piece, and no delta here. There are as many as tokenizers have tokens.
     """
@@ -48,7 +48,7 @@ class Detokenizer:
 
     @cached_property
     def _decoder(self) -> codecs.IncrementalDecoder:
-        """The decoder of characters that have several tokens. Most answers have none."""
+        """Return the decoder of characters with several tokens, which few answers have."""
         return Decoder(errors="replace")
 
     def feed(
@@ -127,7 +127,7 @@ class Detokenizer:
         return Delta(text[:safe])
 
     def _decode(self, piece: bytes) -> str:
-        """Return the characters that are whole with this piece."""
+        """Return the characters that this piece completes."""
         if not self._is_inside and (delta := WHOLE[piece]):
             return delta.text
         text = self._decoder.decode(piece)
@@ -135,7 +135,7 @@ class Detokenizer:
         return text
 
     def _rest(self) -> str:
-        """Return what stands for the beginning of a character whose end never comes."""
+        """Return the replacement for an incomplete character."""
         return self._decoder.decode(b"", final=True) if self._is_inside else ""
 
     def _mark(self, name: str) -> Delta:

@@ -32,7 +32,7 @@ class Constraint(NamedTuple):
     value: str | tuple[str, ...]  # several for a choice alone
 
 
-# Nothing changes a request, but it is not frozen: dataclasses take four times as long to make then.
+# Not frozen, although nothing changes a request: creating it would take four times as long.
 @dataclass(slots=True, kw_only=True)
 class GenerationRequest:
     """One completion.

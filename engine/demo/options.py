@@ -29,8 +29,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONWARNINGS": "ignore",
 }
 
-# For demo engines beside each other. On a CPU vLLM (0.32) runs the model in a process of its own
-# beside the engine core, whose threads it binds to processors, unless the first of these is 0. A
-# toy needs one thread, and nothing is to be bound. Without the other process an engine starts with
-# 9 s less of CPU time, of 28 s, takes 440 MB less, and generates a tenth faster.
+# For several demo engines. On a CPU vLLM (0.32) runs the model in a second process, with threads
+# bound to processors, unless the first of these is 0. A demo model needs one unbound thread.
+# Without the second process an engine starts with 19 s of CPU time instead of 28 s, takes 440 MB
+# less, and generates a tenth faster.
 ONE_PROCESS: Mapping[str, str] = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}

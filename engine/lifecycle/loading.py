@@ -34,7 +34,7 @@ async def load(engine: Engine, names: str) -> str | None:
 
 
 def shorten_names(names: str) -> str:
-    """Return the first of these names, which commas separate, and how many more there are."""
+    """Return the first of the comma-separated names, and the number of further ones."""
     first, *others = names.split(", ")
     return f"{first} and {len(others)} more" if others else first
 
@@ -81,7 +81,7 @@ async def _tell(tell: Callable[[float], None]) -> None:
 
 @contextmanager
 def telling_beside(tell: Callable[[float], None]) -> Iterator[None]:
-    """Do as `telling` does, in a thread, for work that blocks."""
+    """Report progress like `telling`, from a thread, for work that blocks."""
     began, is_over = monotonic(), threading.Event()
 
     def run() -> None:

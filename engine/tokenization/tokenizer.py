@@ -227,7 +227,7 @@ class WordCache(dict[str, list[int]]):
         return list(chain.from_iterable(tokens))
 
     def _read(self, words: list[str]) -> list[list[int]]:
-        """Return the tokens of each word, and keep those of words that are not too long."""
+        """Return the tokens of each word, and cache those of short words."""
         new = [word for word in set(words) if word not in self and word != "\n"]
         if new:
             self.update(self._learn(new))

@@ -1,4 +1,4 @@
-"""The dtype that vLLM's CPU build computes in, by what this machine's processors can do.
+"""The choice of the dtype for vLLM's CPU build, by the instructions of this machine's processors.
 
 Without instructions for bfloat16, vLLM (0.32) generates four to five times as fast in float32:
 1,836 tokens/s instead of 395, measured with the dense demo checkpoint and 32 greedy streams.
@@ -24,7 +24,7 @@ NATIVE = {"avx512_bf16", "amx_bf16", "bf16"}  # two of x86, one of arm64
 def computes_bfloat16(cpuinfo: str) -> bool | None:
     """Tell whether each processor in the text of /proc/cpuinfo has instructions for bfloat16.
 
-    None if the text names no instruction sets.
+    Return None if the text names no instruction sets.
     """
     processors = FLAGS.findall(cpuinfo)
     return all(NATIVE & set(flags.split()) for flags in processors) if processors else None
@@ -34,7 +34,7 @@ def computes_bfloat16(cpuinfo: str) -> bool | None:
 def is_slow_in_bfloat16() -> bool:
     """Tell whether vLLM runs on this machine's processors and these lack bfloat16.
 
-    False if this is unknown.
+    Return False if this is unknown.
     """
     if not runs_on_cpu():
         return False
@@ -45,7 +45,7 @@ def is_slow_in_bfloat16() -> bool:
 
 
 def instead_of_bfloat16() -> dict[str, str]:
-    """Return the engine argument for weights in bfloat16 on this machine, where one is needed."""
+    """Return the engine argument for weights in bfloat16 if this machine needs one."""
     return {"dtype": "float32"} if is_slow_in_bfloat16() else {}
 
 

@@ -55,7 +55,7 @@ def test_the_flags_of_all_processors_tell(cpuinfo: str, *, computes: bool | None
 
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Return a file in place of /proc/cpuinfo, of a processor that lacks bfloat16, on vLLM's CPU build."""
+    """Replace /proc/cpuinfo by that of a processor without bfloat16, on vLLM's CPU build."""
     file = tmp_path / "cpuinfo"
     file.write_text(X86.format(0, ""))
     monkeypatch.setattr(dtype, "CPUINFO", file)
@@ -129,7 +129,7 @@ def test_weights_in_another_dtype_and_quantized_ones_are_left_to_vllm(
 
 
 def copy(checkpoints: Path, folder: Path, **config: Any) -> Path:
-    """Return a dense demo checkpoint with other entries in its configuration."""
+    """Write a dense demo checkpoint with other entries in its configuration."""
     shutil.copytree(make_demo("dense", checkpoints), folder)
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | config))

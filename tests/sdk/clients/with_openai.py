@@ -1,4 +1,4 @@
-"""openai: Chat Completions, by the client and by its helpers for streams and structured output."""
+"""openai: Chat Completions, with the helpers for streams and structured output."""
 
 import json
 from typing import Literal
@@ -63,7 +63,7 @@ def plain(question):
 
 
 def watched(question, **more):
-    """Return a stream put together by the helper."""
+    """Return the result of the helper that joins the chunks of a stream."""
     messages = [{"role": "user", "content": question}]
     with client.chat.completions.stream(model=LARGE_3, messages=messages, **more) as events:
         for _ in events:

@@ -19,7 +19,7 @@ def get_weather(city: str) -> str:
 
 
 class MistralProvider(BedrockMantleProvider):
-    """The provider, which by itself takes OpenAI's models only."""
+    """A provider for other models than OpenAI's."""
 
     @staticmethod
     def model_profile(_):
