@@ -31,7 +31,7 @@ from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.invoke import InvokeModelWriter
 from invoke_api.pipeline.answer import Answer, Stream
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.count_calls import CountedCalls
+from invoke_api.pipeline.count_calls import CallCounter
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
 BUDGET_MICROSECONDS = 100.0
@@ -130,7 +130,7 @@ def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - a substitute
 
 def counting() -> Callable[[], object]:
     """Return a function that counts a call of 128 tokens in the metrics."""
-    counted = CountedCalls(Metrics([]).calls, {"InvokeModel"})
+    counted = CallCounter(Metrics([]).calls, {"InvokeModel"})
     now = monotonic()
     entry = Entry(request_id="", operation="InvokeModel", model_id="", headers=(), body=b"")
     entry.first_token, entry.last_token = now, now + 1

@@ -13,7 +13,7 @@ from invoke_api.models.adapter_checks import remarks, slot_problems
 from invoke_api.models.engine_factory import missing_weights
 from invoke_api.models.registry import Model, Registry
 from invoke_api.observability.log_format import set_up_logs
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.server.bootstrap import (
     ServedApp,
@@ -34,7 +34,7 @@ from invoke_api.server.flags import registry_option, with_options
 from invoke_api.server.http_server import Grace
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
-from invoke_api.testing import LOUDER, bedrock_running
+from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     except OSError as error:
         raise click.ClickException(f"can't write to {settings.to}: {error.strerror}") from error
     listener = listen(settings.host, settings.port)
-    calls = Calls()
+    calls = InFlightCalls()
     recorder = create_recorder(upstream, writer, calls, settings.browser_access)
     run_alone(ServedApp(recorder, calls, tls=None, grace=Grace()), listener)
 
@@ -118,7 +118,7 @@ def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) ->
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_command(command, bedrock.environment, without=LOUDER))
+            sys.exit(run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES))
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

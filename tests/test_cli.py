@@ -183,7 +183,7 @@ REMOTE = ["--engine", "remote", "--remote", "http://127.0.0.1:1"]
 CONTRADICTIONS = [
     (["--remote", "http://host:8000"], {}, "--remote needs --engine remote."),
     ([], {"INVOKE_API_REMOTE": "http://host:8000"}, "--remote needs --engine remote."),
-    (["--engine", "remote"], {}, "say --remote URL, or remote: {url: ...} of it"),
+    (["--engine", "remote"], {}, "set --remote URL, or remote: {url: ...} in"),
     (["--engine", "remote", "--remote", "host:8000"], {}, "--remote must be the URL of a server:"),
     (
         ["--engine", "remote", "--remote", "http://me:hidden@host"],

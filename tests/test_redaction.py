@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from invoke_api.authentication.credentials import load_credentials
-from invoke_api.cassettes.matcher import DECISIVE, to_request
+from invoke_api.cassettes.matcher import DECISIVE_HEADERS, to_comparable
 from invoke_api.redaction import (
     REDACTED,
     redact_text,
@@ -88,7 +88,7 @@ def test_a_value_that_looks_like_a_key_is_hidden_under_any_name(value: str) -> N
         ("x-amz-content-sha256", "0" * 64),
         ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
         ("x-amzn-bedrock-request-metadata", '{"team": "blue"}'),
-        *((name, "abcdef123456") for name in DECISIVE),
+        *((name, "abcdef123456") for name in DECISIVE_HEADERS),
     ],
 )
 def test_what_a_test_looks_at_stays(name: str, value: str) -> None:
@@ -133,7 +133,7 @@ def test_a_path_loses_its_signature_and_nothing_else(path: str, kept: str) -> No
 def test_a_presigned_call_finds_the_recording_that_was_kept_without_its_signature() -> None:
     path = "/model/a/invoke?x=1&X-Amz-Signature=abc"
 
-    assert to_request("POST", path, [], b"{}") == to_request(
+    assert to_comparable("POST", path, [], b"{}") == to_comparable(
         "POST", without_signature(path), [], b"{}"
     )
 

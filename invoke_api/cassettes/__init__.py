@@ -1,1 +1,1 @@
-"""Recorded calls as files: written by `invoke-api record`, answered from by `--engine replay`."""
+"""Files of recorded calls, which `invoke-api record` writes and `--engine replay` reads."""

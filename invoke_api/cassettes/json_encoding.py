@@ -1,4 +1,4 @@
-"""Bytes as JSON that a person can read and edit, and that gives back the very same bytes."""
+"""Conversion of bytes to JSON that people can read and edit, and back to the same bytes."""
 
 import json
 from base64 import b64decode, b64encode
@@ -8,8 +8,8 @@ from typing import Any
 
 from invoke_api.wire.eventstream import FrameError, decode_frame, encode_frame
 
-# How JSON documents are written by those who write them: Bedrock and JavaScript, Python, ...
-STYLES = {
+# JSON writers: "compact" is Bedrock's and JavaScript's, "spaced" is Python's.
+JSON_STYLES = {
     "compact": partial(json.dumps, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
     "spaced": partial(json.dumps, allow_nan=False),
     "compact-ascii": partial(json.dumps, separators=(",", ":"), allow_nan=False),
@@ -18,37 +18,40 @@ STYLES = {
 
 
 def to_readable(raw: bytes) -> dict[str, Any]:
-    """`{"json": value}`, with a `style` unless it is compact; else `text`, else `base64`."""
+    """Return `{"json": value}`, with a `style` if it is not compact, or a `text`, or `base64`.
+
+    The first of these from which `to_bytes` restores the bytes is used.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return {"base64": b64encode(raw).decode()}
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair has no UTF-8
-        styles = (name for name, write in STYLES.items() if write(value) == text)
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate can't be encoded
+        styles = (name for name, write in JSON_STYLES.items() if write(value) == text)
         style = next(styles, None)
     except (ValueError, RecursionError):
         return {"text": text}
-    if style is None:  # a key twice, a number as nobody else writes it, ...
+    if style is None:  # duplicate keys, unusual spelling of numbers, ...
         return {"text": text}
     return {"json": value} if style == "compact" else {"json": value, "style": style}
 
 
 def to_bytes(readable: dict[str, Any]) -> bytes:
-    """What `to_readable` was given."""
+    """Return the bytes that `to_readable` was given."""
     if "base64" in readable:
         return b64decode(readable["base64"])
     if "text" in readable:
         text: str = readable["text"]
         return text.encode()
-    return STYLES[readable.get("style", "compact")](readable["json"]).encode()
+    return JSON_STYLES[readable.get("style", "compact")](readable["json"]).encode()
 
 
 def frame_to_readable(frame: bytes) -> dict[str, Any]:
-    """`headers` and `payload` of an event-stream frame, the payload's own `bytes` read as well.
+    """Return the `headers` and `payload` of an event-stream frame, and decode the chunk in it.
 
-    `base64` for what is no frame, or none that could be written again as it was.
+    Return `base64` if the bytes are no frame, or could not be restored.
     """
     try:
         decoded = decode_frame(frame)
@@ -61,7 +64,7 @@ def frame_to_readable(frame: bytes) -> dict[str, Any]:
     readable = {"headers": dict(decoded.headers), "payload": payload}
     try:
         is_same = frame_to_bytes(readable) == frame
-    except (AttributeError, Base64Error, ValueError):  # a header that is no string
+    except (AttributeError, Base64Error, ValueError):  # a header that is not a string
         is_same = False
     return readable if is_same else {"base64": b64encode(frame).decode()}
 
@@ -74,17 +77,17 @@ def _open_chunk(chunk: str) -> str | dict[str, Any]:
 
 
 def _is_readable(value: object) -> bool:
-    """Tell whether `to_bytes` accepts this; in other payloads, `bytes` may hold anything."""
+    """Tell whether `to_bytes` accepts this. The `bytes` of other payloads may hold anything."""
     if not isinstance(value, dict):
         return False
     for key in ("base64", "text"):
         if key in value:
             return isinstance(value[key], str)
-    return "json" in value and str(value.get("style", "compact")) in STYLES
+    return "json" in value and str(value.get("style", "compact")) in JSON_STYLES
 
 
 def frame_to_bytes(readable: dict[str, Any]) -> bytes:
-    """What `frame_to_readable` was given."""
+    """Return the frame that `frame_to_readable` was given."""
     if "base64" in readable:
         return b64decode(readable["base64"])
     payload = readable["payload"]

@@ -1,4 +1,4 @@
-"""A lock file with the id of the process that writes to a folder or file."""
+"""A lock file that holds the id of the process that records to a folder or file."""
 
 import errno
 import fcntl
@@ -8,14 +8,14 @@ from pathlib import Path
 from weakref import finalize
 
 
-class PlaceTaken(OSError):
-    """Another process holds the lock; `strerror` names it."""
+class LockHeld(OSError):
+    """An `OSError` if another process holds the lock. `strerror` names the process."""
 
 
-class PlaceLock:
-    """A lock that is held until it is released or garbage-collected, or its process is killed.
+class RecordingLock:
+    """A file lock that ends with `release`, garbage collection or the end of the process.
 
-    Raises `PlaceTaken`, and other `OSError`s if the lock file can't be created.
+    Raises `LockHeld`, and other `OSError`s if the lock file can't be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,14 +28,14 @@ def _take(path: Path) -> int:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(lock)
-            if _is_there(path, lock):
+            if _names_open_file(path, lock):
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, str(os.getpid()).encode(), 0)
                 return lock
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # the file has just been released and removed
+        os.close(lock)  # another process has just removed the file
 
 
 def _lock(lock: int) -> None:
@@ -44,10 +44,10 @@ def _lock(lock: int) -> None:
     except BlockingIOError:
         number = os.pread(lock, 20, 0).decode("ascii", errors="replace")
         named = f"process {number}" if number.isdecimal() else "another process"
-        raise PlaceTaken(errno.EBUSY, f"{named} is recording there") from None
+        raise LockHeld(errno.EBUSY, f"{named} is recording there") from None
 
 
-def _is_there(path: Path, lock: int) -> bool:
+def _names_open_file(path: Path, lock: int) -> bool:
     """Tell whether the path still names the open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(lock))

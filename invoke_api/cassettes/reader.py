@@ -1,4 +1,4 @@
-"""Cassette files, read: one recording, or several one after the other."""
+"""Read cassette files, which hold one recording or several one after the other."""
 
 import json
 import re
@@ -14,18 +14,17 @@ from invoke_api.cassettes.recording import Recording, to_recording
 from invoke_api.validation.schema import Validator
 from invoke_api.yaml_files import ConfigError, load_schema
 
-GAP = re.compile(r"\s*")
-NUMBER = re.compile(r"[0-9]+")
-DECODER = json.JSONDecoder()
+WHITESPACE = re.compile(r"\s*")
+LEADING_NUMBER = re.compile(r"[0-9]+")
+CASSETTE_DECODER = json.JSONDecoder()
 
 
 def load_recordings(path: Path) -> list[tuple[str, Recording]]:
-    """The recordings of a file, or of all `*.json` below a folder in order of their numbers.
+    """Return the recordings of a file, or of all `*.json` files below a folder.
 
-    Names that begin with no number come behind those that do, in order of their letters.
-
-    Each comes with where it stands, as `file` or `file:line`. Raises `ConfigError` with every
-    mistake.
+    Files are in order of the numbers that their names begin with. Names without a number come last,
+    in alphabetical order. Each recording comes with its place, as `file:line`. Raises `ConfigError`
+    with every mistake.
     """
     if not path.exists():
         raise ConfigError(f"{path}: there is no such file or folder")
@@ -52,15 +51,15 @@ def load_recordings(path: Path) -> list[tuple[str, Recording]]:
 
 
 def to_rank(path: Path) -> list[tuple[float, str]]:
-    """By number, where the name of the file or of a folder begins with one: 9999 before 10000."""
-    found = ((NUMBER.match(name), name) for name in path.parts)
+    """Return a sort key that orders names by the numbers they begin with: 9999 before 10000."""
+    found = ((LEADING_NUMBER.match(name), name) for name in path.parts)
     return [(int(number[0]) if number else inf, name) for number, name in found]
 
 
 def _to_recording(where: str, document: dict[str, Any]) -> Recording:
     try:
         return to_recording(document)
-    except ValueError as error:  # base64 that is none, a header that is too long
+    except ValueError as error:  # invalid base64, a header that is too long
         raise ConfigError(f"{where}: {error}") from error
 
 
@@ -69,23 +68,23 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
-    at = _skip_gap(text, 0)
+    at = _skip_whitespace(text, 0)
     while at < len(text):
         line = text.count("\n", 0, at) + 1
         try:
-            document, at = DECODER.raw_decode(text, at)
+            document, at = CASSETTE_DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
         except ValueError as error:  # an integer of over 4,300 digits
             raise ConfigError(f"{file}:{line}: not JSON that can be read: {error}") from error
         except RecursionError as error:
-            raise ConfigError(f"{file}:{line}: nested too deep") from error
+            raise ConfigError(f"{file}:{line}: nested too deeply") from error
         yield line, document
-        at = _skip_gap(text, at)
+        at = _skip_whitespace(text, at)
 
 
-def _skip_gap(text: str, at: int) -> int:
-    gap = GAP.match(text, at)
+def _skip_whitespace(text: str, at: int) -> int:
+    gap = WHITESPACE.match(text, at)
     return gap.end() if gap else at
 
 
@@ -94,7 +93,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def load_waits(path: Path) -> tuple[float, ...]:
-    """Seconds that the parts of a file's first recording let wait. Raises `ConfigError`."""
+    """Return the seconds before each part of a file's first recording. Raises `ConfigError`."""
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     recordings = load_recordings(path)

@@ -1,4 +1,4 @@
-"""One recorded call, and the JSON document that a cassette keeps of it."""
+"""A recorded call, and its JSON document in a cassette."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from invoke_api.cassettes.json_encoding import (
     to_readable,
 )
 
-Headers = tuple[tuple[str, str], ...]
+HeaderPairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A body, or one frame of a stream; `at` in milliseconds since the request was sent."""
+class RecordedPart:
+    """A body, or one frame of a stream. `at` is in milliseconds since the request was sent."""
 
     at: int
     raw: bytes
@@ -24,31 +24,32 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A request and its answer, byte by byte.
+    """A request and its response, with their bytes.
 
-    `path` is as it was sent, percent-encoding and query included. `at` is when the head of the
-    answer came. `is_stream` tells one of frames from a body. One that is not `complete` was cut
-    off by the service.
+    `path` is as sent, with percent-encoding and query. `at` is when the head of the response came,
+    in milliseconds since the request was sent. `parts` are frames if it `is_stream`, else one body.
+    It is not `complete` if the service broke off.
     """
 
     recorded: str  # ISO 8601
     upstream: str
     method: str
     path: str
-    request_headers: Headers
+    request_headers: HeaderPairs
     request_body: bytes
     status: int
-    headers: Headers
+    headers: HeaderPairs
     at: int
-    parts: tuple[Part, ...]
+    parts: tuple[RecordedPart, ...]
     is_stream: bool = False
     complete: bool = True
 
     def header(self, name: str) -> str | None:
-        """The first of this name in the answer, whatever its case."""
+        """Return the first response header of this name in any case, or None."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def to_document(self) -> dict[str, Any]:
+        """Return the JSON document of `schemas/cassette.json`."""
         answer: dict[str, Any] = {
             "status": self.status,
             "headers": [f"{name}: {value}" for name, value in self.headers],
@@ -76,13 +77,13 @@ class Recording:
 
 
 def to_recording(document: Mapping[str, Any]) -> Recording:
-    """The recording that a document keeps, which has passed schemas/cassette.json."""
+    """Return the recording of a document that is valid by `schemas/cassette.json`."""
     request, answer = document["request"], document["response"]
     frames = answer.get("frames")
     if frames is None:
-        parts = [Part(at=answer["at"], raw=to_bytes(answer["body"]))]
+        parts = [RecordedPart(at=answer["at"], raw=to_bytes(answer["body"]))]
     else:
-        parts = [Part(at=frame["at"], raw=frame_to_bytes(frame)) for frame in frames]
+        parts = [RecordedPart(at=frame["at"], raw=frame_to_bytes(frame)) for frame in frames]
     return Recording(
         recorded=document["recorded"],
         upstream=document["upstream"],
@@ -99,6 +100,6 @@ def to_recording(document: Mapping[str, Any]) -> Recording:
     )
 
 
-def _to_headers(lines: list[str]) -> Headers:
+def _to_headers(lines: list[str]) -> HeaderPairs:
     pairs = (line.partition(":") for line in lines)
     return tuple((name, value.strip()) for name, _, value in pairs)

@@ -1,4 +1,4 @@
-"""Writing of cassettes: one recorder at a time, each recording completely or not at all."""
+"""Write cassettes: one recorder at a time, and each recording completely or not at all."""
 
 import json
 import logging
@@ -10,24 +10,24 @@ from typing import Any
 from urllib.parse import unquote
 
 from invoke_api.append_file import append_whole
-from invoke_api.cassettes.lock import PlaceLock
+from invoke_api.cassettes.lock import RecordingLock
 from invoke_api.cassettes.recording import Recording
 
 log = logging.getLogger(__name__)
 
-NUMBER = re.compile(r"([0-9]+)-")
-BEGIN, END = (
+NUMBER_PREFIX = re.compile(r"([0-9]+)-")
+RECORDING_START, RECORDING_END = (
     b'{\n "cassette"',
     b"\n}\n",
-)  # of a recording in a file of several; neither occurs inside a recording
+)  # neither occurs inside a recording
 
 
 class CassetteWriter:
-    """A writer of recordings to a folder, a file each, or one after the other to one `*.json`.
+    """A writer of recordings to a folder, one file each, or to a single `*.json` file.
 
-    Used by one process only; thread-safe. Existing recordings are kept. An incomplete recording at
-    the end of a file, left by a killed process, is cut off. Raises `OSError`, and `PlaceTaken` if
-    another process is recording.
+    Thread-safe, and used by one process only. Existing recordings are kept. An incomplete recording
+    at the end of the file, left by a killed process, is cut off. Raises `OSError`, and `LockHeld`
+    if another process is recording.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,11 +36,11 @@ class CassetteWriter:
         folder = path.parent if self._is_file else path
         folder.mkdir(parents=True, exist_ok=True)
         name = f".{path.name}.lock" if self._is_file else ".recording.lock"
-        self._place = PlaceLock(folder / name)
+        self._place = RecordingLock(folder / name)
         if self._is_file:
-            cut_half(path)
+            remove_incomplete_recording(path)
         names = () if self._is_file else (file.name for file in path.glob("*.json"))
-        numbers = (int(found[1]) for found in map(NUMBER.match, names) if found)
+        numbers = (int(found[1]) for found in map(NUMBER_PREFIX.match, names) if found)
         self._last = max(numbers, default=0)
         self._lock = Lock()
 
@@ -70,25 +70,25 @@ class CassetteWriter:
         return path
 
 
-def cut_half(path: Path) -> None:
+def remove_incomplete_recording(path: Path) -> None:
     """Cut off an incomplete recording at the end of the file, if any. Raises `OSError`."""
     raw = path.read_bytes() if path.exists() else b""
-    end = raw.rfind(END) + len(END) if END in raw else 0
+    end = raw.rfind(RECORDING_END) + len(RECORDING_END) if RECORDING_END in raw else 0
     rest = raw[end:]
-    if is_half(rest):
+    if is_incomplete(rest):
         os.truncate(path, end)
-        log.warning("%s ended with half a recording, which is cut off: %d bytes", path, len(rest))
+        log.warning("%s ended with an incomplete recording; removed its %d bytes", path, len(rest))
 
 
-def is_half(raw: bytes) -> bool:
+def is_incomplete(raw: bytes) -> bool:
     """Tell whether this is an incomplete recording that this module began to write."""
-    if not raw or not (raw.startswith(BEGIN) or BEGIN.startswith(raw)):
+    if not raw or not (raw.startswith(RECORDING_START) or RECORDING_START.startswith(raw)):
         return False
     try:
         json.loads(raw)
     except ValueError:
         return True
-    return False  # complete, only the last line break is missing
+    return False  # complete; only the last line break is missing
 
 
 def to_text(document: dict[str, Any]) -> str:

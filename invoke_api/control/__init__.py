@@ -1,1 +1,1 @@
-"""The emulator's own routes, below `/_emulator`: none of them is AWS's."""
+"""The emulator's own routes, below `/_emulator`, which AWS does not have."""

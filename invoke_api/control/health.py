@@ -1,4 +1,4 @@
-"""`/_emulator/health` and `/_emulator/ready`: the state of each model's engine."""
+"""`/_emulator/health` and `/_emulator/ready`, with the state of each model's engine."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -7,20 +7,21 @@ from invoke_api.pipeline.services import services_of
 
 
 async def health(request: Request, _: bytes) -> Response:
-    """200 while this process answers, whatever its models do."""
+    """Answer 200 as long as this process runs, whatever the state of its models."""
     return JSONResponse({"models": _states(request)})
 
 
 async def ready(request: Request, _: bytes) -> Response:
-    """200 once every model takes calls, be it that the first one loads it, until the service is
-    told to stop; 503 before and after. Of several workers, once it is so in each: a balancer knows
-    only the port that they share.
+    """Answer 200 while every model accepts calls, else 503. One that loads on demand accepts them.
+
+    Answer 503 once the service has received a signal to stop. With several workers, answer 200 only
+    if all of them are ready, because a load balancer knows only the port that they share.
     """
     services = services_of(request)
     answer: dict[str, object] = {"models": _states(request)}
-    is_ready = services.engines.take_calls()
-    if services.calls.are_last:
-        is_ready, answer = False, {"reason": "the service is told to stop", **answer}
+    is_ready = services.engines.accept_calls()
+    if services.calls.are_draining:
+        is_ready, answer = False, {"reason": "the service is stopping", **answer}
     elif is_ready and not services.others_ready():
         is_ready, answer = False, {"reason": "another worker is not ready", **answer}
     return JSONResponse(answer, status_code=200 if is_ready else 503)

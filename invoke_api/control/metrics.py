@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus scrapes."""
+"""`/metrics`, which Prometheus scrapes."""
 
 import gzip
 
@@ -10,7 +10,7 @@ from invoke_api.pipeline.services import services_of
 
 
 async def metrics(request: Request, _: bytes) -> Response:
-    """In the format and encoding that the headers ask for."""
+    """Return the metrics in the format and encoding that the headers ask for."""
     headers = request.headers
     body, content_type = await services_of(request).metrics.render(headers.get("accept", ""))
     more = {"content-type": content_type}

@@ -1,4 +1,4 @@
-"""Answers of the emulator's own routes: JSON, and for a mistake `{"error": "a sentence"}`."""
+"""Responses of the emulator's own routes: JSON, and `{"error": "message"}` for errors."""
 
 import json
 
@@ -6,10 +6,11 @@ from starlette.responses import Response
 
 
 def json_answer(document: object, *, status: int = 200) -> Response:
+    """Return a document as compact JSON with a line feed."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     body = f"{text}\n".encode(errors="backslashreplace")
     return Response(body, status, media_type="application/json")
 
 
-def refusal(sentence: str, *, status: int = 400) -> Response:
+def error_answer(sentence: str, *, status: int = 400) -> Response:
     return json_answer({"error": sentence}, status=status)

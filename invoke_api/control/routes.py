@@ -1,4 +1,4 @@
-"""The emulator's own routes: found by their very bytes, behind their own doors."""
+"""Routing and access control of the emulator's own routes."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,88 +10,95 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.web_pages import BrowserAccess
-from invoke_api.control.responses import refusal
-from invoke_api.pipeline.admission import admit_client, to_raw
-from invoke_api.pipeline.request_body import ClientLeft, read_body
+from invoke_api.control.responses import error_answer
+from invoke_api.pipeline.admission import check_client_address, to_raw
+from invoke_api.pipeline.request_body import ClientDisconnected, read_body
 from invoke_api.pipeline.services import services_of
 from invoke_api.wire.errors import InvokeError, KeyDenied, ValidationException
 
 log = logging.getLogger(__name__)
 
-OWN = "/_emulator"
-METRICS = "/metrics"
-MAX_BODY = 1 << 20  # bytes of a body, which holds rules at most
-NO_OPERATOR = (
-    "This key may call models; rules and journal take a key that the credentials file gives"
-    " `operator: true`."
+EMULATOR_PATH = "/_emulator"
+METRICS_PATH = "/metrics"
+MAX_CONTROL_BODY_BYTES = 1 << 20  # rules are the longest
+NOT_AN_OPERATOR = (
+    "This key may only call models; rules and journal need a key with `operator: true` in the"
+    " credentials file."
 )
 
 
-def is_bedrocks(path: str) -> bool:
-    """Tell whether a path is one of Bedrock's: all that is not our own."""
-    is_own = path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in ("", "/")
-    return not is_own and path != METRICS
+def is_bedrock_path(path: str) -> bool:
+    """Tell whether a path is one of Bedrock's, which are all but the emulator's own."""
+    is_own = path.startswith(EMULATOR_PATH) and path[
+        len(EMULATOR_PATH) : len(EMULATOR_PATH) + 1
+    ] in ("", "/")
+    return not is_own and path != METRICS_PATH
 
 
-class OwnRoute(NamedTuple):
-    """A path without parameters. `answer` gets the request and its body."""
+class EmulatorRoute(NamedTuple):
+    """A route without parameters. `answer` gets the request and its body."""
 
     path: str
     answer: Callable[[Request, bytes], Awaitable[Response]]
     methods: tuple[str, ...] = ("GET", "HEAD")
 
 
-class OwnRoutes:
-    """An ASGI app. `open_` routes answer everybody, `control` routes a test or an operator.
+class EmulatorRoutes:
+    """An ASGI application of the emulator's own routes.
 
-    `control` is empty where they are switched off.
+    `open_` routes answer every client, `control` routes only operators if there is authentication.
+    `control` is empty without `--control`.
     """
 
     def __init__(
-        self, open_: Sequence[OwnRoute], control: Sequence[OwnRoute], browser_access: BrowserAccess
+        self,
+        open_: Sequence[EmulatorRoute],
+        control: Sequence[EmulatorRoute],
+        browser_access: BrowserAccess,
     ) -> None:
         self._routes = [*open_, *control]
         self._control = control
         self._doors = browser_access
 
     def takes(self, scope: Scope) -> bool:
-        """Return whether a path is ours, also one that only looks like it once it is decoded."""
+        """Tell whether a path is the emulator's own, also one that is so once it is normalised."""
         path: str = scope["path"]
-        if not is_bedrocks(path):
+        if not is_bedrock_path(path):
             return True
         if "//" not in path and "/." not in path:
             return False
-        return not is_bedrocks(normpath(f"/{path.lstrip('/')}"))
+        return not is_bedrock_path(normpath(f"/{path.lstrip('/')}"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         try:
             response = await self._answer(request)
-        except ClientLeft:
+        except ClientDisconnected:
             return
         except InvokeError as error:
-            response = refusal(error.message, status=error.status)
+            response = error_answer(error.message, status=error.status)
         except Exception:
             log.exception("%s %s failed", request.method, scope["path"])
-            response = refusal("This is a bug of the emulator; its log says more.", status=500)
+            response = error_answer("Internal error of the emulator; see its log.", status=500)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        """Answer once the body is there: an answer before its end would cut off its sender."""
+        """Read the body, then answer. An earlier response would cut off the client."""
         body = await _body_of(request)
         if why := self._doors.refusal(request.method, request.scope["headers"]):
-            return refusal(why, status=403)
-        # By the bytes: %2f is no slash, and a balancer's filter of prefixes sees what we see.
+            return error_answer(why, status=403)
+        # Without decoding: `%2f` is no slash, as in the path filters of load balancers.
         path = request.scope["raw_path"].decode("latin-1")
         found = [route for route in self._routes if route.path == path]
         if not found:
-            return refusal(f"There is no such route; {self._names()}.", status=404)
+            return error_answer(f"There is no such route; {self._names()}.", status=404)
         [route] = found
         if request.method not in route.methods:
             methods = ", ".join(sorted(route.methods))
-            return refusal(f"{route.path} takes {methods}.", status=405)
+            return error_answer(f"{route.path} takes {methods}.", status=405)
         if body is None:
-            return refusal(f"The body is longer than {MAX_BODY:,} bytes.", status=413)
+            message = f"The body is longer than {MAX_CONTROL_BODY_BYTES:,} bytes."
+            return error_answer(message, status=413)
         if route in self._control:
             _check_operator(request, body)
         return await route.answer(request, body)
@@ -102,21 +109,24 @@ class OwnRoutes:
 
 
 async def _body_of(request: Request) -> bytes | None:
-    """Return the body, None for one that is too long. Raises `ClientLeft` and `InvokeError`s."""
+    """Return the body, or None if it is too long.
+
+    Raises `ClientDisconnected` and `InvokeError`s.
+    """
     try:
-        return await read_body(request.receive, MAX_BODY)
+        return await read_body(request.receive, MAX_CONTROL_BODY_BYTES)
     except ValidationException:
         return None
 
 
 def _check_operator(request: Request, body: bytes) -> None:
-    """Raise a `FrontDoorError` unless there is no authentication, or the key is an operator's.
+    """Raise a `FrontDoorError` if there is authentication and the key is not an operator's.
 
-    Without authentication the client may have to be on this machine.
+    Also raise one if only clients on this machine may call, and this one is elsewhere.
     """
     gate = services_of(request).gate
-    admit_client(gate, request.scope)
+    check_client_address(gate, request.scope)
     if gate.auth == "none":
         return
     if not gate.admit(to_raw(request.scope, body)).is_operator:
-        raise KeyDenied(NO_OPERATOR)
+        raise KeyDenied(NOT_AN_OPERATOR)

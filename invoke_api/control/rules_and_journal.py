@@ -1,4 +1,4 @@
-"""`/_emulator/rules`, `/_emulator/requests`, `/_emulator/reset`: what a test says and sees."""
+"""`/_emulator/rules`, `/_emulator/requests` and `/_emulator/reset`, for tests."""
 
 import asyncio
 from dataclasses import replace
@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.request_documents import BadDocument, parse_document
-from invoke_api.control.responses import json_answer, refusal
+from invoke_api.control.responses import error_answer, json_answer
 from invoke_api.pipeline.services import services_of
 from invoke_api.rules.parser import RuleError, parse_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import TooManyRules
 from invoke_api.yaml_files import ConfigError
 
-MAX_SCOPE = 128  # characters, as in schemas/rules.json
-# What the journal may be asked for; `scope` is its word for the access key id.
-FILTERS = {
+MAX_SCOPE_CHARACTERS = 128  # characters, as in schemas/rules.json
+# The journal's field for each filter of requests.
+JOURNAL_FILTERS = {
     "scope": "access_key_id",
     "operation": "operation",
     "model_id": "model_id",
@@ -28,15 +28,16 @@ FILTERS = {
 
 
 async def rules(request: Request, body: bytes) -> Response:
-    """GET lists, POST adds, DELETE removes: all, `?scope=` one caller's, `?id=` one.
+    """List rules with GET, add them with POST, remove them with DELETE.
 
-    POST with `?scope=` adds for that caller what names no other.
+    `?scope=` limits them to one access key, and `?id=` to one rule. POST with `?scope=` sets the
+    scope of rules that name none.
     """
     services = services_of(request)
     book = services.rules
     scope = request.query_params.get("scope")
-    if scope is not None and len(scope) > MAX_SCOPE:
-        return refusal(f"a scope has {MAX_SCOPE} characters at most")
+    if scope is not None and len(scope) > MAX_SCOPE_CHARACTERS:
+        return error_answer(f"a scope has at most {MAX_SCOPE_CHARACTERS} characters")
     if request.method == "DELETE":
         return json_answer(
             {"removed": book.remove(scope=scope, rule_id=request.query_params.get("id"))}
@@ -44,12 +45,12 @@ async def rules(request: Request, body: bytes) -> Response:
     if request.method == "GET":
         return json_answer({"rules": book.listed(scope)})
     try:
-        # In a thread: patterns are compiled, and recordings are read.
+        # In a thread, because it compiles patterns and reads recordings.
         parsed = await asyncio.to_thread(_parse, body, services.paces)
         added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
         return json_answer({"rules": book.add(added)}, status=201)
     except (BadDocument, RuleError, ConfigError, TooManyRules) as error:
-        return refusal(str(error))
+        return error_answer(str(error))
 
 
 def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
@@ -57,28 +58,28 @@ def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
 
 
 async def requests(request: Request, _: bytes) -> Response:
-    """GET lists the last calls, oldest first; DELETE forgets them. Both take `?scope=`."""
+    """List the last calls with GET, oldest first, or delete them with DELETE."""
     journal = services_of(request).journal
     if request.method == "DELETE":
         journal.clear(request.query_params.get("scope"))
         return json_answer({})
-    unknown = set(request.query_params) - set(FILTERS)
+    unknown = set(request.query_params) - set(JOURNAL_FILTERS)
     if unknown:
-        known = ", ".join(FILTERS)
-        return refusal(f"no filter {min(unknown)[:100]!r}; there are {known}")
-    wanted = {FILTERS[name]: value for name, value in request.query_params.items()}
+        known = ", ".join(JOURNAL_FILTERS)
+        return error_answer(f"there is no filter {min(unknown)[:100]!r}; the filters are {known}")
+    wanted = {JOURNAL_FILTERS[name]: value for name, value in request.query_params.items()}
     return json_answer({"requests": journal.listed(**wanted)})
 
 
 async def one_worker_only(_: Request, __: bytes) -> Response:
-    """Each of several processes would know its own rules and its own calls only."""
-    return refusal("rules and journal need one worker: serve without --workers", status=409)
+    """Refuse the request, because each worker would have its own rules and journal."""
+    return error_answer("rules and journal need one worker: serve without --workers", status=409)
 
 
 async def reset(request: Request, _: bytes) -> Response:
-    """Forget rules, journal and application inference profiles; replay recordings from the first.
+    """Delete rules, journal and application inference profiles, and restart recordings.
 
-    With `?scope=`, those of one caller.
+    `?scope=` limits this to one access key.
     """
     services = services_of(request)
     scope = request.query_params.get("scope")

@@ -1,4 +1,4 @@
-"""Request languages: from a body to a GenerationRequest, and from deltas to Bedrock's JSON."""
+"""The body formats of Mistral's models: request bodies to `GenerationRequest`s, deltas to JSON."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -6,51 +6,54 @@ from typing import Any, Protocol
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.chat_answers import SHAPES
-from invoke_api.dialects.imported import Imported
+from invoke_api.dialects.imported import ImportedDialect
 from invoke_api.dialects.mistral_chat import MistralChat
 from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader
 
 
-class Writer(Protocol):
-    """Writes one answer, whole or chunk by chunk."""
+class BodyWriter(Protocol):
+    """A writer of one InvokeModel answer, whole or chunk by chunk."""
 
     def reply(
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics | None = None,
+        metrics: InvocationMetrics | None = None,
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
-        """Return the whole body of an InvokeModel answer.
-
-        Its counts and the log probabilities of its tokens are in it if they are known.
-        """
+        """Return the whole body, with token counts and log probabilities if they are given."""
         ...
 
-    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
-        """The JSON of one chunk; the last one carries the metrics."""
+    def chunk(self, delta: Delta, metrics: InvocationMetrics | None) -> bytes:
+        """Return the JSON of one chunk. `metrics` is given for the last chunk only."""
         ...
 
 
 class Dialect(Protocol):
-    """Pure; `body` has passed the model's schema, with its defaults filled in."""
+    """One body format. Pure.
+
+    Every `body` has passed the model's schema and has its defaults filled in.
+    """
 
     def to_question(self, body: dict[str, object]) -> Question: ...
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-        """Where the texts that a guardrail looks at stand: what holds each, by which key."""
+        """Return the places of texts that a guardrail checks: dictionaries, and keys in them."""
         ...
 
     def to_request(
         self, body: dict[str, object], tokenizer: Tokenizer, context_length: int, request_id: str
     ) -> GenerationRequest:
-        """Raises `ChatRefused` for what is no conversation, `RequestRefused`, `SchemaRefused`."""
+        """Return the engine's request.
+
+        Raises `ChatRefused` for an invalid conversation, `RequestRefused` and `SchemaRefused`.
+        """
         ...
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
-        """Return the guardrail's reader of an answer. Calls of tools not offered are text to it."""
+        """Return the guardrail's reader of an answer. It reads calls of unknown tools as text."""
         ...
 
     def writer(
@@ -59,18 +62,18 @@ class Dialect(Protocol):
         tokenizer: Tokenizer,
         request_id: str,
         reader: AnswerReader | None = None,
-    ) -> Writer:
+    ) -> BodyWriter:
         """Return the writer of an answer. A `reader` replaces the dialect's own."""
         ...
 
 
 def open_dialect(name: str, *, model_id: str, answers: str) -> Dialect:
-    """Return the dialect of a model; `answers` names a shape of `dialects.answers`."""
+    """Return the dialect of a model. `answers` is a key of `chat_answers.SHAPES`."""
     return DIALECTS[name](model_id, answers)
 
 
 DIALECTS: dict[str, Callable[[str, str], Dialect]] = {
     "mistral-text": lambda *_: MistralText(),
     "mistral-chat": lambda model_id, answers: MistralChat(model_id, SHAPES[answers]),
-    "imported": lambda *_: Imported(),
+    "imported": lambda *_: ImportedDialect(),
 }

@@ -1,8 +1,8 @@
-"""The bodies that models of `messages` answer InvokeModel with: one shape for each generation.
+"""InvokeModel answers of models that take `messages`, in one shape per model generation.
 
-Whole answers were recorded of Pixtral and of the models of 2025 (getlago/lago-agent-sdk-python,
-eu-west-1, 2026-04-28). Guesses: that of Large 2407, by what was seen of its chunks; all chunks but
-their last member; and calls of tools, which are OpenAI's.
+Recorded: whole answers of Pixtral and of the models of 2025 (getlago/lago-agent-sdk-python,
+eu-west-1, 2026-04-28). Guesses: whole answers of Large 2407, which follow its recorded chunks; all
+members of chunks but the last; tool calls, which have OpenAI's form.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,11 @@ Reason = Literal["stop", "length", "tool_calls"]
 Document = dict[str, Any]
 
 
-class Answer(NamedTuple):
+class ChatAnswer(NamedTuple):
     """One answer, or one chunk of it.
 
-    `created` is in seconds since 1970. `reason` is None in all chunks but the last. `input_tokens`
-    and `output_tokens` are None where they are not known yet: in those chunks, too. `logprobs` has
-    one entry a token, and is None where they were not asked for.
+    `created` is in seconds since 1970. `reason`, `input_tokens` and `output_tokens` are None in all
+    chunks but the last. `logprobs` has one entry per token; None if the request asks for none.
     """
 
     request_id: str
@@ -39,14 +38,14 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A generation's answers: how they are laid out, and whether their keys are sorted."""
+class AnswerShape:
+    """The JSON layout of one model generation's answers."""
 
-    lay_out: Callable[[Answer], Document]
+    lay_out: Callable[[ChatAnswer], Document]
     is_sorted: bool = False
 
-    def write(self, answer: Answer, more: Mapping[str, Any]) -> bytes:
-        """Return the JSON of an answer, with `more` members behind its own."""
+    def write(self, answer: ChatAnswer, more: Mapping[str, Any]) -> bytes:
+        """Return the JSON of an answer, followed by the members `more`."""
         document = self.lay_out(answer)
         if not self.is_sorted:
             return orjson.dumps({**document, **more})
@@ -54,8 +53,8 @@ class Shape:
         return own[:-1] + b"," + orjson.dumps(more)[1:] if more else own
 
 
-def _of_2025(answer: Answer) -> Document:
-    """Lay out as Ministral 3, Magistral, Devstral 2 and Voxtral do; Large 3 by analogy."""
+def _of_2025(answer: ChatAnswer) -> Document:
+    """Return the layout of Ministral 3, Magistral, Devstral 2 and Voxtral. Guess for Large 3."""
     message: Document = {"role": "assistant", "content": answer.content or None}
     if not answer.calls:
         message["content"] = answer.content
@@ -80,22 +79,31 @@ def _of_2025(answer: Answer) -> Document:
     }
 
 
-def _logprobs(told: Sequence[Logprobs]) -> Document:
-    """Return OpenAI's form. Guess: nobody has been heard to ask these models for any."""
-    content = [
-        {**_likely(each.chosen), "top_logprobs": list(map(_likely, each.likeliest))}
-        for each in told
-    ]
-    return {"content": content, "refusal": None}
+def _logprobs(logprobs: Sequence[Logprobs]) -> Document:
+    """Return OpenAI's form of log probabilities. Guess: no recording asks these models for any."""
+    return {"content": list(map(chat_logprobs, logprobs)), "refusal": None}
 
 
-def _likely(told: TokenLogprob) -> Document:
-    token = told.token.decode(errors="replace")
-    # JSON has no infinity; OpenAI says so of what is out of the question.
-    return {"token": token, "logprob": max(told.logprob, -9999.0), "bytes": list(told.token)}
+def chat_logprobs(token: Logprobs) -> Document:
+    """Return OpenAI's form of one token's log probabilities in a chat."""
+    return {**_alternative(token.chosen), "top_logprobs": list(map(_alternative, token.likeliest))}
 
 
-def _of_pixtral(answer: Answer) -> Document:
+def _alternative(token: TokenLogprob) -> Document:
+    logprob = bounded_logprob(token.logprob)
+    return {"token": decoded(token), "logprob": logprob, "bytes": list(token.token)}
+
+
+def decoded(token: TokenLogprob) -> str:
+    return token.token.decode(errors="replace")
+
+
+def bounded_logprob(logprob: float) -> float:
+    """Return -9999 for minus infinity, as OpenAI does, because JSON has no infinity."""
+    return max(logprob, -9999.0)
+
+
+def _of_pixtral(answer: ChatAnswer) -> Document:
     nothing = {"audio": None, "metadata": None}
     logits = {"logprobs": None, "context_logits": None, "generation_logits": None}
     message = {**_message(answer), **nothing}
@@ -103,12 +111,12 @@ def _of_pixtral(answer: Answer) -> Document:
     return _document(answer, "pixtral-large-2502", choice, {"request_count": None})
 
 
-def _of_2407(answer: Answer) -> Document:
+def _of_2407(answer: ChatAnswer) -> Document:
     choice = {"index": 0, "message": _message(answer), "stop_reason": answer.reason}
     return _document(answer, "mistral-large-2407", choice, {})
 
 
-def _message(answer: Answer) -> Document:
+def _message(answer: ChatAnswer) -> Document:
     return {
         "role": "assistant",
         "tool_calls": list(answer.calls) or None,
@@ -118,7 +126,7 @@ def _message(answer: Answer) -> Document:
     }
 
 
-def _document(answer: Answer, model: str, choice: Document, more: Document) -> Document:
+def _document(answer: ChatAnswer, model: str, choice: Document, more: Document) -> Document:
     return {
         "id": answer.request_id,
         "object": "chat.completion.chunk" if answer.is_chunk else "chat.completion",
@@ -129,7 +137,7 @@ def _document(answer: Answer, model: str, choice: Document, more: Document) -> D
     }
 
 
-def _usage(answer: Answer, more: Document) -> Document:
+def _usage(answer: ChatAnswer, more: Document) -> Document:
     if answer.input_tokens is None or answer.output_tokens is None:
         return {}
     usage = {
@@ -140,9 +148,9 @@ def _usage(answer: Answer, more: Document) -> Document:
     return {"usage": usage | more}
 
 
-# By the name that the registry gives a model's answers.
-SHAPES: dict[str, Shape] = {
-    "2407": Shape(lay_out=_of_2407),
-    "pixtral": Shape(lay_out=_of_pixtral),
-    "2025": Shape(lay_out=_of_2025, is_sorted=True),
+# The keys are the values of `answers` in the registry.
+SHAPES: dict[str, AnswerShape] = {
+    "2407": AnswerShape(lay_out=_of_2407),
+    "pixtral": AnswerShape(lay_out=_of_pixtral),
+    "2025": AnswerShape(lay_out=_of_2025, is_sorted=True),
 }

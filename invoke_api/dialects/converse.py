@@ -1,7 +1,7 @@
-"""Converse's messages and tools as Mistral's models know them.
+"""Conversion of Converse's messages and tools into OpenAI-shaped ones.
 
-Sentences: Amazon Bedrock's own, heard of Mistral's models or of others where not marked as a guess.
-What a model reads of blocks is told by recorded token counts: see tests/fidelity/conversations.py.
+Error messages are Amazon Bedrock's own, recorded of Mistral's or other models, unless marked as a
+guess. How blocks become text follows from recorded token counts: tests/fidelity/conversations.py.
 """
 
 import json
@@ -14,8 +14,9 @@ from invoke_api.dialects.documents import NO_S3, read_documents
 from invoke_api.dialects.json_values import to_plain
 from invoke_api.wire.errors import AccessDeniedException, InvokeError, ValidationException
 
-MOST_IMAGES = 20  # in a message: User Guide, conversation-inference-call
-LARGEST_IMAGE = 3_750_000  # bytes: likewise
+# User Guide, conversation-inference-call.
+MAX_IMAGES_PER_MESSAGE = 20
+MAX_IMAGE_BYTES = 3_750_000
 
 Block = Mapping[str, Any]
 Message = dict[str, Any]
@@ -24,13 +25,34 @@ NO_TEXT = (
     "A text block must be included when using documents. Add a text block and retry your request."
 )
 
+LACKING_BLOCK = (
+    "This model doesn't support the {kind} content block that you provided."
+    " Update the content block and try again."
+)
+# Recorded of Llama, Kimi and Gemma, which have no prompt caching either.
+NO_CACHE = (
+    "You invoked an unsupported model or your request did not allow prompt caching."
+    " See the documentation for more information."
+)
+NO_REASONING = (
+    "User messages cannot contain reasoning content."
+    " Please remove the reasoning content and try again."
+)
+NO_IMAGE_IN_RESULT = (
+    "This model doesn't support the image field for user messages. Remove image and try again."
+)
+BLOCK_KINDS = {
+    *("image", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint"),
+    *("reasoningContent", "citationsContent", "searchResult", "toolAddition", "toolRemoval"),
+}
+
 
 def to_messages(
     body: Mapping[str, Any], abilities: Abilities, *, sees: bool = False, hears: bool = False
 ) -> list[Message]:
-    """OpenAI-shaped messages; `sees` is for a model that takes images, `hears` for audio.
+    """Return the messages, OpenAI-shaped. Raises `ValidationException`.
 
-    Raises `ValidationException`.
+    `sees` tells whether the model takes images, `hears` whether it takes audio.
     """
     turns: Sequence[Mapping[str, Any]] = body.get("messages", ())
     media = {kind for kind, is_taken in (("image", sees), ("audio", hears)) if is_taken}
@@ -91,10 +113,15 @@ def _user(
 def _parts(
     blocks: Sequence[Block], abilities: Abilities, media: AbstractSet[str]
 ) -> Iterator[dict[str, Any]]:
-    """Texts, images and audio as they stand. Raises `ValidationException`; guess for its words."""
+    """Yield texts, images and audio in their order.
+
+    Raises `ValidationException` for too many images. Guess: its message.
+    """
     images = [block["image"] for block in blocks if "image" in block]
-    if len(images) > MOST_IMAGES:
-        raise ValidationException(f"A message may have {MOST_IMAGES} images, and no more.")
+    if len(images) > MAX_IMAGES_PER_MESSAGE:
+        raise ValidationException(
+            f"A message may have {MAX_IMAGES_PER_MESSAGE} images, and no more."
+        )
     for block in _gather(blocks):
         if "image" in block.keys() & media:
             yield {"type": "image_url", "image_url": {"url": _to_url(block["image"])}}
@@ -105,7 +132,7 @@ def _parts(
 
 
 def _to_input_audio(audio: Block) -> dict[str, str]:
-    """Return the model's own form; guess: no limit of its size but that of a body is known."""
+    """Return OpenAI's form of audio. Guess: its size is limited by the size of a body only."""
     source = audio["source"]
     if "s3Location" in source:
         raise ValidationException(NO_S3)
@@ -116,8 +143,8 @@ def _to_url(image: Block) -> str:
     source = image["source"]
     if "s3Location" in source:
         raise ValidationException(NO_S3)
-    if len(source["bytes"]) * 3 // 4 > LARGEST_IMAGE:
-        raise ValidationException(f"An image may have {LARGEST_IMAGE} bytes, and no more.")
+    if len(source["bytes"]) * 3 // 4 > MAX_IMAGE_BYTES:
+        raise ValidationException(f"An image may have {MAX_IMAGE_BYTES} bytes, and no more.")
     return f"data:image/{image['format']};base64,{source['bytes']}"
 
 
@@ -136,7 +163,7 @@ def _assistant(blocks: Sequence[Block], where: str, abilities: Abilities) -> Mes
 
 
 def _gather(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Yield the blocks, and the documents together in the place of the first one.
+    """Yield the blocks, with all documents together in the place of the first one.
 
     Guess: no recording has two documents, or one in a user's turn.
     """
@@ -172,8 +199,8 @@ def _texts(blocks: Sequence[Block]) -> Iterator[str]:
 
 
 def _lacking(block: Block) -> InvokeError:
-    """Return what Bedrock says of a block that the model does not take."""
-    [kind] = block.keys() & KINDS or {"content"}
+    """Return Bedrock's error for a block that the model does not support."""
+    [kind] = block.keys() & BLOCK_KINDS or {"content"}
     if kind == "cachePoint":
         return AccessDeniedException(NO_CACHE)
     if kind == "reasoningContent":
@@ -181,30 +208,8 @@ def _lacking(block: Block) -> InvokeError:
     return ValidationException(LACKING_BLOCK.format(kind=kind))
 
 
-LACKING_BLOCK = (
-    "This model doesn't support the {kind} content block that you provided."
-    " Update the content block and try again."
-)
-# Heard of Llama, Kimi and Gemma, which cache nothing either.
-NO_CACHE = (
-    "You invoked an unsupported model or your request did not allow prompt caching."
-    " See the documentation for more information."
-)
-NO_REASONING = (
-    "User messages cannot contain reasoning content."
-    " Please remove the reasoning content and try again."
-)
-NO_IMAGE_IN_RESULT = (
-    "This model doesn't support the image field for user messages. Remove image and try again."
-)
-KINDS = {
-    *("image", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint"),
-    *("reasoningContent", "citationsContent", "searchResult", "toolAddition", "toolRemoval"),
-}
-
-
 def _result(result: Block, names: Mapping[str, str]) -> Message:
-    """Return the result with its tool's name, by which the 2402 pair knows it."""
+    """Return the message of a tool's result, with the tool's name, which the 2402 models need."""
     if any("image" in block for block in result["content"]):
         raise ValidationException(NO_IMAGE_IN_RESULT)
     tool_use_id = result["toolUseId"]
@@ -218,7 +223,10 @@ def _call(use: Block) -> Message:
 
 
 def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The tools offered, OpenAI-shaped. Raises `ValidationException` for AWS's own."""
+    """Return the offered tools, OpenAI-shaped.
+
+    Raises `ValidationException` for AWS's system tools, `AccessDeniedException` for cache points.
+    """
     tools = []
     for number, tool in enumerate(body.get("toolConfig", {}).get("tools", ())):
         if "toolSpec" not in tool:
@@ -236,7 +244,7 @@ def to_tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _to_parameters(schema: Any, number: int) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Return the schema with the keys first that Pixtral reads first."""
+    """Return the schema with `type` and `properties` first, as Pixtral reads it."""
     plain = to_plain(schema)
     if not isinstance(plain, dict) or plain.get("type") != "object":
         raise ValidationException(

@@ -1,4 +1,4 @@
-"""Converse's own checks of a conversation: objects, the order of turns, a model's abilities."""
+"""Converse's own checks of a request: JSON objects, the order of turns, a model's abilities."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,15 +7,67 @@ from typing import Any
 
 from invoke_api.wire.errors import ValidationException
 
-MORE = "additionalModelRequestFields"
+Block = Mapping[str, Any]
+Turn = Mapping[str, Any]
+
+REQUEST_FIELDS = "additionalModelRequestFields"
+
+NOT_FIRST = (
+    "A conversation must start with a user message."
+    " Try again with a conversation that starts with a user message."
+)
+NOT_ALTERNATE = (
+    "A conversation must alternate between user and assistant roles. Make sure the conversation"
+    " alternates between user and assistant roles and try again."
+)
+NOT_LAST = (
+    "The model that you are using requires the last turn in the conversation to be a user message."
+    " Add a user message to the conversation and try again."
+)
+NO_TOOL_CONFIG = (
+    "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+)
+NO_SYSTEM = (
+    "This model doesn't support system messages. Try again without a system message or use a model"
+    " that supports system messages."
+)
+BLANK_STOP = (
+    "The stop sequence value at inferenceConfig.stopSequences.{number} is blank."
+    " Try again with a non blank stop sequence."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """A model's features: User Guide, conversation-inference-supported-models-features.
+
+    `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
+    whether an assistant's turn may have both text and tool calls. `schemas` tells whether answers
+    can follow a JSON schema. `trims` tells whether blanks at the end of texts are removed.
+    `named_tool` is the effect of `toolChoice.tool`: `refused`, `called`, or `ignored`, which leaves
+    the choice to the model. If `prefills`, the model server gets a conversation that ends with an
+    assistant's turn, and refuses it in its own words.
+    """
+
+    template: str = "chat"
+    system: bool = True
+    documents: bool = True
+    tools: bool = True
+    streams_tools: bool = False
+    stop_sequences: bool = True
+    mixes: bool = False
+    schemas: bool = False
+    trims: bool = False
+    named_tool: str = "refused"
+    prefills: bool = False
 
 
 def check_objects(asked: Mapping[str, Any]) -> None:
-    """Raise `ValidationException` for the first place that holds anything else."""
-    if not isinstance(asked.get(MORE, {}), dict):
+    """Raise `ValidationException` for the first document that is not a JSON object."""
+    if not isinstance(asked.get(REQUEST_FIELDS, {}), dict):
         raise ValidationException(
-            f"The format of the {MORE} field is invalid."
-            f" Provide a json object for {MORE} and try again."
+            f"The format of the {REQUEST_FIELDS} field is invalid."
+            f" Provide a json object for {REQUEST_FIELDS} and try again."
         )
     for where, value in _places(asked):
         if not isinstance(value, dict):
@@ -40,33 +92,14 @@ def _places(asked: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"toolConfig.tools.{number}.toolSpec.inputSchema.json", schema["json"]
 
 
-Block = Mapping[str, Any]
-Turn = Mapping[str, Any]
-
-NOT_FIRST = (
-    "A conversation must start with a user message."
-    " Try again with a conversation that starts with a user message."
-)
-NOT_ALTERNATE = (
-    "A conversation must alternate between user and assistant roles. Make sure the conversation"
-    " alternates between user and assistant roles and try again."
-)
-NOT_LAST = (
-    "The model that you are using requires the last turn in the conversation to be a user message."
-    " Add a user message to the conversation and try again."
-)
-NO_TOOL_CONFIG = (
-    "The toolConfig field must be defined when using toolUse and toolResult content blocks."
-)
-
-
 def check_turns(turns: Sequence[Turn], *, any_end: bool = False) -> None:
-    """Raise `ValidationException` for roles in another order than Bedrock takes.
+    """Raise `ValidationException` unless user and assistant alternate, from user to user.
 
-    With `any_end` the last turn may be the assistant's.
+    If `any_end`, the assistant may have the last turn.
     """
     for number, turn in enumerate(turns):
-        if turn["role"] == "system":  # heard of Mistral's before the service model had it
+        # Recorded of Mistral's models, before the service model had this role.
+        if turn["role"] == "system":
             raise ValidationException(
                 "1 validation error detected: Value at"
                 f" 'messages.{number + 1}.member.role' failed to satisfy constraint:"
@@ -82,15 +115,14 @@ def check_turns(turns: Sequence[Turn], *, any_end: bool = False) -> None:
 
 
 def uses_of(turn: Turn) -> list[Block]:
-    """Return the calls of tools in a turn."""
+    """Return the tool calls in a turn."""
     return [block["toolUse"] for block in turn["content"] if "toolUse" in block]
 
 
 def check_tools(turns: Sequence[Turn], *, has_tools: bool) -> None:
-    """Raise `ValidationException` if calls and results do not belong together.
+    """Raise `ValidationException` unless each tool call has one result, in the turn after it.
 
-    Each result answers a call of the turn before, once, and each call has its result in the turn
-    after it. `has_tools` tells whether the request offers tools. Guess: which sentence is first.
+    `has_tools` tells whether the request offers tools. Guess: the order of the checks.
     """
     waiting: list[str] = []
     for number, turn in enumerate(turns):
@@ -122,43 +154,8 @@ def _check_unique(kind: str, ids: Sequence[str], where: str) -> None:
         )
 
 
-NO_SYSTEM = (
-    "This model doesn't support system messages. Try again without a system message or use a model"
-    " that supports system messages."
-)
-BLANK_STOP = (
-    "The stop sequence value at inferenceConfig.stopSequences.{number} is blank."
-    " Try again with a non blank stop sequence."
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What a model can do: User Guide, conversation-inference-supported-models-features.
-
-    `template` is `instruct` for models whose prompt is rendered as text, else `chat`. `mixes` tells
-    whether a turn of the assistant may have text beside calls of tools, `schemas` whether its
-    answers can be held to a JSON schema, `trims` whether blanks at the end of texts are cut.
-    `named_tool` is what becomes of `toolChoice.tool`: `refused`, `called`, or `ignored`, which
-    leaves the choice to the model. `prefills` passes a last turn of the
-    assistant's on to the model server, which refuses it in its own words.
-    """
-
-    template: str = "chat"
-    system: bool = True
-    documents: bool = True
-    tools: bool = True
-    streams_tools: bool = False
-    stop_sequences: bool = True
-    mixes: bool = False
-    schemas: bool = False
-    trims: bool = False
-    named_tool: str = "refused"
-    prefills: bool = False
-
-
 def check_abilities(body: Mapping[str, Any], abilities: Abilities, *, stream: bool) -> None:
-    """Raises `ValidationException` for the first thing asked for that the model lacks."""
+    """Raise `ValidationException` for the first requested feature that the model lacks."""
     for refused, sentence in _lacks(body, abilities, stream=stream):
         if refused:
             raise ValidationException(sentence)
@@ -171,7 +168,7 @@ def _lacks(
     choice = (tools or {}).get("toolChoice", {})
     inference = body.get("inferenceConfig", {})
     yield bool(body.get("system")) and not abilities.system, NO_SYSTEM
-    # Heard of 7B and Mixtral, too, which have no tools in any mode.
+    # Recorded of 7B and Mixtral, too, which have no tools in any mode.
     streams = stream and not abilities.streams_tools
     yield bool(tools) and streams, "This model doesn't support tool use in streaming mode."
     yield bool(tools) and not abilities.tools, "This model doesn't support tool use."

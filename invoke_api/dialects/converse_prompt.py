@@ -1,4 +1,4 @@
-"""From Converse to a model: its own body's parameters, and the prompt by its own template."""
+"""Converse's parameters as a model's own body, and the prompt of models without a chat template."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,23 +8,23 @@ from invoke_api.wire.errors import ValidationException
 
 Message = Mapping[str, Any]
 
-# Converse's names, and those of Mistral's bodies.
-PARAMETERS = {
+# Converse's name: the name in a model's own body.
+INFERENCE_PARAMETERS = {
     "maxTokens": "max_tokens",
     "temperature": "temperature",
     "topP": "top_p",
     "stopSequences": "stop",
 }
-PROMPTS = ("prompt", "messages", "tools", "tool_choice")
+PROMPT_KEYS = ("prompt", "messages", "tools", "tool_choice")
 
 
 def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
-    """The body of the model's own dialect, but for its prompt, for its schema to check.
+    """Return a body with a stand-in for the prompt, so that the model's own schema can check it.
 
-    `additionalModelRequestFields` are merged in. Raises `ValidationException`.
+    It includes `additionalModelRequestFields`. Raises `ValidationException`.
     """
     inference = asked.get("inferenceConfig", {})
-    body = {name: inference[key] for key, name in PARAMETERS.items() if key in inference}
+    body = {name: inference[key] for key, name in INFERENCE_PARAMETERS.items() if key in inference}
     if "textFormat" in asked.get("outputConfig", {}):
         body["response_format"] = _to_format(asked["outputConfig"]["textFormat"])
     prompt: dict[str, Any] = {"prompt": ""} if is_text else {"messages": [{"role": "user"}]}
@@ -32,7 +32,10 @@ def to_body(asked: Mapping[str, Any], *, is_text: bool) -> dict[str, Any]:
 
 
 def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's own `response_format`. Raises `ValidationException`; guess for its words."""
+    """Return OpenAI's `response_format`.
+
+    Raises `ValidationException` for a schema that is no JSON object. Guess: its message.
+    """
     definition = text_format["structure"]["jsonSchema"]
     try:
         schema = parse_json(definition["schema"].encode())
@@ -47,10 +50,10 @@ def _to_format(text_format: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_instruct(messages: Sequence[Message]) -> str:
-    """The text that the first models read.
+    """Return the prompt of Mistral 7B and Mixtral.
 
-    Three token counts recorded of Bedrock tell that a `<s>` stands in it, beside the BOS that the
-    server adds, and no blank before `[/INST]`. Guess for turns after the first.
+    Three recorded token counts show that it contains a `<s>`, beside the BOS that the server adds,
+    and no blank before `[/INST]`. Guess: turns after the first.
     """
     turns = [
         f"[INST] {message['content']}[/INST]"

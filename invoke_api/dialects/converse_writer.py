@@ -1,4 +1,4 @@
-"""Converse's answers: one document, or the events of a stream."""
+"""Converse's answers, as one document or as the events of a stream."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,18 +8,18 @@ import orjson
 
 from engine.protocol import Delta, Finish
 from engine.tokenization.tool_calls import CallPiece, CallStream, ToolCall
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.dialects.tool_call_reader import AnswerReader
 from invoke_api.dialects.tools import make_id
 from invoke_api.wire.errors import ValidationException
 
 Event = tuple[str, dict[str, Any]]  # its type and its payload, without the padding
-MORE = "additionalModelResponseFields"
+RESPONSE_FIELDS = "additionalModelResponseFields"
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
-class Watch(Protocol):
-    """The guardrail of a call: whether it has had its say, and the member that tells of it."""
+class GuardrailOutcome(Protocol):
+    """The result of a call's guardrail, as Converse reports it."""
 
     @property
     def intervened(self) -> bool: ...
@@ -28,10 +28,11 @@ class Watch(Protocol):
 
 
 class ConverseWriter:
-    """`asked` are members that the answer has because the request had them.
+    """A writer of one Converse answer, whole or as events.
 
-    `native` writes the model's own answer of this text and this end; `paths` point to what of that
-    is asked for, too, which `shown` writes where a guardrail has left less of it.
+    `asked` are members that the answer repeats from the request. `native` writes the model's own
+    answer from a text and a finish. `paths` are the request's additionalModelResponseFieldPaths:
+    JSON pointers into that answer, or into the answer that `shown` writes, if a guardrail is set.
     """
 
     def __init__(
@@ -42,24 +43,24 @@ class ConverseWriter:
         native: Callable[[str, Finish], bytes],
         *,
         paths: Sequence[str] = (),
-        watch: Watch | None = None,
+        outcome: GuardrailOutcome | None = None,
         shown: Callable[[str, Finish], bytes] | None = None,
     ) -> None:
         self._reader = reader
         self.native = native
         self._shown = shown or native
         self._paths = paths
-        self._watch = watch
+        self._outcome = outcome
         self._texts: list[str] = []
         self._request_id = request_id
         self._asked = asked
         self._begun = False
         self._has_text = False
         self._calls = CallStream()
-        self._calls_told = 0  # those that are whole
+        self._calls_done = 0  # tool calls whose events are all out
 
-    def reply(self, text: str, finish: Finish, metrics: Metrics) -> dict[str, Any]:
-        """The whole answer; its keys are sorted where it is written."""
+    def reply(self, text: str, finish: Finish, metrics: InvocationMetrics) -> dict[str, Any]:
+        """Return the whole answer. The caller sorts its keys."""
         content = self._reader.take(text)
         rest, calls = self._reader.finish()
         content += rest
@@ -74,8 +75,8 @@ class ConverseWriter:
             **self._more(text, finish),
         }
 
-    def events(self, delta: Delta, metrics: Metrics | None) -> Iterator[Event]:
-        """What of the next token can be said; with the last one, all that is left."""
+    def events(self, delta: Delta, metrics: InvocationMetrics | None) -> Iterator[Event]:
+        """Yield the events of one token; the last token flushes the held text and calls."""
         if self._paths:
             self._texts.append(delta.text)
         if not self._begun:
@@ -89,19 +90,20 @@ class ConverseWriter:
             if not self._calls.begun:
                 rest, calls = self._reader.finish()
                 text += rest
-        # Also for a token without text, the EOS among them; but not for those of a call.
+        # Recorded: a token without text, such as the EOS, has an event, too; a token of a call has
+        # none.
         if text or not self._reader.is_holding:
             self._has_text = True
             yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}
         for piece in pieces:
-            yield from self._tell(piece)
+            yield from self._call_events(piece)
         if delta.finish:
             assert metrics, "the last delta comes with metrics"
             yield from self._end(delta.finish, calls, metrics)
 
-    def _tell(self, piece: CallPiece) -> Iterator[Event]:
-        """What of a call has come, of a model that writes its calls so that it can be told."""
-        number = self._calls_told
+    def _call_events(self, piece: CallPiece) -> Iterator[Event]:
+        """Yield the events of one piece of a tool call."""
+        number = self._calls_done
         index = {"contentBlockIndex": number + self._has_text}
         if piece.kind == "begin":
             if self._has_text and number == 0:
@@ -111,11 +113,13 @@ class ConverseWriter:
         elif piece.kind == "arguments":
             yield "contentBlockDelta", {**index, "delta": {"toolUse": {"input": piece.text}}}
         else:
-            self._calls_told += 1
+            self._calls_done += 1
             yield "contentBlockStop", index
 
-    def _end(self, finish: Finish, calls: list[ToolCall], metrics: Metrics) -> Iterator[Event]:
-        if self._has_text and not self._calls_told and not calls:
+    def _end(
+        self, finish: Finish, calls: list[ToolCall], metrics: InvocationMetrics
+    ) -> Iterator[Event]:
+        if self._has_text and not self._calls_done and not calls:
             yield "contentBlockStop", {"contentBlockIndex": 0}
         for call in calls:
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
@@ -124,23 +128,23 @@ class ConverseWriter:
                 CallPiece("arguments", arguments),
                 CallPiece("end"),
             ):
-                yield from self._tell(piece)
+                yield from self._call_events(piece)
         more = self._more("".join(self._texts), finish)
-        yield "messageStop", {"stopReason": self._reason(finish, self._calls_told), **more}
+        yield "messageStop", {"stopReason": self._reason(finish, self._calls_done), **more}
         yield "metadata", {**_measures(metrics), **self._asked, **self._trace()}
 
     def _reason(self, finish: Finish, calls: int) -> str:
-        if self._watch and self._watch.intervened:
+        if self._outcome and self._outcome.intervened:
             return "guardrail_intervened"
         return "tool_use" if calls and finish == "stop" else STOP_REASONS[finish]
 
     def _trace(self) -> dict[str, Any]:
-        return self._watch.to_converse() if self._watch else {}
+        return self._outcome.to_converse() if self._outcome else {}
 
     def _more(self, text: str, finish: Finish) -> dict[str, Any]:
         if not self._paths:
             return {}
-        return {MORE: select(orjson.loads(self._shown(text, finish)), self._paths)}
+        return {RESPONSE_FIELDS: select(orjson.loads(self._shown(text, finish)), self._paths)}
 
     def _use(self, number: int, call: ToolCall) -> dict[str, Any]:
         return {"input": call.arguments, "name": call.name, "toolUseId": self._id(number)}
@@ -149,18 +153,18 @@ class ConverseWriter:
         return f"tooluse_{make_id(self._request_id, number)}"
 
 
-def _measures(metrics: Metrics) -> dict[str, Any]:
+def _measures(metrics: InvocationMetrics) -> dict[str, Any]:
     usage = {
         "inputTokens": metrics.input_tokens,
         "outputTokens": metrics.output_tokens,
-        "serverToolUsage": {},  # since late 2025, of Mistral's models too
+        "serverToolUsage": {},  # since late 2025, also for Mistral's models
         "totalTokens": metrics.input_tokens + metrics.output_tokens,
     }
     return {"metrics": {"latencyMs": metrics.latency}, "usage": usage}
 
 
 def check_pointers(pointers: Sequence[str]) -> None:
-    """Raises `ValidationException` for one that is no JSON pointer (RFC 6901)."""
+    """Raise `ValidationException` for the first string that is no JSON pointer (RFC 6901)."""
     for pointer in pointers:
         if not pointer.startswith("/"):
             raise ValidationException(
@@ -169,7 +173,7 @@ def check_pointers(pointers: Sequence[str]) -> None:
 
 
 def select(answer: Any, pointers: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """The fields of the model's own answer that these point to."""
+    """Return the fields of the model's own answer that the pointers find."""
     fields = {}
     for pointer in pointers:
         steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]

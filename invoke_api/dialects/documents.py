@@ -1,8 +1,8 @@
-"""Documents in a conversation as text that a model can read.
+"""Documents in a conversation, as text for the model.
 
-One recorded token count, of a document in a tool's result to Pixtral, and that model's own words (a
-list of documents, the first of them named with its extension) leave few ways to write them. This is
-the one that fits both. Guess for more documents than one, and for all other models.
+The form of the text fits one recorded token count, of a document in a tool's result for Pixtral,
+and that model's own description of its prompt: a list of documents, each named with its extension.
+Guess: several documents, and all other models.
 """
 
 import re
@@ -17,8 +17,8 @@ from engine.uploads.refusals import UploadRefused
 from engine.uploads.texts import from_plain
 from invoke_api.wire.errors import InvokeError, ServiceUnavailableException, ValidationException
 
-LARGEST = 4_500_000  # bytes: User Guide, conversation-inference-call
-NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
+MAX_DOCUMENT_BYTES = 4_500_000  # User Guide, conversation-inference-call
+FILE_NAME = re.compile(r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*")
 BAD_NAME = (
     "The document file name can only contain alphanumeric characters, whitespace characters,"
     " hyphens, parentheses, and square brackets. The name can't contain more than one consecutive"
@@ -26,13 +26,12 @@ BAD_NAME = (
     " request."
 )
 NO_S3 = "This model doesn't support the s3Uri field. Remove s3Uri and try again."
-# Heard: text and content go with citations only.
+# Recorded: the sources `text` and `content` need citations.
 NO_TEXT_SOURCE = "DocumentSource object must set one of the following keys: bytes, s3Location."
 
-TOO_LONG = f"The document {{name}} has more than {MAX_CHARACTERS} characters."
+TOO_MANY_CHARACTERS = f"The document {{name}} has more than {MAX_CHARACTERS} characters."
 
-
-ELEMENT = """\
+DOCUMENT_ELEMENT = """\
 <document index="{index}">
 <source>{name}.{kind}</source>
 <document_content>{text}
@@ -42,7 +41,7 @@ ELEMENT = """\
 
 
 def read_documents(documents: Sequence[Mapping[str, Any]]) -> str:
-    """Return the names and texts of the documents, in a list. Raises `ValidationException`."""
+    """Return one text with the names and texts of all documents. Raises `ValidationException`."""
     elements = [_to_element(index, document) for index, document in enumerate(documents, 1)]
     return f"<documents>\n{''.join(elements)}</documents>"
 
@@ -50,13 +49,15 @@ def read_documents(documents: Sequence[Mapping[str, Any]]) -> str:
 def _to_element(index: int, document: Mapping[str, Any]) -> str:
     kind = document.get("format", "txt")
     text = read_document(document)
-    return ELEMENT.format(index=index, name=document["name"], kind=kind, text=text.rstrip())
+    return DOCUMENT_ELEMENT.format(
+        index=index, name=document["name"], kind=kind, text=text.rstrip()
+    )
 
 
 def read_document(document: Mapping[str, Any]) -> str:
     """Return the text of a document. Raises `ValidationException`."""
     name, source = document["name"], document["source"]
-    if not NAME.fullmatch(name):
+    if not FILE_NAME.fullmatch(name):
         raise ValidationException(BAD_NAME)
     if "s3Location" in source:
         raise ValidationException(NO_S3)
@@ -71,32 +72,32 @@ def _to_bytes(encoded: str, name: str) -> bytes:
         raw = b64decode(encoded, validate=True)
     except ValueError as error:
         raise ValidationException(f"The document {name} is not base64.") from error
-    if len(raw) > LARGEST:
-        raise ValidationException(f"The document {name} is larger than {LARGEST} bytes.")
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise ValidationException(f"The document {name} is larger than {MAX_DOCUMENT_BYTES} bytes.")
     return raw
 
 
 def _to_text(kind: str, raw: bytes, name: str) -> str:
-    if kind not in DOCUMENTS:
+    if kind not in TEXT_READERS:
         raise ValidationException(f"This model doesn't support documents of the format {kind}.")
     try:
-        text = DOCUMENTS[kind](raw)
+        text = TEXT_READERS[kind](raw)
     except UploadRefused as refusal:
         raise _to_error(refusal, name, kind) from refusal
     if len(text) > MAX_CHARACTERS:
-        raise ValidationException(TOO_LONG.format(name=name))
+        raise ValidationException(TOO_MANY_CHARACTERS.format(name=name))
     return text
 
 
 def _to_error(refusal: UploadRefused, name: str, kind: str) -> InvokeError:
-    """Guess for all of its words: no answer of Bedrock's to such a file was seen."""
+    """Return the error for a document that could not be read. Guess: all of its messages."""
     match refusal.reason:
         case "missing":
             return ValidationException(
                 f"Documents of the format {kind} need invoke-api[documents]: {refusal}"
             )
         case "output":
-            return ValidationException(TOO_LONG.format(name=name))
+            return ValidationException(TOO_MANY_CHARACTERS.format(name=name))
         case "broken":
             return ValidationException(f"The document {name} could not be read.")
         case "cancelled" | "unavailable":
@@ -109,15 +110,15 @@ def _read_here(raw: bytes) -> str:
 
 
 def _read_aside(kind: str, raw: bytes) -> str:
-    """Read it in a worker process. Raises `UploadRefused`."""
+    """Read the document in a worker process. Raises `UploadRefused`."""
     read = WORKERS.read(kind, raw, DOCUMENT_LIMITS).payload
     try:
         return read.decode(errors="surrogatepass")
-    except UnicodeDecodeError as error:  # a worker that was taken over says anything
+    except UnicodeDecodeError as error:  # a compromised worker can return any bytes
         raise UploadRefused("broken", "it is damaged") from error
 
 
-DOCUMENTS: dict[str, Callable[[bytes], str]] = {
+TEXT_READERS: dict[str, Callable[[bytes], str]] = {
     **dict.fromkeys(("txt", "md", "csv"), _read_here),
     **{kind: partial(_read_aside, kind) for kind in ("html", "pdf", "docx", "xlsx")},
 }

@@ -1,4 +1,4 @@
-"""The engine's request, of a body that has passed its model's schema and of its prompt's tokens."""
+"""Conversion of a checked body and its encoded prompt into the engine's request."""
 
 import json
 from collections.abc import Mapping
@@ -11,24 +11,43 @@ from engine.protocol import Constraint, GenerationRequest
 from engine.tokenization.chat_template import ChatPrompt
 from invoke_api.dialects.json_values import to_plain
 
-# For schemas without a default: the User Guide's for the models of `messages`. Guess: as in vLLM,
-# the default shrinks to the room that is left.
+# For schemas without a default: the User Guide's default for models of `messages`. Guess: it
+# shrinks to the free part of the context, as in vLLM.
 DEFAULT_TOKENS = 8_192
-# Keys of few bodies. Looking each of them up in every body takes time.
-RARE = frozenset(
+# Keys that few bodies have. Looking up each of them in every body would take time.
+RARE_KEYS = frozenset(
     {
         *("seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"),
         *("response_format", "structured_outputs"),
     }
 )
 
+MAX_TOP_LOGPROBS = 20  # alternatives per token: OpenAI's limit and vLLM's
+MAX_LOGIT_BIAS = 100.0  # vLLM clamps greater values, negative ones likewise
+# Parameter: the lowest value, the highest value, and vLLM's error message.
+SAMPLING_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "presence_penalty": (-2, 2, "presence_penalty must be in [-2, 2], got {value}."),
+    "frequency_penalty": (-2, 2, "frequency_penalty must be in [-2, 2], got {value}."),
+    "temperature": (0, 2, "temperature must be in [0, 2], got {value}."),
+    # The User Guide allows 0, although vLLM's message does not.
+    "top_p": (0, 1, "top_p must be in (0, 1], got {value}."),
+    "top_k": (-1, inf, "top_k must be 0 (disable), or at least 1, got {value}."),
+    "max_completion_tokens": (1, inf, "max_tokens must be at least 1, got {value}."),
+    "max_tokens": (1, inf, "max_tokens must be at least 1, got {value}."),
+    "top_logprobs": (
+        0,
+        MAX_TOP_LOGPROBS,
+        "Requested sample logprobs of {value}, which is greater than max allowed: 20",
+    ),
+}
+
 
 def to_generation(
     body: Mapping[str, Any], prompt: ChatPrompt, request_id: str, *, vocabulary: int, spelled: bool
 ) -> GenerationRequest:
-    """All of Mistral's bodies have these parameters by the same names, their defaults filled in.
+    """Return the engine's request. All of Mistral's bodies have the same names of parameters.
 
-    `vocabulary` is how many tokens the model's tokenizer has. Raises `RequestRefused` and
+    `vocabulary` is the number of the tokenizer's tokens. Raises `RequestRefused` and
     `SchemaRefused`.
     """
     check_sampling(body)
@@ -43,16 +62,16 @@ def to_generation(
         shortens=most is None,
         temperature=float(body["temperature"]),
         top_p=float(body["top_p"]),
-        # Some models have it off by default, others do not have it; -1 is off, too.
+        # Off by default in some models, missing in others; -1 means off, too.
         top_k=max(0, body.get("top_k", 0)),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         spelled=spelled,
     )
-    return asked if RARE.isdisjoint(body) else replace(asked, **_read_rare(body, vocabulary))
+    return asked if RARE_KEYS.isdisjoint(body) else replace(asked, **_read_rare(body, vocabulary))
 
 
 def _read_rare(body: Mapping[str, Any], vocabulary: int) -> dict[str, Any]:
-    """Return the members of the engine's request that most bodies say nothing of."""
+    """Return the members of the engine's request that follow from `RARE_KEYS`."""
     return {
         "seed": body.get("seed"),
         "frequency_penalty": float(body.get("frequency_penalty", 0)),
@@ -65,7 +84,10 @@ def _read_rare(body: Mapping[str, Any], vocabulary: int) -> dict[str, Any]:
 
 
 def _to_schema(wanted: Mapping[str, Any]) -> str | None:
-    """OpenAI's `response_format`, which the User Guide names for open-weight models."""
+    """Return the JSON Schema of OpenAI's `response_format`, or None.
+
+    The User Guide documents it for open-weight models.
+    """
     match wanted.get("type"):
         case "json_schema":
             return _written(to_plain(wanted["json_schema"]["schema"]))
@@ -75,7 +97,7 @@ def _to_schema(wanted: Mapping[str, Any]) -> str | None:
 
 
 def _to_constraint(outputs: Mapping[str, Any]) -> Constraint | None:
-    """VLLM's `structured_outputs`, which imported models have; its `json` is a schema."""
+    """Return the constraint of vLLM's `structured_outputs`, or None. Imported models have it."""
     for kind in ("choice", "regex", "grammar"):
         if kind in outputs:
             value = outputs[kind]
@@ -84,39 +106,19 @@ def _to_constraint(outputs: Mapping[str, Any]) -> Constraint | None:
 
 
 def _written(schema: Any) -> str:  # noqa: ANN401 - any JSON
-    """Raises `SchemaRefused` for a number that no double holds."""
+    """Return a schema as JSON. Raises `SchemaRefused` for a number beyond a double's range."""
     try:
         return json.dumps(schema, allow_nan=False)
     except ValueError as error:
         raise SchemaRefused("The JSON schema has a number that is too large.") from error
 
 
-MOST_LOGPROBS = 20  # OpenAI's, and vLLM's
-STRONGEST_BIAS = 100.0  # what is beyond counts as that, in vLLM
-# Parameter: the lowest and the highest value, and how vLLM says so.
-BOUNDS: dict[str, tuple[float, float, str]] = {
-    "presence_penalty": (-2, 2, "presence_penalty must be in [-2, 2], got {value}."),
-    "frequency_penalty": (-2, 2, "frequency_penalty must be in [-2, 2], got {value}."),
-    "temperature": (0, 2, "temperature must be in [0, 2], got {value}."),
-    # vLLM has no 0 either; the User Guide has.
-    "top_p": (0, 1, "top_p must be in (0, 1], got {value}."),
-    "top_k": (-1, inf, "top_k must be 0 (disable), or at least 1, got {value}."),
-    "max_completion_tokens": (1, inf, "max_tokens must be at least 1, got {value}."),
-    "max_tokens": (1, inf, "max_tokens must be at least 1, got {value}."),
-    "top_logprobs": (
-        0,
-        MOST_LOGPROBS,
-        "Requested sample logprobs of {value}, which is greater than max allowed: 20",
-    ),
-}
-
-
 def check_sampling(body: Mapping[str, Any]) -> None:
     """Raise `RequestRefused` for the first parameter that is out of bounds."""
     for name, value in body.items():
-        if value is None or name not in BOUNDS:
+        if value is None or name not in SAMPLING_BOUNDS:
             continue
-        lowest, highest, sentence = BOUNDS[name]
+        lowest, highest, sentence = SAMPLING_BOUNDS[name]
         if not lowest <= value <= highest:
             shown = value if isinstance(value, int) else float(value)
             raise RequestRefused(sentence.format(value=shown))
@@ -125,13 +127,13 @@ def check_sampling(body: Mapping[str, Any]) -> None:
 
 
 def to_bias(told: Mapping[str, Any], vocabulary: int) -> dict[int, float]:
-    """Return OpenAI's `logit_bias` by token ids. Raise `RequestRefused`."""
+    """Return OpenAI's `logit_bias` by token ids. Raises `RequestRefused` for an invalid id."""
     if wrong := [key for key in told if not (key.isascii() and key.isdigit() and len(key) < 10)]:
         raise RequestRefused(
             f"logit_bias contains key(s) that cannot be converted to integer token IDs: {wrong[:9]}"
         )
     bias = {
-        int(key): min(STRONGEST_BIAS, max(-STRONGEST_BIAS, float(value)))
+        int(key): min(MAX_LOGIT_BIAS, max(-MAX_LOGIT_BIAS, float(value)))
         for key, value in told.items()
     }
     if strange := [token for token in bias if token >= vocabulary]:

@@ -1,4 +1,4 @@
-"""Imported models: Bedrock's and OpenAI's completions of a prompt, and OpenAI's chat."""
+"""The dialect of imported models: Bedrock's completion, OpenAI's completion and OpenAI's chat."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,33 +8,57 @@ from typing import Any, Literal
 
 import orjson
 
-from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, TokenLogprob
+from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.dialects.chat_answers import Document, bounded_logprob, chat_logprobs, decoded
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.json_values import to_plain
 from invoke_api.dialects.mistral_chat import find_texts, to_question
 from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import METRICS_KEY, InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader, TextReader
 from invoke_api.wire.errors import ValidationException
 
-Form = Literal["bedrock-completion", "openai-completion", "openai-chat"]
+BodyForm = Literal["bedrock-completion", "openai-completion", "openai-chat"]
 
-# Files below schemas/, by the bodies that they check.
-SCHEMAS: Mapping[Form, str] = {
+# Files below schemas/.
+SCHEMAS: Mapping[BodyForm, str] = {
     "bedrock-completion": "imported-bedrock-completion.json",
     "openai-completion": "imported-openai-completion.json",
     "openai-chat": "imported-openai-chat.json",
 }
-# Names for the most tokens of an answer, beside `max_tokens`.
-LIMITS = ("max_gen_len", "max_completion_tokens")
-MOST_IMAGES = 3  # in a request: User Guide, custom-model-import-advanced-features
-TOO_MANY_IMAGES = f"A request may have {MOST_IMAGES} images, and no more."  # guess
+# Other names for `max_tokens`.
+MAX_TOKENS_ALIASES = ("max_gen_len", "max_completion_tokens")
+MAX_IMAGES_PER_REQUEST = 3  # User Guide, custom-model-import-advanced-features
+TOO_MANY_IMAGES = f"A request may have {MAX_IMAGES_PER_REQUEST} images, and no more."  # guess
+TEXT_DIALECT = MistralText()
 
 
-def find_form(body: Mapping[str, Any]) -> Form:
-    """Return the form of a body, whether its defaults are filled in or not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedAnswer:
+    """One answer, or one chunk of it.
+
+    `answer_id` has 32 hexadecimal digits. `created` is in seconds since 1970. `output_tokens` is
+    the number of tokens so far. `metrics` is None in all chunks but the last. `logprobs` has one
+    entry per token; None if the request asks for none. `offset` is the number of characters before
+    the first of these tokens.
+    """
+
+    answer_id: str
+    created: int
+    text: str = ""
+    finish: Finish | None = None
+    output_tokens: int | None = None
+    metrics: InvocationMetrics | None = None
+    is_chunk: bool = False
+    is_first: bool = False
+    logprobs: Sequence[Logprobs] | None = None
+    offset: int = 0
+
+
+def find_form(body: Mapping[str, Any]) -> BodyForm:
+    """Return the form of a body, with or without its defaults."""
     if "messages" in body:
         return "openai-chat"
     if "max_tokens" in body and "max_gen_len" not in body:
@@ -43,20 +67,20 @@ def find_form(body: Mapping[str, Any]) -> Form:
 
 
 def normalize(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body that its schema has found right, with the parameters by Mistral's own names.
+    """Return a valid body with the parameters under the names that Mistral's bodies use.
 
     Raises `ValidationException` for too many images.
     """
     _check_images(body.get("messages", ()))
     normal = dict(body)
-    for name in LIMITS:
+    for name in MAX_TOKENS_ALIASES:
         if name in body:
             normal["max_tokens"] = body[name]
     if isinstance(body["stop"], str):
         normal["stop"] = [body["stop"]]
     wanted = body.get("response_format", {}).get("json_schema")
     if wanted is not None:
-        # Bedrock's own completion has the schema itself there, OpenAI's chat a key for it.
+        # Bedrock's completion has the schema itself there, OpenAI's chat has it under `schema`.
         schema = wanted if isinstance(wanted.get("schema"), dict) else {"schema": wanted}
         normal["response_format"] = {**body["response_format"], "json_schema": schema}
     normal |= _normal_logprobs(body)
@@ -68,9 +92,10 @@ def normalize(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _normal_logprobs(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys by which OpenAI's chat asks for log probabilities.
+    """Return the keys with which OpenAI's chat asks for log probabilities.
 
-    Its completion says how many it wants of each token, Bedrock's whether it wants them.
+    In OpenAI's completion `logprobs` is the number of alternatives per token. Bedrock's completion
+    has the flag `return_logprobs`.
     """
     match find_form(body):
         case "bedrock-completion":
@@ -84,77 +109,54 @@ def _check_images(messages: Any) -> None:  # noqa: ANN401 - any JSON
     contents = [message.get("content") for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
     kinds = [part.get("type") for part in parts if isinstance(part, dict)]
-    if kinds.count("image_url") > MOST_IMAGES:
+    if kinds.count("image_url") > MAX_IMAGES_PER_REQUEST:
         raise ValidationException(TOO_MANY_IMAGES)
 
 
-Document = dict[str, Any]
-TEXT = MistralText()
-METRICS = "amazon-bedrock-invocationMetrics"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A whole answer, or one chunk of one.
-
-    `answer_id` is 32 hexadecimal digits; `created` is in seconds since 1970. `output_tokens` counts
-    the tokens so far. `metrics` is None in all chunks but the last. `logprobs` has one entry a
-    token, and is None where none were asked for; `offset` counts the characters before them.
-    """
-
-    answer_id: str
-    created: int
-    text: str = ""
-    finish: Finish | None = None
-    output_tokens: int | None = None
-    metrics: Metrics | None = None
-    is_chunk: bool = False
-    is_first: bool = False
-    logprobs: Sequence[Logprobs] | None = None
-    offset: int = 0
-
-
-def _bedrock_completion(part: Part) -> Document:
+def _bedrock_completion(answer: ImportedAnswer) -> Document:
     return {
-        "generation": part.text,
-        "prompt_token_count": part.metrics.input_tokens if part.metrics else None,
-        "generation_token_count": part.output_tokens,
-        "stop_reason": part.finish,
-        "logprobs": part.logprobs
-        and [{str(each.chosen.id): _bounded(each.chosen.logprob)} for each in part.logprobs],
+        "generation": answer.text,
+        "prompt_token_count": answer.metrics.input_tokens if answer.metrics else None,
+        "generation_token_count": answer.output_tokens,
+        "stop_reason": answer.finish,
+        "logprobs": answer.logprobs
+        and [
+            {str(each.chosen.id): bounded_logprob(each.chosen.logprob)} for each in answer.logprobs
+        ],
     }
 
 
-def _openai_completion(part: Part) -> Document:
-    choice: Document = {"index": 0, "text": part.text}
-    if part.logprobs is not None:
-        choice["logprobs"] = _in_columns(part.logprobs, part.offset)
+def _openai_completion(answer: ImportedAnswer) -> Document:
+    choice: Document = {"index": 0, "text": answer.text}
+    if answer.logprobs is not None:
+        choice["logprobs"] = _completion_logprobs(answer.logprobs, answer.offset)
     return {
-        "id": f"cmpl-{part.answer_id}",
+        "id": f"cmpl-{answer.answer_id}",
         "object": "text_completion",
-        "created": part.created,
-        "choices": [{**choice, "finish_reason": part.finish}],
-        **_usage(part.metrics, "prompt_tokens", "total_tokens", "completion_tokens"),
+        "created": answer.created,
+        "choices": [{**choice, "finish_reason": answer.finish}],
+        **_usage(answer.metrics, "prompt_tokens", "total_tokens", "completion_tokens"),
     }
 
 
-def _openai_chat(part: Part) -> Document:
-    role = {"role": "assistant"} if part.is_first or not part.is_chunk else {}
-    name = "delta" if part.is_chunk else "message"
-    choice: Document = {"index": 0, name: {**role, "content": part.text}}
-    if part.logprobs is not None:
-        choice["logprobs"] = {"content": [_in_row(each) for each in part.logprobs]}
+def _openai_chat(answer: ImportedAnswer) -> Document:
+    role = {"role": "assistant"} if answer.is_first or not answer.is_chunk else {}
+    name = "delta" if answer.is_chunk else "message"
+    choice: Document = {"index": 0, name: {**role, "content": answer.text}}
+    if answer.logprobs is not None:
+        # User Guide, custom-model-import-advanced-features.
+        choice["logprobs"] = {"content": list(map(chat_logprobs, answer.logprobs))}
     return {
-        "id": f"chatcmpl-{part.answer_id}",
-        "object": "chat.completion.chunk" if part.is_chunk else "chat.completion",
-        "created": part.created,
-        "choices": [{**choice, "finish_reason": part.finish}],
-        **_usage(part.metrics, "prompt_tokens", "completion_tokens", "total_tokens"),
+        "id": f"chatcmpl-{answer.answer_id}",
+        "object": "chat.completion.chunk" if answer.is_chunk else "chat.completion",
+        "created": answer.created,
+        "choices": [{**choice, "finish_reason": answer.finish}],
+        **_usage(answer.metrics, "prompt_tokens", "completion_tokens", "total_tokens"),
     }
 
 
-def _usage(metrics: Metrics | None, *order: str) -> Document:
-    """Return the counts in the order that the User Guide's example of this answer has."""
+def _usage(metrics: InvocationMetrics | None, *order: str) -> Document:
+    """Return the token counts in the order of the User Guide's example of this answer."""
     if metrics is None:
         return {}
     counts = {
@@ -165,59 +167,42 @@ def _usage(metrics: Metrics | None, *order: str) -> Document:
     return {"usage": {name: counts[name] for name in order}}
 
 
-def _in_row(told: Logprobs) -> Document:
-    """OpenAI's form in a chat: User Guide, custom-model-import-advanced-features."""
-    return {**_likely(told.chosen), "top_logprobs": [_likely(each) for each in told.likeliest]}
-
-
-def _likely(told: TokenLogprob) -> Document:
-    return {
-        "token": _spelled(told),
-        "logprob": _bounded(told.logprob),
-        "bytes": list(told.token),
-    }
-
-
-def _in_columns(told: Sequence[Logprobs], offset: int) -> Document:
-    """OpenAI's form in a completion. Guess: the User Guide has no example."""
-    tokens = [_spelled(each.chosen) for each in told]
+def _completion_logprobs(logprobs: Sequence[Logprobs], offset: int) -> Document:
+    """Return OpenAI's form in a completion. Guess: the User Guide has no example."""
+    tokens = [decoded(each.chosen) for each in logprobs]
     return {
         "text_offset": [*accumulate(map(len, tokens[:-1]), initial=offset)],
-        "token_logprobs": [_bounded(each.chosen.logprob) for each in told],
+        "token_logprobs": [bounded_logprob(each.chosen.logprob) for each in logprobs],
         "tokens": tokens,
         "top_logprobs": [
-            {_spelled(one): _bounded(one.logprob) for one in each.likeliest} for each in told
+            {decoded(one): bounded_logprob(one.logprob) for one in each.likeliest}
+            for each in logprobs
         ],
     }
 
 
-def _spelled(told: TokenLogprob) -> str:
-    return told.token.decode(errors="replace")
-
-
-def _bounded(logprob: float) -> float:
-    """JSON has no infinity; OpenAI says so of what is out of the question."""
-    return max(logprob, -9999.0)
-
-
-LAYOUTS: Mapping[Form, Callable[[Part], Document]] = {
+LAYOUTS: Mapping[BodyForm, Callable[[ImportedAnswer], Document]] = {
     "bedrock-completion": _bedrock_completion,
     "openai-completion": _openai_completion,
     "openai-chat": _openai_chat,
 }
 
 
-class Imported:
-    """The dialect of all imported models. No template is put around a prompt.
+class ImportedDialect:
+    """The dialect of all imported models. A prompt is sent to the model without a template.
 
-    On Bedrock the template of a chat comes with the weights; here it is that of the tokenizer.
+    On Bedrock the chat template comes with the weights; here it is the tokenizer's.
     """
 
     def to_question(self, body: dict[str, Any]) -> Question:
-        return to_question(body["messages"], ()) if "messages" in body else TEXT.to_question(body)
+        return (
+            to_question(body["messages"], ())
+            if "messages" in body
+            else TEXT_DIALECT.to_question(body)
+        )
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-        return find_texts(body["messages"]) if "messages" in body else TEXT.texts(body)
+        return find_texts(body["messages"]) if "messages" in body else TEXT_DIALECT.texts(body)
 
     def to_request(
         self, body: dict[str, Any], tokenizer: Tokenizer, context_length: int, request_id: str
@@ -231,7 +216,7 @@ class Imported:
         return to_generation(body, prompt, request_id, vocabulary=vocabulary, spelled=is_chat)
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
-        """Return a reader to which all is text: the User Guide has tools for GPT-OSS only."""
+        """Return a reader that reads all as text: the User Guide has tools for GPT-OSS only."""
         if "messages" not in body:
             return TextReader()
         return CallReader(spaced=tokenizer.is_spaced, offered=())
@@ -248,19 +233,19 @@ class Imported:
 
 
 def _without_nulls(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the message as Python knows it. An answer that comes back may have nulls."""
+    """Return the message in plain values. A model's own answer, when sent back, may have nulls."""
     return {key: to_plain(value) for key, value in message.items() if value is not None}
 
 
 class ImportedWriter:
-    """The writer of one answer, in the form of its request's body."""
+    """A writer of one answer, in the form of its request's body."""
 
     def __init__(
-        self, reader: AnswerReader, lay_out: Callable[[Part], Document], request_id: str
+        self, reader: AnswerReader, lay_out: Callable[[ImportedAnswer], Document], request_id: str
     ) -> None:
         self._reader = reader
         self._lay_out = lay_out
-        self._begun = Part(answer_id=request_id.replace("-", ""), created=int(time()))
+        self._begun = ImportedAnswer(answer_id=request_id.replace("-", ""), created=int(time()))
         self._tokens = 0
         self._offset = 0
 
@@ -268,7 +253,7 @@ class ImportedWriter:
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics | None = None,
+        metrics: InvocationMetrics | None = None,
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         content = self._reader.take(text) + self._reader.finish()[0]
@@ -283,12 +268,12 @@ class ImportedWriter:
         )
         return orjson.dumps(self._lay_out(whole))
 
-    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def chunk(self, delta: Delta, metrics: InvocationMetrics | None) -> bytes:
         self._tokens += 1
         text = self._reader.take(delta.text)
         if delta.finish:
             text += self._reader.finish()[0]
-        part = replace(
+        answer = replace(
             self._begun,
             text=text,
             finish=delta.finish,
@@ -300,6 +285,6 @@ class ImportedWriter:
             offset=self._offset,
         )
         if delta.logprobs:
-            self._offset += len(_spelled(delta.logprobs.chosen))
-        more = {METRICS: metrics.to_json()} if metrics else {}
-        return orjson.dumps({**self._lay_out(part), **more})
+            self._offset += len(decoded(delta.logprobs.chosen))
+        more = {METRICS_KEY: metrics.to_json()} if metrics else {}
+        return orjson.dumps({**self._lay_out(answer), **more})

@@ -1,4 +1,4 @@
-"""Values of a body as the rest of Python, or a model's server, knows them."""
+"""Conversion of a body's JSON values: sorted keys, plain Python numbers."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 def sort_keys(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return the value with the keys of all its objects sorted."""
-    # Loops, as below.
+    # Loops, for the reason given in `to_plain`.
     if isinstance(value, dict):
         ordered: dict[str, Any] = {}
         for key in sorted(value):
@@ -15,14 +15,14 @@ def sort_keys(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, list):
         row: list[Any] = []
         for inner in value:
-            row.append(sort_keys(inner))  # noqa: PERF401 - as below
+            row.append(sort_keys(inner))  # noqa: PERF401 - see above
         return row
     return value
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """The same with the numbers that Python's JSON knows, in place of those that keep digits."""
-    # Loops, for a comprehension takes a second frame a level, and bodies may have 512 of them.
+    """Return the value with ints and floats in place of `BigInteger`s and `Decimal`s."""
+    # Loops: a comprehension would take a second frame per level, and bodies may have 512 levels.
     if isinstance(value, dict):
         plain: dict[str, Any] = {}
         for key, inner in value.items():
@@ -31,7 +31,7 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, list):
         row: list[Any] = []
         for inner in value:
-            row.append(to_plain(inner))  # noqa: PERF401 - as above
+            row.append(to_plain(inner))  # noqa: PERF401 - see above
         return row
     if isinstance(value, Decimal):
         return float(value)

@@ -1,4 +1,4 @@
-"""`messages` in, `choices` out: Large 2407, Pixtral and the models of 2025."""
+"""The dialect of Large 2407, Pixtral and the models of 2025: `messages` in, `choices` out."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,20 +10,20 @@ from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
 from engine.tokenization.tool_calls import TOOL_CALLS_MARK, ToolCall
-from invoke_api.dialects.chat_answers import Answer, Shape
+from invoke_api.dialects.chat_answers import AnswerShape, ChatAnswer
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.json_values import sort_keys, to_plain
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import METRICS_KEY, InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
-from invoke_api.dialects.tools import Forced, is_forcing, make_id, to_forced, to_models_id
+from invoke_api.dialects.tools import ForcedTools, is_forcing, make_id, to_forced, to_models_id
 
 
 @dataclass(frozen=True, slots=True)
 class MistralChat:
-    """The dialect of one model; `shape` is that of its generation's answers."""
+    """The dialect of one model. `shape` is the layout of its answers."""
 
     model_id: str
-    shape: Shape
+    shape: AnswerShape
 
     def to_question(self, body: dict[str, Any]) -> Question:
         tools = [tool["function"]["name"] for tool in body.get("tools", ())]
@@ -44,7 +44,7 @@ class MistralChat:
         prompt = encode_chat(tokenizer, to_plain(body["messages"]), tools, forced=forced)
         vocabulary = len(tokenizer.pieces)
         request = to_generation(body, prompt, request_id, vocabulary=vocabulary, spelled=True)
-        return forced.hold(request)
+        return forced.apply_to(request)
 
     def reader(self, body: dict[str, Any], tokenizer: Tokenizer) -> AnswerReader:
         offered = {tool["function"]["name"] for tool in _offered(body)}
@@ -62,12 +62,12 @@ class MistralChat:
 
 
 class ChatWriter:
-    """Writes one answer in the shape of its model's generation."""
+    """A writer of one answer."""
 
     def __init__(
         self,
         reader: AnswerReader,
-        shape: Shape,
+        shape: AnswerShape,
         body: Mapping[str, Any],
         *,
         model_id: str,
@@ -75,10 +75,10 @@ class ChatWriter:
     ) -> None:
         self._reader = reader
         self._shape = shape
-        # As vLLM does: a model can't be told to make one call, but one can be told of.
+        # As vLLM does: the model may write several calls, and the answer has only the first.
         self._most_calls = 1 if body.get("parallel_tool_calls") is False else None
         tier = body.get("service_tier", "default")
-        self._begun = Answer(
+        self._begun = ChatAnswer(
             request_id=request_id,
             model_id=model_id,
             created=int(time()),
@@ -90,24 +90,24 @@ class ChatWriter:
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics | None = None,
+        metrics: InvocationMetrics | None = None,
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         content = self._reader.take(text)
         answer = self._end(content, finish, metrics)
         return self._shape.write(answer._replace(logprobs=logprobs), {})
 
-    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def chunk(self, delta: Delta, metrics: InvocationMetrics | None) -> bytes:
         content = self._reader.take(delta.text)
         if delta.finish:
             answer = self._end(content, delta.finish, metrics)
         else:
             answer = self._begun._replace(content=content)
-        more = {"amazon-bedrock-invocationMetrics": metrics.to_json()} if metrics else {}
-        told = (delta.logprobs,) if delta.logprobs else None
-        return self._shape.write(answer._replace(is_chunk=True, logprobs=told), more)
+        more = {METRICS_KEY: metrics.to_json()} if metrics else {}
+        logprobs = (delta.logprobs,) if delta.logprobs else None
+        return self._shape.write(answer._replace(is_chunk=True, logprobs=logprobs), more)
 
-    def _end(self, content: str, finish: Finish, metrics: Metrics | None) -> Answer:
+    def _end(self, content: str, finish: Finish, metrics: InvocationMetrics | None) -> ChatAnswer:
         rest, calls = self._reader.finish()
         calls = calls[: self._most_calls]
         return self._begun._replace(
@@ -120,7 +120,7 @@ class ChatWriter:
 
     def _to_calls(self, calls: Sequence[ToolCall]) -> Iterator[dict[str, Any]]:
         for number, call in enumerate(calls):
-            # Not by orjson, which knows no numbers beyond 64 bits.
+            # Not with orjson, which writes no integers beyond 64 bits.
             arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
             yield {
                 "id": make_id(self._begun.request_id, number),
@@ -134,9 +134,9 @@ def encode_chat(
     messages: Sequence[Mapping[str, Any]],
     tools: Sequence[Mapping[str, Any]],
     *,
-    forced: Forced,
+    forced: ForcedTools,
 ) -> ChatPrompt:
-    """Return the prompt; if a call is forced it ends with the mark of one. Raises `ChatRefused`."""
+    """Return the prompt. If a tool call is forced, it ends with `MARK`. Raises `ChatRefused`."""
     if tokenizer.chat.calls_style == "arguments":
         tools = [_sorted(tool) for tool in tools]
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)
@@ -146,15 +146,15 @@ def encode_chat(
 
 
 def _offered(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The tools that the model is told of."""
+    """Return the tools that the prompt lists."""
     tools: list[dict[str, Any]] = body.get("tools", []) if body["tool_choice"] != "none" else []
     return tools
 
 
 def find_texts(messages: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-    """Find the texts for a guardrail. Not those of tools: User Guide, guardrails-use-converse-api.
+    """Return the places of the texts for a guardrail: dictionaries, and keys in them.
 
-    Each is the dictionary that holds the text, and its key there.
+    Results of tools are left out: User Guide, guardrails-use-converse-api.
     """
     holders: list[tuple[dict[str, Any], str]] = []
     for message in messages:
@@ -167,7 +167,7 @@ def find_texts(messages: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any],
 
 
 def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:
-    """What rules may look at of a conversation."""
+    """Return the part of a conversation that rules match."""
     users = [_text(message) for message in messages if message["role"] == "user"]
     prompt = "\n".join(_text(message) for message in messages)
     return Question(prompt, users[-1] if users else "", len(users), tuple(tools))
@@ -183,9 +183,9 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the message with ids as the model knows them, and without members that are null.
+    """Return the message with Mistral's ids of calls, and without members that are null.
 
-    An answer's message has some, and clients send it back as it came.
+    Clients send an answer's message back, and it may have nulls.
     """
     known = {key: value for key, value in message.items() if value is not None}
     if "tool_call_id" in known:
@@ -201,13 +201,13 @@ def _to_models(message: Mapping[str, Any]) -> dict[str, Any]:
 def _sorted(tool: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tool with the keys of its schema sorted, as the server of the 2025 models does.
 
-    A recorded token count tells so of the keys directly below `parameters`. Guess for all others.
+    A recorded token count shows it for the keys directly below `parameters`. Guess: deeper keys.
     """
     function = tool["function"]
     return {**tool, "function": {**function, "parameters": sort_keys(function["parameters"])}}
 
 
 def _with_parameters(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters may be left out, on Bedrock; mistral-common wants them."""
+    """Return the tool with parameters. Bedrock does not need them; mistral-common does."""
     nothing = {"type": "object", "properties": {}}
     return {**tool, "function": {"parameters": nothing, **tool["function"]}}

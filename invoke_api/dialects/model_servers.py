@@ -1,8 +1,8 @@
-"""The model servers behind Bedrock, one a generation of models, and their error messages.
+"""The error messages of the model servers behind Bedrock, one server per generation of models.
 
 Recorded of Converse: stdapi-ai/stdapi.ai's probes of every model of Mistral's, 2026-08-01. Recorded
-of InvokeModel: BerriAI/litellm#17471 (2025-12, of Qwen, which the same server has), without the
-`error` around it that Converse's recordings have by now.
+of InvokeModel: BerriAI/litellm#17471 (2025-12, Qwen behind the same server), without the `error`
+object that Converse's later recordings have.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Any
 
 from engine.errors import PromptTooLong, RequestRefused
 from invoke_api.validation.everit_errors import malformed
-from invoke_api.validation.pydantic_errors import OF_2407, OF_PIXTRAL, in_json, in_text
-from invoke_api.validation.serde_errors import HEAD, Body, in_serdes_words
+from invoke_api.validation.pydantic_errors import KINDS_OF_2407, KINDS_OF_PIXTRAL, in_json, in_text
+from invoke_api.validation.serde_errors import DESERIALIZE_FAILED, InvalidBody, in_serdes_words
 
-# Before what a model server has to say to a conversation.
+# Stands before a model server's message in Converse's errors.
 CONVERSE_PREFIX = "The model returned the following errors: "
-ESCAPES = str.maketrans(
+RUST_DEBUG_ESCAPES = str.maketrans(
     {
         **{code: f"\\u{{{code:x}}}" for code in (*range(32), 127)},
         "\\": "\\\\",
@@ -33,26 +33,26 @@ ESCAPES = str.maketrans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelServer:
-    """The words of one kind of server.
+    """The error messages of one kind of server.
 
-    `word_body` words a body that breaks its model's schema, with a prefix where Converse has one.
-    `word_extra` words keys that Converse passes on and the server does not know; it gets the keys,
-    and the whole body. `word_taken` words a key that Converse has its own place for. `show` makes a
-    message as Converse sends it on. `wrap` makes the message of a refusal; it gets the refusal,
-    whether the answer is streamed, and the id of the request.
+    `word_body` describes a body that breaks its model's schema; it gets the body and a prefix.
+    `word_extra` describes keys that Converse forwards and the server does not know; it gets the
+    keys and the whole body. `word_taken` describes an additional field that Converse has a member
+    for. `show` returns a message in the form in which Converse forwards it. `wrap` makes the
+    message of a refusal; it gets the refusal, whether the answer is streamed, and the request's id.
     """
 
     too_long: Callable[[PromptTooLong], str]
     refused: Callable[[RequestRefused], str]
     wrap: Callable[[str, bool, str], str]
     show: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-    word_body: Callable[[Body, str], str]
+    word_body: Callable[[InvalidBody, str], str]
     word_taken: Callable[[str], str]
     word_extra: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = None
 
 
 def envelope(message: str) -> str:
-    """Return the document that the server of 2025 answers with instead of a stream."""
+    """Return the error document of the server of 2025."""
     error = {
         "code": "validation_error",
         "message": message,
@@ -63,7 +63,7 @@ def envelope(message: str) -> str:
 
 
 def _too_long_of_2024(error: PromptTooLong) -> str:
-    # Mistral Large 2402's sentence, which ends without a full stop.
+    # Mistral Large 2402's message, which ends without a full stop.
     return (
         f"This model's maximum context length is {error.context_length} tokens."
         " Please reduce the length of the prompt"
@@ -71,9 +71,9 @@ def _too_long_of_2024(error: PromptTooLong) -> str:
 
 
 def _too_long_of_2025(error: PromptTooLong) -> str:
-    """Return vLLM's sentence. vLLM reads a prompt no further than to where it is too long.
+    """Return vLLM's message, recorded of Qwen and GLM behind the same server, 2026.
 
-    Recorded of Qwen and GLM behind the same server, 2026.
+    vLLM stops counting once the prompt is too long.
     """
     window, output = error.context_length, error.max_tokens
     tokens = max(window - output, 0) + 1
@@ -86,7 +86,7 @@ def _too_long_of_2025(error: PromptTooLong) -> str:
 
 
 def _wrap_of_2025(message: str, streamed: bool, request_id: str) -> str:  # noqa: FBT001 - by position
-    quoted = f'"{message.translate(ESCAPES)}"'  # as Rust's Debug writes a text
+    quoted = f'"{message.translate(RUST_DEBUG_ESCAPES)}"'
     event = (
         'ErrorEvent { error: APIError { type: "BadRequestError", code: Some(400), message: '
         f"{quoted}, param: None }} }}"
@@ -115,7 +115,7 @@ def _taken_of_2024(name: str) -> str:
 
 
 def _taken_of_2025(name: str) -> str:
-    return CONVERSE_PREFIX + envelope(f"{HEAD}duplicate field `{name}`")
+    return CONVERSE_PREFIX + envelope(f"{DESERIALIZE_FAILED}duplicate field `{name}`")
 
 
 def _server_of_2024(
@@ -124,8 +124,7 @@ def _server_of_2024(
 ) -> ModelServer:
     return ModelServer(
         too_long=_too_long_of_2024,
-        # The model server's only words to anything it does not take. What Bedrock's own takes
-        # offence at is not known; ours has this one reason.
+        # The only message that these servers give for a refused request.
         refused=lambda _: "Validation Error",
         wrap=lambda message, *_: message,
         show=show,
@@ -140,7 +139,7 @@ def _word_text(kind: str, extra: Mapping[str, Any], _: Mapping[str, Any]) -> str
 
 
 def name_server(dialect: str, template: str, answers: str) -> str:
-    """Name the server in `SERVERS` of a model of the registry."""
+    """Return the key in `SERVERS` for a model of the registry."""
     if dialect == "mistral-chat":
         return answers
     if dialect == "imported":
@@ -151,8 +150,8 @@ def name_server(dialect: str, template: str, answers: str) -> str:
 SERVERS: dict[str, ModelServer] = {
     "instruct": _server_of_2024(partial(_word_text, "TextToTextCompletionRequest")),
     "2402": _server_of_2024(partial(_word_text, "ThirdPartyChatCompletionRequest")),
-    "2407": _server_of_2024(lambda _, body: in_json(OF_2407, body)),
-    "pixtral": _server_of_2024(lambda _, body: in_json(OF_PIXTRAL, body), _in_parts),
+    "2407": _server_of_2024(lambda _, body: in_json(KINDS_OF_2407, body)),
+    "pixtral": _server_of_2024(lambda _, body: in_json(KINDS_OF_PIXTRAL, body), _in_parts),
     "2025": ModelServer(
         too_long=_too_long_of_2025,
         refused=str,
@@ -161,7 +160,8 @@ SERVERS: dict[str, ModelServer] = {
         word_taken=_taken_of_2025,
         word_body=lambda body, prefix: prefix + envelope(in_serdes_words(body)),
     ),
-    # Guess: vLLM's words, whose keys its answers have, and the front door's for a body.
+    # Guess: vLLM's messages, because imported models answer with vLLM's keys, and the front door's
+    # message for an invalid body.
     "imported": ModelServer(
         too_long=_too_long_of_2025,
         refused=str,

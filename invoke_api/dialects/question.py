@@ -1,13 +1,16 @@
-"""What is known of one invocation beside its text: what was asked, token counts and times."""
+"""Facts about one invocation: the prompt that rules match, token counts and times."""
 
 from dataclasses import dataclass
+
+METRICS_KEY = "amazon-bedrock-invocationMetrics"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`last_user_message` ends the conversation, and is the user's `turn`th, counted from 1.
+    """The part of a request that rules match.
 
-    `tools` are the names of those that the model may call.
+    `turn` is the number of the user's messages; `last_user_message` is the last of them. `tools`
+    are the names of the offered tools.
     """
 
     prompt: str
@@ -17,8 +20,8 @@ class Question:
 
 
 @dataclass(slots=True, kw_only=True)
-class Metrics:
-    """Times in whole milliseconds since the request came in."""
+class InvocationMetrics:
+    """Token counts and times of one invocation. Times are milliseconds since the request came."""
 
     input_tokens: int
     output_tokens: int
@@ -26,7 +29,7 @@ class Metrics:
     first_byte_latency: int
 
     def to_headers(self) -> dict[str, str]:
-        """For InvokeModel, whose answer carries them nowhere else."""
+        """Return the headers of InvokeModel, whose body has no metrics."""
         return {
             "X-Amzn-Bedrock-Invocation-Latency": str(self.latency),
             "X-Amzn-Bedrock-Output-Token-Count": str(self.output_tokens),
@@ -34,7 +37,7 @@ class Metrics:
         }
 
     def to_json(self) -> dict[str, int]:
-        """For `amazon-bedrock-invocationMetrics` in the last chunk of a stream."""
+        """Return the value of `METRICS_KEY` in the last chunk of a stream."""
         return {
             "inputTokenCount": self.input_tokens,
             "outputTokenCount": self.output_tokens,

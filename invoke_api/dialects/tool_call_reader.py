@@ -1,4 +1,4 @@
-"""What of an answer is text, and what are calls of tools: as it comes, and once it is whole."""
+"""Readers that separate the text of an answer from its tool calls, token by token."""
 
 import re
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from engine.tokenization.tool_calls import (
     split_partial_token,
 )
 
-MARKS = re.compile("|".join(map(re.escape, TOOL_CONTROL_TOKENS)))
+TOOL_MARK = re.compile("|".join(map(re.escape, TOOL_CONTROL_TOKENS)))
 
 
 class AnswerReader(Protocol):
@@ -27,26 +27,25 @@ class AnswerReader(Protocol):
 
     @property
     def held_now(self) -> str:
-        """The part of the text taken last that may belong to a call."""
+        """Return the part of the text taken last that may belong to a call."""
         ...
 
     def take(self, text: str) -> str:
-        """Return the part of the next text that can go out now."""
+        """Return the part of this text that can go out now."""
         ...
 
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """Return the held text that is no call, and the calls."""
+        """Return the held text that turned out not to be a call, and the calls."""
         ...
 
 
 @dataclass(slots=True)
 class CallReader:
-    """The reader of an answer in which `TOOL_CALLS_MARK` begins the calls.
+    """A reader of an answer in which `TOOL_CALLS_MARK` begins the calls.
 
-    `forced` is for a prompt that ends with `TOOL_CALLS_MARK`. `spaced` removes a space before the
-    first word.
-    `offered` are the names of the tools that may be called; calls of other tools are text. None
-    allows all calls.
+    `forced` is True for a prompt that ends with this mark. `spaced` removes a space before the
+    first word. `offered` are the names of the tools that may be called; calls of other tools are
+    text. None allows all calls.
     """
 
     forced: bool = False
@@ -93,15 +92,15 @@ class CallReader:
         return text
 
     def finish(self) -> tuple[str, list[ToolCall]]:
-        """Return the held text that is no call, without the names of marks, and the calls."""
+        """Return the held text that is no call, without control tokens, and the calls."""
         held = "".join(self._held) + self._half
-        # A rule's calls come with a mark of their own, those of a model that is forced without.
+        # If a call is forced, a rule's calls come with a mark, a model's calls without one.
         for text in (held, held.removeprefix(TOOL_CALLS_MARK)) if self.forced else (held,):
             before, calls = self._split(text)
             if calls:
                 break
         if not calls:
-            before = MARKS.sub("", before)
+            before = TOOL_MARK.sub("", before)
         return self._unspaced(before), calls
 
     def _split(self, text: str) -> tuple[str, list[ToolCall]]:
@@ -114,7 +113,7 @@ class CallReader:
 
 
 class TextReader:
-    """The reader of an answer that is all text, whatever marks it contains."""
+    """A reader of an answer that is all text, even if it contains control tokens."""
 
     is_holding = False
     held_now = ""
@@ -127,15 +126,15 @@ class TextReader:
 
 
 @dataclass(slots=True)
-class ToldReader:
-    """The reader of an answer that was read before: it passes the text and the `calls` on."""
+class PassThroughReader:
+    """A reader of an answer that another reader has read: it returns its text and `calls`."""
 
     calls: list[ToolCall] = field(default_factory=list)
     held_now: str = ""
 
     @property
     def is_holding(self) -> bool:
-        """Tell whether there are calls. Tokens without text are left out in front of a call."""
+        """Tell whether there are calls, so that no event is written for a token without text."""
         return bool(self.calls)
 
     def take(self, text: str) -> str:

@@ -1,1 +1,1 @@
-"""Guardrails that find what they are told to find: words, phrases, patterns; nothing by a model."""
+"""Guardrails that search texts for words, phrases and patterns, without a model."""

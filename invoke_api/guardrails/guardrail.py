@@ -1,53 +1,54 @@
-"""A guardrail: what is looked for in which direction, and what is done about it."""
+"""Guardrails: filters, the actions on their findings, and the store that finds a guardrail."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from invoke_api.guardrails.search import Seeker
+from invoke_api.guardrails.search import Matcher
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.wire.errors import ValidationException
 
-Source = Literal["INPUT", "OUTPUT"]
-Kind = Literal["topic", "word", "pii", "regex"]
-# What is done about a finding, in the words of its assessment.
+ContentSource = Literal["INPUT", "OUTPUT"]
+FilterKind = Literal["topic", "word", "pii", "regex"]
+# The action on a finding, in the words of an assessment.
 Action = Literal["BLOCKED", "ANONYMIZED", "NONE"]
 
-SOURCES: tuple[Source, ...] = ("INPUT", "OUTPUT")
+SOURCES: tuple[ContentSource, ...] = ("INPUT", "OUTPUT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """One thing to look for; without a `seeker` it is never found.
+    """One filter. Without a `matcher` it finds nothing.
 
-    `name` is a topic's or regex's name, a word, or a type of PII. `actions` has the directions in
-    which it is looked for, `enabled` those that are charged for it. `regex` is as it was written.
+    `name` is a topic's or regex's name, a word, or a type of PII. `actions` has an entry for each
+    direction that is searched. `enabled` are the directions that are charged. `regex` is the
+    pattern's text.
     """
 
-    kind: Kind
+    kind: FilterKind
     name: str
-    seeker: Seeker | None
-    actions: Mapping[Source, Action]
-    enabled: frozenset[Source]
+    matcher: Matcher | None
+    actions: Mapping[ContentSource, Action]
+    enabled: frozenset[ContentSource]
     regex: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentFilter:
-    """A kind of harm that AWS's own model finds, and nothing here; `strengths` are to be shown."""
+    """A filter of AWS's own model, which finds nothing here. `strengths` are shown in traces."""
 
     type: str
-    strengths: Mapping[Source, str]
+    strengths: Mapping[ContentSource, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
-    """One version of a guardrail; `blocked` is what is said in place of what it blocks."""
+    """One version of a guardrail. `blocked` are the messages that replace blocked texts."""
 
     id: str
     version: str
-    blocked: Mapping[Source, str]
+    blocked: Mapping[ContentSource, str]
     filters: tuple[Filter, ...] = ()
     content_filters: tuple[ContentFilter, ...] = field(default=())
     is_grounded: bool = False
@@ -56,36 +57,41 @@ class Guardrail:
         return f"arn:aws:bedrock:{region}:{account}:guardrail/{self.id}"
 
 
-UNKNOWN = "The guardrail identifier or version provided in the request does not exist."
-INVALID = "The provided guardrail identifier is invalid."
-MALFORMED = "Guardrail was enabled but input is in incorrect format."
+UNKNOWN_GUARDRAIL = "The guardrail identifier or version provided in the request does not exist."
+INVALID_IDENTIFIER = "The provided guardrail identifier is invalid."
+MALFORMED_INPUT = "Guardrail was enabled but input is in incorrect format."
 
-ARN = re.compile(
+GUARDRAIL_ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[^:]+)?):bedrock:(?P<region>[a-z0-9-]{1,20}):[0-9]{12}:guardrail/"
     r"(?P<id>[a-z0-9]+)"
 )
-ID = re.compile(r"[a-z0-9]+")
-VERSION = re.compile(r"[1-9][0-9]{0,7}|DRAFT")
+GUARDRAIL_ID = re.compile(r"[a-z0-9]+")
+GUARDRAIL_VERSION = re.compile(r"[1-9][0-9]{0,7}|DRAFT")
 
 
-class Shelf:
+class GuardrailStore:
+    """All configured guardrails, by id and version."""
+
     def __init__(self, guardrails: Iterable[Guardrail] = ()) -> None:
         self._guardrails = {(each.id, each.version): each for each in guardrails}
 
     def find(self, identifier: str, version: str, region: str) -> Guardrail:
-        """Raises `ValidationException` for what is malformed and for what there is not.
+        """Return a guardrail by its id or ARN.
 
-        Guess: an id that AWS could not have made, which has 12 characters, is invalid; one that it
-        could does not exist.
+        Raises `ValidationException` for a malformed identifier and for a missing guardrail. Guess:
+        the message for a missing guardrail depends on whether the id has 12 characters, as AWS's
+        ids have.
         """
-        arn = ARN.fullmatch(identifier)
+        arn = GUARDRAIL_ARN.fullmatch(identifier)
         found_id = arn["id"] if arn else identifier
-        if not ID.fullmatch(found_id) or not VERSION.fullmatch(version):
-            raise ValidationException(MALFORMED)
+        if not GUARDRAIL_ID.fullmatch(found_id) or not GUARDRAIL_VERSION.fullmatch(version):
+            raise ValidationException(MALFORMED_INPUT)
         is_here = not arn or (
             arn["region"] == region and arn["partition"] == PARTITIONS.get(region)
         )
         guardrail = self._guardrails.get((found_id, version)) if is_here else None
         if guardrail is None:
-            raise ValidationException(UNKNOWN if len(found_id) == 12 else INVALID)
+            raise ValidationException(
+                UNKNOWN_GUARDRAIL if len(found_id) == 12 else INVALID_IDENTIFIER
+            )
         return guardrail

@@ -1,4 +1,4 @@
-"""The operator's guardrails: a file of what CreateGuardrail would be given."""
+"""Loading of the operator's guardrails from a file that has the members of CreateGuardrail."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,26 +9,39 @@ from invoke_api.guardrails.guardrail import (
     Action,
     ContentFilter,
     Filter,
+    FilterKind,
     Guardrail,
-    Kind,
 )
-from invoke_api.guardrails.guardrail import Source as Direction
+from invoke_api.guardrails.guardrail import ContentSource as Direction
 from invoke_api.guardrails.normalization import fold
 from invoke_api.guardrails.pii import PII
-from invoke_api.guardrails.search import Phrases, Regex, Seeker
+from invoke_api.guardrails.search import Matcher, PhraseMatcher, RegexMatcher
 from invoke_api.regex import Pattern, PatternError, compile_pattern
 from invoke_api.yaml_files import ConfigError, Source, find_mistakes, read_config
 
-VERSIONS = ("DRAFT", "1")
-DONE: dict[str, Action] = {"BLOCK": "BLOCKED", "ANONYMIZE": "ANONYMIZED", "NONE": "NONE"}
+DEFAULT_VERSIONS = ("DRAFT", "1")
+ACTIONS: dict[str, Action] = {"BLOCK": "BLOCKED", "ANONYMIZE": "ANONYMIZED", "NONE": "NONE"}
+
+NEVER_FOUND = {
+    "topic": "finds nothing: only the examples of a topic are searched for, and it has none",
+    "pii": "finds nothing: there is no pattern for it; add a regex of your own",
+}
+MATCHES_EMPTY = "also matches empty text; empty matches are ignored"
+FINDS_NOTHING = "find nothing here, because they need AWS's own models and lists"
+
+MODEL_POLICIES = {
+    "contentPolicyConfig": "content filters",
+    "contextualGroundingPolicyConfig": "checks of grounding",
+    "automatedReasoningPolicyConfig": "policies of automated reasoning",
+}
 
 Entry = Mapping[str, Any]
-# Keys and indices that lead to an entry, and what is wrong with it, or with what it is for.
+# The keys and indices that lead to an entry, and a message about it.
 Remark = tuple[list[str | int], str]
 
 
 def load_guardrails(path: Path) -> tuple[list[Guardrail], list[str]]:
-    """Those of a file, and a sentence about each thing in it that is never found here.
+    """Return the guardrails of a file, and a warning about each filter that finds nothing here.
 
     Raises `ConfigError` with every mistake and its line.
     """
@@ -37,38 +50,30 @@ def load_guardrails(path: Path) -> tuple[list[Guardrail], list[str]]:
     if mistakes := list(wrong):
         raise ConfigError("\n".join(mistakes))
     entries = document["guardrails"]
-    if mistakes := _say(source, _mistakes(entries)):
+    if mistakes := _with_lines(source, _mistakes(entries)):
         raise ConfigError("\n".join(mistakes))
     guardrails = [each for entry in entries for each in _to_guardrails(entry)]
-    return guardrails, _say(source, _never_found(entries))
+    return guardrails, _with_lines(source, _warnings(entries))
 
 
-def _say(source: Source, remarks: Iterable[Remark]) -> list[str]:
+def _with_lines(source: Source, remarks: Iterable[Remark]) -> list[str]:
     return [f"{source.where(['guardrails', *steps])}: {remark}" for steps, remark in remarks]
 
 
 def _mistakes(entries: list[Entry]) -> Iterator[Remark]:
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(entries):
-        for version in entry.get("versions", VERSIONS):
+        for version in entry.get("versions", DEFAULT_VERSIONS):
             key = (entry["guardrailId"], version)
             if key in seen:
-                yield [index], f"guardrail {key[0]!r} has version {version} twice"
+                yield [index], f"guardrail {key[0]!r} has two versions {version}"
             seen.add(key)
         if not any(key.endswith("PolicyConfig") for key in entry):
             yield [index], "Guardrail must have at least one policy"
         yield from (([index, *steps], problem) for steps, problem in _bad_patterns(entry))
         for steps, phrase in _phrases(entry):
             if not fold(phrase).split():
-                yield [index, *steps], "a phrase of nothing but blanks and invisible characters"
-
-
-NEVER = {
-    "topic": "is never found: it has no examples, which are the phrases that are looked for here",
-    "pii": "is never found: no pattern matches it; a regex of your own may stand for it",
-}
-EMPTY = "matches places without a character too, which are not counted"
-SILENT = "find nothing here: AWS's own models and lists do"
+                yield [index, *steps], "the phrase has only blanks and invisible characters"
 
 
 def _bad_patterns(entry: Entry) -> Iterator[Remark]:
@@ -87,32 +92,25 @@ def _phrases(entry: Entry) -> Iterator[tuple[list[str | int], str]]:
             yield [*steps, "examples", number], example
 
 
-def _never_found(entries: list[Entry]) -> Iterator[Remark]:
+def _warnings(entries: list[Entry]) -> Iterator[Remark]:
     for index, entry in enumerate(entries):
-        yield from (([index, *steps], remark) for steps, remark in _silent(entry))
+        yield from (([index, *steps], remark) for steps, remark in _ineffective(entry))
         if "managedWordListsConfig" in entry.get("wordPolicyConfig", {}):
-            yield [index, "wordPolicyConfig"], f"managed lists of words {SILENT}"
-        for policy, what in OF_MODELS.items():
+            yield [index, "wordPolicyConfig"], f"managed lists of words {FINDS_NOTHING}"
+        for policy, what in MODEL_POLICIES.items():
             if policy in entry:
-                yield [index, policy], f"{what} {SILENT}"
+                yield [index, policy], f"{what} {FINDS_NOTHING}"
 
 
-def _silent(entry: Entry) -> Iterator[Remark]:
-    """Yield a remark on each filter that finds nothing and each regex that matches empty text."""
-    for policy, name, build in KINDS:
+def _ineffective(entry: Entry) -> Iterator[Remark]:
+    """Yield a warning for each filter that finds nothing and each regex that matches empty text."""
+    for policy, name, build in FILTER_BUILDERS:
         for steps, config in _entries(entry, policy, name):
             wanted = build(config)
-            if wanted.seeker is None:
-                yield steps, f"{wanted.kind} {wanted.name!r} {NEVER[wanted.kind]}"
+            if wanted.matcher is None:
+                yield steps, f"{wanted.kind} {wanted.name!r} {NEVER_FOUND[wanted.kind]}"
             if wanted.kind == "regex" and _pattern(config).fullmatch(""):
-                yield [*steps, "pattern"], f"regex {wanted.name!r} {EMPTY}"
-
-
-OF_MODELS = {
-    "contentPolicyConfig": "content filters",
-    "contextualGroundingPolicyConfig": "checks of grounding",
-    "automatedReasoningPolicyConfig": "policies of automated reasoning",
-}
+                yield [*steps, "pattern"], f"regex {wanted.name!r} {MATCHES_EMPTY}"
 
 
 def _entries(guardrail: Entry, policy: str, name: str) -> Iterator[tuple[list[str | int], Entry]]:
@@ -123,7 +121,7 @@ def _entries(guardrail: Entry, policy: str, name: str) -> Iterator[tuple[list[st
 def _to_guardrails(entry: Entry) -> Iterator[Guardrail]:
     filters = tuple(
         each
-        for policy, name, build in KINDS
+        for policy, name, build in FILTER_BUILDERS
         for _, config in _entries(entry, policy, name)
         for each in [build(config)]
     )
@@ -134,7 +132,7 @@ def _to_guardrails(entry: Entry) -> Iterator[Guardrail]:
         )
         for _, config in _entries(entry, "contentPolicyConfig", "filtersConfig")
     )
-    for version in entry.get("versions", VERSIONS):
+    for version in entry.get("versions", DEFAULT_VERSIONS):
         yield Guardrail(
             id=entry["guardrailId"],
             version=version,
@@ -148,13 +146,15 @@ def _to_guardrails(entry: Entry) -> Iterator[Guardrail]:
         )
 
 
-def _filter(kind: Kind, name: str, seeker: Seeker | None, config: Entry, regex: str = "") -> Filter:
+def _filter(
+    kind: FilterKind, name: str, matcher: Matcher | None, config: Entry, regex: str = ""
+) -> Filter:
     enabled = [each for each in SOURCES if config.get(f"{each.lower()}Enabled", True)]
     actions = {each: action for each in enabled if (action := _action(config, each))}
     return Filter(
         kind=kind,
         name=name,
-        seeker=seeker,
+        matcher=matcher,
         actions=actions,
         enabled=frozenset(enabled),
         regex=regex,
@@ -162,25 +162,24 @@ def _filter(kind: Kind, name: str, seeker: Seeker | None, config: Entry, regex: 
 
 
 def _action(config: Entry, direction: Direction) -> Action | None:
-    """What is done in this direction; None for what is not looked for.
+    """Return the action in this direction, or None if it is not searched.
 
-    Recorded, and said by three: what is to be anonymized is so in what comes in only if
-    `inputAction` says it.
+    Recorded, by three observers: inputs are anonymized only if `inputAction` says so.
     """
     said = config.get(f"{direction.lower()}Action")
     general = config.get("action", "BLOCK")
     if said is None and direction == "INPUT" and general == "ANONYMIZE":
         return None
-    return DONE[said or general]
+    return ACTIONS[said or general]
 
 
 def _topic(config: Entry) -> Filter:
     examples = config.get("examples")
-    return _filter("topic", config["name"], Phrases(examples) if examples else None, config)
+    return _filter("topic", config["name"], PhraseMatcher(examples) if examples else None, config)
 
 
 def _word(config: Entry) -> Filter:
-    return _filter("word", config["text"], Phrases([config["text"]]), config)
+    return _filter("word", config["text"], PhraseMatcher([config["text"]]), config)
 
 
 def _pii(config: Entry) -> Filter:
@@ -188,15 +187,15 @@ def _pii(config: Entry) -> Filter:
 
 
 def _regex(config: Entry) -> Filter:
-    seeker = Regex(_pattern(config))
-    return _filter("regex", config["name"], seeker, config, config["pattern"])
+    matcher = RegexMatcher(_pattern(config))
+    return _filter("regex", config["name"], matcher, config, config["pattern"])
 
 
 def _pattern(config: Entry) -> Pattern:
     return compile_pattern(config["pattern"])
 
 
-KINDS: tuple[tuple[str, str, Callable[[Entry], Filter]], ...] = (
+FILTER_BUILDERS: tuple[tuple[str, str, Callable[[Entry], Filter]], ...] = (
     ("topicPolicyConfig", "topicsConfig", _topic),
     ("wordPolicyConfig", "wordsConfig", _word),
     ("sensitiveInformationPolicyConfig", "piiEntitiesConfig", _pii),

@@ -1,8 +1,8 @@
-"""Texts as guardrails search them, and the way back from what is found to the text that came.
+"""Normalized texts for the search of guardrails, and positions of findings in the original text.
 
-Two texts that look alike are searched alike: NFKC makes full-width letters and ligatures ordinary,
-invisible characters are left out, dashes and digits of all scripts are those of ASCII. Guess: the
-User Guide calls word filters an exact match and says no more; to find too much is the safer error.
+Texts that look alike are normalized to the same text: NFKC replaces full-width letters and
+ligatures, invisible characters are removed, dashes and digits of all scripts become ASCII. Guess:
+the User Guide calls word filters an exact match; finding too much is the safer error.
 """
 
 import re
@@ -12,12 +12,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, lru_cache
 
-WINDOW = 65_536  # characters that are looked at in one go, so that no thread holds the interpreter
-PIECE = 16  # characters that are normalized one by one where one of them is not plain
-MAX_MARKS = 31  # combining marks that belong to one character; sorting more of them takes long
-MAX_EXPANSION = 6  # characters that may stand for one; one that stands for more (U+FDFA) stays
+WINDOW_CHARACTERS = 65_536  # normalized at once; more would hold the interpreter's lock too long
+PIECE_CHARACTERS = 16  # normalized one by one if one of them is not plain
+MAX_COMBINING_MARKS = 31  # per character, because sorting many of them takes long
+MAX_EXPANSION = 6  # characters for one; characters that would become more (U+FDFA) are kept
 
-# Default_Ignorable_Code_Point of Unicode, non-characters of the BMP, and controls but for blanks.
+# Unicode's Default_Ignorable_Code_Point, non-characters of the BMP, and controls except blanks.
 IGNORED = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
@@ -30,20 +30,21 @@ _IGNORED = re.compile(f"[{IGNORED}{IGNORED_BEYOND}]")
 _CONTROLS = bytes(code for code in range(128) if _IGNORED.match(chr(code)))
 _DASH = re.compile(f"[{DASHES}]")
 _DIGIT = re.compile(r"[^\D0-9]")
-_JAMO = "\u1160-\u11ff"  # vowels and final consonants, which join what stands before them
+_JAMO = "\u1160-\u11ff"  # vowels and final consonants, which join the character before them
 
 
-class Normal:
-    """A normalized text; `back` leads from its characters to those that they stand for."""
+class NormalizedText:
+    """A normalized text. `to_original` maps its positions to positions in the original text."""
 
     def __init__(self, original: str, change: Callable[[str], str]) -> None:
         self._change = change
-        # Where each stretch begins here and there, and whether it is the same in both.
-        self._here, self._there, self._same = array("Q"), array("Q"), bytearray()
+        # For each stretch: its start in the normalized and in the original text, and whether both
+        # texts are the same there.
+        self._starts, self._original_starts, self._same = array("Q"), array("Q"), bytearray()
         self._length = 0
         parts = [part for window in _windows(original) for part in self._take(*window)]
         self.text = "".join(parts)
-        self._there.append(len(original))
+        self._original_starts.append(len(original))
 
     def _take(self, start: int, window: str) -> Iterator[str]:
         if (same := _unchanged(window, self._change)) is not None:
@@ -71,58 +72,58 @@ class Normal:
             start += len(cluster)
             yield text
 
-    def _note(self, there: int, length: int, *, is_same: bool) -> None:
+    def _note(self, original_start: int, length: int, *, is_same: bool) -> None:
         if not (is_same and self._same and self._same[-1]):
-            self._here.append(self._length)
-            self._there.append(there)
+            self._starts.append(self._length)
+            self._original_starts.append(original_start)
             self._same.append(is_same)
         self._length += length
 
-    def back(self, start: int, end: int) -> tuple[int, int]:
-        """Return the place in the original text, whole characters with their marks."""
-        first = bisect_right(self._here, start) - 1
-        last = bisect_left(self._here, end) - 1
-        from_, to = self._there[first], self._there[last + 1]
+    def to_original(self, start: int, end: int) -> tuple[int, int]:
+        """Return a span in the original text, of whole characters with their combining marks."""
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_left(self._starts, end) - 1
+        from_, to = self._original_starts[first], self._original_starts[last + 1]
         if self._same[first]:
-            from_ += start - self._here[first]
+            from_ += start - self._starts[first]
         if self._same[last]:
-            to = self._there[last] + end - self._here[last]
+            to = self._original_starts[last] + end - self._starts[last]
         return from_, to
 
 
-class Reading:
-    """One text in all forms in which it is searched, each made when it is needed first."""
+class SearchedText:
+    """A text in all forms in which it is searched, each made when it is first needed."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     @cached_property
-    def plain(self) -> Normal:
-        """The text with capitals and small letters as they are."""
-        return Normal(self.text, _plain)
+    def plain(self) -> NormalizedText:
+        """Return the normalized text, in its original case."""
+        return NormalizedText(self.text, _plain)
 
     @cached_property
-    def folded(self) -> Normal:
-        """The text without a difference between capitals and small letters."""
-        return Normal(self.text, _folded)
+    def folded(self) -> NormalizedText:
+        """Return the normalized text, case-folded."""
+        return NormalizedText(self.text, _folded)
 
 
 def fold(text: str) -> str:
-    return Normal(text, _folded).text
+    return NormalizedText(text, _folded).text
 
 
 def _windows(text: str) -> Iterator[tuple[int, str]]:
-    """Stretches that end where a character with its marks does."""
+    """Yield windows with their starts. A window never splits a character from its marks."""
     start = 0
     while start < len(text):
-        joined = _marks().match(text, start + WINDOW)
+        joined = _marks().match(text, start + WINDOW_CHARACTERS)
         end = joined.end() if joined else len(text)
         yield start, text[start:end]
         start = end
 
 
 def _unchanged(text: str, change: Callable[[str], str]) -> str | None:
-    """The text changed, if each character stays one character; None where some may not."""
+    """Return the changed text if each character stays one character, or None if some may not."""
     if text.isascii():
         if len(text.encode().translate(None, _CONTROLS)) < len(text):
             return None
@@ -135,7 +136,7 @@ def _unchanged(text: str, change: Callable[[str], str]) -> str | None:
 
 
 def _lower(text: str) -> str:
-    """Guess: dotted and dotless i are one letter, as to Python's `re`."""
+    """Return the case-folded text. Guess: dotted and dotless i are one letter, as in `re`."""
     if text.isascii():
         return text.lower()
     return text.casefold().replace("i\u0307", "i").replace("\u0131", "i")
@@ -159,9 +160,10 @@ def _compatible(cluster: str) -> str:
 
 
 def _one_of(is_wanted: Callable[[str], bool], ranges: str) -> str:
-    """A pattern for one character of these ranges, or wanted from Unicode's first two planes.
+    """Return a pattern for a character of `ranges`, or a wanted one of Unicode's first two planes.
 
-    Python tests a class with characters beyond the first plane range by range, others at once.
+    Python tests a class with characters beyond the first plane range by range, which is slow, so
+    these characters have a class of their own.
     """
     letters = "".join(filter(is_wanted, map(chr, range(0x20000))))
     first = f"[{ranges}{re.sub(BEYOND, '', letters)}]"
@@ -170,7 +172,7 @@ def _one_of(is_wanted: Callable[[str], bool], ranges: str) -> str:
 
 @cache
 def _extending() -> str:
-    """A pattern for all that joins the character before it."""
+    """Return a pattern for characters that join the character before them."""
     return _one_of(lambda each: unicodedata.category(each)[0] == "M", IGNORED + _JAMO)
 
 
@@ -182,14 +184,14 @@ def _odd() -> re.Pattern[str]:
 
 @cache
 def _marks() -> re.Pattern[str]:
-    return re.compile(f"{_extending()}{{0,{MAX_MARKS}}}")
+    return re.compile(f"{_extending()}{{0,{MAX_COMBINING_MARKS}}}")
 
 
 @cache
 def _clusters() -> re.Pattern[str]:
-    return re.compile(f"(?s:.){_extending()}{{0,{MAX_MARKS}}}")
+    return re.compile(f"(?s:.){_extending()}{{0,{MAX_COMBINING_MARKS}}}")
 
 
 @cache
 def _pieces() -> re.Pattern[str]:
-    return re.compile(f"(?s:.{{1,{PIECE}}}){_extending()}{{0,{MAX_MARKS}}}")
+    return re.compile(f"(?s:.{{1,{PIECE_CHARACTERS}}}){_extending()}{{0,{MAX_COMBINING_MARKS}}}")

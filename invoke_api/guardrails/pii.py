@@ -1,18 +1,18 @@
-"""Patterns of personal data: those of Bedrock's types that have a form of their own.
+"""Patterns for those of Bedrock's types of personal data that have a fixed format.
 
-Bedrock finds them by a model, and names, addresses and ages can be found no other way: a guardrail
-with these types finds none here, and is told so when it is loaded.
+Bedrock finds personal data with a model. Types without a format, such as names, addresses and ages,
+are not found here; loading a guardrail with such a type logs a warning.
 """
 
 import re
 from collections.abc import Callable
 
-from invoke_api.guardrails.search import Form, Tail
+from invoke_api.guardrails.search import FormatMatcher, TailMatcher
 from invoke_api.regex import compile_pattern
 
 # Patterns match normalized text, in which all digits are ASCII. Each pattern includes the character
-# before the match, because a search in linear time has no look-behind. `Form` checks for letters
-# beyond ASCII, which are many.
+# before the match, because a search in linear time has no look-behind. `FormatMatcher` checks for
+# letters beyond ASCII.
 _BEFORE = "[^A-Za-z0-9_.-]"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 
@@ -25,8 +25,8 @@ def _form(
     check: Callable[[str], bool] = bool,
     trim: Callable[[str], int] = lambda _: 0,
     end: str = r"\b",
-) -> Form:
-    return Form(
+) -> FormatMatcher:
+    return FormatMatcher(
         compile_pattern(f"{_BEFORE}(?:{pattern}){end}"),
         longest=longest,
         is_number=is_number,
@@ -37,27 +37,27 @@ def _form(
 
 
 def _not_of_name(match: str) -> int:
-    """Return the length of the punctuation beyond ASCII before the name of an e-mail address."""
+    """Return the length of non-ASCII punctuation in front of an e-mail address."""
     name = match.partition("@")[0]
     others = (place for place, each in enumerate(name) if not (each.isalnum() or each in "_.%+-"))
     return max(others, default=-1) + 1
 
 
 def _is_mixed(match: str) -> bool:
-    """Tell whether the match has both capitals and digits."""
+    """Tell whether the match has both capital letters and digits."""
     return bool(re.search("[A-Z]", match) and re.search(r"\d", match))
 
 
 def _is_social(match: str) -> bool:
-    """Tell whether it can exist: no area 000, 666 or 900 to 999, group 00 or number 0000."""
+    """Tell whether the number is possible: no area 000, 666 or 9xx, group 00 or number 0000."""
     area, group, number = match.split("-")
     return not (area in {"000", "666"} or area[0] == "9" or group == "00" or number == "0000")
 
 
-PII: dict[str, Form] = {
+PII: dict[str, FormatMatcher] = {
     "AWS_ACCESS_KEY": _form(r"(?:AKIA|ASIA)[A-Z0-9]{16}", 20, is_number=False),
-    # A word character or an equals sign behind the match makes it a part of something longer.
-    "AWS_SECRET_KEY": Tail(
+    # No match before a word character or an equals sign, because it is a part of a longer text.
+    "AWS_SECRET_KEY": TailMatcher(
         compile_pattern(f"{_BEFORE}[A-Za-z0-9/+]{{40,}}"),
         longest=40,
         check=_is_mixed,

@@ -1,19 +1,19 @@
-"""What a guardrail finds in texts, what becomes of them, and what Bedrock would charge."""
+"""The assessment of texts by a guardrail: findings, masked texts, and charged characters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from invoke_api.guardrails.guardrail import Action, Filter, Guardrail, Source
-from invoke_api.guardrails.normalization import Reading
+from invoke_api.guardrails.guardrail import Action, ContentSource, Filter, Guardrail
+from invoke_api.guardrails.normalization import SearchedText
 
-UNIT = 1_000  # characters that are charged as one
-MAX_FINDINGS = 10_000  # that are told of one assessment; all are acted upon
+TEXT_UNIT_CHARACTERS = 1_000  # Bedrock charges by text units
+MAX_FINDINGS = 10_000  # listed in one assessment; actions follow from all findings
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of what is said; what is not guarded is only counted."""
+class TextBlock:
+    """A piece of an input or an output. If it is not guarded, only its characters are counted."""
 
     text: str
     is_guarded: bool = True
@@ -21,7 +21,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One occurrence, `match`, of what a filter looks for."""
+    """One occurrence of a filter's match."""
 
     filter: Filter
     match: str
@@ -30,13 +30,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """`texts` are the parts with what is anonymized in them replaced. `latency` is in ms.
+    """The result of one search.
 
-    `actions` are of all that was found, `findings` at most the first `MAX_FINDINGS`.
+    `texts` are the parts after anonymization. `actions` are those of all findings; `findings` has
+    the first `MAX_FINDINGS` of them. `guarded` and `total` are numbers of characters. `latency` is
+    in ms.
     """
 
     guardrail: Guardrail
-    source: Source
+    source: ContentSource
     findings: tuple[Finding, ...]
     actions: frozenset[Action]
     texts: tuple[str, ...]
@@ -52,23 +54,26 @@ class Assessment:
 
     @property
     def reason(self) -> str:
-        """Heard of Bedrock: these three and no others."""
+        """Return Bedrock's `actionReason`. Recorded: these three."""
         if self.is_blocked:
             return "Guardrail blocked."
         return "Guardrail masked." if self.intervened else "No action."
 
     @property
     def outputs(self) -> list[str]:
-        """What is said in place of what came, if anything is."""
+        """Return the texts that replace the original ones; none if nothing is replaced."""
         if self.is_blocked:
             return [self.guardrail.blocked[self.source]]
         return list(self.texts) if self.intervened else []
 
 
 def assess(
-    guardrail: Guardrail, source: Source, parts: Sequence[Part], *, masks: bool = True
+    guardrail: Guardrail, source: ContentSource, parts: Sequence[TextBlock], *, masks: bool = True
 ) -> Assessment:
-    """Pure. Findings come in the order of the text; without `masks` nothing is anonymized."""
+    """Search the parts and return the assessment. Pure.
+
+    Findings are in the order of the text. Without `masks` nothing is anonymized.
+    """
     findings: list[Finding] = []
     actions: set[Action] = set()
     texts: list[str] = []
@@ -81,7 +86,7 @@ def assess(
         actions.update({done[place.order] for place in places})
         for place in places:
             wanted = guardrail.filters[place.order]
-            if wanted.kind == "topic":  # is there, or is not
+            if wanted.kind == "topic":  # has one finding at most
                 if wanted.name in topics:
                     continue
                 topics.add(wanted.name)
@@ -101,33 +106,32 @@ def assess(
     )
 
 
-def _action(wanted: Filter, source: Source, *, masks: bool) -> Action:
+def _action(wanted: Filter, source: ContentSource, *, masks: bool) -> Action:
     action = wanted.actions.get(source, "NONE")
     return "NONE" if action == "ANONYMIZED" and not masks else action
 
 
 class _Place(NamedTuple):
-    """Places are sorted: of those that begin together, the longest comes first."""
+    """The place of a match. Of places that start together, the longest is sorted first."""
 
     start: int
-    left: int  # characters behind it
+    left: int  # characters after `end`
     order: int  # of the filter in the guardrail
     end: int
 
 
-def _find(guardrail: Guardrail, source: Source, text: str) -> Iterator[_Place]:
-    reading = Reading(text)
+def _find(guardrail: Guardrail, source: ContentSource, text: str) -> Iterator[_Place]:
+    reading = SearchedText(text)
     for order, wanted in enumerate(guardrail.filters):
-        if wanted.seeker and source in wanted.actions:
-            for start, end in wanted.seeker.spans(reading):
+        if wanted.matcher and source in wanted.actions:
+            for start, end in wanted.matcher.spans(reading):
                 yield _Place(start, len(text) - end, order, end)
 
 
 def _mask(text: str, guardrail: Guardrail, places: Sequence[_Place]) -> str:
-    """The text without a character of these places, a name instead of each.
+    """Return the text with the names of filters in place of the matches.
 
-    Places that overlap are one, which has the name of the first of them, and of those that begin
-    together of the longest. Guess: Bedrock was not heard about any that overlap.
+    Guess: overlapping places are replaced together by the name of the first and longest one.
     """
     pieces, end = [], 0
     for place in places:

@@ -1,4 +1,4 @@
-"""One call under a guardrail: what comes in, what goes out, and the trace of both."""
+"""The state of a guardrail during one call: assessments of input and output, and the trace."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -7,20 +7,20 @@ from typing import Any, Literal
 
 from engine.protocol import Delta, Usage
 from engine.tokenization.tool_calls import ToolCall
-from invoke_api.dialects.tool_call_reader import AnswerReader, TextReader, ToldReader
-from invoke_api.guardrails.guardrail import Guardrail, Source
-from invoke_api.guardrails.scanner import Assessment, Part, assess
+from invoke_api.dialects.tool_call_reader import AnswerReader, PassThroughReader, TextReader
+from invoke_api.guardrails.guardrail import ContentSource, Guardrail
+from invoke_api.guardrails.scanner import Assessment, TextBlock, assess
 from invoke_api.guardrails.trace import to_assessment
 
 Trace = Literal["disabled", "enabled", "enabled_full"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Guarding:
-    """The guardrail of one call, and what it has found.
+class GuardrailSession:
+    """The guardrail of one call, with its assessments.
 
-    With `is_async` a stream goes out as it comes, and can be blocked but not anonymized. `said` is
-    what the model said where something else went out.
+    If `is_async`, a stream is assessed while it goes out, and can be blocked but not anonymized.
+    `said` is the model's text if another one went out in its place.
     """
 
     guardrail: Guardrail
@@ -32,40 +32,40 @@ class Guarding:
     output: Assessment | None = None
     said: str = ""
     _reader: AnswerReader = field(default_factory=TextReader)
-    _told: ToldReader = field(default_factory=ToldReader)
+    _told: PassThroughReader = field(default_factory=PassThroughReader)
 
     @property
     def is_refused(self) -> bool:
-        """Whether the model is not to hear of it at all."""
+        """Tell whether the input is blocked, so that the model is not called."""
         return self.input is not None and self.input.is_blocked
 
     @property
     def intervened(self) -> bool:
-        """Also where something was only anonymized, as recorded."""
+        """Tell whether something was blocked or, as recorded, anonymized."""
         return any(each.intervened for each in (self.input, self.output) if each)
 
-    def check_input(self, parts: Sequence[Part]) -> tuple[str, ...]:
-        """The parts as the model may read them."""
+    def check_input(self, parts: Sequence[TextBlock]) -> tuple[str, ...]:
+        """Assess the input and return the texts for the model."""
         self.input = self.assess("INPUT", parts)
         return self.input.texts
 
     def refusal(self) -> Delta:
-        """Return what is said in place of an answer; no token is used."""
+        """Return the message that replaces the answer, with no tokens counted."""
         return Delta(self.guardrail.blocked["INPUT"], "stop", Usage(0, 0))
 
-    def read_by(self, reader: AnswerReader) -> ToldReader:
-        """Read the answer with this reader, and return the one for the answer's writer.
+    def read_by(self, reader: AnswerReader) -> PassThroughReader:
+        """Set the reader of the answer, and return the one for the answer's writer.
 
-        So the client gets exactly the text that was assessed, whatever marks it contains.
+        So the client gets exactly the assessed text, even if it contains control tokens.
         """
         self._reader = reader
         return self._told
 
     def read(self, delta: Delta) -> tuple[str, list[ToolCall]]:
-        """Return the text of this delta that the client would see; with the last one, the calls.
+        """Return the text of this delta that the client would see, and with the last one the calls.
 
-        User Guide, guardrails-use-converse-api: the arguments of calls are not evaluated. Guess:
-        nor are those of InvokeModel's, and a call of a tool that was not offered is text.
+        Arguments of calls are not assessed: User Guide, guardrails-use-converse-api. Guess: nor are
+        those of InvokeModel, and a call of a tool that was not offered is text.
         """
         text = self._reader.take(delta.text)
         if not delta.finish:
@@ -75,26 +75,28 @@ class Guarding:
 
     @property
     def is_holding(self) -> bool:
-        """Tell whether the answer is in the midst of a call, which is no text."""
+        """Tell whether the current text belongs to a call."""
         return self._reader.is_holding
 
     @property
     def has_blocked(self) -> bool:
-        """Tell whether the rest of the answer is not to be shown."""
+        """Tell whether the answer is blocked."""
         return self.output is not None and self.output.is_blocked
 
     def tell_calls(self, calls: list[ToolCall]) -> None:
-        """Give the answer's writer these calls, unless all is blocked."""
+        """Pass these calls to the answer's writer, unless the answer is blocked."""
         self._told.calls = [] if self.has_blocked else calls
 
-    def assess(self, source: Source, parts: Sequence[Part], *, masks: bool = True) -> Assessment:
-        """With the time that it takes."""
+    def assess(
+        self, source: ContentSource, parts: Sequence[TextBlock], *, masks: bool = True
+    ) -> Assessment:
+        """Return the assessment, with its latency."""
         began = monotonic()
         found = assess(self.guardrail, source, parts, masks=masks)
         return replace(found, latency=round(1000 * (monotonic() - began)))
 
     def reason(self) -> str:
-        """What was done at each stage; recorded so, once where nothing was done at all."""
+        """Return a line for each direction or, as recorded, one line if nothing was done."""
         stages = [each.reason for each in (self.input, self.output) if each]
         return "\n".join(stages) if self.intervened else stages[0]
 
@@ -103,7 +105,7 @@ class Guarding:
         return to_assessment(assessment, self.region, self.account, full=is_full)
 
     def to_converse(self) -> dict[str, Any]:
-        """Converse's `trace`, as a member of the answer, if it was asked for."""
+        """Return Converse's `trace` member, or nothing unless the request asks for it."""
         if self.trace == "disabled":
             return {}
         key = self.guardrail.id
@@ -115,7 +117,7 @@ class Guarding:
         return {"trace": {"guardrail": {**trace, **self._model_output()}}}
 
     def to_invoke(self) -> dict[str, Any]:
-        """InvokeModel's `amazon-bedrock-trace`, likewise; other members in another order."""
+        """Return InvokeModel's `amazon-bedrock-trace`; its members differ from Converse's."""
         if self.trace == "disabled":
             return {}
         key, trace = self.guardrail.id, self._model_output()

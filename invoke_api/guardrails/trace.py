@@ -1,14 +1,14 @@
-"""Assessments as JSON: in the order of the service model, which Converse then sorts.
+"""Assessments as JSON, in the order of the service model. Converse's writer sorts the keys.
 
-Facts: answers of 2025 and 2026 that clients have recorded. A policy that finds nothing is not
-there, nor is the list of PII beside one of regexes, though the service model requires it.
+Recorded, in 2025 and 2026: a policy without findings is left out. So is the list of PII beside a
+list of regexes, although the service model requires it.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from invoke_api.guardrails.guardrail import Filter
-from invoke_api.guardrails.scanner import UNIT, Assessment, Finding
+from invoke_api.guardrails.scanner import TEXT_UNIT_CHARACTERS, Assessment, Finding
 
 Entry = dict[str, Any]
 
@@ -29,21 +29,21 @@ def _regex(name: str, _: str) -> Entry:
     return {"name": name}
 
 
-# By kind: where its entries stand, and what they are but for `action` and `detected`.
-PLACES: dict[str, tuple[str, str, Callable[[str, str], Entry]]] = {
+# Kind of filter: policy, list in the policy, and the entry without `action` and `detected`.
+POLICY_ENTRIES: dict[str, tuple[str, str, Callable[[str, str], Entry]]] = {
     "topic": ("topicPolicy", "topics", _topic),
     "word": ("wordPolicy", "customWords", _word),
     "pii": ("sensitiveInformationPolicy", "piiEntities", _pii),
     "regex": ("sensitiveInformationPolicy", "regexes", _regex),
 }
 POLICIES = ("topicPolicy", "contentPolicy", "wordPolicy", "sensitiveInformationPolicy")
-FULLY_SHOWN = ("topic", "pii")  # of words and regexes, only what is found is shown
+FULLY_SHOWN = ("topic", "pii")  # words and regexes are shown only if they are found
 
 
 def to_assessment(
     assessment: Assessment, region: str, account: str, *, full: bool = False
 ) -> Entry:
-    """The GuardrailAssessment; `full` has what was not found, too."""
+    """Return a GuardrailAssessment. If `full`, it includes filters without findings."""
     found: dict[str, Any] = {}
     for finding in assessment.findings:
         _add(found, finding.filter, _to_entry(finding))
@@ -75,9 +75,9 @@ def to_coverage(assessment: Assessment) -> Entry:
 
 
 def to_usage(assessment: Assessment) -> dict[str, int]:
-    """Text units of each policy that is on in this direction: 1,000 characters, begun is whole."""
+    """Return the text units of each policy that is enabled in this direction, rounded up."""
     guardrail, source = assessment.guardrail, assessment.source
-    units = -(-assessment.guarded // UNIT)
+    units = -(-assessment.guarded // TEXT_UNIT_CHARACTERS)
     on = {each.kind for each in guardrail.filters if source in each.enabled}
     free = any(each.kind == "regex" and source in each.actions for each in guardrail.filters)
     content = any(each.strengths[source] != "NONE" for each in guardrail.content_filters)
@@ -96,20 +96,20 @@ def to_usage(assessment: Assessment) -> dict[str, int]:
 
 
 def _add(found: dict[str, Any], wanted: Filter, entry: Entry) -> None:
-    policy, entries, _ = PLACES[wanted.kind]
+    policy, entries, _ = POLICY_ENTRIES[wanted.kind]
     found.setdefault(policy, {}).setdefault(entries, []).append(entry)
 
 
 def _to_entry(finding: Finding) -> Entry:
     wanted = finding.filter
-    entry = PLACES[wanted.kind][2](wanted.name, finding.match)
+    entry = POLICY_ENTRIES[wanted.kind][2](wanted.name, finding.match)
     if wanted.kind == "regex":
         entry |= {"regex": wanted.regex, "match": finding.match}
     return {**entry, "action": finding.action, "detected": True}
 
 
 def _undetected(absent: Filter) -> Entry:
-    entry = PLACES[absent.kind][2](absent.name, "")
+    entry = POLICY_ENTRIES[absent.kind][2](absent.name, "")
     return {**entry, "action": "NONE", "detected": False}
 
 

@@ -1,1 +1,1 @@
-"""The models there are: the registry, the names and ARNs of models, and the engine of each."""
+"""The registry of models, their ids and ARNs, and their engines."""

@@ -9,10 +9,10 @@ from invoke_api.models.registry import Model
 
 
 def slot_problems(models: Sequence[Model]) -> Iterator[str]:
-    """Yield a sentence for each engine on the CPU whose adapters leave no slot free.
+    """Yield a message for each engine on the CPU whose adapters leave no slot free.
 
-    vLLM (0.32) has -1 for "no adapter" in a batch, and on the CPU that is the index of the last
-    slot: an adapter there changes the answers of the base in the same batch.
+    vLLM (0.32) uses the index -1 for "no adapter" in a batch. On the CPU that is the last slot, so
+    an adapter there changes the answers of the base model in the same batch.
     """
     if not runs_on_cpu():
         return
@@ -23,12 +23,12 @@ def slot_problems(models: Sequence[Model]) -> Iterator[str]:
             names = ", ".join(model.id for model in sharing if model.adapter)
             yield (
                 f"{names}: vLLM on the CPU mixes an adapter in its last slot into the answers of"
-                f" the base; say max_loras: {len(adapters) + 1} among its options"
+                f" the base; set max_loras: {len(adapters) + 1} in its vllm options"
             )
 
 
 def remarks(models: Sequence[Model]) -> Iterator[str]:
-    """Yield what may be meant otherwise: another base, or an engine that is not shared."""
+    """Yield a message for each likely mistake: another base, or an engine that is not shared."""
     for model in models:
         if model.adapter is None:
             continue
@@ -44,7 +44,7 @@ def remarks(models: Sequence[Model]) -> Iterator[str]:
 
 
 def _by_engine(models: Sequence[Model]) -> dict[str, list[Model]]:
-    """Group the models that share an engine, where one of them has an adapter."""
+    """Group the models by engine. Leave out engines without adapters."""
     groups: dict[str, list[Model]] = {}
     for model in models:
         groups.setdefault(vllm_key(model), []).append(model)

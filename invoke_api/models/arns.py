@@ -1,4 +1,4 @@
-"""The registry's ARNs: those of an account's own, and the models that they stand for."""
+"""ARNs of accounts' own models and profiles in the registry, and the models behind them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,24 +6,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from invoke_api.models.identifiers import ARN, OWN, PARTITIONS, Identifier, parse_identifier
+from invoke_api.models.identifiers import (
+    ARN_PATTERN,
+    OWN_KINDS,
+    PARTITIONS,
+    Identifier,
+    parse_identifier,
+)
 
-# The last part of each kind of ARN, as botocore's service model has it.
-TWELVE = "[a-z0-9]{12}"
-IDS: dict[str, str] = {
-    **dict.fromkeys(OWN, TWELVE),
+# Patterns of the ids in each kind of ARN (botocore's service model).
+ID_PATTERNS: dict[str, str] = {
+    **dict.fromkeys(OWN_KINDS, "[a-z0-9]{12}"),
     "application-inference-profile": "[a-zA-Z0-9-:.]{1,64}",
 }
-NAMED = "provisioned-model"  # the only kind that can be called by its name
-FORM = (
-    "is no ARN that stands for a model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID with one of"
-    f" the kinds {', '.join(OWN)}, and for ID 12 small letters and digits"
+MODEL_GROUPS = ("models", "not_run")  # the registry's keys of lists of models
+PROVISIONED_MODEL = "provisioned-model"  # the only kind that calls may name without an ARN
+MALFORMED_ARN = (
+    "is not the ARN of a callable model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID with one of"
+    f" the kinds {', '.join(OWN_KINDS)}, and an ID of 12 lower-case letters and digits"
 )
+
+Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 
 
 @dataclass(frozen=True, slots=True)
 class OwnArn:
-    """One ARN of the registry's, and the id of the model behind it; `name` is None without one."""
+    """An ARN in the registry, its name if it has one, and the id of the model behind it."""
 
     identifier: Identifier
     name: str | None
@@ -31,7 +39,7 @@ class OwnArn:
 
     @property
     def called(self) -> str:
-        """Its name, or the last part of the ARN without one."""
+        """Return the name, or else the last part of the ARN."""
         return self.name or self.identifier.id
 
     @property
@@ -41,9 +49,9 @@ class OwnArn:
 
 
 class Arns:
-    """The registry's ARNs, found by themselves or by the names of provisioned models.
+    """The registry's ARNs, also by the names of provisioned models.
 
-    `read` is when the registry was read.
+    `read` is the time when the registry was read.
     """
 
     def __init__(self, arns: Sequence[OwnArn] = ()) -> None:
@@ -52,16 +60,16 @@ class Arns:
         self._by_text: dict[str, list[OwnArn]] = {}
         for own in arns:
             self._by_text.setdefault(own.identifier.text, []).append(own)
-            if own.name and own.identifier.kind == NAMED:
+            if own.name and own.identifier.kind == PROVISIONED_MODEL:
                 self._by_text.setdefault(own.name, []).append(own)
 
     def __len__(self) -> int:
         return len(self._arns)
 
     def find(self, identifier: Identifier, region: str, account: str | None) -> OwnArn | None:
-        """Return what stands for a model in this region.
+        """Return the ARN of this region that an identifier names, or None.
 
-        `account` is the caller's, who has no other account's; None where it is not known.
+        `account` is the caller's, or None if it is not known. ARNs of other accounts are not found.
         """
         for own in self._by_text.get(identifier.text, ()):
             if own.identifier.region == region and account in (None, own.identifier.account):
@@ -69,7 +77,7 @@ class Arns:
         return None
 
     def of(self, kind: str, region: str, account: str) -> list[OwnArn]:
-        """Return all of this kind that the account has in the region."""
+        """Return an account's ARNs of one kind in a region."""
         place = (kind, region, account)
         return [
             own
@@ -82,7 +90,7 @@ NO_ARNS = Arns()
 
 
 def to_arns(document: Mapping[str, Any]) -> Arns:
-    """Read the ARNs of a registry that has no mistakes."""
+    """Return the ARNs of a valid registry document."""
     return Arns([_to_own(entry) for entry in document.get("arns", [])])
 
 
@@ -91,20 +99,17 @@ def _to_own(entry: Mapping[str, Any]) -> OwnArn:
     return OwnArn(identifier, entry.get("name"), entry["model"])
 
 
-Mistake = tuple[list[str | int], str]  # the way there, and a sentence
-
-
 def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yield what the schema can't say of ARNs, their models and their names."""
-    models = {entry["id"] for group in GROUPS for entry in document.get(group, [])}
-    profiles = {key for group in GROUPS for key in _profiles(document.get(group, []))}
+    """Yield the mistakes in ARNs, their models and names that the JSON schema can't express."""
+    models = {entry["id"] for group in MODEL_GROUPS for entry in document.get(group, [])}
+    profiles = {key for group in MODEL_GROUPS for key in _profiles(document.get(group, []))}
     seen: set[object] = set()
     for index, entry in enumerate(document.get("arns", [])):
         arn, name = entry["arn"], entry.get("name")
         if sentence := _malformed(arn):
             yield ["arns", index, "arn"], f"{arn!r} {sentence}"
         elif arn in seen:
-            yield ["arns", index, "arn"], f"the ARN {arn!r} stands here twice"
+            yield ["arns", index, "arn"], f"the ARN {arn!r} occurs twice"
         elif name is not None:
             place = (*arn.split("/")[:1], name)  # a name is unique in its account, region and kind
             if sentence := _misnamed(arn, name, models | profiles, is_taken=place in seen):
@@ -115,20 +120,17 @@ def arn_problems(document: Mapping[str, Any]) -> Iterator[Mistake]:
             yield ["arns", index, "model"], f"{arn!r}: there is no model {entry['model']!r}"
 
 
-GROUPS = ("models", "not_run")
-
-
 def _profiles(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for entry in entries:
         yield from entry.get("profiles", {})
 
 
 def _malformed(arn: str) -> str | None:
-    found = ARN.fullmatch(arn)
+    found = ARN_PATTERN.fullmatch(arn)
     if found is None or found["service"] != "bedrock" or found["account"] is None:
-        return FORM
-    if not re.fullmatch(IDS.get(found["resource"], "(?!)"), found["id"]):
-        return FORM
+        return MALFORMED_ARN
+    if not re.fullmatch(ID_PATTERNS.get(found["resource"], "(?!)"), found["id"]):
+        return MALFORMED_ARN
     region, partition = found["region"], found["partition"]
     if PARTITIONS.get(region) != partition:
         return f"names the region {region}, which is not in the partition {partition}"
@@ -137,10 +139,10 @@ def _malformed(arn: str) -> str | None:
 
 def _misnamed(arn: str, name: str, ids: set[str], *, is_taken: bool) -> str | None:
     if is_taken:
-        return "stands here twice for one account, region and kind"
-    if f":{NAMED}/" in arn:
+        return "occurs twice in one account, region and kind"
+    if f":{PROVISIONED_MODEL}/" in arn:
         if " " in name:
-            return "has a blank, which a provisioned model's name can't have"
+            return "has a space, which a provisioned model's name can't have"
         if name in ids:
             return "is the id of a model or of a profile"
     return None

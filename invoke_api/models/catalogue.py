@@ -1,6 +1,6 @@
-"""What the catalogue says of models and inference profiles: the records of `bedrock`'s operations.
+"""Descriptions of models and inference profiles, as the operations of `bedrock` return them.
 
-Keys stand in the service model's order, as the recorded summary of Mistral 7B has them.
+Keys are in the service model's order, as in the recorded summary of Mistral 7B.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from invoke_api.models.profiles import Profile
 
 
 def to_summary(listing: Listing, region: str) -> dict[str, Any]:
-    """One of ListFoundationModels' `modelSummaries`, and GetFoundationModel's `modelDetails`."""
+    """Return an entry of ListFoundationModels, which is also GetFoundationModel's details."""
     return {
         "modelArn": model_arn(listing.id, region),
         "modelId": listing.id,
@@ -23,16 +23,16 @@ def to_summary(listing: Listing, region: str) -> dict[str, Any]:
         "inputModalities": listing.input_modalities,
         "outputModalities": listing.output_modalities,
         "responseStreamingSupported": True,
-        "customizationsSupported": [],  # AWS lets no model of Mistral's be customized
+        "customizationsSupported": [],  # AWS offers it for no Mistral model
         "inferenceTypesSupported": listing.inference_types(region),
         "modelLifecycle": _to_lifecycle(listing.launched, listing.end_of_life),
-        # In no service model, and so in no SDK's result. Where it stands is a guess.
+        # Not in the service model, so SDKs drop it. Guess: its position.
         "converse": listing.converse,
     }
 
 
 def _to_lifecycle(launched: date | None, end_of_life: date | None) -> dict[str, str]:
-    """Guess: whatever has an end ahead is a legacy model; a day begins at midnight, in UTC."""
+    """Return the lifecycle. Guess: an end of life means legacy, and days begin at 0:00 UTC."""
     days = {"startOfLifeTime": launched, "endOfLifeTime": end_of_life}
     times = {name: _to_time(day) for name, day in days.items() if day}
     return {"status": "LEGACY" if end_of_life else "ACTIVE", **times}
@@ -43,15 +43,15 @@ def _to_time(day: date) -> str:
 
 
 def to_profile(listing: Listing, profile_id: str, region: str, account: str) -> dict[str, Any]:
-    """One of ListInferenceProfiles' summaries, and the whole of GetInferenceProfile's answer.
+    """Return a system-defined profile, for ListInferenceProfiles and GetInferenceProfile.
 
-    Bedrock gives the time of its making too, which nobody has told for Mistral's.
+    Bedrock also returns when it was created, which is not known for Mistral's profiles.
     """
     regions = listing.profiles[profile_id]
-    model = _spoken(listing)
+    model = _display_name(listing)
     return {
         "inferenceProfileName": f"{profile_id.partition('.')[0].upper()} {model}",
-        "description": f"Routes requests to {model} in {_enumerated(regions)}.",
+        "description": f"Routes requests to {model} in {_join_regions(regions)}.",
         "inferenceProfileArn": (
             f"arn:{PARTITIONS[region]}:bedrock:{region}:{account}:inference-profile/{profile_id}"
         ),
@@ -63,9 +63,10 @@ def to_profile(listing: Listing, profile_id: str, region: str, account: str) -> 
 
 
 def to_application_profile(profile: Profile, through: Listing | None) -> dict[str, Any]:
-    """The same of a profile that an application has made.
+    """Return an application profile that was created at run time.
 
-    `through` is the model of Bedrock's profile that it copies, None where it copies a model.
+    `through` is the model behind the system-defined profile that it copies, or None if it copies a
+    model.
     """
     source = profile.source
     arns = [source.text]
@@ -83,7 +84,7 @@ def to_application_profile(profile: Profile, through: Listing | None) -> dict[st
 
 
 def to_configured_profile(own: OwnArn, listing: Listing) -> dict[str, Any]:
-    """The same of one that the registry names; nobody knows when it was made."""
+    """Return an application profile from the registry, which has no time of creation."""
     regions: tuple[str, ...] = (own.region,)
     if not listing.is_on_demand_in(own.region):
         regions = next((each for each in listing.profiles.values() if own.region in each), regions)
@@ -105,10 +106,10 @@ def _to_own(identifier: Identifier, arns: Sequence[str]) -> dict[str, Any]:
 
 
 def to_availability(listing: Listing, region: str, *, is_run: bool) -> dict[str, Any]:
-    """GetFoundationModelAvailability's answer: who has no access has made no agreement."""
+    """Return GetFoundationModelAvailability's answer. Without access there is no agreement."""
     offered = bool(listing.inference_types(region))
     return {
-        # Heard so of three models: what stands behind the last colon is not repeated.
+        # Reported for three models: the id without its part after the colon.
         "modelId": listing.id.partition(":")[0],
         "agreementAvailability": {"status": "AVAILABLE" if is_run else "NOT_AVAILABLE"},
         "authorizationStatus": "AUTHORIZED",
@@ -121,20 +122,20 @@ def model_arn(model_id: str, region: str) -> str:
     return f"arn:{PARTITIONS[region]}:bedrock:{region}::foundation-model/{model_id}"
 
 
-def _spoken(listing: Listing) -> str:
-    """As the User Guide calls the model of a profile: Mistral Pixtral Large 25.02."""
+def _display_name(listing: Listing) -> str:
+    """Return a profile's name for its model, as in the User Guide: Mistral Pixtral Large 25.02."""
     vendor = listing.provider.partition(" ")[0]
     name = listing.name.replace("(", "").replace(")", "")
     return name if name.startswith(vendor) else f"{vendor} {name}"
 
 
-def _enumerated(regions: tuple[str, ...]) -> str:
+def _join_regions(regions: tuple[str, ...]) -> str:
     *most, last = regions
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def to_provisioned(own: OwnArn, listing: Listing, made: datetime) -> dict[str, Any]:
-    """One of ListProvisionedModelThroughputs', and GetProvisionedModelThroughput's answer."""
+    """Return a provisioned model, for the Get and List operations."""
     model = model_arn(listing.id, own.region) if listing.is_catalogued else _custom_model_arn(own)
     return {
         "modelUnits": 1,
@@ -151,7 +152,7 @@ def to_provisioned(own: OwnArn, listing: Listing, made: datetime) -> dict[str, A
 
 
 def to_deployment(own: OwnArn, _: Listing, made: datetime) -> dict[str, Any]:
-    """GetCustomModelDeployment's answer."""
+    """Return a deployment, for GetCustomModelDeployment."""
     return {
         "customModelDeploymentArn": own.identifier.text,
         "modelDeploymentName": own.called,
@@ -162,7 +163,7 @@ def to_deployment(own: OwnArn, _: Listing, made: datetime) -> dict[str, Any]:
 
 
 def to_listed_deployment(own: OwnArn, listing: Listing, made: datetime) -> dict[str, Any]:
-    """One of ListCustomModelDeployments', which has another key for the name."""
+    """Return an entry of ListCustomModelDeployments, which has another key for the name."""
     told = to_deployment(own, listing, made)
     return {
         ("customModelDeploymentName" if key == "modelDeploymentName" else key): value
@@ -171,7 +172,7 @@ def to_listed_deployment(own: OwnArn, listing: Listing, made: datetime) -> dict[
 
 
 def to_import(own: OwnArn, _: Listing, made: datetime) -> dict[str, Any]:
-    """One of ListImportedModels', and GetImportedModel's answer."""
+    """Return an imported model, for the Get and List operations."""
     return {
         "modelArn": own.identifier.text,
         "modelName": own.called,

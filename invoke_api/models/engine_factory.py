@@ -1,4 +1,4 @@
-"""What the registry and the operator say of an engine: which kind, with what, shared by whom."""
+"""Plans of engines, from the registry and the operator's options. Models share equal plans."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -23,11 +23,12 @@ from invoke_api.models.registry import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """What the operator says: `kind` overrides the registry's engine, `demo` its weights.
+    """The operator's options for engines.
 
-    `remote` overrides the URLs of its servers; `key_of` finds the API key of one by the name of a
-    variable, or by none. With `cores`, by the keys of plans, another process runs vLLM's.
-    With `max_loaded`, engines load when they are called, and so many are awake at once.
+    `kind` overrides the registry's engine, `demo` its weights, and `remote` the URLs of its
+    servers. `key_of` returns a server's API key by the name of a variable, or by None. `cores` are
+    vLLM's cores in another process, by the keys of plans. With `max_loaded`, engines load on demand
+    and at most so many are loaded at once.
     """
 
     kind: str | None = None
@@ -41,10 +42,11 @@ class EngineChoice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`key` is what makes an engine distinct; `tokenizer` that of the prompts, if another.
+    """A plan of one engine.
 
-    `build_cores` makes what `build` can do without, if told of it: vLLM's cores, for so many.
-    `adapter` is the one to put on the engine's weights.
+    Models with the same `key` share an engine. `tokenizer` names the tokenizer of prompts if it is
+    not the engine's. `build_cores` makes vLLM's cores for several front ends, which `build` accepts
+    in place of its own. `adapter` is the model's LoRA adapter.
     """
 
     key: str
@@ -74,16 +76,16 @@ def count_processors() -> int:
 
 
 def plan_engine(model: Model, choice: EngineChoice) -> Plan:
-    """Raises `EngineDead` if there can't be one."""
-    return KINDS[choice.kind or model.engine](model, choice)
+    """Return the plan of a model's engine. Raises `EngineDead` if it can't be built."""
+    return PLANNERS[choice.kind or model.engine](model, choice)
 
 
 def plan_cores(
     models: Iterable[Model], choice: EngineChoice, front_ends: int
 ) -> dict[str, tuple[VllmCores, list[str]]]:
-    """By the keys of plans: vLLM's cores for several front ends, and whose models they run.
+    """Return vLLM's cores for several front ends and the ids of their models, by the plans' keys.
 
-    None of them is started. Raises `EngineDead`, with the model's id, if one can't be.
+    No core is started. Raises `EngineDead`, with the model's id, if one can't be built.
     """
     found: dict[str, tuple[VllmCores, list[str]]] = {}
     for model in models:
@@ -125,15 +127,15 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
 
 
 def vllm_key(model: Model) -> str:
-    """Return what makes a model's engine distinct on vLLM. Adapters do not."""
+    """Return the key of a model's engine on vLLM. It does not depend on adapters."""
     options = f"{sorted(model.vllm.items())} {model.limits}"
     return f"vllm {model.weights} {model.tokenizer} {model.context_length} {options}"
 
 
 def missing_weights(model: Model) -> MissingFiles | None:
-    """Return the missing weights of a model on vLLM, or None; those of its adapter, too.
+    """Return the missing weights of a model on vLLM or of its adapter, or None.
 
-    The sentence names the registry's line and the model.
+    The message names the registry's line and the model.
     """
     found = find_missing(model.weights, model.tokenizer, model.vllm)
     if model.adapter and (found is None or not found.is_fatal):
@@ -146,9 +148,9 @@ def missing_weights(model: Model) -> MissingFiles | None:
 def _find_weights(model: Model) -> str:
     """Return the model's weights. Raises `EngineDead` if vLLM would not find them.
 
-    vLLM would fail only after some seconds, with a less clear message.
+    vLLM itself fails only after some seconds, with a less clear message.
     """
-    missing = missing_weights(replace(model, adapter=None))  # others may share the engine
+    missing = missing_weights(replace(model, adapter=None))  # other models may share the engine
     if missing and missing.is_fatal:
         raise EngineDead(missing.sentence)
     return model.weights
@@ -161,7 +163,7 @@ def _to_plan(
     tokenizer: str,
     tokenizer_of_prompts: str | None = None,
     adapt: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
-    **checkpoint: Any,  # noqa: ANN401 - what VllmEngine and VllmCores have in common
+    **checkpoint: Any,  # noqa: ANN401 - parameters that VllmEngine and VllmCores share
 ) -> Plan:
     return Plan(
         key,
@@ -181,8 +183,8 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
     url = choice.remote or options.get("url")
     if not url:
         raise EngineDead(
-            f"where {model.id} is served is not known: say --remote URL,"
-            " or remote: {url: ...} of it in the registry"
+            f"no server is known for {model.id}: set --remote URL,"
+            " or remote: {url: ...} in the registry"
         )
     options["url"] = url.rstrip("/").removesuffix("/v1")
     key = choice.key_of(options.pop("api_key_variable", None))
@@ -220,9 +222,9 @@ def _demo_weights(name: str, cache: Path) -> str:
     return str(make_demo(name, cache))
 
 
-KINDS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
+PLANNERS: dict[str, Callable[[Model, EngineChoice], Plan]] = {
     "scripted": _plan_scripted,
-    "replay": _plan_scripted,  # recordings answer for it; its tokenizer is for rules
+    "replay": _plan_scripted,  # recordings answer; rules need a tokenizer
     "vllm": _plan_vllm,
     "remote": _plan_remote,
 }

@@ -1,4 +1,4 @@
-"""Which engine speaks for which model, and the life of them all."""
+"""The engines of all models: build, share, load and close them."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ from invoke_api.models.registry import Model
 
 log = logging.getLogger(__name__)
 
-SETTLE_LOOK = 0.05  # seconds between two polls of engines
+READY_POLL_SECONDS = 0.05  # seconds between two polls of engines
 
 
 class Engines:
-    """One engine for each distinct checkpoint; models that share one share its engine.
+    """The engines by model. Models with the same checkpoint share an engine.
 
-    `tokenizers` names, by model id, those that differ from their engine's: in them, the demo
-    checkpoints are asked. `adapters` are what a model puts on its engine's weights, by model id.
+    `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
+    checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
     With `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
     order of `by_model`; None loads all at once.
     """
@@ -43,17 +43,18 @@ class Engines:
         self._adapters = adapters
         self._most_loading = most_loading
         self._loading: set[asyncio.Task[object]] = set()
-        # Those that have read a prompt, by Converse or not: the first may load what takes a second.
+        # Model ids that have tokenised a prompt, and whether of Converse. The first time is slow,
+        # because it may load a tokenizer or template.
         self.warm: set[tuple[str, bool]] = set()
 
     def of(self, model: Model) -> Engine:
         return self._by_model[model.id]
 
     def tokenizer(self, model: Model) -> Tokenizer:
-        """Of this model's prompts. Raises what `Engine.tokenizer` raises."""
+        """Return the tokenizer of a model's prompts. Raises the errors of `Engine.tokenizer`."""
         own = self.of(model).tokenizer()
         name = self._tokenizers.get(model.id)
-        return load_once(name) if name else own
+        return load_cached_tokenizer(name) if name else own
 
     def adapter(self, model: Model) -> Adapter | None:
         return self._adapters.get(model.id)
@@ -62,10 +63,10 @@ class Engines:
         return self._by_model.items()
 
     def start(self) -> None:
-        """Begin to load every engine that is not to be loaded on demand.
+        """Start to load every engine that does not load on demand.
 
-        Returns at once, `Engine.state` tells how it goes: an engine that waits for its turn is
-        `cold`. An engine that fails gives its turn to the next one, and is started again beside it.
+        Returns at once; `Engine.state` tells the progress. An engine that waits for its turn is
+        `cold`. If an engine fails, the next one begins, and the failed one is restarted beside it.
         """
         in_turn: dict[Engine, str] = {}
         for engine, names in _distinct(self._by_model).items():
@@ -96,16 +97,18 @@ class Engines:
         await load(first, names)
         await asyncio.gather(*(load_later(*each) for each in others))
 
-    def take_calls(self) -> bool:
-        """Tell whether each engine accepts calls; one that loads on demand does."""
+    def accept_calls(self) -> bool:
+        """Tell whether all engines accept calls. One that loads on demand does."""
         return all(engine.state().takes_calls for engine in self._by_model.values())
 
-    async def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    async def wait_until_ready(
+        self, seconds: float, until: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until all engines accept calls, `seconds` pass, or `until` returns True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.take_calls() and not until():  # noqa: ASYNC110 - engines set no event
-                    await asyncio.sleep(SETTLE_LOOK)
+                while not self.accept_calls() and not until():  # noqa: ASYNC110 - engines set no event
+                    await asyncio.sleep(READY_POLL_SECONDS)
 
     async def close(self) -> None:
         for task in self._loading:
@@ -114,7 +117,7 @@ class Engines:
 
 
 def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
-    """Engines for these models, none of them started. Raises `EngineDead` if one can't be."""
+    """Build the engines of these models without starting them. Raises `EngineDead`."""
     engines: dict[str, Engine] = {}
     by_model: dict[str, Engine] = {}
     limits: dict[str, EngineLimits] = {}
@@ -131,18 +134,18 @@ def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
             tokenizers[model.id] = plan.tokenizer
         if plan.adapter:
             adapters[model.id] = plan.adapter
-    engines_for_callers = _looked_after(by_model, limits, choice.max_loaded)
+    supervised = _supervise(by_model, limits, choice.max_loaded)
     # Another process has its own order for the cores that it runs.
     most = None if choice.cores else most_loading(choice)
-    return Engines(engines_for_callers, tokenizers, adapters, most)
+    return Engines(supervised, tokenizers, adapters, most)
 
 
-def _looked_after(
+def _supervise(
     by_model: Mapping[str, Engine], limits: Mapping[str, EngineLimits], max_loaded: int | None
 ) -> dict[str, Engine]:
-    """Those that hold weights are started again when they fail, or take turns in some places.
+    """Wrap the vLLM engines in supervisors, which restart them or, with `max_loaded`, swap them.
 
-    A server is looked for by its own engine.
+    Remote engines supervise their connection themselves.
     """
     engines = dict(by_model)
     pool = LruPool(max_loaded) if max_loaded else None
@@ -157,7 +160,7 @@ def _looked_after(
 
 
 def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
-    """Each engine with the models that share it."""
+    """Return each engine with the ids of the models that share it."""
     engines: dict[Engine, list[str]] = {}
     for model_id, engine in by_model.items():
         engines.setdefault(engine, []).append(model_id)
@@ -165,5 +168,5 @@ def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
 
 
 @cache
-def load_once(name: str) -> Tokenizer:
+def load_cached_tokenizer(name: str) -> Tokenizer:
     return load_tokenizer(name)

@@ -1,26 +1,26 @@
-"""What may stand for a model in a request: an id, a name, an ARN, or the id or ARN of a profile."""
+"""Identifiers of models in requests: ids, names and ARNs, of models and of inference profiles."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
-Own = Literal[
+OwnKind = Literal[
     "application-inference-profile",
     "custom-model-deployment",
     "imported-model",
     "provisioned-model",
 ]
-Kind = Literal["id", "foundation-model", "inference-profile", "other"] | Own
-# The kinds of ARN that belong to an account and stand for a model in a call.
-OWN: tuple[Own, ...] = get_args(Own)
+IdentifierKind = Literal["id", "foundation-model", "inference-profile", "other"] | OwnKind
+# The kinds of ARN that belong to an account and can be called.
+OWN_KINDS: tuple[OwnKind, ...] = get_args(OwnKind)
 
-ARN = re.compile(
+ARN_PATTERN = re.compile(
     r"arn:(?P<partition>aws(?:-[^:]+)?):(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):"
     r"(?P<account>[0-9]{12})?:(?P<resource>[a-z-]+)/(?P<id>.+)"
 )
 
-# AWS's regions by partition, of the commercial ones those with Bedrock, as botocore lists them.
+# AWS's regions by partition, as botocore lists them; in `aws` only those with Bedrock.
 REGIONS = {
     "aws": """
         af-south-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
@@ -37,13 +37,14 @@ PARTITIONS = {name: partition for partition, names in REGIONS.items() for name i
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What a request calls its model; `region` and `account` are those of an ARN.
+    """A parsed identifier of a model.
 
-    `id` is the last part of an ARN. A name is of the kind `id`, too.
+    `region` and `account` are those of an ARN, and `id` is its last part. Names have the kind `id`,
+    too.
     """
 
     text: str
-    kind: Kind
+    kind: IdentifierKind
     id: str
     region: str | None = None
     account: str | None = None
@@ -54,11 +55,11 @@ class Identifier:
 
 @lru_cache(maxsize=256)
 def parse_identifier(text: str) -> Identifier:
-    """Return the parts of an id or ARN.
+    """Return the parts of an id, name or ARN.
 
-    `other` is well-formed and nothing that can be called here: a custom model, a prompt, ...
+    The kind `other` is for ARNs that can't be called, for example of a custom model or a prompt.
     """
-    found = ARN.fullmatch(text)
+    found = ARN_PATTERN.fullmatch(text)
     if not found:
         return Identifier(text, "id", text)
     region, account = found["region"], found["account"]
@@ -67,7 +68,7 @@ def parse_identifier(text: str) -> Identifier:
             return Identifier(text, "foundation-model", found["id"], region)
         if found["resource"] == "inference-profile" and account:
             return Identifier(text, "inference-profile", found["id"], region, account)
-        for kind in OWN if account else ():
+        for kind in OWN_KINDS if account else ():
             if found["resource"] == kind:
                 return Identifier(text, kind, found["id"], region, account)
     return Identifier(text, "other", text, region, account)

@@ -1,4 +1,4 @@
-"""What Bedrock makes known of a model, and how the registry's file says it."""
+"""Catalogue entries of models, and how they are read from the registry's file."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 ON_DEMAND = "ON_DEMAND"
-INFERENCE_PROFILE = "INFERENCE_PROFILE"  # heard from Bedrock, and in no service model
-DAYS = ("launched", "end_of_life")  # the registry's keys of a model's life
-# What Bedrock says of a model's side of Converse, unless the registry says other.
-CONVERSE: dict[str, Any] = {
+INFERENCE_PROFILE = "INFERENCE_PROFILE"  # reported from Bedrock; not in the service model
+DATE_KEYS = ("launched", "end_of_life")  # keys in the registry
+# Defaults of the `converse` member of a summary; the registry can override them.
+CONVERSE_DEFAULTS: dict[str, Any] = {
     "additionalRequestFieldsSchema": "{}",
     "maxTokensDefault": None,
     "maxTokensMaximum": None,
@@ -21,15 +21,19 @@ CONVERSE: dict[str, Any] = {
     "userVideoTypesSupported": [],
 }
 
+# Keys in the registry that only catalogued models have.
+CATALOGUE_KEYS = frozenset({"regions", "profiles"})
+Problem = tuple[list[str | int], str, str]  # path in the document, model id, message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What Bedrock makes known of a model, whether this service runs it or not.
+    """The catalogue entry of a model, whether this service runs it or not.
 
-    `regions` is where it can be had on demand, None for everywhere; `profiles` are the ids of its
-    inference profiles, each with the regions it may be called from. `converse` is empty for the
-    models of which Bedrock says nothing there. A model that is not `is_catalogued` is one of an
-    account's own: AWS lists it nowhere, and it is called by its ARNs only.
+    `regions` are those with the model on demand; None means all. `profiles` are the ids of its
+    inference profiles, each with the regions from which it may be called. `converse` is empty for
+    models whose summary has no such member. A model that is not `is_catalogued` belongs to an
+    account: AWS lists it nowhere, and only its ARNs can be called.
     """
 
     id: str
@@ -46,7 +50,7 @@ class Listing:
 
     @property
     def sees(self) -> bool:
-        """Whether it takes images."""
+        """Tell whether the model takes images."""
         return "IMAGE" in self.input_modalities
 
     @property
@@ -62,7 +66,7 @@ class Listing:
         return self.regions is None or region in self.regions
 
     def inference_types(self, region: str) -> list[str]:
-        """How it can be called from this region; not at all where AWS does not offer it."""
+        """Return the ways to call the model from a region, none if AWS does not offer it there."""
         if not self.is_catalogued:
             return []
         profiled = any(region in regions for regions in self.profiles.values())
@@ -76,7 +80,7 @@ class Listing:
 
 
 def to_listing(entry: Mapping[str, Any]) -> Listing:
-    """An entry that the registry's schema has found right."""
+    """Return the listing of a valid entry of the registry."""
     regions = entry.get("regions")
     return Listing(
         id=entry["id"],
@@ -88,44 +92,39 @@ def to_listing(entry: Mapping[str, Any]) -> Listing:
         end_of_life=_to_day(entry, "end_of_life"),
         input_modalities=tuple(entry.get("input_modalities", ["TEXT"])),
         output_modalities=tuple(entry.get("output_modalities", ["TEXT"])),
-        converse=CONVERSE | entry["converse"] if "converse" in entry else {},
+        converse=CONVERSE_DEFAULTS | entry["converse"] if "converse" in entry else {},
         is_catalogued=entry.get("catalogued", True),
     )
 
 
-# What the registry says of a model only where AWS lists it.
-LISTED = frozenset({"regions", "profiles"})
-Problem = tuple[list[str | int], str, str]  # the way there, the model's id, what is wrong
-
-
 def listing_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """What the schema can't say: names that must be unique, and days that must exist."""
+    """Yield mistakes that the JSON schema can't express: duplicate names, invalid dates."""
     seen: set[str] = set()
     for group in ("models", "not_run"):
         for index, entry in enumerate(document.get(group, [])):
             names = [("id", entry["id"]), *(("profiles", key) for key in _profiles(entry))]
             for step, name in names:
                 if name in seen:
-                    yield [group, index, step], name, " stands here twice"
+                    yield [group, index, step], name, " occurs twice"
                 seen.add(name)
             for step, problem in _entry_problems(entry):
                 yield [group, index, step], entry["id"], problem
 
 
 def _entry_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the key of each mistake in one entry, and what is wrong there."""
+    """Yield the key of each mistake in one entry, and a message."""
     if not entry.get("catalogued", True):
-        for step in LISTED.intersection(entry):
-            yield step, f": {step!r} is of catalogued models"
-    for key in DAYS:
+        for step in CATALOGUE_KEYS.intersection(entry):
+            yield step, f": only catalogued models have {step!r}"
+    for key in DATE_KEYS:
         try:
             _to_day(entry, key)
         except ValueError:
-            yield key, f": there is no day {entry[key]}"
+            yield key, f": {entry[key]} is not a date"
 
 
 def _to_day(entry: Mapping[str, Any], key: str) -> date | None:
-    """Raises `ValueError`."""
+    """Return a date of an entry, or None. Raises `ValueError`."""
     return date.fromisoformat(entry[key]) if key in entry else None
 
 

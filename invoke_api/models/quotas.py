@@ -1,8 +1,8 @@
-"""Requests and tokens a minute, by model, region and access key: Bedrock's account quotas.
+"""Quotas of requests and tokens per minute, by model, region and access key.
 
-Source: General Reference, Amazon Bedrock quotas; User Guide, quotas-token-burndown: a request
+Source: General Reference, Amazon Bedrock quotas, and User Guide, quotas-token-burndown: a request
 takes its input tokens and `max_tokens` at once, and unused tokens are returned when it ends.
-Guess: a call that ends before its first token costs no tokens; the guide mentions answers only.
+Guess: a call that ends before its first token costs no tokens. The guide does not mention it.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from time import monotonic
 from invoke_api.models.registry import Model
 from invoke_api.wire.errors import ThrottlingException
 
-MANY = 10_000  # buckets; above this number full ones are dropped
+BUCKETS_BEFORE_PRUNING = 10_000  # from this number on, full buckets are deleted
 TOO_MANY_TOKENS = "Too many tokens, please wait before trying again."
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """Full at first, and filled evenly: `rate` a minute, and never more than that."""
+    """A token bucket. It starts full, gets `rate` tokens per minute, and holds at most `rate`."""
 
     rate: float
     level: float
@@ -31,21 +31,21 @@ class _Bucket:
 
 
 class Quotas:
-    """May be asked from several threads at once."""
+    """The token buckets of all callers. Thread-safe."""
 
     def __init__(self, *, enforced: bool = False, clock: Callable[[], float] = monotonic) -> None:
         self._enforced = enforced
         self._clock = clock
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
-        self._many = MANY
+        self._prune_above = BUCKETS_BEFORE_PRUNING
         self._lock = Lock()
 
     def take(
         self, model: Model, region: str, key: str | None, *, input_tokens: int, max_tokens: int
     ) -> "Share | None":
-        """Take all these tokens and one request; call `Share.settle` when the call has ended.
+        """Take these tokens and one request. Call `Share.settle` when the call has ended.
 
-        Raises `ThrottlingException`, and then takes nothing.
+        Returns None without a token quota. Raises `ThrottlingException`, and then takes nothing.
         """
         if not self._enforced:
             return None
@@ -64,7 +64,7 @@ class Quotas:
         return Share(pool, tokens, input_tokens, self._lock) if pool else None
 
     def count(self) -> int:
-        """Return the number of buckets that are kept."""
+        """Return the number of buckets in memory."""
         return len(self._buckets)
 
     def _bucket(
@@ -81,22 +81,22 @@ class Quotas:
         return bucket
 
     def _forget_full(self, now: float) -> None:
-        """Drop full buckets once there are many; a new bucket is full, too.
+        """Delete full buckets if there are many. They are equal to new ones.
 
-        A bucket is full again after a minute, so the table holds only keys of the last minute.
+        A bucket is full again after a minute, so only keys of the last minute remain.
         """
-        if len(self._buckets) < self._many:
+        if len(self._buckets) < self._prune_above:
             return
         for bucket in self._buckets.values():
             bucket.fill(now)
         kept = {name: each for name, each in self._buckets.items() if each.level < each.rate}
         self._buckets = kept
-        self._many = max(MANY, 2 * len(kept))
+        self._prune_above = max(BUCKETS_BEFORE_PRUNING, 2 * len(kept))
 
 
 @dataclass(slots=True)
 class Share:
-    """Tokens of a bucket that one call holds until they are settled."""
+    """Tokens that one call has taken from a bucket, until `settle` returns the unused ones."""
 
     pool: _Bucket
     tokens: int
@@ -106,11 +106,11 @@ class Share:
     is_settled: bool = False
 
     def count(self, tokens: int) -> None:
-        """Use so many tokens of the answer; the first ones use those of the prompt as well."""
+        """Count tokens of the answer as used. The first call also counts those of the prompt."""
         self.used = (self.used or self.input_tokens) + tokens
 
     def settle(self) -> None:
-        """Return the unused tokens to the bucket; all of them if no token was generated."""
+        """Return the unused tokens to the bucket, all of them if no token was generated."""
         with self.lock:
             if not self.is_settled:
                 self.is_settled = True

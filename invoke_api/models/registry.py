@@ -1,4 +1,4 @@
-"""The model registry: a YAML file into frozen `Model` records, found by whatever names them."""
+"""The model registry: read a YAML file into `Model` records, and find them by identifiers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from invoke_api.models.identifiers import Identifier
 from invoke_api.models.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.body_forms import FormSchemas
 from invoke_api.validation.schema import BodySchema
-from invoke_api.validation.serde_errors import Body
+from invoke_api.validation.serde_errors import InvalidBody
 from invoke_api.wire.errors import (
     END_OF_LIFE,
     NOT_ON_DEMAND,
@@ -39,17 +39,20 @@ from invoke_api.yaml_files import (
 )
 
 DEFAULT_REGISTRY = ROOT / "model_registry.yaml"
-# vLLM's engine arguments that the registry has its own key for.
-OURS = {"model": "weights", "max_model_len": "context_length"}
-# What models of a dialect can do on Converse unless the registry says other. User Guide,
-# invoke-imported-model: imported models have tools if they are GPT-OSS, and then no Converse.
-ABILITIES = {"imported": {"tools": False}}
-BARE = ("id", "foundation-model")  # the kinds of identifier that name a model itself
+# vLLM's engine arguments for which the registry has a key of its own.
+REGISTRY_KEYS_OF_OPTIONS = {"model": "weights", "max_model_len": "context_length"}
+# Defaults of `abilities` by dialect. Of imported models only GPT-OSS has tools, and that one has no
+# Converse (User Guide, invoke-imported-model).
+DEFAULT_ABILITIES = {"imported": {"tools": False}}
+MODEL_KINDS = ("id", "foundation-model")  # kinds of identifiers of catalogued models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model that this service runs, as the registry describes it."""
+    """A model that this service runs, as the registry describes it.
+
+    `where_weights` is the file and line that name the weights.
+    """
 
     listing: Listing
     dialect_name: str
@@ -70,14 +73,14 @@ class Model:
     vllm: Mapping[str, Any]
     remote: Mapping[str, Any]
     limits: EngineLimits
-    where_weights: str  # the file and line that name them
+    where_weights: str
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", self.listing.id)  # it is frozen
 
     def parse_body(self, raw: bytes) -> dict[str, Any]:
-        """Return InvokeModel's body with its defaults. Raise `ValidationException`."""
+        """Return an InvokeModel body with its defaults. Raises `ValidationException`."""
         return self.fill_body(self.schema.read(raw))
 
     def fill_body(
@@ -87,23 +90,23 @@ class Model:
         prefix: str = "",
         shown: Mapping[str, Any] = {},
     ) -> dict[str, Any]:
-        """Return a body that is read already, with its defaults.
+        """Return a parsed InvokeModel body with its defaults.
 
-        Raise `ValidationException` in the words of the model's server: behind `prefix`, and with
-        the members of `shown` in the body that it quotes.
+        Raises `ValidationException` in the words of the model server, after `prefix`. The message
+        quotes the body with the members of `shown`.
         """
 
         def word(errors: Iterable[ValidationError]) -> str:
-            return self.server.word_body(Body(value, errors, self.id, shown), prefix)
+            return self.server.word_body(InvalidBody(value, errors, self.id, shown), prefix)
 
         return self.schema.fill(value, word)
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The models that are run, and the listings of these and of all others that Bedrock knows.
+    """The models that the service runs, and the listings of all models that Bedrock knows.
 
-    `arns` are those of accounts' own.
+    `arns` are the ARNs of accounts' own models and profiles.
     """
 
     models: Mapping[str, Model]
@@ -113,16 +116,16 @@ class Registry:
 
     def __post_init__(self) -> None:
         profiles = {name: each for each in self.listings.values() for name in each.profiles}
-        object.__setattr__(self, "profiles", profiles)  # as dataclasses do where they are frozen
+        object.__setattr__(self, "profiles", profiles)  # it is frozen
 
     def find(self, identifier: Identifier, region: str, account: str | None = None) -> Model:
-        """The model that a call in this region names.
+        """Return the model that a call in this region names.
 
-        `account` is the caller's, None where it is not known; other accounts' ARNs and names are
-        unknown to it. Raises what Bedrock answers instead: `ValidationException`,
-        `ResourceNotFoundException`, `AccessDeniedException`.
+        `account` is the caller's, or None if it is not known. ARNs and names of other accounts are
+        not found. Raises `ValidationException`, `ResourceNotFoundException` and
+        `AccessDeniedException`, as Bedrock does.
         """
-        # Guess for foundation-model ARNs; seen for the ARN of an application's own profile.
+        # Recorded for ARNs of application profiles. Guess: foundation-model ARNs.
         if identifier.region not in (None, region):
             raise _invalid()
         own = self.find_own(identifier, region, account)
@@ -134,7 +137,7 @@ class Registry:
         return self.models[listing.id]
 
     def offered(self, region: str) -> list[Listing]:
-        """All that AWS offers in this region. Guess: a retired model is listed no more."""
+        """Return the models that AWS offers in a region. Guess: without retired ones."""
         return [
             listing
             for listing in self.listings.values()
@@ -142,16 +145,16 @@ class Registry:
         ]
 
     def find_known(self, identifier: Identifier) -> Listing:
-        """What is known of a model by this id or ARN. Raises `ValidationException`."""
-        listing = self.listings.get(identifier.id) if identifier.kind in BARE else None
+        """Return a catalogued model by its id or ARN. Raises `ValidationException`."""
+        listing = self.listings.get(identifier.id) if identifier.kind in MODEL_KINDS else None
         if listing is None or not listing.is_catalogued:
             raise _invalid()
         return listing
 
     def find_listed(self, identifier: Identifier, region: str) -> Listing:
-        """The same of a model that AWS offers in this region, however it is to be called there.
+        """Return a catalogued model that AWS offers in a region, on demand or by a profile.
 
-        Raises `ValidationException`, `ResourceNotFoundException`.
+        Raises `ValidationException` and `ResourceNotFoundException`.
         """
         if identifier.region not in (None, region):
             raise _invalid()
@@ -161,7 +164,7 @@ class Registry:
         return listing
 
     def find_profile(self, identifier: Identifier, region: str) -> Listing | None:
-        """The model behind an inference profile that may be called from this region."""
+        """Return the model behind a system-defined profile that a region may call, or None."""
         if identifier.kind in ("id", "inference-profile") and identifier.region in (None, region):
             listing = self.profiles.get(identifier.id)
             if listing and region in listing.profiles[identifier.id]:
@@ -171,7 +174,7 @@ class Registry:
     def find_own(
         self, identifier: Identifier, region: str, account: str | None = None
     ) -> OwnArn | None:
-        """Return the model behind an account's own ARN or name in this region, or None."""
+        """Return an account's own ARN in a region, by the ARN or its name, or None."""
         return self.arns.find(identifier, region, account)
 
     def _listing(self, identifier: Identifier, region: str) -> Listing:
@@ -185,11 +188,14 @@ class Registry:
         return listing
 
     def only(self, ids: Sequence[str]) -> "Registry":
-        """The registry with these models run only; all of it for none. Raises `ConfigError`."""
+        """Return a registry that runs only these models, or all if `ids` is empty.
+
+        Raises `ConfigError` for an unknown id.
+        """
         unknown = [model_id for model_id in ids if model_id not in self.models]
         if unknown:
             known = "\n  ".join(self.models)
-            raise ConfigError(f"no model {unknown[0]!r} in the registry, which has\n  {known}")
+            raise ConfigError(f"there is no model {unknown[0]!r}; the registry has\n  {known}")
         models = {key: self.models[key] for key in ids} if ids else self.models
         return Registry(models, self.listings, self.arns)
 
@@ -199,7 +205,7 @@ def _invalid() -> ValidationException:
 
 
 def load_registry(path: Path) -> Registry:
-    """Raises `ConfigError` with every mistake in the file."""
+    """Read a registry. Raises `ConfigError` with every mistake in the file."""
     document, source = read_config(path)
     if mistakes := list(find_mistakes(document, source, "model_registry.json", name="id")):
         raise ConfigError("\n".join(mistakes))
@@ -218,7 +224,7 @@ def load_registry(path: Path) -> Registry:
 
 
 def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[str]:
-    """What a schema can't say: names that must be unique, exist elsewhere, or be known to vLLM."""
+    """Yield mistakes that a JSON schema can't express, such as duplicate or unknown names."""
     for steps, model_id, problem in [*listing_problems(document), *_model_problems(document)]:
         yield f"{source.where(steps)}: model {model_id!r}{problem}"
     for steps, sentence in arn_problems(document):
@@ -236,14 +242,14 @@ def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _option_problem(option: str, value: object, *, has_vllm: bool) -> str | None:
-    if option in OURS:
-        return f"{option!r} is said by {OURS[option]!r}"
+    if option in REGISTRY_KEYS_OF_OPTIONS:
+        return f"set {REGISTRY_KEYS_OF_OPTIONS[option]!r} instead of {option!r}"
     return vllm_options.explain_option(option, value) if has_vllm else None
 
 
 @cache
 def _body_schema(name: str) -> BodySchema:
-    """Once for all models that share it: to check a schema takes longer than all else at start."""
+    """Return a schema, checked once: checks take longer than the rest of the start."""
     return BodySchema(load_schema(name))
 
 
@@ -267,7 +273,8 @@ def _to_schema(entry: dict[str, Any]) -> BodySchema | FormSchemas:
 
 
 def _to_model(entry: dict[str, Any], where_weights: str) -> Model:
-    abilities = Abilities(**ABILITIES.get(entry["dialect"], {}) | entry.get("abilities", {}))
+    defaults = DEFAULT_ABILITIES.get(entry["dialect"], {})
+    abilities = Abilities(**defaults | entry.get("abilities", {}))
     answers = entry.get("answers", "2025")
     return Model(
         listing=to_listing(entry),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from invoke_api.wire.errors import JSON
+from invoke_api.wire.errors import JSON_CONTENT_TYPE
 from invoke_api.wire.eventstream import decode_frame, split_frames
 from invoke_api.wire.json_text import read_json, write_json
 
@@ -66,7 +66,7 @@ def to_record(call: LoggedCall) -> dict[str, Any]:
 
 
 def _side(side: str, body: object, tokens: int | None) -> dict[str, object]:
-    parts = {"ContentType": JSON, "BodyJson": body, "TokenCount": tokens}
+    parts = {"ContentType": JSON_CONTENT_TYPE, "BodyJson": body, "TokenCount": tokens}
     return {side + name: value for name, value in parts.items() if value is not None}
 
 

@@ -1,1 +1,1 @@
-"""AWS's operations, a family to a file; each route reads as a sentence."""
+"""AWS's operations, one file for each family."""

@@ -1,6 +1,6 @@
-"""Converse and ConverseStream: a request ready for a model, and the writer of its answer."""
+"""Converse and ConverseStream: read and check requests, and write answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,58 +10,72 @@ from engine.tokenization.chat_template import ChatPrompt
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.converse import to_messages, to_tools
 from invoke_api.dialects.converse_checks import check_abilities, check_objects
-from invoke_api.dialects.converse_prompt import PROMPTS, render_instruct, to_body
+from invoke_api.dialects.converse_prompt import PROMPT_KEYS, render_instruct, to_body
 from invoke_api.dialects.converse_writer import ConverseWriter, check_pointers
 from invoke_api.dialects.generation import to_generation
 from invoke_api.dialects.mistral_chat import encode_chat, to_question
 from invoke_api.dialects.model_servers import CONVERSE_PREFIX, envelope
 from invoke_api.dialects.openai_body import check_target
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader
 from invoke_api.dialects.tools import from_converse, is_forcing, to_forced
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.output_stage import Native
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.registry import Model
 from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import LATENCY, SERVICE_TIER, admit, check_tier, grant_options
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import guard_converse, named_in_converse, open_guarding
+from invoke_api.pipeline.guardrail_check import guard_converse, guardrail_in_converse, open_guarding
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import UPLOADS
+from invoke_api.pipeline.offload import HAS_UPLOADS
 from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.events import draw_padding, encode_event, encode_sorted
 
-# Guess: the service model has both in the answer, and no recording shows when.
-REPEATED = ("performanceConfig", "serviceTier")
+# Guess: the service model has both in the response; no recording shows when they are sent.
+ECHOED_MEMBERS = ("performanceConfig", "serviceTier")
 
-# Recorded of each model of 2025 (stdapi-ai/stdapi.ai's probes, 2026-08-01).
+# Recorded for each model of 2025 (probes by stdapi-ai/stdapi.ai, 2026-08-01).
 NO_PREFILL = (
     "Cannot set `add_generation_prompt` to True when the last message is from the assistant."
     " Consider using `continue_final_message` instead."
 )
-
-Native = Callable[[str, Finish], bytes]
+# Reported for Nova.
+MAX_TOKENS_TOO_HIGH = (
+    "The maximum tokens you requested exceeds the model limit of {most}."
+    " Try again with a maximum tokens value that is lower than {most}."
+)
+# Members of the request that InvokeModel has as headers.
+OPTION_MEMBERS = {
+    LATENCY: ("performanceConfig", "latency"),
+    SERVICE_TIER: ("serviceTier", "type"),
+}
 
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
-    """`messages` and `tools` are OpenAI-shaped; `body` is the model's own but for its messages."""
+    """A checked Converse request.
+
+    `messages` and `tools` have OpenAI's shape. `body` is a body for InvokeModel without its
+    messages, and `choice` is the `tool_choice` of such a body. `paths` are the
+    `additionalModelResponseFieldPaths`. `repeated` are the members that the response repeats.
+    """
 
     model: Model
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]]
     body: dict[str, Any]
-    choice: Any  # the `tool_choice` of a body
+    choice: Any
     paths: Sequence[str]
     repeated: Mapping[str, Any]
     request_id: str = ""
-    guarding: Guarding | None = None
+    guarding: GuardrailSession | None = None
     prefix: str = CONVERSE_PREFIX
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
         return {}
 
-    def headers(self, _: Metrics) -> Mapping[str, str]:
+    def headers(self, _: InvocationMetrics) -> Mapping[str, str]:
         return {}
 
     def question(self) -> Question:
@@ -69,10 +83,10 @@ class Conversation:
 
     @property
     def size(self) -> int:
-        """Characters to tokenise, about."""
+        """Return the estimated number of characters to tokenise."""
         contents = [message["content"] for message in self.messages]
         if not all(isinstance(content, str) for content in contents):
-            return UPLOADS  # an image or audio, however short, may be large
+            return HAS_UPLOADS  # an image or audio, however short, may be large
         return sum(map(len, contents)) + 200 * len(self.tools)
 
     @property
@@ -80,7 +94,7 @@ class Conversation:
         return self.model.abilities.template == "chat"
 
     def to_prompt(self, tokenizer: Tokenizer) -> ChatPrompt:
-        """Raises `ChatRefused`."""
+        """Tokenise the conversation. Raises `ChatRefused`."""
         if self.messages[-1]["role"] == "assistant":
             raise ChatRefused(NO_PREFILL)
         if self.is_chat:
@@ -90,12 +104,12 @@ class Conversation:
         return ChatPrompt(tokenizer.encode(text, enough=self.model.context_length))
 
     def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
-        """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
+        """Return the engine's request. Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`."""
         prompt, vocabulary = self.to_prompt(tokenizer), len(tokenizer.pieces)
         request = to_generation(
             self.body, prompt, self.request_id, vocabulary=vocabulary, spelled=self.is_chat
         )
-        return to_forced(self.choice, self.tools).hold(request)
+        return to_forced(self.choice, self.tools).apply_to(request)
 
     def writer(self, tokenizer: Tokenizer) -> "ConverseFrames":
         is_spaced = self.is_chat and tokenizer.is_spaced
@@ -112,13 +126,13 @@ class Conversation:
             self.repeated,
             self._native(tokenizer),
             paths=self.paths,
-            watch=self.guarding,
+            outcome=self.guarding,
             shown=shown,
         )
         return ConverseFrames(writer)
 
     def _native(self, tokenizer: Tokenizer, reader: AnswerReader | None = None) -> Native:
-        """Return the function that writes a text and its end as the model's own answer."""
+        """Return a function that writes a text and its end as the model's own answer."""
 
         def native(text: str, finish: Finish) -> bytes:
             writer = self.model.dialect.writer(self.body, tokenizer, self.request_id, reader)
@@ -128,18 +142,18 @@ class Conversation:
 
 
 class ConverseFrames:
-    """Writes an answer of Converse's as bytes."""
+    """A writer of Converse answers as bytes."""
 
     def __init__(self, writer: ConverseWriter) -> None:
         self._writer = writer
         self.native = writer.native
 
     def whole(
-        self, text: str, finish: Finish, metrics: Metrics, _: Sequence[Logprobs] | None
+        self, text: str, finish: Finish, metrics: InvocationMetrics, _: Sequence[Logprobs] | None
     ) -> bytes:
         return encode_sorted(self._writer.reply(text, finish, metrics))
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         return b"".join(
             encode_event(kind, payload, draw_padding())
             for delta in deltas
@@ -153,10 +167,11 @@ def to_conversation(
     *,
     stream: bool,
     request_id: str = "",
-    guarding: Guarding | None = None,
+    guarding: GuardrailSession | None = None,
 ) -> Conversation:
-    """Check what the model can do, then the conversation itself, then its parameters.
+    """Return the conversation of a parsed Converse body.
 
+    Checks the model's abilities first, then the conversation, then its parameters, as Bedrock does.
     Raises `ValidationException`.
     """
     check_objects(asked)
@@ -164,7 +179,7 @@ def to_conversation(
     listing = model.listing
     messages = to_messages(asked, model.abilities, sees=listing.sees, hears=listing.hears)
     tools = to_tools(asked)
-    body = read_body(asked, messages, model, stream=stream)
+    body = to_model_body(asked, messages, model, stream=stream)
     paths = asked.get("additionalModelResponseFieldPaths", ())
     check_pointers(paths)
     choice = from_converse(asked, model.abilities)
@@ -177,44 +192,40 @@ def to_conversation(
         body=body,
         choice=choice,
         paths=paths,
-        repeated={key: asked[key] for key in REPEATED if key in asked},
+        repeated={key: asked[key] for key in ECHOED_MEMBERS if key in asked},
         request_id=request_id,
         guarding=guarding,
     )
 
 
-# Heard of Nova.
-TOO_MANY = (
-    "The maximum tokens you requested exceeds the model limit of {most}."
-    " Try again with a maximum tokens value that is lower than {most}."
-)
-
-
-def read_body(
+def to_model_body(
     asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], model: Model, *, stream: bool
 ) -> dict[str, Any]:
-    """Return the body but for its prompt, with its defaults. Raise `ValidationException`."""
+    """Return the body for InvokeModel with its defaults, but without its prompt or messages.
+
+    Raises `ValidationException`.
+    """
     most = model.listing.converse.get("maxTokensMaximum")
     if most and asked.get("inferenceConfig", {}).get("maxTokens", 0) > most:
-        raise ValidationException(TOO_MANY.format(most=most))
+        raise ValidationException(MAX_TOKENS_TOO_HIGH.format(most=most))
     is_text = model.dialect_name == "mistral-text"
     body = to_body(asked, is_text=is_text)
     shown = {} if is_text else {"messages": list(map(model.server.show, messages))}
-    _check_more(asked, model, {**body, **shown})
+    _check_additional(asked, model, {**body, **shown})
     body = model.fill_body(body, prefix=CONVERSE_PREFIX, shown=shown)
     check_target(body, (model.id,), streams=stream, prefix=CONVERSE_PREFIX)
     check_tier(body.get("service_tier"), model)
-    if body.get("logprobs"):  # Converse's answer has no place for them
+    if body.get("logprobs"):  # Converse's response has no member for them
         raise ValidationException(CONVERSE_PREFIX + envelope("'logprobs' is not supported"))
     if "serviceTier" in asked:
         body["service_tier"] = asked["serviceTier"]["type"]
     return body
 
 
-def _check_more(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
-    """Check the keys of `additionalModelRequestFields`. Raise `ValidationException`."""
+def _check_additional(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]) -> None:
+    """Check the keys of `additionalModelRequestFields`. Raises `ValidationException`."""
     more = asked.get("additionalModelRequestFields", {})
-    for name in PROMPTS:  # Converse has its own place for them
+    for name in PROMPT_KEYS:  # Converse has its own member for the prompt
         if name in more:
             raise ValidationException(model.server.word_taken(name))
     extra = {key: value for key, value in more.items() if not model.schema.knows(key)}
@@ -222,26 +233,19 @@ def _check_more(asked: Mapping[str, Any], model: Model, whole: Mapping[str, Any]
         raise ValidationException(CONVERSE_PREFIX + model.server.word_extra(extra, whole))
 
 
-# Members of the request that go by headers in the older operations.
-OPTIONS = {
-    LATENCY: ("performanceConfig", "latency"),
-    SERVICE_TIER: ("serviceTier", "type"),
-}
-
-
 def weigh_converse(raw: bytes) -> int:
-    """Return `UPLOADS` for a document: however short, it may hide much, and takes its time."""
-    return UPLOADS if b'"document"' in raw else len(raw)
+    """Return the size of the body, or `HAS_UPLOADS` if it has documents."""
+    return HAS_UPLOADS if b'"document"' in raw else len(raw)
 
 
 def check_converse(call: Call, operation: ModelOperation) -> Conversation:
-    """Check the model, the shape of the body, what the model can do, then the conversation.
+    """Check the caller, the model, the shape of the body, and then the conversation.
 
     Raises `InvokeError`s.
     """
     caller, model = admit(call, "")
     asked = coral_schema("converse.json").parse(call.body)
-    call.guarding = open_guarding(call, caller, named_in_converse(asked))
+    call.guarding = open_guarding(call, caller, guardrail_in_converse(asked))
     if call.guarding:
         guard_converse(call.guarding, asked)
     conversation = to_conversation(
@@ -251,7 +255,7 @@ def check_converse(call: Call, operation: ModelOperation) -> Conversation:
         stream=operation.streams,
         guarding=call.guarding,
     )
-    options = {name: _at(asked, path) for name, path in OPTIONS.items()}
+    options = {name: _at(asked, path) for name, path in OPTION_MEMBERS.items()}
     named = {name: value for name, value in options.items() if value}
     grant_options(named, model, caller.region)
     return conversation

@@ -1,4 +1,4 @@
-"""CountTokens, which Bedrock offers for no model of Mistral's; with `--extensions` it counts."""
+"""CountTokens: refused for Mistral's models, as on Bedrock, or with `--extensions` answered."""
 
 from base64 import b64decode
 from typing import Any
@@ -13,17 +13,18 @@ from invoke_api.operations.request_checks import coral_schema
 from invoke_api.pipeline.admission import admit_caller, check_account
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.offload import UPLOADS, aside
-from invoke_api.pipeline.request_body import BODY_LIMIT
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.offload import HAS_UPLOADS, offload
+from invoke_api.pipeline.request_body import MAX_BODY_BYTES
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.validation.queries import COUNT_TOKENS, check_query
 from invoke_api.wire.errors import SerializationException, ValidationException
 
-REFUSAL = "The provided model doesn't support counting tokens."
-EXTENSION = {"x-invoke-api-extension": "CountTokens"}  # Bedrock would have refused
+NOT_SUPPORTED = "The provided model doesn't support counting tokens."
+# Marks an answer that Bedrock would not give.
+EXTENSION_HEADERS = {"x-invoke-api-extension": "CountTokens"}
 
 
-async def count_tokens(call: Call) -> Reply:
+async def count_tokens(call: Call) -> HttpResponse:
     await call.read_body()
 
     def check() -> tuple[Caller, dict[str, Any]]:
@@ -32,7 +33,7 @@ async def count_tokens(call: Call) -> Reply:
         asked: dict[str, Any] = coral_schema("count_tokens.json").parse(call.body)["input"]
         return caller, asked
 
-    caller, asked = await aside(call, len(call.body), check)
+    caller, asked = await offload(call, len(call.body), check)
     services = call.services
     registry = services.registry
     called = parse_identifier(call.labels["model_id"])
@@ -42,10 +43,10 @@ async def count_tokens(call: Call) -> Reply:
     if own is None and registry.find_profile(identifier, caller.region) is None:
         registry.find_listed(identifier, caller.region)
     if not services.extensions:
-        raise ValidationException(REFUSAL)
-    # In a thread, however short it is: some tokenizers are slow at their first use.
-    tokens = await aside(call, UPLOADS, lambda: _count(call, asked, identifier, caller))
-    return json_reply(call, orjson.dumps({"inputTokens": tokens}), more=EXTENSION)
+        raise ValidationException(NOT_SUPPORTED)
+    # Always in a thread, because some tokenizers are slow at their first use.
+    tokens = await offload(call, HAS_UPLOADS, lambda: _count(call, asked, identifier, caller))
+    return json_response(call, orjson.dumps({"inputTokens": tokens}), more=EXTENSION_HEADERS)
 
 
 def _read_blob(encoded: str) -> bytes:
@@ -56,7 +57,7 @@ def _read_blob(encoded: str) -> bytes:
 
 
 def _count(call: Call, asked: dict[str, Any], identifier: Identifier, caller: Caller) -> int:
-    """How many tokens InvokeModel or Converse would count. Raises `InvokeError`s as they do."""
+    """Return the input tokens that InvokeModel or Converse would count. Raises their errors."""
     services = call.services
     model = services.registry.find(identifier, caller.region, caller.account)
     try:
@@ -65,8 +66,8 @@ def _count(call: Call, asked: dict[str, Any], identifier: Identifier, caller: Ca
             conversation = to_conversation(asked["converse"], model, stream=False)
             return len(conversation.to_prompt(tokenizer).tokens)
         body = model.parse_body(_read_blob(asked["invokeModel"]["body"]))
-        # No prompt is so long that counting would stop before its end.
-        generation = model.dialect.to_request(body, tokenizer, BODY_LIMIT, call.request_id)
+        # The limit is above every possible number of tokens, so that all of them are counted.
+        generation = model.dialect.to_request(body, tokenizer, MAX_BODY_BYTES, call.request_id)
     except EngineError as error:
         raise to_invoke_error(error, model.server) from error
     return len(generation.prompt)

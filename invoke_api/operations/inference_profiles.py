@@ -1,4 +1,4 @@
-"""ListInferenceProfiles and GetInferenceProfile: Bedrock's own, and those of applications."""
+"""ListInferenceProfiles and GetInferenceProfile, for system-defined and application profiles."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from invoke_api.models.profiles import Profile
 from invoke_api.operations.paging import to_page
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.pipeline.services import Services
 from invoke_api.validation.queries import (
     GET_INFERENCE_PROFILE,
@@ -25,31 +25,33 @@ from invoke_api.wire.errors import ResourceNotFoundException
 APPLICATION_PROFILE = "application-inference-profile"
 
 
-async def list_inference_profiles(call: Call) -> Reply:
+async def list_inference_profiles(call: Call) -> HttpResponse:
     caller = await read_and_admit(call)
     query = call.query
     check_query(LIST_INFERENCE_PROFILES, query)
     kind = query.get("type", "SYSTEM_DEFINED")
-    found = LISTED[kind](call.services, caller)
+    found = PROFILE_LISTERS[kind](call.services, caller)
     answer = to_page(found, query, name="inferenceProfileSummaries", key="inferenceProfileId")
-    return json_reply(call, orjson.dumps(answer))
+    return json_response(call, orjson.dumps(answer))
 
 
-async def get_inference_profile(call: Call) -> Reply:
+async def get_inference_profile(call: Call) -> HttpResponse:
     caller = await read_and_admit(call)
     check_query(GET_INFERENCE_PROFILE, call.labels)
     services = call.services
     identifier = parse_identifier(call.labels["inferenceProfileIdentifier"])
-    if listing := find_bedrocks(services, identifier, caller):
+    if listing := find_system_profile(services, identifier, caller):
         profile = to_profile(listing, identifier.id, caller.region, caller.account_id)
     else:
         profile = _show(services, find_application_profile(services, identifier, caller))
-    return json_reply(call, orjson.dumps(profile))
+    return json_response(call, orjson.dumps(profile))
 
 
-def find_bedrocks(services: Services, identifier: Identifier, caller: Caller) -> Listing | None:
-    """Return the model behind one of Bedrock's profiles that this caller has."""
-    # As on InvokeModel, who is in no known account may name any.
+def find_system_profile(
+    services: Services, identifier: Identifier, caller: Caller
+) -> Listing | None:
+    """Return the model behind a system-defined profile of the caller's account, or None."""
+    # As on InvokeModel, a caller without a known account may name any account.
     if caller.account and identifier.account not in (None, caller.account):
         return None
     return services.registry.find_profile(identifier, caller.region)
@@ -58,9 +60,9 @@ def find_bedrocks(services: Services, identifier: Identifier, caller: Caller) ->
 def find_application_profile(
     services: Services, identifier: Identifier, caller: Caller
 ) -> Profile | OwnArn:
-    """Return a profile that was made at run time, or one of the registry's, by its ARN or its id.
+    """Return an application profile, created at run time or from the registry, by its ARN or id.
 
-    Raise `ResourceNotFoundException`.
+    Raises `ResourceNotFoundException`.
     """
     for one in _application_profiles(services, caller, identifier.account):
         if identifier.text in (one.identifier.text, one.identifier.id):
@@ -72,13 +74,13 @@ def find_application_profile(
 def _application_profiles(
     services: Services, caller: Caller, account: str | None = None
 ) -> list[Profile | OwnArn]:
-    """Return the profiles of the caller's account in its region, the registry's first.
+    """Return the application profiles of the caller's account and region, the registry's first.
 
-    `account` is looked into where the caller's is not known.
+    If the caller's account is not known, `account` takes its place.
     """
-    looked = caller.account or account or caller.account_id
-    configured = services.registry.arns.of(APPLICATION_PROFILE, caller.region, looked)
-    return [*configured, *services.profiles.of(looked, caller.region)]
+    searched = caller.account or account or caller.account_id
+    configured = services.registry.arns.of(APPLICATION_PROFILE, caller.region, searched)
+    return [*configured, *services.profiles.of(searched, caller.region)]
 
 
 def _show(services: Services, profile: Profile | OwnArn) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _show(services: Services, profile: Profile | OwnArn) -> dict[str, Any]:
     return to_application_profile(profile, through)
 
 
-def _bedrocks(services: Services, caller: Caller) -> list[dict[str, Any]]:
+def _list_system(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [
         to_profile(listing, name, caller.region, caller.account_id)
         for listing in services.registry.offered(caller.region)
@@ -99,8 +101,8 @@ def _bedrocks(services: Services, caller: Caller) -> list[dict[str, Any]]:
     ]
 
 
-def _applications(services: Services, caller: Caller) -> list[dict[str, Any]]:
+def _list_application(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [_show(services, one) for one in _application_profiles(services, caller)]
 
 
-LISTED = {"SYSTEM_DEFINED": _bedrocks, "APPLICATION": _applications}
+PROFILE_LISTERS = {"SYSTEM_DEFINED": _list_system, "APPLICATION": _list_application}

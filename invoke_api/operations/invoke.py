@@ -6,39 +6,39 @@ from typing import Any
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
-from invoke_api.dialects import Writer
+from invoke_api.dialects import BodyWriter
 from invoke_api.dialects.model_servers import envelope
 from invoke_api.dialects.openai_body import check_target
-from invoke_api.dialects.question import Metrics, Question
-from invoke_api.guardrails.session import Guarding
+from invoke_api.dialects.question import InvocationMetrics, Question
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.registry import Model
-from invoke_api.pipeline.admission import REPEATED, SERVICE_TIER, admit, check_tier
+from invoke_api.pipeline.admission import ECHOED_HEADERS, SERVICE_TIER, admit, check_tier
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.guardrail_check import CONFIG, GuardedWriter, guard_invoke
+from invoke_api.pipeline.guardrail_check import GUARDRAIL_CONFIG_KEY, GuardedWriter, guard_invoke
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import UPLOADS
-from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.pipeline.offload import HAS_UPLOADS
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
 from invoke_api.wire.events import encode_chunks
 
 
 @dataclass(slots=True, kw_only=True)
 class InvokeModelRequest:
-    """A body of the model's own dialect, with its defaults filled in."""
+    """A checked InvokeModel request. `body` is in the model's own dialect, with its defaults."""
 
     model: Model
     body: dict[str, Any]
     request_id: str
     options: Mapping[str, str]
-    guarding: Guarding | None
+    guarding: GuardrailSession | None
     size: int
     prefix: str = ""
 
     @property
     def stream_headers(self) -> Mapping[str, str]:
-        # ConverseStream has no such header in any recording.
-        return {"X-Amzn-Bedrock-Content-Type": JSON, **self.options}
+        # No recording of ConverseStream has this header.
+        return {"X-Amzn-Bedrock-Content-Type": JSON_CONTENT_TYPE, **self.options}
 
-    def headers(self, metrics: Metrics) -> Mapping[str, str]:
+    def headers(self, metrics: InvocationMetrics) -> Mapping[str, str]:
         return {**metrics.to_headers(), **self.options}
 
     def question(self) -> Question:
@@ -60,32 +60,36 @@ class InvokeModelRequest:
 
 
 class InvokeModelWriter:
-    """Writes the model's own answer, whole or in chunks."""
+    """A writer of the model's own answer, whole or in chunks."""
 
-    def __init__(self, inner: Writer, native: Callable[[str, Finish], bytes]) -> None:
+    def __init__(self, inner: BodyWriter, native: Callable[[str, Finish], bytes]) -> None:
         self._inner = inner
         self.native = native
 
     def whole(
-        self, text: str, finish: Finish, metrics: Metrics, logprobs: Sequence[Logprobs] | None
+        self,
+        text: str,
+        finish: Finish,
+        metrics: InvocationMetrics,
+        logprobs: Sequence[Logprobs] | None,
     ) -> bytes:
         return self._inner.reply(text, finish, metrics, logprobs)
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         chunk = self._inner.chunk
         return encode_chunks([chunk(delta, metrics if delta.finish else None) for delta in deltas])
 
 
 def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
-    """Check the front door's part, then the body. Raises `InvokeError`s."""
+    """Check the headers and then the body, as Bedrock does. Raises `InvokeError`s."""
     _, model = admit(call, "x-amzn-bedrock-accept" if operation.streams else "accept")
     guarding = call.guarding
     body = _read_guarded(model, guarding, call.body) if guarding else model.parse_body(call.body)
     check_target(body, (model.id, call.model_id), streams=operation.streams)
     check_tier(body.get("service_tier"), model)
-    if guarding and body.get("logprobs"):  # the words that it takes out would stand there
+    if guarding and body.get("logprobs"):  # they would show the words that it removes
         raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
-    if tier := call.options.get(REPEATED[SERVICE_TIER]):
+    if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
     return InvokeModelRequest(
         model=model,
@@ -93,7 +97,7 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         request_id=call.request_id,
         options=call.options,
         guarding=guarding,
-        size=UPLOADS if has_media(call.body) else len(call.body),
+        size=HAS_UPLOADS if has_media(call.body) else len(call.body),
     )
 
 
@@ -102,10 +106,10 @@ def has_media(body: bytes) -> bool:
     return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
-def _read_guarded(model: Model, guarding: Guarding, raw: bytes) -> dict[str, Any]:
-    """Return the body as the guardrail leaves it. Raises `ValidationException`."""
+def _read_guarded(model: Model, guarding: GuardrailSession, raw: bytes) -> dict[str, Any]:
+    """Return the body as the guardrail has anonymized it. Raises `ValidationException`."""
     value = model.schema.read(raw)
-    config = value.pop(CONFIG, None) if isinstance(value, dict) else None
+    config = value.pop(GUARDRAIL_CONFIG_KEY, None) if isinstance(value, dict) else None
     body = model.fill_body(value)
     guard_invoke(guarding, model.dialect, body, config)
     return body

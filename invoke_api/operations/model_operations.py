@@ -1,4 +1,4 @@
-"""The operations that call a model, by the last step of their paths."""
+"""The operations that call a model, by the last step of their path."""
 
 from functools import partial
 
@@ -7,13 +7,13 @@ from invoke_api.operations.invoke import INVOKE_MODEL, INVOKE_MODEL_WITH_RESPONS
 from invoke_api.pipeline.invocation import call_model
 from invoke_api.pipeline.routes import Handler
 
-MODEL_CALLS = {
+MODEL_OPERATIONS = {
     "invoke": INVOKE_MODEL,
     "invoke-with-response-stream": INVOKE_MODEL_WITH_RESPONSE_STREAM,
     "converse": CONVERSE,
     "converse-stream": CONVERSE_STREAM,
 }
-QUICK: dict[str, tuple[str, Handler]] = {
+MODEL_HANDLERS: dict[str, tuple[str, Handler]] = {
     step: (operation.name, partial(call_model, operation=operation))
-    for step, operation in MODEL_CALLS.items()
+    for step, operation in MODEL_OPERATIONS.items()
 }

@@ -1,6 +1,6 @@
 """Get and List of provisioned models, custom-model deployments and imported models.
 
-They are those of the registry's file: nothing makes or changes one here.
+All of them come from the registry's file. There are no operations that create or change one.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,12 +18,12 @@ from invoke_api.models.catalogue import (
     to_listed_deployment,
     to_provisioned,
 )
-from invoke_api.models.identifiers import Own, parse_identifier
+from invoke_api.models.identifiers import OwnKind, parse_identifier
 from invoke_api.models.listing import Listing
 from invoke_api.operations.paging import to_page
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.validation.constraints import Member
 from invoke_api.validation.queries import (
@@ -38,19 +38,19 @@ from invoke_api.validation.queries import (
 )
 from invoke_api.wire.errors import ResourceNotFoundException
 
-NOT_FOUND = "The provided {kind} identifier is not found."  # guess
+OWN_MODEL_NOT_FOUND = "The provided {kind} identifier is not found."  # guess
 Describe = Callable[[OwnArn, Listing, datetime], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of ARN, with its Get and List operations.
+class OwnModelKind:
+    """The Get and List operations of one kind of ARN.
 
-    `get` has one member, which stands in the path. `summaries` is the name of a list's entries,
-    `arn` and `made` the keys of their ARNs and times.
+    `get` has one member, which is the label of the path. `summaries` is the key of the entries in a
+    list. `arn` and `made` are the keys of an entry's ARN and creation time.
     """
 
-    kind: Own
+    kind: OwnKind
     get: Mapping[str, Member]
     list: Mapping[str, Member]
     describe: Describe
@@ -60,7 +60,7 @@ class Kind:
     made: str = "creationTime"
 
 
-PROVISIONED = Kind(
+PROVISIONED = OwnModelKind(
     kind="provisioned-model",
     get=GET_PROVISIONED,
     list=LIST_PROVISIONED,
@@ -69,7 +69,7 @@ PROVISIONED = Kind(
     summaries="provisionedModelSummaries",
     arn="provisionedModelArn",
 )
-DEPLOYMENTS = Kind(
+DEPLOYMENTS = OwnModelKind(
     kind="custom-model-deployment",
     get=GET_DEPLOYMENT,
     list=LIST_DEPLOYMENTS,
@@ -79,7 +79,7 @@ DEPLOYMENTS = Kind(
     arn="customModelDeploymentArn",
     made="createdAt",
 )
-IMPORTED = Kind(
+IMPORTED = OwnModelKind(
     kind="imported-model",
     get=GET_IMPORTED,
     list=LIST_IMPORTED,
@@ -90,50 +90,53 @@ IMPORTED = Kind(
 )
 
 
-async def get_own(call: Call, *, kind: Kind) -> Reply:
-    """Answer by ARN or name. Raise `ResourceNotFoundException`."""
+async def get_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
+    """Describe the model with this ARN or name. Raises `ResourceNotFoundException`."""
     caller = await read_and_admit(call)
     check_query(kind.get, call.labels)
     [asked] = call.labels.values()
     registry = call.services.registry
-    # As on InvokeModel, who is in no known account may name any.
+    # As on InvokeModel, a caller without a known account may name any account.
     account = caller.account or parse_identifier(asked).account or caller.account_id
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):
-            told = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
-            return json_reply(call, orjson.dumps(told))
-    raise ResourceNotFoundException(NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
+            described = kind.describe(own, registry.listings[own.model_id], registry.arns.read)
+            return json_response(call, orjson.dumps(described))
+    raise ResourceNotFoundException(OWN_MODEL_NOT_FOUND.format(kind=kind.kind.replace("-", " ")))
 
 
-async def list_own(call: Call, *, kind: Kind) -> Reply:
+async def list_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     caller = await read_and_admit(call)
     query = call.query
     check_query(kind.list, query)
     registry = call.services.registry
-    told = [
+    described = [
         kind.summarize(own, registry.listings[own.model_id], registry.arns.read)
         for own in registry.arns.of(kind.kind, caller.region, caller.account_id)
         if query.get("nameContains", "") in own.called
     ]
-    found = [entry for entry in told if _passes(entry, query, kind)]
-    if query.get("sortOrder") == "Descending":  # of entries of one time
+    found = [entry for entry in described if _passes(entry, query, kind)]
+    if query.get("sortOrder") == "Descending":  # all were created at the same time
         found.reverse()
-    return json_reply(call, orjson.dumps(to_page(found, query, name=kind.summaries, key=kind.arn)))
+    page = to_page(found, query, name=kind.summaries, key=kind.arn)
+    return json_response(call, orjson.dumps(page))
 
 
-def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: Kind) -> bool:
+def _passes(entry: Mapping[str, Any], query: Mapping[str, str], kind: OwnModelKind) -> bool:
     equal = (("statusEquals", "status"), ("modelArnEquals", "modelArn"))
     if any(name in query and entry[key] != query[name] for name, key in equal):
         return False
     made = parse_time(entry[kind.made])
-    assert made, "it is ours"
+    assert made, "the service writes valid times"
     prefix = kind.made.removesuffix("At")  # createdAfter, but creationTimeAfter
     after, before = (parse_time(query.get(prefix + name, "")) for name in ("After", "Before"))
     return (after is None or made > after) and (before is None or made < before)
 
 
-def _to_routes(kind: Kind, get: str, listed: str, path: str, one: str) -> list[OperationRoute]:
-    """A partial of a coroutine function is one to Starlette, too."""
+def _to_routes(
+    kind: OwnModelKind, get: str, listed: str, path: str, one: str
+) -> list[OperationRoute]:
+    """Return the routes of a kind's Get and List operations."""
     [label] = kind.get
     return [
         OperationRoute(path, partial(list_own, kind=kind), name=listed),

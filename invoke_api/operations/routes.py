@@ -1,4 +1,4 @@
-"""The routes of the control plane's operations, by the names of the operations."""
+"""The routes of the control plane's operations."""
 
 from invoke_api.operations.application_profiles import (
     create_inference_profile,
@@ -19,8 +19,8 @@ from invoke_api.operations.own_models import OWN_MODELS
 from invoke_api.operations.tags import list_tags_for_resource, tag_resource, untag_resource
 from invoke_api.pipeline.routes import OperationRoute
 
-PROFILE = "/inference-profiles/{inferenceProfileIdentifier:path}"
-LOGGING = "/logging/modelinvocations"
+PROFILE_PATH = "/inference-profiles/{inferenceProfileIdentifier:path}"
+LOGGING_PATH = "/logging/modelinvocations"
 CONTROL_PLANE = [
     OperationRoute("/foundation-models", list_foundation_models, name="ListFoundationModels"),
     OperationRoute(
@@ -38,9 +38,9 @@ CONTROL_PLANE = [
         method="POST",
         name="CreateInferenceProfile",
     ),
-    OperationRoute(PROFILE, get_inference_profile, name="GetInferenceProfile"),
+    OperationRoute(PROFILE_PATH, get_inference_profile, name="GetInferenceProfile"),
     OperationRoute(
-        PROFILE, delete_inference_profile, method="DELETE", name="DeleteInferenceProfile"
+        PROFILE_PATH, delete_inference_profile, method="DELETE", name="DeleteInferenceProfile"
     ),
     *OWN_MODELS,
     OperationRoute("/tagResource", tag_resource, method="POST", name="TagResource"),
@@ -49,16 +49,16 @@ CONTROL_PLANE = [
         "/listTagsForResource", list_tags_for_resource, method="POST", name="ListTagsForResource"
     ),
     OperationRoute(
-        LOGGING,
+        LOGGING_PATH,
         put_logging_configuration,
         method="PUT",
         name="PutModelInvocationLoggingConfiguration",
     ),
     OperationRoute(
-        LOGGING, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"
+        LOGGING_PATH, get_logging_configuration, name="GetModelInvocationLoggingConfiguration"
     ),
     OperationRoute(
-        LOGGING,
+        LOGGING_PATH,
         delete_logging_configuration,
         method="DELETE",
         name="DeleteModelInvocationLoggingConfiguration",

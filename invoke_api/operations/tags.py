@@ -1,4 +1,4 @@
-"""TagResource, UntagResource and ListTagsForResource, of an application's inference profiles."""
+"""TagResource, UntagResource and ListTagsForResource, for application inference profiles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -6,95 +6,89 @@ from typing import Any
 
 import orjson
 
-from invoke_api.authentication.gate import Caller
-from invoke_api.models.identifiers import OWN, parse_identifier
+from invoke_api.models.identifiers import OWN_KINDS, parse_identifier
 from invoke_api.models.profiles import Profile
-from invoke_api.operations.request_checks import check_alone, coral_schema
-from invoke_api.pipeline.admission import admit_caller
+from invoke_api.operations.request_checks import check_alone, read_and_parse
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.offload import aside
-from invoke_api.pipeline.responses import Reply, json_reply
+from invoke_api.pipeline.responses import HttpResponse, json_response
 from invoke_api.wire.errors import (
     ResourceNotFoundException,
     TooManyTagsException,
     ValidationException,
 )
 
-MOST = 50  # of one resource: the User Guide, as on all of AWS
-RESERVED = "aws:"
-# Guesses, all three.
-TWICE = "Duplicate tag keys are not allowed."
-OF_AWS = "Tag keys that begin with aws: are reserved for system use."
-NOT_FOUND = "The provided resource ARN is not found."
-ELSEWHERE = "Invoke API keeps tags of application inference profiles only."
+MAX_TAGS = 50  # of one resource: User Guide
+RESERVED_PREFIX = "aws:"
+# Guess: these three messages.
+DUPLICATE_KEYS = "Duplicate tag keys are not allowed."
+RESERVED_KEY = "Tag keys that begin with aws: are reserved for system use."
+RESOURCE_NOT_FOUND = "The provided resource ARN is not found."
+NOT_TAGGABLE = "Invoke API keeps tags of application inference profiles only."
 
 
 def to_tags(listed: Iterable[Mapping[str, str]], arn: str) -> dict[str, str]:
-    """Read the tags of a request. Raise `ValidationException` and `TooManyTagsException`."""
+    """Return the tags of a request. Raises `ValidationException` and `TooManyTagsException`."""
     pairs = [(tag["key"], tag["value"]) for tag in listed]
     tags = dict(pairs)
     if len(tags) < len(pairs):
-        raise ValidationException(TWICE)
-    if any(key.lower().startswith(RESERVED) for key in tags):
-        raise ValidationException(OF_AWS)
+        raise ValidationException(DUPLICATE_KEYS)
+    if any(key.lower().startswith(RESERVED_PREFIX) for key in tags):
+        raise ValidationException(RESERVED_KEY)
     return _bounded(tags, arn)
 
 
 def _bounded(tags: dict[str, str], arn: str) -> dict[str, str]:
-    if len(tags) > MOST:
+    if len(tags) > MAX_TAGS:
         raise TooManyTagsException(members={"resourceName": arn})
     return tags
 
 
-async def tag_resource(call: Call) -> Reply:
+async def tag_resource(call: Call) -> HttpResponse:
     profile, asked = await _to_change(call, "tag_resource.json")
     arn = profile.identifier.text
     tags = _bounded({**profile.tags, **to_tags(asked["tags"], arn)}, arn)
     call.services.profiles.replace(replace(profile, tags=tags))
-    return json_reply(call, b"{}")
+    return json_response(call, b"{}")
 
 
-async def untag_resource(call: Call) -> Reply:
+async def untag_resource(call: Call) -> HttpResponse:
     profile, asked = await _to_change(call, "untag_resource.json")
     tags = {key: value for key, value in profile.tags.items() if key not in asked["tagKeys"]}
     call.services.profiles.replace(replace(profile, tags=tags))
-    return json_reply(call, b"{}")
+    return json_response(call, b"{}")
 
 
-async def list_tags_for_resource(call: Call) -> Reply:
+async def list_tags_for_resource(call: Call) -> HttpResponse:
     profile, _ = await _ask(call, "list_tags_for_resource.json")
     pairs = profile.tags.items() if profile else ()
-    return json_reply(call, orjson.dumps({"tags": [{"key": k, "value": v} for k, v in pairs]}))
+    return json_response(call, orjson.dumps({"tags": [{"key": k, "value": v} for k, v in pairs]}))
 
 
 async def _to_change(call: Call, schema: str) -> tuple[Profile, dict[str, Any]]:
-    """Raise `ValidationException` for what the registry's file names, which has no tags."""
+    """Return the profile to change and the request.
+
+    Raises `ValidationException` for an ARN from the registry's file, and the errors of `_ask`.
+    """
     profile, asked = await _ask(call, schema)
     check_alone(call.services, "tags")
     if profile is None:
-        raise ValidationException(ELSEWHERE)
+        raise ValidationException(NOT_TAGGABLE)
     return profile, asked
 
 
 async def _ask(call: Call, schema: str) -> tuple[Profile | None, dict[str, Any]]:
-    """Return what is asked, and the profile, None for what the registry's file names.
+    """Return the profile and the request. The profile is None for an ARN from the registry's file.
 
-    Raise `InvokeError`s.
+    Raises `InvokeError`s.
     """
-    await call.read_body()
-    caller, asked = await aside(call, len(call.body), lambda: _check(call, schema))
+    caller, asked = await read_and_parse(call, schema)
     services = call.services
     identifier = parse_identifier(asked["resourceARN"])
-    if identifier.kind not in OWN:
-        raise ValidationException(ELSEWHERE)
+    if identifier.kind not in OWN_KINDS:
+        raise ValidationException(NOT_TAGGABLE)
     if services.registry.find_own(identifier, caller.region, caller.account):
         return None, asked
     profile = services.profiles.find(identifier.text)
     if profile is None or profile.place != (caller.account_id, caller.region):
-        raise ResourceNotFoundException(NOT_FOUND)
+        raise ResourceNotFoundException(RESOURCE_NOT_FOUND)
     return profile, asked
-
-
-def _check(call: Call, schema: str) -> tuple[Caller, dict[str, Any]]:
-    caller = admit_caller(call)
-    return caller, coral_schema(schema).parse(call.body)

@@ -1,1 +1,1 @@
-"""The way of a call: from the door of the service to the last byte of its answer."""
+"""The steps of a call to an AWS operation, from the first byte read to the last byte written."""

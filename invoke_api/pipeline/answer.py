@@ -1,7 +1,7 @@
-"""An answer on its way: the tokens of an engine, stage by stage, down to the client.
+"""The stages that the tokens of one answer pass on their way from the engine to the client.
 
-Every stage is called once for each step of the engine, in the engine's own call. Only a pace, a
-hang and a guardrail's search through a long text wait.
+Each stage runs synchronously in the engine's call, once for each engine step. Only a pace, a hang
+and a guardrail's search of a long text are asynchronous.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from engine.errors import EngineError
 from engine.generation_task import FINISHED
 from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, Usage
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.request_body import ClientLeft
-from invoke_api.rules.playback import Broken, FaultStage, PaceStage
+from invoke_api.pipeline.request_body import ClientDisconnected
+from invoke_api.rules.playback import ConnectionBreak, FaultStage, PaceStage
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.transport.writer_extension import Headers
 from invoke_api.wire.errors import (
@@ -29,39 +29,41 @@ from invoke_api.wire.errors import (
     InvokeError,
     ServiceUnavailableException,
 )
-from invoke_api.wire.events import SHORTEST, encode_chunk
+from invoke_api.wire.events import MIN_PADDING_CHARACTERS, encode_chunk
 from invoke_api.wire.eventstream import tear
 
-Encode = Callable[[Sequence[Delta], Metrics | None], bytes]
+log = logging.getLogger(__name__)
+
+Encode = Callable[[Sequence[Delta], InvocationMetrics | None], bytes]
 
 
 class Sink(Protocol):
-    """The end of the way: where an answer is written, or collected."""
+    """The last stage, which writes the answer or collects it."""
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
-        """Take the next deltas; with the last one come the metrics of the answer."""
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
+        """Take the next deltas. `metrics` comes with the last one."""
         ...
 
     def takes(self, error: Exception) -> bool:
-        """Tell whether the client is told of this error inside the answer."""
+        """Tell whether this error can be sent inside the answer."""
         ...
 
     def end(self, error: Exception) -> None:
-        """Tell the client of an error that is taken."""
+        """Send the client an error that the sink `takes`."""
         ...
 
 
 class Collector:
-    """Collects a whole answer."""
+    """A sink that collects a whole answer in memory."""
 
     def __init__(self) -> None:
         self.text = ""
         self.finish: Finish = "stop"
         self.logprobs: list[Logprobs] | None = None
-        self.metrics: Metrics | None = None
+        self.metrics: InvocationMetrics | None = None
         self._texts: list[str] = []
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._texts += [delta.text for delta in deltas]
         if deltas[0].logprobs:
             self.logprobs = self.logprobs or []
@@ -78,7 +80,7 @@ class Collector:
 
 
 class Stream:
-    """Writes an answer as frames, those of one step together."""
+    """A sink that writes event-stream frames, all frames of one engine step at once."""
 
     def __init__(self, call: Call, headers: Headers, encode: Encode) -> None:
         self._writer = call.writer
@@ -86,23 +88,24 @@ class Stream:
         self._encode = encode
         self._has_begun = False
 
-    def feed(self, deltas: Sequence[Delta], metrics: Metrics | None) -> None:
+    def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
         self._write(self._encode(deltas, metrics), is_last=deltas[-1].finish is not None)
 
     def takes(self, error: Exception) -> bool:
-        """Nothing has been said before the first delta, so an error can have its own status.
+        """Tell whether this error can be sent inside the stream.
 
-        What the model server refuses has none: Bedrock has said 200 by the time it hears of that.
+        Before the first delta no status has been sent, so an error gets its own. A refusal by the
+        model server does not: Bedrock has sent status 200 before it.
         """
-        if isinstance(error, Broken):  # without a stream there is nothing to break
+        if isinstance(error, ConnectionBreak):  # there has to be a stream to break off
             return True
         return self._has_begun or (isinstance(error, InvokeError) and error.in_stream)
 
     def end(self, error: Exception) -> None:
         if isinstance(error, InvokeError):
             self._write(error.to_frame(), is_last=True)
-        elif isinstance(error, Broken):
-            self._write(tear(encode_chunk(b"{}", SHORTEST)) if error.torn else b"")
+        elif isinstance(error, ConnectionBreak):
+            self._write(tear(encode_chunk(b"{}", MIN_PADDING_CHARACTERS)) if error.torn else b"")
 
     def _write(self, frames: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -111,14 +114,12 @@ class Stream:
         self._writer.write(frames, is_last=is_last)
 
 
-log = logging.getLogger(__name__)
-
-
 class Answer:
-    """Receives the tokens of one call.
+    """The receiver of one call's tokens, which passes them through the stages to `sink`.
 
-    `server` words what the model server refuses, behind `prefix`. `error` is what the call is to
-    raise once the answer `is_over`: nothing for one that told the client itself.
+    `server` words the model server's refusals, and `prefix` comes before them. Once the answer
+    `is_over`, `error` is the error that the call has to raise. It is None if the client has been
+    sent everything.
     """
 
     def __init__(
@@ -142,13 +143,13 @@ class Answer:
         self._fault = FaultStage(fault, self._entry.model_id) if fault else None
         self._pace = PaceStage(pace, self._measure, self._fail) if pace else None
         self._guard: OutputStage | None = None
-        self._metrics: Metrics | None = None
+        self._metrics: InvocationMetrics | None = None
         self._ended: asyncio.Future[None] | None = None
         self.is_over = False
         self.error: Exception | None = None
 
     def guard(self, *, holds: bool, native: Native | None) -> None:
-        """Have the call's guardrail look at the answer."""
+        """Have the call's guardrail check the answer. With `holds` it keeps unchecked text back."""
         if self._call.guarding:
             self._guard = OutputStage(
                 self._call.guarding, self._emit, self._fail, holds=holds, native=native
@@ -159,20 +160,21 @@ class Answer:
         generate: Callable[[Receiver], Generation],
         detokenizer: Callable[[], Detokenizer | None] = lambda: None,
     ) -> None:
-        """Have an engine, a rule or a recording push the answer."""
+        """Start the engine, rule or recording that pushes the answer."""
         if self._fault and self._fault.is_due:
             self._break_off()
             return
         try:
             self._detokenizer = detokenizer()
             self._generation = generate(self)
-        except Exception as error:  # noqa: BLE001 - told to the client as a later one is
+        except Exception as error:  # noqa: BLE001 - sent to the client
             self.end(error)
-        if self.is_over or (self._fault and self._fault.is_due):  # by what was pushed at once
+        # The source may have pushed so much within the call.
+        if self.is_over or (self._fault and self._fault.is_due):
             self._generation.cancel()
 
     async def wait(self) -> None:
-        """Return once the answer is over. Raises what the client has yet to be told."""
+        """Wait until the answer is over. Raises the error that is still to be sent, if any."""
         calls = self._call.services.calls
         if not self.is_over:
             self._ended = asyncio.get_running_loop().create_future()
@@ -192,16 +194,16 @@ class Answer:
     def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
     ) -> None:
-        assert self._detokenizer, "what pushes tokens has a tokenizer"
+        assert self._detokenizer, "a source of tokens has a tokenizer"
         if self.is_over:
             return
         try:
             self.feed(self._detokenizer.feed(tokens, finish, rows))
-        except Exception as error:  # noqa: BLE001 - told to the client
+        except Exception as error:  # noqa: BLE001 - sent to the client
             self.end(error)
 
     def feed(self, deltas: Sequence[Delta]) -> None:
-        """Take the text of the next tokens on its way: count, break off, pace, measure, guard."""
+        """Pass the next deltas through the stages: count, break off, pace, measure, guard."""
         if self.is_over or not deltas:
             return
         if self._call.share:
@@ -214,7 +216,7 @@ class Answer:
             self._break_off()
 
     def end(self, error: Exception) -> None:
-        """Take an error on its way: it comes behind what a pace still holds."""
+        """End the answer with an error, after the deltas that a pace still holds."""
         (self._pace.end if self._pace else self._fail)(error)
 
     # Called by the writer and the service.
@@ -222,7 +224,7 @@ class Answer:
     def leave(self) -> None:
         if not self.is_over:
             self._entry.end("cancelled")
-            self._end(ClientLeft())
+            self._end(ClientDisconnected())
 
     def stop(self) -> None:
         self._fail(ServiceUnavailableException())
@@ -263,7 +265,7 @@ class Answer:
         entry, began = self._entry, self._call.began
         now = entry.last_token = monotonic()
         first = entry.first_token or now
-        self._metrics = Metrics(
+        self._metrics = InvocationMetrics(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             latency=round(1000 * (now - began)),
@@ -282,31 +284,31 @@ class Answer:
             self._end(None)
 
     def _fail(self, error: Exception) -> None:
-        """Tell the journal and the client, in Bedrock's words."""
+        """End the answer with an error in Bedrock's words, in the journal and to the client."""
         if self.is_over:
             return
-        told = self._to_told(error)
-        is_taken = self._sink.takes(told)
-        if isinstance(told, InvokeError):
-            self._entry.fail(told, in_stream=is_taken)
+        sent = self._to_sent_error(error)
+        is_taken = self._sink.takes(sent)
+        if isinstance(sent, InvokeError):
+            self._entry.fail(sent, in_stream=is_taken)
         else:
             self._entry.end("cut")
         if is_taken:
-            self._sink.end(told)
-        self._end(None if is_taken else told)
+            self._sink.end(sent)
+        self._end(None if is_taken else sent)
 
-    def _to_told(self, error: Exception) -> InvokeError | Broken:
-        if isinstance(error, InvokeError | Broken):  # a rule's
+    def _to_sent_error(self, error: Exception) -> InvokeError | ConnectionBreak:
+        if isinstance(error, InvokeError | ConnectionBreak):  # a rule's
             return error
         if not isinstance(error, EngineError):
             log.error("request %s failed", self._call.request_id, exc_info=error)
             return InternalServerException()
-        told = to_invoke_error(error, self._server)
-        if told.in_stream:
+        sent = to_invoke_error(error, self._server)
+        if sent.in_stream:
             streams = isinstance(self._sink, Stream)
-            said = self._server.wrap(told.message, streams, self._call.request_id)
-            return type(told)(self._prefix + said, in_stream=True)
-        return told
+            said = self._server.wrap(sent.message, streams, self._call.request_id)
+            return type(sent)(self._prefix + said, in_stream=True)
+        return sent
 
     def _end(self, error: Exception | None) -> None:
         self.is_over, self.error = True, error

@@ -1,4 +1,4 @@
-"""One call, from the door to its last byte: who called what, what was asked, what became of it."""
+"""One call of an AWS operation: the request, the results of each step, and the outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from engine.uploads.call import UploadSession
 from invoke_api.authentication.gate import Caller, claimed_key
 from invoke_api.authentication.signature import find_header
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
 from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
@@ -20,20 +20,20 @@ from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
 
-# Two masks of a UUID's 128 bits: those that are drawn, and those that name its version.
-MASK = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
-VERSION = 4 << 76 | 2 << 62
-draw = Random().getrandbits  # noqa: S311 - hides nothing; nobody else seeds it
+# Masks of a UUID's 128 bits: the random ones, and those of its version and variant.
+UUID_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
+UUID_VERSION_BITS = 4 << 76 | 2 << 62
+random_bits = Random().getrandbits  # noqa: S311 - an id is no secret
 
 
 def new_request_id() -> str:
     """Return a UUID of version 4 (RFC 9562, 5.4), in a third of the time that uuid4 takes."""
-    text = f"{draw(128) & MASK | VERSION:032x}"
+    text = f"{random_bits(128) & UUID_RANDOM_BITS | UUID_VERSION_BITS:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-class Told(NamedTuple):
-    """The error that a client was told, with the HTTP status."""
+class SentError(NamedTuple):
+    """The type of an error that was sent to a client, and its HTTP status."""
 
     error: str
     status: int
@@ -41,18 +41,18 @@ class Told(NamedTuple):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Call:
-    """One call of an operation of AWS's.
+    """One call of an AWS operation.
 
-    What came in: `raw_path` is the path with its escapes. `header_text` has the headers as text; of
-    several with one name, the last. `operation` is AWS's name, empty for none of them; `labels` are
-    the parts of the path that the operation names. `model_id` is what the client calls the model:
+    From the request: `raw_path` is the path with its escapes. `header_text` holds the headers;
+    if one occurs several times, the last counts. `operation` is AWS's name, or empty. `labels` are
+    the parts of the path that the operation names. `model_id` is the client's name for the model:
     an id, a name or an ARN. `began` is in seconds of the monotonic clock.
 
-    What is found out on the way: `caller` once the call is admitted, `model` once it is found,
-    `entry` once the body has come. `options` are the headers that the answer repeats.
+    Set by later steps: `caller` by admission, `model` by the registry, `entry` once the body has
+    been read. `options` are the headers that the response repeats.
 
-    What becomes of it: `prompt_tokens` counts what an engine was given. `told` is the HTTP error
-    that the client got; a client that `has_left` got nothing.
+    The outcome: `prompt_tokens` counts the tokens that the engine was given. `sent_error` is the
+    error that was sent with its own HTTP status. Nothing was sent to a client that `has_left`.
     """
 
     services: Services
@@ -73,12 +73,12 @@ class Call:
     caller: Caller | None = None
     model: Model | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    guarding: Guarding | None = None
+    guarding: GuardrailSession | None = None
     uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None
     prompt_tokens: int = 0
-    told: Told | None = None
+    sent_error: SentError | None = None
     has_left: bool = False
 
     def __post_init__(self) -> None:
@@ -92,21 +92,21 @@ class Call:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query; of several members with one name, the last."""
+        """Return the parameters of the query. If one occurs several times, the last counts."""
         return dict(QueryParams(self.scope["query_string"]))
 
     @property
     def authorization(self) -> str:
-        """The header by which the client says who it is; of several, the first."""
+        """Return the first `Authorization` header, or an empty text."""
         return find_header(self.headers, b"authorization") or ""
 
     async def read_body(self) -> None:
-        """Read the request's body, as the function `read_body` does, whose errors it raises."""
+        """Read the request's body into `body`. Raises the errors of the function `read_body`."""
         body = self.writer.take_body()
         self.body = await read_body(self.receive) if body is None else body
 
     def open_entry(self) -> Entry:
-        """Begin the journal's entry of this call, by what it says of itself."""
+        """Add an entry to the journal, with the access key id that the call claims."""
         self.entry = Entry(
             request_id=self.request_id,
             operation=self.operation,

@@ -1,4 +1,4 @@
-"""The door of the service: takes each call of AWS's operations, from its head to its end."""
+"""The ASGI application of AWS's operations."""
 
 import logging
 import re
@@ -9,47 +9,47 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.count_calls import CountedCalls
-from invoke_api.pipeline.log_calls import NotingWriter, log_call
-from invoke_api.pipeline.request_body import ClientLeft
-from invoke_api.pipeline.responses import Reply, tell, tell_unknown
+from invoke_api.pipeline.count_calls import CallCounter
+from invoke_api.pipeline.log_calls import CopyingWriter, log_call
+from invoke_api.pipeline.request_body import ClientDisconnected
+from invoke_api.pipeline.responses import HttpResponse, failure_response, unknown_operation_response
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
 from invoke_api.pipeline.services import Services
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
 
 log = logging.getLogger(__name__)
 
-QUICK_STEPS = 3  # of /model/{model_id}/{name}
+MODEL_PATH_SLASHES = 3  # in /model/{model_id}/{step}
 
 
-class Door:
-    """Answers calls, and counts and logs each of them as it ends.
+class OperationsApp:
+    """An ASGI application that answers calls, and counts and logs each of them when it ends.
 
-    `quick` has the handlers of operations on `/model/{model_id}/{name}`, by the last step of the
-    path and with the operation's name: nearly all calls are theirs.
+    `quick` holds the name and handler of each operation on `/model/{model_id}/{step}`, by `step`.
+    These get nearly all calls, so they are matched before `routes`.
     """
 
     def __init__(
         self,
         routes: Sequence[OperationRoute],
         quick: Mapping[str, tuple[str, Handler]],
-        counted: CountedCalls,
+        counter: CallCounter,
         invocation_log: InvocationLog | None = None,
     ) -> None:
         self._routes = routes
         self._quick = quick
         self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
-        self._counted = counted
+        self._counter = counter
         self._log = invocation_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services: Services = scope["state"]["services"]
         writer, fallback = open_writer(scope, receive, send)
-        noting = NotingWriter(writer) if self._log else None
+        noting = CopyingWriter(writer) if self._log else None
         call = Call(services=services, scope=scope, receive=receive, writer=noting or writer)
-        self._counted.begin()
+        self._counter.begin()
         try:
             reply = await self._answer(call)
             if reply:
@@ -61,26 +61,26 @@ class Door:
                 fallback.close()
             if call.share:
                 call.share.settle()
-            self._counted.end(call)
+            self._counter.end(call)
             if self._log and noting:
                 log_call(self._log, call, noting.written())
 
-    async def _answer(self, call: Call) -> Reply | None:
+    async def _answer(self, call: Call) -> HttpResponse | None:
         try:
             handler = self._find(call)
             return await handler(call)
-        except (InvokeError, ClientLeft, Broken) as error:
-            return tell(call, error)
+        except (InvokeError, ClientDisconnected, ConnectionBreak) as error:
+            return failure_response(call, error)
         except Exception:
             log.exception("request %s failed", call.request_id)
-            return tell(call, InternalServerException())
+            return failure_response(call, InternalServerException())
 
     def _find(self, call: Call) -> Handler:
         """Return the handler of the operation that the path and the method name."""
         scope = call.scope
         found = self._quick_path.match(scope["path"])
-        # An encoded slash belongs to a label, and one that stands as it is divides the path.
-        if found and call.method == "POST" and call.raw_path.count(b"/") == QUICK_STEPS:
+        # Only a slash that is not percent-encoded separates the steps of a path.
+        if found and call.method == "POST" and call.raw_path.count(b"/") == MODEL_PATH_SLASHES:
             call.labels, call.model_id = {"model_id": found[1]}, found[1]
             call.operation, handler = self._quick[found[2]]
             return handler
@@ -91,7 +91,7 @@ class Door:
         return _answer_unknown
 
 
-async def _answer_unknown(call: Call) -> Reply:
-    with suppress(ValidationException):  # too large
-        await call.read_body()  # an answer before its end would cut off who is sending it
-    return tell_unknown(call)
+async def _answer_unknown(call: Call) -> HttpResponse:
+    with suppress(ValidationException):  # the body is too large
+        await call.read_body()  # a response before its end would cut off the client
+    return unknown_operation_response(call)

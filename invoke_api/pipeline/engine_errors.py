@@ -1,4 +1,4 @@
-"""Engine errors in Bedrock's words."""
+"""Conversion of engine errors to Bedrock's errors."""
 
 from collections.abc import Callable
 
@@ -25,11 +25,12 @@ from invoke_api.wire.errors import (
 
 
 def to_invoke_error(error: EngineError, server: ModelServer) -> InvokeError:
-    """Return Bedrock's error. A refusal of the model server's comes in the stream, behind the 200.
+    """Return Bedrock's error for an engine error.
 
-    Anything else before the first chunk keeps its own status.
+    A refusal by the model server is marked `in_stream`, because Bedrock has sent status 200 before
+    it. Other errors before the first chunk keep their own status.
     """
-    return ANSWERS[type(error)](error, server)
+    return CONVERTERS[type(error)](error, server)
 
 
 def _too_long(error: EngineError, server: ModelServer) -> InvokeError:
@@ -46,12 +47,12 @@ def _said(error: EngineError, _: ModelServer) -> InvokeError:
     return ValidationException(str(error), in_stream=True)
 
 
-ANSWERS: dict[type[EngineError], Callable[[EngineError, ModelServer], InvokeError]] = {
+CONVERTERS: dict[type[EngineError], Callable[[EngineError, ModelServer], InvokeError]] = {
     PromptTooLong: _too_long,
     RequestRefused: _refused,
-    # Heard of Pixtral and Large 3: mistral-common's own sentence.
+    # Reported for Pixtral and Large 3: mistral-common's own message.
     ChatRefused: _said,
-    # Guess: that a schema is refused by the model server, too.
+    # Guess: the model server refuses schemas, too.
     SchemaRefused: _said,
     EngineBusy: lambda *_: ThrottlingException(),
     EngineTimeout: lambda *_: ModelTimeoutException(),

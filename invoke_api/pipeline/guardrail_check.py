@@ -1,4 +1,4 @@
-"""Guardrails around calls of models: which one is named, what it reads, what the answer tells."""
+"""Guardrails of model calls: find the named one, check the input, add the trace to the response."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,25 +9,25 @@ import orjson
 
 from engine.protocol import Delta, Finish, Logprobs
 from invoke_api.authentication.gate import Caller
-from invoke_api.dialects import Dialect, Writer
-from invoke_api.dialects.question import Metrics
-from invoke_api.guardrails.guardrail import MALFORMED
-from invoke_api.guardrails.scanner import Part
-from invoke_api.guardrails.session import Guarding, Trace
+from invoke_api.dialects import BodyWriter, Dialect
+from invoke_api.dialects.question import InvocationMetrics
+from invoke_api.guardrails.guardrail import MALFORMED_INPUT
+from invoke_api.guardrails.scanner import TextBlock
+from invoke_api.guardrails.session import GuardrailSession, Trace
 from invoke_api.pipeline.call import Call
 from invoke_api.wire.errors import ValidationException
 
-CONFIG = "amazon-bedrock-guardrailConfig"  # in the body of an InvokeModel
-ACTION = "amazon-bedrock-guardrailAction"
-METRICS = "amazon-bedrock-invocationMetrics"
+GUARDRAIL_CONFIG_KEY = "amazon-bedrock-guardrailConfig"
+GUARDRAIL_ACTION_KEY = "amazon-bedrock-guardrailAction"
+INVOCATION_METRICS_KEY = "amazon-bedrock-invocationMetrics"
 TRACES: dict[str, Trace] = {each.upper(): each for each in ("disabled", "enabled", "enabled_full")}
-REASONS = ("stop_reason", "finish_reason")
-GUARDED = {"guard_content"}  # of the qualifiers of a block; the others are for grounding
+STOP_REASON_KEYS = ("stop_reason", "finish_reason")
+GUARDED_QUALIFIERS = {"guard_content"}  # the other qualifiers of a block are for grounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """A request's name for its guardrail; one of the two is empty if the request leaves it out."""
+class GuardrailReference:
+    """The guardrail that a request names. A member that the request leaves out is empty."""
 
     identifier: str
     version: str
@@ -35,24 +35,25 @@ class Named:
     is_async: bool = False
 
 
-def named_in_headers(headers: Mapping[str, str]) -> Named | None:
-    """Names of headers are in small letters, as ASGI has them."""
+def guardrail_in_headers(headers: Mapping[str, str]) -> GuardrailReference | None:
+    """Read the reference from headers with lower-case names. Return None if there is none."""
     identifier = headers.get("x-amzn-bedrock-guardrailidentifier", "")
     version = headers.get("x-amzn-bedrock-guardrailversion", "")
     if not identifier and not version:
         return None
-    return Named(
+    return GuardrailReference(
         identifier=identifier,
         version=version,
         trace=TRACES[headers.get("x-amzn-bedrock-trace", "DISABLED")],
     )
 
 
-def named_in_converse(asked: Mapping[str, Any]) -> Named | None:
+def guardrail_in_converse(asked: Mapping[str, Any]) -> GuardrailReference | None:
+    """Read the reference from a Converse body. Return None if there is none."""
     config = asked.get("guardrailConfig", {})
     if not config.get("guardrailIdentifier") and not config.get("guardrailVersion"):
         return None
-    return Named(
+    return GuardrailReference(
         identifier=config.get("guardrailIdentifier", ""),
         version=config.get("guardrailVersion", ""),
         trace=config.get("trace", "disabled"),
@@ -60,17 +61,19 @@ def named_in_converse(asked: Mapping[str, Any]) -> Named | None:
     )
 
 
-def open_guarding(call: Call, caller: Caller, named: Named | None) -> Guarding | None:
-    """Return the guardrail of this call; None if none is named.
+def open_guarding(
+    call: Call, caller: Caller, named: GuardrailReference | None
+) -> GuardrailSession | None:
+    """Return this call's guardrail session, or None if the call names no guardrail.
 
-    Raises `ValidationException` for one that can't be had.
+    Raises `ValidationException` for an incomplete reference or an unknown guardrail.
     """
     if named is None:
         return None
     if not named.identifier or not named.version:  # guess
-        raise ValidationException(MALFORMED)
+        raise ValidationException(MALFORMED_INPUT)
     guardrail = call.services.guardrails.find(named.identifier, named.version, caller.region)
-    return Guarding(
+    return GuardrailSession(
         guardrail=guardrail,
         region=caller.region,
         account=caller.account_id,
@@ -79,46 +82,51 @@ def open_guarding(call: Call, caller: Caller, named: Named | None) -> Guarding |
     )
 
 
-def guard_invoke(guarding: Guarding, dialect: Dialect, body: dict[str, Any], config: Any) -> None:  # noqa: ANN401 - any JSON
-    """Anonymize the body of an InvokeModel, and remove the tags.
+def guard_invoke(
+    guarding: GuardrailSession,
+    dialect: Dialect,
+    body: dict[str, Any],
+    config: Any,  # noqa: ANN401 - any JSON
+) -> None:
+    """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
-    Raises `ValidationException` for a config that is none. Guess: for its words.
+    Raises `ValidationException` for an invalid `config`. Guess: its words.
     """
     config = {} if config is None else config
     if not isinstance(config, dict):
-        raise ValidationException(f"The value at {CONFIG} must be a JSON object.")
+        raise ValidationException(f"The value at {GUARDRAIL_CONFIG_KEY} must be a JSON object.")
     guarding.is_async = config.get("streamProcessingMode") == "ASYNCHRONOUS"
     tags = _tags(config.get("tagSuffix"))
     holders = dialect.texts(body)
     split = [tags(holder[key]) for holder, key in holders]
-    if not any(part.is_guarded for parts in split for part in parts):  # no tags: all of it
-        split = [[Part(part.text) for part in parts] for parts in split]
+    if not any(part.is_guarded for parts in split for part in parts):  # no tags: check all
+        split = [[TextBlock(part.text) for part in parts] for parts in split]
     read = iter(guarding.check_input([part for parts in split for part in parts]))
     for (holder, key), parts in zip(holders, split, strict=True):
         holder[key] = "".join(next(read) for _ in parts)
 
 
-def _tags(suffix: object) -> Callable[[str], list[Part]]:
-    """Return a function that splits a text at its guardContent tags (User Guide)."""
+def _tags(suffix: object) -> Callable[[str], list[TextBlock]]:
+    """Return a function that splits a text at its guardContent tags (see the User Guide)."""
     if suffix is None:
-        return lambda text: [Part(text, is_guarded=False)]
+        return lambda text: [TextBlock(text, is_guarded=False)]
     if not isinstance(suffix, str) or not re.fullmatch("[A-Za-z0-9]{1,20}", suffix):
         raise ValidationException(
-            f"The value at {CONFIG}.tagSuffix must be 1 to 20 letters and digits."
+            f"The value at {GUARDRAIL_CONFIG_KEY}.tagSuffix must be 1 to 20 letters and digits."
         )
     tag = f"amazon-bedrock-guardrails-guardContent_{suffix}>"
     return lambda text: [
-        Part(piece, is_guarded=place % 2 == 1)
+        TextBlock(piece, is_guarded=place % 2 == 1)
         for place, piece in enumerate(split_tags(text, f"<{tag}", f"</{tag}"))
     ]
 
 
 def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
-    """Yield the pieces of the text before, between and behind tags in turn, in linear time."""
+    """Yield the text outside and inside tags in turn, beginning outside, in linear time."""
     at = 0
     while (start := text.find(opening, at)) >= 0:
         end = text.find(closing, start + len(opening))
-        if end < 0:  # nor is there one behind any later tag
+        if end < 0:  # so later opening tags have none, either
             break
         yield text[at:start]
         yield text[start + len(opening) : end]
@@ -126,15 +134,15 @@ def split_tags(text: str, opening: str, closing: str) -> Iterator[str]:
     yield text[at:]
 
 
-def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
-    """Anonymize the conversation.
+def guard_converse(guarding: GuardrailSession, asked: dict[str, Any]) -> None:
+    """Check the texts of a conversation and anonymize them in place.
 
-    API reference, guardrailConfig: if there are guardContent blocks, only these are looked at.
+    If there are guardContent blocks, only these are checked (API reference, guardrailConfig).
     """
     found = list(_texts(asked))
     has_marked = any(is_marked for _, is_marked in found)
     parts = [
-        Part(holder["text"], is_to_guard(holder) if is_marked else not has_marked)
+        TextBlock(holder["text"], is_to_guard(holder) if is_marked else not has_marked)
         for holder, is_marked in found
     ]
     for (holder, _), text in zip(found, guarding.check_input(parts), strict=True):
@@ -142,7 +150,7 @@ def guard_converse(guarding: Guarding, asked: dict[str, Any]) -> None:
 
 
 def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yield the holder of each text, and whether it is a guardContent block."""
+    """Yield the dict that holds each text, and whether it is a guardContent block."""
     for block in asked.get("system", ()):
         if "text" in block.get("guardContent", {}):
             yield block["guardContent"]["text"], True
@@ -155,19 +163,19 @@ def _texts(asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
 
 
 def is_to_guard(block: Mapping[str, Any]) -> bool:
-    """By its qualifiers, whether a text block is more than a source or a query for grounding."""
+    """Tell whether a text block is checked. Blocks that are only for grounding are not."""
     qualifiers = block.get("qualifiers", ())
-    return not qualifiers or not GUARDED.isdisjoint(qualifiers)
+    return not qualifiers or not GUARDED_QUALIFIERS.isdisjoint(qualifiers)
 
 
 class GuardedWriter:
-    """InvokeModel's answer with what a guardrail adds to it, in the order that was recorded.
+    """A writer that adds the guardrail's members to InvokeModel's answer, in the recorded order.
 
-    Guess, of what was recorded of others' models: where the model was not asked, there is no reason
-    why it stopped.
+    Guess, from recordings of other vendors' models: if the guardrail refused the input, there is no
+    stop reason, because the model was not called.
     """
 
-    def __init__(self, inner: Writer, guarding: Guarding) -> None:
+    def __init__(self, inner: BodyWriter, guarding: GuardrailSession) -> None:
         self._inner = inner
         self._guarding = guarding
 
@@ -175,26 +183,28 @@ class GuardedWriter:
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics | None = None,
+        metrics: InvocationMetrics | None = None,
         logprobs: Sequence[Logprobs] | None = None,
     ) -> bytes:
         document = self._own(self._inner.reply(text, finish, metrics, logprobs))
-        return orjson.dumps({**document, **self._guarding.to_invoke(), ACTION: self._action()})
+        document |= self._guarding.to_invoke()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
+        return orjson.dumps(document)
 
-    def chunk(self, delta: Delta, metrics: Metrics | None) -> bytes:
+    def chunk(self, delta: Delta, metrics: InvocationMetrics | None) -> bytes:
         document = self._own(self._inner.chunk(delta, None))
-        document[ACTION] = self._action()
+        document[GUARDRAIL_ACTION_KEY] = self._action()
         if metrics:
             document |= self._guarding.to_invoke()
         if metrics and not self._guarding.is_refused:
-            document[METRICS] = metrics.to_json()
+            document[INVOCATION_METRICS_KEY] = metrics.to_json()
         return orjson.dumps(document)
 
     def _own(self, written: bytes) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(written)
         if self._guarding.is_refused:
             for entry in (*document.get("outputs", ()), *document.get("choices", ())):
-                for reason in REASONS:
+                for reason in STOP_REASON_KEYS:
                     entry.pop(reason, None)
         return document
 

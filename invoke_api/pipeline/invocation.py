@@ -1,4 +1,4 @@
-"""The way of a call to a model: admit, find, check, guard, rule, quota, generate, write."""
+"""The steps of a model call: admit, check, guard, apply rules, take quota, generate, write."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,48 +16,48 @@ from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
-from invoke_api.pipeline.offload import LONG_BODY, aside
-from invoke_api.pipeline.responses import Reply, json_reply, stream_headers
-from invoke_api.rules.playback import speak
-from invoke_api.rules.rule import Asked
+from invoke_api.pipeline.offload import IN_THREAD, offload
+from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
+from invoke_api.rules.playback import play_verdict
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
 from invoke_api.wire.errors import ValidationException
 
-# Steps of patterns above which the rules search a prompt in a thread: at worst some 5 ms of work.
-LONG_SEARCH = 5_000_000
+# Steps of a pattern search that may run on the event loop: about 5 ms at worst.
+MAX_INLINE_SEARCH_STEPS = 5_000_000
 
 
 class Prompt(NamedTuple):
-    """A request as an engine takes it; `generation` is None if a guardrail has refused it."""
+    """A tokenised request. `generation` is None if a guardrail has refused the input."""
 
     tokenizer: Tokenizer
     generation: GenerationRequest | None
     writer: AnswerWriter
 
 
-async def call_model(call: Call, operation: ModelOperation) -> Reply | None:
-    """Answer a call to a model. Return None for a stream, which is written here.
+async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | None:
+    """Answer a call to a model. Return None for a stream, which is already written.
 
-    Raises `InvokeError`s, `Broken` and `ClientLeft`.
+    Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
     """
     await call.read_body()
     call.open_entry()
-    request = await check(call, operation)
+    request = await check_call(call, operation)
     invocation = Invocation(call, operation, request)
     verdict = None if invocation.is_refused else await invocation.rule()
     return await invocation.answer(verdict)
 
 
-async def check(call: Call, operation: ModelOperation) -> ModelRequest:
-    """Admit the caller, find the model, check the body, and show it to the guardrail.
+async def check_call(call: Call, operation: ModelOperation) -> ModelRequest:
+    """Admit the caller, find the model, and check the body, also with the guardrail.
 
     Raises `InvokeError`s.
     """
-    return await aside(call, operation.weigh(call.body), lambda: operation.check(call, operation))
+    return await offload(call, operation.weigh(call.body), lambda: operation.check(call, operation))
 
 
 class Invocation:
-    """A call to a model whose request has passed its checks."""
+    """A model call whose request has passed its checks."""
 
     def __init__(self, call: Call, operation: ModelOperation, request: ModelRequest) -> None:
         assert call.caller, "a call that has been checked has been admitted"
@@ -75,24 +75,27 @@ class Invocation:
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether a guardrail has refused the input: no rule and no engine hears of it."""
+        """Tell whether a guardrail has refused the input, which no rule or engine gets then."""
         return self._call.guarding is not None and self._call.guarding.is_refused
 
     async def rule(self) -> Verdict | None:
-        """Return what the rules say. Raises `ValidationException` if `strict` rules say nothing."""
+        """Return the rules' verdict.
+
+        Raises `ValidationException` if rules are strict and none matches.
+        """
         rules = self._services.rules
         verdict = await pick_rules(self._call, self._to_asked()) if rules else None
         refuse_unruled(rules, verdict)
         return verdict
 
-    async def answer(self, verdict: Verdict | None) -> Reply | None:
+    async def answer(self, verdict: Verdict | None) -> HttpResponse | None:
         """Tokenise the prompt, take the quota, generate the answer and write it.
 
-        Raises `InvokeError`s, `Broken` and `ClientLeft`.
+        Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
         """
         self._note(verdict)
         if verdict and verdict.fails_at_once:
-            # Before the tokenizer is asked for: an engine that is not ready has faults, too.
+            # Without the tokenizer, which is not loaded if the engine is not ready.
             return await self._write(None, verdict, lambda answer: answer.begin(lambda _: FINISHED))
         try:
             prompt = await self._read_prompt()
@@ -104,9 +107,9 @@ class Invocation:
         generate = partial(self._generate, prompt.tokenizer, prompt.generation, verdict)
         return await self._write(prompt.writer, verdict, generate)
 
-    def _to_asked(self) -> Asked:
+    def _to_asked(self) -> RuleRequest:
         question = self._request.question()
-        return Asked(
+        return RuleRequest(
             operation=self._operation.name,
             model_id=self._model.id,
             prompt=question.prompt,
@@ -118,7 +121,7 @@ class Invocation:
         )
 
     def _note(self, verdict: Verdict | None) -> None:
-        """Tell the journal who has called which model, and who answers."""
+        """Note the caller, the model and the source of the answer in the journal."""
         entry = self._entry
         entry.access_key_id, entry.region = self._caller.access_key_id, self._caller.region
         entry.model_id = self._model.id
@@ -126,13 +129,13 @@ class Invocation:
         entry.engine = "rule" if verdict and verdict.answers else self._engine.name
 
     async def _read_prompt(self) -> Prompt:
-        """Raises `EngineError`s, `ChatRefused` among them, and the errors of `aside`."""
+        """Tokenise the prompt. Raises `EngineError`s and the errors of `offload`."""
         warm = self._services.engines.warm
-        # The first prompt of a model may have to wait for its tokenizer to be loaded. Converse over
-        # a model of prompts has a template, too.
+        # The first prompt of a model goes to a thread, because it may load the tokenizer. So does
+        # the first Converse call, because it may load a chat template.
         key = (self._model.id, self._operation.name.startswith("Converse"))
-        size = max(self._request.size, 0 if key in warm else LONG_BODY + 1)
-        prompt = await aside(self._call, size, self._to_prompt)
+        size = max(self._request.size, 0 if key in warm else IN_THREAD)
+        prompt = await offload(self._call, size, self._to_prompt)
         warm.add(key)
         return prompt
 
@@ -153,8 +156,8 @@ class Invocation:
     def _take_quota(self, generation: GenerationRequest) -> None:
         """Take the call's share of the quota. Raises `ThrottlingException`.
 
-        Runs on the event loop, unlike `_to_prompt`: work in a thread goes on when its call is
-        cancelled, and a share that it took after that would never be given back.
+        Runs on the event loop, unlike `_to_prompt`: work in a thread continues after its call is
+        cancelled, and would take a share that nobody returns.
         """
         tokens = self._call.prompt_tokens = len(generation.prompt)
         self._call.share = self._services.quotas.take(
@@ -172,11 +175,11 @@ class Invocation:
         verdict: Verdict | None,
         answer: Answer,
     ) -> None:
-        """Have the engine or a rule push the answer."""
+        """Start the engine, or the rule that answers in its place."""
         if verdict and verdict.answers:
             length = self._model.context_length
             answer.begin(
-                partial(speak, verdict, tokenizer, generation, length),
+                partial(play_verdict, verdict, tokenizer, generation, length),
                 partial(Detokenizer, tokenizer, generation),
             )
         else:
@@ -186,23 +189,25 @@ class Invocation:
             )
 
     def _refuse(self, answer: Answer) -> None:
-        """Have the guardrail say what it says in place of an answer."""
+        """Answer with the guardrail's message for refused input."""
         assert self._call.guarding, "a guardrail has refused it"
         answer.feed([self._call.guarding.refusal()])
 
-    async def _write_refusal(self, error: EngineError, verdict: Verdict | None) -> Reply | None:
-        """Write what the model server says of a prompt; raise what Bedrock itself says."""
-        told = to_invoke_error(error, self._model.server)
-        if not told.in_stream:
-            raise told from error
+    async def _write_refusal(
+        self, error: EngineError, verdict: Verdict | None
+    ) -> HttpResponse | None:
+        """Write an error of the model server as the answer. Raises an error of Bedrock itself."""
+        refusal = to_invoke_error(error, self._model.server)
+        if not refusal.in_stream:
+            raise refusal from error
         return await self._write(None, verdict, lambda answer: answer.end(error))
 
     async def _write(
         self, writer: AnswerWriter | None, verdict: Verdict | None, begin: Callable[[Answer], None]
-    ) -> Reply | None:
-        """Write the answer, whole or in frames, as its tokens come. `begin` has them pushed.
+    ) -> HttpResponse | None:
+        """Write the answer, whole or in frames. `begin` starts the source of its tokens.
 
-        There is no `writer` for an answer that fails before its first token.
+        `writer` is None for an answer that fails before its first token.
         """
         call, request, streams = self._call, self._request, self._operation.streams
         collector = Collector()
@@ -223,30 +228,30 @@ class Invocation:
         assert writer, "an answer that ends has a writer"
         assert collector.metrics, "an answer that ends has been measured"
         body = writer.whole(collector.text, collector.finish, collector.metrics, collector.logprobs)
-        return json_reply(call, body, more=request.headers(collector.metrics))
+        return json_response(call, body, more=request.headers(collector.metrics))
 
 
-async def pick_rules(call: Call, asked: Asked) -> Verdict | None:
-    """Return the verdict of the rules. Search a long prompt in a thread, not to block other calls.
+async def pick_rules(call: Call, asked: RuleRequest) -> Verdict | None:
+    """Return the rules' verdict. A long prompt is searched in a thread.
 
-    Raise `ValidationException` for a prompt that is too long for the patterns of rules, and the
-    errors of `aside`.
+    Raises `ValidationException` for a prompt that is too long for the rules' patterns, and the
+    errors of `offload`.
     """
     rules = call.services.rules
     try:
-        if rules.is_quick(asked, LONG_SEARCH):
+        if rules.is_quick(asked, MAX_INLINE_SEARCH_STEPS):
             return rules.pick(asked)
     except TooLongSearch as error:
         raise ValidationException(str(error)) from error
     is_over = Event()
     try:
-        matching = await aside(call, LONG_BODY + 1, lambda: rules.matching(asked, is_over.is_set))
+        matching = await offload(call, IN_THREAD, lambda: rules.matching(asked, is_over.is_set))
         return rules.pick(asked, matching)
     finally:
         is_over.set()
 
 
 def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
-    """Raise `ValidationException` for what no rule matches, where rules are `strict`."""
+    """Raise `ValidationException` if rules are `strict` and none matches the request."""
     if verdict is None and rules.strict:
         raise ValidationException("No rule matches this request, and --strict refuses the rest.")

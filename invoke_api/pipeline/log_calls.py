@@ -1,4 +1,4 @@
-"""Calls as the invocation log sees them: what came in, and the bytes that went out."""
+"""Log model calls with their requests and responses, for the invocation log."""
 
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.observability.invocation_log import InvocationLog
@@ -8,14 +8,13 @@ from invoke_api.pipeline.call import Call
 from invoke_api.transport.writer_extension import ClientListener, Headers, Writer
 
 # The User Guide's list.
-LOGGED = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
-# A stream of so many bytes has more than `MAX_LOGGED_BODY_BYTES` in its chunks: frames are 5 to 8
-# times as long.
-LONGEST_STREAM = 20 * MAX_LOGGED_BODY_BYTES
+LOGGED_OPERATIONS = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
+# Above this, a stream's chunks exceed `MAX_LOGGED_BODY_BYTES`: frames are 5 to 8 times as long.
+MAX_LOGGED_STREAM_BYTES = 20 * MAX_LOGGED_BODY_BYTES
 
 
-class NotingWriter:
-    """Writes an answer, and keeps its bytes unless there are too many of them."""
+class CopyingWriter:
+    """A writer that also keeps a copy of at most `MAX_LOGGED_STREAM_BYTES` bytes."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -33,7 +32,7 @@ class NotingWriter:
 
     def write(self, data: bytes, *, is_last: bool = False) -> None:
         self._size += len(data)
-        if self._size > LONGEST_STREAM:
+        if self._size > MAX_LOGGED_STREAM_BYTES:
             self._parts.clear()
         else:
             self._parts.append(data)
@@ -43,20 +42,21 @@ class NotingWriter:
         await self._writer.drain()
 
     def written(self) -> bytes | None:
-        return b"".join(self._parts) if self._size <= LONGEST_STREAM else None
+        """Return the copy, or None if there were too many bytes."""
+        return b"".join(self._parts) if self._size <= MAX_LOGGED_STREAM_BYTES else None
 
 
 def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
-    """Log a call that has ended, where its account and region want it so.
+    """Log a finished call if its account and region have text logging switched on.
 
-    Guess: a caller that is not known by the time of a failure has nothing logged.
+    Guess: calls that failed before the caller was authenticated are not logged.
     """
     caller, entry = call.caller, call.entry
-    if caller is None or entry is None or entry.operation not in LOGGED:
+    if caller is None or entry is None or entry.operation not in LOGGED_OPERATIONS:
         return
     if not call.services.logging.wants_text(caller.account_id, caller.region):
         return
-    # Guess: the model as it was called, be it by a profile, a name or an ARN.
+    # Guess: logged with the client's name for the model, also a profile, a name or an ARN.
     identifier = parse_identifier(call.model_id)
     registry = call.services.registry
     through = identifier.kind == "application-inference-profile" or registry.find_profile(

@@ -1,4 +1,4 @@
-"""The protocol of operations that call a model: requests as read, answers as written."""
+"""The protocol of operations that call a model: a checked request and the writer of its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,35 +6,37 @@ from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
-from invoke_api.dialects.question import Metrics, Question
+from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.pipeline.call import Call
 
 
 class AnswerWriter(Protocol):
-    """Writes the answer of one request, whole or in frames."""
+    """A writer of the answer to one request, whole or in frames."""
 
     def native(self, text: str, finish: Finish) -> bytes:
-        """Return the model's own answer, for the trace of a guardrail."""
+        """Return the model's own answer, for a guardrail's trace."""
         ...
 
     def whole(
         self,
         text: str,
         finish: Finish,
-        metrics: Metrics,
+        metrics: InvocationMetrics,
         logprobs: Sequence[Logprobs] | None,
-    ) -> bytes: ...
+    ) -> bytes:
+        """Return the body of a whole answer."""
+        ...
 
-    def frames(self, deltas: Sequence[Delta], metrics: Metrics | None) -> bytes:
-        """Return the frames of these tokens; the last one of an answer comes with the metrics."""
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
+        """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
         ...
 
 
 class ModelRequest(Protocol):
     """A request to a model that has passed its checks.
 
-    `size` estimates how much there is to tokenise, in bytes or characters. `prefix` stands before
-    what the model server refuses. `stream_headers` are those of an answer in frames.
+    `size` estimates the text to tokenise, in bytes or characters. `prefix` comes before the model
+    server's refusals. `stream_headers` are the headers of an answer in frames.
     """
 
     @property
@@ -44,16 +46,16 @@ class ModelRequest(Protocol):
     @property
     def stream_headers(self) -> Mapping[str, str]: ...
 
-    def headers(self, metrics: Metrics) -> Mapping[str, str]:
+    def headers(self, metrics: InvocationMetrics) -> Mapping[str, str]:
         """Return the headers of a whole answer."""
         ...
 
     def question(self) -> Question:
-        """Return what rules look at."""
+        """Return the parts of the request that rules match."""
         ...
 
     def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
-        """Raises `ChatRefused`, `RequestRefused` and `SchemaRefused`."""
+        """Return the engine's request. Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`."""
         ...
 
     def writer(self, tokenizer: Tokenizer) -> AnswerWriter: ...
@@ -63,8 +65,8 @@ class ModelRequest(Protocol):
 class ModelOperation:
     """An operation that calls a model.
 
-    `check` makes the checks of the front door, the body's last, as on Bedrock, and raises
-    `InvokeError`s. `weigh` estimates how long they take, as the size of a plain body in bytes.
+    `check` checks the headers and then the body, as Bedrock does, and raises `InvokeError`s.
+    `weigh` estimates the cost of checking a body, in bytes of an ordinary body.
     """
 
     name: str

@@ -1,43 +1,44 @@
-"""Work that may take long, done where it keeps nobody else waiting."""
+"""Run long work on a request in a thread, so that it does not block other calls."""
 
 import sys
 from collections.abc import Callable
-from typing import TypeVar
 
 from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, ReadWouldBlock, UploadSession
 from invoke_api.authentication.gate import claimed_key
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.thread_pool import Result
 
-T = TypeVar("T")
+# Bodies up to this size are checked and tokenised on the event loop: about 1 ms of work.
+MAX_INLINE_BYTES = 8_192
+IN_THREAD = MAX_INLINE_BYTES + 1  # the size to pass for work that is always long
+# The size to pass for a body with documents, images or audio, which may be large once decoded.
+HAS_UPLOADS = sys.maxsize
 
-# Bodies above this many bytes are checked and tokenised in a thread: about 1 ms of work.
-LONG_BODY = 8_192
-UPLOADS = sys.maxsize  # of a body with documents, images or audio: however short, it may hide much
 
+async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
+    """Return the result of work on a body of `size` bytes, in a thread if it may take long.
 
-async def aside(call: Call, size: int, work: Callable[[], T]) -> T:
-    """Return the result of work on a body of so many bytes, in a thread if it may take long.
-
-    If it turns out to have uploads, it is done again where these are read: a name in JSON can be
-    written in so many ways that no look at the bytes tells. Raises `ClientLeft`,
-    `ThrottlingException`, and `ServiceUnavailableException` when the service ends.
+    If the work finds uploads, it is repeated in the pool for uploads: the bytes of a body do not
+    tell reliably whether it has uploads, because JSON can escape any name. Raises
+    `ClientDisconnected`, `ThrottlingException`, and `ServiceUnavailableException` when the service
+    ends.
     """
     services = call.services
     try:
-        if size <= LONG_BODY:
-            return _here(work)
-        if size != UPLOADS:
-            running = services.threads.bodies.run(caller_of(call), None, work)
+        if size <= MAX_INLINE_BYTES:
+            return _run_inline(work)
+        if size != HAS_UPLOADS:
+            running = services.threads.bodies.run(caller_key(call), None, work)
             return await services.calls.wait(call.writer, running)
     except ReadWouldBlock:
         pass
     call.uploads = call.uploads or UploadSession()
-    running = services.threads.uploads.run(caller_of(call), call.uploads, work)
+    running = services.threads.uploads.run(caller_key(call), call.uploads, work)
     return await services.calls.wait(call.writer, running)
 
 
-def _here(work: Callable[[], T]) -> T:
-    """Raises `ReadWouldBlock`."""
+def _run_inline(work: Callable[[], Result]) -> Result:
+    """Run work on the event loop. Raises `ReadWouldBlock` if it finds uploads."""
     token = CURRENT_SESSION.set(NO_UPLOADS)
     try:
         return work()
@@ -45,10 +46,10 @@ def _here(work: Callable[[], T]) -> T:
         CURRENT_SESSION.reset(token)
 
 
-def caller_of(call: Call) -> str:
-    """Return whom a call is counted for, before it is known whether the key is right.
+def caller_key(call: Call) -> str:
+    """Return the name under which a call's threads are counted, before it is authenticated.
 
-    Nobody can take away another's share with a key that is not theirs: the address counts, too.
+    It includes the client's address, so that a forged key can't use up another caller's threads.
     """
     address, _ = call.scope.get("client") or ("", 0)
     return f"{address} {claimed_key(call.authorization)}"

@@ -1,11 +1,12 @@
-"""The calls in flight: what ends them before their answers do, and the bodies of requests."""
+"""Bodies of requests, and in-flight calls, which a disconnect or the service's end cancels."""
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from starlette.types import Receive
 
+from invoke_api.pipeline.thread_pool import Result
 from invoke_api.transport.writer_extension import Writer
 from invoke_api.wire.errors import (
     RequestTimeoutException,
@@ -13,25 +14,23 @@ from invoke_api.wire.errors import (
     ValidationException,
 )
 
-BODY_LIMIT = 25_000_000  # bytes: botocore's service model, shape Body
-DROP_LIMIT = 4 * BODY_LIMIT
-BODY_SECONDS = 120.0  # for a whole body: 25 MB at 1.7 Mbit/s; guess
-
-T = TypeVar("T")
+MAX_BODY_BYTES = 25_000_000  # bytes: botocore's service model, shape Body
+MAX_DISCARDED_BODY_BYTES = 4 * MAX_BODY_BYTES
+BODY_TIMEOUT_SECONDS = 120.0  # for a whole body, 25 MB at 1.7 Mbit/s. Guess
 
 
-class ClientLeft(Exception):
-    """Nobody is left to answer."""
+class ClientDisconnected(Exception):
+    """The error of a call whose client has closed its connection or stream."""
 
 
 class Stoppable(Protocol):
-    """A call that can be told that the service ends."""
+    """A call that can be stopped when the service ends."""
 
     def stop(self) -> None: ...
 
 
-class _Waiting:
-    """A task that waits until its work is done, its client leaves, or the service ends."""
+class _WaitingTask:
+    """A task that is cancelled when its client disconnects or the service ends."""
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -40,7 +39,7 @@ class _Waiting:
         self.reason: Exception | None = None
 
     def leave(self) -> None:
-        self._end(ClientLeft())
+        self._end(ClientDisconnected())
 
     def stop(self) -> None:
         self._end(ServiceUnavailableException())
@@ -57,14 +56,14 @@ class _Waiting:
             self.task.cancel()
 
 
-class Calls:
-    """The calls that wait for something, which the end of the service ends with an answer.
+class InFlightCalls:
+    """The in-flight calls that are waiting. They get an error when the service ends.
 
-    They `are_last` once the service has been told to stop.
+    They `are_draining` once the service has received a signal to stop.
     """
 
     def __init__(self) -> None:
-        self.are_last = False
+        self.are_draining = False
         self._waiting: set[Stoppable] = set()
 
     def add(self, call: Stoppable) -> None:
@@ -74,17 +73,16 @@ class Calls:
         self._waiting.discard(call)
 
     def end(self) -> None:
-        """End all calls that wait; their clients are told that the service is not available."""
+        """Stop all waiting calls with `ServiceUnavailableException`."""
         for call in list(self._waiting):
             call.stop()
 
-    async def wait(self, writer: Writer, work: Awaitable[T]) -> T:
-        """Return the result of the work, which is cancelled if nobody needs it any more.
+    async def wait(self, writer: Writer, work: Awaitable[Result]) -> Result:
+        """Return the result of `work`. Cancel it if the client disconnects or the service ends.
 
-        Raises `ClientLeft` if the client has left, and `ServiceUnavailableException` if the service
-        ends.
+        Raises `ClientDisconnected`, and `ServiceUnavailableException` if the service ends.
         """
-        waiting = _Waiting()
+        waiting = _WaitingTask()
         self.add(waiting)
         writer.listen(waiting)
         try:
@@ -99,17 +97,17 @@ class Calls:
             self.discard(waiting)
 
 
-async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
-    """Return the request's body.
+async def read_body(receive: Receive, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the request's body, of at most `limit` bytes.
 
-    Raise `ValidationException` over the limit, `ClientLeft`, and `RequestTimeoutException` if the
-    body has not come in `BODY_SECONDS`, however it drips.
+    Raises `ValidationException` over the limit, `ClientDisconnected`, and `RequestTimeoutException`
+    if the whole body has not arrived within `BODY_TIMEOUT_SECONDS`.
 
-    An answer before the end of the body would cut off a client that is still sending it, so the
-    rest of one that is too large is read and dropped, up to a second limit.
+    A response before the end of the body would cut off a client that is still sending it. So the
+    rest of a body over the limit is read and discarded, up to `MAX_DISCARDED_BODY_BYTES`.
     """
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await _read_body(receive, limit)
     except TimeoutError as error:
         raise RequestTimeoutException from error
@@ -119,10 +117,10 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     parts = []
     size = 0
     more = True
-    while more and size <= DROP_LIMIT:
+    while more and size <= MAX_DISCARDED_BODY_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise ClientDisconnected
         part = message.get("body", b"")
         size += len(part)
         if size <= limit:

@@ -1,20 +1,26 @@
-"""Whole answers, with Bedrock's headers."""
+"""Whole HTTP responses with Bedrock's headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import time
 from typing import Protocol
 
-from invoke_api.pipeline.call import Call, Told
-from invoke_api.pipeline.request_body import ClientLeft
-from invoke_api.rules.playback import Broken
+from invoke_api.pipeline.call import Call, SentError
+from invoke_api.pipeline.request_body import ClientDisconnected
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.writer_extension import Headers, Writer
-from invoke_api.wire.errors import JSON, InvokeError
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, InvokeError
 from invoke_api.wire.headers import EVENT_STREAM, response_headers
 
+UNKNOWN_OPERATION = "UnknownOperationException"
+# Bedrock answers an unknown path with this body and status 200.
+UNKNOWN_OPERATION_BODY = (
+    f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
+).encode()
 
-class Request(Protocol):
-    """The members of a request that its answer depends on."""
+
+class RequestHead(Protocol):
+    """The parts of a request that its response headers depend on."""
 
     @property
     def request_id(self) -> str: ...
@@ -23,8 +29,8 @@ class Request(Protocol):
 
 
 @dataclass(slots=True)
-class Reply:
-    """One whole answer. One that is not `complete` breaks off, and its connection with it."""
+class HttpResponse:
+    """A whole HTTP response. If it is not `complete`, the connection breaks off after its body."""
 
     status: int
     headers: Headers
@@ -36,31 +42,36 @@ class Reply:
         writer.write(self.body, is_last=self.complete)
 
 
-def json_reply(
-    request: Request, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
-) -> Reply:
-    """Return a JSON document as Bedrock answers it, with `more` headers."""
-    return Reply(status, _headers(request, JSON, length=len(body), more=more), body)
+def json_response(
+    request: RequestHead, body: bytes, *, status: int = 200, more: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return a response with a JSON body, Bedrock's headers and `more` headers."""
+    return HttpResponse(
+        status, _headers(request, JSON_CONTENT_TYPE, length=len(body), more=more), body
+    )
 
 
-def error_reply(request: Request, error: InvokeError) -> Reply:
+def error_response(request: RequestHead, error: InvokeError) -> HttpResponse:
+    """Return the response to a call that failed with this error."""
     more = {"x-amzn-ErrorType": error.kind, **error.headers}
-    return json_reply(request, error.to_json(), status=error.status, more=more)
+    return json_response(request, error.to_json(), status=error.status, more=more)
 
 
-def cut_reply(request: Request) -> Reply:
-    """Return the beginning of an answer whose rest never comes."""
+def truncated_response(request: RequestHead) -> HttpResponse:
+    """Return a response that breaks off in its body."""
     body = b'{"outputs":[{"te'
-    return Reply(200, _headers(request, JSON, length=2 * len(body)), body, complete=False)
+    return HttpResponse(
+        200, _headers(request, JSON_CONTENT_TYPE, length=2 * len(body)), body, complete=False
+    )
 
 
-def stream_headers(request: Request, more: Mapping[str, str]) -> Headers:
+def stream_headers(request: RequestHead, more: Mapping[str, str]) -> Headers:
     """Return the headers of an event stream."""
     return _headers(request, EVENT_STREAM, more=more)
 
 
 def _headers(
-    request: Request,
+    request: RequestHead,
     content_type: str,
     *,
     length: int | None = None,
@@ -76,31 +87,26 @@ def _headers(
     )
 
 
-UNKNOWN_OPERATION = "UnknownOperationException"
-# Bedrock's answer, with status 200, to a path that it does not know.
-UNKNOWN = (
-    f'{{"Output":{{"__type":"com.amazon.coral.service#{UNKNOWN_OPERATION}"}},"Version":"1.0"}}'
-).encode()
-
-
-def tell(call: Call, error: InvokeError | ClientLeft | Broken) -> Reply | None:
-    """Return the answer to a call that has failed, and note it; None where nobody is left."""
-    if isinstance(error, ClientLeft):
+def failure_response(
+    call: Call, error: InvokeError | ClientDisconnected | ConnectionBreak
+) -> HttpResponse | None:
+    """Note a call's failure and return the response, or None if the client has disconnected."""
+    if isinstance(error, ClientDisconnected):
         call.has_left = True
-        if call.entry:  # of one that left before an engine had its call
+        if call.entry:  # no effect if the engine has the call: its answer ended the entry
             call.entry.end("cancelled")
         return None
-    if isinstance(error, Broken):  # of a stream, its own frames have told
-        return cut_reply(call)
-    call.told = Told(error.code, error.status)
+    if isinstance(error, ConnectionBreak):  # a stream breaks off by its own frames
+        return truncated_response(call)
+    call.sent_error = SentError(error.code, error.status)
     if call.entry:
         call.entry.fail(error)
-    return error_reply(call, error)
+    return error_response(call, error)
 
 
-def tell_unknown(call: Call) -> Reply:
-    """Return Bedrock's answer to a path or a method that belongs to no operation."""
-    # With 200, CONNECT would open a tunnel (RFC 9110, 9.3.6).
+def unknown_operation_response(call: Call) -> HttpResponse:
+    """Return Bedrock's response to a path or method that belongs to no operation."""
+    # Status 200 would make CONNECT open a tunnel (RFC 9110, 9.3.6).
     status = 400 if call.method == "CONNECT" else 200
-    call.told = Told(UNKNOWN_OPERATION, status)
-    return json_reply(call, UNKNOWN, status=status)
+    call.sent_error = SentError(UNKNOWN_OPERATION, status)
+    return json_response(call, UNKNOWN_OPERATION_BODY, status=status)

@@ -1,4 +1,4 @@
-"""Pools of threads that callers share: no caller can block the calls of the others."""
+"""Thread pools that are shared fairly between callers."""
 
 import asyncio
 import os
@@ -15,34 +15,38 @@ from engine.uploads.limits import MAX_WORKERS
 from engine.uploads.pool import WORKERS
 from invoke_api.wire.errors import ThrottlingException
 
-T = TypeVar("T")
+Result = TypeVar("Result")  # of the work that is run
 
-BODY_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio has by default
-# Calls of one caller that may wait for a thread. Guess: Bedrock throttles further calls.
-MOST_LONG_BODIES = 1_024
-MOST_UPLOADS = 256
+BODY_THREADS = min(32, (os.cpu_count() or 1) + 4)  # asyncio's default
+# Calls of one caller that may wait for a thread. Guess: Bedrock would throttle more.
+MAX_WAITING_BODIES_PER_CALLER = 1_024
+MAX_WAITING_UPLOADS_PER_CALLER = 256
 
 
-class Threads:
-    """A pool of `most` threads.
+class SharedThreadPool:
+    """A pool of `size` threads.
 
-    One caller has at most `of_one` of them, and at most `waiting` of its calls wait. The caller
-    with the fewest threads gets the next one, and among equals the one that has waited longest.
+    One caller runs at most `per_caller` of them, and at most `max_waiting` of its calls wait. The
+    next free thread goes to the caller with the fewest threads, and among equals to the one that
+    has waited longest.
     """
 
-    def __init__(self, name: str, *, most: int, of_one: int, waiting: int) -> None:
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)  # starts none yet
-        self._free = most
-        self._of_one = of_one
-        self._most_waiting = waiting
+    def __init__(self, name: str, *, size: int, per_caller: int, max_waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)  # starts none yet
+        self._free = size
+        self._per_caller = per_caller
+        self._max_waiting = max_waiting
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    async def run(self, caller: str, call: UploadSession | None, work: Callable[[], T]) -> T:
+    async def run(
+        self, caller: str, call: UploadSession | None, work: Callable[[], Result]
+    ) -> Result:
         """Return the result of `work`. If cancelled, end the uploads that `call` reads.
 
-        The caller keeps the thread until `work` has returned. Raise `ThrottlingException` when too
-        many of its calls wait. Without a `call`, raise `ReadElsewhere` when `work` has uploads.
+        The thread counts for the caller until `work` has returned. Raises `ThrottlingException` if
+        too many of the caller's calls wait, and `ReadElsewhere` if `work` finds uploads and there
+        is no `call`.
         """
         await self._enter(caller)
         context = copy_context()
@@ -61,18 +65,18 @@ class Threads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _enter(self, caller: str) -> None:
-        if self._free and self._running[caller] < self._of_one:
+        if self._free and self._running[caller] < self._per_caller:
             self._take(caller)
             return
         queue = self._waiting.setdefault(caller, deque())
-        if len(queue) >= self._most_waiting:
+        if len(queue) >= self._max_waiting:
             raise ThrottlingException
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it had its turn at the same moment
+            if not turn.cancelled():  # it got a thread at the same moment
                 self._leave(caller)
             elif caller in self._waiting:
                 self._forget(caller, turn)
@@ -87,15 +91,15 @@ class Threads:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        self._call_in_next()
+        self._start_next()
 
-    def _call_in_next(self) -> None:
+    def _start_next(self) -> None:
         """Give the free thread to the next caller. Skip calls that have been cancelled."""
-        while able := [each for each in self._waiting if self._running[each] < self._of_one]:
+        while able := [each for each in self._waiting if self._running[each] < self._per_caller]:
             caller = min(able, key=self._running.__getitem__)
             queue = self._waiting.pop(caller)
             turn = queue.popleft()
-            if queue:  # behind the others
+            if queue:  # now behind the other callers
                 self._waiting[caller] = queue
             if not turn.done():
                 self._take(caller)
@@ -110,23 +114,27 @@ class Threads:
             del self._waiting[caller]
 
 
-def _threads_of_bodies() -> Threads:
-    half = max(1, BODY_THREADS // 2)
-    return Threads("body", most=BODY_THREADS, of_one=half, waiting=MOST_LONG_BODIES)
+def _body_threads() -> SharedThreadPool:
+    half, waiting = max(1, BODY_THREADS // 2), MAX_WAITING_BODIES_PER_CALLER
+    return SharedThreadPool("body", size=BODY_THREADS, per_caller=half, max_waiting=waiting)
 
 
-def _threads_of_uploads() -> Threads:
-    """Return a pool of as many threads as there are workers, so that none waits for a worker."""
-    of_one = MAX_WORKERS - 1
-    return Threads("uploads", most=MAX_WORKERS, of_one=of_one, waiting=MOST_UPLOADS)
+def _upload_threads() -> SharedThreadPool:
+    """Return a pool of one thread for each upload worker, so that no thread waits."""
+    return SharedThreadPool(
+        "uploads",
+        size=MAX_WORKERS,
+        per_caller=MAX_WORKERS - 1,
+        max_waiting=MAX_WAITING_UPLOADS_PER_CALLER,
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class SharedThreads:
-    """Threads for long bodies, and others for uploads, which take longer."""
+class ThreadPools:
+    """The thread pools of one process: for long bodies, and for uploads, which take longer."""
 
-    bodies: Threads = field(default_factory=_threads_of_bodies)
-    uploads: Threads = field(default_factory=_threads_of_uploads)
+    bodies: SharedThreadPool = field(default_factory=_body_threads)
+    uploads: SharedThreadPool = field(default_factory=_upload_threads)
 
     def close(self) -> None:
         self.bodies.close()

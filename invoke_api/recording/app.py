@@ -15,15 +15,15 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import claimed_region
 from invoke_api.authentication.web_pages import BrowserAccess
-from invoke_api.cassettes.asgi_messages import asked_headers, passed_headers, raw_path
+from invoke_api.cassettes.asgi_messages import forwarded_headers, raw_path, request_headers
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.pipeline.call import new_request_id
-from invoke_api.pipeline.request_body import Calls, ClientLeft, read_body
-from invoke_api.pipeline.responses import Reply, error_reply
+from invoke_api.pipeline.request_body import ClientDisconnected, InFlightCalls, read_body
+from invoke_api.pipeline.responses import HttpResponse, error_response
 from invoke_api.recording.tape import Tape
 from invoke_api.recording.upstream import Upstream
 from invoke_api.redaction import redacted_headers, without_signature
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.transport.writer_extension import Writer
 from invoke_api.wire.errors import InvokeError, KeyDenied, ServiceUnavailableException
@@ -55,7 +55,7 @@ class Recorder:
 
     upstream: Upstream
     writer: CassetteWriter
-    calls: Calls
+    calls: InFlightCalls
     browser_access: BrowserAccess
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,15 +69,15 @@ class Recorder:
                 fallback.close()
 
     async def _answer(self, request: ClientRequest) -> None:
-        with suppress(ClientLeft, Broken):  # the server cuts a broken stream
+        with suppress(ClientDisconnected, ConnectionBreak):  # the server cuts a broken stream
             try:
                 reply = await self._record(request)
             except InvokeError as error:
-                reply = error_reply(request, error)
+                reply = error_response(request, error)
             if reply:
                 reply.write(request.writer)
 
-    async def _record(self, request: ClientRequest) -> Reply | None:
+    async def _record(self, request: ClientRequest) -> HttpResponse | None:
         """Forward a call. Return its answer, or None for a stream, which is forwarded here."""
         scope, upstream = request.scope, self.upstream
         if why := self.browser_access.refusal(scope["method"], scope["headers"]):
@@ -93,17 +93,19 @@ class Recorder:
             request_headers=tuple(redacted_headers(scope["headers"])),
             request_body=body,
         )
-        sending = upstream.send(scope["method"], path, asked_headers(scope), body, region)
+        sending = upstream.send(scope["method"], path, request_headers(scope), body, region)
         unless_ended = partial(self.calls.wait, request.writer)
         try:
             async with AsyncExitStack() as connection:
                 answer = await unless_ended(connection.enter_async_context(sending))
                 tape.start(answer)
-                headers = passed_headers(request.http_version, tape.headers)
+                headers = forwarded_headers(request.http_version, tape.headers)
                 if answer.headers.get("content-type") == EVENT_STREAM:
                     await self._forward_stream(request.writer, headers, tape.stream(answer))
                     return None
-                return Reply(answer.status_code, headers, await unless_ended(tape.whole(answer)))
+                return HttpResponse(
+                    answer.status_code, headers, await unless_ended(tape.whole(answer))
+                )
         except (httpx.HTTPError, BotoCoreError) as error:
             log.error("%s %s: not recorded: %s", scope["method"], path, _shown(error))  # noqa: TRY400 - a sentence, no traceback
             told = f"The recorder got no answer from {tape.upstream}."
@@ -117,7 +119,7 @@ class Recorder:
     ) -> None:
         """Forward a stream as it arrives, no faster than the client reads.
 
-        An error before the first bytes is raised unchanged. Raises `Broken` for a later one.
+        An error before the first bytes is raised unchanged, a later one as `ConnectionBreak`.
         """
         async with aclosing(stream) as parts:
             first = await self.calls.wait(writer, anext(parts, b""))
@@ -126,7 +128,7 @@ class Recorder:
             try:
                 await self.calls.wait(writer, _write_all(writer, parts))
             except ServiceUnavailableException as error:  # the recorder ends
-                raise Broken from error
+                raise ConnectionBreak from error
 
 
 async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:
@@ -138,7 +140,7 @@ async def _write_all(writer: Writer, parts: AsyncIterator[bytes]) -> None:
 
 
 def create_recorder(
-    upstream: Upstream, writer: CassetteWriter, calls: Calls, browser_access: BrowserAccess
+    upstream: Upstream, writer: CassetteWriter, calls: InFlightCalls, browser_access: BrowserAccess
 ) -> Starlette:
     """Return the proxy, which closes the upstream's client. `calls` tracks each call."""
 

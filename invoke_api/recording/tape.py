@@ -9,10 +9,10 @@ from time import monotonic
 
 import httpx
 
-from invoke_api.cassettes.recording import Headers, Part, Recording
+from invoke_api.cassettes.recording import HeaderPairs, RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.redaction import redact_text, secrets_of
-from invoke_api.rules.playback import Broken
+from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.wire.eventstream import FrameError, FrameReader
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ class Tape:
     upstream: str
     method: str
     path: str
-    request_headers: Headers
+    request_headers: HeaderPairs
     request_body: bytes
     received: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: float = field(default_factory=monotonic)
     status: int = 0
-    headers: Headers = ()
+    headers: HeaderPairs = ()
     head_at: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[RecordedPart] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
     def start(self, answer: httpx.Response) -> None:
@@ -54,14 +54,15 @@ class Tape:
         Raises `httpx.HTTPError` if the connection breaks.
         """
         raw = b"".join([part async for part in answer.aiter_raw()])
-        self.parts.append(Part(at=self._now(), raw=self._without_secrets(raw)))
+        self.parts.append(RecordedPart(at=self._now(), raw=self._without_secrets(raw)))
         await self._write(is_stream=False)
         return raw
 
     async def stream(self, answer: httpx.Response) -> AsyncGenerator[bytes, None]:
         """Yield the body's bytes as they arrive, and write the recording at their end.
 
-        Raises `Broken` if the connection breaks, or `httpx.HTTPError` before the first byte.
+        Raises `httpx.HTTPError` if the connection breaks before the first byte, `ConnectionBreak`
+        later.
         """
         reader = FrameReader()
         try:
@@ -73,7 +74,7 @@ class Tape:
             if not self.parts and not rest:  # the client can still get an error
                 raise
             await self._write(rest, is_stream=True, complete=False)
-            raise Broken from error
+            raise ConnectionBreak from error
         except (GeneratorExit, asyncio.CancelledError):
             log.info("%s %s: not recorded: the client left", self.method, self.path)
             raise
@@ -91,11 +92,11 @@ class Tape:
         except FrameError:  # the rest can't be split into frames
             frames = [reader.take()]
         at = self._now()
-        self.parts += [Part(at=at, raw=frame) for frame in frames]
+        self.parts += [RecordedPart(at=at, raw=frame) for frame in frames]
 
     async def _write(self, rest: bytes = b"", *, is_stream: bool, complete: bool = True) -> None:
         if rest:
-            self.parts.append(Part(at=self._now(), raw=rest))
+            self.parts.append(RecordedPart(at=self._now(), raw=rest))
         recording = Recording(
             recorded=self.received.isoformat(timespec="milliseconds"),
             upstream=self.upstream,

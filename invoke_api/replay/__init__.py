@@ -1,1 +1,1 @@
-"""Answers from recorded calls: `--engine replay`."""
+"""Answers from recordings, for `--engine replay`."""

@@ -1,1 +1,1 @@
-"""What a test wants answered, or broken: rules that stand in front of every engine."""
+"""Rules that replace, pace or break the answers of any engine, for tests of clients."""

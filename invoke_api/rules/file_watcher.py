@@ -1,4 +1,4 @@
-"""A file of rules that is read again when it changes."""
+"""Reloading of a rules file when it changes."""
 
 import asyncio
 import logging
@@ -10,14 +10,17 @@ from invoke_api.yaml_files import ConfigError
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.5  # seconds between two looks at the file
+POLL_SECONDS = 0.5
 
 
 async def follow(path: Path, book: RuleBook, ids: list[str]) -> None:
-    """Keep the rules of this file, `ids`, as the file says. A mistake leaves them as they are."""
+    """Replace the file's rules, `ids`, whenever it changes. Runs until it is cancelled.
+
+    If the file is invalid, the rules stay unchanged.
+    """
     seen = _stamp(path)
     while True:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL_SECONDS)
         stamp = _stamp(path)
         if stamp == seen:
             continue
@@ -25,9 +28,9 @@ async def follow(path: Path, book: RuleBook, ids: list[str]) -> None:
         try:
             ids = book.replace(ids, await asyncio.to_thread(load_rules, path))
         except (ConfigError, RuleError, TooManyRules) as error:
-            log.error("the rules stay as they were: %s", error)  # noqa: TRY400 - a sentence, no traceback
+            log.error("rules not reloaded: %s", error)  # noqa: TRY400 - without a traceback
         else:
-            log.info("%s: %d rules", path, len(ids))
+            log.info("%s: %d rules loaded", path, len(ids))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

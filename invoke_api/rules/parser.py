@@ -1,4 +1,4 @@
-"""Documents into rules; every mistake is a sentence that says where."""
+"""Parsing of rules from JSON or YAML documents. Every error message names the place."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from engine.tokenization.tool_calls import ToolCall
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_waits
 from invoke_api.regex import Pattern, PatternError, compile_pattern
-from invoke_api.rules.rule import BREAKS, Fault, Pace, Reply, Rule, When
+from invoke_api.rules.rule import BREAKS, Fault, Rule, RuleReply, TokenPace, When
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
 from invoke_api.wire.errors import InvokeError
@@ -29,27 +29,22 @@ from invoke_api.yaml_files import (
     shown,
 )
 
-
-class RuleError(ValueError):
-    """No rule: one sentence a mistake."""
-
-
-# No call of a model has the first one; the front door's are not in Bedrock's service model.
+# A rule can raise any exception of Bedrock's service model, except one of the control plane.
 NO_FAULTS = (errors.TooManyTagsException, errors.FrontDoorError)
 EXCEPTIONS = {kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS}
 
-PATTERN_MEMORY = 1 << 20  # bytes that one pattern may take up
-MAX_STEPS = 40_000  # of a pattern for each byte of a prompt, at worst
-MAX_WAIT = 3_600.0  # seconds of a recorded pace, as of a first token in schemas/rules.json
+MAX_PATTERN_BYTES = 1 << 20  # of memory
+MAX_PATTERN_STEPS = 40_000  # per byte of a prompt, in the worst case
+MAX_WAIT_SECONDS = 3_600.0  # in a recorded pace; schemas/rules.json has the same for `first_token`
 
 NO_RECORDINGS = NamedRecordings()
 WaitsOf = Callable[[str], tuple[float, ...]]
 
-OF_EXCEPTIONS = {"message", "members", "retry_after"}
-TEXTS = ("text", "texts", "echo")
-RECORDED = ("first_token", "tokens_per_second")
+EXCEPTION_KEYS = {"message", "members", "retry_after"}
+REPLY_KEYS = ("text", "texts", "echo")
+RECORDED_KEYS = ("first_token", "tokens_per_second")
 
-# What a model in this state answers, by the names that people look for.
+# State of a model: the exception that Bedrock raises, and its message.
 STATES: dict[str, tuple[type[InvokeError], str | None]] = {
     "not-ready": (errors.ModelNotReadyException, None),
     "access-denied": (errors.AccessDeniedException, None),
@@ -59,8 +54,12 @@ STATES: dict[str, tuple[type[InvokeError], str | None]] = {
 }
 
 
+class RuleError(ValueError):
+    """The error for invalid rules. Its message lists all mistakes."""
+
+
 def load_rules(path: Path) -> list[Rule]:
-    """The rules of a file. Raises `ConfigError` or `RuleError` with every mistake and its line."""
+    """Load a file. Raises `ConfigError` or `RuleError` with every mistake and its line."""
     document, source = read_config(path)
     if mistakes := list(find_mistakes(document, source, "rules.json")):
         raise RuleError("\n".join(mistakes))
@@ -75,9 +74,9 @@ def parse_rules(
     document: Any,  # noqa: ANN401 - any JSON
     waits_of: WaitsOf = NO_RECORDINGS.waits,
 ) -> list[Rule]:
-    """One rule, a list of them, or `{"rules": [...]}`. Raises `RuleError`.
+    """Parse one rule, a list of rules, or `{"rules": [...]}`. Raises `RuleError`.
 
-    `waits_of` finds the times of a recording by its name, or raises `ConfigError`.
+    `waits_of` returns the waits of a named recording in seconds, or raises `ConfigError`.
     """
     if isinstance(document, dict) and "rules" not in document:
         document = [document]
@@ -118,22 +117,22 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
-    """What the schema can't say."""
+    """Yield the mistakes that the schema can't find."""
     said = [key for key in ("reply", "fault", "state") if key in entry]
     if len(said) > 1 and set(said) != {"reply", "fault"}:
-        yield f"{' and '.join(said)} do not go together"
+        yield f"{' and '.join(said)} exclude each other"
     if not said and "pace" not in entry:
-        yield "it has neither reply, fault, state nor pace, and so does nothing"
-    if "recording" in entry.get("pace", {}) and entry["pace"].keys() & RECORDED:
-        yield f"a recorded pace has its own {' and '.join(RECORDED)}"
-    if isinstance(reply := entry.get("reply"), dict) and len(reply.keys() & TEXTS) > 1:
-        yield f"a reply has one of {', '.join(TEXTS)}"
+        yield "it has no effect; add a reply, fault, state or pace"
+    if "recording" in entry.get("pace", {}) and entry["pace"].keys() & RECORDED_KEYS:
+        yield f"a pace with a recording can't have {' or '.join(RECORDED_KEYS)}"
+    if isinstance(reply := entry.get("reply"), dict) and len(reply.keys() & REPLY_KEYS) > 1:
+        yield f"a reply has only one of {', '.join(REPLY_KEYS)}"
     yield from _fault_problems(entry)
     yield from _text_problems(entry.get("when", {}))
     try:
         json.dumps(entry)
-    except TypeError:  # YAML knows dates, sets and bytes
-        yield "it holds what is no JSON, such as a date; put it in quotes"
+    except TypeError:  # YAML has dates, sets and bytes
+        yield "it has a value that JSON lacks, such as a date; put it in quotes"
 
 
 def _text_problems(when: Mapping[str, Any]) -> Iterator[str]:
@@ -153,8 +152,8 @@ def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
     if ("exception" in fault) == ("break" in fault):
         yield "a fault has either an exception or a break"
     elif "exception" not in fault:
-        if useless := fault.keys() & OF_EXCEPTIONS:
-            yield f"a break has no {' and no '.join(sorted(useless))}"
+        if useless := fault.keys() & EXCEPTION_KEYS:
+            yield f"a break can't have {' or '.join(sorted(useless))}"
     elif (name := fault["exception"]) not in EXCEPTIONS:
         close = get_close_matches(name, [*EXCEPTIONS, *BREAKS], n=1)
         hint = (
@@ -164,7 +163,7 @@ def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _spell_out(fault: str | dict[str, Any]) -> dict[str, Any]:
-    """A fault that is given by its name alone."""
+    """Return the long form of a fault that may be given by its name alone."""
     if isinstance(fault, dict):
         return fault
     return {"break" if fault in BREAKS else "exception": fault}
@@ -194,44 +193,44 @@ def _to_rule(entry: Mapping[str, Any], waits_of: WaitsOf) -> Rule:
 
 
 def _to_pattern(text: str | dict[str, str] | None) -> str | Pattern | None:
-    """Raises `PatternError`."""
+    """Compile a text condition. Raises `PatternError`."""
     if text is None or isinstance(text, str):
         return text
-    pattern = compile_pattern(text["regex"], dot_matches_newline=True, memory=PATTERN_MEMORY)
-    if pattern.size > MAX_STEPS:
+    pattern = compile_pattern(text["regex"], dot_matches_newline=True, memory=MAX_PATTERN_BYTES)
+    if pattern.size > MAX_PATTERN_STEPS:
         raise PatternError(
-            f"may take {pattern.size:,} steps a byte, and {MAX_STEPS:,} are the most"
+            f"may take {pattern.size:,} steps per byte; the maximum is {MAX_PATTERN_STEPS:,}"
         )
     return pattern
 
 
 def _to_glob(text: str | None) -> re.Pattern[str] | None:
-    # Each part between two stars is found once (an atomic group): no going back over the name.
+    # `translate` puts each part between two stars into an atomic group: no backtracking.
     return None if text is None else re.compile(translate(text))
 
 
-def _to_reply(reply: Any) -> Reply | None:  # noqa: ANN401 - str, list or dict
+def _to_reply(reply: Any) -> RuleReply | None:  # noqa: ANN401 - str, list or dict
     if reply is None:
         return None
     if isinstance(reply, str):
-        return Reply(texts=(reply,))
+        return RuleReply(texts=(reply,))
     if isinstance(reply, list):
-        return Reply(texts=tuple(reply))
+        return RuleReply(texts=tuple(reply))
     calls = tuple(
         ToolCall(call["name"], call.get("arguments", {})) for call in reply.get("tool_calls", ())
     )
     texts = () if "echo" in reply else reply.get("texts", [reply.get("text", "")])
-    return Reply(texts=tuple(texts), echo="echo" in reply, calls=calls)
+    return RuleReply(texts=tuple(texts), echo="echo" in reply, calls=calls)
 
 
-def _to_pace(pace: Mapping[str, Any], waits_of: WaitsOf) -> Pace:
-    """Raises `ConfigError` for a recording that is none."""
+def _to_pace(pace: Mapping[str, Any], waits_of: WaitsOf) -> TokenPace:
+    """Return a pace. Raises `ConfigError` for a recording that is missing or invalid."""
     given = dict(pace)
     recorded = given.pop("recording", None)
     waits = waits_of(recorded) if recorded else ()
-    if any(wait > MAX_WAIT for wait in waits):
-        raise ConfigError(f"the recording has a wait of more than {MAX_WAIT:,.0f} seconds")
-    return Pace(**given, recorded=waits)
+    if any(wait > MAX_WAIT_SECONDS for wait in waits):
+        raise ConfigError(f"the recording has a wait of more than {MAX_WAIT_SECONDS:,.0f} seconds")
+    return TokenPace(**given, recorded=waits)
 
 
 def _to_fault(entry: Mapping[str, Any]) -> Fault | None:

@@ -1,4 +1,4 @@
-"""A verdict played: tokens of a text, at a pace, that break where they are told."""
+"""Playback of rules: the tokens of a reply, their pace, and faults."""
 
 import asyncio
 from collections import deque
@@ -8,49 +8,52 @@ from engine.generation_task import BATCH_TOKENS, GenerationTask, push_known_answ
 from engine.protocol import Delta, Generation, GenerationRequest, Receiver, check_request
 from engine.tokenization.tokenizer import Tokenizer
 from engine.tokenization.tool_calls import write_calls
-from invoke_api.rules.rule import Fault, Pace
+from invoke_api.rules.rule import Fault, TokenPace
 from invoke_api.rules.rule_book import Verdict
-from invoke_api.rules.token_cache import KEPT, LONG_TEXT, encode
+from invoke_api.rules.token_cache import MAX_INLINE_CHARACTERS, TOKEN_CACHE, encode
 from invoke_api.wire.errors import ValidationException
 
 
-class Broken(Exception):
-    """The connection is to be cut here; `torn` sends a frame with a wrong checksum before."""
+class ConnectionBreak(Exception):
+    """The exception that makes the server close the connection.
+
+    If `torn`, the server first sends a frame with a wrong checksum.
+    """
 
     def __init__(self, *, torn: bool = False) -> None:
-        super().__init__("the connection breaks here")
+        super().__init__("close the connection")
         self.torn = torn
 
 
-def speak(
+def play_verdict(
     verdict: Verdict,
     tokenizer: Tokenizer,
     request: GenerationRequest,
     context_length: int,
     receiver: Receiver,
 ) -> Generation:
-    """Push a rule's answer as an engine would give it, with `max_tokens` in force.
+    """Push a rule's reply as an engine would do it, with at most `max_tokens` tokens.
 
-    A long one comes in batches, and the loop runs between two of them.
+    A long reply is pushed in batches; the event loop runs between two batches.
 
-    Raises `EngineError`s as an engine does, and `ValidationException` for calls of tools by a model
-    that knows none.
+    Raises `EngineError`s as an engine does, and `ValidationException` for tool calls of a model
+    that supports none.
     """
     request = check_request(request, context_length)
     text = _write(verdict, tokenizer, request)
-    if len(text) <= LONG_TEXT:
+    if len(text) <= MAX_INLINE_CHARACTERS:
         tokens = encode(tokenizer, text, spelled=request.spelled)
         return push_known_answer([*tokens, tokenizer.eos], request.max_tokens, receiver)
 
     async def push(task: GenerationTask) -> None:
-        known = await KEPT.encode(tokenizer, text, spelled=request.spelled)
+        known = await TOKEN_CACHE.encode(tokenizer, text, spelled=request.spelled)
         await task.push(*truncate_answer([*known, tokenizer.eos], request.max_tokens))
 
     return GenerationTask(receiver, push)
 
 
 def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -> str:
-    """Return the rule's text as the model would write it."""
+    """Return the rule's reply as the model would write it."""
     text = verdict.text or ""
     if not request.spelled:
         if verdict.calls:
@@ -59,14 +62,14 @@ def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -
             )
         return text
     if text and tokenizer.is_spaced and not text.startswith(" "):
-        text = " " + text  # as the model would begin, and as will be taken off again
+        text = " " + text  # as the model would begin; the reader removes it
     if verdict.calls:
         text = write_calls(tokenizer.chat.calls_style, text, verdict.calls)
     return text
 
 
 class FaultStage:
-    """Lets as many deltas pass as its fault says. An answer that ends before stays whole."""
+    """A stage that passes as many deltas as the fault allows. A shorter answer stays whole."""
 
     def __init__(self, fault: Fault, model_id: str) -> None:
         self._fault = fault
@@ -75,7 +78,7 @@ class FaultStage:
         self.is_due = fault.after_tokens is None
 
     def feed(self, deltas: Sequence[Delta]) -> Sequence[Delta]:
-        """Return the deltas that pass; the fault is due if there are others."""
+        """Return the deltas that pass. The fault is due if there are more."""
         self.is_due = len(deltas) > self._left
         passing = deltas[: self._left]
         self._left -= len(passing)
@@ -83,20 +86,20 @@ class FaultStage:
 
     @property
     def error(self) -> Exception | None:
-        """The fault's `InvokeError` or `Broken`; None for an answer that hangs."""
+        """Return the fault's `InvokeError` or `ConnectionBreak`; None for a fault that hangs."""
         if self._fault.error:
             return self._fault.error(self._model_id)
         if self._fault.breakage == "hang":
             return None
-        return Broken(torn=self._fault.breakage == "torn_frame")
+        return ConnectionBreak(torn=self._fault.breakage == "torn_frame")
 
 
 class PaceStage:
-    """Emits deltas one by one, none earlier than the pace allows; then `fail` gets the error."""
+    """A stage that emits deltas one by one at a pace, and then passes an error to `fail`."""
 
     def __init__(
         self,
-        pace: Pace,
+        pace: TokenPace,
         emit: Callable[[Sequence[Delta]], None],
         fail: Callable[[Exception], None],
     ) -> None:
@@ -113,7 +116,7 @@ class PaceStage:
         self._go_on()
 
     def end(self, error: Exception) -> None:
-        """Fail once the deltas before have been emitted."""
+        """Fail after all earlier deltas have been emitted."""
         self._error = error
         self._go_on()
 
@@ -131,11 +134,11 @@ class PaceStage:
             self._timer.cancel()
 
     def _go_on(self) -> None:
-        """Emit what need not wait, and set a timer for the next delta."""
+        """Emit the deltas that are due, and set a timer for the next one."""
         if self._timer or self._is_paused:
             return
         loop = asyncio.get_running_loop()
-        for _ in range(BATCH_TOKENS):  # the event loop runs before the next ones
+        for _ in range(BATCH_TOKENS):  # the event loop runs between two batches
             if not self._waiting or self._is_paused:
                 break
             if wait := next(self._waits):
@@ -154,7 +157,7 @@ class PaceStage:
     def _emit_one(self) -> None:
         try:
             self._emit([self._waiting.popleft()])
-        except Exception as error:  # noqa: BLE001 - told to the client
+        except Exception as error:  # noqa: BLE001 - reported to the client
             self._fail(error)
 
     def _wake(self) -> None:

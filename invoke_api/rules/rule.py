@@ -1,4 +1,4 @@
-"""One rule: when it speaks, and what it says or breaks. Made from a document by `parse_rules`."""
+"""Rules: their conditions and their effects. `parse_rules` makes them from documents."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +11,17 @@ from engine.tokenization.tool_calls import ToolCall
 from invoke_api.regex import Pattern
 from invoke_api.wire.errors import InvokeError
 
-MAX_SEARCHED = 1_000_000  # characters of a prompt that rules search
+MAX_SEARCHED_CHARACTERS = 1_000_000  # of a prompt; rules ignore the rest
 
 Breakage = Literal["cut", "torn_frame", "hang"]
 BREAKS: tuple[Breakage, ...] = get_args(Breakage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a rule may look at of one call. `last_user_message` is the end of a conversation.
+class RuleRequest:
+    """The part of a call that rules match.
 
-    `identifier` is what the client called the model, which may be an ARN.
+    `model_id` is the registry's id. `identifier` is the client's name for the model, maybe an ARN.
     """
 
     operation: str
@@ -36,12 +36,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Conditions of a rule. Each that is not None must hold.
+    """The conditions of a rule. Each that is not None must hold.
 
-    `model_id` is a glob that the registry's id or what the client called the model must match.
-
+    `model_id` is a glob that must match the registry's id or the client's name for the model.
     `prompt` and `last_user_message` are substrings, or patterns that must match somewhere. `tool`
-    is a glob that the name of one of the offered tools must match.
+    is a glob that must match the name of an offered tool.
     """
 
     operation: str | None = None
@@ -57,11 +56,11 @@ class When:
 
     @property
     def steps(self) -> int:
-        """The number of steps per character of the prompt, in the worst case."""
+        """Return the number of search steps per character of the prompt, in the worst case."""
         texts = [text for text in (self.prompt, self.last_user_message) if text is not None]
         return sum(text.size if isinstance(text, Pattern) else 1 for text in texts)
 
-    def matches(self, asked: Asked) -> bool:
+    def matches(self, asked: RuleRequest) -> bool:
         return (
             self.operation in (None, asked.operation)
             and (self.model_id is None or _is_called(self.model_id, asked))
@@ -72,22 +71,23 @@ class When:
         )
 
 
-def _is_called(glob: re.Pattern[str], asked: Asked) -> bool:
+def _is_called(glob: re.Pattern[str], asked: RuleRequest) -> bool:
     return any(glob.match(name) is not None for name in (asked.model_id, asked.identifier))
 
 
 def _is_in(wanted: str | Pattern | None, text: str) -> bool:
     if wanted is None:
         return True
-    said = text[:MAX_SEARCHED]
+    said = text[:MAX_SEARCHED_CHARACTERS]
     return wanted in said if isinstance(wanted, str) else wanted.search(said) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """Texts are taken in turn, the last one again and again; `echo` says the prompt back.
+class RuleReply:
+    """The reply of a rule.
 
-    `calls` of tools follow on each of them.
+    Texts are used in order; the last one repeats. If `echo`, the prompt is the reply. Each reply
+    has the same tool `calls`.
     """
 
     texts: tuple[str, ...] = ()
@@ -97,10 +97,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Either an exception, made for a model id, or a breakage.
+    """The fault of a rule: either an exception, made from a model id, or a breakage.
 
-    Without `after_tokens` it comes before the first byte, else after so many tokens: inside the
-    stream where there is one.
+    It happens after `after_tokens` tokens, in-stream if the answer is streamed. None means before
+    the first byte.
     """
 
     error: Callable[[str], InvokeError] | None = None
@@ -109,10 +109,11 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """`first_token` in seconds; `jitter` is the share by which each wait may be off.
+class TokenPace:
+    """The pace of a reply.
 
-    `recorded` are waits in seconds that once were, the first token's at their head.
+    `first_token` is in seconds. `jitter` is the maximum deviation of each wait, as a share of it.
+    `recorded` are a recording's waits in seconds, beginning with the first token's.
     """
 
     first_token: float = 0.0
@@ -122,7 +123,7 @@ class Pace:
     recorded: tuple[float, ...] = ()
 
     def waits(self) -> Iterator[float]:
-        """Seconds to wait before each token, without end."""
+        """Yield the wait before each token, in seconds, without end."""
         between = 1 / self.tokens_per_second if self.tokens_per_second else 0.0
         random = Random(self.seed)  # noqa: S311 - chance, not secrecy
         for wait in chain(self.recorded or [self.first_token], self._later(between)):
@@ -134,16 +135,17 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`scope` is the access key id of those it is for, None for everybody.
+    """One rule.
 
-    It speaks `times` times, for `seconds` seconds, and then with this `probability`.
+    It is used at most `times` times, for `seconds` seconds, and with this `probability`. `scope` is
+    the access key id of the callers that it applies to; None means all callers.
     """
 
     document: Mapping[str, Any]
     when: When = field(default_factory=When)
-    reply: Reply | None = None
+    reply: RuleReply | None = None
     fault: Fault | None = None
-    pace: Pace | None = None
+    pace: TokenPace | None = None
     times: int | None = None
     seconds: float | None = None
     probability: float = 1.0

@@ -1,4 +1,4 @@
-"""The rules in force: which one speaks next, and how often it has spoken."""
+"""The active rules, and the choice of those that apply to a call."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -9,52 +9,52 @@ from time import monotonic
 from typing import Any
 
 from engine.tokenization.tool_calls import ToolCall
-from invoke_api.rules.rule import MAX_SEARCHED, Asked, Fault, Pace, Rule
+from invoke_api.rules.rule import MAX_SEARCHED_CHARACTERS, Fault, Rule, RuleRequest, TokenPace
 
-MAX_RULES = 2_000  # in all; each call checks every one of them
-MAX_RULES_OF_ONE = 1_000  # of one scope, as in schemas/rules.json
-MAX_PATTERNS = 512  # in all; each may take up a megabyte
-MAX_SEARCH = 4_000_000_000  # worst-case steps of patterns for one call, some seconds
+MAX_RULES = 2_000  # in all; each call checks all of them
+MAX_RULES_PER_SCOPE = 1_000  # as in schemas/rules.json
+MAX_PATTERNS = 512  # in all; each may take a megabyte
+MAX_SEARCH_STEPS = 4_000_000_000  # per call, in the worst case: some seconds
 
 
 class TooManyRules(ValueError):
-    """The maximum number of rules is exceeded. The message is a sentence."""
+    """The error for more rules or patterns than allowed."""
 
 
 class TooLongSearch(ValueError):
-    """A prompt is too long for the rules' patterns. The message is a sentence."""
+    """The error for a prompt that is too long for the rules' patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one call gets: a text in place of the engine's, a fault, a pace, or several.
+    """The effect of the rules on one call: a reply in place of the engine's, a fault, a pace.
 
-    `calls` of tools come behind the text.
+    The tool `calls` follow the text.
     """
 
     rule_id: str
     text: str | None
     calls: tuple[ToolCall, ...]
     fault: Fault | None
-    pace: Pace | None
+    pace: TokenPace | None
 
     @property
     def answers(self) -> bool:
-        """Whether this is said in place of the engine."""
+        """Tell whether it replaces the engine's answer."""
         return self.text is not None
 
     @property
     def fails_at_once(self) -> bool:
-        """Whether its fault comes before the first token."""
+        """Tell whether its fault happens before the first token."""
         return self.fault is not None and self.fault.after_tokens is None
 
     @property
     def is_complete(self) -> bool:
-        """Whether no other rule can add to it."""
+        """Tell whether other rules can't add to it."""
         return self.answers or self.fails_at_once
 
     def wants(self, rule: Rule) -> bool:
-        """Whether that rule says anything that is not said yet."""
+        """Tell whether the rule has a reply, fault or pace that the verdict lacks."""
         return bool(rule.reply or (rule.fault and not self.fault) or (rule.pace and not self.pace))
 
 
@@ -62,15 +62,15 @@ class Verdict:
 class _Entry:
     id: str
     rule: Rule
-    given: float
+    added: float  # on the monotonic clock
     random: Random
-    steps: int  # per character of the prompt, in the worst case
+    steps: int  # search steps per character of the prompt, in the worst case
     spoken: int = 0
 
     def is_over(self) -> bool:
         rule = self.rule
         return (rule.times is not None and self.spoken >= rule.times) or (
-            rule.seconds is not None and monotonic() - self.given >= rule.seconds
+            rule.seconds is not None and monotonic() - self.added >= rule.seconds
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -79,14 +79,15 @@ class _Entry:
 
 @dataclass(slots=True)
 class RuleBook:
-    """Rules of one caller come before those of everybody, later ones before earlier ones.
+    """The active rules. Used from the event loop only.
 
-    `strict` refuses what no rule answers. Used from the event loop only.
+    Rules with the caller's scope come before rules without a scope, later ones before earlier ones.
+    If `strict`, calls that no rule answers are refused.
     """
 
     strict: bool = False
     _entries: list[_Entry] = field(default_factory=list)
-    _steps: int = 0  # of all entries
+    _steps: int = 0  # sum of all entries
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __bool__(self) -> bool:
@@ -119,7 +120,7 @@ class RuleBook:
         return [entry.to_json() for entry in self._entries if scope in (None, entry.rule.scope)]
 
     def remove(self, *, scope: str | None = None, rule_id: str | None = None) -> int:
-        """How many are gone: all, those of one caller, or one."""
+        """Remove all rules, those of one scope, or one rule. Return the number of removed rules."""
         kept = [
             entry
             for entry in self._entries
@@ -139,20 +140,20 @@ class RuleBook:
         self._entries = entries
         self._steps = sum(entry.steps for entry in entries)
 
-    def is_quick(self, asked: Asked, steps: int) -> bool:
+    def is_quick(self, asked: RuleRequest, steps: int) -> bool:
         """Tell whether checking all rules takes at most `steps`. Raises `TooLongSearch`."""
-        length = min(MAX_SEARCHED, max(len(asked.prompt), len(asked.last_user_message)))
+        length = min(MAX_SEARCHED_CHARACTERS, max(len(asked.prompt), len(asked.last_user_message)))
         if length * self._steps <= steps:
             return True
         worst = length * sum(entry.steps for entry in self._in_order(asked.access_key_id))
-        if worst > MAX_SEARCH:
+        if worst > MAX_SEARCH_STEPS:
             raise TooLongSearch(
                 f"The rules' regular expressions may take {worst:,} steps over this prompt, and"
-                f" {MAX_SEARCH:,} are the most."
+                f" {MAX_SEARCH_STEPS:,} are the most."
             )
         return worst <= steps
 
-    def matching(self, asked: Asked, is_over: Callable[[], bool]) -> Container[str]:
+    def matching(self, asked: RuleRequest, is_over: Callable[[], bool]) -> Container[str]:
         """Return the ids of the rules that match. Changes nothing, so a thread may call it.
 
         Once `is_over` returns True, the remaining rules are skipped.
@@ -160,7 +161,7 @@ class RuleBook:
         entries = list(self._in_order(asked.access_key_id))
         return {each.id for each in entries if not is_over() and each.rule.when.matches(asked)}
 
-    def pick(self, asked: Asked, matching: Container[str] | None = None) -> Verdict | None:
+    def pick(self, asked: RuleRequest, matching: Container[str] | None = None) -> Verdict | None:
         """Return the verdict of the matching rules on this call, and count the rules used.
 
         A rule without a reply, with only a pace or a fault after some tokens, leaves the reply to
@@ -187,7 +188,7 @@ class RuleBook:
             yield from (entry for entry in reversed(self._entries) if entry.rule.scope == scope)
 
 
-def _matches(entry: _Entry, asked: Asked, matching: Container[str] | None) -> bool:
+def _matches(entry: _Entry, asked: RuleRequest, matching: Container[str] | None) -> bool:
     return entry.rule.when.matches(asked) if matching is None else entry.id in matching
 
 
@@ -196,16 +197,18 @@ def _excess(entries: Sequence[_Entry]) -> str | None:
     if len(entries) > MAX_RULES:
         return f"there would be more than {MAX_RULES:,} rules; remove some first"
     scope, most = next(iter(Counter(each.rule.scope for each in entries).most_common(1)), (None, 0))
-    if most > MAX_RULES_OF_ONE:
+    if most > MAX_RULES_PER_SCOPE:
         whose = f"scope {scope!r}" if scope else "everybody"
-        return f"there would be more than {MAX_RULES_OF_ONE:,} rules for {whose}; remove some first"
+        return (
+            f"there would be more than {MAX_RULES_PER_SCOPE:,} rules for {whose}; remove some first"
+        )
     if sum(len(entry.rule.when.patterns) for entry in entries) > MAX_PATTERNS:
         return f"there would be more than {MAX_PATTERNS:,} regular expressions; remove some first"
     return None
 
 
 def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
-    """What the upper one leaves open, the one below says."""
+    """Return a verdict that takes from `below` the members that `verdict` lacks."""
     if verdict is None:
         return below
     return Verdict(
@@ -217,13 +220,13 @@ def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
     )
 
 
-def _to_verdict(entry: _Entry, asked: Asked) -> Verdict:
+def _to_verdict(entry: _Entry, asked: RuleRequest) -> Verdict:
     rule = entry.rule
     calls = rule.reply.calls if rule.reply else ()
     return Verdict(entry.id, _text(entry, asked), calls, rule.fault, rule.pace)
 
 
-def _text(entry: _Entry, asked: Asked) -> str | None:
+def _text(entry: _Entry, asked: RuleRequest) -> str | None:
     reply = entry.rule.reply
     if reply is None:
         return None

@@ -1,4 +1,4 @@
-"""Tokens of rules' texts. Long texts are encoded in a thread, once for all calls."""
+"""A cache of the tokens of rules' texts. Long texts are encoded in a thread, once for all calls."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,8 +8,8 @@ from threading import Lock
 
 from engine.tokenization.tokenizer import Tokenizer
 
-LONG_TEXT = 4_096  # characters; shorter texts are encoded in the event loop, within a millisecond
-MAX_KEPT = 4_000_000  # characters of all texts that are kept; each token takes 8 bytes
+MAX_INLINE_CHARACTERS = 4_096  # encoded on the event loop, within a millisecond
+MAX_CACHED_CHARACTERS = 4_000_000  # of all texts; each token takes 8 bytes
 
 Key = tuple[Tokenizer, str, bool]
 
@@ -21,7 +21,7 @@ class TokenCache:
     encoded wait for the same result.
     """
 
-    def __init__(self, most: int = MAX_KEPT) -> None:
+    def __init__(self, most: int = MAX_CACHED_CHARACTERS) -> None:
         self._most = most
         self._size = 0
         self._kept: OrderedDict[Key, Sequence[int]] = OrderedDict()
@@ -30,7 +30,7 @@ class TokenCache:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
     async def encode(self, tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
-        """Return the result of the function `encode`, from the cache if it is there."""
+        """Return the result of the function `encode`, from the cache if possible."""
         key = (tokenizer, text, spelled)
         with self._lock:
             if key in self._kept:
@@ -64,8 +64,8 @@ class TokenCache:
 
 
 def encode(tokenizer: Tokenizer, text: str, *, spelled: bool) -> Sequence[int]:
-    """Return the tokens of a text; if `spelled`, use `Tokenizer.encode_spelled`."""
+    """Return the tokens of a text, with `Tokenizer.encode_spelled` if `spelled`."""
     return tokenizer.encode_spelled(text) if spelled else tokenizer.encode_text(text)
 
 
-KEPT = TokenCache()
+TOKEN_CACHE = TokenCache()

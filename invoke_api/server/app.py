@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.web_pages import BrowserAccess
-from invoke_api.cassettes.matcher import Library, Replay
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.routes import METRICS, OwnRoute, OwnRoutes
+from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
@@ -32,16 +32,16 @@ from invoke_api.observability.log_configurations import (
 from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
-from invoke_api.operations.model_operations import QUICK
+from invoke_api.operations.model_operations import MODEL_HANDLERS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.routes import CONTROL_PLANE
-from invoke_api.pipeline.count_calls import CountedCalls
-from invoke_api.pipeline.door import Door
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.count_calls import CallCounter
+from invoke_api.pipeline.door import OperationsApp
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.pipeline.services import Services
-from invoke_api.pipeline.thread_pool import SharedThreads
-from invoke_api.replay.operation import REPLAYED
+from invoke_api.pipeline.thread_pool import ThreadPools
+from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.rules.rule_book import RuleBook
 
 
@@ -53,15 +53,15 @@ class LifespanState(TypedDict):
 
 # Routes that need no key.
 PUBLIC_ROUTES = [
-    OwnRoute("/_emulator/health", health),
-    OwnRoute("/_emulator/ready", ready),
-    OwnRoute(METRICS, metrics),
+    EmulatorRoute("/_emulator/health", health),
+    EmulatorRoute("/_emulator/ready", ready),
+    EmulatorRoute(METRICS_PATH, metrics),
 ]
 # Operations of AWS that the service implements.
 IMPLEMENTED_ROUTES = [
     *(
         OperationRoute(f"/model/{{model_id:path}}/{step}", handler, name=name, method="POST")
-        for step, (name, handler) in QUICK.items()
+        for step, (name, handler) in MODEL_HANDLERS.items()
     ),
     OperationRoute(
         "/model/{model_id:path}/count-tokens", count_tokens, name="CountTokens", method="POST"
@@ -77,12 +77,12 @@ IMPLEMENTED_ROUTES = [
 OPERATION_ROUTES = IMPLEMENTED_ROUTES + NOT_OFFERED
 # Routes with which tests set replies and read the journal. They may need an operator's key.
 CONTROL_ROUTES = [
-    OwnRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
-    OwnRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
-    OwnRoute("/_emulator/reset", reset, ("POST",)),
+    EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
+    EmulatorRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
+    EmulatorRoute("/_emulator/reset", reset, ("POST",)),
 ]
 CONTROL_REFUSALS = [
-    OwnRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE"))
+    EmulatorRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE"))
     for route in CONTROL_ROUTES
 ]
 
@@ -90,7 +90,13 @@ CONTROL_REFUSALS = [
 class EmulatorApp(Starlette):
     """The application. It serves the emulator's own routes; `door` serves AWS's operations."""
 
-    def __init__(self, services: Services, door: Door, own: OwnRoutes, **more: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(
+        self,
+        services: Services,
+        door: OperationsApp,
+        own: EmulatorRoutes,
+        **more: Any,  # noqa: ANN401 - Starlette's own
+    ) -> None:
         super().__init__(**more)
         self._services = services
         self._door = door
@@ -113,7 +119,7 @@ class EmulatorApp(Starlette):
 def create_app(
     registry: Registry,
     engines: Engines,
-    calls: Calls,
+    calls: InFlightCalls,
     *,
     gate: Gate | None = None,
     book: RuleBook | None = None,
@@ -122,7 +128,7 @@ def create_app(
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
     extensions: bool = False,
-    guardrails: Shelf | None = None,
+    guardrails: GuardrailStore | None = None,
     alone: bool = True,
     metrics_folder: Path | None = None,
     browser_access: BrowserAccess | None = None,
@@ -150,13 +156,13 @@ def create_app(
         rules=RuleBook() if book is None else book,
         journal=Journal() if control else Journal(max_calls=0),
         quotas=quotas or Quotas(),
-        guardrails=guardrails or Shelf(),
+        guardrails=guardrails or GuardrailStore(),
         profiles=ApplicationProfiles(),
-        replay=recordings or Replay(Library(())),
+        replay=recordings or Replay(CassetteLibrary(())),
         paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,
-        threads=SharedThreads(),
+        threads=ThreadPools(),
         extensions=extensions,
         alone=alone,
         others_ready=others_ready,
@@ -179,15 +185,15 @@ def create_app(
                 await invocation_log.close()
 
     names = {route.name for route in OPERATION_ROUTES}
-    door = Door(
-        REPLAYED if recordings else OPERATION_ROUTES,
-        {} if recordings else QUICK,
-        CountedCalls(observed.calls, names),
+    door = OperationsApp(
+        REPLAY_ROUTES if recordings else OPERATION_ROUTES,
+        {} if recordings else MODEL_HANDLERS,
+        CallCounter(observed.calls, names),
         invocation_log,
     )
-    own = OwnRoutes(PUBLIC_ROUTES, _control(control, alone), browser_access or BrowserAccess())
+    own = EmulatorRoutes(PUBLIC_ROUTES, _control(control, alone), browser_access or BrowserAccess())
     return EmulatorApp(services, door, own, lifespan=lifespan)
 
 
-def _control(control: bool, alone: bool) -> list[OwnRoute]:  # noqa: FBT001 - see create_app
+def _control(control: bool, alone: bool) -> list[EmulatorRoute]:  # noqa: FBT001 - see create_app
     return (CONTROL_ROUTES if alone else CONTROL_REFUSALS) if control else []

@@ -21,10 +21,10 @@ from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
 from invoke_api.authentication.credentials import load_credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_recordings
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.adapter_checks import slot_problems
 from invoke_api.models.engine_factory import EngineChoice, missing_weights, plan_cores
@@ -32,7 +32,7 @@ from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
 from invoke_api.observability.invocation_log import open_log
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
 from invoke_api.rules.file_watcher import follow
 from invoke_api.rules.parser import RuleError, load_rules
@@ -68,7 +68,7 @@ class ServedApp:
     """An application with the settings of its server."""
 
     app: Starlette
-    calls: Calls
+    calls: InFlightCalls
     tls: Tls | None
     grace: Grace
     limits: Limits = DEFAULT_LIMITS
@@ -156,7 +156,7 @@ def assemble(
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
-    calls, book = Calls(), RuleBook(strict=settings.strict)
+    calls, book = InFlightCalls(), RuleBook(strict=settings.strict)
     ids = [entry["id"] for entry in book.add(rules)]
     if is_elsewhere:
         gate = replace(gate, loopback_only=settings.is_for_loopback)
@@ -254,14 +254,14 @@ def listen(host: str, port: int, open_one: Callable[[str, int], socket] = open_s
         raise click.ClickException(f"can't listen on {where}: {error.strerror}") from error
 
 
-def _load_shelf(path: Path | None) -> Shelf:
+def _load_shelf(path: Path | None) -> GuardrailStore:
     if path is None:
-        return Shelf()
+        return GuardrailStore()
     with click_errors():
         guardrails, remarks = load_guardrails(path)
     for remark in remarks:
         log.warning(remark)
-    return Shelf(guardrails)
+    return GuardrailStore(guardrails)
 
 
 def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
@@ -273,7 +273,7 @@ def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     for cassette in cassettes:
         if cassette.stale:
             log.warning("%s is stale and not used: %s", cassette.where, cassette.stale)
-    library = Library(cassettes, nearest=settings.match == "nearest")
+    library = CassetteLibrary(cassettes, nearest=settings.match == "nearest")
     return Replay(library, timed=settings.timing == "recorded")
 
 

@@ -19,7 +19,7 @@ from hypercorn.config import Config
 from starlette.applications import Starlette
 
 from engine.vllm.leftovers import remove_folder
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport.limits import MAX_HEAD_BYTES, Limits
 from invoke_api.transport.listener import Acceptor
 from invoke_api.transport.shared_state import SharedState
@@ -110,7 +110,7 @@ async def serve(
     app: Starlette,
     listening: socket.socket,
     stop: asyncio.Event,
-    calls: Calls,
+    calls: InFlightCalls,
     tls: Tls | None = None,
     *,
     grace: Grace = Grace(),
@@ -138,14 +138,14 @@ async def serve(
         acceptor.start()
         try:
             await stop.wait()
-            calls.are_last = True
+            calls.are_draining = True
             await asyncio.sleep(grace.delay)
         finally:
             acceptor.close()
             await _end(shared, calls, grace)
 
 
-async def _end(shared: SharedState, calls: Calls, grace: Grace) -> None:
+async def _end(shared: SharedState, calls: InFlightCalls, grace: Grace) -> None:
     if await shared.stop(grace.calls):
         return
     calls.end()

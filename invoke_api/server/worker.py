@@ -172,14 +172,14 @@ def _report_start(engines: Engines, channel: MessageChannel) -> None:
 
 async def _open_late(engines: Engines, listener: socket, stop: asyncio.Event) -> None:
     """Listen once the models are ready, so that clients notice no cold start."""
-    await engines.settle(MAX_SETTLE_SECONDS, stop.is_set)
+    await engines.wait_until_ready(MAX_SETTLE_SECONDS, stop.is_set)
     listener.listen(BACKLOG)
 
 
 async def _report_readiness(engines: Engines, channel: MessageChannel) -> None:
     is_ready = False
     while True:
-        if engines.take_calls() != is_ready:
+        if engines.accept_calls() != is_ready:
             is_ready = not is_ready
             channel.send(Readiness(is_ready))
         await asyncio.sleep(READY_CHECK_SECONDS)

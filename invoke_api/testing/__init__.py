@@ -1,10 +1,10 @@
-"""Bedrock for the tests of other people's programs: `with bedrock_running() as bedrock: ...`.
+"""An emulated Bedrock for tests of programs: `with bedrock_running() as bedrock: ...`.
 
-Nothing here imports the service: it runs in a process of its own, so that a program's own `engine`
-or `schemas` package is neither shadowed nor picked up.
+Nothing here imports the service, which runs in a process of its own. So a program may have packages
+of the same names, such as `engine` or `schemas`.
 """
 
-from invoke_api.testing.bedrock import LOUDER, Bedrock
+from invoke_api.testing.bedrock import OVERRIDING_VARIABLES, Bedrock
 from invoke_api.testing.server import bedrock_running, server_running
 
-__all__ = ["LOUDER", "Bedrock", "bedrock_running", "server_running"]
+__all__ = ["OVERRIDING_VARIABLES", "Bedrock", "bedrock_running", "server_running"]

@@ -1,4 +1,4 @@
-"""What a test says to its Bedrock, and asks of it."""
+"""The `Bedrock` object, by which a test sets rules and reads the journal."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from urllib.parse import quote, urlsplit
 
 from invoke_api.testing.sessions import shared_session
 
-REGION = "us-east-1"
-SEVEN_B = "mistral.mistral-7b-instruct-v0:2"
+DEFAULT_REGION = "us-east-1"
+MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
 
-# What would speak louder than the variables of `Bedrock.environment`.
-LOUDER = (
+# Variables that override those of `Bedrock.environment`.
+OVERRIDING_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_BEARER_TOKEN_BEDROCK",
@@ -29,21 +29,20 @@ def _fresh_key() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bedrock:
-    """The service at `url` as the holder of one access key sees it: nobody else's rules and calls.
+    """The service at `url`, with the rules and calls of one access key.
 
-    Rules of later calls come before those of earlier ones. Methods raise `ValueError` for what can
-    be no rule.
+    The rules that were set last are tried first. Methods raise `ValueError` for an invalid rule.
     """
 
     url: str
-    model: str = SEVEN_B
+    model: str = MISTRAL_7B
     access_key_id: str = field(default_factory=_fresh_key)
-    secret_access_key: str = "test"  # noqa: S105 - nobody checks it
-    region: str = REGION
+    secret_access_key: str = "test"  # noqa: S105 - it is not checked
+    region: str = DEFAULT_REGION
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which every AWS SDK finds this service and calls with this key."""
+        """Return the variables that make every AWS SDK call this service with this key."""
         return {
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.url,
@@ -61,7 +60,10 @@ class Bedrock:
         pace: Mapping[str, float] | None = None,
         **when: object,
     ) -> None:
-        """Answer with these texts in turn. `when` is `prompt`, `model_id`, `operation`, ..."""
+        """Answer with these texts in order; the last one repeats.
+
+        `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/test/rules.md).
+        """
         self.rule(reply=list(texts), times=times, pace=pace, when=when)
 
     def fail(
@@ -77,30 +79,30 @@ class Bedrock:
     ) -> None:
         """Fail with this exception, or with the break `cut`, `torn_frame` or `hang`.
 
-        After so many tokens of this reply inside a stream, or before the first byte; `retry_after`
-        is in milliseconds.
+        It fails before the first byte, or in a stream after `after_tokens` tokens of `reply`.
+        `retry_after` is in milliseconds.
         """
         kind = "break" if exception in ("cut", "torn_frame", "hang") else "exception"
         more = {"message": message, "after_tokens": after_tokens, "retry_after": retry_after}
         self.rule(reply=reply, fault={kind: exception, **_given(more)}, times=times, when=when)
 
     def rule(self, **document: object) -> None:
-        """Any rule, in the words of docs/test/rules.md."""
+        """Add a rule with the keys of docs/test/rules.md."""
         self._ask("POST", "rules", {**_given(document), "scope": self.access_key_id})
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The calls so far, oldest first."""
+        """Return the calls so far, oldest first."""
         answer = self._ask("GET", f"requests?scope={quote(self.access_key_id)}")
         calls: list[dict[str, Any]] = answer["requests"]
         return calls
 
     def reset(self) -> None:
-        """Forget the rules, the calls and the application inference profiles of this key."""
+        """Delete the rules, calls and application inference profiles of this key."""
         self._ask("POST", f"reset?scope={quote(self.access_key_id)}")
 
     def client(self, service: str = "bedrock-runtime", **options: Any) -> Any:  # noqa: ANN401 - boto3's
-        """A boto3 client that calls here, with this key."""
+        """Return a boto3 client that calls this service with this key."""
         keys = {
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,

@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture `bedrock`, and a failed test that shows what was asked of it."""
+"""The pytest plugin: the fixture `bedrock`, and its requests in the report of a failed test."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from invoke_api.testing.bedrock import LOUDER, SEVEN_B, Bedrock
+from invoke_api.testing.bedrock import MISTRAL_7B, OVERRIDING_VARIABLES, Bedrock
 from invoke_api.testing.server import server_running
 from invoke_api.testing.sessions import new_session
 
-FLAGS = {
+ENGINE_FLAGS = {
     "scripted": ("--engine", "scripted"),
     "demo": ("--demo",),
 }
 
-# A prompt may be a book; its two ends say which one it was.
-SHORT = Repr()
-SHORT.maxstring = 400
-SHORT.maxdict = 20
+# Shortens long prompts in the report to their two ends.
+SHORT_REPR = Repr()
+SHORT_REPR.maxstring = 400
+SHORT_REPR.maxdict = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def bedrock_server() -> Iterator[Callable[..., str]]:
-    """From flags to the URL of a service with these, started at its first use."""
+    """Return a function that starts a service with given flags, once, and returns its URL."""
     with ExitStack() as stack:
         urls: dict[tuple[str, ...], str] = {}
 
@@ -52,23 +52,23 @@ def bedrock(
     bedrock_server: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bedrock]:
-    """Bedrock for this test alone; SDKs that look into the environment find it there."""
+    """Yield a `Bedrock` for this test, and set the environment variables of AWS SDKs for it."""
     marker = request.node.get_closest_marker("bedrock")
     wanted: dict[str, str] = dict(marker.kwargs) if marker else {}
-    engine, model = wanted.pop("engine", "scripted"), wanted.pop("model", SEVEN_B)
+    engine, model = wanted.pop("engine", "scripted"), wanted.pop("model", MISTRAL_7B)
     guardrails = wanted.pop("guardrails", None)
-    if wanted or engine not in FLAGS:
-        known = ", ".join(FLAGS)
+    if wanted or engine not in ENGINE_FLAGS:
+        known = ", ".join(ENGINE_FLAGS)
         raise pytest.UsageError(
-            f"bedrock marks take model, guardrails, and engine, which is one of {known}"
+            f"the bedrock marker takes model, guardrails, and engine, one of {known}"
         )
     flags = ("--guardrails", str(Path(guardrails).resolve())) if guardrails else ()
-    emulated = Bedrock(bedrock_server(*FLAGS[engine], *flags), model)
+    emulated = Bedrock(bedrock_server(*ENGINE_FLAGS[engine], *flags), model)
     for name, value in emulated.environment.items():
         monkeypatch.setenv(name, value)
-    for name in LOUDER:
+    for name in OVERRIDING_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    if "boto3" in sys.modules:  # its default session keeps the keys that it found first
+    if "boto3" in sys.modules:  # its default session caches credentials
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", new_session())
     yield emulated
     emulated.reset()
@@ -86,6 +86,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 def _line(call: dict[str, Any]) -> str:
     error = call["error"]
-    came = f"{error['type']}: {error['message']}" if error else SHORT.repr(call["text"])
-    asked = f"{call['operation']} {call['model_id']} {SHORT.repr(call['body'])}"
+    came = f"{error['type']}: {error['message']}" if error else SHORT_REPR.repr(call["text"])
+    asked = f"{call['operation']} {call['model_id']} {SHORT_REPR.repr(call['body'])}"
     return f"{asked} -> {call['ended']}: {came}"

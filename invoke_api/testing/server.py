@@ -1,4 +1,4 @@
-"""The service in a process of its own, as long as a test session lasts."""
+"""Run the service in a process of its own, for tests."""
 
 import os
 import re
@@ -14,15 +14,16 @@ from urllib.request import urlopen
 
 from invoke_api.testing.bedrock import Bedrock
 
-# `-P`: what lies in the current folder, an `engine` of the program under test say, is not ours.
+# `-P`: do not import packages from the current folder, which may have an `engine`, too.
 COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0")
 
 
 @contextmanager
 def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
-    """The URL of `invoke-api serve` with these flags, ready. Raises `RuntimeError` if it fails.
+    """Run `invoke-api serve` with these flags and yield its URL once it is ready.
 
-    `seconds` is how long it may load; the default is for the demo models on a busy machine.
+    Raises `RuntimeError` if it is not ready within `seconds`. The default is for the demo models on
+    a busy machine.
     """
     env = {
         name: value
@@ -46,7 +47,7 @@ def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
 
 @contextmanager
 def bedrock_running(*flags: str) -> Iterator[Bedrock]:
-    """A service for one test or test case, on the scripted engine unless flags say otherwise."""
+    """Run a service and yield a `Bedrock`. Without flags it uses the scripted engine."""
     with server_running(*(flags or ("--engine", "scripted"))) as url:
         yield Bedrock(url)
 

@@ -1,12 +1,12 @@
-"""boto3 sessions for tests, which read AWS's service models once between them."""
+"""boto3 sessions for tests, which share one cache of AWS's service models."""
 
 from functools import lru_cache
 from typing import Any
 
 
 def new_session() -> Any:  # noqa: ANN401 - boto3 has no types
-    """A `boto3.session.Session` that has found no keys yet, and that no other test has touched."""
-    import boto3.session  # noqa: PLC0415 - a user of other SDKs needs none
+    """Return a new `boto3.session.Session`, which has not looked for credentials yet."""
+    import boto3.session  # noqa: PLC0415 - users of other SDKs need no boto3
     import botocore.session  # noqa: PLC0415
 
     core = botocore.session.get_session()
@@ -16,13 +16,13 @@ def new_session() -> Any:  # noqa: ANN401 - boto3 has no types
 
 @lru_cache(maxsize=1)
 def shared_session() -> Any:  # noqa: ANN401 - boto3 has no types
-    """One for clients that are told their keys: making it costs as much as making a client."""
+    """Return the shared session, for clients with explicit credentials. Making one is slow."""
     return new_session()
 
 
 @lru_cache(maxsize=1)
 def _loader() -> Any:  # noqa: ANN401 - botocore has no types
-    # Nine tenths of what a client costs is reading the model, which never changes.
+    # Reading the service model takes nine tenths of the time of making a client.
     import botocore.loaders  # noqa: PLC0415
 
     return botocore.loaders.create_loader()

@@ -1,1 +1,1 @@
-"""Whether a request body is what the model's JSON Schema asks for, said in Bedrock's words."""
+"""Validation of requests, with error messages in the words of Bedrock's validators."""

@@ -1,4 +1,4 @@
-"""Checks of a model that takes several forms of body: the keys of a body choose its schema."""
+"""Validation for models that take several forms of body: a body's keys select its schema."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,18 +12,21 @@ from invoke_api.validation.schema import BodySchema, read_body
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSchemas:
-    """The schemas by form. `find_form` tells the form of a body; `normalize` ends a good one."""
+    """The schemas of one model, by form of body.
+
+    `find_form` returns the form of a body. `normalize` completes a valid body.
+    """
 
     schemas: Mapping[str, BodySchema]
     find_form: Callable[[Mapping[str, Any]], str]
     normalize: Callable[[Mapping[str, Any]], dict[str, Any]]
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """Read, check and fill a body. Raises `ValidationException` as `BodySchema` does."""
+        """Read a body, check it, add its defaults. Raises `ValidationException`."""
         return self.fill(self.read(body))
 
     def read(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
-        """Read a body without a check. Raises `ValidationException` for no JSON."""
+        """Return the value of a body's JSON, unchecked. Raises `ValidationException`."""
         return read_body(body)
 
     def knows(self, key: str) -> bool:
@@ -35,6 +38,6 @@ class FormSchemas:
         value: Any,  # noqa: ANN401 - any JSON
         word: Callable[[Iterable[ValidationError]], str] = malformed,
     ) -> dict[str, Any]:
-        """Check a body that is read already, and add its form's defaults."""
+        """Check a body's value and add its form's defaults. Raises `ValidationException`."""
         form = self.find_form(value if isinstance(value, dict) else {})
         return self.normalize(self.schemas[form].fill(value, word))

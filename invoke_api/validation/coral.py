@@ -1,7 +1,7 @@
-"""What Coral, AWS's service framework, says to a body that is not as the service model has it.
+"""Validation of bodies against the service model, as Coral, AWS's service framework, does it.
 
-First what can't be read at all, one mistake at a time; then all constraints in one sentence. A
-union that has not exactly one member is Bedrock's own business, which has words of its own for it.
+Coral reports the first value of a wrong type, or else all violated constraints in one message.
+Bedrock itself reports a union without exactly one member.
 """
 
 from collections import Counter
@@ -13,15 +13,21 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from invoke_api.validation.everit_errors import MOST_VIOLATIONS
+from invoke_api.validation.constraints import raise_violations
+from invoke_api.validation.everit_errors import MAX_VIOLATIONS
 from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.org_json import shorten
 from invoke_api.validation.schema import Validator
 from invoke_api.wire.errors import SerializationException, ValidationException
 
-# Java's JSON parser, by the type that stands there. Guess: heard of other services of AWS.
-FOUND = {str: "STRING_VALUE", bool: "{value}_VALUE", int: "NUMBER_VALUE", type(None): "NULL_VALUE"}
-WANTED = {
+# Names of tokens in Java's JSON parser. Guess: recorded of other AWS services.
+FOUND_TOKENS = {
+    str: "STRING_VALUE",
+    bool: "{value}_VALUE",
+    int: "NUMBER_VALUE",
+    type(None): "NULL_VALUE",
+}
+EXPECTED_TYPES = {
     "string": "a String",
     "integer": "an Integer",
     "number": "a Float",
@@ -29,14 +35,28 @@ WANTED = {
     "array": "a List",
     "object": "a Map",
 }
-STRUCTURE = "Start of structure or map found where not expected."
-LIST = "Start of list found where not expected."
+UNEXPECTED_STRUCTURE = "Start of structure or map found where not expected."
+UNEXPECTED_LIST = "Start of list found where not expected."
+
+UNION_KEYWORDS = ("minProperties", "maxProperties")
+
+CONSTRAINT_FAILED = "failed to satisfy constraint: Member must"
+AT_LEAST = "have length greater than or equal to {}"
+AT_MOST = "have length less than or equal to {}"
+WORDS: dict[str, Callable[[Any], str]] = {
+    "enum": lambda values: f"satisfy enum value set: [{', '.join(values)}]",
+    "pattern": lambda pattern: f"satisfy regular expression pattern: {pattern[2:-2]}",  # ^(...)$
+    "minimum": lambda lowest: f"have value greater than or equal to {lowest}",
+    "maximum": lambda highest: f"have value less than or equal to {highest}",
+    **dict.fromkeys(("minLength", "minItems", "minProperties"), AT_LEAST.format),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties"), AT_MOST.format),
+}
 
 
 class CoralSchema:
-    """The body of one operation, by a JSON Schema made of its input shape.
+    """The check of one operation's bodies, by a JSON Schema made from its input shape.
 
-    `tests/validation/test_coral.py` makes them anew of botocore's service models, and compares.
+    `tests/validation/test_coral.py` makes the schemas from botocore's service models and compares.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -45,44 +65,41 @@ class CoralSchema:
         self._validator: Draft202012Validator = lenient(document)
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """The body, without members that are null or unknown, as Coral reads them.
+        """Return the value of a body, without members that are null or unknown.
 
-        Raises `SerializationException`, `ValidationException`.
+        Raises `SerializationException` and `ValidationException`.
         """
         try:
-            value = known(parse_json(body or b"{}"), self._schema)
+            value = drop_unknown(parse_json(body or b"{}"), self._schema)
         except NotJson as error:
             raise SerializationException from error
         errors: list[ValidationError] = []
         for found in self._validator.iter_errors(value):
             if found.validator == "type":
                 raise SerializationException(_misread(found))
-            if len(errors) < MOST_VIOLATIONS:
+            if len(errors) < MAX_VIOLATIONS:
                 errors.append(found)
-        if unions := [error for error in errors if error.validator in UNION]:
+        if unions := [error for error in errors if error.validator in UNION_KEYWORDS]:
             raise ValidationException(_name_keys(unions[0]))
-        if violations := list(_violations(errors)):
-            many = "error" if len(violations) == 1 else "errors"
-            said = "; ".join(violations)
-            raise ValidationException(f"{len(violations)} validation {many} detected: {said}")
+        raise_violations(list(_violations(errors)))
         read: dict[str, Any] = value
         return read
 
 
-def known(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-    """The same without the members that are null or unknown: to Coral they are not there.
+def drop_unknown(value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value without members that are null or unknown, which Coral ignores.
 
-    But for those in a document, which has no schema and may have any value.
+    A document, which has no schema, keeps all of its members.
     """
     if isinstance(value, dict) and "properties" in schema:
         members = schema["properties"]
         return {
-            key: known(inner, members[key])
+            key: drop_unknown(inner, members[key])
             for key, inner in value.items()
             if inner is not None and key in members
         }
     if isinstance(value, list) and "items" in schema:
-        return [known(inner, schema["items"]) for inner in value if inner is not None]
+        return [drop_unknown(inner, schema["items"]) for inner in value if inner is not None]
     return value
 
 
@@ -96,21 +113,18 @@ def _check_type(
         yield ValidationError("type")
 
 
-def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema types what it may lack
+def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema's optional members
     value = error.instance
     if isinstance(value, dict):
-        return STRUCTURE
+        return UNEXPECTED_STRUCTURE
     if isinstance(value, list):
-        return LIST
-    found = FOUND.get(type(value), "NUMBER_VALUE").format(value=shorten(str(value)).upper())
-    return f"{found} can not be converted to {WANTED[error.validator_value]}"
+        return UNEXPECTED_LIST
+    found = FOUND_TOKENS.get(type(value), "NUMBER_VALUE").format(value=shorten(str(value)).upper())
+    return f"{found} can not be converted to {EXPECTED_TYPES[error.validator_value]}"
 
 
-UNION = ("minProperties", "maxProperties")
-
-
-def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
-    """Of a union; maps of other kinds have no title. Heard of ContentBlock."""
+def _name_keys(error: Any) -> str:  # noqa: ANN401 - see above
+    """Return the message for a union, recorded of ContentBlock. Other maps have no title."""
     if "title" not in error.schema:
         return next(iter(_violations([error])))
     where = ".".join(map(str, error.absolute_path))
@@ -120,39 +134,26 @@ def _name_keys(error: Any) -> str:  # noqa: ANN401 - the same
 
 
 def _violations(errors: Iterable[Any]) -> Iterator[str]:
-    """Yield a sentence for each constraint: since 2026 with the path and without the value."""
-    told: Counter[str] = Counter()  # of what is missing: there is an error for each
+    """Yield a message for each constraint: since 2026 with the path and without the value."""
+    reported: Counter[str] = Counter()  # missing members by path; jsonschema has an error for each
     for error in _patterns_first(errors):
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             where = _path(error.absolute_path)
-            path = [*error.absolute_path, missing[told[where]]]
-            told[where] += 1
-            yield f"Value at '{_path(path)}' {FAILED} not be null"
+            path = [*error.absolute_path, missing[reported[where]]]
+            reported[where] += 1
+            yield f"Value at '{_path(path)}' {CONSTRAINT_FAILED} not be null"
         elif error.validator in WORDS:
             words = WORDS[error.validator](error.validator_value)
-            yield f"Value at '{_path(error.absolute_path)}' {FAILED} {words}"
+            yield f"Value at '{_path(error.absolute_path)}' {CONSTRAINT_FAILED} {words}"
 
 
 def _patterns_first(errors: Iterable[Any]) -> Iterator[Any]:
-    """Put the pattern before the length of one value: heard of the name of a tool."""
+    """Yield the errors, for each value the pattern first: recorded of a tool's name."""
     for _, of_one in groupby(errors, key=attrgetter("absolute_path")):
         yield from sorted(of_one, key=lambda error: error.validator != "pattern")
 
 
-FAILED = "failed to satisfy constraint: Member must"
-AT_LEAST = "have length greater than or equal to {}"
-AT_MOST = "have length less than or equal to {}"
-WORDS: dict[str, Callable[[Any], str]] = {
-    "enum": lambda values: f"satisfy enum value set: [{', '.join(values)}]",
-    "pattern": lambda pattern: f"satisfy regular expression pattern: {pattern[2:-2]}",  # ^(...)$
-    "minimum": lambda lowest: f"have value greater than or equal to {lowest}",
-    "maximum": lambda highest: f"have value less than or equal to {highest}",
-    **dict.fromkeys(("minLength", "minItems", "minProperties"), AT_LEAST.format),
-    **dict.fromkeys(("maxLength", "maxItems", "maxProperties"), AT_MOST.format),
-}
-
-
 def _path(steps: Iterable[str | int]) -> str:
-    """Coral counts from 1, and calls what stands in a list a member."""
+    """Return Coral's path: it counts from 1 and calls an item of a list `member`."""
     return ".".join(f"{step + 1}.member" if isinstance(step, int) else step for step in steps)

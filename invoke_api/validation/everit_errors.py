@@ -1,8 +1,8 @@
 """Schema violations in the words and the order of everit-org/json-schema, Bedrock's validator.
 
-Read off its source (1.14.6: the visitors, ValidationException.getAllMessages, SchemaLoader). At
-each value the plain violations come first, then, one after the other, those groups that everit
-wraps into one: what several violations of one property, or of one subschema, amount to.
+Source: its code (1.14.6: the visitors, ValidationException.getAllMessages, SchemaLoader). For each
+value the plain violations come first. Then come the groups that everit wraps into one exception
+each: several violations of one property or of one subschema.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,19 +24,19 @@ JAVA_TYPES = {
     "object": "JSONObject",
 }
 
-# A body of 25 MB can hold millions of violations, and nobody reads them.
-MOST_VIOLATIONS = 1_000
+# A body of 25 MB can have millions of violations.
+MAX_VIOLATIONS = 1_000
 
 Violation = str | list["Violation"]
 
 
 def in_words(errors: Iterable[ValidationError]) -> list[str]:
-    """The violations behind jsonschema's errors, each as `#/pointer: what is wrong`."""
-    return list(islice(_flatten(_at(list(islice(errors, MOST_VIOLATIONS)), 0)), MOST_VIOLATIONS))
+    """Return the violations behind jsonschema's errors, each as `#/pointer: message`."""
+    return list(islice(_flatten(_at(list(islice(errors, MAX_VIOLATIONS)), 0)), MAX_VIOLATIONS))
 
 
 def malformed(errors: Iterable[ValidationError]) -> str:
-    """The front door's sentence about the violations behind jsonschema's errors."""
+    """Return Bedrock's message for a body with these violations."""
     said = "".join(in_words(errors))
     return f"Malformed input request: {said}, please reformat your input and try again."
 
@@ -49,17 +49,17 @@ def _flatten(violations: Sequence[Violation]) -> Iterator[str]:
 
 
 def _at(errors: Sequence[ValidationError], depth: int) -> list[Violation]:
-    """What is wrong with the value that these errors' paths lead to in `depth` steps."""
+    """Return the violations of the value at the first `depth` steps of these errors' paths."""
     here = [error for error in errors if len(error.absolute_path) == depth]
     below: dict[str | int, list[ValidationError]] = {}
     for error in errors:
         if len(error.absolute_path) > depth:
             below.setdefault(error.absolute_path[depth], []).append(error)
     if any(error.validator == "type" for error in here):
-        here = [error for error in here if error.validator in ("type", *APART)]
+        here = [error for error in here if error.validator in ("type", *SUBSCHEMA_KEYWORDS)]
     found = [one for error in sorted(here, key=_rank) for one in _describe(error)]
     found += [_wrap(_at(below[step], depth + 1)) for step in _in_order(below)]
-    # Several kinds of keyword on one value are subschemas of one that everit makes up.
+    # everit wraps several kinds of keyword on one value into one schema with subschemas.
     is_wrapped = any(_kinds(error.schema) > 1 for error in here)
     return [found] if is_wrapped else found
 
@@ -76,11 +76,11 @@ def _in_order(steps: Iterable[str | int]) -> list[Any]:
 
 
 def _kinds(schema: Any) -> int:  # noqa: ANN401 - any JSON Schema
-    return sum(keyword in schema for keyword in (*APART, "type")) if schema else 0
+    return sum(keyword in schema for keyword in (*SUBSCHEMA_KEYWORDS, "type")) if schema else 0
 
 
 def _rank(error: ValidationError) -> int:
-    """Everit's order: enum, combinations and so on first, then those of the value's type."""
+    """Return the place in everit's order: enum, combinations, then keywords of the value's type."""
     return RANKS.get(str(error.validator), len(RANKS))
 
 
@@ -98,7 +98,7 @@ def _escape(step: str | int) -> str:
 
 
 def _required(error: ValidationError) -> Iterator[str]:
-    # jsonschema reports each missing key by itself and names it only in its message.
+    # jsonschema reports each missing key separately and names it in its message only.
     missing = [key for key in _value(error) if key not in _instance(error)]
     yield from (f"required key [{key}] not found" for key in missing if f"'{key}'" in error.message)
 
@@ -106,7 +106,7 @@ def _required(error: ValidationError) -> Iterator[str]:
 def _extraneous(error: ValidationError) -> Iterator[str]:
     assert isinstance(error.schema, dict), "a schema that is a bool has no keywords"
     known = error.schema.get("properties", {})
-    for key in hash_map_order(islice(_instance(error), MOST_VIOLATIONS)):
+    for key in hash_map_order(islice(_instance(error), MAX_VIOLATIONS)):
         if key not in known:
             yield f"extraneous key [{shorten(key)}] is not permitted"
 
@@ -132,7 +132,7 @@ def _size(error: ValidationError) -> Iterator[str]:
 
 
 def _length(error: ValidationError) -> Iterator[str]:
-    # Python counts code points too.
+    # everit counts code points, as Python does.
     yield f"expected {error.validator}: {_value(error)}, actual: {len(_instance(error))}"
 
 
@@ -155,7 +155,7 @@ def _other(error: ValidationError) -> Iterator[str]:
 
 
 def _says(form: str) -> Callable[[ValidationError], Iterator[str]]:
-    """A sentence made of what was found and what the schema says."""
+    """Return a function that fills `form` with the found value and the schema's value."""
 
     def describe(error: ValidationError) -> Iterator[str]:
         yield form.format(found=to_string(error.instance), wanted=_value(error))
@@ -171,7 +171,7 @@ def _instance(error: ValidationError) -> Any:  # noqa: ANN401 - any JSON
     return error.instance
 
 
-# In everit's order, which is also the order of the sentences about one value.
+# In everit's order, which is also the order of the messages about one value.
 WORDS: Mapping[str, Callable[[ValidationError], Iterator[str]]] = {
     "enum": _says("{found} is not a valid enum value"),
     "oneOf": _one_of,
@@ -197,5 +197,5 @@ WORDS: Mapping[str, Callable[[ValidationError], Iterator[str]]] = {
     "multipleOf": _says("{found} is not a multiple of {wanted}"),
 }
 RANKS = {keyword: rank for rank, keyword in enumerate(WORDS)}
-# Keywords that everit makes a schema of its own of, beside the one of the value's type.
-APART = ("enum", "allOf", "anyOf", "oneOf", "not", "const")
+# Keywords for which everit makes a separate schema, beside the schema of the value's type.
+SUBSCHEMA_KEYWORDS = ("enum", "allOf", "anyOf", "oneOf", "not", "const")

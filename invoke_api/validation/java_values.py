@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-# Characters of a key that decide its place: all of them, for any realistic key.
-LONGEST_KEY = 10_000
-SMALLEST_TABLE = 16  # java.util.HashMap's first table; it grows when three quarters are full
+# Of a key; realistic keys are shorter.
+MAX_HASHED_CHARACTERS = 10_000
+FIRST_TABLE_SIZE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 
 
 class BigInteger(Decimal):
-    """A whole number with more digits than Python's int cares to read."""
+    """An integer of more than 4,300 digits, which Python's `int` refuses to parse."""
 
 
-NAMES = {
+JAVA_CLASSES = {
     type(None): "Null",
     bool: "Boolean",
     float: "Double",
@@ -25,10 +25,10 @@ NAMES = {
 
 
 def to_number(literal: str) -> int | float | Decimal:
-    """The number that org.json 20230227 and later makes of a JSON literal.
+    """Return the number that org.json 20230227 and later makes of a JSON literal.
 
-    Whole numbers stay whole, others keep every digit that was written. BigDecimal knows no
-    negative zero, so that is a Double.
+    Integers stay integers; other numbers keep every digit. A negative zero is a float, because
+    Java's BigDecimal has none.
     """
     if any(mark in literal for mark in ".eE"):
         number = Decimal(literal)
@@ -42,29 +42,29 @@ def to_number(literal: str) -> int | float | Decimal:
 
 
 def type_name(value: object) -> str:
-    """What everit calls the type of a JSON value: the simple name of its Java class."""
+    """Return everit's name for the type of a JSON value: the simple name of its Java class."""
     if isinstance(value, int) and not isinstance(value, bool):
         if -(2**31) <= value < 2**31:
             return "Integer"
         return "Long" if -(2**63) <= value < 2**63 else "BigInteger"
-    return NAMES[type(value)]
+    return JAVA_CLASSES[type(value)]
 
 
 def hash_map_order(keys: Iterable[str]) -> list[str]:
-    """These keys, given as they were put in, in the order in which a `HashMap` goes over them.
+    """Return the keys, given in the order of insertion, in the order of a Java `HashMap`.
 
-    org.json keeps the keys of an object so, and everit the properties of a schema.
+    org.json stores an object's keys in one, and everit a schema's properties.
     """
     keys = list(keys)
-    table = SMALLEST_TABLE
+    table = FIRST_TABLE_SIZE
     while len(keys) > table * 3 // 4:
         table *= 2
     return sorted(keys, key=lambda key: _spread(_string_hash(key)) & (table - 1))
 
 
 def _string_hash(text: str) -> int:
-    """`String.hashCode()`, as an unsigned number; Java hashes UTF-16 units."""
-    raw = text[:LONGEST_KEY].encode("utf-16-be", "surrogatepass")
+    """Return Java's `String.hashCode()` as an unsigned number. Java hashes UTF-16 units."""
+    raw = text[:MAX_HASHED_CHARACTERS].encode("utf-16-be", "surrogatepass")
     value = 0
     for at in range(0, len(raw), 2):
         value = (31 * value + int.from_bytes(raw[at : at + 2])) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""The bytes of a body into a JSON value, as strictly as RFC 8259 and with Java's numbers."""
+"""A strict JSON parser for bodies (RFC 8259), with Java's kinds of numbers."""
 
 import json
 import re
@@ -8,39 +8,39 @@ from typing import Any, NoReturn
 
 from invoke_api.validation.java_values import to_number
 
-DEEPEST = 512  # levels: the limit of org.json since 20231013
-# A body of Mistral's has a dozen values. Millions of them hold up everybody else while they are
-# read, for the JSON decoder lets nothing else run.
-MOST_VALUES = 100_000
-# A string, to the end of the document if it has none itself; or what stands between two values, or
-# begins one that has others in it.
+MAX_BODY_LEVELS = 512  # the limit of org.json since 20231013
+# A usual body has a dozen values. Millions of values would stall all other requests, because the
+# JSON decoder holds the interpreter's lock.
+MAX_BODY_VALUES = 100_000
+# Matches a string; a string without an end extends to the end of the document.
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 STRING_OR_COMMA = re.compile(STRING + b"|,", re.DOTALL)
 STRING_OR_OPENING = re.compile(STRING + rb"|[\[{]", re.DOTALL)
 
 
 class NotJson(ValueError):
-    """The bytes are no JSON document, or one that no careful reader takes."""
+    """The error for bytes that are no JSON document, or a document that is refused."""
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value.
+    """Return the value.
 
-    Raises `NotJson`, also for a key twice, NaN, a lone surrogate, deep nesting, or too many values.
+    Raises `NotJson`, also for a duplicate key, NaN, a lone surrogate, more than `MAX_BODY_LEVELS`
+    levels or more than `MAX_BODY_VALUES` values.
     """
     opened = body.count(b"[") + body.count(b"{")
-    if body.count(b",") > MOST_VALUES:
+    if body.count(b",") > MAX_BODY_VALUES:
         _check_values(STRING_OR_COMMA, body)
-    if opened > MOST_VALUES:
+    if opened > MAX_BODY_VALUES:
         _check_values(STRING_OR_OPENING, body)
     try:
         text = body.decode()
         value = _decode(text)
-        if "\\u" in text:  # half of a pair may have been spelt
+        if "\\u" in text:  # raises UnicodeEncodeError for an escaped lone surrogate
             json.dumps(value, ensure_ascii=False, default=str).encode()
-    except (ValueError, ArithmeticError, RecursionError) as error:  # 1e9999999999999999999 is one
+    except (ValueError, ArithmeticError, RecursionError) as error:  # Decimal: 1e9999999999999999999
         raise NotJson(str(error)) from None
-    if opened > DEEPEST:
+    if opened > MAX_BODY_LEVELS:
         _check_depth(value)
     return value
 
@@ -52,23 +52,23 @@ def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return QUICK.decode(text)
     except (json.JSONDecodeError, NotJson):
         raise
-    except ValueError:  # a whole number of over 4,300 digits
+    except ValueError:  # an integer of more than 4,300 digits
         return CAREFUL.decode(text)
 
 
 def _check_values(pattern: re.Pattern[bytes], body: bytes) -> None:
     values = (found for found in pattern.finditer(body) if not found[0].startswith(b'"'))
-    if next(islice(values, MOST_VALUES, None), None):
-        raise NotJson(f"more than {MOST_VALUES} values")
+    if next(islice(values, MAX_BODY_VALUES, None), None):
+        raise NotJson(f"more than {MAX_BODY_VALUES} values")
 
 
 def _check_depth(value: object) -> None:
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_BODY_LEVELS):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return
-    raise NotJson(f"nested deeper than {DEEPEST} levels")
+    raise NotJson(f"nested deeper than {MAX_BODY_LEVELS} levels")
 
 
 def _children(parent: object) -> list[object]:
@@ -81,7 +81,7 @@ def _children(parent: object) -> list[object]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise NotJson("a key stands here twice")  # org.json refuses it too
+        raise NotJson("duplicate key")  # org.json refuses it, too
     return value
 
 
@@ -89,7 +89,7 @@ def _refuse(constant: str) -> NoReturn:
     raise NotJson(f"{constant} is not JSON")
 
 
-# The first calls no Python for a number, and so reads millions of them in time.
+# QUICK calls no Python code for an integer, so that many numbers are parsed fast.
 QUICK = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Decimal, parse_constant=_refuse)
 CAREFUL = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=to_number, parse_int=to_number, parse_constant=_refuse

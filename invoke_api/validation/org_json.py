@@ -1,7 +1,7 @@
-"""JSON as Java's org.json writes it; error messages quote rejected values in this form.
+"""JSON as Java's org.json writes it, for the rejected values that error messages quote.
 
 Source: the code of org.json 20231013 (JSONObject.writeValue, numberToString, quote). Guess:
-Bedrock's everit quotes whole objects and lists like this; no report has one in place of an enum.
+Bedrock's everit quotes whole objects and lists like this; no recording has one.
 """
 
 import re
@@ -11,39 +11,42 @@ from itertools import islice
 from math import inf
 from typing import Any
 
-from invoke_api.validation.java_values import LONGEST_KEY, BigInteger, hash_map_order
+from invoke_api.validation.java_values import MAX_HASHED_CHARACTERS, BigInteger, hash_map_order
 
-# Characters of one value in an error message. Guess: no report has a longer one, and sorting and
-# writing millions takes minutes.
-LONGEST = 10_000
-NUMBERS = (int, float, Decimal, BigInteger)
-ESCAPES = {
+# Guess: no recording has a longer value. Sorting and writing millions of keys would take minutes.
+MAX_QUOTED_CHARACTERS = 10_000
+NUMBER_TYPES = (int, float, Decimal, BigInteger)
+ESCAPE_SEQUENCES = {
     character: f"\\{letter}" for character, letter in zip('\\"\b\t\n\f\r', '\\"btnfr', strict=True)
 }
-# JSONObject.quote: two blocks of controls, a whole block of punctuation, and the slash of `</`.
-ESCAPED = re.compile('[\\\\"\0-\x1f\x80-\x9f\u2000-\u20ff]|(?<=<)/')
+# JSONObject.quote: control characters, U+2000 to U+20FF, and the slash of `</`.
+ESCAPED_CHARACTER = re.compile('[\\\\"\0-\x1f\x80-\x9f\u2000-\u20ff]|(?<=<)/')
+
+LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def shorten(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}..."
 
 
 def to_string(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return `String.valueOf` of a value, shortened: text unquoted, numbers with all digits."""
+    """Return Java's `String.valueOf` of a value, shortened: text unquoted, numbers in full."""
     if isinstance(value, str):
         return shorten(value)
-    return shorten(str(value) if type(value) in NUMBERS else write_json(value, LONGEST))
+    return shorten(
+        str(value) if type(value) in NUMBER_TYPES else write_json(value, MAX_QUOTED_CHARACTERS)
+    )
 
 
 def write_json(value: Any, enough: float = inf) -> str:  # noqa: ANN401 - any JSON value
-    """Return a value as one line of JSON, at any depth and number length that a body may have.
+    """Return a value as one line of JSON, for any depth and length of numbers that a body may have.
 
-    The line breaks off once it is longer than `enough` characters.
+    Stop once the line is longer than `enough` characters.
     """
     parts: list[str] = []
     inside = [_pieces(value, enough)]
     size = 0
-    while inside and size <= enough:  # an explicit stack: Python's has no room for 512 levels
+    while inside and size <= enough:  # an explicit stack: recursion could not reach 512 levels
         piece = next(inside[-1], None)
         if piece is None:
             inside.pop()
@@ -58,10 +61,10 @@ def write_json(value: Any, enough: float = inf) -> str:  # noqa: ANN401 - any JS
 def _pieces(value: Any, enough: float) -> Iterator[str | tuple[Any]]:  # noqa: ANN401 - any JSON value
     """Yield the parts of a value's JSON: text, or an inner value as a tuple of one."""
     if isinstance(value, dict):
-        # A member takes at least four characters, so later keys would be cut off anyway.
+        # A member has at least four characters, so later keys would be cut off anyway.
         keys = value if len(value) <= enough else islice(value, int(enough))
         for number, key in enumerate(hash_map_order(keys)):
-            yield f"{',' if number else '{'}{_quote(key[:LONGEST_KEY])}:"
+            yield f"{',' if number else '{'}{_quote(key[:MAX_HASHED_CHARACTERS])}:"
             yield (value[key],)
         yield "}" if value else "{}"
     elif isinstance(value, list):
@@ -75,21 +78,18 @@ def _pieces(value: Any, enough: float) -> Iterator[str | tuple[Any]]:  # noqa: A
         yield LITERALS[value] if value is None or isinstance(value, bool) else _number(value)
 
 
-LITERALS = {None: "null", True: "true", False: "false"}
-
-
 def _number(value: float | Decimal) -> str:
-    """Return JSONObject.numberToString: no trailing zeros of a fraction without exponent."""
+    """Return org.json's `numberToString`, which cuts trailing zeros unless there is an exponent."""
     text = str(value)
     return text.rstrip("0").rstrip(".") if "." in text and "E" not in text.upper() else text
 
 
 def _quote(text: str) -> str:
-    return f'"{ESCAPED.sub(_escape, text)}"'
+    return f'"{ESCAPED_CHARACTER.sub(_escape, text)}"'
 
 
 def _escape(found: re.Match[str]) -> str:
     character = found[0]
     if character == "/":
         return "\\/"
-    return ESCAPES.get(character) or f"\\u{ord(character):04x}"
+    return ESCAPE_SEQUENCES.get(character) or f"\\u{ord(character):04x}"

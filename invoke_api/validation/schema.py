@@ -1,4 +1,4 @@
-"""A model's JSON Schema, compiled: checks a body, words what is wrong, fills in the defaults."""
+"""Validation of bodies against a model's JSON Schema, which also supplies default values."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -14,18 +14,40 @@ from invoke_api.validation.java_values import BigInteger
 from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.wire.errors import ValidationException
 
+Check = Callable[[Any], bool]
+
 NOT_JSON = "Malformed input request, please reformat your input and try again."
-NUMBERS = (int, Decimal, BigInteger)
+NUMBER_TYPES = (int, Decimal, BigInteger)
+
+SIMPLE_SCHEMA_KEYWORDS = {
+    *("$schema", "title", "description", "type"),
+    *("required", "properties", "additionalProperties"),
+}
+SIMPLE_MEMBER_KEYWORDS = {
+    "type",
+    "minimum",
+    "maximum",
+    "maxItems",
+    "items",
+    "default",
+    "title",
+    "description",
+}
+PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, Decimal),
+}
 
 
 def is_integer(_: TypeChecker, value: object) -> bool:
-    """Java's JSON reader calls `5.0` a BigDecimal, JSON Schema an integer; Bedrock is Java."""
-    return type(value) in (int, BigInteger)  # no bool, which is an int too
+    """Tell whether Bedrock takes the value as an integer; `5.0` is none, unlike in JSON Schema."""
+    return type(value) in (int, BigInteger)  # not bool, a subclass of int
 
 
 def is_number(_: TypeChecker, value: object) -> bool:
-    """JSON has no NaN and no infinity; YAML has."""
-    return type(value) in NUMBERS or (isinstance(value, float) and isfinite(value))
+    """Tell whether the value is a finite number; YAML, unlike JSON, has NaN and infinity."""
+    return type(value) in NUMBER_TYPES or (isinstance(value, float) and isfinite(value))
 
 
 Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]  # typeshed lacks it
@@ -37,7 +59,7 @@ Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
 
 
 class _Properties:
-    """The keyword `properties` with each subschema compiled once; jsonschema does it every time."""
+    """The keyword `properties` with each subschema compiled once, unlike in jsonschema."""
 
     def __init__(self) -> None:
         self._compiled: dict[int, Any] = {}  # by the subschema's id()
@@ -62,7 +84,7 @@ class _Properties:
 
 
 def read_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Return the value of a body's JSON. Raises `ValidationException` for no JSON."""
+    """Return the value of a body's JSON. Raises `ValidationException`."""
     try:
         return parse_json(body)
     except NotJson:
@@ -70,9 +92,10 @@ def read_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 class BodySchema:
-    """The schema of one model's request bodies. Raises jsonschema's `SchemaError` if it is none."""
+    """The schema of one model's request bodies."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        """Compile a JSON Schema. Raises jsonschema's `SchemaError` if it is invalid."""
         Validator.check_schema(document)
         quick = extend(Validator, {"properties": _Properties().check})  # type: ignore[no-untyped-call]  # as above
         self._validator = quick(document)
@@ -85,9 +108,9 @@ class BodySchema:
         }
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """The body with its defaults filled in. Raises `ValidationException` in everit's words.
+        """Return the value of a body, with defaults. Raises `ValidationException`.
 
-        Numbers that are written with a point or an exponent are `Decimal`s.
+        Numbers that are written with a point or an exponent become `Decimal`s.
         """
         return self.fill(self.read(body))
 
@@ -96,7 +119,7 @@ class BodySchema:
         return key in self._keys
 
     def read(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
-        """The body, of which nothing is checked yet. Raises `ValidationException` for no JSON."""
+        """Return the value of a body's JSON, unchecked. Raises `ValidationException`."""
         return read_body(body)
 
     def fill(
@@ -104,13 +127,13 @@ class BodySchema:
         value: Any,  # noqa: ANN401 - any JSON
         word: Callable[[Iterable[ValidationError]], str] = malformed,
     ) -> dict[str, Any]:
-        """A body that is read already, with its defaults, also in the place of a null.
+        """Return a body's value with defaults, which also replace nulls.
 
-        Raises `ValidationException` with what `word` makes of the violations.
+        Raises `ValidationException` with the message that `word` makes of the violations.
         """
         try:
             said = None if self._is_right(value) else self._word(value, word)
-        except RecursionError:  # jsonschema shows the value in its message, at any depth
+        except RecursionError:  # jsonschema's message shows the value, at any depth
             raise ValidationException(NOT_JSON) from None
         if said:
             raise ValidationException(said)
@@ -122,25 +145,14 @@ class BodySchema:
         return None if first is None else word(chain((first,), errors))
 
 
-Check = Callable[[Any], bool]
-
-SIMPLE = {
-    *("$schema", "title", "description", "type"),
-    *("required", "properties", "additionalProperties"),
-}
-KNOWN = {"type", "minimum", "maximum", "maxItems", "items", "default", "title", "description"}
-TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, Decimal),
-}
-
-
 def compile_quick(schema: Mapping[str, Any]) -> Check:
-    """A function that says yes, or does not know. Knows the simple ones among schemas only."""
+    """Return a fast check: True means that a body is valid, False that the full check must decide.
+
+    For any but simple schemas the check always returns False.
+    """
     properties = schema.get("properties", {})
     checks = {name: _compile(part) for name, part in properties.items()}
-    is_simple = set(schema) <= SIMPLE and all(checks.values())
+    is_simple = set(schema) <= SIMPLE_SCHEMA_KEYWORDS and all(checks.values())
     is_closed = schema.get("additionalProperties") is False
     if not is_simple or not is_closed or schema.get("type", "object") != "object":
         return lambda _: False
@@ -159,14 +171,14 @@ def compile_quick(schema: Mapping[str, Any]) -> Check:
 
 
 def _compile(part: Any) -> Check | None:  # noqa: ANN401 - any JSON Schema
-    if not isinstance(part, dict) or not set(part) <= KNOWN:
+    if not isinstance(part, dict) or not set(part) <= SIMPLE_MEMBER_KEYWORDS:
         return None
     kind = part.get("type")
     if kind == "array":
         return _compile_array(part)
-    if not isinstance(kind, str) or kind not in TYPES or {"items", "maxItems"} & set(part):
+    if not isinstance(kind, str) or kind not in PYTHON_TYPES or {"items", "maxItems"} & set(part):
         return None
-    types = TYPES[kind]
+    types = PYTHON_TYPES[kind]
     lowest, highest = part.get("minimum"), part.get("maximum")
     if kind == "string" or lowest is None or highest is None:
         is_bounded = lowest is not None or highest is not None

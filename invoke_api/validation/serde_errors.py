@@ -1,8 +1,8 @@
-"""Word the first mistake of a body as the model server of 2025 does, which uses serde.
+"""The error message about a body's first mistake, as the model server of 2025 writes it with serde.
 
-Recorded: unknown keys (BerriAI/litellm#17471, 2025-12), a wrong `reasoning_effort` and where it
-stands (stdapi-ai/stdapi.ai's probes of Mistral's models, 2026-08-01), and more than one answer (the
-same, of Qwen). The other sentences are serde's own in these forms; guess.
+Recorded: unknown keys (BerriAI/litellm#17471, 2025-12); a wrong `reasoning_effort` and its column
+(stdapi-ai/stdapi.ai's probes of Mistral's models, 2026-08-01); more than one answer (the same
+probes, of Qwen). Guess: the other messages, which are serde's own in these forms.
 """
 
 import json
@@ -14,35 +14,35 @@ from typing import Any, NamedTuple
 
 from jsonschema.exceptions import ValidationError
 
-from invoke_api.validation.everit_errors import MOST_VIOLATIONS
+from invoke_api.validation.everit_errors import MAX_VIOLATIONS
 from invoke_api.validation.org_json import shorten
 
-HEAD = "Failed to deserialize the JSON body into the target type: "
-MANY = "'n' is not supported for values greater than 1"
-# Known by another name, and listed by none.
-ALIASES = {"reasoning_config": "reasoning_effort"}
+DESERIALIZE_FAILED = "Failed to deserialize the JSON body into the target type: "
+SEVERAL_ANSWERS = "'n' is not supported for values greater than 1"
+# Keys that the server accepts, but does not list among the known ones.
+KEY_ALIASES = {"reasoning_config": "reasoning_effort"}
 EFFORTS = ("high", "low", "medium", "minimal", "none", "xhigh")
-# What serde reads and the model server's own check refuses, in Pydantic's words.
+# The message about efforts that serde accepts and the model server's own check refuses.
 REFUSED_EFFORT = (
     "SubmitRequestFailure: SubmitRequestFailure: code=-32602, msg=1 validation error for"
     " ChatCompletionRequest\nreasoning_effort\n  Input should be 'none', 'low', 'medium' or 'high'"
     " [type=literal_error, input_value='{value}', input_type=str]\n    For further information"
     " visit https://errors.pydantic.dev/2.13/v/literal_error"
 )
-EXPECTED = {
+SERDE_TYPES = {
     "string": "a string",
     "boolean": "a boolean",
     "array": "a sequence",
     "object": "a map",
 }
-PLACE = "\0place\0"
+PLACEHOLDER = "\0place\0"
 
 
-class Body(NamedTuple):
-    """A body that breaks its schema, and what the server adds to it before reading.
+class InvalidBody(NamedTuple):
+    """A body that breaks its schema.
 
-    `errors` are jsonschema's. The members of `shown` stand in place of the body's own where its
-    text is quoted.
+    `errors` are jsonschema's. The server reads the body with a model and a tier in front, and with
+    the members of `shown` in place of the body's own.
     """
 
     value: Any
@@ -51,27 +51,28 @@ class Body(NamedTuple):
     shown: Mapping[str, Any] = {}
 
 
-def in_serdes_words(body: Body) -> str:
-    """Return the sentence about the first mistake of a body, in the order of its text."""
-    errors = islice(body.errors, MOST_VIOLATIONS)
+def in_serdes_words(body: InvalidBody) -> str:
+    """Return the message about the mistake that a reader of the body's text meets first."""
+    errors = islice(body.errors, MAX_VIOLATIONS)
     error = min(errors, key=lambda error: _position(error, body.value))
     path = list(error.absolute_path)
     if path == ["n"] and error.validator == "maximum":
-        return MANY
+        return SEVERAL_ANSWERS
     if path in (["reasoning_effort"], ["reasoning_config"]):
         return _of_effort(error, body)
     if error.validator == "type" and error.validator_value == "null":
         return f"'{path[0]}' is not supported"
     said = WORDS.get(str(error.validator), _other)(error)
     if not path:
-        return HEAD + said
-    return f"{HEAD}Invalid '{_written(path)}': {said} at line 1 column {_column(body, path)}"
+        return DESERIALIZE_FAILED + said
+    where = f"at line 1 column {_column(body, path)}"
+    return f"{DESERIALIZE_FAILED}Invalid '{_written(path)}': {said} {where}"
 
 
 def _position(error: ValidationError, value: Any) -> tuple[float, ...]:  # noqa: ANN401 - any JSON
-    """Return where a reader of the body's text meets the mistake; what is missing, at the end.
+    """Return a sort key: where a reader of the body's text meets the mistake.
 
-    Inside a member, mistakes are told apart by the indexes of lists alone.
+    A missing key is met at the end. Inside a member, only indexes of lists order the mistakes.
     """
     path = list(error.absolute_path)
     if error.validator == "required":
@@ -99,7 +100,7 @@ def _schema(error: ValidationError) -> Mapping[str, Any]:
 def _type(error: ValidationError) -> str:
     kinds = _listed(error)
     kind = kinds if isinstance(kinds, str) else kinds[0]
-    expected = _schema(error).get("title") or EXPECTED.get(kind, kind)
+    expected = _schema(error).get("title") or SERDE_TYPES.get(kind, kind)
     return f"invalid type: {_unexpected(error.instance)}, expected {expected}"
 
 
@@ -111,7 +112,7 @@ def _bound(error: ValidationError) -> str:
 def _enum(error: ValidationError) -> str:
     known = [name for name in _listed(error) if isinstance(name, str)]
     if not isinstance(error.instance, str):
-        return f"invalid type: {_unexpected(error.instance)}, expected {EXPECTED['string']}"
+        return f"invalid type: {_unexpected(error.instance)}, expected {SERDE_TYPES['string']}"
     return _variant(error.instance, known)
 
 
@@ -123,7 +124,7 @@ def _variant(name: str, known: Sequence[str]) -> str:
 
 def _extra(error: ValidationError) -> str:
     [name, *_] = _unknown(error)
-    known = [key for key in _schema(error).get("properties", {}) if key not in ALIASES]
+    known = [key for key in _schema(error).get("properties", {}) if key not in KEY_ALIASES]
     return _variant(name, known)
 
 
@@ -134,7 +135,7 @@ def _required(error: ValidationError) -> str:
 
 
 def _items(error: ValidationError) -> str:
-    found = len(error.instance)  # type: ignore[arg-type]  # a list, or there would be another error
+    found = len(error.instance)  # type: ignore[arg-type]  # `maxItems` applies to lists only
     return f"invalid length {found}, expected at most {error.validator_value} elements in sequence"
 
 
@@ -163,10 +164,10 @@ WORDS: Mapping[str, Callable[[ValidationError], str]] = {
 }
 
 
-def _of_effort(error: ValidationError, body: Body) -> str:
-    """Word a wrong effort. Serde reads a map as the variant that its first key names.
+def _of_effort(error: ValidationError, body: InvalidBody) -> str:
+    """Return the message about a wrong effort.
 
-    Keys are sorted by then.
+    Serde takes the first key of a map as the name of a variant. The keys are sorted.
     """
     value = error.instance
     path: list[str | int] = list(error.absolute_path)
@@ -179,15 +180,15 @@ def _of_effort(error: ValidationError, body: Body) -> str:
     else:
         said = _variant(value, EFFORTS) if isinstance(value, str) else _type_of_text(value)
         column = _column(body, path)
-    return f"{HEAD}Invalid 'reasoning_effort': {said} at line 1 column {column}"
+    return f"{DESERIALIZE_FAILED}Invalid 'reasoning_effort': {said} at line 1 column {column}"
 
 
 def _type_of_text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    return f"invalid type: {_unexpected(value)}, expected {EXPECTED['string']}"
+    return f"invalid type: {_unexpected(value)}, expected {SERDE_TYPES['string']}"
 
 
 def _unexpected(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Name a value as serde does."""
+    """Return serde's name for a value."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else f"boolean `{str(value).lower()}`"
     if isinstance(value, str):
@@ -204,32 +205,32 @@ def _written(path: Iterable[str | int]) -> str:
     return shorten("".join(steps).removeprefix("."))
 
 
-def _column(body: Body, path: Sequence[str | int]) -> int:
-    """Count the bytes of the body that are read when the mistake is met.
+def _column(body: InvalidBody, path: Sequence[str | int]) -> int:
+    """Return how many bytes of the body the server has read when it meets the mistake.
 
-    The server reads it as it is written anew, in one line, with the model and the tier in front.
+    The server reads the body in one line, with a model and a tier in front.
     """
     whole = {"model": body.model_id, "service_tier": "default", **body.value, **body.shown}
     value = body.value
     for step in path:
         value = value[step]
-    text = _dump(_put(whole, path, PLACE))
-    at = text.index(_dump(PLACE))
-    # A map or a sequence is met where it opens, anything else where it ends.
+    text = _dump(_put(whole, path, PLACEHOLDER))
+    at = text.index(_dump(PLACEHOLDER))
+    # The column of a map or a sequence is where it opens, that of other values where they end.
     size = 1 if isinstance(value, dict | list) else len(_dump(value))
     return at + size
 
 
 def _dump(value: Any) -> bytes:  # noqa: ANN401 - any JSON
-    # Numbers that keep their digits are no floats.
+    # `default` writes `Decimal`s.
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=float).encode()
 
 
 def _put(whole: Any, path: Sequence[str | int], value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a copy of the whole with this value at the end of a path."""
+    """Return a copy of `whole` with this value at the end of a path."""
     if not path:
         return value
     step, *rest = path
     copy = list(whole) if isinstance(whole, list) else dict(whole)
-    copy[step] = _put(whole[step], rest, value)  # type: ignore[index]  # by what it is a copy of
+    copy[step] = _put(whole[step], rest, value)  # type: ignore[index]  # the path fits `whole`
     return copy

@@ -1,1 +1,1 @@
-"""Bytes and headers as Bedrock writes them. Pure: values in, bytes out; no I/O and no clock."""
+"""Bedrock's wire format: frames, events, errors, headers, signatures. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""Exceptions of Bedrock and its front door, which render themselves: as HTTP or as a frame."""
+"""The exceptions of Bedrock and of its front door, with their JSON and event-stream forms."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -6,9 +6,9 @@ from typing import ClassVar
 from invoke_api.wire.eventstream import encode_frame
 from invoke_api.wire.json_text import write_json
 
-JSON = "application/json"
+JSON_CONTENT_TYPE = "application/json"
 
-# Said of a model both by the registry and by a rule that puts it into that state.
+# Messages for states of a model, which the registry or a rule can set.
 END_OF_LIFE = (
     "This model version has reached the end of its life. Please upgrade to an active model."
 )
@@ -19,11 +19,11 @@ NOT_ON_DEMAND = (
 
 
 class InvokeError(Exception):
-    """Subclasses bear AWS's own names: the class name is what the client reads.
+    """An exception for the client. Subclasses have AWS's names, because clients read them.
 
-    `default` is the sentence Bedrock says when the raiser has none of its own; `members` are what
-    the service model gives this exception beside its message; `headers` go with an HTTP reply. One
-    that is `in_stream` comes as a frame even where nothing has been streamed yet.
+    `default` is Bedrock's message if the raiser gives none. `members` are the exception's other
+    members in the service model. `headers` are sent with an HTTP response. If `in_stream`, the
+    exception is sent as a frame even if nothing has been streamed yet.
     """
 
     status: ClassVar[int]
@@ -51,21 +51,21 @@ class InvokeError(Exception):
 
     @property
     def kind(self) -> str:
-        """The value of `x-amzn-ErrorType`."""
+        """Return the value of `x-amzn-ErrorType`."""
         return self.code + self.suffix
 
     def to_json(self) -> bytes:
         return write_json({self.message_key: self.message, **self.members})
 
     def to_frame(self) -> bytes:
-        """The exception frame that ends a stream whose status line is out already.
+        """Return the exception's frame, which ends a stream.
 
-        Its name is one of those that the service model knows in a stream.
+        Its name is one that the service model has for streams.
         """
-        name = IN_STREAM.get(self.code, self.code)
+        name = NAMES_IN_STREAM.get(self.code, self.code)
         headers = {
             ":exception-type": name[0].lower() + name[1:],
-            ":content-type": JSON,
+            ":content-type": JSON_CONTENT_TYPE,
             ":message-type": "exception",
         }
         return encode_frame(headers, self.to_json())
@@ -92,14 +92,14 @@ class ServiceQuotaExceededException(InvokeError):
 
 
 class ConflictException(InvokeError):
-    """Modelled for asynchronous invocations and for the control plane."""
+    """A conflict: in the service model for asynchronous invocations and for the control plane."""
 
     status = 400
     default = "Error occurred because of a conflict while performing an operation."  # guess
 
 
 class TooManyTagsException(InvokeError):
-    """Modelled in the control plane only."""
+    """Too many tags: in the service model of the control plane only."""
 
     status = 400
     default = "The resource would have more than 50 tags."  # guess
@@ -112,7 +112,7 @@ class ThrottlingException(InvokeError):
 
 class ModelNotReadyException(InvokeError):
     status = 429
-    # AWS's knowledge center, bedrock-imported-models-modelnotreadyexception: of imported models.
+    # AWS's knowledge center, bedrock-imported-models-modelnotreadyexception.
     default = "Model is not ready for inference. Wait and try your request again."
 
 
@@ -143,9 +143,9 @@ class ServiceUnavailableException(InvokeError):
     default = "Bedrock is unable to process your request."
 
 
-# The service model knows only some exceptions inside a stream; the others go by the name of the
-# nearest of those. Guess: nobody has seen Bedrock in that need.
-IN_STREAM = {
+# The service model has only some exceptions for streams. Guess: the others are sent under the name
+# of the nearest one.
+NAMES_IN_STREAM = {
     "AccessDeniedException": "ValidationException",
     "ResourceNotFoundException": "ValidationException",
     "ServiceQuotaExceededException": "ThrottlingException",
@@ -154,15 +154,14 @@ IN_STREAM = {
     "ModelErrorException": "ModelStreamErrorException",
 }
 
-
-CORAL = ":http://internal.amazon.com/coral/com.amazon.coral.service/"
+CORAL_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.coral.service/"
 
 
 class FrontDoorError(InvokeError):
-    """Not in Bedrock's service model, and named after another of AWS's services."""
+    """An error of AWS's front door, which is not in Bedrock's service model."""
 
     status = 403
-    suffix = CORAL
+    suffix = CORAL_SUFFIX
 
 
 class UnrecognizedClientException(FrontDoorError):
@@ -187,14 +186,14 @@ class IncompleteSignatureException(FrontDoorError):
 
 
 class SerializationException(FrontDoorError):
-    """A body that is no JSON, or has another type where the service model has one."""
+    """The error for a body that is no JSON, or has a value of a wrong type."""
 
     status = 400
     default = "Unexpected end of input"  # guess
 
 
 class RequestTimeoutException(FrontDoorError):
-    """A body whose rest does not come. Guess, all of it; SDKs know the name and try again."""
+    """The error for a body that stops coming. Guess: status and message; SDKs retry on the name."""
 
     status = 408
     default = "The request was not received in time."
@@ -205,8 +204,8 @@ class KeyDenied(FrontDoorError):
 
     default = "Authorization header is missing"
     message_key = "Message"
-    # Seen so for API keys, by one observer, and nowhere else.
-    suffix = CORAL + "#AccessDeniedException"
+    # Recorded once, for API keys.
+    suffix = CORAL_SUFFIX + "#AccessDeniedException"
 
     @property
     def code(self) -> str:

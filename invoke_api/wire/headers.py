@@ -16,7 +16,10 @@ def response_headers(
     length: int | None = None,
     more: Mapping[str, str] | None = None,
 ) -> list[tuple[bytes, bytes]]:
-    """`now` in seconds since the epoch; `length` of the body in bytes, None for a stream."""
+    """Return the headers.
+
+    `now` is in seconds since 1970. `length` is the body's size in bytes, None for a stream.
+    """
     headers = [(b"Date", http_date(int(now)).encode()), (b"Content-Type", content_type.encode())]
     if length is not None:
         headers.append((b"Content-Length", b"%d" % length))
@@ -30,5 +33,5 @@ def response_headers(
 
 @lru_cache(maxsize=1)
 def http_date(second: int) -> str:
-    """Seconds since the epoch as a Date header has them."""
+    """Return the value of a Date header. `second` is in seconds since 1970."""
     return formatdate(second, usegmt=True)

@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote, read so that it can be written again, and anything written."""
+"""Reading of JSON so that it can be written with the same digits, and writing of any JSON value."""
 
 import json
 import re
@@ -8,31 +8,30 @@ from typing import Any, NoReturn
 
 import orjson
 
-# Levels that are read, far below what makes a writer of JSON run out of its stack: orjson's ends at
-# 254, Python's at some 900.
-MOST_LEVELS = 200
-# Digits in a row that may be an integer of more than 64 bits, which orjson reads as a float.
-MANY_DIGITS = re.compile(rb"\d{18}")
+# Far below the depth at which JSON writers exhaust their stacks: orjson 254, Python about 900.
+MAX_LEVELS = 200
+# May be an integer of more than 64 bits, which orjson would read as a float.
+LONG_INTEGER = re.compile(rb"\d{18}")
 
 
 def read_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """A value that `write_json` writes with the same digits.
+    """Return a value that `write_json` writes with the same digits.
 
-    Raises `ValueError` for what is no JSON, or too deep, or has a number that no double holds or
-    half of a surrogate pair.
+    Raises `ValueError` for invalid JSON, more than `MAX_LEVELS` levels, a number beyond a double's
+    range, or a lone surrogate.
     """
     try:
-        value = _read_exactly(raw) if MANY_DIGITS.search(raw) else orjson.loads(raw)
+        value = _read_exactly(raw) if LONG_INTEGER.search(raw) else orjson.loads(raw)
     except RecursionError:
-        raise ValueError("nested too deep") from None
-    if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS:
+        raise ValueError("nested too deeply") from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_LEVELS:
         _check_levels(value)
     return value
 
 
 def _read_exactly(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
     value = DECODER.decode(raw.decode())
-    if b"\\u" in raw:  # half of a pair has no UTF-8
+    if b"\\u" in raw:  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -40,7 +39,7 @@ def _read_exactly(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
 def _to_float(literal: str) -> float:
     number = float(literal)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"no double holds {literal[:40]}")
+        raise ValueError(f"{literal[:40]} is beyond a double's range")
     return number
 
 
@@ -53,11 +52,11 @@ DECODER = json.JSONDecoder(parse_float=_to_float, parse_constant=_refuse)
 
 def _check_levels(value: Any) -> None:  # noqa: ANN401 - any JSON value
     level = [value]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         level = [child for parent in level for child in _inside(parent)]
         if not level:
             return
-    raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
+    raise ValueError(f"nested deeper than {MAX_LEVELS} levels")
 
 
 def _inside(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON value
@@ -67,10 +66,10 @@ def _inside(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON value
 
 
 def write_json(document: Any, option: int = 0) -> bytes:  # noqa: ANN401 - any JSON value
-    """Compact JSON by orjson with this `option`; what orjson can't write, by Python's."""
+    """Return compact JSON. orjson writes it with this `option`, or Python if orjson can't."""
     try:
         return orjson.dumps(document, option=option)
-    except TypeError:  # an integer beyond 64 bits, half of a surrogate pair
+    except TypeError:  # an integer beyond 64 bits or a lone surrogate
         is_sorted = bool(option & orjson.OPT_SORT_KEYS)
         write = partial(json.dumps, document, separators=(",", ":"), sort_keys=is_sorted)
         try:

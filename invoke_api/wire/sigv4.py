@@ -1,6 +1,6 @@
-"""AWS Signature Version 4, as a server needs it: read the header, compute what it should say.
+"""AWS Signature Version 4 on the server's side: parsing of the header, computing of the signature.
 
-Source: "Create a signed AWS API request" in the IAM User Guide; checked against AWS's own vectors.
+Source: "Create a signed AWS API request" in the IAM User Guide. Tested with AWS's own vectors.
 """
 
 import hmac
@@ -16,13 +16,14 @@ from invoke_api.wire.errors import IncompleteSignatureException
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+AUTHORIZATION_PARAMETERS = ("Credential", "Signature", "SignedHeaders")
 
 Headers = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose key signs, and what the signature is good for: `Credential=` in the header."""
+    """The `Credential=` of the header: the key that signs, and the scope of the signature."""
 
     access_key_id: str
     date: str
@@ -42,7 +43,7 @@ class Authorization:
 
 
 def parse_authorization(header: str) -> Authorization:
-    """The header of a signed request. Raises `IncompleteSignatureException` in AWS's words."""
+    """Parse the header of a signed request. Raises `IncompleteSignatureException`."""
     algorithm, _, rest = header.strip().partition(" ")
     if algorithm != ALGORITHM:
         raise IncompleteSignatureException(
@@ -57,7 +58,7 @@ def parse_authorization(header: str) -> Authorization:
                 f" header: '{header}'."
             )
         parts[name] = value
-    if missing := [name for name in PARAMETERS if not parts.get(name)]:
+    if missing := [name for name in AUTHORIZATION_PARAMETERS if not parts.get(name)]:
         wanted = "".join(f"Authorization header requires '{name}' parameter. " for name in missing)
         raise IncompleteSignatureException(f"{wanted}Authorization={header}")
     return Authorization(
@@ -67,11 +68,8 @@ def parse_authorization(header: str) -> Authorization:
     )
 
 
-PARAMETERS = ("Credential", "Signature", "SignedHeaders")
-
-
 def parse_scope(credential: str) -> Scope:
-    """Raises `IncompleteSignatureException` unless it has five parts."""
+    """Parse a `Credential`. Raises `IncompleteSignatureException` unless it has five parts."""
     elements = credential.split("/")
     if len(elements) != 5:
         raise IncompleteSignatureException(
@@ -91,7 +89,10 @@ def canonical_request(
     payload_hash: str,
     normalize: bool = True,
 ) -> str:
-    """`path` as it stands in the request line, percent signs and all: they are encoded again."""
+    """Return AWS's canonical form of a request.
+
+    `path` is the percent-encoded path of the request line. The canonical form encodes it again.
+    """
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(re.sub(" +", " ", value.strip()))
@@ -114,7 +115,7 @@ def string_to_sign(canonical: str, timestamp: str, scope: Scope) -> str:
 
 
 def sign(secret: str, scope: Scope, text: str) -> str:
-    """The signature, in hexadecimal."""
+    """Return the signature in hexadecimal."""
     key = b"AWS4" + secret.encode()
     for step in (scope.date, scope.region, scope.service, scope.terminator, text):
         key = hmac.digest(key, step.encode(), "sha256")
@@ -122,7 +123,7 @@ def sign(secret: str, scope: Scope, text: str) -> str:
 
 
 def _normalize(path: bytes) -> bytes:
-    """RFC 3986, 5.2.4: `.` and `..` are gone, and so are slashes that follow a slash."""
+    """Return the path without `.` and `..` (RFC 3986, 5.2.4) and without repeated slashes."""
     if not path:
         return b"/"
     shortest = b"/" + normpath(path).lstrip(b"/")

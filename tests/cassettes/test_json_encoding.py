@@ -1,4 +1,4 @@
-"""Bytes as readable JSON give back the very same bytes, whatever they are."""
+"""Readable JSON restores any bytes exactly."""
 
 import json
 from base64 import b64encode

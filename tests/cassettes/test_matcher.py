@@ -1,11 +1,11 @@
-"""Which recording answers: the very same request, in turn, or the nearest."""
+"""The matcher returns recordings of the same request in order, or the nearest."""
 
 import json
 from typing import Any
 
 import pytest
 
-from invoke_api.cassettes.matcher import Library, NoMatch, to_cassettes, to_request
+from invoke_api.cassettes.matcher import CassetteLibrary, NoMatch, to_cassettes, to_comparable
 from invoke_api.cassettes.nearest import differences
 from invoke_api.cassettes.recording import Recording
 from tests.cassettes.test_reader import a_recording
@@ -13,17 +13,24 @@ from tests.cassettes.test_reader import a_recording
 PATH = "/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 
 
-def library(*recordings: Recording, nearest: bool = False, stale: str | None = None) -> Library:
+def library(
+    *recordings: Recording, nearest: bool = False, stale: str | None = None
+) -> CassetteLibrary:
     named = [(f"{number}.json", recording) for number, recording in enumerate(recordings, 1)]
     cassettes = to_cassettes(named, lambda recording, _: stale and f"{recording.status} no more")
-    return Library(cassettes, nearest=nearest)
+    return CassetteLibrary(cassettes, nearest=nearest)
 
 
 def found(
-    shelf: Library, body: object, *, path: str = PATH, scope: str | None = None, **headers: str
+    shelf: CassetteLibrary,
+    body: object,
+    *,
+    path: str = PATH,
+    scope: str | None = None,
+    **headers: str,
 ) -> str:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    asked = to_request("POST", path, [(k.replace("_", "-"), v) for k, v in headers.items()], raw)
+    asked = to_comparable("POST", path, [(k.replace("_", "-"), v) for k, v in headers.items()], raw)
     same = shelf.find(asked, scope)
     return (same or shelf.take(shelf.compare(asked), scope).cassette).where
 

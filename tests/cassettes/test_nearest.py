@@ -1,4 +1,4 @@
-"""The nearest by columns is the one that comparing with each of them finds."""
+"""The index finds the same nearest value as a comparison with each value."""
 
 import json
 import time
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invoke_api.cassettes.matcher import Library, to_cassettes, to_request
-from invoke_api.cassettes.nearest import APART, Columns, differences, distance
+from invoke_api.cassettes.matcher import CassetteLibrary, to_cassettes, to_comparable
+from invoke_api.cassettes.nearest import NODE_DISTANCE, JsonIndex, differences, distance
 from tests.cassettes.test_reader import a_recording
 
 WORDS = st.lists(st.sampled_from(["the", "weather", "in", "Oslo", "Paris", "?"]), max_size=6)
@@ -26,28 +26,28 @@ BODIES = st.dictionaries(NAMES, VALUES, max_size=4) | VALUES | st.just(b"\xff")
 
 
 def first_of(values: list[Any], asked: object) -> int:
-    """By comparing with each."""
+    """Return the nearest value by comparing with each."""
     return min(range(len(values)), key=lambda number: distance(values[number], asked))
 
 
 @given(values=st.lists(BODIES, min_size=1, max_size=12), asked=BODIES)
 @settings(max_examples=300)
 def test_the_nearest_is_the_first_of_the_least_distance(values: list[Any], asked: object) -> None:
-    assert Columns(values).nearest(asked) == first_of(values, asked)
+    assert JsonIndex(values).nearest(asked) == first_of(values, asked)
 
 
 @given(values=st.lists(BODIES, min_size=2, max_size=6), data=st.data())
-def test_of_values_that_are_there_each_finds_itself_or_its_like(
+def test_each_indexed_value_finds_itself_or_an_equal_one(
     values: list[Any], data: st.DataObject
 ) -> None:
     asked = data.draw(st.sampled_from(values))
 
-    assert distance(values[Columns(values).nearest(asked)], asked) == 0
+    assert distance(values[JsonIndex(values).nearest(asked)], asked) == 0
 
 
 def test_columns_may_be_asked_again() -> None:
     values = [{"prompt": "one two"}, {"prompt": "three"}]
-    columns = Columns(values)
+    columns = JsonIndex(values)
 
     assert [columns.nearest(values[number]) for number in (1, 0, 1)] == [1, 0, 1]
 
@@ -57,11 +57,11 @@ def test_columns_may_be_asked_again() -> None:
     [
         ({"a": 1}, {"a": True}, 0),
         ({"a": None}, {}, 0),
-        ({"a": {"b": 1, "c": 2}}, {}, APART),
-        ([1, 2, 3], [1], 2 * APART),
-        ("one two", "two three", APART - APART // 3),
-        ("", " ", APART),
-        ({"0": 1}, [1], APART),
+        ({"a": {"b": 1, "c": 2}}, {}, NODE_DISTANCE),
+        ([1, 2, 3], [1], 2 * NODE_DISTANCE),
+        ("one two", "two three", NODE_DISTANCE - NODE_DISTANCE // 3),
+        ("", " ", NODE_DISTANCE),
+        ({"0": 1}, [1], NODE_DISTANCE),
     ],
 )
 def test_how_far_two_values_are_apart(one: object, other: object, apart: int) -> None:
@@ -76,13 +76,13 @@ def test_values_may_be_nested_as_deep_as_json_is_read() -> None:
     for _ in range(5_000):
         other = {"a": [other]}
 
-    assert Columns([other, deep, 7]).nearest(deep) == 1
+    assert JsonIndex([other, deep, 7]).nearest(deep) == 1
     assert list(differences(deep, other)) == ["#" + "/a/0" * 5_000]
 
 
 def test_a_body_of_many_places_that_are_new_is_quick() -> None:
     asked = {"values": list(range(100_000)), **{f"name{n}": n for n in range(100_000)}}
-    columns = Columns([{"values": [1]}] * 1_000)
+    columns = JsonIndex([{"values": [1]}] * 1_000)
     began = time.process_time()
 
     assert columns.nearest(asked) == 0
@@ -100,9 +100,9 @@ def test_a_miss_among_ten_thousand_recordings_is_quick() -> None:
     asked, *told = prompts(10_001)
     recordings = [a_recording(json.dumps({"prompt": text, "n": 1}).encode()) for text in told]
     named = [(str(number), each) for number, each in enumerate(recordings)]
-    shelf = Library(to_cassettes(named, lambda *_: None), nearest=True)
+    shelf = CassetteLibrary(to_cassettes(named, lambda *_: None), nearest=True)
     body = {"prompt": asked, "n": 2}
-    request = to_request("POST", recordings[0].path, (), json.dumps(body).encode())
+    request = to_comparable("POST", recordings[0].path, (), json.dumps(body).encode())
     times = []
     for _ in range(3):
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""Cassette files: written, read again, and every mistake in them a sentence with its line."""
+"""Cassette files are read as they were written, and each mistake is an error with its line."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from invoke_api.cassettes.reader import load_recordings, load_waits
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter, to_slug
 from invoke_api.wire.events import encode_chunk
 from invoke_api.yaml_files import ConfigError
@@ -25,7 +25,7 @@ def a_recording(body: bytes = b'{"prompt":"Hi"}', **other: Any) -> Recording:
         "status": 200,
         "headers": (("Content-Type", "application/json"), ("X-Empty", "")),
         "at": 12,
-        "parts": (Part(at=12, raw=b'{"outputs":[{"text":" A","stop_reason":"stop"}]}'),),
+        "parts": (RecordedPart(at=12, raw=b'{"outputs":[{"text":" A","stop_reason":"stop"}]}'),),
         **other,
     }
     return Recording(**given)
@@ -33,7 +33,7 @@ def a_recording(body: bytes = b'{"prompt":"Hi"}', **other: Any) -> Recording:
 
 def a_stream(**other: Any) -> Recording:
     frames = [encode_chunk(b'{"outputs":[{"text":"%d"}]}' % number, 4) for number in range(3)]
-    parts = tuple(Part(at=100 * number, raw=raw) for number, raw in enumerate(frames, 1))
+    parts = tuple(RecordedPart(at=100 * number, raw=raw) for number, raw in enumerate(frames, 1))
     return a_recording(is_stream=True, parts=parts, at=100, **other)
 
 
@@ -89,7 +89,7 @@ MISTAKES = [
     ("{", ":1: not JSON: Expecting property name enclosed in double quotes"),
     ("\n\n{}", ":3: it: 'cassette' is a required property"),
     ("7", ":1: it: 7 is not of type 'object'"),
-    ("[" * 100_000, ":1: nested too deep"),
+    ("[" * 100_000, ":1: nested too deeply"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Recordings on disk: in order, whole or not there, and written by one recorder at a time."""
+"""Recordings on disk: in order, complete or absent, and written by one recorder at a time."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 
 from invoke_api.append_file import append_whole
-from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
+from invoke_api.cassettes.lock import LockHeld, RecordingLock
 from invoke_api.cassettes.reader import load_recordings
 from invoke_api.cassettes.writer import CassetteWriter, to_text
 from tests.cassettes.test_reader import a_recording, a_stream
@@ -128,7 +128,7 @@ def test_half_a_recording_that_a_killed_recorder_left_is_cut_off(
     writer.write(a_recording())
 
     assert [recording for _, recording in load_recordings(path)] == [a_stream(), a_recording()]
-    assert f"half a recording, which is cut off: {size} bytes" in caplog.text
+    assert f"an incomplete recording; removed its {size} bytes" in caplog.text
 
 
 COMPACT = json.dumps(a_stream().to_document()).encode()
@@ -137,7 +137,7 @@ COMPACT = json.dumps(a_stream().to_document()).encode()
 @pytest.mark.parametrize(
     "text", [b"", WHOLE, WHOLE.rstrip(), COMPACT, COMPACT + b"\n" + WHOLE, b"[]"]
 )
-def test_what_somebody_has_written_by_hand_is_left_alone(
+def test_a_file_written_by_hand_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     path = tmp_path / "calls.json"
@@ -155,7 +155,7 @@ def test_a_second_recorder_is_refused_and_told_of_the_first(tmp_path: Path, name
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout
         assert first.stdout.readline() == b"held\n"
-        with pytest.raises(PlaceTaken) as caught:
+        with pytest.raises(LockHeld) as caught:
             CassetteWriter(place)
         first.kill()
         first.wait(30)
@@ -165,27 +165,27 @@ def test_a_second_recorder_is_refused_and_told_of_the_first(tmp_path: Path, name
     assert len(load_recordings(place)) == 1
 
 
-def test_one_that_ends_leaves_no_lock(tmp_path: Path) -> None:
+def test_a_recorder_that_ends_removes_its_lock(tmp_path: Path) -> None:
     for name in ("folder", "calls.json"):
         writer = CassetteWriter(tmp_path / name)
-        with pytest.raises(PlaceTaken, match=f"process {os.getpid()} is recording"):
+        with pytest.raises(LockHeld, match=f"process {os.getpid()} is recording"):
             CassetteWriter(tmp_path / name)
         del writer
 
     assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
 
 
-def test_of_many_that_come_and_go_one_at_a_time_holds_the_place(tmp_path: Path) -> None:
-    """Also where one takes hold of the file just as another removes it."""
+def test_of_many_processes_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:
+    """Cover also a lock that is taken just as another process removes its file."""
     code = """
 import sys, time
 from pathlib import Path
-from invoke_api.cassettes.lock import PlaceLock, PlaceTaken
+from invoke_api.cassettes.lock import RecordingLock, LockHeld
 lock, log = Path(sys.argv[1]), Path(sys.argv[2])
 for _ in range(500):
     try:
-        held = PlaceLock(lock)
-    except PlaceTaken:
+        held = RecordingLock(lock)
+    except LockHeld:
         continue
     began = time.monotonic_ns()
     ended = time.monotonic_ns()
@@ -206,7 +206,7 @@ for _ in range(500):
 
 def test_a_place_that_can_not_be_locked_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        PlaceLock(tmp_path / "none" / "lock")
+        RecordingLock(tmp_path / "none" / "lock")
 
 
 def test_a_file_that_is_emptied_meanwhile_is_not_made_longer(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a page of another origin can do to the service, in a real browser: nothing."""
+"""A page of another origin can do nothing to the service, in a real browser."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ EVIL = "--host-resolver-rules=MAP evil.example 127.0.0.1"
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A service with one rule and one call in its journal, which it must keep."""
+    """Yield the URL of a service with one rule and one call, which it must keep."""
     with command_running([*COMMAND, "--engine", "scripted"]) as started:
         wait_until_ready(started, seconds=30)
         call(started, "POST", "/_emulator/rules", b'{"reply": "of the test"}')
@@ -67,7 +67,7 @@ def url() -> Iterator[str]:
 
 
 def state_of(url: str) -> tuple[Any, Any]:
-    """The rules, and the calls that were answered."""
+    """Return the rules and the answered calls."""
     rules = json.loads(call(url, "GET", "/_emulator/rules")[1])["rules"]
     requests = json.loads(call(url, "GET", "/_emulator/requests")[1])["requests"]
     return rules, [request for request in requests if request["error"] is None]
@@ -78,7 +78,7 @@ def page(at: str) -> str:
 
 
 def attack(opened: str, folder: Path, *flags: str) -> dict[str, tuple[int, str]]:
-    """The status and the text that the page got to see, by the name of the way."""
+    """Return the status and text that the page saw, by the name of the attack."""
     said = json.loads(open_page(opened, folder, flags))
     return {name: (status, text) for name, status, text in said}
 
@@ -96,8 +96,8 @@ def test_a_page_of_another_origin_changes_and_sees_nothing(url: str, tmp_path: P
     assert state_of(url) == before
 
 
-def test_a_page_of_another_port_neither(url: str, tmp_path: Path) -> None:
-    """It is of the same site, and of this machine: an app under development, which calls models."""
+def test_a_page_of_another_port_changes_and_sees_nothing(url: str, tmp_path: Path) -> None:
+    """Refuse a page of the same site on this machine, such as an app under development."""
     rules, calls = state_of(url)
     local = f"http://localhost:{urlsplit(url).port}"
     with page_served(page(local)) as origin:
@@ -110,8 +110,8 @@ def test_a_page_of_another_port_neither(url: str, tmp_path: Path) -> None:
     assert [request["body"]["prompt"] for request in after[1][1:]] == ["of a page"] * 2
 
 
-def test_a_name_that_leads_here_by_rebinding_neither(url: str, tmp_path: Path) -> None:
-    """To the browser, page and service are of one origin: it hides nothing."""
+def test_a_page_of_a_rebound_host_name_changes_and_sees_nothing(url: str, tmp_path: Path) -> None:
+    """Refuse a page that the browser sees as of the same origin, so that it hides nothing."""
     before = state_of(url)
     with page_served(page(""), behind=url) as origin:
         seen = attack(f"{origin.replace('127.0.0.1', 'evil.example')}/", tmp_path, EVIL)
@@ -123,8 +123,8 @@ def test_a_name_that_leads_here_by_rebinding_neither(url: str, tmp_path: Path) -
     assert state_of(url) == before
 
 
-def test_a_page_of_the_service_itself_could_do_all_of_it(url: str, tmp_path: Path) -> None:
-    """So the three above would have seen it."""
+def test_a_page_of_the_service_itself_can_do_all_of_it(url: str, tmp_path: Path) -> None:
+    """Show that the three tests above would notice a success."""
     with page_served(page(""), behind=url) as origin:
         seen = attack(f"{origin.replace('127.0.0.1', 'localhost')}/", tmp_path)
     rules, calls = state_of(url)

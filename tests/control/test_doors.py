@@ -1,4 +1,4 @@
-"""The emulator's own routes over sockets: what pages, names and paths they answer."""
+"""Access control of the emulator's own routes: by web pages, host names and paths."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ def rules_of(url: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A service whose rules nobody else sets."""
+    """Yield the URL of a service whose rules no other test sets."""
     flags = ["--engine", "scripted", "--allowed-host", "bedrock.test"]
     with command_running([*COMMAND, *flags]) as started:
         wait_until_ready(started, seconds=30)
@@ -135,7 +135,7 @@ def test_http_1_1_without_a_host_is_malformed(url: str) -> None:
         "/metrics%2f..%2fmetrics",
     ],
 )
-def test_what_is_spelt_otherwise_is_no_route_and_told_which_there_are(url: str, path: str) -> None:
+def test_another_spelling_of_a_route_is_not_found_and_told_the_routes(url: str, path: str) -> None:
     before = rules_of(url)
     read, body = call(url, "GET", path)
     posted, _ = call(url, "POST", path, RULE)

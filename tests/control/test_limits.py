@@ -1,4 +1,4 @@
-"""What a rule over HTTP may hold: an excess is a 400 with a sentence, and the service goes on."""
+"""Limits of rules over HTTP: an excess gets status 400, and the service keeps running."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.control.routes import MAX_BODY
+from invoke_api.control.routes import MAX_CONTROL_BODY_BYTES
 from tests.cassettes.test_reader import a_recording
 from tests.support.servers import (
     COMMAND,
@@ -30,7 +30,7 @@ SECRET = "SECRETWORD"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of recordings, and what else may lie there."""
+    """Make a folder with recordings and other files."""
     folder = tmp_path_factory.mktemp("recordings")
     CassetteWriter(folder / "good.json").write(a_recording())
     CassetteWriter(folder / "below" / "good.json").write(a_recording())
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.json").write_text(SECRET)
     (folder / "good.txt").write_text((folder / "good.json").read_text())
     with (folder / "huge.json").open("wb") as file:
-        file.truncate(1 << 34)  # a hole, which takes no place on the disk
+        file.truncate(1 << 34)  # sparse, so it takes no space on the disk
     return folder
 
 
@@ -116,7 +116,7 @@ def test_no_other_file_is_opened_nor_told_of(url: str, folder: Path, name: str) 
 def test_without_folders_a_pace_over_http_takes_none(scripted: str, folder: Path) -> None:
     status, sentence = post(scripted, {"pace": {"recording": str(folder / "good.json")}})
 
-    assert (status, "--recordings names a folder" in sentence) == (400, True)
+    assert (status, "--recordings names their folder" in sentence) == (400, True)
 
 
 def test_the_folder_of_the_rules_file_is_one(tmp_path: Path, folder: Path) -> None:
@@ -170,11 +170,11 @@ def test_what_is_out_of_range_is_refused_in_a_short_sentence(
 BAD_BODIES = {
     b'{"reply": "a", "times": ' + b"9" * 5_000 + b"}": "a number has more than 100 digits",
     b'{"reply": "a", "seconds": 1e999}': "1e999 is too large for a number",
-    b'{"reply": "a", "seconds": NaN}': "not JSON: NaN is no number",
-    b'{"reply": "a", "seconds": -Infinity}': "not JSON: -Infinity is no number",
-    b'{"reply": "a", "reply": "b"}': "the key 'reply' stands here twice",
-    b'{"reply": "\\ud800"}': "not JSON: half of a surrogate pair is no character",
-    b'{"reply": "\xff"}': "not JSON: byte 12 is no UTF-8",
+    b'{"reply": "a", "seconds": NaN}': "not JSON: NaN is not a number",
+    b'{"reply": "a", "seconds": -Infinity}': "not JSON: -Infinity is not a number",
+    b'{"reply": "a", "reply": "b"}': "the key 'reply' occurs twice",
+    b'{"reply": "\\ud800"}': "not JSON: a lone surrogate is not a character",
+    b'{"reply": "\xff"}': "not JSON: byte 12 is not UTF-8",
     b"[" * 100_000: "nested deeper than 32 levels",
     b'{"reply": {"tool_calls": [{"name": "a", "arguments": ' + b'{"a":' * 40 + b"1" + b"}" * 40: (
         "nested deeper than 32 levels"
@@ -222,10 +222,10 @@ def test_a_body_over_the_limit_is_neither_held_nor_taken(
     if is_chunked:
         connection.putheader("Transfer-Encoding", "chunked")
     else:
-        connection.putheader("Content-Length", str(60 * MAX_BODY))
+        connection.putheader("Content-Length", str(60 * MAX_CONTROL_BODY_BYTES))
     connection.endheaders()
     for _ in range(60):
-        part = b" " * MAX_BODY
+        part = b" " * MAX_CONTROL_BODY_BYTES
         connection.send(b"%x\r\n%s\r\n" % (len(part), part) if is_chunked else part)
         most = max(most, process.memory_info().rss)
     if is_chunked:

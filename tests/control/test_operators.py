@@ -1,4 +1,4 @@
-"""Control routes where callers need keys: those of operators open them, others do not."""
+"""With authentication, control routes accept only operators' keys."""
 
 import json
 import subprocess
@@ -74,8 +74,8 @@ def test_a_key_without_it_is_told_so(url: str) -> None:
     _, body = call(url, "GET", "/_emulator/rules", Authorization=f"Bearer {CALLERS}")
 
     assert json.loads(body) == {
-        "error": "This key may call models; rules and journal take a key that the credentials file"
-        " gives `operator: true`."
+        "error": "This key may only call models; rules and journal need a key with `operator: true`"
+        " in the credentials file."
     }
 
 

@@ -1,4 +1,4 @@
-"""What of a request of Converse's becomes text, and in which order."""
+"""The order and form in which the blocks of a Converse request become text."""
 
 from base64 import b64encode
 from typing import Any

@@ -1,4 +1,4 @@
-"""Imported models by their ARNs, through a real service: forms, streams, Converse, adapters."""
+"""Calls of imported models by their ARNs, through a service: forms, streams, Converse, adapters."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from engine.protocol import check_request
 from engine.tokenization.tokenizer import load_tokenizer
-from invoke_api.dialects.imported import Imported
+from invoke_api.dialects.imported import ImportedDialect
 from invoke_api.models.registry import load_registry
 from invoke_api.testing import Bedrock
 from invoke_api.yaml_files import ConfigError
@@ -101,7 +101,7 @@ def stream(runtime: Any, model: str = BASE, **body: Any) -> list[dict[str, Any]]
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """The text of a whole answer or of a chunk, in any form."""
+    """Return the text of a whole answer or of a chunk, in any form."""
     if "generation" in document:
         return str(document["generation"])
     [choice] = document["choices"]
@@ -265,7 +265,7 @@ def test_a_schema_that_allows_anything_is_one(registry: Path) -> None:
     wanted = {"type": "json_schema", "json_schema": {}}
     filled = schema.parse(json.dumps({"prompt": "Hi", "response_format": wanted}).encode())
 
-    assert Imported().to_request(filled, load_tokenizer("v3"), 100, "r").schema == "{}"
+    assert ImportedDialect().to_request(filled, load_tokenizer("v3"), 100, "r").schema == "{}"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]
         body |= {"frequency_penalty": 0.5, "presence_penalty": -0.5, "logit_bias": {"7": 2}}
         penalties = (0.5, -0.5)
     filled = schema.parse(json.dumps(form | body).encode())
-    request = Imported().to_request(filled, load_tokenizer("v3"), 100, "r")
+    request = ImportedDialect().to_request(filled, load_tokenizer("v3"), 100, "r")
 
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.25, 0.75)
     assert (request.top_k, request.stop, request.seed) == (7, ("x",), 3)
@@ -296,7 +296,7 @@ def test_every_parameter_reaches_the_engine(registry: Path, form: dict[str, Any]
 def test_messages_without_a_limit_take_what_fits(registry: Path, runtime: Any) -> None:
     schema = load_registry(registry).models["base"].schema
     filled = schema.parse(json.dumps({"messages": [USER]}).encode())
-    request = Imported().to_request(filled, load_tokenizer("v3"), 4_096, "r")
+    request = ImportedDialect().to_request(filled, load_tokenizer("v3"), 4_096, "r")
 
     assert check_request(request, 4_096).max_tokens == 4_096 - len(request.prompt)
     assert ask(runtime, messages=[USER])["choices"][0]["finish_reason"] == "stop"

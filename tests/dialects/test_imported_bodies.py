@@ -1,4 +1,4 @@
-"""Any body of an imported model is taken, or refused with a sentence."""
+"""Validation of imported models' bodies: any body is accepted or refused with a message."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from invoke_api.dialects.imported import SCHEMAS, Imported, find_form
+from invoke_api.dialects.imported import SCHEMAS, ImportedDialect, find_form
 from invoke_api.models.registry import Model, load_registry
 from invoke_api.wire.errors import ValidationException
 
@@ -77,13 +77,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def outcome(model: Model, body: Any, tokenizer: Tokenizer) -> str:
-    """What becomes of a body: `taken`, or the sentence by which it is refused."""
+    """Return `taken` or the error message for a body."""
     try:
         filled = model.parse_body(json.dumps(body).encode())
-        Imported().to_question(filled)
-        Imported().texts(filled)
-        Imported().writer(filled, tokenizer, "id").reply("", "stop")
-        Imported().to_request(filled, tokenizer, 100, "id")
+        ImportedDialect().to_question(filled)
+        ImportedDialect().texts(filled)
+        ImportedDialect().writer(filled, tokenizer, "id").reply("", "stop")
+        ImportedDialect().to_request(filled, tokenizer, 100, "id")
     except (ValidationException, EngineError) as refused:
         return str(refused)
     return "taken"

@@ -1,4 +1,4 @@
-"""`messages` in, `choices` out, through a real service: text, tools, streams, refusals."""
+"""InvokeModel with `messages`, through a service: text, tools, streams, refusals."""
 
 import json
 from typing import Any
@@ -82,7 +82,7 @@ def reason_of(model: str, choice: dict[str, Any]) -> str | None:
 
 
 def part_of(choice: dict[str, Any]) -> dict[str, Any]:
-    """What a chunk adds to the message."""
+    """Return the members that a chunk adds to the message."""
     part: dict[str, Any] = choice.get("delta") or choice["message"]
     return part
 

@@ -1,4 +1,4 @@
-"""What rules may look at of a prompt."""
+"""The parts of a prompt that rules match."""
 
 import re
 import time

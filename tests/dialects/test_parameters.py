@@ -1,4 +1,4 @@
-"""Parameters of the models of 2025: what reaches the engine, and what the answer tells of it."""
+"""Parameters of the models of 2025, as the engine gets them and as the answer reports them."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ MODELS = load_registry(DEFAULT_REGISTRY).models
 TOKENIZER = load_tokenizer("v3")
 USER = {"role": "user", "content": "How is the weather?"}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-# By the body's key and its value: the engine's parameter, and its value.
+# A body's key and value: the engine's parameter and its value.
 REACHES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"seed": -5}, {"seed": -5}),
     ({"frequency_penalty": 1.5}, {"frequency_penalty": 1.5}),

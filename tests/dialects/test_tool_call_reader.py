@@ -1,4 +1,4 @@
-"""Text and calls told apart as an answer comes: as in the whole answer, however it is split."""
+"""Separation of text and calls: a split answer gives the same result as the whole answer."""
 
 from itertools import pairwise
 
@@ -22,8 +22,8 @@ PIECES = ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[TOOL_", "CALLS]", "[", "]", "
 def test_an_answer_in_pieces_is_read_as_the_whole(
     words: list[str],
     cuts: set[int],
-    forced: bool,  # noqa: FBT001 - drawn
-    spaced: bool,  # noqa: FBT001 - drawn
+    forced: bool,  # noqa: FBT001 - from hypothesis
+    spaced: bool,  # noqa: FBT001 - from hypothesis
     offered: frozenset[str] | None,
 ) -> None:
     text = "".join(words)

@@ -1,4 +1,4 @@
-"""Calls of tools that must be called, through a real service, without any rule."""
+"""Forced tool calls, through a service without rules."""
 
 import json
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def asked(model: str, choice: dict[str, Any], **body: Any) -> dict[str, Any]:
 
 
 def uses(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The calls of an answer that has nothing else."""
+    """Return the calls of an answer that has only calls."""
     assert answer["stopReason"] == "tool_use"
     return [block["toolUse"] for block in answer["output"]["message"]["content"]]
 
@@ -70,7 +70,7 @@ def events_of(runtime: Any, model: str, choice: dict[str, Any], **body: Any) -> 
 
 
 def streamed(events: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and arguments of each call, of a stream that has nothing else."""
+    """Yield the name and arguments of each call in a stream that has only calls."""
     parts: dict[int, str] = {}
     names: dict[int, str] = {}
     for kind, event in events:
@@ -109,7 +109,7 @@ def test_any_by_converse_stream_is_a_call(runtime: Any, model: str) -> None:
     validate("sea", arguments)
     assert kinds[:2] == ["messageStart", "contentBlockStart"]
     assert kinds[-3:] == ["contentBlockStop", "messageStop", "metadata"]
-    assert kinds.count("contentBlockDelta") > 3  # as the tokens come
+    assert kinds.count("contentBlockDelta") > 3  # the arguments come token by token
 
 
 @pytest.mark.parametrize(
@@ -207,18 +207,20 @@ def test_the_models_own_answer_has_the_call_too(runtime: Any) -> None:
     assert answer["additionalModelResponseFields"] == {"name": "sea"}
 
 
-UNKNOWN = "The tool specified in `tool_choice` does not match any of the specified `tools`"
+NO_SUCH_TOOL = "The tool specified in `tool_choice` does not match any of the specified `tools`"
 NO_TOOLS = "When using `tool_choice`, `tools` must be set."
 
 
 def test_a_tool_that_is_not_offered_is_refused(runtime: Any) -> None:
     choice = {"tool": {"name": "river"}}
     function = {"type": "function", "function": {"name": "river"}}
-    with pytest.raises(ClientError, match=f"ValidationException.*following errors: .*{UNKNOWN}"):
+    with pytest.raises(
+        ClientError, match=f"ValidationException.*following errors: .*{NO_SUCH_TOOL}"
+    ):
         runtime.converse(**asked(LARGE_3, choice))
-    with pytest.raises(EventStreamError, match=UNKNOWN):
+    with pytest.raises(EventStreamError, match=NO_SUCH_TOOL):
         events_of(runtime, LARGE_3, choice)
-    with pytest.raises(ClientError, match=f"ValidationException.*{UNKNOWN}"):
+    with pytest.raises(ClientError, match=f"ValidationException.*{NO_SUCH_TOOL}"):
         invoke(runtime, LARGE_3, function)
     for wanted in ("required", function):
         with pytest.raises(ClientError, match=f"ValidationException.*{NO_TOOLS}"):

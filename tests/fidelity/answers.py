@@ -1,4 +1,4 @@
-"""InvokeModel's whole answers of the models of `messages`, to the byte except ids and times."""
+"""InvokeModel's whole answers of models that take `messages`, exact except for ids and times."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ OF_2407 = (
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """`answer` has words in capitals in the place of what differs from call to call."""
+    """A body and its answer. Words in capitals stand for values that differ between calls."""
 
     name: str
     model: str

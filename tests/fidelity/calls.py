@@ -1,4 +1,4 @@
-"""Which models call a tool when the caller forces a call, for each way to force one."""
+"""Forced tool calls, by model and by way of forcing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,10 @@ FUNCTION = {"type": "function", "function": {"name": "second"}}
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """`choice` is a `toolChoice` of Converse, or else a `tool_choice` of InvokeModel.
+    """A request with a tool choice.
 
-    `called` is the tool of the call in the answer: any of those offered, one by its name, or None
-    where the model may answer with a text.
+    `choice` is Converse's `toolChoice` or InvokeModel's `tool_choice`. `called` is the tool that
+    the answer must call: any offered one, a named one, or None if the answer may be text.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One row of a fidelity table: a request, the exact answer, and where it is known from."""
+"""The rows of fidelity tables: a request, the exact answer, and the source of that answer."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from tests.support.servers import SEVEN_B
 BEDROCK = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 CORAL = ":http://internal.amazon.com/coral/com.amazon.coral.service/"
 
-BOTH = ("invoke", "invoke-with-response-stream")
+INVOKE_OPERATIONS = ("invoke", "invoke-with-response-stream")
 GUESS = "guess"
 
 Service = Literal["open", "sigv4", "bearer", "any"]
@@ -20,7 +20,7 @@ Service = Literal["open", "sigv4", "bearer", "any"]
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """How a request is signed, and what is done to it afterwards."""
+    """The signing of a request, and changes that are made to it afterwards."""
 
     access_key_id: str = "AKIDEXAMPLE"
     secret: str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -29,22 +29,21 @@ class Signer:
     unsigned_payload: bool = False
     skew: timedelta = timedelta()
     body_after: bytes | None = None
-    headers_after: Mapping[str, str | None] = field(default_factory=dict)  # None takes it away
+    headers_after: Mapping[str, str | None] = field(default_factory=dict)  # None removes the header
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is sent where, and what must come back: an error with these words, or an answer.
+    """A request, and the error or the answer that must come back.
 
-    `answer` is the whole body, `headers_back` some headers. `seen` names the source and date, or
-    is `GUESS`, and then `why` says what it rests on. `remote` says that the row can be put to the
-    real service.
+    `answer` is the whole body, `headers_back` are some headers. `seen` names the source and its
+    date. If it is `GUESS`, `why` gives the reason. If `remote`, the row can be sent to Bedrock.
     """
 
     name: str
     seen: str
     why: str = ""
-    operations: tuple[str, ...] = BOTH
+    operations: tuple[str, ...] = INVOKE_OPERATIONS
     model: str = SEVEN_B
     path: str | None = None
     endpoint: str = "bedrock-runtime"
@@ -59,15 +58,15 @@ class Case:
     suffix: str = BEDROCK
     message_key: str = "message"
     message: str = ""
-    in_stream: bool = False  # the error comes as a frame when it is streamed
+    in_stream: bool = False  # a streamed error comes as a frame
     answer: bytes | None = None
-    begins: bool = False  # the message goes on with what is different each time
+    begins: bool = False  # the message ends with text that differs between calls
     headers_back: Mapping[str, str] = field(default_factory=dict)
     remote: bool = True
 
     @property
     def cases(self) -> tuple["Case"]:
-        """Return this one. Rows of other kinds have several."""
+        """Return this case only. Rows of other kinds have several."""
         return (self,)
 
     def raw_body(self) -> bytes:
@@ -77,14 +76,14 @@ class Case:
         return self.path or f"/model/{quote(self.model, safe='%')}/{operation}"
 
     def error_body(self, request_id: str | None = None) -> bytes:
-        """The exact bytes of the error. `{request_id}` in the message stands for the call's."""
+        """Return the exact bytes of the error. `{request_id}` stands for the call's request id."""
         message = self.message.replace("{request_id}", request_id or "")
         document = {self.message_key: message}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def invalid(name: str, message: str, seen: str, **more: Any) -> Case:
-    """A ValidationException with this sentence."""
+    """Return a row whose answer is a ValidationException with this message."""
     return Case(
         name=name, seen=seen, status=400, code="ValidationException", message=message, **more
     )

@@ -1,4 +1,4 @@
-"""What the control plane reports about models and profiles, and what it refuses."""
+"""The control plane's answers and errors about models and profiles."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tests.fidelity.identifiers import (
 )
 from tests.support.servers import SEVEN_B, VOXTRAL_MINI
 
-ONE = ("invoke",)  # a path of its own stands in place of the operation's
+OWN_PATH = ("invoke",)  # the row's own path replaces the operation's
 LARGE_3 = "mistral.mistral-large-3-675b-instruct"
 MAGISTRAL = "mistral.magistral-small-2509"
 LISTED = "the CLI's output of 2024 in a repository; crmne/ruby_llm's dump of `converse`, 2026"
@@ -43,14 +43,14 @@ REASONING = '{"reasoningConfig":{"enabled":{"type":"boolean","default":false}}}'
 def asked(
     name: str, path: str, seen: str, answer: Mapping[str, Any] | None = None, **more: Any
 ) -> Case:
-    """A GET of the control plane, with this answer if it has one."""
+    """Return a GET of the control plane, with this answer if there is one."""
     whole = None if answer is None else json.dumps(answer, separators=(",", ":")).encode()
     return Case(
         name=name,
         seen=seen,
         **{
             "path": path,
-            "operations": ONE,
+            "operations": OWN_PATH,
             "endpoint": "bedrock",
             "method": "GET",
             "body": b"",
@@ -180,7 +180,7 @@ MODELS = [
         "/foundation-models?byOutputModality=EMBEDDING",
         MODELLED,
         {"modelSummaries": []},
-        remote=False,  # other vendors have some
+        remote=False,  # on Bedrock other vendors have some
     ),
     asked(
         "models that nobody can customize",

@@ -1,4 +1,4 @@
-"""InvokeModel's streams and tool calls of the models of `messages`. No recording is known."""
+"""InvokeModel's streams and tool calls of models that take `messages`. No recording is known."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.support.servers import LARGE_2407, MINISTRAL_3B, PIXTRAL
 AS_OPENAI = "OpenAI's own, with the members that the whole answer was recorded with"
 AS_WHOLE = "the members that the whole answer was recorded with"
 AS_SEEN = "chunks seen in 2024-11 have these members, and Pixtral's order"
-METRICS = (
+INVOCATION_METRICS = (
     '"amazon-bedrock-invocationMetrics":{"inputTokenCount":IN,"outputTokenCount":OUT,'
     '"invocationLatency":LATENCY,"firstByteLatency":LATENCY}'
 )
@@ -29,23 +29,25 @@ CALLED_2025 = (
     f'"model":"MODEL","object":"chat.completion","service_tier":"default",{USAGE_2025}}}'
 )
 
-HEAD = '{"id":"ID","object":"chat.completion.chunk","created":CREATED,"model":"%s","choices":['
+CHUNK_HEAD = (
+    '{"id":"ID","object":"chat.completion.chunk","created":CREATED,"model":"%s","choices":['
+)
 OF_PIXTRAL = (
-    f"{HEAD % 'pixtral-large-2502'}"
+    f"{CHUNK_HEAD % 'pixtral-large-2502'}"
     '{"index":0,"message":{"role":"assistant","tool_calls":null,"index":null,"tool_call_id":null,'
     '"content":"SAID","audio":null,"metadata":null},"finish_reason":ENDS,"logprobs":null,'
     '"context_logits":null,"generation_logits":null}]}'
 )
 USAGE_PIXTRAL = USAGE_2407.replace("OUT}", 'OUT,"request_count":null}')
 OF_2407 = (
-    f"{HEAD % 'mistral-large-2407'}"
+    f"{CHUNK_HEAD % 'mistral-large-2407'}"
     '{"index":0,"message":{"role":"assistant","tool_calls":null,"index":null,"tool_call_id":null,'
     '"content":"SAID"},"stop_reason":ENDS}]}'
 )
 
 
 def called(chunk: str, usage: str) -> str:
-    """A whole answer that calls a tool, of a server whose chunks have the members of the whole."""
+    """Return a whole answer that calls a tool, of a server whose chunks have the same members."""
     call = f'"tool_calls":[{{"id":"CALLED","type":"function",{CALL}}}]'
     whole = chunk.replace(".chunk", "").replace('"tool_calls":null', call)
     ended = whole.replace("SAID", "").replace("ENDS", '"tool_calls"')
@@ -55,7 +57,7 @@ def called(chunk: str, usage: str) -> str:
 def stream(chunk: str, usage: str, *texts: str) -> tuple[str, ...]:
     said = [chunk.replace("SAID", text).replace("ENDS", "null") for text in texts]
     end = chunk.replace("SAID", "").replace("ENDS", '"stop"')[:-1]
-    return (*said, f"{end},{usage},{METRICS}}}")
+    return (*said, f"{end},{usage},{INVOCATION_METRICS}}}")
 
 
 def guess(name: str, model: str, why: str, reply: Any, **more: Any) -> Recording:

@@ -1,4 +1,4 @@
-"""What is compared of an answer: all of an error, and the form of what a model says."""
+"""Comparison of answers with rows: all of an error, the form of a model's answer."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ EVENTS = ("messageStart", "contentBlockStop", "messageStop", "metadata")
 
 
 def check(case: Case, operation: str, answer: Answer) -> None:
-    """Compare the answer of one operation to what its row says."""
+    """Compare the answer of one operation with its row."""
     assert answer.reason in (None, HTTPStatus(answer.status).phrase)
     if case.in_stream and operation not in ("invoke", "converse"):
         check_refusal(case, operation, answer)
@@ -41,7 +41,7 @@ def check_error(case: Case, answer: Answer) -> None:
 
 
 def check_head(operation: str, answer: Answer, but: Iterable[str] = ()) -> None:
-    """Compare the names of the headers, and their order, but for those that a row says itself."""
+    """Compare the names and the order of headers, except for those that the row itself checks."""
     left_out = {name.lower() for name in but}
     names = [name for name, _ in answer.headers if name.lower() not in left_out]
 
@@ -49,7 +49,7 @@ def check_head(operation: str, answer: Answer, but: Iterable[str] = ()) -> None:
 
 
 def check_refusal(case: Case, operation: str, answer: Answer) -> None:
-    """The error as the only frame of a stream with status 200."""
+    """Check that the error is the only frame of a stream with status 200."""
     [frame] = split_frames(answer.body)
     name = case.code[0].lower() + case.code[1:]
 

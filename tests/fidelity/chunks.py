@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.protocol import Delta
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 from tests.fidelity.case import GUESS
 
 DATADOG = "DataDog/dd-trace-js's recording of 7B, 94 chunks"
@@ -11,7 +11,10 @@ DATADOG = "DataDog/dd-trace-js's recording of 7B, 94 chunks"
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """`metrics` are input tokens, output tokens, latency and first byte's latency."""
+    """A delta and its JSON.
+
+    `metrics` are input tokens, output tokens, latency and latency of the first byte.
+    """
 
     name: str
     seen: str
@@ -19,11 +22,11 @@ class Chunk:
     metrics: tuple[int, int, int, int] | None = None
     answer: str
 
-    def to_metrics(self) -> Metrics | None:
+    def to_metrics(self) -> InvocationMetrics | None:
         if self.metrics is None:
             return None
         names = ("input_tokens", "output_tokens", "latency", "first_byte_latency")
-        return Metrics(**dict(zip(names, self.metrics, strict=True)))
+        return InvocationMetrics(**dict(zip(names, self.metrics, strict=True)))
 
 
 TABLE = [

@@ -1,4 +1,4 @@
-"""Services for the tables: one that lets everybody in, one for each way to prove who you are."""
+"""Services for the tables: one without authentication, and one for each kind of it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -42,7 +42,7 @@ CREDENTIALS = {
     ],
 }
 
-# The recorder signs anew, and finds no keys but these.
+# The recorder signs requests again, with these keys only.
 NO_AWS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "recorder",
@@ -54,7 +54,7 @@ NO_AWS = {
 
 @pytest.fixture(scope="session")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The keys that the tables sign with."""
+    """Return the file of the keys that the tables sign with."""
     file = tmp_path_factory.mktemp("credentials") / "credentials.yaml"
     file.write_text(yaml.safe_dump(CREDENTIALS))
     file.chmod(0o600)
@@ -63,7 +63,7 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped registry, with a model of each kind that Mistral's own are not."""
+    """Return a copy of the shipped registry with a model of each kind that it lacks."""
     document = yaml.safe_load(DEFAULT_REGISTRY.read_text())
     profiled = {
         **document["models"][0],
@@ -99,7 +99,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
-    """The URL of each service of `case.Service`."""
+    """Yield the URL of each service of `case.Service`."""
     if REMOTE:
         yield dict.fromkeys(("open", "sigv4", "bearer", "any"), "")
         return
@@ -117,7 +117,7 @@ def urls(credentials: Path, registry: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def wire() -> Iterator[Wire]:
-    """Connections that all rows share."""
+    """Yield connections that all rows share."""
     opened = Wire()
     yield opened
     opened.close()
@@ -125,13 +125,13 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def place(target: Target, request: pytest.FixtureRequest, wire: Wire) -> Place:
-    """The service of the row's target."""
+    """Return the service of the row's target."""
     return Place(target, request.getfixturevalue(target.fixture), wire)
 
 
 @pytest.fixture(scope="session")
 def replayed(scripted: str, wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service that replays what the scripted one said to all rows."""
+    """Yield a service that replays the scripted engine's answers to all rows."""
     folder = str(tmp_path_factory.mktemp("cassettes"))
     record = [COMMAND[0], "record", "--port", "0", "--to", folder, "--upstream", scripted]
     with command_running(record, NO_AWS) as url:
@@ -146,7 +146,7 @@ def replayed(scripted: str, wire: Wire, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def stubbed() -> Iterator[str]:
-    """A service in front of a model server that says what the scripted engine says."""
+    """Yield a service in front of a model server that answers as the scripted engine does."""
     names = [part for model in MODELS for part in ("--model", model.id)]
     with model_server_running() as server:
         command = [*COMMAND, "--engine", "remote", "--remote", server, *names]

@@ -1,23 +1,23 @@
-"""How many tokens Converse counts for a conversation: the template of each model, found by counts.
+"""Token counts of conversations by Converse, which show each model's chat template.
 
-Which rows decide what, where more than one rendering was possible:
+Where more than one rendering was possible, these rows decide:
 
 - Blanks and newlines at the end of a text are removed, in user and system texts to Large 2407 and
-  Pixtral: 29 prompts of the one and 3 of the other, of 2025-04, fit to the token only this way.
-  Before, on 2024-10-31, they were kept: two prompts of Large 2407, one of Mixtral. So the newer
-  server of the two removes them. For other models no text is known to be cut.
-- The definition of a tool is written as `json.dumps` writes it, with the members in the order
-  `name`, `description`, `parameters`. A missing description is empty. The two tools of the same
-  notebook, 222 tokens in each of 7 prompts, and `get_file` show this.
+  Pixtral: 29 prompts of the one and 3 of the other, of 2025-04, fit to the token with this rule,
+  and none fits without it. Earlier, on 2024-10-31, they were kept: two prompts of Large 2407, one
+  of Mixtral. So only the newer server removes them; no recording shows it for another model.
+- The definition of a tool is written as `json.dumps` writes it, members in the order `name`,
+  `description`, `parameters`; a missing description is empty: the two tools of the same notebook,
+  222 tokens in each of 7 prompts, and `get_file`.
 - The keys of a schema: `type` and `properties` come first for Pixtral (`get_file`, sent in
   alphabetical order). For the models of 2025 all keys are sorted (`top_song`, sent with `type`
   first; only the keys directly below `parameters` decide it).
-- The texts of one tool result are joined by nothing (`get_photo`, once and twice; one blank fits as
-  well).
+- The texts of one result of a tool are joined without a separator (`get_photo`, once and twice; one
+  blank fits as well).
 - Documents are a list of XML elements with the name's extension in it (`get_file` with a document;
   a rendering as indented JSON fits as well). Their place in a user's turn is a guess.
-- Calls and results of Large and Small 2402 have no recorded count. Results that are JSON have none
-  for any model.
+- There is no recorded count of the calls and results of Large and Small 2402, nor of a result that
+  is JSON for any model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,14 +47,14 @@ PYDANTIC = "pydantic/pydantic-ai's recordings of Pixtral, us-east-1, 2026"
 NOTEBOOK = "a notebook in aws-samples/mistral-on-aws, us-west-2, 2025-04-24: 32 prompts"
 QUESTION = "One sentence about dolphins."
 DEVSTRAL = "mistral.devstral-2-123b"
-UNSTREAMED = (PIXTRAL, LARGE_2407, LARGE, SMALL)  # ConverseStream takes no tools to them
+UNSTREAMED = (PIXTRAL, LARGE_2407, LARGE, SMALL)  # ConverseStream refuses tools for them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """`tokens` is what Converse must report for these messages.
+    """A conversation, and the input tokens that Converse must report for it.
 
-    `text` is the only message where there are no `messages`. ConverseStream must report the same,
+    Without `messages`, `text` is the only message. ConverseStream must report the same number,
     unless it refuses the tools.
     """
 
@@ -70,7 +70,7 @@ class Conversation:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """Both, unless the model takes no tools in streams."""
+        """Return both operations, or one if the model takes no tools in streams."""
         is_unstreamed = "toolConfig" in self.more and self.model in UNSTREAMED
         return ("converse",) if is_unstreamed else ("converse", "converse-stream")
 
@@ -133,7 +133,7 @@ SONG = offering(
     )
 )
 
-# As the notebook's client makes them of two functions and what is written on them.
+# As the notebook's client makes them from two functions and their docstrings.
 ASSESS = tool(
     "assess_damaged_delivery",
     {"properties": {"order_no": {}}, "required": ["order_no"], "type": "object"},

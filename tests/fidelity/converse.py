@@ -1,4 +1,4 @@
-"""What Converse and ConverseStream refuse, and the exact message."""
+"""Errors of Converse and ConverseStream."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tests.support.servers import (
 )
 from tests.support.sounds import to_base64, tone
 
-BOTH = ("converse", "converse-stream")
+CONVERSE_OPERATIONS = ("converse", "converse-stream")
 FACTS = "public reports, 2024 to 2026"
 OTHERS = "public reports of other models, 2024 to 2026"
 STDAPI = "stdapi-ai/stdapi.ai's records of 2026-08-01"
@@ -53,13 +53,13 @@ def note(kind: str = "txt", name: str = "notes", raw: bytes = b"Hi") -> dict[str
 
 
 def refused(name: str, message: str, seen: str, /, *, model: str = SEVEN_B, **more: Any) -> Case:
-    """The body has one message of the user's unless another is given."""
+    """Return a row with an error. By default the body has one message of the user."""
     known = {"operations", "why", "in_stream", "region", "status", "code", "suffix", "remote"}
     known |= {"begins"}
     case = {key: more.pop(key) for key in known & more.keys()}
     body = {"messages": [USER], **more}
     kind = {"status": 400, "code": "ValidationException"}
-    known_case = {"operations": BOTH, "model": model, "body": body, **kind, **case}
+    known_case = {"operations": CONVERSE_OPERATIONS, "model": model, "body": body, **kind, **case}
     return Case(name=name, seen=seen, message=message, **known_case)
 
 
@@ -68,7 +68,7 @@ def misread(name: str, message: str, **body: Any) -> Case:
         name=name,
         seen=GUESS,
         why="Coral's message in other AWS services",
-        operations=BOTH,
+        operations=CONVERSE_OPERATIONS,
         body={"messages": [USER], **body},
         status=400,
         code="SerializationException",

@@ -1,4 +1,4 @@
-"""How many tokens Bedrock counts: recorded prompts, and what follows from them."""
+"""Token counts of prompts: recorded ones, and rows that follow from them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ HUMAN = "\n\nHuman: Hello, How are you today? \n\nAssistant:"
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """`tokens` is what both operations must report for this prompt."""
+    """A prompt, and the input tokens that both operations must report for it."""
 
     name: str
     seen: str

@@ -1,4 +1,4 @@
-"""The rows whose answer an engine makes, each as a request, and where they are put to."""
+"""The rows that an engine answers, as requests, and the services that they are sent to."""
 
 import json
 from base64 import b64encode
@@ -18,7 +18,7 @@ TOKENIZERS = {
     for model in load_registry(DEFAULT_REGISTRY).models.values()
     for name in (model.id, *model.listing.profiles)
 }
-# What an engine gets to read, and what it is asked for in vain.
+# Rows whose requests reach an engine.
 CASES = [
     case
     for table in (two_layers, converse, probes)
@@ -30,12 +30,12 @@ CASES = [
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An engine behind a version of HTTP, and what the document calls it.
+    """An engine behind a version of HTTP, with its description in docs/fidelity.md.
 
-    `fixture` has the service's URL. `tokenizers` are those of the models that are there, and
-    `uncounted` those that count otherwise than Bedrock. `is_scripted` where the words are those of
-    the scripted engine. `without` are models, and `but` beginnings of names of rows, that are left
-    out.
+    `fixture` has the service's URL. `tokenizers` are those of the engine's models; `uncounted` are
+    those that count differently from Bedrock. `is_scripted` tells whether the engine answers with
+    the scripted engine's texts. `without` are models, and `but` are beginnings of rows' names, that
+    are left out.
     """
 
     engine: str
@@ -50,7 +50,7 @@ class Target:
     but: tuple[str, ...] = ()
 
     def can_answer(self, row: Any) -> bool:
-        """Whether the row is true here, too."""
+        """Tell whether the row is true for this target."""
         case = to_case(row)
         tokenizer = TOKENIZERS[case.model]
         if case.model in self.without or (self.but and row.name.startswith(self.but)):
@@ -76,8 +76,8 @@ REPLAY = Target(
     fixture="replayed",
     told="a replay of the scripted engine's answers",
 )
-# Tekken is not in the package that has the others, and no row is worth a download; token ids leave
-# no place for images.
+# Without Tekken, which is not in the package of the other tokenizers and would need a download.
+# Without images, because this target gets token ids.
 STUB = Target(
     engine="remote",
     protocol="http/1.1",
@@ -86,8 +86,8 @@ STUB = Target(
     tokenizers=("v1", "v2", "v3", "v7"),
     takes_images=False,
 )
-# The demo checkpoints count by v3 where the models have Tekken; v3 refuses ids that v2 takes. All
-# models of 2025 are one there. A window of 32,768 tokens takes half a minute without a GPU.
+# The demo checkpoints have v3 in place of Tekken, and v3 refuses ids that v2 accepts. All models of
+# 2025 share one checkpoint. A window of 32,768 tokens takes half a minute without a GPU.
 VLLM = Target(
     engine="vllm",
     protocol="h2",
@@ -123,7 +123,7 @@ def to_case(row: Any) -> Case:
 
 def _of_messages(row: Any, body: Any, region: str, operations: tuple[str, ...]) -> Case:
     model = row.model
-    if model.startswith("us."):  # the profile of the region where it is asked
+    if model.startswith("us."):  # the profile of the row's region
         model = f"{region[:2]}.{model.removeprefix('us.')}"
     return Case(
         name=row.name,
@@ -136,7 +136,7 @@ def _of_messages(row: Any, body: Any, region: str, operations: tuple[str, ...]) 
 
 
 def in_base64(raw: bytes) -> str:
-    """What an SDK makes of bytes."""
+    """Return bytes as an SDK encodes them."""
     return b64encode(raw).decode()
 
 
@@ -148,13 +148,13 @@ def all_cases() -> list[Case]:
 
 
 def count(target: Target) -> int:
-    """How many requests are put there."""
+    """Return how many requests are sent to the target."""
     rows = (row for table in TABLES for row in table if target.can_answer(row))
     return sum(len(to_case(row).operations) for row in rows)
 
 
 def on_engines(table: Iterable[Any], targets: Sequence[Target]) -> pytest.MarkDecorator:
-    """Put each row of the table to each target that can answer it alike."""
+    """Return a mark that sends each row of a table to each target that can answer it."""
     params = [
         pytest.param(row, target, id=f"{row.name}, {target}")
         for row in table

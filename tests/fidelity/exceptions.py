@@ -1,4 +1,4 @@
-"""Every exception of the service model: name, status and message, before and inside a stream."""
+"""The exceptions of the service model: names, statuses, messages, and their frames in streams."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,10 @@ RETRY = "The system encountered an unexpected error during processing. Try your 
 
 @dataclass(frozen=True, kw_only=True)
 class Thrown:
-    """`frame` is its `:exception-type`; `members` stand in the body behind the message."""
+    """An exception that a rule raises.
+
+    `frame` is its `:exception-type` in a stream. `members` follow the message in the body.
+    """
 
     name: str
     seen: str

@@ -1,4 +1,4 @@
-"""Converse's messages about values of the wrong form."""
+"""Converse's errors for values of a wrong form."""
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.converse import TOOLS, USER, refused, result, use

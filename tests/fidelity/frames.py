@@ -1,9 +1,9 @@
-"""A recorded stream, frame by frame: text, padding and the checksum over all of a frame's bytes."""
+"""The frames of a recorded stream: text, padding and the checksum of all of a frame's bytes."""
 
 from dataclasses import dataclass
 
 from engine.protocol import Delta
-from invoke_api.dialects.question import Metrics
+from invoke_api.dialects.question import InvocationMetrics
 
 RECORDING = "open-telemetry/opentelemetry-js-contrib's recording of Small 2402, 2025-08-08"
 # SHA-256 of the recorded body, 4,287 bytes.
@@ -12,14 +12,14 @@ WHOLE = "8c5b31565c2c18c6ef0b5f336696e63b1850e8d2af187943acc3536e70362ad8"
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedFrame:
-    """`padding` in characters, `checksum` the last four bytes."""
+    """A frame. `padding` is in characters; `checksum` are the last four bytes."""
 
     name: str
     seen: str = RECORDING
     delta: Delta
     padding: int
     checksum: str
-    metrics: Metrics | None = None
+    metrics: InvocationMetrics | None = None
 
 
 FRAMES = [
@@ -48,7 +48,9 @@ LAST = RecordedFrame(
     delta=Delta(" well", "length"),
     padding=41,
     checksum="6aae213a",
-    metrics=Metrics(input_tokens=19, output_tokens=20, latency=408, first_byte_latency=134),
+    metrics=InvocationMetrics(
+        input_tokens=19, output_tokens=20, latency=408, first_byte_latency=134
+    ),
 )
 
 TABLE = [

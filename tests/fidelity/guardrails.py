@@ -5,7 +5,7 @@ from typing import Any
 from tests.fidelity.case import GUESS, Case, invalid
 from tests.fidelity.headers import MALFORMED_GUARDRAIL, NO_GUARDRAIL, detected
 
-ONE = ("invoke",)  # a path of its own stands in place of the operation's
+OWN_PATH = ("invoke",)  # the row's own path replaces the operation's
 CAPTURED = "captured from real calls by open-source clients"
 FORMS = "aws-sdk-js-v3 #6482 and three other clients, of Converse and ApplyGuardrail"
 BODY = {"source": "INPUT", "content": [{"text": {"text": "Hi"}}]}
@@ -13,22 +13,24 @@ BODY = {"source": "INPUT", "content": [{"text": {"text": "Hi"}}]}
 
 def refused(name: str, guardrail: str, message: str, seen: str, **more: Any) -> Case:
     path = f"/guardrail/{guardrail}/apply"
-    return invalid(name, message, seen, **{"path": path, "operations": ONE, "body": BODY, **more})
+    return invalid(
+        name, message, seen, **{"path": path, "operations": OWN_PATH, "body": BODY, **more}
+    )
 
 
-KNOWN_HERE = {"remote": False}  # the tests' own, in no account of AWS's
+KNOWN_HERE = {"remote": False}  # the tests' own guardrails
 LOOKALIKES = (
     "AWS calls word filters an exact match; text that only looks different is blocked to be safe"
 )
 
 
 def looked_through(name: str, text: str) -> Case:
-    """A blocked word, written so that it looks the same, in the prompt of an InvokeModel."""
+    """Return a row with a blocked word, in look-alike characters, in InvokeModel's prompt."""
     return Case(
         name=name,
         seen=GUESS,
         why=LOOKALIKES,
-        operations=ONE,
+        operations=OWN_PATH,
         headers={
             "X-Amzn-Bedrock-GuardrailIdentifier": "abcdef123456",
             "X-Amzn-Bedrock-GuardrailVersion": "1",

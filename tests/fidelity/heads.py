@@ -1,4 +1,4 @@
-"""The names of an answer's headers, in their order; a row's own headers stand among them. HTTP/2
+"""The names of an answer's headers, in their order. A row's own headers stand among them. HTTP/2
 writes them in lower case and has neither `Connection` nor `Transfer-Encoding`.
 """
 
@@ -18,7 +18,7 @@ OF_HTTP_1 = ("Connection", "Transfer-Encoding")
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """The headers of a whole answer to one operation, or of an error to any."""
+    """The headers of one operation's answers, or of errors."""
 
     name: str
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ HEADS = {row.name: row for row in TABLE}
 
 
 def names_of(operation: str, *, in_http_2: bool, but: Iterable[str] = ()) -> list[str]:
-    """Return what an answer's headers must be called, but for those that a row says itself."""
+    """Return the names that an answer's headers must have, without those of the row itself."""
     head = HEADS[operation]
     names = head.in_http_2() if in_http_2 else list(head.names)
     left_out = {name.lower() for name in but}

@@ -1,4 +1,4 @@
-"""Which identifiers call a model, in which region, and Bedrock's message about any other."""
+"""Identifiers of models: the accepted forms by region, and the errors for others."""
 
 from tests.fidelity.case import CORAL, GUESS, Case, invalid
 from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
@@ -7,7 +7,7 @@ PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2407 = "mistral.mistral-large-2407-v1:0"
 NOT_RUN = "mistral.without-access-v1:0"
 RETIRED = "mistral.retired-v1:0"
-PROFILED = "mistral.profiled-v1:0"  # run here, and to be had through profiles only
+PROFILED = "mistral.profiled-v1:0"  # available here, through profiles only
 
 INVALID = "The provided model identifier is invalid."
 UNRESOLVED = "Could not resolve the foundation model from the provided model identifier."
@@ -20,7 +20,7 @@ KINDS = {
     "an imported model": "imported-model",
     "an application's profile": "application-inference-profile",
 }
-# In the registry that the tables are put to. 7B is no model of Frankfurt's.
+# Profiles in the tests' registry. 7B is not available in Frankfurt.
 FRANKFURT = f"arn:aws:bedrock:eu-central-1:{ACCOUNT}"
 OWN = [
     *(
@@ -73,7 +73,7 @@ ANSWERED = [
     *(
         known(f"the ARN of {name}{where}", f"{place}:{kind}/abcdefghij12", region, **more)
         for name, kind in KINDS.items()
-        if kind != "imported-model"  # whose answers have other keys
+        if kind != "imported-model"  # its answers have other keys
         for where, place, region, more in (
             ("", HERE, "us-east-1", {"service": "sigv4", "remote": False}),
             (" where its model is not on demand", FRANKFURT, "eu-central-1", {"remote": False}),

@@ -1,4 +1,4 @@
-"""Bodies that imported models refuse. The messages are other models'; their own are unknown."""
+"""Errors of imported models for bodies. The messages are other models'; none is recorded."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OTHERS = "the words of models whose bodies Bedrock checks itself"
 
 
 def malformed(name: str, violation: str, why: str = OTHERS, **body: Any) -> Case:
-    """A body that its form's schema refuses."""
+    """Return a row with a body that its form's schema refuses."""
     message = f"Malformed input request: {violation}, please reformat your input and try again."
     return refused(name, message, why, **body)
 

@@ -1,5 +1,6 @@
-"""Imported models' answers for each form of body, whole and in chunks, equal to the byte except for
-ids, times and texts.
+"""Imported models' answers by the forms of their bodies, whole and in chunks.
+
+They are exact except for ids, times and texts.
 """
 
 import re
@@ -67,9 +68,9 @@ MESSAGES = [{"role": "user", "content": PROMPT}]
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A body, and the one answer that InvokeModel gives to it, whole or in chunks.
+    """A body, and InvokeModel's answer, whole or in chunks.
 
-    The answers have words in capitals in the place of what differs from call to call.
+    Words in capitals stand for values that differ between calls.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Answered:
         return len(self.chunks) > 1
 
     def expected(self) -> list[str]:
-        """Each chunk of an answer of `TOKENS` tokens, one a token."""
+        """Return the chunks of an answer of `TOKENS` tokens, one per token."""
         if not self.is_streamed:
             return [_counted(self.chunks[0], self.prompt_tokens, TOKENS)]
         first, other, last = self.chunks
@@ -92,7 +93,7 @@ class Answered:
 
     @property
     def prompt_tokens(self) -> int:
-        """By tokenizer v3, with the BOS; the template puts two tokens around the words."""
+        """Return the count of tokenizer v3, with the BOS. The template adds two tokens."""
         return PROMPT_TOKENS + 2 * ("messages" in self.body)
 
 
@@ -102,7 +103,7 @@ def _counted(form: str, prompt_tokens: int, now: int) -> str:
 
 
 def hide(chunk: str) -> str:
-    """The chunk with words in the place of what differs from call to call."""
+    """Return the chunk with words in place of values that differ between calls."""
     for pattern, word in DIFFERENT:
         chunk = re.sub(pattern, word, chunk)
     return chunk

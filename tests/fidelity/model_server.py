@@ -1,4 +1,4 @@
-"""A model server that says what the scripted engine says: for rows on the remote engine."""
+"""A model server that answers as the scripted engine does, for rows on the remote engine."""
 
 import asyncio
 import threading
@@ -15,13 +15,13 @@ from tests.support.receiving import RecordingReceiver
 MODELS = [
     model
     for model in load_registry(DEFAULT_REGISTRY).models.values()
-    if not is_tekken(model.tokenizer)  # which is not in the package that has the others
+    if not is_tekken(model.tokenizer)  # Tekken is not in the package of the others
 ]
 
 
 class Speaker(ScriptedEngine):
     def say(self, prompt: list[int]) -> list[int]:
-        """Return the tokens of what it says to this prompt, the EOS included."""
+        """Return the tokens of the answer to this prompt, with the EOS."""
         ear = RecordingReceiver()
         asked = GenerationRequest(request_id="", prompt=tuple(prompt), max_tokens=1_000)
         self.generate(asked, ear)
@@ -30,7 +30,7 @@ class Speaker(ScriptedEngine):
 
 @contextmanager
 def model_server_running() -> Iterator[str]:
-    """The URL of the server, which has all models whose tokenizer is at hand."""
+    """Yield the URL of the server, which has all models with an installed tokenizer."""
     server = CompletionsServer([], models=[{"id": model.weights} for model in MODELS])
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
@@ -62,10 +62,10 @@ async def load_speakers() -> dict[str, Speaker]:
 
 
 def speak_as_asked(server: CompletionsServer, speakers: dict[str, Speaker]) -> Play:
-    """A token an event, as many as were asked for."""
+    """Send one token per event, as many as the request asks for."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
-        asked = server.asked[-1]  # rows are asked one after the other
+        asked = server.asked[-1]  # rows are sent one after the other
         tokens = speakers[asked["model"]].say(asked["prompt"])
         told = tokens[: asked["max_tokens"]]
         finish = "stop" if told == tokens else "length"

@@ -1,4 +1,4 @@
-"""What the server behind a model answers to keys and values that it does not accept."""
+"""Errors of the model servers for unknown keys and invalid values."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ QWEN = (
 )
 FORMS = "serde's sentences, in the form that is recorded of reasoning_effort"
 IN_VLLM = "vLLM's sentence, in the form that is recorded of vLLM's other refusals"
-HEAD = "Failed to deserialize the JSON body into the target type: "
+DESERIALIZE_FAILED = "Failed to deserialize the JSON body into the target type: "
 KEYS = (
     *("audio", "frequency_penalty", "function_call", "functions", "include_reasoning"),
     *("logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "messages", "metadata"),
@@ -32,7 +32,7 @@ KEYS = (
     *("tool_choice", "tools", "top_k", "top_logprobs", "top_p", "user", "verbosity"),
     "web_search_options",
 )
-# What the probes ask.
+# The probes' prompt.
 FRIENDS = (
     "Three friends split a bill. Ana paid 3/5 of the total, Ben paid 12 euros, and Cleo paid the"
     " rest, which was half of what Ben paid. What was the total? Answer with the number only."
@@ -64,13 +64,12 @@ NO_PREFILL = (
 
 
 def unknown(key: str) -> str:
-    return (
-        f"{HEAD}unknown variant `{key}`, expected one of {', '.join(f'`{each}`' for each in KEYS)}"
-    )
+    known = ", ".join(f"`{each}`" for each in KEYS)
+    return f"{DESERIALIZE_FAILED}unknown variant `{key}`, expected one of {known}"
 
 
 def invoked(name: str, message: str, seen: str, why: str = "", **body: Any) -> Case:
-    """A refusal of Large 3's InvokeModel, streamed or not."""
+    """Return a row with an error of Large 3's InvokeModel, streamed and not."""
     chat = {"messages": [{"role": "user", "content": "Hi"}], **body}
     return invalid(name, document(message), seen, why=why, model=LARGE_3, body=chat)
 
@@ -124,7 +123,7 @@ def filled(form: str, messages: str) -> str:
 
 
 def extra(name: str, message: str, body: dict[str, Any], region: str = "us-east-1") -> Case:
-    """A key that Converse passes on, and that the server does not know; recorded of Converse."""
+    """Return a row with a key that Converse forwards and the server does not know. Recorded."""
     model = body.pop("model")
     operations = ("converse", "converse-stream")
     more = {"operations": operations, "model": model, "region": region, "body": body}
@@ -173,9 +172,9 @@ EXTRA = [
             f"reasoning_config to {name}",
             PREFIX
             + document(
-                f"{HEAD}Invalid 'reasoning_effort': unknown variant `budget_tokens`, expected one"
-                " of `high`, `low`, `medium`, `minimal`, `none`, `xhigh` at line 1 column"
-                f" {column}"
+                f"{DESERIALIZE_FAILED}Invalid 'reasoning_effort': unknown variant"
+                " `budget_tokens`, expected one of `high`, `low`, `medium`, `minimal`, `none`,"
+                f" `xhigh` at line 1 column {column}"
             ),
             told(
                 model,
@@ -213,7 +212,7 @@ BODIES = [
         n=2,
     ),
     *(
-        invoked(name, f"{HEAD}Invalid {message}", GUESS, FORMS, **body)
+        invoked(name, f"{DESERIALIZE_FAILED}Invalid {message}", GUESS, FORMS, **body)
         for name, message, body in (
             (
                 "a temperature that is a text",
@@ -347,7 +346,7 @@ REFUSALS = [
     ),
     refused(
         "messages beside Large 3's messages",
-        PREFIX + document(f"{HEAD}duplicate field `messages`"),
+        PREFIX + document(f"{DESERIALIZE_FAILED}duplicate field `messages`"),
         GUESS,
         why="serde's sentence",
         model=LARGE_3,

@@ -1,4 +1,4 @@
-"""Which of two mistakes Bedrock names: caller, then model, then media types, then body."""
+"""The order of Bedrock's checks: caller, then model, then media types, then body."""
 
 from tests.fidelity.case import CORAL, GUESS, Case, Signer, invalid
 from tests.fidelity.headers import ACCEPT, CONTENT_TYPE, NO_GUARDRAIL, detected, failed

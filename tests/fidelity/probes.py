@@ -1,4 +1,4 @@
-"""What each model answered on 2026-08-01 to the same Converse requests."""
+"""Converse's answers to the same requests, model by model, recorded on 2026-08-01."""
 
 import json
 from base64 import b64encode
@@ -71,9 +71,9 @@ GENERATION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A request that differs from a plain one by `more`. No `message`: these models answer it.
+    """A request that differs from a plain one by `more`. Without `message` the models answer it.
 
-    `{id}` in a message stands for the model's id, `{region}` for the region.
+    In a message `{id}` stands for the model's id, `{region}` for the region.
     """
 
     name: str
@@ -126,7 +126,7 @@ def by_pydantic(model: str, name: str, value: str, kind: str) -> str:
 
 
 def by_detail(content: Any, name: str, value: Any, *, pixtral: bool) -> str:
-    """The three or four kinds of request that the body is none of."""
+    """Return the details about the three or four kinds of request that the body fits none of."""
     if isinstance(value, dict):
         value = dict(sorted(value.items()))
     body = {"messages": [{"role": "user", "content": content}], "max_tokens": 64, name: value}
@@ -213,7 +213,7 @@ def refused(
 
 
 def unknown_field(name: str, value: Any, written: str, kind: str) -> list[Probe]:
-    """A field that no model knows, to those whose servers refuse it."""
+    """Return a probe with an unknown field, for the models whose servers refuse it."""
     more = field(name, value)
     kinds = ((FIRST, "TextToTextCompletionRequest"), (OF_2402, "ThirdPartyChatCompletionRequest"))
     chats = (((LARGE_2407,), OK, False), ((PIXTRAL,), PARTS, True))

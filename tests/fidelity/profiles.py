@@ -1,4 +1,4 @@
-"""Application inference profiles and other resources of an account: reported, refused, tagged."""
+"""Application inference profiles and other resources of an account: answers, errors, tags."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from tests.fidelity.headers import detected
 from tests.fidelity.identifiers import ACCOUNT, HERE, LARGE_2407, PIXTRAL, arn
 from tests.support.servers import SEVEN_B
 
-OURS = f"{HERE}:application-inference-profile/abcdefghij12"  # in the registry
+OWN_PROFILE = f"{HERE}:application-inference-profile/abcdefghij12"  # in the registry
 UNKNOWN = f"{HERE}:application-inference-profile/abcdefghijkl"
 US_PIXTRAL = f"{HERE}:inference-profile/us.{PIXTRAL}"
 NO_SOURCE = "copyFrom must be a valid inference profile model source ARN."
@@ -26,7 +26,7 @@ SOURCE_PATTERN = (
 
 
 def created(name: str, seen: str, message: str, why: str = "", **body: Any) -> Case:
-    """A CreateInferenceProfile that is refused."""
+    """Return a row with a refused CreateInferenceProfile."""
     whole = {"inferenceProfileName": "costs", "modelSource": {"copyFrom": arn(SEVEN_B)}} | body
     sent = {key: value for key, value in whole.items() if value is not None}
     more: dict[str, Any] = {"method": "POST", "body": sent, "message": message, "why": why, **SAID}
@@ -36,7 +36,7 @@ def created(name: str, seen: str, message: str, why: str = "", **body: Any) -> C
 def tagged(
     name: str, path: str, body: Mapping[str, Any], message: str, why: str, **more: Any
 ) -> Case:
-    """A call about tags that is refused."""
+    """Return a row with a refused call about tags."""
     row = {"method": "POST", "body": body, "message": message, "why": why, **SAID, **more}
     return asked(name, path, GUESS, **row)
 
@@ -65,7 +65,7 @@ CREATED = [
         GUESS,
         detected(f"Value at 'modelSource.copyFrom' {MUST} {SOURCE_PATTERN}"),
         CORAL,
-        modelSource={"copyFrom": OURS},
+        modelSource={"copyFrom": OWN_PROFILE},
     ),
     created(
         "a profile of a model's id",
@@ -118,11 +118,11 @@ CREATED = [
 TOLD = [
     asked(
         "a profile of the registry's",
-        profile(OURS),
+        profile(OWN_PROFILE),
         GUESS,
         {
             "inferenceProfileName": "abcdefghij12",
-            "inferenceProfileArn": OURS,
+            "inferenceProfileArn": OWN_PROFILE,
             "models": [{"modelArn": arn(SEVEN_B)}],
             "inferenceProfileId": "abcdefghij12",
             "status": "ACTIVE",
@@ -188,7 +188,7 @@ TAGGED = [
         MODELLED,
         {"tags": []},
         method="POST",
-        body={"resourceARN": OURS},
+        body={"resourceARN": OWN_PROFILE},
         remote=False,
     ),
     tagged(
@@ -211,7 +211,7 @@ TAGGED = [
     tagged(
         "a tag without value",
         "/tagResource",
-        {"resourceARN": OURS, "tags": [{"key": "team"}]},
+        {"resourceARN": OWN_PROFILE, "tags": [{"key": "team"}]},
         detected(f"Value at 'tags.1.member.value' {MUST} not be null"),
         CORAL,
     ),

@@ -1,4 +1,4 @@
-"""One recorded answer: what was asked, what the model said, and all that stood around it."""
+"""Recorded answers: the request, the model's text, and the whole answer."""
 
 import json
 import re
@@ -35,11 +35,12 @@ METADATA = '{"metrics":{"latencyMs":LATENCY},"p":"PADDING","usage":USAGE}'
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """`reply` is what the model said, as a rule says it, and `content` how it is told.
+    """A recorded answer.
 
-    `answer` has words in capitals for what is put into it, and for what differs each time. There
-    are no numbers where none were recorded, or where another table has them. `deltas` are those
-    of a stream by Converse, `chunks` those of one by InvokeModel.
+    `reply` is the model's reply in the form of a rule, `content` its form in the answer. In
+    `answer`, words in capitals stand for inserted values and for values that differ between calls.
+    Numbers are missing if none were recorded, or if another table has them. `deltas` are those of
+    a ConverseStream, `chunks` those of an InvokeModelWithResponseStream.
     """
 
     name: str
@@ -70,11 +71,11 @@ class Recording:
         )
 
     def whole(self) -> str:
-        """Return the body that must come back."""
+        """Return the body that the service must send."""
         return self._fill(self.answer)
 
     def events(self) -> list[tuple[str, str]]:
-        """Return the kinds and payloads of the frames that must come back."""
+        """Return the kinds and payloads of the frames that the service must send."""
         texts = map(json.dumps, self.deltas)
         return [
             ("messageStart", '{"p":"PADDING","role":"assistant"}'),
@@ -85,11 +86,11 @@ class Recording:
         ]
 
     def parts(self) -> list[str]:
-        """Return the chunks that must come back."""
+        """Return the chunks that the service must send."""
         return [self._fill(chunk) for chunk in self.chunks]
 
     def hide(self, made: str) -> str:
-        """Return what came back, with words in the place of what differs each time."""
+        """Return the answer with words in place of values that differ between calls."""
         for pattern, word in DIFFERENT.items():
             made = re.sub(pattern, word, made)
         if self.inputs is None:

@@ -1,5 +1,5 @@
-"""Recorded answers as a whole. A rule gives the model's text; everything around it is equal, except
-for ids and times. `serverToolUsage` came in 2026, so older recordings are compared without it.
+"""Whole recorded answers. With a rule for the model's text, the rest of the answer is equal, except
+for ids and times. `serverToolUsage` came in 2026; older recordings are compared without it.
 """
 
 from tests.fidelity.recording import IN_EUROPE, Recording, ask, dolphins, of_messages, of_text

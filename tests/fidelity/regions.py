@@ -1,4 +1,4 @@
-"""Where Converse has a model, and for each model one region where it has not."""
+"""Regions in which Converse has a model, and for each model one region in which it has not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

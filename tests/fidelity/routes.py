@@ -1,4 +1,4 @@
-"""Paths and methods that Bedrock Runtime does not know."""
+"""Paths and methods that Bedrock Runtime does not have."""
 
 from tests.fidelity.case import GUESS, Case
 from tests.fidelity.identifiers import HERE
@@ -9,7 +9,7 @@ UNKNOWN = (
 )
 THRICE = "an AWS sample's helper, and two clients' sources"
 ONE = ("invoke",)
-ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{SEVEN_B}"  # with its slash as it is
+ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{SEVEN_B}"  # with an unencoded slash
 
 TABLE = [
     Case(

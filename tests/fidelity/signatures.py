@@ -1,4 +1,4 @@
-"""Signed requests, and the answers to wrong signatures."""
+"""Signed requests, and the errors for wrong signatures."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which models call a tool that must be called, by each way to say so."""
+"""Forced tool calls: each row, sent to the service."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ def by_converse(runtime: Any, row: calls.Choice) -> list[str]:
 
 
 def by_invoke_model(runtime: Any, row: calls.Choice) -> list[str]:
-    """Return the same of InvokeModel."""
+    """Return the names of the tools that InvokeModel's answer calls."""
     functions = [{"name": name, "parameters": OBJECT} for name in ("first", "second")]
     body = {
         "messages": [{"role": "user", "content": "Hi"}],

@@ -1,5 +1,5 @@
-"""What Bedrock counts and says, on every engine: the scripted one, a replay of it, a model server's
-that says the same, and vLLM.
+"""Bedrock's counts and messages on every engine: the scripted one, a replay of it, a model server
+that answers the same, and vLLM.
 """
 
 import json
@@ -55,7 +55,7 @@ def test_an_answer_of_a_model_of_messages_has_bedrocks_bytes(
         "OUT": str(outputs),
         "ALL": str(inputs + outputs),
     }
-    said["TEXT"] = said["TEXT"][1:-1]  # as it is written between its quotation marks
+    said["TEXT"] = said["TEXT"][1:-1]  # without its quotation marks
     expected = re.sub(r"\b(TEXT|MODEL|IN|OUT|ALL)\b", lambda word: said[word[0]], row.answer)
     made = re.sub(UUID, "ID", re.sub(r'(?<="created":)\d{10}\b', "CREATED", raw))
 

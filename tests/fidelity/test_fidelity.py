@@ -1,6 +1,6 @@
-"""Every row of every table, put to the service and compared to the byte.
+"""The rows of all tables, sent to the service and compared byte by byte.
 
-`BEDROCK_REMOTE=1` puts those rows to the real service that it can answer; see docs/fidelity.md.
+With `BEDROCK_REMOTE=1` they are sent to Bedrock; see docs/fidelity.md.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What imported models answer, by the forms of their bodies."""
+"""Imported models' answers, by the forms of their bodies."""
 
 import json
 from base64 import b64decode

@@ -1,4 +1,4 @@
-"""Recorded answers, and guesses: with a rule for what the model said, ours are the same."""
+"""Recorded and guessed answers: with a rule for the model's text, the service's are the same."""
 
 import json
 from base64 import b64decode

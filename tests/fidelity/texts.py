@@ -1,4 +1,4 @@
-"""What the text is, where it ends, and which tokens of the end count."""
+"""Texts of answers: their content, their end, and the tokens that the end counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ DATADOG = "DataDog/dd-trace-js's recordings of 7B: 94 chunks for 94 tokens, 129 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """`tokens` is the output count where it is known beforehand, `text` the whole text."""
+    """An answer. `text` is the whole text; `tokens` is the output count if it is known."""
 
     name: str
     seen: str
@@ -24,7 +24,7 @@ class Text:
 
     @property
     def is_of_script(self) -> bool:
-        """Whether the row rests on the words of the scripted engine."""
+        """Tell whether the row needs the scripted engine's text."""
         return self.text is not None or bool(self.more.get("stop"))
 
 

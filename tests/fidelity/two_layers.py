@@ -1,4 +1,4 @@
-"""What the front door accepts and the model server refuses: 400, or a frame inside the 200."""
+"""Bodies that pass the front door. The model server may refuse them: 400, or a frame in a 200."""
 
 from tests.fidelity.case import GUESS, Case, invalid
 from tests.support.servers import LARGE, MIXTRAL, PIXTRAL, SEVEN_B, SMALL
@@ -10,7 +10,7 @@ QUOTED = "aws-samples/mistral-on-aws, a notebook's output of Large 2402, 2024"
 
 
 def longest(max_tokens: int) -> str:
-    """The longest prompt that leaves room for so many tokens: a BOS and a blank come on top."""
+    """Return the longest prompt that leaves room for so many tokens, besides a BOS and a blank."""
     return " word" * (32_768 - 2 - max_tokens)
 
 

@@ -13,7 +13,7 @@ MOST_TOKENS = {"7B": 8192, "Mixtral": 4096, "Small": 8192, "Large": 8192}
 
 
 def malformed(*violations: str) -> str:
-    """Bedrock's sentence for a body that breaks its schema, or that is no JSON at all."""
+    """Return Bedrock's message for a body that breaks its schema, or that is no JSON."""
     told = ": " + "".join(violations) if violations else ""
     return f"Malformed input request{told}, please reformat your input and try again."
 

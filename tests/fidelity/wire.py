@@ -1,4 +1,4 @@
-"""A case onto the wire, over HTTP/1.1 or HTTP/2, to a local service or to the real one."""
+"""Sending of a case over HTTP/1.1 or HTTP/2, to a local service or to Bedrock."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ REMOTE = os.environ.get("BEDROCK_REMOTE") == "1"
 
 @dataclass(frozen=True)
 class Answer:
-    """`headers` in the order and spelling in which they came. HTTP/2 knows no `reason`."""
+    """An answer. `headers` are in their original order and spelling. HTTP/2 has no `reason`."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Auth(SigV4Auth):  # type: ignore[misc]  # botocore has no types
-    """botocore's signer, whose clock may be wrong and whose payload may be left out."""
+    """A botocore signer with a settable clock, which can leave out the payload."""
 
     def __init__(self, credentials: Any, region: str, signer: Signer) -> None:
         super().__init__(credentials, signer.service, region)
@@ -71,7 +71,7 @@ def send(wire: "Wire", case: Case, operation: str, url: str, protocol: str) -> A
 
 
 def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
-    """All headers of the request, signed and then tampered with as the case says."""
+    """Return all headers of the request, signed and then changed as the case says."""
     keys = Credentials(signer.access_key_id, signer.secret, signer.token)
     if REMOTE:
         keys = botocore.session.get_session().get_credentials()
@@ -89,7 +89,7 @@ def signed(signer: Signer, case: Case, url: str, body: bytes) -> dict[str, str]:
 
 
 class Wire:
-    """One connection to each service for each version of HTTP, kept between rows."""
+    """The open connections, one for each service and version of HTTP, reused between rows."""
 
     def __init__(self) -> None:
         self._http1: dict[str, HTTPConnection] = {}
@@ -111,7 +111,7 @@ class Wire:
             raw = response.read()
             return Answer(response.status, response.getheaders(), raw, response.reason)
         except BaseException:
-            connection.close()  # the next row opens it again
+            connection.close()  # the next row reopens it
             raise
 
     def http2(

@@ -1,1 +1,1 @@
-"""Random requests and random bytes, by a seed that is told: what attackers send and nobody else."""
+"""Fuzzing with random requests and random bytes, from a seed that is printed."""

@@ -1,7 +1,7 @@
-"""`make fuzz`: random requests and random bytes by a fresh seed, for some minutes.
+"""The command of `make fuzz`: random requests and random bytes from a new seed.
 
-SEED repeats a run, DURATION is in minutes, ONLY names harnesses, or `requests`. Half of the time is
-for requests. Harnesses run under atheris where it is installed, else on mutations of their corpora.
+SEED repeats a run. DURATION is in minutes. ONLY names harnesses, or `requests`. Requests take half
+of the time. Harnesses run under atheris if it is installed, else on mutations of their corpora.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from tests.fuzzing.kept import HARNESSES, check_of, mutations
 from tests.fuzzing.requests import draw_request
 
 MINUTES = 10.0
-FOUND = Path("build/fuzz")  # what atheris finds
+FOUND = Path("build/fuzz")  # for atheris's findings
 
-EXECUTED = "number_of_executed_units"  # libFuzzer's word
+EXECUTED = "number_of_executed_units"  # in libFuzzer's statistics
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 async def _send_requests(seed: str, seconds: float) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     alarms = Alarms()
     logging.getLogger().addHandler(alarms)
     kinds = (*KINDS, "control")
@@ -72,7 +72,7 @@ async def _send(
 
 
 def _run_harness(name: str, seed: str, seconds: float) -> bool:
-    """Whether nothing was found."""
+    """Return True if nothing was found."""
     if find_spec("atheris") is None:
         return _run_mutations(name, seed, seconds)
     FOUND.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def _run_mutations(name: str, seed: str, seconds: float) -> bool:
     for data in mutations(name, Random(f"{seed} {name}")):
         try:
             check(data)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             print(f"{name}: mutation {number}, {data!r}: {error!r}")
             return False
         number += 1

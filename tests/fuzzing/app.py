@@ -1,4 +1,4 @@
-"""The service in this process, without a socket: requests go in as ASGI, answers come out whole."""
+"""The service in this process, without a socket: ASGI requests in, whole answers out."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ from starlette.types import Message
 
 from invoke_api.authentication.credentials import AccessKey, Credentials
 from invoke_api.authentication.gate import Gate
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
-from invoke_api.cassettes.recording import Part, Recording
-from invoke_api.guardrails.guardrail import Shelf
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
+from invoke_api.cassettes.recording import RecordedPart, Recording
+from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.arns import to_arns
 from invoke_api.models.engine_factory import EngineChoice
@@ -26,21 +26,21 @@ from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.profiles import Profile
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability.invocation_log import open_log
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.services import Services
 from invoke_api.server.app import create_app
-from invoke_api.wire.errors import JSON, ValidationException
+from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.headers import EVENT_STREAM
 from tests.fuzzing.bodies import PROFILE, PROMPT, TAGGED
-from tests.fuzzing.requests import Asked
+from tests.fuzzing.requests import FuzzRequest
 from tests.support.servers import GUARDRAILS
 from tests.support.waiting import until_in_loop
 
 
 @dataclass(slots=True)
 class Answer:
-    """`raised` is what came out of the application, which a server would write into its log."""
+    """An answer. `raised` is an exception that the application raised and a server would log."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Alarms(logging.Handler):
-    """What was logged as an error, or with a traceback."""
+    """A log handler that keeps errors and records with a traceback."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,27 +61,27 @@ class Alarms(logging.Handler):
 
 
 KEYS = Credentials({"AKIDEXAMPLE": AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key="x")})
-# What a service is asked with; those with rules, recordings or a log go other ways than the plain.
 COPIED = PROFILE["modelSource"]["copyFrom"]
 OWN = {
     "arn": "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12",
     "name": "my-throughput",
     "model": "mistral.mistral-7b-instruct-v0:2",
 }
+# Configurations of the service: rules, recordings and a log use other code than the plain service.
 KINDS = ("plain", "everything", "signed", "replayed")
 
 
 @asynccontextmanager
 async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
-    """One of `KINDS`, whose files are in this folder."""
+    """Yield a service of one of `KINDS`, with its files in this folder."""
     shipped = load_registry(DEFAULT_REGISTRY)
     registry = replace(shipped, arns=to_arns({"arns": [OWN]}))
     log = open_log(folder) if kind == "everything" else None
-    shelf = Shelf(load_guardrails(GUARDRAILS)[0])
+    shelf = GuardrailStore(load_guardrails(GUARDRAILS)[0])
     app = create_app(
         registry,
         build_engines(registry.models.values(), EngineChoice(kind="scripted", cache=folder)),
-        Calls(),
+        InFlightCalls(),
         gate=Gate(auth="any", credentials=KEYS) if kind == "signed" else Gate(),
         recordings=_recordings() if kind == "replayed" else None,
         invocation_log=log,
@@ -99,16 +99,16 @@ async def service_running(kind: str, folder: Path) -> AsyncIterator["Service"]:
 
 
 def _recordings() -> Replay:
-    """One whole answer and one stream, which are near to whatever else is asked at their paths."""
+    """Return one whole answer and one stream, the nearest recordings for calls of their paths."""
     seven_b = "/model/mistral.mistral-7b-instruct-v0:2"
     chunk = b'{"outputs":[{"text":" A","stop_reason":"stop"}]}'
     stream = [encode_chunk(chunk, 5), ValidationException("No").to_frame()]
     recordings = [
-        _record(f"{seven_b}/invoke", PROMPT, [chunk], JSON),
+        _record(f"{seven_b}/invoke", PROMPT, [chunk], JSON_CONTENT_TYPE),
         _record(f"{seven_b}/invoke-with-response-stream", PROMPT, stream, EVENT_STREAM),
     ]
     cassettes = to_cassettes([("here", each) for each in recordings], lambda *_: None)
-    return Replay(Library(cassettes, nearest=True))
+    return Replay(CassetteLibrary(cassettes, nearest=True))
 
 
 def _record(path: str, body: Any, parts: list[bytes], kind: str) -> Recording:
@@ -122,21 +122,21 @@ def _record(path: str, body: Any, parts: list[bytes], kind: str) -> Recording:
         status=200,
         headers=(("Content-Type", kind), ("x-amzn-RequestId", "the-id")),
         at=1,
-        parts=tuple(Part(at=number, raw=raw) for number, raw in enumerate(parts)),
+        parts=tuple(RecordedPart(at=number, raw=raw) for number, raw in enumerate(parts)),
         is_stream=kind == EVENT_STREAM,
     )
 
 
 class Service:
-    """One application that has begun."""
+    """A started application."""
 
     def __init__(self, app: Starlette, services: Services, kind: str) -> None:
         self._app = app
         self.services = services
         self.is_replayed = kind == "replayed"
 
-    async def ask(self, asked: Asked) -> Answer:
-        """The answer, which must come; the client never leaves."""
+    async def ask(self, asked: FuzzRequest) -> Answer:
+        """Send a request and return the answer. The client never disconnects."""
         answer = Answer()
         parts: list[bytes] = []
         came = [{"type": "http.request", "body": asked.body, "more_body": False}]
@@ -158,12 +158,12 @@ class Service:
 
         try:
             await self._app(self._scope(asked), receive, send)
-        except Exception as error:  # noqa: BLE001 - what a server would log
+        except Exception as error:  # noqa: BLE001 - a server would log it
             answer.raised = error
         answer.body = b"".join(parts)
         return answer
 
-    def _scope(self, asked: Asked) -> dict[str, Any]:
+    def _scope(self, asked: FuzzRequest) -> dict[str, Any]:
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

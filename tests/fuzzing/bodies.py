@@ -1,4 +1,4 @@
-"""A good body for every operation that takes one: what random ones are made of."""
+"""A valid body for each operation that takes one, as the base of random bodies."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""The services in this process that the tests of this folder ask, each made once."""
+"""Services in this process for the tests of this folder, each started once."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ async def services(
 
 @pytest.fixture
 def alarms() -> Iterator[Alarms]:
-    """What is logged meanwhile as an error or with a traceback."""
+    """Yield the list of logged errors and tracebacks."""
     heard = Alarms()
     logging.getLogger().addHandler(heard)
     try:

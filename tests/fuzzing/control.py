@@ -1,4 +1,4 @@
-"""Random requests to the routes of our own, `/_emulator` and `/metrics`, and what must be true."""
+"""Random requests to the control routes, `/_emulator` and `/metrics`, and checks of the answers."""
 
 import json
 from copy import deepcopy
@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tests.fuzzing.app import Alarms, Service
-from tests.fuzzing.requests import Asked, encode_oddly, mutate
+from tests.fuzzing.requests import FuzzRequest, encode_oddly, mutate
 from tests.fuzzing.values import draw, write
 
 RULES: list[dict[str, Any]] = [
@@ -29,7 +29,7 @@ QUERIES = [
 ]
 
 
-def draw_control(random: Random) -> Asked:
+def draw_control(random: Random) -> FuzzRequest:
     path = "/metrics" if random.random() < 0.1 else f"/_emulator/{random.choice(PATHS)}"
     method = random.choice(["GET", "POST", "POST", "POST", "DELETE", "PUT", "HEAD"])
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
@@ -37,7 +37,7 @@ def draw_control(random: Random) -> Asked:
         name = random.choice([b"accept", b"accept-encoding"])
         headers.append((name, random.choice(ACCEPTS)))
     query = random.choice(QUERIES).encode()
-    return Asked("", method, path.encode(), query, tuple(headers), _draw_body(random))
+    return FuzzRequest("", method, path.encode(), query, tuple(headers), _draw_body(random))
 
 
 def _draw_body(random: Random) -> bytes:
@@ -50,10 +50,12 @@ def _draw_body(random: Random) -> bytes:
     return encode_oddly(random, write(rules))
 
 
-async def judge_control(service: Service, asked: Asked, alarms: Alarms) -> None:
-    """Nothing that is asked there is an error of the service; rules may not outlive it."""
+async def judge_control(service: Service, asked: FuzzRequest, alarms: Alarms) -> None:
+    """Check that no request causes a server error. Remove the rules afterwards."""
     answer = await service.ask(asked)
-    listed = await service.ask(Asked("", "GET", b"/_emulator/rules", b"", asked.headers[:1], b""))
+    listed = await service.ask(
+        FuzzRequest("", "GET", b"/_emulator/rules", b"", asked.headers[:1], b"")
+    )
     service.services.rules.remove()
     try:
         for each in (answer, listed):

@@ -1,6 +1,6 @@
-"""One harness under atheris, which is led by what the code does: see `__main__.py`.
+"""Coverage-guided fuzzing of one harness with atheris: see `__main__.py`.
 
-Its corpus grows in a folder of its own; what breaks a harness is left there as a file.
+The corpus grows in its own folder. atheris also writes inputs that break the harness there.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What must be true of every answer, whatever was asked: the verdict of the fuzzers."""
+"""Checks that every answer must pass, for all fuzzers."""
 
 import json
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
-from invoke_api.operations.model_operations import MODEL_CALLS
+from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.operations.not_offered import NOT_OFFERED
-from invoke_api.pipeline.count_calls import STATUSES
-from invoke_api.replay.operation import REPLAYED
+from invoke_api.pipeline.count_calls import ERROR_STATUSES
+from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.server.app import OPERATION_ROUTES
 from invoke_api.wire.errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
-from tests.fuzzing.requests import Asked
+from tests.fuzzing.requests import FuzzRequest
 
 SESSION = botocore.session.get_session()
 OPERATIONS: dict[str, OperationModel] = {
@@ -30,13 +30,13 @@ OPERATIONS: dict[str, OperationModel] = {
 PARSER = create_parser("rest-json")
 FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
 JOURNALLED = {
-    *(operation.name for operation in MODEL_CALLS.values()),
+    *(operation.name for operation in MODEL_OPERATIONS.values()),
     *(route.name for route in NOT_OFFERED),
 }
 
 
-async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
-    """The answer, once all has been looked at. Raises `AssertionError` that shows the request."""
+async def judge(service: Service, asked: FuzzRequest, alarms: Alarms) -> Answer:
+    """Check an answer and return it. Raises an `AssertionError` that shows the request."""
     service.services.journal.clear()
     answer = await service.ask(asked)
     asked = replace(asked, operation=_name(OPERATION_ROUTES, asked) or "")
@@ -54,8 +54,8 @@ async def judge(service: Service, asked: Asked, alarms: Alarms) -> Answer:
     return answer
 
 
-def _name(routes: Sequence[Route], asked: Asked) -> str | None:
-    """Whose path and method it is: a label may have made another's of it."""
+def _name(routes: Sequence[Route], asked: FuzzRequest) -> str | None:
+    """Return the operation of a path and method; a label may have turned it into another one."""
     path = unquote(asked.path.decode())
     scope = {
         "type": "http",
@@ -68,7 +68,7 @@ def _name(routes: Sequence[Route], asked: Asked) -> str | None:
     return next(found, None)
 
 
-def _judge_success(asked: Asked, answer: Answer) -> None:
+def _judge_success(asked: FuzzRequest, answer: Answer) -> None:
     assert "x-amzn-errortype" not in answer.headers
     if "eventstream" in answer.headers["content-type"]:
         _judge_stream(asked, answer.body)
@@ -79,13 +79,13 @@ def _judge_success(asked: Asked, answer: Answer) -> None:
             _parse(asked, answer)
 
 
-def _judge_stream(asked: Asked, body: bytes) -> None:
-    """Whole frames, which botocore reads; an exception in one is modelled, and the last."""
+def _judge_stream(asked: FuzzRequest, body: bytes) -> None:
+    """Check that botocore reads all frames, and that an exception is modelled and comes last."""
     buffer = EventStreamBuffer()
     buffer.add_data(body)
     events = [event.to_response_dict() for event in buffer]
     assert events
-    assert not buffer._data, "the last frame is cut short"  # noqa: SLF001 - there is no other way
+    assert not buffer._data, "the last frame is truncated"  # noqa: SLF001 - no public member
     shape = OPERATIONS[asked.operation].get_event_stream_output()
     for place, event in enumerate(events):
         headers = event["headers"]
@@ -96,10 +96,10 @@ def _judge_stream(asked: Asked, body: bytes) -> None:
         json.loads(event["body"], parse_constant=_refuse)
 
 
-def _judge_error(asked: Asked, answer: Answer) -> None:
+def _judge_error(asked: FuzzRequest, answer: Answer) -> None:
     name = answer.headers["x-amzn-errortype"].partition(":")[0]
     assert answer.status < 500, answer.status
-    assert answer.status == STATUSES[name]
+    assert answer.status == ERROR_STATUSES[name]
     if asked.operation:
         modelled = {shape.name for shape in OPERATIONS[asked.operation].error_shapes}
         assert name in modelled | FRONT_DOOR | {"ValidationException"}
@@ -108,8 +108,8 @@ def _judge_error(asked: Asked, answer: Answer) -> None:
     assert error["Message"]
 
 
-def _parse(asked: Asked, answer: Answer) -> Any:
-    """What boto3 would give its caller."""
+def _parse(asked: FuzzRequest, answer: Answer) -> Any:
+    """Return the answer as boto3 parses it."""
     response = {
         "status_code": answer.status,
         "headers": answer.headers,
@@ -120,13 +120,13 @@ def _parse(asked: Asked, answer: Answer) -> Any:
     return PARSER.parse(response, operation.output_shape if operation else None)
 
 
-def _judge_journal(service: Service, asked: Asked, answer: Answer) -> None:
-    """One entry a call of what has any; of recordings, all have."""
+def _judge_journal(service: Service, asked: FuzzRequest, answer: Answer) -> None:
+    """Check that the journal has one entry for a call, of any operation if the service replays."""
     entries = service.services.journal.listed()
     json.dumps(entries)
     has_one = asked.operation in JOURNALLED
     if service.is_replayed:
-        has_one = _name(REPLAYED, asked) is not None
+        has_one = _name(REPLAY_ROUTES, asked) is not None
     assert len(entries) == has_one, len(entries)
     for entry in entries:
         assert entry["request_id"] == answer.headers["x-amzn-requestid"]

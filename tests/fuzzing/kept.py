@@ -1,4 +1,4 @@
-"""The kept corpus of each harness, and mutations of it by a seed."""
+"""The corpus of each harness, and seeded mutations of it."""
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -9,14 +9,14 @@ CORPUS = Path(__file__).parent / "corpus"
 HARNESSES = (
     *("cassettes", "completions", "eventstream", "rules", "sigv4", "tool_calls", "wording"),
 )
-# What random bytes would find last.
+# Bytes that random mutations would hardly find.
 TOKENS = [
     *(b'"', b"{", b"}", b"[", b"]", b":", b",", b"\n", b"\0", b"\xff", b"\\u0000", b"\\ud800"),
     *(b"1e400", b"18446744073709551616", b"9" * 4_301, b"-0.0", b"NaN", b"null", b"true", b'""'),
     *(b"[" * 300, b"]" * 300, b"[" * 1_100 + b"]" * 1_100, b"\x00\x00\x00\x10", b"[TOOL_CALLS]"),
     *(b"[ARGS]", b"data: ", b"%ff", b"/../", b"=", b";", b"\xc2\x80", b"\xf0\x9f\xa6\x9c"),
 ]
-LONGEST = 20_000  # bytes of a mutation
+MAX_MUTATION_BYTES = 20_000  # bytes of a mutation
 
 
 def check_of(name: str) -> Callable[[bytes], None]:
@@ -25,18 +25,18 @@ def check_of(name: str) -> Callable[[bytes], None]:
 
 
 def corpus_of(name: str) -> list[bytes]:
-    """In the order of their names."""
+    """Return the corpus of a harness, in the order of the files' names."""
     return [path.read_bytes() for path in sorted((CORPUS / name).iterdir())]
 
 
 def mutations(name: str, random: Random) -> Iterator[bytes]:
-    """Without end: one of the corpus, changed in some places."""
+    """Yield items of the corpus, changed in some places, without end."""
     corpus = corpus_of(name)
     while True:
         data = random.choice(corpus)
         for _ in range(random.choice([1, 1, 2, 4, 8])):
             data = random.choice(CHANGES)(random, data, corpus)
-        yield data[:LONGEST]
+        yield data[:MAX_MUTATION_BYTES]
 
 
 def _flip(random: Random, data: bytes, _: list[bytes]) -> bytes:

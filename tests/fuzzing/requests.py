@@ -1,4 +1,4 @@
-"""Random requests to every operation: good ones with something odd in them, and mere noise."""
+"""Random requests to all operations: valid ones with odd changes, and noise."""
 
 from base64 import b64encode
 from copy import deepcopy
@@ -22,8 +22,8 @@ from tests.fuzzing.values import KEYS, STRINGS, Raw, draw, places, write
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request; `path` is as it stands in the request line, `operation` whose path it is."""
+class FuzzRequest:
+    """A request. `path` is as in the request line; `operation` is the operation of that path."""
 
     operation: str
     method: str
@@ -33,7 +33,7 @@ class Asked:
     body: bytes
 
     def told(self) -> str:
-        """So short that it can be read where a test fails."""
+        """Return the request, shortened for the message of a failed test."""
         target = (self.path + b"?" + self.query).decode("latin-1")
         headers = {name.decode(): value.decode("latin-1")[:300] for name, value in self.headers}
         return f"{self.method} {target[:500]}\n{headers}\n{self.body[:2_000]!r} ({len(self.body)})"
@@ -44,7 +44,7 @@ MODELS = [
     for model in load_registry(DEFAULT_REGISTRY).models.values()
     for name in (model.id, *model.listing.profiles)
 ]
-# Half of them reach the body: all else stands in front of that.
+# Half of them reach the checks of the body, which are the last ones.
 USUAL_MODELS = [
     "mistral.mistral-7b-instruct-v0:2",
     "mistral.mixtral-8x7b-instruct-v0:1",
@@ -123,14 +123,14 @@ NOISE_PATHS = [
 ]
 
 
-def draw_request(random: Random) -> Asked:
+def draw_request(random: Random) -> FuzzRequest:
     route = random.choice(USUAL if random.random() < 0.7 else OPERATION_ROUTES)
     is_noise = random.random() < 0.03
     model = _draw_label(random, "model_id")
     path = random.choice(NOISE_PATHS) if is_noise else _draw_path(random, route, model)
     assert route.methods
     method = random.choice(METHODS if random.random() < 0.03 else sorted(route.methods))
-    return Asked(
+    return FuzzRequest(
         operation="" if is_noise or method not in route.methods else str(route.name),
         method=method,
         path=quote(path, safe="/%:*?&=;").encode(),
@@ -201,7 +201,7 @@ def _draw_body(random: Random, operation: str, model: str) -> bytes:
 
 
 def mutate(random: Random, document: Any) -> Any:
-    """The document with one value changed, taken out or put in."""
+    """Return the document with one value changed, removed or added."""
     *front, last = random.choice(places(document)) or (None,)
     if last is None:
         return draw(random) if random.random() < 0.05 else document
@@ -223,7 +223,7 @@ def mutate(random: Random, document: Any) -> Any:
 
 
 def _with_blob(random: Random, document: Any) -> Any:
-    """A body in which another one stands in base64."""
+    """Return a body that contains another one in base64."""
     inner = write(mutate(random, deepcopy(random.choice(BODIES["InvokeModel"]))))
     if isinstance(document, dict) and isinstance(document.get("input"), dict):
         blob = b64encode(inner.encode("utf-8", "surrogatepass")).decode()

@@ -1,7 +1,7 @@
-"""Bodies and headers that nobody would send: each is answered, and with something modelled.
+"""Random bodies and headers: each gets an answer from the service model.
 
-`pytest --hypothesis-profile deep tests/fuzzing/test_bodies.py` looks further, and elsewhere each
-time.
+`pytest --hypothesis-profile deep tests/fuzzing/test_bodies.py` sends more of them, with a new seed
+each time.
 """
 
 import json
@@ -44,7 +44,7 @@ LEAVES = (
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
 )
-# Mostly right, so that what is deeper is reached as well.
+# Mostly valid, so that later checks are reached, too.
 RIGHT = {
     "max_tokens": st.integers(1, 4096),
     "stop": st.lists(st.text(min_size=1), max_size=10),
@@ -59,7 +59,7 @@ BODIES = (
     | st.dictionaries(st.sampled_from(KEYS) | st.text(), VALUES)
     | VALUES
 )
-# What may stand in a header by RFC 9110, 5.5.
+# Characters that a header may have by RFC 9110, 5.5.
 LINES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"))
 NAMES = ("Content-Type", "Accept", "X-Amzn-Bedrock-Accept", "X-Amzn-Bedrock-Service-Tier")
 HEADERS = st.dictionaries(
@@ -93,7 +93,7 @@ def connection(scripted: str) -> Iterator[HTTPConnection]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[HTTPConnection]:
-    """A connection to a service that wants a signature or a key."""
+    """Yield a connection to a service that needs a signature or a key."""
     env = {
         "INVOKE_API_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "INVOKE_API_SECRET_ACCESS_KEY": "secret",
@@ -106,7 +106,7 @@ def guarded() -> Iterator[HTTPConnection]:
 def ask(
     connection: HTTPConnection, path: str, body: bytes, headers: dict[str, str]
 ) -> tuple[int, str, bytes]:
-    """Status, the name of the error, and the body."""
+    """Return the status, the name of the error, and the body."""
     encoded = {name: value.encode("latin-1") for name, value in headers.items()}
     connection.request("POST", path, body, encoded)
     response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""What parses bytes of others, over a kept corpus and mutations of it; `make fuzz` goes further."""
+"""The harnesses, over their corpora and mutations of these; `make fuzz` runs longer."""
 
 from itertools import islice
 from random import Random
@@ -7,7 +7,7 @@ import pytest
 
 from tests.fuzzing.kept import CORPUS, HARNESSES, check_of, corpus_of, mutations
 
-MUTATIONS = 800  # of each corpus
+MUTATIONS = 800  # per corpus
 
 
 @pytest.mark.parametrize("name", HARNESSES)

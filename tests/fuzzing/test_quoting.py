@@ -1,4 +1,4 @@
-"""A value that a caller sends is quoted everywhere: in errors, in the journal, in the log."""
+"""Values of clients, quoted wherever they appear: in errors, in the journal, in the log."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 
 from invoke_api.observability.invocation_log import FILE_NAME
 from tests.fuzzing.app import Alarms, Service, service_running
-from tests.fuzzing.requests import Asked
+from tests.fuzzing.requests import FuzzRequest
 from tests.fuzzing.values import DEEP, HUGE
 
 HOST = (b"host", b"127.0.0.1")
-JOURNAL = Asked("", "GET", b"/_emulator/requests", b"", (HOST,), b"")
+JOURNAL = FuzzRequest("", "GET", b"/_emulator/requests", b"", (HOST,), b"")
 CHAT = b"/model/mistral.mistral-large-3-675b-instruct"
 TEXT = b"/model/mistral.mistral-7b-instruct-v0:2"
 ODD = {
@@ -38,10 +38,10 @@ PARAMETERS = """{"messages": [{"role": "user", "content": [{"text": "a"}]}], "to
     {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {}}}}]}}"""
 INPUT = """{"messages": [{"role": "user", "content": [{"text": "a"}]}, {"role": "assistant",
     "content": [{"toolUse": {"toolUseId": "a", "name": "f", "input": {}}}]}]}"""
-MORE = """{"messages": [{"role": "user", "content": [{"text": "a"}]}],
+ADDITIONAL_FIELDS = """{"messages": [{"role": "user", "content": [{"text": "a"}]}],
     "additionalModelRequestFields": {"top_k": {}}}"""
 CONFIG = '{"prompt": "a", "amazon-bedrock-guardrailConfig": {}}'
-# Where a value may stand: the path, and the body around it.
+# Places of the value: a path, and a body around it.
 PLACES = {
     "a body": (TEXT + b"/invoke", "{}"),
     "a text": (TEXT + b"/invoke", '{"prompt": {}}'),
@@ -54,7 +54,7 @@ PLACES = {
     "a schema": (CHAT + b"/invoke", SCHEMA),
     "parameters of a tool": (CHAT + b"/converse", PARAMETERS),
     "input of a tool": (CHAT + b"/converse-stream", INPUT),
-    "more fields": (TEXT + b"/converse", MORE),
+    "more fields": (TEXT + b"/converse", ADDITIONAL_FIELDS),
     "a role": (CHAT + b"/converse", '{"messages": [{"role": {}}]}'),
     "a guardrail's text": (
         b"/guardrail/abcdef123456/version/DRAFT/apply",
@@ -65,14 +65,14 @@ PLACES = {
 }
 
 
-def put(place: str, value: str) -> Asked:
+def put(place: str, value: str) -> FuzzRequest:
     path, around = PLACES[place]
     guarded = [
         (b"x-amzn-bedrock-guardrailidentifier", b"abcdef123456"),
         (b"x-amzn-bedrock-guardrailversion", b"DRAFT"),
     ]
     headers = (HOST, *(guarded if "guardrail" in place else ()))
-    return Asked("", "POST", path, b"", headers, around.replace("{}", value).encode())
+    return FuzzRequest("", "POST", path, b"", headers, around.replace("{}", value).encode())
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -116,10 +116,10 @@ async def test_the_log_has_a_line_for_each_call_whatever_is_in_it(
     metadata = [b'{"a": "b"}', *(value.encode() for value in ODD.values() if len(value) < 9_000)]
     async with service_running("everything", tmp_path) as service:
         for body in bodies:
-            await service.ask(Asked("", "POST", path, b"", (HOST,), body.encode()))
+            await service.ask(FuzzRequest("", "POST", path, b"", (HOST,), body.encode()))
         for value in metadata:
             headers = (HOST, (b"x-amzn-bedrock-request-metadata", value))
-            await service.ask(Asked("", "POST", path, b"", headers, b'{"prompt": "a"}'))
+            await service.ask(FuzzRequest("", "POST", path, b"", headers, b'{"prompt": "a"}'))
 
     assert not alarms.heard
     lines = (tmp_path / FILE_NAME).read_text().splitlines()

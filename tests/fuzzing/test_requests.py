@@ -1,4 +1,4 @@
-"""22,000 random requests to all operations, the same each time; `make fuzz` sends others."""
+"""The same 22,000 random requests to all operations in each run; `make fuzz` sends others."""
 
 import re
 from random import Random
@@ -8,11 +8,11 @@ import pytest
 from tests.fuzzing.app import Alarms, Service
 from tests.fuzzing.control import draw_control, judge_control
 from tests.fuzzing.judging import judge
-from tests.fuzzing.requests import Asked, draw_request
+from tests.fuzzing.requests import FuzzRequest, draw_request
 
 SHARES = {"plain": 9_000, "everything": 6_000, "signed": 3_000, "replayed": 4_000}
 HOST = ((b"host", b"127.0.0.1"),)
-PLAIN = Asked(
+PLAIN = FuzzRequest(
     "InvokeModel",
     "POST",
     b"/model/mistral.mistral-7b-instruct-v0%3A2/invoke",
@@ -20,7 +20,7 @@ PLAIN = Asked(
     HOST,
     b'{"prompt": "Hi", "max_tokens": 1}',
 )
-METRICS = Asked("", "GET", b"/metrics", b"", HOST, b"")
+METRICS = FuzzRequest("", "GET", b"/metrics", b"", HOST, b"")
 TOTAL = re.compile(rb"^invoke_api_calls_total\{.*\} ([0-9.]+)$", re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Schemathesis against the routes: what the schemas allow is answered, what they forbid is not."""
+"""Schemathesis against the routes: valid bodies are answered, invalid ones are refused."""
 
 import json
 from pathlib import Path
@@ -81,8 +81,8 @@ CHOICES = {
     },
 }
 ANSWERS = {"mistral-text": ANSWER, "mistral-chat": CHOICES}
-# One that is not to be had in the region of an unsigned call, and twins of another.
-LEFT_OUT = {
+# Models that are not available in the region of an unsigned call, and models with the same schema.
+UNTESTED_MODELS = {
     "mistral.mistral-large-2407-v1:0",
     "mistral.ministral-3-8b-instruct",
     "mistral.ministral-3-14b-instruct",
@@ -116,9 +116,9 @@ TOOL = {
 }
 
 
-# What the schema of the models of 2025 leaves to the model server; and what must match the call,
-# the prompt or another key, which a schema can't say.
-LEFT_TO_THE_SERVER: dict[str, Any] = {
+# Bounds that the model server of 2025 checks itself, and keys whose values must match the call, the
+# prompt or another key, which schemas can't express.
+SERVER_BOUNDS: dict[str, Any] = {
     "frequency_penalty": {"minimum": -2, "maximum": 2},
     "presence_penalty": {"minimum": -2, "maximum": 2},
     "temperature": {"minimum": 0, "maximum": 2},
@@ -127,7 +127,7 @@ LEFT_TO_THE_SERVER: dict[str, Any] = {
     "messages": {"minItems": 1},
     "stop": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]},
 }
-MATCHES = (
+MATCHED_KEYS = (
     *("logit_bias", "max_completion_tokens", "max_tokens", "model", "stream", "stream_options"),
     "top_logprobs",
 )
@@ -136,19 +136,19 @@ MATCHES = (
 def body_schema(name: str, operation: str) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads((SCHEMAS / name).read_text())
     if name == "mistral-chat-2025.json":
-        for key, bounds in LEFT_TO_THE_SERVER.items():
+        for key, bounds in SERVER_BOUNDS.items():
             schema["properties"][key] |= bounds
-        for key in MATCHES:
+        for key in MATCHED_KEYS:
             del schema["properties"][key]
     elif operation == "invoke":
-        # The front door lets an empty stop string pass, the model server does not; in a stream it
-        # says so inside the 200.
+        # The model server refuses an empty stop string, which the front door accepts. A stream has
+        # the error inside a 200.
         schema["properties"]["stop"]["items"]["minLength"] = 1
     if "messages" in schema["properties"]:
-        # What a conversation must be is the model server's to say; what it says has its own tests.
+        # The model server checks conversations; other tests cover its errors.
         schema["properties"]["messages"]["items"] = USER_MESSAGE
         schema["properties"]["tools"]["items"] = TOOL
-        # A call that is forced must be of one of the tools.
+        # A forced call must name one of the tools.
         schema["properties"]["tool_choice"] = {"enum": ["auto", "none"]}
     return {key: value for key, value in schema.items() if key != "$schema"}
 
@@ -182,7 +182,7 @@ def operation(schema: dict[str, Any], name: str, answer: dict[str, Any]) -> dict
 
 def document() -> dict[str, Any]:
     everything = yaml.safe_load(Path(DEFAULT_REGISTRY).read_text())["models"]
-    models = [model for model in everything if model["id"] not in LEFT_OUT]
+    models = [model for model in everything if model["id"] not in UNTESTED_MODELS]
     stream: dict[str, Any] = {"application/vnd.amazon.eventstream": {}}
     paths = {}
     for model in models:
@@ -191,7 +191,7 @@ def document() -> dict[str, Any]:
         whole = {"application/json": {"schema": ANSWERS[model["dialect"]]}}
         for name, answer in (("invoke", whole), ("invoke-with-response-stream", stream)):
             if answer is stream and model["dialect"] == "mistral-chat":
-                continue  # what is no conversation is told inside the 200
+                continue  # the error for an invalid conversation is inside a 200
             schema = body_schema(model["schema"], name)
             described = operation(schema, f"{model['name']}, {name}", answer)
             paths[f"{base}/{name}"] = {"post": described}
@@ -203,7 +203,7 @@ api = schemathesis.openapi.from_dict(document())
 
 @api.hook
 def map_body(_: object, body: Any) -> Any:
-    """JSON Schema takes 5.0 for an integer, Bedrock does not."""
+    """Return the body without floats like 5.0: integers in JSON Schema, but not for Bedrock."""
     if isinstance(body, dict):
         for key in ("max_completion_tokens", "max_tokens", "n", "seed", "top_k"):
             if isinstance(body.get(key), float) and body[key].is_integer():
@@ -215,5 +215,5 @@ def map_body(_: object, body: Any) -> Any:
 @api.parametrize()
 @settings(max_examples=60)
 def test_the_routes_keep_to_their_schemas(case: schemathesis.Case[Any], scripted: str) -> None:
-    # Bedrock answers 200 to a method that it does not know; the fidelity tables hold it to that.
+    # Bedrock answers 200 to an unknown method, as the fidelity tables check.
     case.call_and_validate(base_url=scripted, excluded_checks=[unsupported_method])

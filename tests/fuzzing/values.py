@@ -1,4 +1,4 @@
-"""Odd JSON, drawn by a seed: numbers, texts, depths and keys that careless readers stumble over."""
+"""Random JSON with odd numbers, texts, depths and keys, which careless parsers fail on."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class Raw(str):
-    """JSON as it is to be written, be it none."""
+    """Text that is written as it is in place of a JSON value, maybe invalid."""
 
     __slots__ = ()
 
 
-HUGE = "9" * 5_000  # digits: more than Python's int reads
+HUGE = "9" * 5_000  # more digits than Python's `int` parses
 DEEP = 10_000  # levels
 LONG = 1_000_000  # characters
 
@@ -60,7 +60,7 @@ STRINGS = [
 ]
 WORDS = ["null", "true", "false", "[]", "{}", "[null]", "[[]]", '{"":0}']
 WHOLE = ["[" * 600 + "]" * 600, '{"a":' * 600 + "1" + "}" * 600, "[" * 300 + "]" * 300]
-# Rare, for they are slow to make, to read and to say.
+# Rare, because they are slow to make, to parse and to quote.
 LARGE: list[Callable[[], str]] = [
     lambda: HUGE,
     lambda: "-" + HUGE,
@@ -82,7 +82,7 @@ KEYS = [
 
 
 def draw(random: Random, depth: int = 3) -> Raw:
-    """A value, as JSON or nearly."""
+    """Return a random value, valid JSON or nearly."""
     if random.random() < 0.003:
         return Raw(random.choice(LARGE)())
     kind = random.choices(list(SHARES), list(SHARES.values()))[0]
@@ -91,7 +91,7 @@ def draw(random: Random, depth: int = 3) -> Raw:
     return Raw(random.choice(kind))
 
 
-# Of a hundred values; "list" and "object" have others in them.
+# Weights of the kinds of values; "list" and "object" contain other values.
 SHARES: dict[Any, int] = {
     tuple(WHOLE): 1,
     tuple(BROKEN): 1,
@@ -112,7 +112,7 @@ def _nest(random: Random, kind: str, depth: int) -> Raw:
 
 
 def write(value: Any) -> str:
-    """JSON in which each `Raw` stands as it is."""
+    """Return JSON with each `Raw` written as it is."""
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, dict):
@@ -127,7 +127,7 @@ def _key(key: str) -> str:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths to all values in a document, its own among them."""
+    """Return the paths to all values in a document, including the document itself."""
     found = [path]
     if isinstance(value, dict | list):
         for step, inner in value.items() if isinstance(value, dict) else enumerate(value):

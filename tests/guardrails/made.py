@@ -1,4 +1,4 @@
-"""Guardrails of one policy or a few, made from what CreateGuardrail would be given."""
+"""Builders of guardrails from the members of CreateGuardrail."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ SILENCED = "(silenced)"
 
 
 def read(**policies: Any) -> tuple[Guardrail, list[str]]:
-    """The guardrail, and the remarks that its operator reads."""
+    """Return the guardrail, and the warnings for its operator."""
     entry = {
         "guardrailId": "abcdef123456",
         "name": "made",
@@ -34,7 +34,7 @@ def words(*texts: str) -> dict[str, Any]:
 def sensitive(
     pii: dict[str, str] | None = None, regexes: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """PII by type and action; patterns by name, which are anonymized."""
+    """Return a policy. `pii` is action by type; patterns by name are anonymized."""
     types = [{"type": kind, "action": action} for kind, action in (pii or {}).items()]
     named = [
         {"name": name, "pattern": pattern, "action": "ANONYMIZE"}

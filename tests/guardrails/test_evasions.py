@@ -1,4 +1,4 @@
-"""Ways to write the same so that it is not found, each found all the same, and hidden whole."""
+"""Disguised texts: guardrails find each of them and mask all of it."""
 
 import time
 from threading import Thread
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.normalization import MAX_EXPANSION, WINDOW, Reading, fold
+from invoke_api.guardrails.normalization import MAX_EXPANSION, WINDOW_CHARACTERS, SearchedText, fold
 from invoke_api.guardrails.pii import PII
-from invoke_api.guardrails.scanner import MAX_FINDINGS, Part, assess
+from invoke_api.guardrails.scanner import MAX_FINDINGS, TextBlock, assess
 from invoke_api.yaml_files import ConfigError
 from tests.guardrails.made import read, sensitive, words
 
@@ -18,7 +18,7 @@ WORDS, _ = read(**words("straße", "secret", "blue moon", "istanbul", "c++"))
 
 
 def masked(guardrail: Guardrail, text: str) -> str:
-    return assess(guardrail, "OUTPUT", [Part(text)]).texts[0]
+    return assess(guardrail, "OUTPUT", [TextBlock(text)]).texts[0]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def masked(guardrail: Guardrail, text: str) -> str:
     ],
 )
 def test_a_word_is_found_however_it_is_written(text: str) -> None:
-    assert assess(WORDS, "OUTPUT", [Part(f"so {text}, so")]).is_blocked
-    assert assess(WORDS, "OUTPUT", [Part(text)]).is_blocked
+    assert assess(WORDS, "OUTPUT", [TextBlock(f"so {text}, so")]).is_blocked
+    assert assess(WORDS, "OUTPUT", [TextBlock(text)]).is_blocked
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_word_is_found_however_it_is_written(text: str) -> None:
     ["secreté", "ésecret", "secrets", "_secret", "secret1", "漢secret", "bluemoon", "strasser"],
 )
 def test_a_word_inside_a_longer_one_is_not_found(text: str) -> None:
-    assert not assess(WORDS, "OUTPUT", [Part(text)]).intervened
+    assert not assess(WORDS, "OUTPUT", [TextBlock(text)]).intervened
 
 
 PERSONAL, _ = read(
@@ -102,7 +102,7 @@ def test_a_pattern_is_found_in_the_text_as_it_came_too() -> None:
         ({"Customer": r"customer \w+"}, "customer jane@y.zz.", "{Customer}."),
         ({"A": "abc", "B": "bcd", "C": "de"}, "abcdef", "{A}f"),
         ({"A": "ab", "B": "cd"}, "abcd", "{A}{B}"),  # side by side
-        ({"A": "ab", "B": "abcd"}, "abcd", "{B}"),  # of two that begin together, the longest
+        ({"A": "ab", "B": "abcd"}, "abcd", "{B}"),  # of two that start together, the longest
         ({"A": "abcd", "B": "bc"}, "abcd", "{A}"),
     ],
 )
@@ -116,7 +116,7 @@ def test_of_what_overlaps_no_character_is_left(
 
 def test_each_of_what_overlaps_is_told() -> None:
     guardrail, _ = read(**sensitive({"EMAIL": "ANONYMIZE"}, {"Customer": r"customer \w+"}))
-    findings = assess(guardrail, "OUTPUT", [Part("customer jane@y.zz")]).findings
+    findings = assess(guardrail, "OUTPUT", [TextBlock("customer jane@y.zz")]).findings
 
     assert [finding.match for finding in findings] == ["customer jane", "jane@y.zz"]
 
@@ -125,9 +125,7 @@ def test_a_pattern_that_matches_nothing_hides_nothing_and_is_remarked_on() -> No
     guardrail, [remark] = read(**sensitive(regexes={"X": "x*"}))
 
     assert masked(guardrail, "axxb") == "a{X}b"
-    assert remark.endswith(
-        "regex 'X' matches places without a character too, which are not counted"
-    )
+    assert remark.endswith("regex 'X' also matches empty text; empty matches are ignored")
 
 
 @pytest.mark.parametrize("pattern", [r"(?<=a)b", r"a(?!b)", r"(a)\1", "(?>a)b"])
@@ -140,13 +138,13 @@ def test_a_pattern_that_cannot_run_in_linear_time_is_refused(pattern: str) -> No
 def test_no_pattern_of_an_operator_takes_exponential_time(pattern: str) -> None:
     guardrail, _ = read(**sensitive(regexes={"X": pattern}))
     began = time.process_time()
-    assess(guardrail, "OUTPUT", [Part("a" * 50_000 + "?")])
+    assess(guardrail, "OUTPUT", [TextBlock("a" * 50_000 + "?")])
 
     assert time.process_time() - began < 5
 
 
 def test_more_findings_than_are_told_are_hidden_all_the_same() -> None:
-    assessment = assess(PERSONAL, "OUTPUT", [Part("a@b.cc " * (MAX_FINDINGS + 9))])
+    assessment = assess(PERSONAL, "OUTPUT", [TextBlock("a@b.cc " * (MAX_FINDINGS + 9))])
 
     assert len(assessment.findings) == MAX_FINDINGS
     assert assessment.outputs == ["{EMAIL} " * (MAX_FINDINGS + 9)]
@@ -158,18 +156,18 @@ def test_more_findings_than_are_told_are_hidden_all_the_same() -> None:
     )
 )
 def test_each_place_leads_back_to_the_characters_it_stands_for(text: str) -> None:
-    for normal in (Reading(text).plain, Reading(text).folded):
-        places = [normal.back(place, place + 1) for place in range(len(normal.text))]
+    for normal in (SearchedText(text).plain, SearchedText(text).folded):
+        places = [normal.to_original(place, place + 1) for place in range(len(normal.text))]
 
         assert len(normal.text) <= MAX_EXPANSION * len(text)
         assert all(0 <= start < end <= len(text) for start, end in places)
         assert places == sorted(places)
-        assert not places or normal.back(0, len(places)) == (places[0][0], places[-1][1])
+        assert not places or normal.to_original(0, len(places)) == (places[0][0], places[-1][1])
 
 
 @given(border=st.integers(-3, 3), text=st.sampled_from(["e\u0301", "s\u200b\u200b", "ﬁ", "ß"]))
 def test_characters_that_belong_together_are_one_at_any_place(border: int, text: str) -> None:
-    before = "a" * (WINDOW + border)
+    before = "a" * (WINDOW_CHARACTERS + border)
 
     assert fold(f"{before}{text}b") == f"{before}{fold(text)}b"
 
@@ -179,7 +177,7 @@ def test_a_long_text_leaves_the_interpreter_to_others() -> None:
     both, _ = read(
         **words("secret", "nothing else"), **sensitive({"EMAIL": "BLOCK", "PHONE": "BLOCK"})
     )
-    working = Thread(target=assess, args=(both, "OUTPUT", [Part(text)]))
+    working = Thread(target=assess, args=(both, "OUTPUT", [TextBlock(text)]))
     longest, last = 0.0, time.monotonic()
     working.start()
     while working.is_alive():
@@ -198,6 +196,6 @@ def test_no_text_takes_long(unit: str) -> None:
         **sensitive(dict.fromkeys(PII, "ANONYMIZE")),
     )
     began = time.process_time()
-    assess(everything, "OUTPUT", [Part(unit * (200_000 // len(unit)))])
+    assess(everything, "OUTPUT", [TextBlock(unit * (200_000 // len(unit)))])
 
     assert time.process_time() - began < 10

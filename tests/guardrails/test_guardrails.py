@@ -425,7 +425,7 @@ def test_the_answer_is_to_the_byte_in_alphabetical_order(scripted: str) -> None:
     coverage = b'{"textCharacters":{"guarded":2,"total":2}}'
 
     assert response.status == 200
-    assert re.sub(rb'(Latency":)\d+', rb"\g<1>0", raw) == (  # a millisecond on a busy machine
+    assert re.sub(rb'(Latency":)\d+', rb"\g<1>0", raw) == (  # it may be 1 ms on a busy machine
         b'{"action":"NONE","actionReason":"No action.","assessments":[{"appliedGuardrailDetails":'
         b'{"guardrailArn":"arn:aws:bedrock:us-east-1:123456789012:guardrail/abcdef123456",'
         b'"guardrailId":"abcdef123456","guardrailOrigin":["REQUEST"],'

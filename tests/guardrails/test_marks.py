@@ -1,4 +1,4 @@
-"""Marks of tools in an answer are no way around a guardrail: the text that leaves was looked at."""
+"""Control tokens in answers do not evade a guardrail: all text that clients get is assessed."""
 
 import json
 from contextlib import closing
@@ -12,7 +12,7 @@ from tests.support.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, SEVEN_B
 ID = "abcdef123456"
 SILENCED = "I shouldn't answer this question"
 SCHEMA = {"type": "object", "properties": {}}
-# Each is blocked, were it not for its marks; the tool that may be offered is `mail`.
+# Without its control tokens, each of these is blocked. The offered tool, if any, is `mail`.
 BLOCKED = [
     " ok [TOOL_CALLS] cactus 123-45-6789",
     "[TOOL_CALLS] cactus",
@@ -29,7 +29,7 @@ KNOWS_TOOLS = [LARGE_2407, LARGE_3]
 
 
 def converse(runtime: Any, model: str, *, tools: bool = False, **more: Any) -> str:
-    """All that a client is told, as JSON."""
+    """Return all that a client gets, as JSON."""
     answer = runtime.converse(**conversation(model, tools=tools, **more))
     told: str = json.dumps([answer["output"], answer.get("additionalModelResponseFields")])
     return told
@@ -121,7 +121,7 @@ def test_no_mark_hides_text_that_is_no_call_of_a_tool_that_is_offered(
         invoke_stream(runtime, model, tools=True, mode="SYNCHRONOUS"),
         invoke_stream(runtime, model, tools=True, mode="ASYNCHRONOUS"),
     ]
-    if model == LARGE_3:  # others offer no tools in a stream
+    if model == LARGE_3:  # other models take no tools in streams
         told.append(converse_stream(runtime, model, tools=True))
         told.append(converse_stream(runtime, model, tools=True, mode="async"))
 

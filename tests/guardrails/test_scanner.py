@@ -1,4 +1,4 @@
-"""What guardrails find in texts, and what becomes of these."""
+"""Findings of guardrails in texts, and the masked or blocked texts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from invoke_api.guardrails.guardrail import Source
+from invoke_api.guardrails.guardrail import ContentSource
 from invoke_api.guardrails.guardrails_file import load_guardrails
-from invoke_api.guardrails.normalization import Reading
+from invoke_api.guardrails.normalization import SearchedText
 from invoke_api.guardrails.pii import PII
-from invoke_api.guardrails.scanner import Assessment, Part, assess
+from invoke_api.guardrails.scanner import Assessment, TextBlock, assess
 from invoke_api.guardrails.trace import to_assessment, to_usage
 from invoke_api.yaml_files import ConfigError
 
@@ -20,8 +20,8 @@ EVERYTHING = GUARDRAILS[0]
 WATCHING = GUARDRAILS[-1]
 
 
-def found(source: Source, *texts: str) -> Assessment:
-    return assess(EVERYTHING, source, [Part(text) for text in texts])
+def found(source: ContentSource, *texts: str) -> Assessment:
+    return assess(EVERYTHING, source, [TextBlock(text) for text in texts])
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def found(source: Source, *texts: str) -> Assessment:
         ("INPUT", "cactuses and bluemoon", "No action.", []),
         ("INPUT", "Get rich quick!", "Guardrail blocked.", ["You shouldn't ask this question"]),
         ("INPUT", "078-05-1120", "Guardrail blocked.", ["You shouldn't ask this question"]),
-        ("INPUT", "a@b.org, 123456", "No action.", []),  # anonymized on the way out only
+        ("INPUT", "a@b.org, 123456", "No action.", []),  # outputs only are anonymized
         ("OUTPUT", "a@b.org, 123456!", "Guardrail masked.", ["{EMAIL}, {Account Number}!"]),
         ("INPUT", "+44 20 7946 0958?", "Guardrail masked.", ["{PHONE}?"]),
         ("OUTPUT", "a@b.org cactus", "Guardrail blocked.", ["I shouldn't answer this question"]),
     ],
 )
 def test_a_text_is_left_blocked_or_masked(
-    source: Source, text: str, reason: str, outputs: list[str]
+    source: ContentSource, text: str, reason: str, outputs: list[str]
 ) -> None:
     assessment = found(source, text)
 
@@ -68,7 +68,7 @@ def test_a_topic_is_told_once() -> None:
 
 
 def test_what_is_not_guarded_is_counted_only() -> None:
-    parts = [Part("cactus", is_guarded=False), Part("Hello")]
+    parts = [TextBlock("cactus", is_guarded=False), TextBlock("Hello")]
     assessment = assess(EVERYTHING, "INPUT", parts)
 
     assert not assessment.intervened
@@ -82,12 +82,12 @@ def test_of_two_that_overlap_the_first_is_masked() -> None:
 
 
 def test_what_is_only_watched_is_told_and_left() -> None:
-    assessment = assess(WATCHING, "INPUT", [Part("I am watched")])
+    assessment = assess(WATCHING, "INPUT", [TextBlock("I am watched")])
     [finding] = assessment.findings
 
     assert finding.action == "NONE"
     assert not assessment.intervened
-    assert assess(WATCHING, "OUTPUT", [Part("I am watched")]).findings == ()
+    assert assess(WATCHING, "OUTPUT", [TextBlock("I am watched")]).findings == ()
 
 
 def test_units_are_those_of_what_is_on_in_this_direction() -> None:
@@ -133,7 +133,7 @@ EXAMPLES = {
 
 
 def matches(kind: str, text: str) -> list[str]:
-    return [text[start:end] for start, end in PII[kind].spans(Reading(text))]
+    return [text[start:end] for start, end in PII[kind].spans(SearchedText(text))]
 
 
 @pytest.mark.parametrize("kind", PII)
@@ -148,15 +148,15 @@ def test_a_pattern_finds_its_kind_and_no_plain_words(kind: str) -> None:
 @pytest.mark.parametrize("unit", ["+", "/", "a", "1", "a.", "1-", "A1", "@", "aB3/", "12 ", "F:"])
 def test_a_pattern_reads_a_long_text_once(kind: str, unit: str) -> None:
     text = unit * (100_000 // len(unit))
-    with ThreadPoolExecutor(max_workers=1) as pool:  # half a minute where one is quadratic
+    with ThreadPoolExecutor(max_workers=1) as pool:  # a quadratic pattern takes half a minute
         pool.submit(matches, kind, text).result(timeout=5)
 
 
 def test_the_operator_hears_what_is_never_found() -> None:
-    pii = "never found: no pattern matches it; a regex of your own may stand for it"
-    content = "content filters find nothing here: AWS's own models and lists do"
+    pii = "finds nothing: there is no pattern for it; add a regex of your own"
+    content = "content filters find nothing here, because they need AWS's own models and lists"
 
-    assert [f"{FILE}:24: pii 'NAME' is {pii}", f"{FILE}:13: {content}"] == REMARKS
+    assert [f"{FILE}:24: pii 'NAME' {pii}", f"{FILE}:13: {content}"] == REMARKS
 
 
 def edited(**changes: Any) -> str:
@@ -176,8 +176,8 @@ def edited(**changes: Any) -> str:
     [
         (edited(guardrailId="ABC"), ":2: guardrail 'ABC': guardrailId: 'ABC' does not match"),
         (edited(wordPolicyConfig=None), ":2: Guardrail must have at least one policy"),
-        (edited(versions="[DRAFT, DRAFT]"), ":2: guardrail 'abc' has version DRAFT twice"),
-        (edited(wordPolicyConfig="{wordsConfig: [{text: ' '}]}"), ":6: a phrase of nothing but"),
+        (edited(versions="[DRAFT, DRAFT]"), ":2: guardrail 'abc' has two versions DRAFT"),
+        (edited(wordPolicyConfig="{wordsConfig: [{text: ' '}]}"), ":6: the phrase has only blanks"),
         (
             edited(wordPolicyConfig="{wordConfig: []}"),
             ":6: guardrail 'abc': wordPolicyConfig: Additional properties",

@@ -1,4 +1,4 @@
-"""Secrets split over every border of tokens: what a stream lets out was looked at."""
+"""Secrets split between tokens at every place: a stream emits assessed text only."""
 
 import asyncio
 import re
@@ -15,15 +15,20 @@ from engine.generation_task import BATCH_TOKENS
 from engine.protocol import Delta, Usage
 from invoke_api.dialects.tool_call_reader import AnswerReader, CallReader, TextReader
 from invoke_api.guardrails.guardrail import Guardrail
-from invoke_api.guardrails.normalization import Reading, fold
-from invoke_api.guardrails.output_stage import LONG_SEARCH, SHARE, STRIDE, OutputStage
-from invoke_api.guardrails.scanner import Part, assess
-from invoke_api.guardrails.session import Guarding
+from invoke_api.guardrails.normalization import SearchedText, fold
+from invoke_api.guardrails.output_stage import (
+    MAX_INLINE_SEARCH,
+    MIN_UNASSESSED_CHARACTERS,
+    UNASSESSED_SHARE,
+    OutputStage,
+)
+from invoke_api.guardrails.scanner import TextBlock, assess
+from invoke_api.guardrails.session import GuardrailSession
 from tests.guardrails.made import SILENCED, read, sensitive, words
 from tests.support.waiting import until_in_loop
 
 SECRETS = ["123-45-6789", "jane@y.zz", "customer joe", "joe main street", "customer jane@y.zz"]
-NAME = re.compile(r"\{[A-Z]\w+\}")  # of what is hidden; no other text here has this form
+NAME = re.compile(r"\{[A-Z]\w+\}")  # replaces a match; no other text here has this form
 HIDING, _ = read(
     **sensitive(
         {"EMAIL": "ANONYMIZE", "US_SOCIAL_SECURITY_NUMBER": "ANONYMIZE"},
@@ -44,7 +49,7 @@ def made(reader: str) -> AnswerReader:
 
 
 def disguises(secret: str) -> st.SearchStrategy[str]:
-    """The secret as it is, in full-width letters, and with invisible characters inside."""
+    """Return the secret, also in full-width letters and with invisible characters inside."""
     wide = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in secret)
     thin = st.lists(
         st.sampled_from(["", "\u200b", "\u2060", "\u00ad"]),
@@ -69,12 +74,14 @@ def cut(text: str, cuts: set[int]) -> list[Delta]:
 CUTS = st.sets(st.integers(1, 300), max_size=300)
 
 
-def streamed(guarding: Guarding, deltas: list[Delta], batch: int) -> list[Delta]:
-    """What goes out, delta by delta."""
+def streamed(guarding: GuardrailSession, deltas: list[Delta], batch: int) -> list[Delta]:
+    """Return the emitted deltas."""
     return [delta for each in batches_of(guarding, deltas, batch) for delta in each]
 
 
-def batches_of(guarding: Guarding, deltas: list[Delta], batch: int) -> list[Sequence[Delta]]:
+def batches_of(
+    guarding: GuardrailSession, deltas: list[Delta], batch: int
+) -> list[Sequence[Delta]]:
     async def run() -> list[Sequence[Delta]]:
         out: list[Sequence[Delta]] = []
         is_over = asyncio.Event()
@@ -106,8 +113,8 @@ def test_what_a_guardrail_has_held_goes_on_in_batches() -> None:
     assert max(map(len, found)) == BATCH_TOKENS
 
 
-def guarding(guardrail: Guardrail, reader: str, **more: Any) -> Guarding:
-    made_for = Guarding(guardrail=guardrail, region="r", account="a", **more)
+def guarding(guardrail: Guardrail, reader: str, **more: Any) -> GuardrailSession:
+    made_for = GuardrailSession(guardrail=guardrail, region="r", account="a", **more)
     made_for.read_by(made(reader))
     return made_for
 
@@ -126,16 +133,16 @@ def test_a_held_stream_tells_what_the_whole_answer_tells_and_no_secret(
     assert said == answer
     assert [secret for secret in SECRETS if secret in fold(said)] == []
     assert NAME.sub("", said) == uncovered(whole(text, reader))
-    assert not assess(HIDING, "OUTPUT", [Part(said)]).intervened
+    assert not assess(HIDING, "OUTPUT", [TextBlock(said)]).intervened
     assert [delta.finish for delta in told if delta.finish] == ["stop"]
 
 
 def uncovered(text: str) -> str:
-    """The characters that are in no place that any filter finds."""
+    """Return the characters outside of all matches."""
     covered: set[int] = set()
     for each in HIDING.filters:
-        assert each.seeker
-        for start, end in each.seeker.spans(Reading(text)):
+        assert each.matcher
+        for start, end in each.matcher.spans(SearchedText(text)):
             covered |= {*range(start, end)}
     return "".join(letter for place, letter in enumerate(text) if place not in covered)
 
@@ -149,16 +156,16 @@ def test_a_passed_stream_ends_with_the_message_soon_after_what_is_blocked(
     shown = whole(text, reader)
     told = streamed(guarding(BLOCKING, reader, is_async=True), deltas, batch)
     said = "".join(delta.text for delta in told)
-    found = assess(BLOCKING, "OUTPUT", [Part(shown)]).is_blocked
+    found = assess(BLOCKING, "OUTPUT", [TextBlock(shown)]).is_blocked
 
     if not said.endswith(SILENCED):
         assert (said, found) == (shown, False)
         return
     out = said.removesuffix(SILENCED)
     longest = max(len(delta.text) for delta in deltas)
-    ahead = max(STRIDE, len(out) // SHARE) + longest
+    ahead = max(MIN_UNASSESSED_CHARACTERS, len(out) // UNASSESSED_SHARE) + longest
     assert shown.startswith(out)
-    assert not assess(BLOCKING, "OUTPUT", [Part(out[: max(0, len(out) - ahead)])]).is_blocked
+    assert not assess(BLOCKING, "OUTPUT", [TextBlock(out[: max(0, len(out) - ahead)])]).is_blocked
     assert [delta.text for delta in told if delta.text][-1] == SILENCED
     assert [delta.finish for delta in told if delta.finish] == ["stop"]
 
@@ -170,12 +177,12 @@ def whole(text: str, reader: str) -> str:
 
 
 class Waiting:
-    """A seeker that needs the loop to go on while it searches."""
+    """A matcher that needs the event loop to run while it searches."""
 
     def __init__(self) -> None:
         self.begun, self.ended = Event(), Event()
 
-    def spans(self, reading: Reading) -> Iterator[tuple[int, int]]:
+    def spans(self, reading: SearchedText) -> Iterator[tuple[int, int]]:
         self.begun.set()
         assert self.ended.wait(timeout=10)
         yield 0, len(reading.text)
@@ -183,10 +190,10 @@ class Waiting:
 
 def test_a_long_answer_is_searched_while_the_loop_goes_on() -> None:
     waiting = Waiting()
-    filters = (replace(HIDING.filters[0], seeker=waiting),)
+    filters = (replace(HIDING.filters[0], matcher=waiting),)
     judge = guarding(replace(HIDING, filters=filters), "text")
 
-    long = Delta("a" * (LONG_SEARCH + 1), "stop")
+    long = Delta("a" * (MAX_INLINE_SEARCH + 1), "stop")
 
     async def run() -> list[Sequence[Delta]]:
         told: list[Sequence[Delta]] = []
@@ -203,13 +210,13 @@ def test_a_long_answer_is_searched_while_the_loop_goes_on() -> None:
 
 def test_what_comes_during_a_search_waits_for_it_and_one_that_is_given_up_tells_nothing() -> None:
     waiting = Waiting()
-    filters = (replace(HIDING.filters[0], seeker=waiting),)
+    filters = (replace(HIDING.filters[0], matcher=waiting),)
     judge = guarding(replace(HIDING, filters=filters), "text", is_async=True)
 
     async def run() -> list[Sequence[Delta]]:
         told: list[Sequence[Delta]] = []
         stage = OutputStage(judge, told.append, raising, holds=False)
-        stage.feed([Delta("a" * (LONG_SEARCH + 1))])
+        stage.feed([Delta("a" * (MAX_INLINE_SEARCH + 1))])
         await asyncio.to_thread(waiting.begun.wait, 10)
         stage.feed([Delta(" b"), Delta("", "stop", Usage(1, 3))])
         assert not told

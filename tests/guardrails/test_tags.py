@@ -1,4 +1,4 @@
-"""Tags around what is to be guarded in a prompt, found in linear time."""
+"""Guard tags in a prompt, found in linear time."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What `check` and `serve` say of a registry's LoRA adapters."""
+"""Messages of `check` and `serve` about a registry's LoRA adapters."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ on_vllm = pytest.mark.skipif(not vllm_options.is_installed(), reason="its option
 
 @pytest.fixture
 def entry(tmp_path: Path) -> dict[str, Any]:
-    """A model with a good adapter of rank 64, trained on something else."""
+    """Return a model with a valid adapter of rank 64 that was trained on another base."""
     adapter = make_adapter(tmp_path / "adapter", rank=64, base_model_name_or_path="someone/else-7b")
     weights = tmp_path / "7b"
     weights.mkdir()
@@ -131,4 +131,4 @@ def test_adapters_on_the_cpu_leave_a_slot_free(
 
     assert done.returncode == 1
     assert "tuned: vLLM on the CPU mixes an adapter in its last slot into the" in done.stderr
-    assert "say max_loras: 2 among its options" in done.stderr
+    assert "set max_loras: 2 in its vllm options" in done.stderr

@@ -1,4 +1,4 @@
-"""The registry's ARNs: what they stand for, where and to whom, and every mistake with its line."""
+"""The registry's ARNs: their models by region and account, and mistakes with their lines."""
 
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def test_an_arn_or_a_name_stands_for_a_model(
         ),
     ],
 )
-def test_it_stands_for_one_there_and_for_its_account_only(
+def test_an_arn_is_found_in_its_region_and_account_only(
     tmp_path: Path, called: str, region: str, account: str, error: type[InvokeError]
 ) -> None:
     registry = load(tmp_path, GOOD)
@@ -137,7 +137,7 @@ def entry(arn: str, model: str = "mistral.one", **more: str) -> str:
     return "  - " + "\n    ".join(lines) + "\n"
 
 
-NO_ARN = "is no ARN that stands for a model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID"
+NO_ARN = "is not the ARN of a callable model: write arn:aws:bedrock:REGION:ACCOUNT:KIND/ID"
 MISTAKES = [
     ("  - 7\n", ":27: arns.0: 7 is not of type 'object'"),
     (f"  - arn: '{IMPORTED}'\n", ":27: arns.0: 'model' is a required property"),
@@ -171,7 +171,7 @@ MISTAKES = [
             " region us-east-1, which is not in the partition aws-cn"
         ),
     ),
-    (entry(IMPORTED) * 2, f":29: the ARN {IMPORTED!r} stands here twice"),
+    (entry(IMPORTED) * 2, f":29: the ARN {IMPORTED!r} occurs twice"),
     (
         entry(PROVISIONED, name="x") + entry(PROVISIONED.replace(ACCOUNT, "0" * 12), name="x"),
         None,
@@ -179,7 +179,7 @@ MISTAKES = [
     (
         entry(PROVISIONED, name="x") + entry(PROVISIONED.replace("j12", "j13"), name="x"),
         (
-            f":32: the name 'x' of {PROVISIONED.replace('j12', 'j13')} stands here twice for one"
+            f":32: the name 'x' of {PROVISIONED.replace('j12', 'j13')} occurs twice in one"
             " account, region and kind"
         ),
     ),
@@ -191,7 +191,7 @@ MISTAKES = [
         entry(PROVISIONED, name="my-import"),
         f":29: the name 'my-import' of {PROVISIONED} is the id of a model or of a profile",
     ),
-    (entry(PROVISIONED, name="a b"), f":29: the name 'a b' of {PROVISIONED} has a blank"),
+    (entry(PROVISIONED, name="a b"), f":29: the name 'a b' of {PROVISIONED} has a space"),
     (entry(IMPORTED, name="a b"), None),
     (entry(IMPORTED, name="'-'"), ":29: arns.0.name: '-' does not match"),
 ]
@@ -214,5 +214,5 @@ def test_a_model_of_ones_own_has_no_regions(tmp_path: Path) -> None:
         MODELS.replace("catalogued: false", "catalogued: false\n    regions: [us-east-1]")
         + entry(IMPORTED)
     )
-    with pytest.raises(ConfigError, match=r":16: model 'my-import': 'regions' is of catalogued"):
+    with pytest.raises(ConfigError, match=r":16: model 'my-import': only catalogued models have"):
         load_registry(file)

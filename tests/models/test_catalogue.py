@@ -1,4 +1,4 @@
-"""What the catalogue says of listings that Mistral's own are not."""
+"""Catalogue entries of models that differ from Mistral's own."""
 
 from dataclasses import replace
 from datetime import date

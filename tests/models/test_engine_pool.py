@@ -1,4 +1,4 @@
-"""Which models share an engine, and in which order engines load."""
+"""Models that share an engine, and the order in which engines load."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ OTHER_DEMOS = (MIXTRAL, LARGE_3, VOXTRAL_MINI)  # one of each demo checkpoint bu
 
 
 def groups(engines: Engines) -> list[set[str]]:
-    """The models of each engine."""
+    """Return the models of each engine."""
     by_engine: dict[int, set[str]] = {}
     for model_id, engine in engines.items():
         by_engine.setdefault(id(engine), set()).add(model_id)
@@ -104,7 +104,7 @@ def test_models_on_one_server_share_an_engine_if_all_else_is_alike(tmp_path: Pat
 
 def test_where_a_model_is_served_must_be_known() -> None:
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
-    with pytest.raises(EngineDead, match=f"where {SEVEN_B} is served is not known: say --remote"):
+    with pytest.raises(EngineDead, match=f"no server is known for {SEVEN_B}: set --remote"):
         build_engines(models, EngineChoice(kind="remote", cache=CACHE))
 
 
@@ -166,7 +166,7 @@ async def test_the_first_engine_loads_alone_and_then_so_many_at_a_time_in_order(
 
     assert seen == ["a", "abc", "abcd", "abcd", "abcd"]
     assert line.plain.done == ["loads"], "it did not wait for its turn"
-    assert line.engines.take_calls()
+    assert line.engines.accept_calls()
     await line.engines.close()
 
 
@@ -194,7 +194,7 @@ async def test_an_engine_that_waits_for_its_turn_is_cold_and_not_ready() -> None
     waiting = dict(line.engines.items())["b"]
 
     assert waiting.state() == EngineState("cold")
-    assert not line.engines.take_calls()
+    assert not line.engines.accept_calls()
     with pytest.raises(EngineNotReady):
         waiting.tokenizer()
     await line.engines.close()

@@ -1,9 +1,9 @@
-"""Ids and ARNs apart, and regions that AWS has."""
+"""Parsing of ids and ARNs, and AWS's regions."""
 
 import botocore.session
 import pytest
 
-from invoke_api.models.identifiers import OWN, PARTITIONS, parse_identifier
+from invoke_api.models.identifiers import OWN_KINDS, PARTITIONS, parse_identifier
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from invoke_api.models.identifiers import OWN, PARTITIONS, parse_identifier
                 f"arn:aws:bedrock:eu-west-1:123456789012:{kind}/abcdefghij12",
                 (kind, "abcdefghij12", "eu-west-1", "123456789012"),
             )
-            for kind in OWN
+            for kind in OWN_KINDS
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Models that are loaded when they are called, as clients see it: on stubs, and in real vLLM."""
+"""Models that load on demand, as clients see them, on stubs and on real vLLM."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def test_a_load_that_fails_is_a_service_that_is_not_available() -> None:
     assert json.loads(report)["models"][SEVEN_B]["reason"] == "no memory"
 
 
-def test_a_full_queue_throttles_and_who_hangs_up_makes_room_in_it() -> None:
+def test_a_full_queue_throttles_and_a_disconnect_makes_room_in_it() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
     with engine_running(on_demand(stub, queue=1)) as url:
@@ -112,7 +112,7 @@ def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path
 
 
 def processes(url: str) -> list[str]:
-    """VLLM's in the session of the service there, those included that have lost their parents."""
+    """Return the vLLM processes of the service's session, also those without a parent."""
     [service] = [
         child
         for child in psutil.Process().children()

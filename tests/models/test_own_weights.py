@@ -1,4 +1,4 @@
-"""One's own fine-tunes behind ARNs, on real vLLM: a checkpoint, and an adapter on its engine."""
+"""Fine-tuned models behind ARNs, on real vLLM: a checkpoint, and an adapter on its engine."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def entry(name: str, weights: Path, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def bedrock(checkpoints: Path, tmp_path: Path) -> Iterator[Bedrock]:
-    """Two models, one engine. The checkpoint differs from the demo's in its random weights."""
+    """Yield a service with two models on one engine, whose random weights are not the demo's."""
     write_checkpoint(replace(DEMOS["dense"], seed=3), tmp_path / "weights")
     adapter = make_adapter(checkpoints / "tuned")
     document = {

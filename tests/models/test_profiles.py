@@ -1,11 +1,11 @@
-"""Application inference profiles in memory: names, tokens, and how many there may be."""
+"""Application inference profiles in memory: names, request tokens and the quota."""
 
 from dataclasses import replace
 
 import pytest
 
 from invoke_api.models.identifiers import parse_identifier
-from invoke_api.models.profiles import MOST, ApplicationProfiles, Profile, new_identifier
+from invoke_api.models.profiles import MAX_PROFILES, ApplicationProfiles, Profile, new_identifier
 from invoke_api.wire.errors import ConflictException, ServiceQuotaExceededException
 
 SOURCE = parse_identifier("arn:aws:bedrock:us-east-1::foundation-model/mistral.one")
@@ -55,7 +55,7 @@ def test_a_token_is_of_its_account_and_region() -> None:
 
 def test_there_are_so_many_at_most() -> None:
     profiles = ApplicationProfiles()
-    for number in range(MOST):
+    for number in range(MAX_PROFILES):
         profiles.add(profile(str(number)))
     with pytest.raises(ServiceQuotaExceededException, match="1,000"):
         profiles.add(profile("one more", TWO))

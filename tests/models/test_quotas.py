@@ -1,4 +1,4 @@
-"""Requests and tokens a minute: what is let through, what is throttled, and in which words."""
+"""Quotas of requests and tokens per minute, and the errors of throttled calls."""
 
 import asyncio
 import dataclasses
@@ -27,7 +27,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.quotas import TOO_MANY_TOKENS, Quotas, Share
 from invoke_api.models.registry import DEFAULT_REGISTRY, Model, load_registry
 from invoke_api.pipeline.answer import Answer
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.rules.parser import parse_rules
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
@@ -51,7 +51,7 @@ def model(requests: int | None = None, tokens: int | None = None) -> Model:
 
 
 def take(quotas: Quotas, limited: Model, region: str, key: str | None, tokens: int) -> Share | None:
-    """Take so many tokens, the prompt's ten among them."""
+    """Take this many tokens, ten of them for the prompt."""
     prompt = min(10, tokens)
     return quotas.take(limited, region, key, input_tokens=prompt, max_tokens=tokens - prompt)
 
@@ -137,7 +137,7 @@ IN_A_THREAD = " word" * 3_000
 
 
 def level_of(quotas: Quotas, limited: Model) -> int:
-    """How many tokens may be taken now; found out by taking them."""
+    """Return the number of tokens that can be taken now. Takes them."""
     low, high = 0, LIMIT
     while low < high:
         tokens = (low + high + 1) // 2
@@ -153,7 +153,7 @@ def level_of(quotas: Quotas, limited: Model) -> int:
 
 
 class Counter:
-    """Counts the tokens that an answer takes: an engine may push more before it is cancelled."""
+    """A receiver that counts tokens: an engine may push more of them before it is cancelled."""
 
     def __init__(self, stub: "CountingStub", receiver: Receiver) -> None:
         assert isinstance(receiver, Answer)
@@ -169,7 +169,7 @@ class Counter:
 
 
 class CountingStub(StubEngine):
-    """Counts the tokens that it gives, and refuses what is too long as real engines do."""
+    """A stub that counts its tokens, and refuses long prompts as real engines do."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -183,9 +183,9 @@ class CountingStub(StubEngine):
 
 
 class Client:
-    """One call in this process; it leaves once so many messages of the answer have come.
+    """A client of one call in this process, which disconnects after some messages of the answer.
 
-    With 0 it leaves before the first, with None it stays.
+    With 0 it disconnects before the first message, with None never.
     """
 
     def __init__(self, body: bytes, leaves_after: int | None) -> None:
@@ -213,7 +213,7 @@ class Client:
 async def call_in_process(
     app: Callable[..., Any], path: str, body: bytes, leaves_after: int | None
 ) -> dict[str, Any]:
-    """The journal's entry of a call that is over."""
+    """Return the journal's entry of a call that has ended."""
     client = Client(body, leaves_after)
     scope: Scope = {
         "type": "http",
@@ -273,7 +273,7 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
     limited = model(tokens=LIMIT)
     registry = dataclasses.replace(REGISTRY, models={SEVEN_B: limited})
     quotas = Quotas(enforced=True, clock=lambda: 0.0)
-    app = create_app(registry, Engines({SEVEN_B: stub}), Calls(), book=book, quotas=quotas)
+    app = create_app(registry, Engines({SEVEN_B: stub}), InFlightCalls(), book=book, quotas=quotas)
     path = f"/model/{SEVEN_B}/{operation}"
     entry = asyncio.run(call_in_process(app, path, json.dumps(asked).encode(), leaves_after))
 
@@ -286,7 +286,7 @@ def test_however_a_call_ends_it_keeps_the_tokens_that_it_used(
 
 
 def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 4)
+    monkeypatch.setattr(module, "BUCKETS_BEFORE_PRUNING", 4)
     clock = Clock()
     quotas, limited = Quotas(enforced=True, clock=clock), model(tokens=100)
     first = take(quotas, limited, "us-east-1", "A", 100)
@@ -299,7 +299,7 @@ def test_buckets_that_are_full_again_are_forgotten(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_bucket_that_is_not_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 4)
+    monkeypatch.setattr(module, "BUCKETS_BEFORE_PRUNING", 4)
     quotas, limited = Quotas(enforced=True, clock=lambda: 0.0), model(tokens=100)
     for key in range(100):
         take(quotas, limited, "us-east-1", str(key), 100)

@@ -1,4 +1,4 @@
-"""The registry: what it holds, and every mistake with its line."""
+"""The registry: its contents, and mistakes with their lines."""
 
 import dataclasses
 from importlib.util import find_spec
@@ -69,10 +69,10 @@ MISTAKES = [
     ),
     (GOOD + "    wieghts: x\n", ":2: model 'mistral.one': Additional properties are not allowed"),
     (GOOD + "    name: Two\n", ":13: duplicate key 'name'"),
-    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' stands here twice"),
+    (GOOD + GOOD.removeprefix("models:\n"), ":13: model 'mistral.one' occurs twice"),
     (
         GOOD + "not_run:\n  - {id: mistral.one, name: One}\n",
-        ":14: model 'mistral.one' stands here twice",
+        ":14: model 'mistral.one' occurs twice",
     ),
     (
         GOOD.replace("    demo", "    profiles: {mistral.one: [us-east-1]}\n    demo"),
@@ -84,7 +84,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    end_of_life: '2026-02-30'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2026-02-30",
+        ":10: model 'mistral.one': 2026-02-30 is not a date",
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-12-32'\n    demo"),
@@ -92,7 +92,7 @@ MISTAKES = [
     ),
     (
         GOOD.replace("    demo", "    launched: '2025-11-31'\n    demo"),
-        ":10: model 'mistral.one': there is no day 2025-11-31",
+        ":10: model 'mistral.one': 2025-11-31 is not a date",
     ),
     (
         GOOD.replace("    demo", "    input_modalities: [text]\n    demo"),
@@ -115,7 +115,10 @@ MISTAKES = [
         ":16: model 'mistral.two': provider: '' should be non-empty",
     ),
     (GOOD.replace("mistral-7b-instruct.json", "none.json"), ":5: model 'mistral.one': there is no"),
-    (GOOD.replace("dtype", "max_model_len"), ":12: model 'mistral.one': 'max_model_len' is said"),
+    (
+        GOOD.replace("dtype", "max_model_len"),
+        ":12: model 'mistral.one': set 'context_length' instead of",
+    ),
     (
         GOOD.replace("dtype: bfloat16", "tensor_paralel_size: 2"),
         ":12: model 'mistral.one': the installed vLLM has no engine argument 'tensor_paralel",
@@ -254,7 +257,7 @@ def test_a_model_that_is_left_out_is_one_without_access() -> None:
     assert only.find(parse_identifier(MIXTRAL), "us-east-1").id == MIXTRAL
     with pytest.raises(AccessDeniedException):
         only.find(parse_identifier(SEVEN_B), "us-east-1")
-    with pytest.raises(ConfigError, match=r"no model 'mistral\.none' in the registry"):
+    with pytest.raises(ConfigError, match=r"there is no model 'mistral\.none'; the registry has"):
         only.only(["mistral.none"])
 
 

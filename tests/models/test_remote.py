@@ -1,4 +1,4 @@
-"""The service in front of somebody else's server: real vLLM, and one that knows text only."""
+"""The service with remote servers: real vLLM, and one that takes text only."""
 
 import asyncio
 import json
@@ -113,7 +113,7 @@ async def test_a_server_that_is_missing_what_is_asked_for_is_told_to_operators(
 
 
 @pytest.mark.parametrize("operation", ["invoke", "invoke-with-response-stream"])
-async def test_a_client_that_leaves_leaves_there_too(tmp_path: Path, operation: str) -> None:
+async def test_a_disconnect_cancels_the_remote_request(tmp_path: Path, operation: str) -> None:
     server = CompletionsServer([stuck(" A")], models=[{"id": "theirs"}])
     registry = tmp_path / "registry.yaml"
     command = [*COMMAND, "--registry", str(registry)]

@@ -1,4 +1,4 @@
-"""An engine that died or did not load, as clients and operators see it, until it is back."""
+"""Restarts of engines that crashed or failed to load, as clients and operators see them."""
 
 import json
 from typing import Any

@@ -22,7 +22,7 @@ from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.observability.exposition import Exposition
 from invoke_api.observability.metrics import Metrics
-from invoke_api.pipeline.count_calls import STATUSES
+from invoke_api.pipeline.count_calls import ERROR_STATUSES
 from invoke_api.server.app import OPERATION_ROUTES
 from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
@@ -311,7 +311,7 @@ def test_no_label_comes_from_a_client(url: str) -> None:
 
     assert scrape.labels(CALLS, "model_id") <= {"", SEVEN_B}
     assert scrape.labels(CALLS, "operation") <= {"", *(route.name for route in OPERATION_ROUTES)}
-    assert scrape.labels(CALLS, "error") <= {"", *STATUSES}
+    assert scrape.labels(CALLS, "error") <= {"", *ERROR_STATUSES}
     assert "nope" not in scrape.text
     assert "nowhere" not in scrape.text
 

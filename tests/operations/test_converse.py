@@ -1,4 +1,4 @@
-"""Converse and ConverseStream, by boto3 and to the byte, on both engines."""
+"""Converse and ConverseStream, with boto3 and byte for byte, on both engines."""
 
 import json
 from collections import Counter
@@ -54,7 +54,7 @@ def ask(runtime: Any, model: str, **body: Any) -> dict[str, Any]:
 def stream(runtime: Any, model: str, **body: Any) -> list[tuple[str, dict[str, Any]]]:
     limits = {"maxTokens": 60}
     asked = {"messages": [USER], "inferenceConfig": limits, **body}
-    # A stream that fails leaves its socket to whoever closes it.
+    # A stream that fails does not close its socket.
     with closing(runtime.converse_stream(modelId=model, **asked)["stream"]) as events:
         return [pair for event in events for pair in event.items()]
 
@@ -233,7 +233,7 @@ def test_a_text_comes_whole_and_as_events(bedrock: Bedrock, runtime: Any, model:
 
 
 def test_the_bytes_are_as_recorded(scripted: str) -> None:
-    """Keys in alphabetical order; padding in each event; the headers of a frame in their order."""
+    """Check the order of keys, the padding of events, and the order of a frame's headers."""
     body = {"messages": [USER], "inferenceConfig": {"maxTokens": 2}}
     response, raw = invoke(scripted, body, operation="converse")
     streamed, frames = invoke(scripted, body, operation="converse-stream")
@@ -269,7 +269,7 @@ def test_the_bytes_are_as_recorded(scripted: str) -> None:
 
 
 def test_the_prompt_of_the_first_models_is_text_with_a_second_bos(scripted: str) -> None:
-    """Recorded of Bedrock: 18 tokens for a text of 16, with one `<s>` written and one added."""
+    """Count 18 tokens for a text of 16, as recorded: one `<s>` is written and one added."""
     _, raw = invoke(scripted, {"messages": [USER]}, operation="converse")
     prompt = "<s>[INST] How is the weather? [/INST]"
     response, _ = invoke(scripted, {"prompt": prompt, "max_tokens": 1})
@@ -323,7 +323,7 @@ SEAS = ("Baltic", "Red", "Black")
 
 
 def two_turns(count: int, *, turned: bool = False) -> list[dict[str, Any]]:
-    """Return a question, so many calls in one turn, and their results in the next."""
+    """Return a question, some calls in one turn, and their results in the next."""
     ids = [f"abcdefgh{number}" for number in range(count)]
     uses = [{"toolUseId": each, "name": "get_weather", "input": {"city": each}} for each in ids]
     results = [

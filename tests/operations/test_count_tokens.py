@@ -1,4 +1,4 @@
-"""CountTokens: refused as on Bedrock, or counted as InvokeModel counts."""
+"""CountTokens is refused as on Bedrock, or counts as InvokeModel does."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""The invocation log: what a line says, who is in it, and who turns it off."""
+"""The invocation log: the lines, the calls that are logged, and the configuration."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.observability import invocation_log
 from invoke_api.observability.invocation_log import FILE_NAME, InvocationLog, open_log
 from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall, to_record
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
@@ -66,7 +66,7 @@ def signature(key: str, region: str = "us-east-1") -> str:
 
 @pytest.fixture
 def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
-    """Puts a request, and gives the line about it."""
+    """Return a function that sends a request and returns the line about it."""
 
     def ask_(body: object, path: str = "invoke", **headers: str) -> dict[str, Any]:
         headers = {"Authorization": signature("AKIDEXAMPLE"), **headers}
@@ -78,7 +78,7 @@ def ask(extended: str, log_folder: Path) -> Callable[..., dict[str, Any]]:
 
 
 def whole_lines(folder: Path) -> list[str]:
-    """Return the lines up to the last line feed: a reader may see the beginning of one more."""
+    """Return the lines up to the last line feed, because the next one may be incomplete."""
     return (folder / FILE_NAME).read_text().rpartition("\n")[0].splitlines()
 
 
@@ -175,7 +175,7 @@ def test_a_client_that_leaves_has_what_it_got_logged(extended: str, log_folder: 
     assert "outputTokenCount" not in record["output"]
 
 
-def test_whoever_wants_no_text_delivered_is_not_logged(extended: str, log_folder: Path) -> None:
+def test_an_account_without_text_delivery_is_not_logged(extended: str, log_folder: Path) -> None:
     headers = {"Authorization": signature("AKIDEXAMPLE", "eu-west-3")}
     body = b'{"prompt": "Hi", "max_tokens": 1}'
     path = "/logging/modelinvocations"
@@ -197,7 +197,7 @@ def read_ids(folder: Path) -> list[str]:
     return [json.loads(line)["requestId"] for line in whole_lines(folder)]
 
 
-def test_what_is_no_invocation_is_not_logged(extended: str, log_folder: Path) -> None:
+def test_other_operations_are_not_logged(extended: str, log_folder: Path) -> None:
     count = b'{"input": {"invokeModel": {"body": "eyJwcm9tcHQiOiAiSGkifQ=="}}}'
     counted, _ = call(extended, "POST", f"{PATH}/count-tokens", count)
     listed, _ = call(extended, "GET", "/foundation-models")
@@ -252,7 +252,7 @@ def test_metadata_that_is_no_json_is_left_out() -> None:
     assert "requestMetadata" not in to_record(replace(CALL, metadata=b"{", error="X"))
 
 
-def test_who_is_unknown_is_the_root_of_the_examples_account() -> None:
+def test_an_unknown_caller_is_the_root_of_the_example_account() -> None:
     assert Caller("us-gov-west-1").arn == "arn:aws-us-gov:iam::123456789012:root"
     assert Caller("us-east-1", account="000000000001").account_id == "000000000001"
 
@@ -260,7 +260,7 @@ def test_who_is_unknown_is_the_root_of_the_examples_account() -> None:
 async def test_a_bug_is_an_internal_server_exception(tmp_path: Path) -> None:
     engine = StubEngine(error=ZeroDivisionError())
     log = open_log(tmp_path)
-    calls, registry = Calls(), load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
+    calls, registry = InFlightCalls(), load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     app = create_app(registry, Engines({SEVEN_B: engine}), calls, invocation_log=log)
     with app_running(app, calls) as url:
         answer, _ = invoke(url, {"prompt": "Hi"})
@@ -276,7 +276,7 @@ async def test_a_line_that_can_not_be_written_is_told_of(
     log = InvocationLog(tmp_path / "none" / FILE_NAME)
     log.add(CALL)
     await log.close()
-    log.add(CALL)  # is not told of: nobody listens any more
+    log.add(CALL)  # is not logged: the client has disconnected
 
     assert "the call the-id is missing in the invocation log" in caplog.text
 

@@ -1,4 +1,4 @@
-"""What the registry says of each model is what the service accepts of it, and what it refuses."""
+"""The service accepts and refuses for each model exactly what its listing says."""
 
 import json
 from base64 import b64encode
@@ -30,15 +30,15 @@ SCHEMA = {
 
 
 class Asker(NamedTuple):
-    """One model as clients call it; `told` is what GetFoundationModel says of it."""
+    """A model as clients call it. `told` is the answer of GetFoundationModel."""
 
     model: Model
-    name: str  # its own id, or a profile's
+    name: str  # the id of the model or of a profile
     runtime: Any
     told: dict[str, Any]
 
     def converse(self, blocks: list[dict[str, Any]] | None = None, **more: Any) -> str | None:
-        """Return why it is refused; None if it is answered."""
+        """Return the error, or None if it is answered."""
         limits = more.pop("inferenceConfig", {})
         return refusal(
             lambda: self.runtime.converse(
@@ -194,10 +194,10 @@ def test_max_tokens_goes_up_to_what_is_listed(asker: Asker) -> None:
     most = asker.told["converse"]["maxTokensMaximum"]
     at_most = [asker.converse(inferenceConfig={"maxTokens": most})]
     at_most += [asker.invoke(body={"max_tokens": most})]
-    # With a prompt, the most is more than the window holds.
+    # Together with a prompt, the maximum exceeds the context.
     assert all("maximum context length is" in (why or "") for why in at_most)
     beyond = asker.converse(inferenceConfig={"maxTokens": most + 1})
     assert beyond is not None
     assert f"exceeds the model limit of {most}." in beyond
-    # InvokeModel has no other bound than the window.
+    # InvokeModel has no bound but the context.
     assert "maximum context length is" in (asker.invoke(body={"max_tokens": most + 1}) or "")

@@ -1,4 +1,4 @@
-"""Every operation answers what botocore's service models say, those not offered with an error."""
+"""Every operation answers as botocore's service models say, or with an error if not offered."""
 
 import json
 import re
@@ -51,22 +51,22 @@ ASKED: dict[str, tuple[str, Any]] = {
     "GetModelInvocationLoggingConfiguration": ("", None),
     "DeleteModelInvocationLoggingConfiguration": ("", None),
 }
-# What Bedrock was heard to say and no service model has.
+# Reported from Bedrock, and in no service model.
 HEARD = [
     r"\.usage\.serverToolUsage: not modelled",
     r"\.model(Summaries\[\]|Details)\.converse: not modelled",
     r"\.modelSummaries\[\]\.inferenceTypesSupported\[\]: INFERENCE_PROFILE is not modelled",
     r"\.modelSummaries\[\]\.inputModalities\[\]: SPEECH is not modelled",
-    # One kind of findings of a policy stands there without the other.
+    # A policy may have one kind of findings without the other.
     r"\.assessments\[\]\.(wordPolicy\.managedWordLists|sensitiveInformationPolicy\.\w+): missing",
-    # The names of models and profiles that AWS itself lists break its patterns and lengths.
+    # AWS's own names of models and profiles break its patterns and lengths.
     r"\.modelSummaries\[\]\.modelName: 2[0-9] long",
     r"\..*inferenceProfileName: US Mistral Pixtral Large 25\.02 does not match",
     r"\..*description: Routes requests to .* does not match",
 ]
 
 
-# Not where the other tests of the same service are, whose invocation log would be turned off.
+# In a region of its own, because it switches the invocation log off.
 WEST = {
     "Authorization": "AWS4-HMAC-SHA256 SignedHeaders=host, Signature=00,"
     " Credential=AKIDMODELLED/20261124/us-west-2/bedrock/aws4_request"
@@ -127,7 +127,7 @@ def make_profile(url: str, name: str) -> str:
 
 @pytest.mark.parametrize("operation", [route.name for route in NOT_OFFERED])
 @pytest.mark.parametrize("label", ["abcdefghijkl", ARN], ids=["id", "arn"])
-def test_what_is_not_offered_says_so(operation: str, label: str, scripted: str) -> None:
+def test_an_operation_not_offered_says_so(operation: str, label: str, scripted: str) -> None:
     response, raw = ask(scripted, operation, label)
     name, _, suffix = response.headers["x-amzn-ErrorType"].partition(":")
     [modelled] = [shape for shape in OPERATIONS[operation].error_shapes if shape.name == name]

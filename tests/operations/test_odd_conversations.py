@@ -1,4 +1,4 @@
-"""Conversations that no careful client sends: each gets an answer or a sentence, never 500."""
+"""Unusual conversations: each gets an answer or an error message, never status 500."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def deep(levels: int) -> str:
 
 
 def use(arguments: str) -> str:
-    """A body whose assistant called a tool with these."""
+    """Return a body in which the assistant has called a tool with this input."""
     block = f'{{"toolUse":{{"toolUseId":"abcd12345","name":"f","input":{arguments}}}}}'
     result = '{"toolResult":{"toolUseId":"abcd12345","content":[{"json":{"a":1.5}}]}}'
     return (
@@ -139,7 +139,7 @@ def ask(bedrock: Bedrock, operation: str, **body: Any) -> tuple[int, bytes]:
     return response.status, answer
 
 
-def test_what_a_model_gives_a_tool_may_be_a_large_number(bedrock: Bedrock) -> None:
+def test_an_argument_of_a_tool_may_be_a_large_number(bedrock: Bedrock) -> None:
     number = 123456789012345678901
     bedrock.rule(reply={"tool_calls": [{"name": "f", "arguments": {"n": number}}]})
     _, whole = ask(bedrock, "converse")
@@ -166,7 +166,7 @@ def test_a_stop_sequence_is_not_found_in_the_name_of_a_mark(bedrock: Bedrock, st
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "f"
 
 
-def test_a_workbook_holds_up_nobody(scripted: str) -> None:
+def test_a_workbook_delays_no_other_call(scripted: str) -> None:
     body = with_document("xlsx", workbook("XFD1048576")).encode()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(invoke, scripted, body, SEVEN_B, "converse")

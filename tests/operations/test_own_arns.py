@@ -1,4 +1,4 @@
-"""ARNs of an account's own on a service with two accounts: who may call what, and what is kept."""
+"""ARNs of accounts' own models and profiles, on a service with two accounts."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def accounts(tmp_path_factory: pytest.TempPathFactory, log_folder: Path) -> Iterator[str]:
-    """The URL of a service that knows two accounts, and a model that AWS does not list."""
+    """Yield the URL of a service with two accounts and a model that AWS does not list."""
     folder = tmp_path_factory.mktemp("accounts")
     document = yaml.safe_load(DEFAULT_REGISTRY.read_text())
     finetune = {**document["models"][0], "id": "my-finetune", "catalogued": False}
@@ -77,7 +77,7 @@ Client = Callable[..., AbstractContextManager[Any]]
 
 @pytest.fixture
 def client(accounts: str) -> Client:
-    """Opens a boto3 client of a service for an access key."""
+    """Return a function that opens a boto3 client of a service for an access key."""
 
     @contextmanager
     def open_client(service: str, key: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""ListInferenceProfiles page by page, where there are more of them than of Mistral's own."""
+"""Pages of ListInferenceProfiles, with more profiles than Mistral's own."""
 
 import json
 from collections.abc import Iterator

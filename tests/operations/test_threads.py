@@ -1,4 +1,4 @@
-"""Threads that callers share: in turn, within limits, until their calls end."""
+"""Shared thread pools: fair, within limits, and released when calls end."""
 
 import asyncio
 import threading
@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.uploads.call import CURRENT_SESSION, ReadWouldBlock, UploadSession, current_session
-from invoke_api.pipeline.thread_pool import Threads
+from invoke_api.pipeline.thread_pool import SharedThreadPool
 from invoke_api.wire.errors import ThrottlingException
 
 
 class Work:
-    """Something that takes as long as a test wants."""
+    """A function that returns when the test allows it."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
@@ -28,13 +28,15 @@ class Work:
 
 
 @asynccontextmanager
-async def threads(*, most: int = 2, of_one: int = 1, waiting: int = 2) -> AsyncIterator[Threads]:
-    made = Threads("test", most=most, of_one=of_one, waiting=waiting)
+async def threads(
+    *, size: int = 2, per_caller: int = 1, max_waiting: int = 2
+) -> AsyncIterator[SharedThreadPool]:
+    made = SharedThreadPool("test", size=size, per_caller=per_caller, max_waiting=max_waiting)
     yield made
     made.close()
 
 
-async def begin(made: Threads, caller: str, work: Work) -> "asyncio.Task[str]":
+async def begin(made: SharedThreadPool, caller: str, work: Work) -> "asyncio.Task[str]":
     task = asyncio.create_task(made.run(caller, UploadSession(), work))
     await asyncio.sleep(0)
     return task
@@ -42,7 +44,7 @@ async def begin(made: Threads, caller: str, work: Work) -> "asyncio.Task[str]":
 
 async def test_the_caller_with_the_fewest_threads_is_next() -> None:
     log: list[str] = []
-    async with threads(most=2, of_one=2, waiting=9) as made:
+    async with threads(size=2, per_caller=2, max_waiting=9) as made:
         works = [Work(log, name) for name in ("a1", "a2", "a3", "b1", "a4")]
         tasks = [await begin(made, work._name[0], work) for work in works]  # noqa: SLF001
         for work, task in zip(works, tasks, strict=True):
@@ -84,7 +86,7 @@ async def test_a_full_queue_is_throttled_for_its_caller_alone() -> None:
 
 async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -> None:
     log: list[str] = []
-    async with threads(most=1) as made:
+    async with threads(size=1) as made:
         running, waiting, last = (Work(log, name) for name in ("running", "waiting", "last"))
         call = UploadSession()
         one = asyncio.create_task(made.run("a", call, running))
@@ -104,7 +106,7 @@ async def test_a_call_that_is_cancelled_gives_up_its_place_and_what_it_reads() -
 
 async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -> None:
     log: list[str] = []
-    async with threads(most=1, of_one=1, waiting=9) as made:
+    async with threads(size=1, per_caller=1, max_waiting=9) as made:
         first, gone, last = (Work(log, name) for name in ("first", "gone", "last"))
         last.may_end.set()
         running = await begin(made, "a", first)
@@ -112,7 +114,7 @@ async def test_a_thread_goes_past_a_call_that_is_cancelled_in_the_same_round() -
         behind = await begin(made, "b", last)
         first.may_end.set()
         time.sleep(0.1)  # noqa: ASYNC251 - the thread ends while the loop stands still
-        # In the round before the thread is free: the call is cancelled then, and not told yet.
+        # Cancelled in the loop iteration before the thread becomes free, and not notified yet.
         asyncio.get_running_loop().call_soon(waiting.cancel)
 
         assert await running == "first"

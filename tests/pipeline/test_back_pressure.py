@@ -1,4 +1,4 @@
-"""A client that does not read pauses the engine, and gets everything once it reads."""
+"""Back-pressure: a client that does not read pauses the engine, and loses nothing."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ BODY = json.dumps({"prompt": "Hi", "max_tokens": 8_192}).encode()
 
 
 class Watched:
-    """A generation that notes whether it is paused."""
+    """A generation that notes when it is paused and resumed."""
 
     def __init__(self, inner: Generation, told: list[str]) -> None:
         self._inner = inner
@@ -36,7 +36,7 @@ class Watched:
 
 
 class WatchedEngine(StubEngine):
-    """Notes what its generations are told, and counts the tokens that it has pushed."""
+    """A stub that notes the signals to its generations, and counts the tokens it has pushed."""
 
     def __init__(self) -> None:
         super().__init__(TEXTS)

@@ -1,4 +1,4 @@
-"""Frames that are ready together leave together; a frame that is alone does not wait."""
+"""Batching of frames: frames that are ready at once are sent at once, without delay."""
 
 import socket
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ BODY = b'{"prompt": "Hi"}'
 
 
 def pieces(url: str) -> list[bytes]:
-    """The chunks of the transfer encoding, as the service sent them."""
+    """Return the chunks of the chunked transfer encoding."""
     address = urlsplit(url)
     head = (
         f"POST /model/{SEVEN_B}/invoke-with-response-stream HTTP/1.1\r\nHost: x\r\n"
@@ -29,14 +29,14 @@ def pieces(url: str) -> list[bytes]:
     return found
 
 
-def test_what_an_engine_gives_together_leaves_together(scripted: str) -> None:
+def test_frames_of_one_engine_step_are_sent_together(scripted: str) -> None:
     found = pieces(scripted)
 
     assert len(found) == 1
     assert len(split_frames(found[0])) > 50
 
 
-def test_what_comes_alone_does_not_wait() -> None:
+def test_a_single_frame_is_sent_at_once() -> None:
     with engine_running(StubEngine([" a"] * 20, pause=0.01)) as url:
         found = pieces(url)
 

@@ -1,4 +1,4 @@
-"""A client that hangs up ends its generation, in a stub to the letter and in real vLLM."""
+"""A disconnect cancels the generation, on a stub and on real vLLM."""
 
 import json
 import time
@@ -47,7 +47,7 @@ def reset_http_2(url: str, path: str) -> None:
 
 
 def stop_reading(url: str, path: str) -> None:
-    """The client's window is full, so the server waits for room, and then it closes."""
+    """Stop reading until the client's window is full, and then close the connection."""
     connection = connect(url)
     connection.request("POST", path, BODY)
     until(lambda: running(url) == 1, seconds=5)
@@ -86,7 +86,7 @@ def staying_http_2(url: str, path: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("stay", [staying, staying_http_2])
-def test_who_stays_and_does_not_read_is_given_up_in_time(
+def test_a_client_that_stays_and_does_not_read_is_given_up_in_time(
     stay: Callable[[str, str], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.3)

@@ -1,4 +1,4 @@
-"""Requests that are hardly HTTP: refused in peace, while others are served."""
+"""Malformed and slow requests are refused, and other clients are served meanwhile."""
 
 from contextlib import closing
 
@@ -35,7 +35,7 @@ def test_a_path_that_is_no_ascii_is_a_malformed_request(scripted: str) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT_SECONDS", 0.2)
     with engine_running(StubEngine()) as url, closing(connect(url)) as connection:
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", "100")
@@ -48,7 +48,7 @@ def test_a_body_that_does_not_come_is_not_waited_for_any_longer(
     assert b"not received in time" in body
 
 
-def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_service() -> None:
+def test_a_disconnect_during_the_body_of_an_unknown_operation_is_no_internal_error() -> None:
     with engine_running(StubEngine()) as url:
         with closing(connect(url)) as connection:
             connection.putrequest("POST", "/no/operation")
@@ -59,7 +59,7 @@ def test_who_leaves_in_the_midst_of_a_body_to_no_operation_is_no_error_of_the_se
         assert Scrape(url).sum(CALLS, outcome="cancelled") == 1
 
 
-def test_routes_of_our_own_stay_below_their_roof() -> None:
+def test_the_emulators_routes_stay_below_their_prefix() -> None:
     own = [route.path for route in PUBLIC_ROUTES + CONTROL_ROUTES]
 
     assert all(path.startswith(("/_emulator/", "/metrics")) for path in own)

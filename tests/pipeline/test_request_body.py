@@ -1,4 +1,4 @@
-"""The race between the work and the client that may leave, over any ASGI server."""
+"""Work that a disconnect cancels, on any ASGI server, and bodies of requests."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,7 +8,7 @@ from starlette.types import Message, Receive
 
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import Calls, ClientLeft
+from invoke_api.pipeline.request_body import ClientDisconnected, InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.transport.asgi_writer import MAX_QUEUED_BYTES, AsgiWriter
 from invoke_api.wire.errors import ServiceUnavailableException
@@ -34,10 +34,12 @@ async def work() -> str:
     return "done"
 
 
-async def race(receive: Receive, awaited: Awaitable[str], calls: Calls | None = None) -> str:
+async def race(
+    receive: Receive, awaited: Awaitable[str], calls: InFlightCalls | None = None
+) -> str:
     writer = AsgiWriter(receive, drop)
     try:
-        return await (calls or Calls()).wait(writer, awaited)
+        return await (calls or InFlightCalls()).wait(writer, awaited)
     finally:
         await writer.finish()
         writer.close()
@@ -48,7 +50,7 @@ async def test_a_client_that_stays_gets_the_result() -> None:
 
 
 async def test_a_client_that_leaves_with_the_result_under_way_has_left() -> None:
-    with pytest.raises(ClientLeft):
+    with pytest.raises(ClientDisconnected):
         await race(gone, work())
 
 
@@ -63,7 +65,7 @@ async def test_work_for_a_client_that_left_is_cancelled_and_waited_for() -> None
             ended.set()
         return ""
 
-    with pytest.raises(ClientLeft):
+    with pytest.raises(ClientDisconnected):
         await race(gone, long_work())
 
     assert ended.is_set()
@@ -78,7 +80,7 @@ async def test_an_error_of_the_work_is_raised() -> None:
 
 
 async def test_the_end_of_the_service_ends_the_work_with_an_answer() -> None:
-    calls = Calls()
+    calls = InFlightCalls()
     asyncio.get_running_loop().call_later(0.01, calls.end)
 
     async def long_work() -> str:
@@ -102,7 +104,7 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
 
 
 class Reader:
-    """A client that reads when it may; it notes what it is told and what it is sent."""
+    """A listener and client that notes the signals it gets and the bytes it is sent."""
 
     def __init__(self) -> None:
         self.may_read, self.left = asyncio.Event(), asyncio.Event()
@@ -166,7 +168,7 @@ async def test_nothing_is_sent_to_a_client_that_has_left() -> None:
     assert client.sent == []
 
 
-async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
+async def test_a_late_listener_learns_that_the_client_has_left() -> None:
     client, other = Reader(), Reader()
     writer = AsgiWriter(client.receive, client.send)
     writer.listen(client)
@@ -184,7 +186,7 @@ async def test_who_listens_late_is_told_that_the_client_has_left() -> None:
 )
 async def test_a_server_may_leave_out_the_raw_path(path: str) -> None:
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    app = create_app(registry, Engines({SEVEN_B: StubEngine([" a"])}), Calls())
+    app = create_app(registry, Engines({SEVEN_B: StubEngine([" a"])}), InFlightCalls())
     method, sent = ("POST" if path.endswith("invoke") else "GET"), list[Message]()
     came = [{"type": "http.request", "body": b'{"prompt": "Hi"}', "more_body": False}]
 

@@ -1,4 +1,4 @@
-"""Imports point one way, and heavy packages stay where they belong."""
+"""Layers of imports, and the modules that may import each package."""
 
 import ast
 import re
@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# A package may import those that stand before it, and itself.
+# A package may import itself and the packages before it.
 PACKAGES = ["engine", "invoke_api", "tests"]
 
-# Inside a package, likewise, by rooms: folders, and files beside them. Rooms of one row do not
-# import each other.
+# Layers inside a package, by folders and files. A layer may import itself and those before it, but
+# its members do not import each other.
 LAYERS = {
     "engine": [
         {"__init__", "errors", "lora", "uploads"},
@@ -40,7 +40,7 @@ LAYERS = {
     ],
 }
 
-# Who may import a package of somebody else's.
+# The modules that may import each third-party package.
 OWNERS = {
     "starlette": {
         "invoke_api/asgi",
@@ -93,7 +93,7 @@ OWNERS = {
         "engine/vllm/health_check",
         "engine/vllm/plugins/cpu_waiting",
     },
-    "zmq": {"engine/vllm/client"},  # which vLLM brings, and imports
+    "zmq": {"engine/vllm/client"},  # vLLM depends on it
     "huggingface_hub": {"engine/tokenization/tekken", "engine/vllm/weights"},
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
@@ -127,14 +127,14 @@ OWNERS = {
     "botocore": {"invoke_api/recording", "invoke_api/testing"},
 }
 
-# All that invoke_api/wire may import beside itself and the standard library.
+# Third-party packages that invoke_api/wire may import.
 WIRE = {"orjson"}
 
 FILES = sorted(path for package in PACKAGES[:2] for path in (ROOT / package).rglob("*.py"))
 
 
 def imports_of(path: Path, *, at_import: bool = False) -> Iterator[str]:
-    """Dotted names that a file imports; `at_import` leaves out those inside functions."""
+    """Yield dotted names that a file imports. `at_import` leaves out imports inside functions."""
     tree = ast.parse(path.read_text())
     nodes: Iterator[ast.AST] = iter(tree.body) if at_import else ast.walk(tree)
     for node in nodes:
@@ -157,7 +157,7 @@ def is_module(name: str) -> bool:
 
 
 def places_of(path: Path) -> list[str]:
-    """Return the file without its suffix, and each folder that it stands in, from the root on."""
+    """Return the file without its suffix, and each folder above it, beginning at the root."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ["/".join(parts[: end + 1]) for end in range(len(parts))]
 
@@ -203,7 +203,7 @@ def test_vllm_and_torch_are_imported_inside_functions(path: Path) -> None:
     assert not heavy & {name.split(".")[0] for name in imports_of(path, at_import=True)}
 
 
-# Attributes of other libraries that are assigned to, by file, and who says that they may be.
+# Attributes of other libraries that files assign to, with the reason why they may.
 ASSIGNED = {
     ("engine/vllm/plugins/cpu_waiting", "shm_broadcast.sched_yield"),  # vLLM has no setting for it
     ("engine/vllm/plugins/orphans", "tempfile.tempdir"),  # its documentation says so
@@ -213,7 +213,7 @@ ASSIGNED = {
 
 
 def assigned_names(path: Path) -> Iterator[str]:
-    """Yield the attributes of what a file imports from elsewhere that it assigns to or deletes."""
+    """Yield the attributes of imported third-party objects that a file assigns to or deletes."""
     tree = ast.parse(path.read_text())
     foreign = {
         (alias.asname or alias.name).split(".")[0]

@@ -1,4 +1,4 @@
-"""`make audit` says so where nothing can be found, and never that nothing was."""
+"""`make audit` fails if it can't search, and does not report that it found nothing."""
 
 import subprocess
 from pathlib import Path

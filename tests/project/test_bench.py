@@ -1,4 +1,4 @@
-"""The benchmarks' own inputs, and the pure parts of what they say."""
+"""Inputs of the benchmarks, and the pure parts of their reports."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The examples, tested and run as their readers would."""
+"""The examples, run as a reader would run them."""
 
 import re
 import subprocess

@@ -13,7 +13,7 @@ UV = Path(sys.executable).parent / "uv"
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a new environment with a wheel of this project and no extras."""
+    """Return the bin folder of a new environment with a wheel of this project without extras."""
     folder = tmp_path_factory.mktemp("clean")
     run(UV, "build", "--quiet", "--wheel", "--out-dir", folder / "wheel", ROOT)
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")

@@ -1,4 +1,4 @@
-"""The README's code blocks, run as they stand against what its first one starts."""
+"""The README's code blocks, run unchanged against the service that the first one starts."""
 
 import os
 import re
@@ -18,7 +18,7 @@ START, EXPORTS, CURL, TEST = SH
 
 
 def run_block(command: list[str], code: str, url: str) -> str:
-    """What a block prints, with the README's variables set and nothing else of AWS's."""
+    """Return the output of a block, run with the README's variables and no others of AWS's."""
     script = f'{EXPORTS}exec "$@"'.replace("http://127.0.0.1:8080", url)
     code = code.replace("http://127.0.0.1:8080", url)
     plain = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
@@ -35,7 +35,7 @@ def run_block(command: list[str], code: str, url: str) -> str:
 
 
 def test_it_is_started_and_tested_by_the_two_commands() -> None:
-    # `demo` starts the first for the tests below; this suite is what the second runs.
+    # `demo` starts the first block for the tests below. The second block runs this suite.
     assert [START, TEST] == ["make serve\n", "make test\n"]
 
 

@@ -1,4 +1,4 @@
-"""SECURITY.md says what the code does: its limits, its flags, its links."""
+"""The limits, flags and links in SECURITY.md are those of the code."""
 
 import dataclasses
 import importlib

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.writer import CassetteWriter
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.app import Recorder
 from invoke_api.recording.upstream import Upstream
 from invoke_api.wire.events import encode_chunk
@@ -44,7 +44,7 @@ class Slow:
 
 async def sent_until_the_end(upstream: Slow, folder: Path, *, after: int) -> list[Message]:
     """Return the messages to a client from a recorder that stops after so many messages."""
-    calls, sent = Calls(), list[Message]()
+    calls, sent = InFlightCalls(), list[Message]()
     recorder = Recorder(
         cast("Upstream", upstream), CassetteWriter(folder), calls, BrowserAccess(checks_host=False)
     )

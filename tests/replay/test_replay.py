@@ -1,4 +1,4 @@
-"""`serve --engine replay`: recorded bytes come back, in front of them the rules."""
+"""`serve --engine replay` answers with recorded bytes, and rules override them."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.wire.errors import ThrottlingException
 from invoke_api.wire.events import encode_chunk
@@ -53,7 +53,7 @@ def stream_of(frames: list[bytes], body: object, **other: Any) -> Recording:
             ("x-amzn-RequestId", REQUEST_ID),
             ("X-Amzn-Bedrock-Content-Type", "application/json"),
         ),
-        "parts": tuple(Part(at=200 * n, raw=raw) for n, raw in enumerate(frames, 1)),
+        "parts": tuple(RecordedPart(at=200 * n, raw=raw) for n, raw in enumerate(frames, 1)),
         "is_stream": True,
         "at": 200,
         **other,
@@ -72,7 +72,7 @@ THROTTLED = a_recording(
     b'{"prompt":"busy"}',
     status=429,
     headers=(("x-amzn-ErrorType", "ThrottlingException:http://x/"),),
-    parts=(Part(at=12, raw=b'{"message":"Too many requests"}'),),
+    parts=(RecordedPart(at=12, raw=b'{"message":"Too many requests"}'),),
 )
 CONVERSED = [
     encode_frame({":event-type": "messageStart"}, b'{"p":"ab","role":"assistant"}'),
@@ -90,7 +90,9 @@ RECORDINGS = [
             ("X-Amzn-Bedrock-Output-Token-Count", "3"),
             ("X-Amzn-Bedrock-Input-Token-Count", "2"),
         ),
-        parts=(Part(at=300, raw=b'{"outputs":[{"text":" A B C","stop_reason":"length"}]}'),),
+        parts=(
+            RecordedPart(at=300, raw=b'{"outputs":[{"text":" A B C","stop_reason":"length"}]}'),
+        ),
         at=300,
     ),
     stream_of(FRAMES, {"prompt": "Hi"}),
@@ -212,7 +214,7 @@ def refusal(url: str, body: Mapping[str, object], model: str = SEVEN_B) -> str:
     return message
 
 
-def test_what_was_not_recorded_is_told_what_comes_nearest(url: str) -> None:
+def test_an_unrecorded_request_is_told_the_nearest_one(url: str) -> None:
     said = refusal(url, {"prompt": "Hi", "max_tokens": 4})
 
     assert said.startswith("No recording answers this request: the nearest is ")
@@ -309,8 +311,8 @@ def test_a_recorded_pace_that_is_none_is_a_sentence(scripted: str, tmp_path: Pat
     answers = [call(scripted, "POST", "/_emulator/rules", body) for body in (missing, both)]
 
     assert [response.status for response, _ in answers] == [400, 400]
-    assert b"a pace over HTTP takes no recording here; --recordings" in answers[0][1]
-    assert b"a recorded pace has its own first_token" in answers[1][1]
+    assert b"rules over HTTP can use recordings only if --recordings" in answers[0][1]
+    assert b"a pace with a recording can't have first_token" in answers[1][1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Long replies of rules: read once and off the loop, framed no faster than clients take them."""
+"""Long replies of rules: encoded once, in a thread, and framed no faster than clients read."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ from engine.generation_task import BATCH_TOKENS
 from engine.protocol import GenerationRequest
 from engine.scripted import ScriptedEngine
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
-from invoke_api.cassettes.matcher import Library, Replay, to_cassettes
-from invoke_api.cassettes.recording import Part, Recording
+from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
+from invoke_api.cassettes.recording import RecordedPart, Recording
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import Calls
-from invoke_api.rules.playback import speak
+from invoke_api.pipeline.request_body import InFlightCalls
+from invoke_api.rules.playback import play_verdict
 from invoke_api.rules.rule_book import Verdict
-from invoke_api.rules.token_cache import LONG_TEXT, TokenCache
+from invoke_api.rules.token_cache import MAX_INLINE_CHARACTERS, TokenCache
 from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from tests.cassettes.test_reader import a_recording
@@ -47,7 +47,7 @@ def tokenizer() -> Tokenizer:
 
 
 class Reads:
-    """A tokenizer that counts what it reads, and in which threads."""
+    """A tokenizer that records the texts that it encodes, and the threads."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -73,9 +73,9 @@ def saying(text: str) -> Verdict:
 
 
 async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
-    """What a rule's text pushes."""
+    """Return the deltas that a rule's text pushes."""
     ear = RecordingReceiver()
-    generation = speak(saying(text), tokenizer, request(), 32_768, ear)
+    generation = play_verdict(saying(text), tokenizer, request(), 32_768, ear)
     await ear.wait_for_end()
     generation.cancel()
     assert (ear.finish, ear.error, ear.surplus) == ("length", None, 0)
@@ -91,14 +91,14 @@ async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenize
 
 async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
     ear = RecordingReceiver()
-    speak(saying(" It rains."), tokenizer, request(), 32_768, ear)
+    play_verdict(saying(" It rains."), tokenizer, request(), 32_768, ear)
 
     assert (len(ear.pushes), ear.finish) == (1, "stop")
 
 
 @asynccontextmanager
 async def counting_turns() -> AsyncIterator[list[int]]:
-    """How often others have had their turn, in the one element."""
+    """Yield a list of one number: how often the event loop has run."""
     turns = [0]
 
     async def count() -> None:
@@ -121,7 +121,7 @@ async def test_others_have_their_turn_between_two_batches(tokenizer: Tokenizer) 
 async def test_others_have_their_turn_while_a_long_recording_is_played() -> None:
     frame = encode_chunk(b'{"outputs":[{"text":" a","stop_reason":null}]}', 4)
     last = encode_chunk(b'{"outputs":[{"text":"","stop_reason":"stop"}]}', 4)
-    parts = (Part(at=1, raw=frame),) * 20 * BATCH_TOKENS + (Part(at=1, raw=last),)
+    parts = (RecordedPart(at=1, raw=frame),) * 20 * BATCH_TOKENS + (RecordedPart(at=1, raw=last),)
     long = a_recording(is_stream=True, parts=parts)
     sent: list[Message] = []
     async with counting_turns() as turns:
@@ -134,13 +134,13 @@ async def test_others_have_their_turn_while_a_long_recording_is_played() -> None
 
 
 async def replayed(recording: Recording, sent: list[Message]) -> None:
-    """Ask a service that replays for what was recorded."""
+    """Call a replaying service and return the recorded answer."""
     cassettes = to_cassettes([("here", recording)], lambda *_: None)
     app = create_app(
         load_registry(DEFAULT_REGISTRY).only(()),
         Engines({}),
-        Calls(),
-        recordings=Replay(Library(cassettes)),
+        InFlightCalls(),
+        recordings=Replay(CassetteLibrary(cassettes)),
     )
 
     async def send(message: Message) -> None:
@@ -173,7 +173,7 @@ async def test_a_long_text_is_read_once_and_in_a_thread(tokenizer: Tokenizer) ->
     reads.may_go_on.clear()
     asked = [asyncio.create_task(cache.encode(reads, LONG, spelled=False)) for _ in range(50)]
     await asyncio.sleep(0)
-    asked.pop().cancel()  # whoever leaves does not take it from the others
+    asked.pop().cancel()  # a cancelled call does not cancel the encoding for others
     reads.may_go_on.set()
     found = await asyncio.gather(*asked)
     found.append(await cache.encode(reads, LONG, spelled=False))
@@ -195,11 +195,11 @@ async def test_a_text_that_can_not_be_read_is_tried_again(tokenizer: Tokenizer) 
 
 
 async def test_no_more_texts_are_kept_than_there_is_room_for(tokenizer: Tokenizer) -> None:
-    cache, reads = TokenCache(most=2 * LONG_TEXT + 100), Reads(tokenizer)
-    texts = [name * (LONG_TEXT + 1) for name in "abc"]
+    cache, reads = TokenCache(most=2 * MAX_INLINE_CHARACTERS + 100), Reads(tokenizer)
+    texts = [name * (MAX_INLINE_CHARACTERS + 1) for name in "abc"]
     for text in (texts[0], texts[1], texts[0], texts[2], texts[0], texts[1]):
         await cache.encode(reads, text, spelled=False)
-    huge = "d" * 10 * LONG_TEXT
+    huge = "d" * 10 * MAX_INLINE_CHARACTERS
     for _ in range(2):
         await cache.encode(reads, huge, spelled=False)
 
@@ -218,7 +218,7 @@ async def test_the_scripted_engine_gives_a_long_instance_in_batches() -> None:
 
 @contextmanager
 def stalled(url: str, streams: int) -> Iterator[None]:
-    """A client that asks for so many streams and takes not a byte of any."""
+    """Open so many streams, and read none of them."""
     with Client(url) as client:
         client.set_window(0)
         for number in range(streams):
@@ -243,8 +243,8 @@ def test_streams_that_nobody_reads_cost_a_batch_each() -> None:
             grown = process.memory_info().rss - before
 
     assert whole.status == 200
-    assert max(waits) < 5  # seconds; 9 of which it took at once on two cores that others use too
-    assert grown < 150e6  # bytes, of which 1,050e6 it took
+    assert max(waits) < 5  # seconds; it took 9 at once on two busy cores too
+    assert grown < 150e6  # bytes; it was 1,050e6
 
 
 def pid_of(url: str) -> int:

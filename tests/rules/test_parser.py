@@ -1,4 +1,4 @@
-"""Rules as people write them, and every mistake as a sentence."""
+"""The short and long forms of rules, and the error message for each mistake."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from engine.tokenization.tool_calls import ToolCall
 from invoke_api.rules.parser import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
-from invoke_api.rules.rule import BREAKS, Reply
+from invoke_api.rules.rule import BREAKS, RuleReply
 from invoke_api.wire.errors import InvokeError, ThrottlingException
 from invoke_api.yaml_files import ConfigError
 from tests.fidelity import exceptions
@@ -16,10 +16,10 @@ MISTAKES: list[tuple[Any, str]] = [
     ({}, "rule 1: {} should be non-empty"),
     (7, "the rules: 7 is not of type 'object'"),
     ({"wen": {}}, "rule 1: Additional properties are not allowed ('wen' was unexpected)"),
-    ({"when": {}}, "rule 1: it has neither reply, fault, state nor pace, and so does nothing"),
+    ({"when": {}}, "rule 1: it has no effect; add a reply, fault, state or pace"),
     ({"reply": 7}, "reply of rule 1: 7 is not of type 'string', 'array', 'object'"),
     ({"reply": []}, "reply of rule 1: [] should be non-empty"),
-    ({"reply": {"text": "a", "echo": True}}, "rule 1: a reply has one of text, texts, echo"),
+    ({"reply": {"text": "a", "echo": True}}, "rule 1: a reply has only one of text, texts, echo"),
     (
         {"reply": {"tool_calls": [{"name": "a b"}]}},
         "name of rule 1 of tool_calls of reply of rule 1: ",
@@ -27,13 +27,13 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"fault": "Nonsense"}, "rule 1: there is no exception 'Nonsense'; Bedrock's are Access"),
     ({"fault": "throttlingException"}, "'throttlingException'; did you mean ThrottlingException?"),
     ({"fault": "tornframe"}, "there is no exception 'tornframe'; did you mean torn_frame?"),
-    ({"fault": {"break": "cut", "retry_after": 1}}, "rule 1: a break has no retry_after"),
-    ({"fault": {"break": "cut", "message": "x", "members": {}}}, "no members and no message"),
+    ({"fault": {"break": "cut", "retry_after": 1}}, "rule 1: a break can't have retry_after"),
+    ({"fault": {"break": "cut", "message": "x", "members": {}}}, "can't have members or message"),
     ({"fault": {}}, "rule 1: a fault has either an exception or a break"),
     ({"fault": {"exception": "ThrottlingException", "break": "cut"}}, "either an exception or"),
     ({"fault": {"break": "explode"}}, "break of fault of rule 1: 'explode' is not one of ['cut'"),
     ({"state": "tired"}, "state of rule 1: 'tired' is not one of ['not-ready'"),
-    ({"state": "not-ready", "reply": "a"}, "rule 1: reply and state do not go together"),
+    ({"state": "not-ready", "reply": "a"}, "rule 1: reply and state exclude each other"),
     ({"reply": "a", "times": 0}, "times of rule 1: 0 is less than the minimum of 1"),
     ({"reply": "a", "probability": 2}, "probability of rule 1: 2 is greater than the maximum"),
     (
@@ -56,22 +56,22 @@ def test_a_mistake_is_a_sentence(document: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "parsed"),
     [
-        ("a", Reply(texts=("a",))),
-        (["a", "b"], Reply(texts=("a", "b"))),
-        ({"text": "a"}, Reply(texts=("a",))),
-        ({"texts": ["a", "b"]}, Reply(texts=("a", "b"))),
-        ({"echo": True}, Reply(echo=True)),
+        ("a", RuleReply(texts=("a",))),
+        (["a", "b"], RuleReply(texts=("a", "b"))),
+        ({"text": "a"}, RuleReply(texts=("a",))),
+        ({"texts": ["a", "b"]}, RuleReply(texts=("a", "b"))),
+        ({"echo": True}, RuleReply(echo=True)),
         (
             {"tool_calls": [{"name": "f"}, {"name": "g", "arguments": {"a": 1}}]},
-            Reply(texts=("",), calls=(ToolCall("f", {}), ToolCall("g", {"a": 1}))),
+            RuleReply(texts=("",), calls=(ToolCall("f", {}), ToolCall("g", {"a": 1}))),
         ),
         (
             {"texts": ["a", "b"], "tool_calls": [{"name": "f"}]},
-            Reply(texts=("a", "b"), calls=(ToolCall("f", {}),)),
+            RuleReply(texts=("a", "b"), calls=(ToolCall("f", {}),)),
         ),
     ],
 )
-def test_a_reply_may_be_said_in_several_ways(reply: Any, parsed: Reply) -> None:
+def test_a_reply_may_be_said_in_several_ways(reply: Any, parsed: RuleReply) -> None:
     [rule] = parse_rules({"reply": reply})
 
     assert rule.reply == parsed

@@ -1,17 +1,17 @@
-"""Which rule speaks, how often, and for whom."""
+"""The choice of rules: order, counts, scopes."""
 
 from typing import Any
 
 import pytest
 
 from invoke_api.rules.parser import parse_rules
-from invoke_api.rules.rule import Asked
+from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook
 
 INST = "<s>[INST] Who are you? [/INST] I am.</s>[INST] And the weather? [/INST]"
 
 
-def asked(**more: Any) -> Asked:
+def asked(**more: Any) -> RuleRequest:
     given = {
         "operation": "InvokeModel",
         "model_id": "mistral.mistral-7b-instruct-v0:2",
@@ -21,7 +21,7 @@ def asked(**more: Any) -> Asked:
         "access_key_id": "AKIDEXAMPLE",
         **more,
     }
-    return Asked(**given)
+    return RuleRequest(**given)
 
 
 def book(*rules: dict[str, Any]) -> RuleBook:
@@ -153,7 +153,7 @@ def test_what_a_rule_says_is_not_said_again_by_the_next() -> None:
     failed, slow = rules.pick(asked()), rules.pick(asked())
 
     assert failed
-    assert failed.text is None  # a fault at once needs none, and takes no turn
+    assert failed.text is None  # a fault before the first token needs none, and uses no text up
     assert failed.pace is None
     assert slow
     assert slow.text == "below"

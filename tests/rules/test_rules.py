@@ -1,4 +1,4 @@
-"""Rules over HTTP, seen by real clients: replies, faults, pace, the journal, and who sees what."""
+"""Rules over HTTP, with real clients: replies, faults, pace, scopes and the journal."""
 
 import json
 import time
@@ -36,7 +36,7 @@ BODY = json.dumps({"prompt": "Why?", "max_tokens": 50})
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[str]:
-    """A service of our own: rules of others would speak too."""
+    """Yield the URL of a separate service, without other tests' rules."""
     with command_running([*COMMAND, "--engine", "scripted"]) as url:
         wait_until_ready(url, seconds=30)
         yield url
@@ -331,7 +331,12 @@ def test_the_journal_is_bounded_and_forgets(url: str) -> None:
     [
         ("POST", "/_emulator/rules", b"{", "not JSON: "),
         ("POST", "/_emulator/rules", b'{"reply": 7}', "reply of rule 1: 7 is not of type"),
-        ("GET", "/_emulator/requests?color=red", None, "no filter 'color'; there are scope"),
+        (
+            "GET",
+            "/_emulator/requests?color=red",
+            None,
+            "there is no filter 'color'; the filters are scope",
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_a_sentence(

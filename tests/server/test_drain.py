@@ -115,7 +115,7 @@ def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
         ended.result(timeout=10)
 
     assert [before.status, health.status, answer.status] == [200, 200, 200]
-    assert json.loads(said)["reason"] == "the service is told to stop"
+    assert json.loads(said)["reason"] == "the service is stopping"
     assert b" so" in body
     with pytest.raises(ConnectionRefusedError):
         call(url, "GET", "/_emulator/ready")

@@ -26,7 +26,7 @@ from starlette.applications import Starlette
 from engine.protocol import Engine
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import BODY_LIMIT, Calls
+from invoke_api.pipeline.request_body import MAX_BODY_BYTES, InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.server.http_server import open_socket, to_url
 from tests.support.clients import client
@@ -110,7 +110,7 @@ REQUESTS: dict[str, tuple[dict[str, Any] | None, Asked, int]] = {
     "unknown model": (None, ask_model("invoke", PROMPT, "mistral.none"), 400),
     "unknown path": (None, Asked("/nowhere?a=b", b"{}"), 200),
     "unknown method": (None, Asked("/model/a/invoke", method="DELETE"), 200),
-    "body over the limit": (None, ask_model("invoke", bytes(BODY_LIMIT + 1)), 400),
+    "body over the limit": (None, ask_model("invoke", bytes(MAX_BODY_BYTES + 1)), 400),
     "guardrail": (None, ask_model("invoke", GUARDED, **GUARD), 200),
     "guardrail, stream": (None, ask_model(STREAM, GUARDED, **GUARD), 200),
     "foundation models": (None, Asked("/foundation-models?byProvider=mistral", method="GET"), 200),
@@ -243,7 +243,7 @@ BODY = json.dumps({"prompt": "turn left", "max_tokens": 8192}).encode()
 def stub_running(name: str, engine: Engine) -> Iterator[str]:
     """Run the service with this engine under a server in a thread, and yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    calls = Calls()
+    calls = InFlightCalls()
     app = create_app(registry, Engines({SEVEN_B: engine}), calls)
     if name.startswith("ours"):
         with app_running(app, calls) as url:
@@ -361,7 +361,7 @@ async def test_a_call_that_is_cancelled_frees_the_engine_and_leaves_no_task() ->
     """A server does this when it stops while calls are in flight."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     engine = StubEngine([" on"] * 10_000, pause=0.01)
-    app = create_app(registry, Engines({SEVEN_B: engine}), Calls())
+    app = create_app(registry, Engines({SEVEN_B: engine}), InFlightCalls())
     async with app.router.lifespan_context(app), client_of(app) as caller:
         before = asyncio.all_tasks()
         for operation in ("invoke", STREAM):

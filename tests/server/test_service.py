@@ -10,7 +10,7 @@ import pytest
 from engine.errors import EngineBusy, EngineDead, EngineError, EngineTimeout
 from engine.protocol import EngineState
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.engine_errors import ANSWERS
+from invoke_api.pipeline.engine_errors import CONVERTERS
 from tests.support.servers import SEVEN_B, call, connect, engine_running, invoke
 from tests.support.streams import split_frames
 from tests.support.stubs import StubEngine
@@ -147,7 +147,7 @@ def test_one_connection_may_ask_for_ever(scripted: str) -> None:
 
 
 def test_every_engine_error_has_an_answer() -> None:
-    assert set(ANSWERS) == set(EngineError.__subclasses__())
+    assert set(CONVERTERS) == set(EngineError.__subclasses__())
 
 
 @pytest.mark.parametrize(

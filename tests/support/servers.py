@@ -23,10 +23,10 @@ import psutil
 from starlette.applications import Starlette
 
 from engine.protocol import Engine
-from invoke_api.guardrails.guardrail import Guardrail, Shelf
+from invoke_api.guardrails.guardrail import Guardrail, GuardrailStore
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server.app import create_app
 from invoke_api.server.http_server import DEFAULT_LIMITS, Grace, open_socket, serve, to_url
 from invoke_api.transport.limits import Limits
@@ -110,16 +110,16 @@ def engine_running(
 ) -> Iterator[str]:
     """Run the service with this engine for Mistral 7B in a thread. Yield its URL."""
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
-    calls = Calls()
+    calls = InFlightCalls()
     engines = Engines({SEVEN_B: engine})
-    app = create_app(registry, engines, calls, guardrails=Shelf(guardrails))
+    app = create_app(registry, engines, calls, guardrails=GuardrailStore(guardrails))
     with app_running(app, calls, grace, limits) as url:
         yield url
 
 
 @contextmanager
 def app_running(
-    app: Starlette, calls: Calls, grace: Grace = AS_USUAL, limits: Limits = DEFAULT_LIMITS
+    app: Starlette, calls: InFlightCalls, grace: Grace = AS_USUAL, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[str]:
     """Run an application on our HTTP server in a thread. Yield its URL."""
     listener = open_socket("127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""The routes under `/_emulator`, for tests in languages that have no fixture."""
+"""The routes below `/_emulator`, which tests in other languages use."""
 
 import json
 from collections.abc import Iterator

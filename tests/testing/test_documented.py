@@ -38,7 +38,7 @@ EXEC, CURL, RECORD, REPLAY = blocks("sh")
 HELPER, VITEST = blocks("js")
 CONTROL, JUNIT = blocks("java")
 
-# Calls Bedrock as an SDK would, with a key in the header and a signature that nobody checks.
+# Calls Bedrock like an SDK, with a key in the header and a signature that is not checked.
 JAVA_TEST = """\
 import java.net.http.*;
 
@@ -63,7 +63,7 @@ class Main {
     }
 }
 """
-# What the recipe for JUnit takes from JUnit and the AWS SDK.
+# Stubs of what the JUnit recipe uses of JUnit and the AWS SDK.
 LIBRARIES = {
     "class Test",
     "method assertTrue(boolean)",
@@ -181,7 +181,7 @@ def test_the_class_for_junit_gives_rules_and_reads_calls(tmp_path: Path) -> None
 
 @needs_java
 def test_the_recipe_for_junit_lacks_but_its_libraries(tmp_path: Path) -> None:
-    """They come from a Maven repository; what else javac has to say is a mistake of ours."""
+    """Accept errors of javac only about libraries, which come from a Maven repository."""
     (tmp_path / "Bedrock.java").write_text(CONTROL)
     (tmp_path / "WeatherTest.java").write_text(JUNIT)
     done = java("javac", "Bedrock.java", "WeatherTest.java", folder=tmp_path)

@@ -1,4 +1,4 @@
-"""`invoke-api exec` and the context manager: Bedrock for a command, or for a unittest."""
+"""`invoke-api exec` and the context manager, for commands and for unittest."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from invoke_api.testing import LOUDER, bedrock_running
+from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 from tests.support.servers import COMMAND
 
 PROGRAM = """\
@@ -33,7 +33,7 @@ def test_a_command_finds_bedrock_and_its_status_comes_back(tmp_path: Path) -> No
 
 
 def test_what_would_speak_louder_is_kept_from_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    louder = dict.fromkeys(LOUDER, "true")
+    louder = dict.fromkeys(OVERRIDING_VARIABLES, "true")
     for name, value in louder.items():
         monkeypatch.setenv(name, value)
     done = execute("--", sys.executable, "-c", "import os; print(*os.environ)")

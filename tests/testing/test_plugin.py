@@ -1,4 +1,4 @@
-"""The pytest plugin, as the test suite of somebody's program uses it: in a process of its own."""
+"""The pytest plugin in the test suite of a program, in a process of its own."""
 
 import re
 import time
@@ -24,14 +24,14 @@ APP = """
 """
 
 
-# Plugins of this suite's own, which take seconds to import.
+# Plugins of our own suite, which take seconds to import.
 OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "cacheprovider")
 QUICK = [flag for name in OTHERS for flag in ("-p", f"no:{name}")]
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A suite beside a program with an `engine` of its own, which breaks whoever loads it."""
+    """Make a suite beside a program with an `engine` package that fails when it is imported."""
     pytester.makepyfile(app=APP)
     for name in ("engine", "schemas"):
         package = pytester.mkpydir(name)
@@ -168,7 +168,7 @@ def test_a_failed_test_shows_the_two_ends_of_a_long_prompt(suite: pytest.Pyteste
     assert len(line) < 800
 
 
-def test_a_mark_that_says_nonsense_is_an_error(suite: pytest.Pytester) -> None:
+def test_an_unknown_engine_in_a_marker_is_an_error(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import pytest
@@ -181,7 +181,7 @@ def test_a_mark_that_says_nonsense_is_an_error(suite: pytest.Pytester) -> None:
     )
     result = run(suite)
 
-    result.stdout.fnmatch_lines(["*marks take model, guardrails, and engine*scripted, demo*"])
+    result.stdout.fnmatch_lines(["*marker takes model, guardrails, and engine*scripted, demo*"])
 
 
 def test_it_works_under_xdist(suite: pytest.Pytester) -> None:
@@ -202,7 +202,7 @@ def test_it_works_under_xdist(suite: pytest.Pytester) -> None:
 
 
 def test_fifty_tests_take_under_three_seconds(suite: pytest.Pytester) -> None:
-    """The limit is generous here, for the machine may be busy; bench/testing.py has the figure."""
+    """Allow more time than bench/testing.py measures, because the machine may be busy."""
     suite.makepyfile(
         """
         import pytest

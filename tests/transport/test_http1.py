@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport import http1
 from invoke_api.transport.limits import MAX_HEAD_BYTES, MAX_PIPELINED_REQUESTS, Limits
 from tests.pipeline.test_leaving import running
@@ -216,7 +216,7 @@ def test_a_body_that_its_answer_did_not_wait_for_is_dropped_and_the_connection_g
     app = Starlette(routes=[Route("/early", early, methods=["POST"])])
     request = ask("POST", "/early", body=b"a" * 100_000)
     limits = Limits(body=0.3)
-    with app_running(app, Calls(), limits=limits) as url, connected(url) as connection:
+    with app_running(app, InFlightCalls(), limits=limits) as url, connected(url) as connection:
         for _ in range(2):
             connection.sendall(request[:200])
             assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")

@@ -1,8 +1,8 @@
-"""Shapes of botocore's service models as JSON Schema, to hold our own schemas against."""
+"""Conversion of botocore's shapes into JSON Schemas, for comparison with the project's schemas."""
 
 from typing import Any
 
-# What Coral makes of the scalar types; a blob is base64 in JSON.
+# Coral's JSON types of scalars; a blob is base64 in JSON.
 SCALARS = {
     "string": "string",
     "blob": "string",
@@ -23,7 +23,7 @@ LIMITS = {
 
 
 def to_schema(shape: Any, without: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The schema of a shape; `without` are members that do not stand in the body."""
+    """Return the schema of a shape. `without` are members that are not in the body."""
     if getattr(shape, "is_document_type", False):
         return {}
     schema = _limits(shape)

@@ -1,14 +1,14 @@
-"""The table of constraints, held against botocore's service model."""
+"""The tables of constraints, compared with botocore's service model."""
 
 import botocore.session
 import pytest
 
-from invoke_api.pipeline.admission import TIERS
+from invoke_api.pipeline.admission import SERVICE_TIERS
 from invoke_api.validation import constraints, queries
 from invoke_api.validation.constraints import MEMBERS, Member
 from tests.support.modelled import OPERATIONS
 
-# What breaks their patterns is not Coral's to refuse.
+# Bedrock, not Coral, refuses values that break the patterns of these.
 OWN_WORDS = {"guardrailIdentifier", "guardrailVersion"}
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 
@@ -22,8 +22,8 @@ def test_a_member_is_constrained_as_modelled(operation: str, member: Member) -> 
     assert (shape.enum or []) == list(member.enum)
     if member.name not in OWN_WORDS:
         assert shape.metadata.get("pattern", "") == member.pattern
-    assert shape.metadata.get("min", 0) == member.shortest
-    assert shape.metadata.get("max") == member.longest
+    assert shape.metadata.get("min", 0) == member.minimum
+    assert shape.metadata.get("max") == member.maximum
     assert shape.metadata.get("sensitive", False) == member.is_sensitive
 
 
@@ -36,15 +36,15 @@ def test_every_modelled_header_is_known() -> None:
 
 
 def test_service_tiers_are_those_of_the_model() -> None:
-    assert MODEL.shape_for("ServiceTierType").enum == list(TIERS)
+    assert MODEL.shape_for("ServiceTierType").enum == list(SERVICE_TIERS)
 
 
 def test_metadata_is_constrained_as_modelled() -> None:
     shape = MODEL.shape_for("RequestMetadata")
 
-    assert shape.metadata["max"] == constraints.MOST
-    assert shape.key.metadata["pattern"] == constraints.KEY
-    assert shape.value.metadata["pattern"] == constraints.VALUE
+    assert shape.metadata["max"] == constraints.MAX_METADATA_ENTRIES
+    assert shape.key.metadata["pattern"] == constraints.METADATA_KEY
+    assert shape.value.metadata["pattern"] == constraints.METADATA_VALUE
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_paths_and_queries_are_constrained_as_modelled(
         name, shape = modelled[key]
         assert (member.name, list(member.enum)) == (name, shape.metadata.get("enum", []))
         assert shape.metadata.get("pattern", "") == member.pattern
-        assert shape.metadata.get("min", 0) == member.shortest
-        assert shape.metadata.get("max") == member.longest
+        assert shape.metadata.get("min", 0) == member.minimum
+        assert shape.metadata.get("max") == member.maximum

@@ -1,4 +1,4 @@
-"""Converse's schema against botocore's service model, and Coral's words to what breaks it."""
+"""Converse's schema, compared with botocore's service model, and Coral's error messages."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def test_both_operations_take_the_same() -> None:
     one, other = (
         to_schema(OPERATIONS[name].input_shape) for name in ("Converse", "ConverseStream")
     )
-    # Of guardrails, a stream has one member more.
+    # A stream's guardrailConfig has one more member.
     for made in (one, other):
         del made["properties"]["guardrailConfig"]
         paths = made["properties"]["additionalModelResponseFieldPaths"]

@@ -1,6 +1,6 @@
-"""Schemas that Mistral's are not (yet): combinations, enums, lengths, and everit's words for them.
+"""Keywords that Mistral's schemas do not use (yet): everit's messages and their order.
 
-Sentences without a source follow everit-org/json-schema 1.14.6's own.
+Messages without a source follow the code of everit-org/json-schema 1.14.6.
 """
 
 import json
@@ -13,14 +13,23 @@ from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import ValidationException
 from invoke_api.yaml_files import SCHEMAS
 
-# What a schema says without checking anything.
-SILENT = {"if", "then", "$schema", "title", "description", "default", "properties", "items"}
+# Keywords that check nothing.
+UNCHECKED_KEYWORDS = {
+    "if",
+    "then",
+    "$schema",
+    "title",
+    "description",
+    "default",
+    "properties",
+    "items",
+}
 
 OBJECT = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def of(schema: dict[str, Any], value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A schema with one property of this kind, and a body that has it."""
+    """Return a schema with one property of this kind, and a body that has it."""
     return {"type": "object", "properties": {"x": schema}}, {"x": value}
 
 
@@ -211,4 +220,4 @@ def test_every_keyword_of_our_schemas_has_its_words() -> None:
         used |= {key for part in (schema, stop, *schema["properties"].values()) for key in part}
 
     assert {"minimum", "required"} < used
-    assert used - SILENT <= set(WORDS)
+    assert used - UNCHECKED_KEYWORDS <= set(WORDS)

@@ -1,4 +1,4 @@
-"""Java's order of keys and names of types, where Bedrock was heard to use them."""
+"""Java's order of keys and names of types, as in recordings of Bedrock."""
 
 import random
 from decimal import Decimal
@@ -8,8 +8,8 @@ import pytest
 
 from invoke_api.validation.java_values import hash_map_order, type_name
 
-# Extraneous keys in the order of a real Bedrock sentence (a Claude body sent to another model).
-HEARD = [
+# Extraneous keys in the order of a recorded error message (a Claude body sent to another model).
+RECORDED = [
     "top_p",
     "system",
     "max_tokens",
@@ -21,13 +21,13 @@ HEARD = [
 
 
 def test_keys_come_in_the_order_that_bedrock_was_heard_to_name_them() -> None:
-    shuffled = random.Random(1).sample(HEARD, len(HEARD))
+    shuffled = random.Random(1).sample(RECORDED, len(RECORDED))
 
-    assert hash_map_order(shuffled) == HEARD
+    assert hash_map_order(shuffled) == RECORDED
 
 
 def test_keys_of_one_bucket_stay_as_they_were_put_in() -> None:
-    # "Aa" and "BB" are Java's best known pair of strings with one hash.
+    # "Aa" and "BB" have the same hash in Java.
     assert [hash_map_order(pair) for pair in permutations(["Aa", "BB"])] == [
         ["Aa", "BB"],
         ["BB", "Aa"],

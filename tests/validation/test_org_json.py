@@ -1,4 +1,4 @@
-"""Any JSON value is quoted back as Java's org.json writes it, whatever stands in it."""
+"""Quotation of JSON values as Java's org.json writes them."""
 
 import json
 import time
@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from invoke_api.validation.json_document import DEEPEST, parse_json
-from invoke_api.validation.org_json import LONGEST, to_string, write_json
+from invoke_api.validation.json_document import MAX_BODY_LEVELS, parse_json
+from invoke_api.validation.org_json import MAX_QUOTED_CHARACTERS, to_string, write_json
 from invoke_api.validation.schema import BodySchema
 from invoke_api.wire.errors import ValidationException
 
@@ -17,7 +17,7 @@ CLOSED = BodySchema(
 )
 HUGE = "9" * 4_000
 
-# JSON as it comes, and as it is quoted.
+# JSON in a body, and the same JSON quoted.
 QUOTED = [
     ("18446744073709551616", "18446744073709551616"),
     ("[18446744073709551616]", "[18446744073709551616]"),
@@ -25,8 +25,8 @@ QUOTED = [
     (f"[{HUGE}]", f"[{HUGE}]"),
     (HUGE, HUGE),
     ("9" * 5_000, "9" * 5_000),
-    ("9" * (LONGEST + 1), "9" * LONGEST + "..."),
-    (f"[{HUGE * 3}]", f"[{HUGE * 3}"[:LONGEST] + "..."),
+    ("9" * (MAX_QUOTED_CHARACTERS + 1), "9" * MAX_QUOTED_CHARACTERS + "..."),
+    (f"[{HUGE * 3}]", f"[{HUGE * 3}"[:MAX_QUOTED_CHARACTERS] + "..."),
     ("[1e400]", "[1E+400]"),
     ("[1.50,2.0,-0.0,-0,0.0]", "[1.5,2,-0,-0,0]"),
     ("[1e-400]", "[1E-400]"),
@@ -50,7 +50,7 @@ def test_a_value_that_is_refused_is_quoted(written: str, quoted: str) -> None:
 
 @pytest.mark.parametrize("form", ["[", '{"a":'])
 def test_a_value_is_quoted_at_any_depth_that_is_read(form: str) -> None:
-    levels = DEEPEST - 1  # below the body itself
+    levels = MAX_BODY_LEVELS - 1  # below the body itself
     written = form * levels + "1" + {"[": "]", '{"a":': "}"}[form] * levels
 
     with pytest.raises(ValidationException) as caught:
@@ -70,19 +70,19 @@ def test_a_text_is_said_as_it_is() -> None:
     assert to_string(Decimal("1.50")) == "1.50"
 
 
-MANY = 10_000_000  # bytes
+BODY_BYTES = 10_000_000  # bytes
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"%b":1}' % (b"k" * MANY),
-        b'{"x":"%b"}' % (b"k" * MANY),
-        b'{"x":["%b"]}' % (b"\\u0000" * (MANY // 6)),
+        b'{"%b":1}' % (b"k" * BODY_BYTES),
+        b'{"x":"%b"}' % (b"k" * BODY_BYTES),
+        b'{"x":["%b"]}' % (b"\\u0000" * (BODY_BYTES // 6)),
         b'{"x":[%b1]}' % (b'"a",' * 90_000),
         b'{"x":{%b}}' % b",".join(b'"%d":1' % number for number in range(90_000)),
         b'{"x":{%b}}' % b",".join(b'"%b%d":1' % (b"k" * 90_000, number) for number in range(99)),
-        b'{"x":%b}' % (b"9" * MANY),
+        b'{"x":%b}' % (b"9" * BODY_BYTES),
     ],
     ids=["key", "text", "escapes", "list", "keys", "long keys", "digits"],
 )
@@ -91,6 +91,6 @@ def test_a_long_value_is_quoted_in_part_and_in_time(body: bytes) -> None:
     with pytest.raises(ValidationException) as caught:
         CLOSED.parse(body)
 
-    assert time.monotonic() - began < 10  # to order and to write it all takes up to 50 s
+    assert time.monotonic() - began < 10  # sorting and writing all of it would take up to 50 s
     assert "..." in caught.value.message
-    assert len(caught.value.message) < LONGEST + 200
+    assert len(caught.value.message) < MAX_QUOTED_CHARACTERS + 200

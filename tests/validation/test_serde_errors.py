@@ -1,4 +1,4 @@
-"""serde's sentences about a body: which mistake is named, how, and where it stands."""
+"""serde's messages about a body: the reported mistake, its description, its column."""
 
 import json
 from typing import Any
@@ -7,19 +7,34 @@ import pytest
 
 from invoke_api.validation.json_document import parse_json
 from invoke_api.validation.schema import Validator
-from invoke_api.validation.serde_errors import HEAD, WORDS, Body, in_serdes_words
+from invoke_api.validation.serde_errors import (
+    DESERIALIZE_FAILED,
+    WORDS,
+    InvalidBody,
+    in_serdes_words,
+)
 from invoke_api.yaml_files import SCHEMAS, load_schema
 
 NAME = "mistral-chat-2025.json"
 SCHEMA = Validator(load_schema(NAME))
 USER = {"role": "user", "content": "Hi"}
-# Schemas of subschemas, and what says nothing of a value.
-SILENT = {"properties", "items", "default", "title", "description", "$schema", "if", "else", "then"}
+# Keywords with subschemas, and keywords that check nothing.
+UNCHECKED_KEYWORDS = {
+    "properties",
+    "items",
+    "default",
+    "title",
+    "description",
+    "$schema",
+    "if",
+    "else",
+    "then",
+}
 
 
 def word(body: Any) -> str:
     value = parse_json(body if isinstance(body, bytes) else json.dumps(body).encode())
-    return in_serdes_words(Body(value, SCHEMA.iter_errors(value), "mistral.model"))
+    return in_serdes_words(InvalidBody(value, SCHEMA.iter_errors(value), "mistral.model"))
 
 
 @pytest.mark.parametrize(
@@ -50,18 +65,18 @@ def word(body: Any) -> str:
 def test_a_mistake_is_named_with_its_place(more: dict[str, Any], said: str) -> None:
     sentence = word({"messages": [USER], **more})
 
-    assert sentence.startswith(f"{HEAD}Invalid {said}")
+    assert sentence.startswith(f"{DESERIALIZE_FAILED}Invalid {said}")
     assert " at line 1 column " in sentence
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"max_tokens": 5}, f"{HEAD}missing field `messages`"),
+        ({"max_tokens": 5}, f"{DESERIALIZE_FAILED}missing field `messages`"),
         ({"messages": [USER], "verbosity": "low"}, "'verbosity' is not supported"),
         ({"messages": [USER], "n": 2}, "'n' is not supported for values greater than 1"),
-        ([], f"{HEAD}invalid type: sequence, expected CreateChatCompletionRequest"),
-        (None, f"{HEAD}invalid type: null, expected CreateChatCompletionRequest"),
+        ([], f"{DESERIALIZE_FAILED}invalid type: sequence, expected CreateChatCompletionRequest"),
+        (None, f"{DESERIALIZE_FAILED}invalid type: null, expected CreateChatCompletionRequest"),
     ],
 )
 def test_a_mistake_without_a_place_has_a_sentence(body: Any, said: str) -> None:
@@ -95,4 +110,4 @@ def test_every_keyword_of_the_schema_has_its_words() -> None:
 
     note(json.loads((SCHEMAS / NAME).read_text()))
 
-    assert used - SILENT <= set(WORDS)
+    assert used - UNCHECKED_KEYWORDS <= set(WORDS)

@@ -1,4 +1,4 @@
-"""What exceptions say of themselves; tests/fidelity holds each against botocore's model."""
+"""The forms of exceptions; tests/fidelity compares each with botocore's model."""
 
 from invoke_api.wire.errors import KeyDenied, ModelErrorException, ThrottlingException
 

@@ -5,11 +5,11 @@ from base64 import b64decode
 
 import pytest
 
-from invoke_api.wire.events import LONGEST, SHORTEST, encode_chunk
+from invoke_api.wire.events import MAX_PADDING_CHARACTERS, MIN_PADDING_CHARACTERS, encode_chunk
 from invoke_api.wire.eventstream import decode_frame
 
 
-@pytest.mark.parametrize("padding", [SHORTEST, 30, LONGEST])
+@pytest.mark.parametrize("padding", [MIN_PADDING_CHARACTERS, 30, MAX_PADDING_CHARACTERS])
 def test_a_chunk_is_base64_and_padding_under_the_recorded_headers(padding: int) -> None:
     frame = decode_frame(encode_chunk(b'{"outputs":[]}', padding))
     payload = json.loads(frame.payload)

@@ -1,4 +1,4 @@
-"""JSON of others is kept exactly or not at all, and whatever is written is JSON."""
+"""JSON is read exactly or refused, and any value can be written as JSON."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.wire.errors import ValidationException
-from invoke_api.wire.json_text import MOST_LEVELS, read_json, write_json
+from invoke_api.wire.json_text import MAX_LEVELS, read_json, write_json
 
 BIG = 2**70
 
@@ -34,7 +34,7 @@ def test_an_integer_keeps_its_digits(number: int) -> None:
         b'["\\ud800", 111111111111111111]',
         b'["\xff", 111111111111111111]',
         b"9" * 5_000,
-        b"[" * (MOST_LEVELS + 1) + b"]" * (MOST_LEVELS + 1),
+        b"[" * (MAX_LEVELS + 1) + b"]" * (MAX_LEVELS + 1),
         b'{"a":' * 1_000 + b"1" + b"}" * 1_000,
         b"[" * 100_000 + b"]" * 100_000,
         b"[" * 100_000 + b"1" * 18 + b"]" * 100_000,
@@ -48,7 +48,7 @@ def test_what_could_not_be_written_again_is_not_read(raw: bytes) -> None:
 
 
 def test_as_many_levels_as_allowed_are_read_and_written() -> None:
-    for raw in (b"[" * MOST_LEVELS + b"]" * MOST_LEVELS, b'{"a":' * 199 + b"[]" + b"}" * 199):
+    for raw in (b"[" * MAX_LEVELS + b"]" * MAX_LEVELS, b'{"a":' * 199 + b"[]" + b"}" * 199):
         assert write_json(read_json(raw)) == raw
         assert json.loads(json.dumps(read_json(raw))) == read_json(raw)
 

@@ -1,4 +1,4 @@
-"""Signatures against the vectors that AWS publishes for its own signers."""
+"""Signatures, compared with AWS's published vectors."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from invoke_api.wire.sigv4 import (
     string_to_sign,
 )
 
-# awslabs/aws-c-auth, tests/aws-signing-test-suite/v4 (Apache 2.0), its files put into one.
+# awslabs/aws-c-auth, tests/aws-signing-test-suite/v4 (Apache 2.0), merged into one file.
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "sigv4.json").read_text())
 
 

@@ -1,1 +1,1 @@
-"""Parsers and what must be true of them: each `check` takes any bytes, and raises for a mistake."""
+"""Checks of parsers: each `check` takes any bytes, and raises for a bug."""

@@ -1,4 +1,4 @@
-"""What a remote server answers: any bytes are events, or an error of the engine's own."""
+"""Answers of a remote server: any bytes are read as events, or raise the engine's error."""
 
 from contextlib import suppress
 
@@ -37,7 +37,7 @@ def check(data: bytes) -> None:
 
 
 def _split(data: bytes) -> list[bytes]:
-    """The lines are the same at once and by single bytes."""
+    """Check that single bytes give the same lines as all bytes at once."""
     with suppress(EngineDead):
         whole = EventLines().push(data)
         slow = EventLines()

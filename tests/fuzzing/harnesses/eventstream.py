@@ -1,4 +1,4 @@
-"""Event-stream frames: split, decoded, written again, kept in a cassette."""
+"""Event-stream frames: splitting, decoding, encoding, and their form in a cassette."""
 
 from contextlib import suppress
 
@@ -24,7 +24,7 @@ def check(data: bytes) -> None:
 
 
 def _check_splitting(data: bytes) -> None:
-    """Frames are the same at once and by single bytes, and so is what is wrong."""
+    """Check that single bytes give the same frames and errors as all bytes at once."""
     try:
         frames, rest = split_frames(data)
     except FrameError as error:
@@ -63,7 +63,7 @@ def _check_frame(frame: bytes) -> None:
 
 
 def _check_writing(data: bytes) -> None:
-    """Whatever is written is read as it was, by botocore as well."""
+    """Check that encoded frames are decoded to the same values, also by botocore."""
     text, _, payload = data.partition(b"\0")
     value = text.decode("utf-8", "replace")[:1_000]
     headers = {":event-type": value, ":content-type": "x" * (len(payload) % 255)}

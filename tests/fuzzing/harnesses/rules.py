@@ -1,16 +1,16 @@
-"""Rules: any document is refused with sentences, or its rules speak and are listed."""
+"""Rules: any document is refused with messages, or its rules can be used and listed."""
 
 import json
 from contextlib import suppress
 
 from invoke_api.control.request_documents import BadDocument, parse_document
 from invoke_api.rules.parser import RuleError, parse_rules
-from invoke_api.rules.rule import Asked, Rule
+from invoke_api.rules.rule import Rule, RuleRequest
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.wire.errors import InvokeError
 
 ASKED = [
-    Asked(
+    RuleRequest(
         operation=operation,
         model_id="mistral.mistral-7b-instruct-v0:2",
         prompt="Hello, what is 1 and 1?",
@@ -24,7 +24,7 @@ ASKED = [
 
 
 def check(data: bytes) -> None:
-    if b"recording" in data:  # names a file
+    if b"recording" in data:  # it names a file
         return
     try:
         document = parse_document(data)

@@ -1,4 +1,4 @@
-"""Signatures and API keys: any header is refused in AWS's words, a right one is taken."""
+"""Signatures and API keys: any header is refused with AWS's messages, valid ones are accepted."""
 
 from base64 import b64encode
 from contextlib import suppress
@@ -55,7 +55,7 @@ def _check_header(authorization: bytes, date: bytes) -> None:
 
 
 def _check_key(text: str) -> None:
-    """Any token, and any content of a token that says to be short-term."""
+    """Check any token, and any content of a short-term token."""
     content = b64encode(text.encode("latin-1")).decode()
     for token in (text, f"bedrock-api-key-{content}", f"ABSK{content}"):
         with suppress(KeyDenied):
@@ -63,7 +63,7 @@ def _check_key(text: str) -> None:
 
 
 def _check_right_one(path: bytes, query: bytes, body: bytes, value: bytes) -> None:
-    """What is signed as the User Guide says is taken; with another body it is not."""
+    """Check that a valid signature is accepted, but not for another body."""
     request = _sign(b"/" + path, query, body, value)
     assert verify(request, KEYS.access_keys) == (KEY, SCOPE)
     with pytest.raises(InvalidSignatureException):

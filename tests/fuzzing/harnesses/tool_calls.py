@@ -1,4 +1,4 @@
-"""Calls of tools in what a model writes: told apart from text, however it is cut."""
+"""Tool calls in a model's text: the same calls for any split of the text."""
 
 import json
 
@@ -32,7 +32,7 @@ def _check_split(text: str) -> None:
 
 
 def _check_reader(text: str, *, forced: bool, spaced: bool) -> None:
-    """Nothing is said that the model has not."""
+    """Check that the reader adds nothing to the model's text."""
     reader = CallReader(forced, spaced)
     step = 1 + len(text) // 200
     out = "".join(reader.take(text[at : at + step]) for at in range(0, len(text), step))

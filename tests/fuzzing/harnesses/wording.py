@@ -1,4 +1,4 @@
-"""Bodies: any bytes pass a schema or are refused in everit's or Coral's words."""
+"""Bodies: any bytes pass a schema, or are refused with everit's or Coral's messages."""
 
 import json
 from contextlib import suppress
@@ -12,7 +12,7 @@ from invoke_api.validation.java_values import type_name
 from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.org_json import to_string, write_json
 from invoke_api.validation.schema import BodySchema, Validator, compile_quick
-from invoke_api.validation.serde_errors import Body, in_serdes_words
+from invoke_api.validation.serde_errors import InvalidBody, in_serdes_words
 from invoke_api.wire.errors import InvokeError, SerializationException, ValidationException
 from invoke_api.yaml_files import load_schema
 
@@ -38,7 +38,7 @@ def check(data: bytes) -> None:
                 raise
             assert exact.is_valid(value)
         if name == OF_2025 and isinstance(value, dict) and not exact.is_valid(value):
-            assert in_serdes_words(Body(value, exact.iter_errors(value), "model"))
+            assert in_serdes_words(InvalidBody(value, exact.iter_errors(value), "model"))
         assert not is_right(value) or exact.is_valid(value)
     for name in OPERATIONS:
         try:
@@ -49,13 +49,13 @@ def check(data: bytes) -> None:
 
 @cache
 def model_schema(name: str) -> tuple[BodySchema, Draft202012Validator, Any]:
-    """The service's own, jsonschema's alone, and the quick yes."""
+    """Return the service's schema, jsonschema's validator, and the fast check."""
     document = load_schema(name)
     return BodySchema(document), Validator(document), compile_quick(document)
 
 
 def _check_json(data: bytes) -> Any:
-    """What is read as JSON is what Python reads, and is quoted as the same value."""
+    """Check that JSON is read as Python reads it, and quoted as the same value."""
     try:
         value = parse_json(data)
     except NotJson:
@@ -64,7 +64,7 @@ def _check_json(data: bytes) -> Any:
     assert to_string(value) or value == ""
     written = write_json(value)
     assert parse_json(written.encode()) == value
-    with suppress(ValueError):  # numbers of thousands of digits
+    with suppress(ValueError):  # integers of more than 4,300 digits
         assert json.loads(written, parse_float=str) is not NotImplemented
     return value
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.transport.http2 import connection
 from tests.sdk.javascript import call_js
 from tests.support.http2 import Client
@@ -104,7 +104,7 @@ def test_a_body_that_comes_after_its_answer_is_read_and_the_connection_goes_on()
         return Response("ok")
 
     app = Starlette(routes=[Route("/early", early)])
-    with app_running(app, Calls()) as url, Client(url) as client:
+    with app_running(app, InFlightCalls()) as url, Client(url) as client:
         client.request_and_keep_sending("/early")
         events = client.read(until=h2.events.WindowUpdated)
 
