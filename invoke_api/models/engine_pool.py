@@ -26,8 +26,8 @@ class Engines:
     """The engines by model. Models with the same checkpoint share an engine.
 
     `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
-    checkpoints have such. `adapters` are the models' LoRA adapters, by model id. With
-    `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
+    checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
+    With `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
     order of `by_model`; None loads all at once.
     """
 
@@ -65,8 +65,8 @@ class Engines:
     def start(self) -> None:
         """Start to load every engine that does not load on demand.
 
-        Returns at once; `Engine.state` tells the progress: an engine that waits for its turn is
-        `cold`. An engine that fails gives its turn to the next one, and is restarted beside it.
+        Returns at once; `Engine.state` tells the progress. An engine that waits for its turn is
+        `cold`. If an engine fails, the next one begins, and the failed one is restarted beside it.
         """
         in_turn: dict[Engine, str] = {}
         for engine, names in _distinct(self._by_model).items():

@@ -22,8 +22,8 @@ COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0")
 def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
     """Run `invoke-api serve` with these flags and yield its URL once it is ready.
 
-    `seconds` is how long it may load; the default is for the demo models on a busy machine. Raises
-    `RuntimeError` if it is not ready by then.
+    Raises `RuntimeError` if it is not ready within `seconds`. The default is for the demo models on
+    a busy machine.
     """
     env = {
         name: value

@@ -161,7 +161,7 @@ def played(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(workers, "Backoff", partial(Backoff, first=0.01))
     monkeypatch.setattr(workers, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(workers, "ROUND", 0.01)
+    monkeypatch.setattr(workers, "HANG_CHECK_SECONDS", 0.01)
     monkeypatch.setattr(workers, "forget_process", lambda *_: None)
     made: list[StandInWorker] = []
 
