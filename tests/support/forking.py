@@ -1,6 +1,6 @@
-"""Starts of the command in 20 ms in place of half a second, as forks of a process that has it.
+"""Starts of the command in 20 ms instead of half a second, by forks of a prepared process.
 
-As a program this module imports the command, and forks it for each order that it reads.
+As a program, this module imports the command, and forks for each order that it reads.
 """
 
 import atexit
@@ -24,7 +24,7 @@ LOCK = threading.Lock()
 
 
 class Forked:
-    """A command that runs, with what is asked here of a `subprocess.Popen`."""
+    """A running command, with the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -109,7 +109,7 @@ def _become(order: Mapping[str, Any]) -> None:
 
 
 def _run(command: Any, status: int) -> NoReturn:
-    """Run the command, tell with which status it ends, and end."""
+    """Run the command, report its exit status, and end."""
     code: object = 1
     try:
         command(prog_name="invoke-api")

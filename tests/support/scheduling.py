@@ -1,7 +1,7 @@
-"""Which tests need vLLM, which are slow, and which run on the same worker of pytest-xdist.
+"""Order of the tests: those that need vLLM, slow ones, and those that share a pytest-xdist worker.
 
-Workers take groups of tests, in order. A group is what shares a server: the tests on one engine of
-vLLM's, those of a folder with servers of its own, else those of a file.
+Workers take groups of tests, in order. The tests of a group share a server: those on one vLLM
+engine, those of a folder with its own servers, else those of a file.
 """
 
 import os
@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 ENGINES = {"demo": "demo", "vllm_server": "vllm server"}
 FOLDERS = ("fidelity", "fuzzing", "operations", "reliability")
 RUNNING: dict[str, ExitStack] = {}
-# What takes longest begins first, so that no worker is left with it in the end.
+# The longest group begins first, so that no worker runs it alone at the end.
 LONGEST = (
     *("demo", "reliability", "server/test_workers.py", "vllm-data-parallel"),
     *("vllm-tensor-parallel", "vllm-pipeline-parallel", "models/test_on_demand.py", "vllm-dense"),
@@ -72,7 +72,7 @@ def is_slow(path: Path) -> bool:
 
 
 def _is_property(item: pytest.Item) -> bool:
-    """Tell whether the test tries examples that are drawn by chance, as many as it is told to."""
+    """Tell whether the test is a property test with a configurable number of random examples."""
     draws = "examples" in getattr(item, "fixturenames", ())
     return draws or is_hypothesis_test(getattr(item, "obj", None))
 
@@ -95,7 +95,7 @@ def until_group_ends(fixture: str) -> Iterator[ExitStack]:
 
 
 def end(item: pytest.Item, following: pytest.Item | None) -> None:
-    """End what the group of the test has started, if none of the group follows."""
+    """End the servers of the test's group after its last test."""
     group = group_of(item)
     if group in RUNNING and (following is None or group_of(following) != group):
         RUNNING.pop(group).close()
