@@ -37,7 +37,7 @@ from invoke_api.operations.model_operations import MODEL_HANDLERS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.operations.routes import CONTROL_PLANE
 from invoke_api.pipeline.count_calls import CallCounter
-from invoke_api.pipeline.door import OperationsApp
+from invoke_api.pipeline.operations_app import OperationsApp
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.pipeline.routes import OperationRoute
 from invoke_api.pipeline.services import Services

@@ -1,4 +1,4 @@
-"""How this suite is shared out among workers, and what `make check` leaves out of it."""
+"""The sharing of this suite among workers, and what `make check` leaves out of it."""
 
 import re
 
