@@ -30,6 +30,7 @@ from invoke_api.wire.errors import ResourceNotFoundException, ValidationExceptio
 NAME = "ChatCompletions"
 PATH = "/v1/chat/completions"
 MEDIA = (b"image_url", b"input_audio", b"audio_url")
+MAX_NAME_CHARACTERS = 2_048  # of a model: the service model's bound of `modelId`
 ID_LENGTH = 9  # of the id of a call, in Mistral's templates
 RUNTIME_HOST = "bedrock-runtime"
 
@@ -137,7 +138,7 @@ def name_in(value: Any) -> str:  # noqa: ANN401 - any JSON
     name = value.get("model") if isinstance(value, dict) else None
     if not isinstance(name, str):
         raise ValidationException(envelope("missing field `model`"))
-    return name
+    return name[:MAX_NAME_CHARACTERS]  # the journal keeps it, and errors quote it
 
 
 def find_model(call: Call, name: str, caller: Caller, errors: OpenAIErrors) -> Model:

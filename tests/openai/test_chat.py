@@ -290,6 +290,16 @@ def test_a_model_that_is_not_served_is_not_found(
     assert told == (404, {**error, "message": error["message"].replace("NAME", name)})
 
 
+@both
+def test_a_long_name_is_cut(bedrock: Bedrock, path: str) -> None:
+    status, _, raw = send(bedrock, path, {"model": "m" * 100_000, "messages": [USER]})
+    [call] = bedrock.requests
+
+    assert status == 404
+    assert len(raw) < 3_000
+    assert len(call["identifier"]) == 2_048
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 5}, "temperature must be in [0, 2], got 5."),
     ({"n": 2}, "'n' is not supported for values greater than 1"),
