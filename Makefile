@@ -14,12 +14,12 @@ test: ## Set up, then run the whole suite on all cores
 	@scripts/setup test
 	@$(PYTEST)
 
-check: ## Set up, then ruff, mypy and the tests for each save: all but those marked vllm (real vLLM) or slow (tests/support/scheduling.py)
+check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (needs vLLM), slow (tests/support/scheduling.py) or property (draws examples)
 	@scripts/setup test
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy
-	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow"
+	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow and not property"
 
 lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	@scripts/setup test

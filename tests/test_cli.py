@@ -251,6 +251,7 @@ def test_callers_may_be_taken_to_be_elsewhere() -> None:
     assert response.headers["x-amzn-ErrorType"].startswith("ResourceNotFoundException:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_more_clients_than_files_are_allowed_at_first(workers: int) -> None:
     serve = shlex.join([*COMMAND, "--engine", "scripted", "--workers", str(workers)])

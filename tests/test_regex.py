@@ -105,6 +105,7 @@ def test_no_pattern_takes_exponential_time(pattern: str) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_search_leaves_the_interpreter_to_other_threads() -> None:
     slow = compile_pattern("[a-q][^u-z]{1,1000}x", memory=1 << 20)
     text = "aä1b" * 100_000

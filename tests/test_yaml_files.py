@@ -55,6 +55,7 @@ LOADERS = {
 QUICK = ("aliases", "brackets", "a whole number", "bytes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

@@ -95,6 +95,7 @@ def prompts(count: int) -> list[str]:
     return [" ".join(random.choices(words, weights, k=100)) for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_a_miss_among_ten_thousand_recordings_is_quick() -> None:
     asked, *told = prompts(10_001)
     recordings = [a_recording(json.dumps({"prompt": text, "n": 1}).encode()) for text in told]

@@ -178,6 +178,7 @@ def test_others_take_no_speech(runtime: Any, model: str) -> None:
         ask(runtime, model, messages=[{"role": "user", "content": [{"text": "Hi"}, speech()]}])
 
 
+@pytest.mark.slow
 def test_speech_that_does_not_fit_the_window_is_too_long(runtime: Any) -> None:
     clip = speech(written("FLAC", 2_640, 16_000), "flac")
     with pytest.raises(ClientError, match="maximum context length is 32768 tokens"):

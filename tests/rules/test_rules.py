@@ -308,6 +308,7 @@ def test_the_journal_keeps_the_beginning_of_a_long_body(url: str) -> None:
     assert len(requests(url)[0]["body"]) == 65_536
 
 
+@pytest.mark.slow
 def test_the_journal_is_bounded_and_forgets(url: str) -> None:
     for _ in range(1_010):
         invoke(url, b"{")

@@ -25,8 +25,8 @@ LONGEST = (
     *("models/test_own_weights.py", "vllm-moe", "vllm-vision", "vllm-speech", "vllm-tekken"),
     *("engine/vllm/test_plugins.py", "testing/test_documented.py"),
 )
-# `make check` leaves these out, and the tests that need vLLM: what takes its time, is a real client
-# or browser, or starts many processes.
+# These are slow: they take their time, are real clients or browsers, or start many processes.
+# `make check` leaves them out.
 SLOW = (
     *("engine/uploads", "fuzzing", "recording", "reliability", "replay", "sdk", "testing"),
     *("control/test_browser.py", "engine/tokenization/test_audio.py", "fidelity/test_engines.py"),

@@ -38,6 +38,7 @@ def call_100_times(engine: StubEngine, operation: str, at_once: int) -> list[dic
     return answers
 
 
+@pytest.mark.slow
 def test_a_stream_of_200_slow_tokens_is_whole_100_times() -> None:
     texts = [f" {number}" for number in range(200)]
     answers = call_100_times(StubEngine(texts, pause=0.005), "stream", at_once=20)
