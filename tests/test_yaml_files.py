@@ -119,7 +119,7 @@ def test_a_service_does_not_start_with_one(tmp_path: Path) -> None:
         ("pace: {tokens_per_second: 1.0e-320}", ":2: "),
         (
             "reply: {tool_calls: [{name: a, arguments: {day: 2020-01-01}}]}",
-            ":2: it holds what is no JSON, such as a date",
+            ":2: it has a value that JSON lacks, such as a date",
         ),
         (
             "reply: a\n    when: {prompt: {regex: '(?=a)'}}",

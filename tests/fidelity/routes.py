@@ -36,7 +36,6 @@ TABLE = [
         for method, path, seen in (
             ("POST", "/", THRICE),
             ("POST", "/v1/messages", THRICE),
-            ("POST", "/v1/chat/completions", THRICE),
             ("POST", "/nowhere", THRICE),
             ("POST", "/model", GUESS),
             ("POST", f"/model/{SEVEN_B}", GUESS),
