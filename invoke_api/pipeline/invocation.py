@@ -38,7 +38,7 @@ class Prompt(NamedTuple):
 async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | None:
     """Answer a call to a model. Return None for a stream, which is already written.
 
-    Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
+    Raises `InvokeError`s, `ConnectionBreak` and `ClientDisconnected`.
     """
     await call.read_body()
     call.open_entry()
@@ -91,7 +91,7 @@ class Invocation:
     async def answer(self, verdict: Verdict | None) -> HttpResponse | None:
         """Tokenise the prompt, take the quota, generate the answer and write it.
 
-        Raises `InvokeError`s, `Broken` and `ClientDisconnected`.
+        Raises `InvokeError`s, `ConnectionBreak` and `ClientDisconnected`.
         """
         self._note(verdict)
         if verdict and verdict.fails_at_once:

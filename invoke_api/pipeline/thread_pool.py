@@ -45,7 +45,7 @@ class SharedThreadPool:
         """Return the result of `work`. If cancelled, end the uploads that `call` reads.
 
         The thread counts for the caller until `work` has returned. Raises `ThrottlingException` if
-        too many of the caller's calls wait, and `ReadElsewhere` if `work` finds uploads and there
+        too many of the caller's calls wait, and `ReadWouldBlock` if `work` finds uploads and there
         is no `call`.
         """
         await self._enter(caller)
