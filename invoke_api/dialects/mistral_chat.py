@@ -136,7 +136,7 @@ def encode_chat(
     *,
     forced: ForcedTools,
 ) -> ChatPrompt:
-    """Return the prompt. If a tool call is forced, it ends with `TOOL_CALLS_MARK`. Raises `ChatRefused`."""
+    """Return the prompt. It ends with a forced call's mark. Raises `ChatRefused`."""
     if tokenizer.chat.calls_style == "arguments":
         tools = [_sorted(tool) for tool in tools]
     prompt = tokenizer.chat.encode([_to_models(message) for message in messages], tools)

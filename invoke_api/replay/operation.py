@@ -39,7 +39,8 @@ async def replay(call: Call) -> HttpResponse | None:
     """Authenticate the caller, apply the rules, then answer with the recording of this request.
 
     A request that was not recorded gets the nearest recording with `--match nearest`. If it is
-    invalid, it gets Bedrock's error. Raises `InvokeError`s, `ConnectionBreak` and `ClientDisconnected`.
+    invalid, it gets Bedrock's error. Raises `InvokeError`s, `ConnectionBreak`,
+    `ClientDisconnected`.
     """
     await call.read_body()
     operation = MODEL_OPERATIONS.get(call.labels.get("action", ""))

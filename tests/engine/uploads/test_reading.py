@@ -54,7 +54,7 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "raw", "text"), READ)
+@pytest.mark.parametrize(("kind", "raw", "text"), READ, ids=[kind for kind, *_ in READ])
 def test_a_document_is_read(kind: str, raw: bytes, text: str) -> None:
     assert WORKERS.read(kind, raw, DOCUMENT_LIMITS).payload.decode() == text
     assert READERS[kind](raw).payload.decode() == text  # in this process, for the coverage
