@@ -10,9 +10,10 @@ serve: ## Set up, then serve the demo checkpoints on http://127.0.0.1:8080
 	@scripts/setup
 	@.venv/bin/invoke-api serve --demo
 
-test: ## Set up, then run the whole suite on all cores
+test: ## Set up, then run the whole suite: on all cores what needs no vLLM, then the rest, since two engines at once take as long
 	@scripts/setup test
-	@$(PYTEST)
+	@$(PYTEST) -m "not vllm"
+	@$(PYTEST) -n 0 -m vllm
 
 check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (needs vLLM), slow (tests/support/scheduling.py) or property (draws examples)
 	@scripts/setup test

@@ -1,16 +1,18 @@
 """LoRA adapters on vLLM: each is loaded before its first request.
 
 vLLM itself loads a missing adapter in the step that needs it. If that fails, the engine core ends,
-and with it the calls of all models.
+and with it the calls of all models. Adapters that vLLM would refuse never reach it: with several
+workers, the next adapter gets the refusal of the second one (vLLM 0.32).
 """
 
 import logging
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from engine.errors import EngineDead
-from engine.lora import Adapter
+from engine.lora import Adapter, find_problem
 
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
@@ -20,9 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Adapters:
-    """The adapters that an engine has loaded, by its `AsyncLLM`. A new one has none."""
+    """The adapters that an engine has loaded, by its `AsyncLLM`. A new one has none.
 
-    def __init__(self) -> None:
+    `options` are the engine arguments.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
         self._loaded: WeakKeyDictionary[AsyncLLM, set[Adapter]] = WeakKeyDictionary()
 
     async def load(self, llm: "AsyncLLM", adapter: Adapter | None) -> "LoRARequest | None":
@@ -32,10 +38,11 @@ class Adapters:
 
         if adapter is None:
             return None
-        if adapter.folder is None:
-            raise EngineDead(f"the LoRA adapter {adapter.name!r} has no folder")
-        named = LoRARequest(adapter.folder, _to_number(adapter.folder), adapter.folder)
         loaded = self._loaded.setdefault(llm, set())
+        if adapter not in loaded and (problem := find_problem(adapter, self._options)):
+            raise EngineDead(problem)
+        assert adapter.folder, "an adapter without a folder is a problem"
+        named = LoRARequest(adapter.folder, _to_number(adapter.folder), adapter.folder)
         if adapter not in loaded:
             try:
                 await llm.add_lora(named)

@@ -90,7 +90,7 @@ class VllmEngine:
         self._options = options
         self._environment = environment
         self._llm: AsyncLLM | None = None
-        self._adapters = Adapters()
+        self._adapters = Adapters(options)
         self._abandoned = False
         self._running = 0
         self._aborting: set[asyncio.Task[None]] = set()
