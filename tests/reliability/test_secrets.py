@@ -211,5 +211,5 @@ def test_credentials_that_can_stand_in_no_header_are_not_quoted(name: str, tmp_p
             recorder.end()
             log = recorder.text()
 
-    assert "line breaks in the credentials" in log
+    assert "check the credentials for line breaks" in log
     assert found(log + "".join(answers), ["BROKEN-secret", *OPERATOR.values()]) == []

@@ -29,7 +29,7 @@ import asyncio, re, sys, time
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from invoke_api.pipeline.request_body import Calls
+from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.server import bootstrap, watchdog
 from invoke_api.server.http_server import Grace, open_socket, to_url
 
@@ -52,7 +52,7 @@ async def block(request):
 
 app = Starlette(routes=[Route("/{how}", block)])
 listener = open_socket("127.0.0.1", 0)
-service = bootstrap.ServedApp(app, Calls(), None, Grace(0.0, 0.1))
+service = bootstrap.ServedApp(app, InFlightCalls(), None, Grace(0.0, 0.1))
 asyncio.run(bootstrap.run(service, listener, lambda: print(to_url(listener), flush=True)))
 """
 

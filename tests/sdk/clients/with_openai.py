@@ -80,7 +80,7 @@ def parsed(question):
     messages = [{"role": "user", "content": question}]
     answer = client.chat.completions.parse(model=LARGE_3, messages=messages, response_format=Report)
     [choice] = answer.choices
-    return {"arguments": choice.message.parsed.model_dump(), "stop": choice.finish_reason}
+    return {"arguments": choice.message.parsed.model_dump()}
 
 
 print(
