@@ -109,7 +109,7 @@ def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path
             assert output == {"text": " right left right left", "stop_reason": "length"}
             found = {name: state["status"] for name, state in states(url).items()}
             assert found == {model: "ready", other: "cold"}
-            assert processes(url) == ["VLLM::EngineCore", "VLLM::Worker"]
+            assert processes(url) == ["VLLM::EngineCore"]
 
 
 def processes(url: str) -> list[str]:
