@@ -128,6 +128,7 @@ def measure(server: Server, operation: str, seconds: float) -> tuple[float, floa
     count = asyncio.run(hammer(server.port, operation, seconds))
     took = time.perf_counter() - began
     used = sum(server.process.cpu_times()[:2]) - before
+    assert count, f"no answer to {operation} in {seconds} s: the machine is too busy to measure"
     return count / took, 1e6 * used / count
 
 

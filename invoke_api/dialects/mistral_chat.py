@@ -1,7 +1,7 @@
 """The dialect of Large 2407, Pixtral and the models of 2025: `messages` in, `choices` out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import Any
@@ -75,15 +75,13 @@ class ChatWriter:
     ) -> None:
         self._reader = reader
         self._shape = shape
-        # As vLLM does: the model may write several calls, and the answer has only the first.
-        self._most_calls = 1 if body.get("parallel_tool_calls") is False else None
-        tier = body.get("service_tier", "default")
+        self._max_calls = max_calls(body)
         self._begun = ChatAnswer(
             request_id=request_id,
             model_id=model_id,
             created=int(time()),
             content="",
-            service_tier="default" if tier == "auto" else tier,
+            service_tier=answered_tier(body),
         )
 
     def reply(
@@ -109,24 +107,39 @@ class ChatWriter:
 
     def _end(self, content: str, finish: Finish, metrics: InvocationMetrics | None) -> ChatAnswer:
         rest, calls = self._reader.finish()
-        calls = calls[: self._most_calls]
+        calls = calls[: self._max_calls]
         return self._begun._replace(
             content=content + rest,
-            calls=tuple(self._to_calls(calls)),
+            calls=[
+                to_openai_call(call, make_id(self._begun.request_id, number))
+                for number, call in enumerate(calls)
+            ],
             reason="tool_calls" if calls and finish == "stop" else finish,
             input_tokens=metrics.input_tokens if metrics else None,
             output_tokens=metrics.output_tokens if metrics else None,
         )
 
-    def _to_calls(self, calls: Sequence[ToolCall]) -> Iterator[dict[str, Any]]:
-        for number, call in enumerate(calls):
-            # Not with orjson, which writes no integers beyond 64 bits.
-            arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
-            yield {
-                "id": make_id(self._begun.request_id, number),
-                "type": "function",
-                "function": {"name": call.name, "arguments": arguments},
-            }
+
+def max_calls(body: Mapping[str, Any]) -> int | None:
+    """Return how many tool calls an answer may have; None sets no limit.
+
+    As in vLLM, the model may write several calls, and the answer has only the first.
+    """
+    return 1 if body.get("parallel_tool_calls") is False else None
+
+
+def answered_tier(body: Mapping[str, Any]) -> str:
+    """Return the `service_tier` of the answer to a body."""
+    tier: str = body.get("service_tier", "default")
+    return "default" if tier == "auto" else tier
+
+
+def to_openai_call(call: ToolCall, call_id: str) -> dict[str, Any]:
+    """Return a tool call in OpenAI's form."""
+    # Not with orjson, which writes no integers beyond 64 bits.
+    arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+    function = {"name": call.name, "arguments": arguments}
+    return {"id": call_id, "type": "function", "function": function}
 
 
 def encode_chat(

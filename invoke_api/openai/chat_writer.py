@@ -4,7 +4,6 @@ Recorded: a whole answer of bedrock-mantle (voxtral-mini, 2026-08-19). Guess: th
 bedrock-runtime are alike, and streams are as OpenAI's API reference has them.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,8 +12,8 @@ from typing import Any
 import orjson
 
 from engine.protocol import Delta, Finish, Logprobs
-from engine.tokenization.tool_calls import ToolCall
 from invoke_api.dialects.chat_answers import to_openai_logprobs
+from invoke_api.dialects.mistral_chat import to_openai_call
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.dialects.tool_call_reader import AnswerReader
 
@@ -135,20 +134,13 @@ class ChatCompletionsWriter:
         """Return the rest of the text, and the calls."""
         rest, calls = self._reader.finish()
         return rest, [
-            _to_call(self._head.answer_id, at, call)
+            to_openai_call(call, _call_id(self._head.answer_id, at))
             for at, call in enumerate(calls[: self._max_calls])
         ]
 
 
-def _to_call(answer_id: str, number: int, call: ToolCall) -> Document:
-    # Not by orjson, which knows no numbers beyond 64 bits.
-    arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
-    digest = sha256(f"{answer_id} {number}".encode()).hexdigest()[:32]
-    return {
-        "id": f"chatcmpl-tool-{digest}",
-        "type": "function",
-        "function": {"name": call.name, "arguments": arguments},
-    }
+def _call_id(answer_id: str, number: int) -> str:
+    return f"chatcmpl-tool-{sha256(f'{answer_id} {number}'.encode()).hexdigest()[:32]}"
 
 
 def _reason(finish: Finish, calls: Sequence[Document]) -> str:

@@ -51,7 +51,7 @@ class OpenAIErrors:
     refuses_in_stream = False  # guess
 
     def __init__(self, *, is_mantle: bool) -> None:
-        self._is_mantle = is_mantle
+        self.is_mantle = is_mantle
 
     def answer(self, error: InvokeError, request_id: str) -> HttpError:
         status, document = self._document(error)
@@ -60,11 +60,11 @@ class OpenAIErrors:
 
     def no_model(self, name: str) -> str:
         """Return the sentence about a model that the host does not serve."""
-        return f"The model '{name}' does not exist" if self._is_mantle else NO_MODEL
+        return f"The model '{name}' does not exist" if self.is_mantle else NO_MODEL
 
     def headers(self, request_id: str) -> Mapping[str, str]:
         """Return the headers that every answer of the host has; recorded of mantle's."""
-        return {"x-request-id": request_id, **CORS} if self._is_mantle else {}
+        return {"x-request-id": request_id, **CORS} if self.is_mantle else {}
 
     def event(self, error: InvokeError) -> bytes:
         _, document = self._document(error)
@@ -78,9 +78,9 @@ class OpenAIErrors:
         message = error.message
         if error.code == "ResourceNotFoundException":
             status, kind, code = 404, "not_found_error", "model_not_found"
-            if self._is_mantle:
+            if self.is_mantle:
                 kind, code = "invalid_request_error", "not_found_error"
-        if self._is_mantle:
+        if self.is_mantle:
             return status, {"error": {"code": code, "message": _inner(message), "type": kind}}
         inner = {"message": message, "type": kind, "param": None, "code": code}
         return status, {"error": inner}

@@ -8,28 +8,27 @@ import orjson
 from invoke_api.authentication.gate import Caller
 from invoke_api.models.registry import Model
 from invoke_api.openai.chat import (
+    CHAT_ON_MANTLE,
+    CHAT_ON_RUNTIME,
     NAME,
     PATH,
-    chat_on_mantle,
-    chat_on_runtime,
     find_model,
-    is_for_runtime,
     name_in,
 )
 from invoke_api.openai.errors import MANTLE_ERRORS, NO_MODEL, RUNTIME_ERRORS, OpenAIErrors
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.invocation import call_model
 from invoke_api.pipeline.responses import HttpResponse, json_response, unknown_operation_response
-from invoke_api.pipeline.routes import OperationRoute
+from invoke_api.pipeline.routes import Handler, OperationRoute
 from invoke_api.validation.schema import read_body
 from invoke_api.wire.errors import ResourceNotFoundException, ValidationException
+
+RUNTIME_HOST = "bedrock-runtime"
 
 
 async def list_models(call: Call) -> HttpResponse:
     """List the models of the caller's region, as bedrock-mantle does (crmne/ruby_llm)."""
-    if is_for_runtime(call):
-        await call.read_body()
-        return unknown_operation_response(call)
     caller = await read_and_admit(call)
     body = {"data": [_to_json(each) for each in _served(call, caller)], "object": "list"}
     return _reply(call, body)
@@ -37,9 +36,6 @@ async def list_models(call: Call) -> HttpResponse:
 
 async def get_model(call: Call) -> HttpResponse:
     """Describe one model. Guess: nobody has recorded it."""
-    if is_for_runtime(call):
-        await call.read_body()
-        return unknown_operation_response(call)
     caller = await read_and_admit(call)
     name = call.labels["model"]
     for model in _served(call, caller):
@@ -78,37 +74,55 @@ def _reply(call: Call, body: dict[str, Any]) -> HttpResponse:
 async def refuse(call: Call, *, errors: OpenAIErrors, path: str) -> HttpResponse:
     """Refuse an API that no model of Mistral's has (User Guide, models-api-compatibility)."""
     await call.read_body()
-    if errors is MANTLE_ERRORS and is_for_runtime(call):
-        return unknown_operation_response(call)
     call.open_entry()
     caller = admit_caller(call)
     name = name_in(read_body(call.body))
-    if errors is RUNTIME_ERRORS:
+    if not errors.is_mantle:
         raise ResourceNotFoundException(NO_MODEL)
     find_model(call, name, caller, errors)
     raise ValidationException(f"The model '{name}' does not support the '{path}' API")
 
 
+async def _on_mantle(call: Call, *, handler: Handler) -> HttpResponse | None:
+    """Answer as bedrock-mantle, unless the Host of the request is one of bedrock-runtime's.
+
+    Seen: bedrock-runtime answers these paths with its UnknownOperationException (NB 71177951914).
+    """
+    if call.header_text.get("host", "").startswith(RUNTIME_HOST):
+        await call.read_body()
+        return unknown_operation_response(call)
+    return await handler(call)
+
+
+def _route(path: str, handler: Handler, name: str, method: str = "POST") -> OperationRoute:
+    """Return a route of bedrock-mantle."""
+    handler = partial(_on_mantle, handler=handler)
+    return OperationRoute(path, handler, name=name, method=method, errors=MANTLE_ERRORS)
+
+
+def _refuse_on_mantle(path: str) -> Handler:
+    return partial(refuse, errors=MANTLE_ERRORS, path=path)
+
+
 OPENAI_ROUTES = [
     OperationRoute(
-        f"/openai{PATH}", chat_on_runtime, name=NAME, method="POST", errors=RUNTIME_ERRORS
+        f"/openai{PATH}",
+        partial(call_model, operation=CHAT_ON_RUNTIME),
+        name=NAME,
+        method="POST",
+        errors=RUNTIME_ERRORS,
     ),
-    OperationRoute(PATH, chat_on_mantle, name=NAME, method="POST", errors=MANTLE_ERRORS),
-    OperationRoute("/v1/models", list_models, name="ListModels", errors=MANTLE_ERRORS),
-    OperationRoute("/v1/models/{model}", get_model, name="GetModel", errors=MANTLE_ERRORS),
-    *(
-        OperationRoute(
-            before + path,
-            partial(refuse, errors=errors, path=path),
-            name=name,
-            method="POST",
-            errors=errors,
-        )
-        for name, before, path, errors in (
-            ("Responses", "/openai", "/v1/responses", RUNTIME_ERRORS),
-            ("Responses", "", "/v1/responses", MANTLE_ERRORS),
-            # Both hosts have it. Guess: bedrock-mantle's words.
-            ("Messages", "/anthropic", "/v1/messages", MANTLE_ERRORS),
-        )
+    OperationRoute(
+        "/openai/v1/responses",
+        partial(refuse, errors=RUNTIME_ERRORS, path="/v1/responses"),
+        name="Responses",
+        method="POST",
+        errors=RUNTIME_ERRORS,
     ),
+    _route(PATH, partial(call_model, operation=CHAT_ON_MANTLE), NAME),
+    _route("/v1/models", list_models, "ListModels", "GET"),
+    _route("/v1/models/{model}", get_model, "GetModel", "GET"),
+    _route("/v1/responses", _refuse_on_mantle("/v1/responses"), "Responses"),
+    # Both hosts have it. Guess: bedrock-mantle's words.
+    _route("/anthropic/v1/messages", _refuse_on_mantle("/v1/messages"), "Messages"),
 ]

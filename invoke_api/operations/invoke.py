@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects import BodyWriter
-from invoke_api.dialects.model_servers import ModelServer, envelope
+from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.openai_body import check_target
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.guardrails.session import GuardrailSession
@@ -16,8 +16,8 @@ from invoke_api.pipeline.admission import ECHOED_HEADERS, SERVICE_TIER, admit, c
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guardrail_check import GUARDRAIL_CONFIG_KEY, GuardedWriter, guard_invoke
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import HAS_UPLOADS
-from invoke_api.wire.errors import JSON_CONTENT_TYPE, ValidationException
+from invoke_api.pipeline.offload import estimate_size
+from invoke_api.wire.errors import JSON_CONTENT_TYPE
 from invoke_api.wire.events import encode_chunks
 from invoke_api.wire.headers import EVENT_STREAM
 
@@ -94,8 +94,6 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
     body = _read_guarded(model, guarding, call.body) if guarding else model.parse_body(call.body)
     check_target(body, (model.id, call.model_id), streams=operation.streams)
     check_tier(body.get("service_tier"), model)
-    if guarding and body.get("logprobs"):  # they would show the words that it removes
-        raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
     if tier := call.options.get(ECHOED_HEADERS[SERVICE_TIER]):
         body["service_tier"] = tier
     return InvokeModelRequest(
@@ -105,13 +103,8 @@ def check_invoke(call: Call, operation: ModelOperation) -> InvokeModelRequest:
         options=call.options,
         guarding=guarding,
         streams=operation.streams,
-        size=HAS_UPLOADS if has_media(call.body) else len(call.body),
+        size=estimate_size(call.body),
     )
-
-
-def has_media(body: bytes) -> bool:
-    """Tell whether a body may have parts that are uploads."""
-    return b"image_url" in body or b"input_audio" in body or b"audio_url" in body
 
 
 def _read_guarded(model: Model, guarding: GuardrailSession, raw: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import orjson
 from engine.protocol import Delta, Finish, Logprobs
 from invoke_api.authentication.gate import Caller
 from invoke_api.dialects import BodyWriter, Dialect
+from invoke_api.dialects.model_servers import envelope
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.guardrail import MALFORMED_INPUT
 from invoke_api.guardrails.scanner import TextBlock
@@ -90,8 +91,11 @@ def guard_invoke(
 ) -> None:
     """Check the texts of an InvokeModel body, anonymize them in place, and remove the tags.
 
-    Raises `ValidationException` for an invalid `config`. Guess: its words.
+    Raises `ValidationException` for an invalid `config`, and for `logprobs`, which would show the
+    words that the guardrail removes. Guess: the words of both.
     """
+    if body.get("logprobs"):
+        raise ValidationException(envelope("'logprobs' is not supported with a guardrail"))
     config = {} if config is None else config
     if not isinstance(config, dict):
         raise ValidationException(f"The value at {GUARDRAIL_CONFIG_KEY} must be a JSON object.")

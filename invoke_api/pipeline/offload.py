@@ -15,6 +15,12 @@ IN_THREAD = MAX_INLINE_BYTES + 1  # the size to pass for work that is always lon
 HAS_UPLOADS = sys.maxsize
 
 
+def estimate_size(body: bytes) -> int:
+    """Return the size to pass for the work on an InvokeModel or OpenAI body."""
+    has_media = b"image_url" in body or b"input_audio" in body or b"audio_url" in body
+    return HAS_UPLOADS if has_media else len(body)
+
+
 async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
     """Return the result of work on a body of `size` bytes, in a thread if it may take long.
 

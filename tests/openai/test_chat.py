@@ -509,3 +509,27 @@ def test_an_engine_says_the_same_whole_and_in_a_stream(service: str, path: str) 
     assert "".join(texts) == whole["choices"][0]["message"]["content"]
     assert usage["usage"] == whole["usage"]
     assert whole["usage"]["completion_tokens"] <= 8
+
+
+def test_log_probabilities_do_not_show_what_a_guardrail_removes(bedrock: Bedrock) -> None:
+    headers = {
+        "X-Amzn-Bedrock-GuardrailIdentifier": "abcdef123456",
+        "X-Amzn-Bedrock-GuardrailVersion": "DRAFT",
+    }
+    bedrock.reply("Write to jane@example.com about it.")
+    for more in ({}, {"stream": True}):
+        body = {"model": MODEL, "messages": [USER], "logprobs": True, **more}
+        status, error = error_of(send(bedrock, RUNTIME, body, headers))
+
+        assert status == 400
+        assert "'logprobs' is not supported with a guardrail" in error["message"]
+
+
+@both
+def test_a_call_of_a_tool_that_was_not_offered_is_a_call(bedrock: Bedrock, path: str) -> None:
+    bedrock.rule(reply={"tool_calls": [CALL]})
+
+    [answer] = chat(bedrock, path)["choices"]
+
+    assert answer["finish_reason"] == "tool_calls"
+    assert answer["message"]["tool_calls"][0]["function"]["name"] == "get_weather"

@@ -39,7 +39,7 @@ SLOW = (
 def workers() -> int:
     """Return how many workers share the tests: one more than cores, as some tests wait for time.
 
-    No more than the memory of a small machine is enough for: each may have engines of vLLM's.
+    No more than four: each has servers of its own, and a small machine little memory.
     """
     return min(4, (os.cpu_count() or 1) + 1)
 
