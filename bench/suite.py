@@ -18,7 +18,7 @@ BUDGET_SECONDS = 3.0
 # Plugins of our own suite, which an application's suite does not have.
 OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "xdist")
 NO_OTHERS = [flag for name in OTHERS for flag in ("-p", f"no:{name}")]
-# As users have it: some machines of a CI have Python write none.
+# Users have bytecode; some CI machines forbid Python to write it.
 ENVIRONMENT = {key: each for key, each in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 TESTS = """
 import json

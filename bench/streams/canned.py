@@ -10,7 +10,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 
-# As long as Bedrock's event of one token, with its frame and padding.
+# The length makes an event as long as Bedrock's event of one token, with frame and padding.
 PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[:30]
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 USERS = (1, 2, 4, 8, 16, 32, 64, 128)
 WORDS = (128, 512, 6_400)
-# Of prompts in a turn that is repeated without --full: some 10 s of prefill on two cores.
+# The limit for a turn's prompts that is repeated without --full: 10 s of prefill on two cores.
 MAX_TOKENS_READ = 65_536
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VISION_WIDTH = 64
 VISION_LAYERS = 2
 VISION_HEADS = 2
-# As tokenizer v7 counts images, in pixels, and the token id of a patch.
+# Tokenizer v7 counts images by these sizes in pixels and this token id of a patch.
 PATCH_SIDE = 16
 MAX_IMAGE_SIDE = 1_024
 PATCH_TOKEN = 10

@@ -109,7 +109,7 @@ def admits_calls(
         return False
     before = [each for each in engines_in_demand(engines) if _comes_before(each, pooled)]
     over = [each for each in engines if each.is_ready and now - each.loaded_at >= times.turn]
-    # As many engines stop as others are in demand; the one that was loaded first stops first.
+    # One engine stops for each that is in demand; the one that was loaded first stops first.
     return pooled not in sorted(over, key=lambda each: each.loaded_at)[: len(before)]
 
 

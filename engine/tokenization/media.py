@@ -12,7 +12,7 @@ from engine.tokenization.audio import AudioClip, open_audio_url, open_input_audi
 from engine.tokenization.chat_template import TEXT_ONLY
 from engine.tokenization.images import open_image
 
-# Of mistral-common's message parts.
+# The types of mistral-common's message parts.
 MEDIA_TYPES = ("image", "image_url", "input_audio", "audio", "audio_url")
 # vLLM's limit for Voxtral, and its sentence.
 MAX_CLIPS = 5

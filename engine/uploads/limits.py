@@ -12,9 +12,9 @@ CALL_SECONDS = 45.0  # for all uploads of a call: boto3's read timeout is 60 sec
 MAX_CHARACTERS = 2_000_000  # of a document's text: longer than any model's context
 MAX_UNZIPPED_BYTES = 100 * MEGABYTE  # of an office file
 MAX_SIDE_PIXELS = 8_000  # of an image: User Guide, Converse's limits
-# Of a call's images, 100 MB in Pillow. Further images are scaled down.
+# The pixels of a call's images, 100 MB in Pillow, above which further images are scaled down.
 MAX_UNSCALED_PIXELS = 25_000_000
-# Of a call's images after scaling, 400 MB in Pillow: more than any context holds.
+# The pixels of a call's scaled images, 400 MB in Pillow: more than any context holds.
 MAX_PIXELS = 100_000_000
 MAX_AUDIO_SECONDS = 2_700  # of a call: a minute more than any model's context holds
 

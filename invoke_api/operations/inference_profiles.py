@@ -51,7 +51,7 @@ def find_system_profile(
     services: Services, identifier: Identifier, caller: Caller
 ) -> Listing | None:
     """Return the model behind a system-defined profile of the caller's account, or None."""
-    # As on InvokeModel, a caller without a known account may name any account.
+    # A caller without a known account may name any account, as on InvokeModel.
     if caller.account and identifier.account not in (None, caller.account):
         return None
     return services.registry.find_profile(identifier, caller.region)

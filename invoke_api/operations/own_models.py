@@ -96,7 +96,7 @@ async def get_own(call: Call, *, kind: OwnModelKind) -> HttpResponse:
     check_query(kind.get, call.labels)
     [asked] = call.labels.values()
     registry = call.services.registry
-    # As on InvokeModel, a caller without a known account may name any account.
+    # A caller without a known account may name any account, as on InvokeModel.
     account = caller.account or parse_identifier(asked).account or caller.account_id
     for own in registry.arns.of(kind.kind, caller.region, account):
         if asked in (own.identifier.text, own.called):

@@ -23,7 +23,7 @@ from invoke_api.server.flags import (
 from invoke_api.server.flags import option as _option
 from invoke_api.transport.limits import Limits
 
-# As in schemas/model_registry.json.
+# The pattern of schemas/model_registry.json.
 SERVER_URL = r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?"
 MAX_GRACE_SECONDS = 86_400.0
 ENGINES_WITHOUT_WEIGHTS = ("scripted", "remote", "replay")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-# Of a key; realistic keys are shorter.
+# The length of a key; realistic keys are shorter.
 MAX_HASHED_CHARACTERS = 10_000
 FIRST_TABLE_SIZE = 16  # java.util.HashMap's first table; it grows when three quarters are full
 

@@ -133,7 +133,7 @@ SONG = offering(
     )
 )
 
-# As the notebook's client makes them from two functions and their docstrings.
+# The notebook's client makes these tools from two functions and their docstrings.
 ASSESS = tool(
     "assess_damaged_delivery",
     {"properties": {"order_no": {}}, "required": ["order_no"], "type": "object"},
