@@ -48,9 +48,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    collected = [*items]
     scheduling.mark(items)  # before pytest-xdist reads the groups
     yield
-    scheduling.sort(items)  # after pytest has put those together that share fixtures
+    # After pytest has put those together that share fixtures.
+    scheduling.sort(items, collected)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ engine, those of a folder with its own servers, else those of a file.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ TESTS = Path(__file__).parents[1]
 ENGINES = {"demo": "demo", "vllm_server": "vllm server"}
 FOLDERS = ("fidelity", "fuzzing", "operations", "reliability")
 RUNNING: dict[str, ExitStack] = {}
+ENGINE_KIND = "vllm-"  # the beginning of the groups of test_contract.py
 # The longest group begins first, so that no worker runs it alone at the end.
 LONGEST = (
     *("demo", "reliability", "server/test_workers.py", "vllm-data-parallel"),
@@ -77,10 +78,20 @@ def _is_property(item: pytest.Item) -> bool:
     return draws or is_hypothesis_test(getattr(item, "obj", None))
 
 
-def sort(items: list[pytest.Item]) -> None:
-    """Put groups one after another, the longest first, and keep the order within a group."""
+def sort(items: list[pytest.Item], collected: Sequence[pytest.Item]) -> None:
+    """Put groups one after another, the longest first, and keep the order within a group.
+
+    The tests of one kind of vLLM engine get the order of their file back, as `collected` has it:
+    the last ones kill the engine, and pytest sorts tests by their parameters.
+    """
     order = {group: number for number, group in enumerate([*LONGEST, *map(group_of, items)][::-1])}
-    items.sort(key=lambda item: -order[group_of(item)])
+    places = {item: place for place, item in enumerate(collected)}
+
+    def key(item: pytest.Item) -> tuple[int, int]:
+        group = group_of(item)
+        return -order[group], places[item] if group.startswith(ENGINE_KIND) else 0
+
+    items.sort(key=key)
 
 
 @contextmanager
