@@ -110,7 +110,7 @@ def streaming() -> Callable[[], object]:
     sent = Sent()
     call = make_call(sent)
     answer = Answer(call, entry, Stream(call, [], writer.frames))
-    answer.begin(lambda _: FINISHED, lambda: Detokenizer(tokenizer, asked))
+    answer.begin(lambda _: FINISHED, Detokenizer(tokenizer, asked))
     tokens = cycle([[token] for token in tokenizer.encode_text(" Nobody thought about it.")])
 
     def push() -> int:

@@ -1,10 +1,11 @@
 """Authentication of each call, and the region and account of its caller."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from invoke_api.authentication import api_keys, signature
 from invoke_api.authentication.credentials import Credentials
@@ -12,7 +13,7 @@ from invoke_api.authentication.signature import RawRequest
 from invoke_api.authentication.web_pages import foreign_page, is_loopback
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.wire.errors import FrontDoorError, KeyDenied
-from invoke_api.wire.sigv4 import Scope, parse_authorization
+from invoke_api.wire.sigv4 import parse_authorization
 
 # The account of callers without one. It is the account of AWS's examples.
 DEFAULT_ACCOUNT = "123456789012"
@@ -94,37 +95,38 @@ def _anybody(gate: Gate, request: RawRequest) -> Caller:
             f"A web page of {origin} may not call models here without a key; --allowed-host adds a"
             " host whose pages may."
         )
-    authorization = request.header(b"authorization") or ""
-    return Caller(claimed_region(authorization) or gate.region, claimed_key(authorization))
+    claims = claims_in(request.headers)
+    return Caller(claims.region or gate.region, claims.access_key_id)
 
 
-def claimed_key(authorization: str) -> str | None:
-    """Return the access key id of a signature or an API key, without verification.
+class Claims(NamedTuple):
+    """The claims of an `Authorization` header, without verification. None if it has none.
 
-    Here an access key id may serve as an API key, so that each test has an OpenAI client with a key
+    An access key id may serve as an API key here, so that each test has an OpenAI client with a key
     of its own.
     """
-    scope = _claimed(authorization)
-    if scope:
-        return scope.access_key_id
-    token = _token(authorization) or ""
-    return token if ACCESS_KEY_ID.fullmatch(token) else None
+
+    access_key_id: str | None = None
+    region: str | None = None
 
 
-def claimed_region(authorization: str) -> str | None:
-    """Return the region of a signature, without verification; None for an unknown region."""
-    scope = _claimed(authorization)
-    return scope.region if scope and scope.region in PARTITIONS else None
+def claims_in(headers: Iterable[tuple[bytes, bytes]]) -> Claims:
+    """Return the claims of the first `Authorization` header."""
+    for name, value in headers:
+        if name == b"authorization":
+            return read_claims(value.decode("latin-1"))
+    return Claims()
 
 
 @lru_cache(maxsize=16)  # called several times per call
-def _claimed(authorization: str) -> Scope | None:
-    if not authorization:
-        return None
+def read_claims(authorization: str) -> Claims:
+    """Return the claims of an `Authorization` header. An unknown region is None."""
     try:
-        return parse_authorization(authorization).scope
+        scope = parse_authorization(authorization).scope
     except FrontDoorError:
-        return None
+        token = _token(authorization) or ""
+        return Claims(token if ACCESS_KEY_ID.fullmatch(token) else None)
+    return Claims(scope.access_key_id, scope.region if scope.region in PARTITIONS else None)
 
 
 def _signed(gate: Gate, request: RawRequest) -> Caller:

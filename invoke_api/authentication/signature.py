@@ -1,6 +1,6 @@
 """Verification of signed requests. Order and wording of the checks are AWS's."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
@@ -52,15 +52,11 @@ class RawRequest(NamedTuple):
             yield name.decode("latin-1"), value.decode("latin-1")
 
     def header(self, name: bytes) -> str | None:
-        return find_header(self.headers, name)
-
-
-def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Return the value of a header as text; of several, the first."""
-    for key, value in headers:
-        if key == name:
-            return value.decode("latin-1")
-    return None
+        """Return the value of a header as text; of several, the first."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
 
 
 def verify(request: RawRequest, keys: Mapping[str, AccessKey]) -> tuple[AccessKey, Scope]:

@@ -52,9 +52,16 @@ class Engines:
 
     def tokenizer(self, model: Model) -> Tokenizer:
         """Return the tokenizer of a model's prompts. Raises the errors of `Engine.tokenizer`."""
-        own = self.of(model).tokenizer()
+        return self.tokenizers(model)[0]
+
+    def tokenizers(self, model: Model) -> tuple[Tokenizer, Tokenizer]:
+        """Return the tokenizers of a model's prompts and of its engine's answers.
+
+        Raises the errors of `Engine.tokenizer`.
+        """
+        own = self._by_model[model.id].tokenizer()
         name = self._tokenizers.get(model.id)
-        return load_cached_tokenizer(name) if name else own
+        return (load_cached_tokenizer(name) if name else own), own
 
     def adapter(self, model: Model) -> Adapter | None:
         return self._adapters.get(model.id)

@@ -16,6 +16,19 @@ TOKEN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15
 CALL_LABELS = ("operation", "model_id", "outcome", "status", "error")
 
 
+class TokenFigures(NamedTuple):
+    """The tokens of a call.
+
+    `first` is the time to the first token and `each` the mean time between two tokens, in seconds;
+    None if there were too few tokens.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    first: float | None
+    each: float | None
+
+
 class TokenSeries(NamedTuple):
     """The token metrics of one operation of one model."""
 
@@ -80,35 +93,45 @@ class CallMetrics:
             registry=registry,
         )
         self._by_end: dict[tuple[str, ...], Counter] = {}
-        self._durations: dict[tuple[str, str], Histogram] = {}
-        self._tokens: dict[tuple[str, str], TokenSeries] = {}
+        self._durations: dict[tuple[str, ...], Histogram] = {}
+        self._tokens: dict[tuple[str, ...], TokenSeries] = {}
 
     def refresh(self) -> None:
         """Update the gauge. Call this before the metrics are exported."""
         self._under_way.set(self.under_way)
 
-    def count(self, labels: tuple[str, ...]) -> None:
-        """Count a call that has ended, by the values of `CALL_LABELS`."""
+    def record(
+        self, labels: tuple[str, ...], seconds: float | None, tokens: TokenFigures | None
+    ) -> None:
+        """Record a call that has ended, by the values of `CALL_LABELS`.
+
+        `seconds` is the duration of an answered call. `tokens` is None if no token came.
+        """
         counter = self._by_end.get(labels)
         if counter is None:
             counter = self._by_end[labels] = self._calls.labels(*labels)
         counter.inc()
+        of_model = labels[:2]
+        if seconds is not None:
+            durations = self._durations.get(of_model)
+            if durations is None:
+                durations = self._durations[of_model] = self._seconds.labels(*of_model)
+            durations.observe(seconds)
+        if tokens:
+            self._record_tokens(of_model, tokens)
 
-    def observe(self, operation: str, model_id: str, seconds: float) -> None:
-        key = operation, model_id
-        histogram = self._durations.get(key)
-        if histogram is None:
-            histogram = self._durations[key] = self._seconds.labels(*key)
-        histogram.observe(seconds)
-
-    def tokens(self, operation: str, model_id: str) -> TokenSeries:
-        key = operation, model_id
-        series = self._tokens.get(key)
+    def _record_tokens(self, of_model: tuple[str, ...], tokens: TokenFigures) -> None:
+        series = self._tokens.get(of_model)
         if series is None:
-            series = self._tokens[key] = TokenSeries(
-                first_token=self._first_token.labels(*key),
-                per_token=self._per_token.labels(*key),
-                input_tokens=self._input_tokens.labels(*key),
-                output_tokens=self._output_tokens.labels(*key),
+            series = self._tokens[of_model] = TokenSeries(
+                first_token=self._first_token.labels(*of_model),
+                per_token=self._per_token.labels(*of_model),
+                input_tokens=self._input_tokens.labels(*of_model),
+                output_tokens=self._output_tokens.labels(*of_model),
             )
-        return series
+        series.input_tokens.inc(tokens.input_tokens)
+        series.output_tokens.inc(tokens.output_tokens)
+        if tokens.first is not None:
+            series.first_token.observe(tokens.first)
+        if tokens.each is not None:
+            series.per_token.observe(tokens.each)

@@ -158,14 +158,17 @@ class Answer:
     def begin(
         self,
         generate: Callable[[Receiver], Generation],
-        detokenizer: Callable[[], Detokenizer | None] = lambda: None,
+        detokenizer: Detokenizer | None = None,
     ) -> None:
-        """Start the engine, rule or recording that pushes the answer."""
+        """Start the engine, rule or recording that pushes the answer.
+
+        `detokenizer` is None if the source pushes deltas.
+        """
         if self._fault and self._fault.is_due:
             self._break_off()
             return
+        self._detokenizer = detokenizer
         try:
-            self._detokenizer = detokenizer()
             self._generation = generate(self)
         except Exception as error:  # noqa: BLE001 - sent to the client
             self.end(error)

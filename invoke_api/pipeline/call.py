@@ -10,8 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
 from engine.uploads.call import UploadSession
-from invoke_api.authentication.gate import Caller, claimed_key
-from invoke_api.authentication.signature import find_header
+from invoke_api.authentication.gate import Caller, claims_in
 from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
@@ -98,11 +97,6 @@ class Call:
         """Return the parameters of the query. If one occurs several times, the last counts."""
         return dict(QueryParams(self.scope["query_string"]))
 
-    @property
-    def authorization(self) -> str:
-        """Return the first `Authorization` header, or an empty text."""
-        return find_header(self.headers, b"authorization") or ""
-
     async def read_body(self) -> None:
         """Read the request's body into `body`. Raises the errors of the function `read_body`."""
         body = self.writer.take_body()
@@ -116,7 +110,7 @@ class Call:
             model_id=self.model_id,
             headers=tuple(self.headers),
             body=self.body[:MAX_JOURNAL_BODY_BYTES],
-            access_key_id=claimed_key(self.authorization),
+            access_key_id=claims_in(self.headers).access_key_id,
         )
         self.services.journal.add(self.entry)
         return self.entry

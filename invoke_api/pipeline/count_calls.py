@@ -4,7 +4,7 @@ from collections.abc import Container
 from time import monotonic
 from typing import NamedTuple
 
-from invoke_api.observability.call_metrics import CallMetrics, TokenSeries
+from invoke_api.observability.call_metrics import CallMetrics, TokenFigures
 from invoke_api.observability.journal import Entry
 from invoke_api.pipeline.call import Call, SentError
 from invoke_api.pipeline.responses import UNKNOWN_OPERATION
@@ -49,25 +49,24 @@ class CallCounter:
         operation = call.operation if call.operation in self._operations else ""
         model_id = call.model.id if call.model else ""
         end = _to_end(call)
-        self._metrics.count((operation, model_id, *end))
-        if entry and entry.first_token:
-            _observe_tokens(self._metrics.tokens(operation, model_id), call, entry)
+        seconds = None
         if end.outcome in ANSWERED_OUTCOMES:
-            over = (entry and entry.last_token) or now
-            self._metrics.observe(operation, model_id, over - call.began)
+            seconds = ((entry and entry.last_token) or now) - call.began
+        tokens = _to_tokens(call, entry) if entry and entry.first_token else None
+        self._metrics.record((operation, model_id, *end), seconds, tokens)
 
 
-def _observe_tokens(series: TokenSeries, call: Call, entry: Entry) -> None:
-    """Record the tokens and token latencies of a call, also if it failed after its first token."""
+def _to_tokens(call: Call, entry: Entry) -> TokenFigures:
+    """Return the tokens and token latencies of a call, also if it failed after its first token."""
     tokens_in, tokens_out = entry.input_tokens, entry.output_tokens
     if tokens_out is None:
         tokens_in, tokens_out = call.prompt_tokens, len(entry.texts)
-    series.input_tokens.inc(tokens_in or 0)
-    series.output_tokens.inc(tokens_out)
+    first = each = None
     if tokens_out and entry.first_token:  # a guardrail's own message has no tokens
-        series.first_token.observe(entry.first_token - call.began)
+        first = entry.first_token - call.began
         if tokens_out > 1 and entry.last_token:
-            series.per_token.observe((entry.last_token - entry.first_token) / (tokens_out - 1))
+            each = (entry.last_token - entry.first_token) / (tokens_out - 1)
+    return TokenFigures(tokens_in or 0, tokens_out, first, each)
 
 
 def _to_end(call: Call) -> CallOutcome:

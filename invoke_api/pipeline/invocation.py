@@ -28,9 +28,13 @@ MAX_INLINE_SEARCH_STEPS = 5_000_000
 
 
 class Prompt(NamedTuple):
-    """A tokenised request. `generation` is None if a guardrail has refused the input."""
+    """A tokenised request. `generation` is None if a guardrail has refused the input.
+
+    `tokenizer` is the prompt's, and `answers` that of the engine's tokens.
+    """
 
     tokenizer: Tokenizer
+    answers: Tokenizer
     generation: GenerationRequest | None
     writer: AnswerWriter
 
@@ -53,7 +57,8 @@ async def check_call(call: Call, operation: ModelOperation) -> ModelRequest:
 
     Raises `InvokeError`s.
     """
-    return await offload(call, operation.weigh(call.body), lambda: operation.check(call, operation))
+    check = partial(operation.check, call, operation)
+    return await offload(call, operation.weigh(call.body), check)
 
 
 class Invocation:
@@ -104,7 +109,7 @@ class Invocation:
         if prompt.generation is None:
             return await self._write(prompt.writer, verdict, self._refuse)
         self._take_quota(prompt.generation)
-        generate = partial(self._generate, prompt.tokenizer, prompt.generation, verdict)
+        generate = partial(self._generate, prompt, prompt.generation, verdict)
         return await self._write(prompt.writer, verdict, generate)
 
     def _to_asked(self) -> RuleRequest:
@@ -141,17 +146,17 @@ class Invocation:
 
     def _to_prompt(self) -> Prompt:
         is_refused, request = self.is_refused, self._request
-        tokenizer = self._services.engines.tokenizer(self._model)
+        tokenizer, answers = self._services.engines.tokenizers(self._model)
         writer = request.writer(tokenizer)
         if is_refused:
-            return Prompt(tokenizer, None, writer)
+            return Prompt(tokenizer, answers, None, writer)
         generation = request.generation(tokenizer)
         if self._adapter:
             generation = replace(generation, adapter=self._adapter)
         listing = self._model.listing
         if (generation.images and not listing.sees) or (generation.audio and not listing.hears):
             raise ChatRefused(TEXT_ONLY)
-        return Prompt(tokenizer, generation, writer)
+        return Prompt(tokenizer, answers, generation, writer)
 
     def _take_quota(self, generation: GenerationRequest) -> None:
         """Take the call's share of the quota. Raises `ThrottlingException`.
@@ -170,7 +175,7 @@ class Invocation:
 
     def _generate(
         self,
-        tokenizer: Tokenizer,
+        prompt: Prompt,
         generation: GenerationRequest,
         verdict: Verdict | None,
         answer: Answer,
@@ -178,15 +183,11 @@ class Invocation:
         """Start the engine, or the rule that answers in its place."""
         if verdict and verdict.answers:
             length = self._model.context_length
-            answer.begin(
-                partial(play_verdict, verdict, tokenizer, generation, length),
-                partial(Detokenizer, tokenizer, generation),
-            )
+            play = partial(play_verdict, verdict, prompt.tokenizer, generation, length)
+            answer.begin(play, Detokenizer(prompt.tokenizer, generation))
         else:
-            answer.begin(
-                partial(self._engine.generate, generation),
-                lambda: Detokenizer(self._engine.tokenizer(), generation),
-            )
+            engine = partial(self._engine.generate, generation)
+            answer.begin(engine, Detokenizer(prompt.answers, generation))
 
     def _refuse(self, answer: Answer) -> None:
         """Answer with the guardrail's message for refused input."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, ReadWouldBlock, UploadSession
-from invoke_api.authentication.gate import claimed_key
+from invoke_api.authentication.gate import claims_in
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.thread_pool import Result
 
@@ -32,7 +32,11 @@ async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
     services = call.services
     try:
         if size <= MAX_INLINE_BYTES:
-            return _run_inline(work)
+            token = CURRENT_SESSION.set(NO_UPLOADS)  # work with uploads raises `ReadWouldBlock`
+            try:
+                return work()
+            finally:
+                CURRENT_SESSION.reset(token)
         if size != HAS_UPLOADS:
             running = services.threads.bodies.run(caller_key(call), None, work)
             return await services.calls.wait(call.writer, running)
@@ -43,19 +47,10 @@ async def offload(call: Call, size: int, work: Callable[[], Result]) -> Result:
     return await services.calls.wait(call.writer, running)
 
 
-def _run_inline(work: Callable[[], Result]) -> Result:
-    """Run work on the event loop. Raises `ReadWouldBlock` if it finds uploads."""
-    token = CURRENT_SESSION.set(NO_UPLOADS)
-    try:
-        return work()
-    finally:
-        CURRENT_SESSION.reset(token)
-
-
 def caller_key(call: Call) -> str:
     """Return the name under which a call's threads are counted, before it is authenticated.
 
     It includes the client's address, so that a forged key can't use up another caller's threads.
     """
     address, _ = call.scope.get("client") or ("", 0)
-    return f"{address} {claimed_key(call.authorization)}"
+    return f"{address} {claims_in(call.headers).access_key_id}"

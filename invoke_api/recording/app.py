@@ -9,11 +9,10 @@ from functools import partial
 import httpx
 from botocore.exceptions import BotoCoreError
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from invoke_api.authentication.gate import claimed_region
+from invoke_api.authentication.gate import claims_in
 from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.asgi_messages import forwarded_headers, raw_path, request_headers
 from invoke_api.cassettes.writer import CassetteWriter
@@ -83,7 +82,7 @@ class Recorder:
         if why := self.browser_access.refusal(scope["method"], scope["headers"]):
             raise KeyDenied(f"The recorder signs no calls of web pages. {why}")
         body = await read_body(request.receive)
-        region = claimed_region(Headers(scope=scope).get("Authorization", ""))
+        region = claims_in(scope["headers"]).region
         path = without_signature(raw_path(scope))
         tape = Tape(
             writer=self.writer,

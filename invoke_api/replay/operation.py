@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from invoke_api.authentication.gate import Caller, claimed_region
+from invoke_api.authentication.gate import Caller, read_claims
 from invoke_api.cassettes.asgi_messages import raw_path, request_headers
 from invoke_api.cassettes.matcher import CassetteMatch, ComparableRequest, NoMatch, to_comparable
 from invoke_api.cassettes.recording import Recording
@@ -155,7 +155,7 @@ def explain_stale(registry: Registry, recording: Recording, asked: ComparableReq
     if found is None or recording.status != 200:
         return None
     signed = dict(recording.request_headers).get("authorization", "")
-    region = claimed_region(signed) or "us-east-1"
+    region = read_claims(signed).region or "us-east-1"
     try:
         model = registry.find(parse_identifier(found[1]), region)
     except InvokeError:

@@ -8,15 +8,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from invoke_api.transport.http1_encoder import (
-    CONTINUE,
-    LAST_CHUNK,
-    Framing,
-    choose_framing,
-    encode_chunk,
-    encode_head,
-    encode_refusal,
-)
+from invoke_api.transport.http1_encoder import CONTINUE, AnswerEncoder, encode_refusal
 from invoke_api.transport.http1_parser import EndOfBody, Head, Refusal, RequestEvent, RequestReader
 from invoke_api.transport.limits import MAX_PIPELINED_BYTES, MAX_PIPELINED_REQUESTS
 from invoke_api.transport.shared_state import Address, SharedState
@@ -74,8 +66,7 @@ class Exchange:
         self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
         self._listener: ClientListener | None = None
-        self._framing = Framing.NONE
-        self._left_to_write = 0  # bytes, with `Framing.LENGTH`
+        self._encoder = AnswerEncoder(head.method, head.http_version)
         self._expects_continue = head.expects_continue
 
     @property
@@ -195,49 +186,24 @@ class Exchange:
             return
         assert self._start, "call `start` first"
         if not self.has_begun:
-            self._connection.write(self._begin(self._start) + self._frame(data, more=not is_last))
-        elif framed := self._frame(data, more=not is_last):
+            head = self._encoder.head(
+                self._start["status"],
+                self._start.get("headers", ()),
+                closes=self._connection.closes_after(self),
+            )
+            self.has_begun = True
+            self._connection.write(head + self._encoder.body(data, is_last=is_last))
+        elif framed := self._encoder.body(data, is_last=is_last):
             (self._connection.write if is_last else self._connection.write_soon)(framed)
         if is_last:
-            self._end()
+            self.is_answered = True
+            self._parts.clear()
+            self._connection.note_answered(self)
 
     async def drain(self) -> None:
         """Wait until the client has read enough, or has left."""
         if not (self._connection.has_room or self.is_answered):
             await self._connection.wait_for_room()
-
-    def _begin(self, start: Message) -> bytes:
-        status: int = start["status"]
-        headers: Headers = start.get("headers", ())
-        self._framing, self._left_to_write = choose_framing(
-            self.head.method, status, headers, self.head.http_version
-        )
-        head = encode_head(status, headers, self._framing, closes=self.closes)
-        self.has_begun = True
-        return head
-
-    @property
-    def closes(self) -> bool:
-        """Tell whether the connection is closed after this answer."""
-        return self._framing is Framing.CLOSE or self._connection.closes_after(self)
-
-    def _frame(self, body: bytes, *, more: bool) -> bytes:
-        if self._framing is Framing.CHUNKED:
-            return encode_chunk(body) if more else encode_chunk(body) + LAST_CHUNK
-        if self._framing is Framing.NONE:
-            return b""
-        if self._framing is Framing.LENGTH:
-            self._left_to_write -= len(body)
-            if self._left_to_write < 0:
-                raise ValueError("the body of the answer is longer than its Content-Length")
-        return body
-
-    def _end(self) -> None:
-        if self._framing is Framing.LENGTH and self._left_to_write:
-            raise ValueError("the body of the answer is shorter than its Content-Length")
-        self.is_answered = True
-        self._parts.clear()
-        self._connection.note_answered(self)
 
 
 @lru_cache(256)  # few paths come thousands of times; each is shorter than a head
@@ -380,7 +346,7 @@ class Http1Connection(WritingConnection):
         self.resume_reading_body()
         if exchange.is_complete:
             self._advance()
-        elif exchange.closes:
+        elif self.closes_after(exchange):
             self._end()
         self._enter_phase()
 
@@ -399,7 +365,7 @@ class Http1Connection(WritingConnection):
     def _advance(self) -> None:
         if not self._exchanges[0].is_answered:
             return
-        closes = self._exchanges[0].closes
+        closes = self.closes_after(self._exchanges[0])
         self._exchanges.popleft()
         if closes:
             self._drops_input = True

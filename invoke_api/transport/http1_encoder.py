@@ -1,4 +1,4 @@
-"""Encoding of HTTP/1.1 answers. Pure; the caller chooses the framing of the body."""
+"""Encoding of HTTP/1.1 answers. Pure."""
 
 from enum import Enum, auto
 from http import HTTPStatus
@@ -23,19 +23,46 @@ class Framing(Enum):
     NONE = auto()  # there is no body
 
 
-def choose_framing(
-    method: str, status: int, headers: Headers, http_version: str
-) -> tuple[Framing, int]:
-    """Return the framing of this answer's body, and its bytes if they frame it."""
-    if method == "HEAD" or status in (204, 304):
-        return Framing.NONE, 0
-    for name, value in headers:
-        if name.lower() == b"content-length":
-            return Framing.LENGTH, int(value)
-    return Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE, 0
+class AnswerEncoder:
+    """The encoder of one answer: its head, and then the parts of its body in one framing."""
+
+    def __init__(self, method: str, http_version: str) -> None:
+        self._method = method
+        self._framing = Framing.CHUNKED if http_version == "1.1" else Framing.CLOSE
+        self._left = 0  # bytes of the body, with `Framing.LENGTH`
+
+    def head(self, status: int, headers: Headers, *, closes: bool) -> bytes:
+        """Return the head. `closes` tells whether the connection is closed after this answer.
+
+        Raises `ValueError` for a header with an illegal character.
+        """
+        if self._method == "HEAD" or status in (204, 304):
+            self._framing = Framing.NONE
+        else:
+            for name, value in headers:
+                if name.lower() == b"content-length":
+                    self._framing, self._left = Framing.LENGTH, int(value)
+        return _encode_head(status, headers, self._framing, closes=closes)
+
+    def body(self, data: bytes, *, is_last: bool) -> bytes:
+        """Return a part of the body in its framing.
+
+        Raises `ValueError` if the body is longer or shorter than its Content-Length.
+        """
+        if self._framing is Framing.CHUNKED:
+            # An empty chunk would end the body.
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            return chunk + LAST_CHUNK if is_last else chunk
+        if self._framing is Framing.NONE:
+            return b""
+        if self._framing is Framing.LENGTH:
+            self._left -= len(data)
+            if self._left < 0 or (is_last and self._left):
+                raise ValueError("the body of the answer is not as long as its Content-Length")
+        return data
 
 
-def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool) -> bytes:
+def _encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool) -> bytes:
     """Return the head of an answer. Raises `ValueError` for a header with an illegal character.
 
     Transfer-Encoding precedes Connection, if there is one, as on Bedrock. `closes` tells whether
@@ -56,11 +83,6 @@ def encode_head(status: int, headers: Headers, framing: Framing, *, closes: bool
     return head + b"\r\n\r\n"
 
 
-def encode_chunk(data: bytes) -> bytes:
-    """Return one chunk; nothing for no data, because an empty chunk would end the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
 def encode_refusal(status: int, message: str, code: str = "ValidationException") -> bytes:
     """Return the whole answer to a request that never reaches the application.
 
@@ -73,4 +95,4 @@ def encode_refusal(status: int, message: str, code: str = "ValidationException")
         (b"Connection", b"close"),
         (b"x-amzn-ErrorType", code.encode()),
     ]
-    return encode_head(status, headers, Framing.LENGTH, closes=True) + body
+    return _encode_head(status, headers, Framing.LENGTH, closes=True) + body

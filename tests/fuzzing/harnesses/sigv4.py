@@ -9,7 +9,7 @@ import pytest
 
 from invoke_api.authentication import api_keys
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
-from invoke_api.authentication.gate import claimed_key, claimed_region
+from invoke_api.authentication.gate import read_claims
 from invoke_api.authentication.signature import ISO_BASIC, RawRequest, verify
 from invoke_api.wire.errors import (
     FrontDoorError,
@@ -46,8 +46,8 @@ def _check_header(authorization: bytes, date: bytes) -> None:
     with suppress(IncompleteSignatureException):
         scope = parse_authorization(text).scope
         assert parse_scope(f"{scope.access_key_id}/{scope}") == scope
-        assert claimed_key(text) == scope.access_key_id
-    claimed_region(text)
+        assert read_claims(text).access_key_id == scope.access_key_id
+    read_claims(text)
     headers = ((b"authorization", authorization), (b"x-amz-date", date), (b"host", b"a"))
     with pytest.raises(FrontDoorError) as caught:
         verify(RawRequest("POST", b"/", b"", headers, b"", NOW), KEYS.access_keys)
