@@ -21,8 +21,7 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 class GuardrailOutcome(Protocol):
     """The result of a call's guardrail, as Converse reports it."""
 
-    @property
-    def intervened(self) -> bool: ...
+    intervened: bool
 
     def to_converse(self) -> dict[str, Any]: ...
 

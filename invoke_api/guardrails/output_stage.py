@@ -82,8 +82,7 @@ class OutputStage:
         self._assess(text, lambda found: self._release(found, calls), masks=True)
 
     def _release(self, found: Assessment, calls: list[ToolCall]) -> None:
-        self._session.output = found
-        self._session.tell_calls(calls)
+        self._session.note_output(found, calls)
         last = self._held[-1]
         assert last.finish, "the last delta has a finish"
         if found.intervened:
@@ -131,11 +130,10 @@ class OutputStage:
 
         def go_on(found: Assessment) -> None:
             session, delta = self._session, shown
-            session.output = found
+            session.note_output(found, calls)
             if found.is_blocked:
                 session.said = "".join(self._said)
                 delta = delta._replace(text=found.outputs[0])
-            session.tell_calls(calls)
             if delta.text or delta.finish or not session.is_holding:
                 self._emit([delta])
 

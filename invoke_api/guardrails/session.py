@@ -21,6 +21,10 @@ class GuardrailSession:
 
     If `is_async`, a stream is assessed while it goes out, and can be blocked but not anonymized.
     `said` is the model's text if another one went out in its place.
+
+    `is_refused` tells that the input is blocked, so that the model is not called. `has_blocked`
+    tells that the answer is. `intervened` tells that something was blocked or, as recorded,
+    anonymized.
     """
 
     guardrail: Guardrail
@@ -31,23 +35,27 @@ class GuardrailSession:
     input: Assessment | None = None
     output: Assessment | None = None
     said: str = ""
+    is_refused: bool = False
+    has_blocked: bool = False
+    intervened: bool = False
     _reader: AnswerReader = field(default_factory=TextReader)
     _told: PassThroughReader = field(default_factory=PassThroughReader)
 
-    @property
-    def is_refused(self) -> bool:
-        """Tell whether the input is blocked, so that the model is not called."""
-        return self.input is not None and self.input.is_blocked
-
-    @property
-    def intervened(self) -> bool:
-        """Tell whether something was blocked or, as recorded, anonymized."""
-        return any(each.intervened for each in (self.input, self.output) if each)
-
     def check_input(self, parts: Sequence[TextBlock]) -> tuple[str, ...]:
         """Assess the input and return the texts for the model."""
-        self.input = self.assess("INPUT", parts)
-        return self.input.texts
+        self.input = found = self.assess("INPUT", parts)
+        self.is_refused, self.intervened = found.is_blocked, found.intervened
+        return found.texts
+
+    def note_output(self, found: Assessment, calls: list[ToolCall]) -> None:
+        """Note the assessment of the answer so far.
+
+        Pass these calls to the answer's writer, unless the answer is blocked.
+        """
+        self.output = found
+        self.has_blocked = found.is_blocked
+        self.intervened = found.intervened or (self.input is not None and self.input.intervened)
+        self._told.calls = [] if found.is_blocked else calls
 
     def refusal(self) -> Delta:
         """Return the message that replaces the answer, with no tokens counted."""
@@ -77,15 +85,6 @@ class GuardrailSession:
     def is_holding(self) -> bool:
         """Tell whether the current text belongs to a call."""
         return self._reader.is_holding
-
-    @property
-    def has_blocked(self) -> bool:
-        """Tell whether the answer is blocked."""
-        return self.output is not None and self.output.is_blocked
-
-    def tell_calls(self, calls: list[ToolCall]) -> None:
-        """Pass these calls to the answer's writer, unless the answer is blocked."""
-        self._told.calls = [] if self.has_blocked else calls
 
     def assess(
         self, source: ContentSource, parts: Sequence[TextBlock], *, masks: bool = True

@@ -121,12 +121,14 @@ class Conversation:
     def writer(self, tokenizer: Tokenizer) -> "ConverseFrames":
         is_spaced = self.is_chat and tokenizer.is_spaced
         is_forced = is_forcing(self.choice)
-        own: AnswerReader = CallReader(is_forced, is_spaced)
+        own: AnswerReader
         shown: Native | None = None
         if self.guarding:
             offered = {tool["function"]["name"] for tool in self.tools}
             own = self.guarding.read_by(CallReader(is_forced, is_spaced, offered))
             shown = self._native(tokenizer, own)
+        else:
+            own = CallReader(is_forced, is_spaced)
         writer = ConverseWriter(
             own,
             self.request_id,

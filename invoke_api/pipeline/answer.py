@@ -320,10 +320,10 @@ class Answer:
             self._ended.set_result(None)
 
     def _cancel(self) -> None:
-        self._generation.cancel()
         if self._pace:
             self._pace.cancel()
         if self._guard:
             self._guard.cancel()
+        self._generation.cancel()
         if self._call.share:
             self._call.share.settle()

@@ -76,12 +76,9 @@ class Invocation:
         self._entry = call.entry
         self._services = call.services
         self._engine = call.services.engines.of(call.model)
+        # A guardrail has refused the input, which no rule or engine gets then.
+        self.is_refused = call.guarding is not None and call.guarding.is_refused
         self._adapter = call.services.engines.adapter(call.model)
-
-    @property
-    def is_refused(self) -> bool:
-        """Tell whether a guardrail has refused the input, which no rule or engine gets then."""
-        return self._call.guarding is not None and self._call.guarding.is_refused
 
     async def rule(self) -> Verdict | None:
         """Return the rules' verdict.
@@ -89,7 +86,7 @@ class Invocation:
         Raises `ValidationException` if rules are strict and none matches.
         """
         rules = self._services.rules
-        verdict = await pick_rules(self._call, self._to_asked()) if rules else None
+        verdict = await pick_rules(self._call, self._to_asked()) if rules.has_rules else None
         refuse_unruled(rules, verdict)
         return verdict
 
@@ -145,10 +142,10 @@ class Invocation:
         return prompt
 
     def _to_prompt(self) -> Prompt:
-        is_refused, request = self.is_refused, self._request
+        request = self._request
         tokenizer, answers = self._services.engines.tokenizers(self._model)
         writer = request.writer(tokenizer)
-        if is_refused:
+        if self.is_refused:
             return Prompt(tokenizer, answers, None, writer)
         generation = request.generation(tokenizer)
         if self._adapter:
@@ -211,25 +208,25 @@ class Invocation:
         `writer` is None for an answer that fails before its first token.
         """
         call, request, streams = self._call, self._request, self._request.streams
-        collector = Collector()
-        sink: Collector | Stream = collector
+        server = request.server
+        sink: Collector | Stream
         if streams:
             headers = stream_headers(call, request.stream_headers, request.stream_type)
             sink = Stream(call, headers, writer.frames if writer else lambda *_: b"")
-        answer = Answer(
-            call, self._entry, sink, request.server, prefix=request.prefix, verdict=verdict
-        )
+        else:
+            sink = Collector()
+        answer = Answer(call, self._entry, sink, server, prefix=request.prefix, verdict=verdict)
         if call.guarding and writer:
             holds = not streams or not call.guarding.is_async
             answer.guard(holds=holds, native=None if streams else writer.native)
         begin(answer)
         await answer.wait()
-        if streams:
+        if isinstance(sink, Stream):
             return None
         assert writer, "an answer that ends has a writer"
-        assert collector.metrics, "an answer that ends has been measured"
-        body = writer.whole(collector.text, collector.finish, collector.metrics, collector.logprobs)
-        return json_response(call, body, more=request.headers(collector.metrics))
+        assert sink.metrics, "an answer that ends has been measured"
+        body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
+        return json_response(call, body, more=request.headers(sink.metrics))
 
 
 async def pick_rules(call: Call, asked: RuleRequest) -> Verdict | None:

@@ -50,7 +50,7 @@ async def replay(call: Call) -> HttpResponse | None:
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     checked = await try_to_check(call, operation, caller) if operation else None
     rules = call.services.rules
-    verdict = await pick_rules(call, to_asked(call, checked, caller)) if rules else None
+    verdict = await pick_rules(call, to_asked(call, checked, caller)) if rules.has_rules else None
     refuse_unruled(rules, verdict)
     if verdict and verdict.answers:
         return await answer_by_rule(call, checked, verdict)

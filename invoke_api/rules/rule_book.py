@@ -29,7 +29,8 @@ class TooLongSearch(ValueError):
 class Verdict:
     """The effect of the rules on one call: a reply in place of the engine's, a fault, a pace.
 
-    The tool `calls` follow the text.
+    The tool `calls` follow the text. If it `answers`, it replaces the engine's answer. If it
+    `fails_at_once`, its fault happens before the first token.
     """
 
     rule_id: str
@@ -37,16 +38,13 @@ class Verdict:
     calls: tuple[ToolCall, ...]
     fault: Fault | None
     pace: TokenPace | None
+    answers: bool = field(init=False)
+    fails_at_once: bool = field(init=False)
 
-    @property
-    def answers(self) -> bool:
-        """Tell whether it replaces the engine's answer."""
-        return self.text is not None
-
-    @property
-    def fails_at_once(self) -> bool:
-        """Tell whether its fault happens before the first token."""
-        return self.fault is not None and self.fault.after_tokens is None
+    def __post_init__(self) -> None:
+        fails = self.fault is not None and self.fault.after_tokens is None
+        object.__setattr__(self, "answers", self.text is not None)  # it is frozen
+        object.__setattr__(self, "fails_at_once", fails)
 
     @property
     def is_complete(self) -> bool:
@@ -86,12 +84,10 @@ class RuleBook:
     """
 
     strict: bool = False
+    has_rules: bool = field(default=False, init=False)
     _entries: list[_Entry] = field(default_factory=list)
     _steps: int = 0  # sum of all entries
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)
 
     def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
         """Add rules and return them as listed. Raises `TooManyRules`, and then adds none."""
@@ -138,6 +134,7 @@ class RuleBook:
 
     def _keep(self, entries: list[_Entry]) -> None:
         self._entries = entries
+        self.has_rules = bool(entries)
         self._steps = sum(entry.steps for entry in entries)
 
     def is_quick(self, asked: RuleRequest, steps: int) -> bool:

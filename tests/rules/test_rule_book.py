@@ -126,7 +126,7 @@ def test_rules_are_listed_with_their_counts_and_removed() -> None:
     assert rules.remove(rule_id="3") == 1
     assert [rule["id"] for rule in rules.listed()] == ["1"]
     assert rules.remove() == 1
-    assert not rules
+    assert not rules.has_rules
 
 
 def test_a_rule_leaves_what_it_does_not_say_to_the_next() -> None:
