@@ -47,15 +47,13 @@ class ExchangeConnection(Protocol):
 class Exchange:
     """One request and its answer.
 
-    `is_complete` is true once the whole request has arrived. `has_begun` is true once the head of
-    the answer is written, and `is_answered` once the whole answer is. `is_dropped` is true once the
-    client has left.
+    `is_complete` is true once the whole request has arrived. `is_answered` is true once the whole
+    answer is written. `is_dropped` is true once the client has left.
     """
 
     def __init__(self, connection: ExchangeConnection, head: Head) -> None:
         self.head = head
         self.is_complete = False
-        self.has_begun = False
         self.is_answered = False
         self.is_dropped = False
         self.unread_bytes = 0
@@ -66,8 +64,13 @@ class Exchange:
         self._waiters: list[asyncio.Future[None]] = []
         self._start: Message | None = None
         self._listener: ClientListener | None = None
-        self._encoder = AnswerEncoder(head.method, head.http_version)
+        self._encoder: AnswerEncoder | None = None  # once the head of the answer is written
         self._expects_continue = head.expects_continue
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether the head of the answer is written."""
+        return self._encoder is not None
 
     @property
     def is_full(self) -> bool:
@@ -184,16 +187,16 @@ class Exchange:
         """Write a part of the answer. Does nothing once the client has left."""
         if self.is_dropped or self.is_answered:
             return
-        assert self._start, "call `start` first"
-        if not self.has_begun:
-            head = self._encoder.head(
-                self._start["status"],
-                self._start.get("headers", ()),
-                closes=self._connection.closes_after(self),
-            )
-            self.has_begun = True
-            self._connection.write(head + self._encoder.body(data, is_last=is_last))
-        elif framed := self._encoder.body(data, is_last=is_last):
+        encoder = self._encoder
+        if encoder is None:
+            assert self._start, "call `start` first"
+            status, headers = self._start["status"], self._start.get("headers", ())
+            closes = self._connection.closes_after(self)
+            encoder = AnswerEncoder(self.head.method, self.head.http_version)
+            head = encoder.head(status, headers, closes=closes)
+            self._encoder = encoder
+            self._connection.write(head + encoder.body(data, is_last=is_last))
+        elif framed := encoder.body(data, is_last=is_last):
             (self._connection.write if is_last else self._connection.write_soon)(framed)
         if is_last:
             self.is_answered = True
