@@ -34,7 +34,10 @@ class Detokenizer:
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
         self._plain = tokenizer.pieces
         self._names = tokenizer.spelled
-        self._eos = tokenizer.eos
+        self._eos = None if request.ignores_eos else tokenizer.eos
+        self._stop_tokens = request.stop_tokens
+        self._keeps_stop = request.keeps_stop
+        self._min_tokens = request.min_tokens
         self._input_tokens = len(request.prompt)
         self._max_tokens = request.max_tokens
         self._stop = request.stop
@@ -44,6 +47,7 @@ class Detokenizer:
         self._most_held = max(map(len, request.stop), default=1) - 1
         self._is_inside = False  # the decoder holds the beginning of a character
         self._held = ""  # whole characters that may still begin a stop string
+        self._exempt = 0  # characters of `_held` in which no stop string may end
         self._output_tokens = 0
 
     @cached_property
@@ -75,7 +79,8 @@ class Detokenizer:
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
         deltas = []
         pieces, most, count = self._pieces, self._max_tokens, self._output_tokens
-        is_plain = not (self._stop or self._is_inside)
+        checks = bool(self._stop or self._stop_tokens)
+        is_plain = not (checks or self._is_inside)
         for token in tokens:
             count += 1
             if is_plain and count != most and (delta := WHOLE[pieces[token]]):
@@ -86,7 +91,7 @@ class Detokenizer:
             deltas.append(delta)
             if delta.finish:
                 break
-            is_plain = not (self._stop or self._is_inside)
+            is_plain = not (checks or self._is_inside)
         self._output_tokens = count
         return deltas
 
@@ -112,19 +117,28 @@ class Detokenizer:
     def _push(self, token: int) -> Delta:
         if token == self._eos:
             return self._finish("stop", self._held + self._rest())
+        if token in self._stop_tokens:
+            return self._stop_at(token)
         if self._pieces[token] != self._plain[token]:
             # A control token that is spelled out is not model text, so it can't be a stop string.
             return self._mark(self._pieces[token].decode())
         text = self._held + self._decode(self._pieces[token])
         if self._stop:
-            cut = find_stop(text, self._stop)
-            if cut is not None:
-                return self._finish("stop", text[:cut])
+            if self._output_tokens <= self._min_tokens:
+                self._exempt = len(text)
+            elif found := find_stop(text, self._stop, self._exempt):
+                begin, stop = found
+                cut = begin + len(stop) if self._keeps_stop else begin
+                return self._finish("stop", text[:cut], stop)
         if self._output_tokens == self._max_tokens:
             return self._finish("length", text + self._rest())
         safe = max(0, len(text) - self._most_held)
-        self._held = text[safe:]
+        self._held, self._exempt = text[safe:], max(0, self._exempt - safe)
         return Delta(text[:safe])
+
+    def _stop_at(self, token: int) -> Delta:
+        text = self._held + (self._decode(self._pieces[token]) if self._keeps_stop else "")
+        return self._finish("stop", text + self._rest(), token)
 
     def _decode(self, piece: bytes) -> str:
         """Return the characters that this piece completes."""
@@ -143,10 +157,17 @@ class Detokenizer:
         is_last = self._output_tokens == self._max_tokens
         return self._finish("length", text) if is_last else Delta(text)
 
-    def _finish(self, finish: Finish, text: str) -> Delta:
-        return Delta(text, finish, Usage(self._input_tokens, self._output_tokens))
+    def _finish(self, finish: Finish, text: str, stopped_by: str | int | None = None) -> Delta:
+        usage = Usage(self._input_tokens, self._output_tokens)
+        return Delta(text, finish, usage, stopped_by=stopped_by)
 
 
-def find_stop(text: str, stop: tuple[str, ...]) -> int | None:
-    """Return the position of the first stop string in the text, or None."""
-    return min((at for at in map(text.find, stop) if at >= 0), default=None)
+def find_stop(text: str, stop: tuple[str, ...], exempt: int = 0) -> tuple[int, str] | None:
+    """Return the position of the stop string that ends first in the text, and the string itself.
+
+    Stop strings that end within the first `exempt` characters don't count. Return None if none is
+    left.
+    """
+    found = [(text.find(each, max(0, exempt + 1 - len(each))), each) for each in stop]
+    ends = [(at + len(each), at, each) for at, each in found if at >= 0]
+    return min(ends, key=lambda end: end[0])[1:] if ends else None

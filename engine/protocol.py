@@ -48,6 +48,10 @@ class GenerationRequest:
     - `constraint` is for answers that no schema describes.
     - `prompt` has a placeholder token for every part of each of `images` and `audio`.
     - `adapter` is the LoRA adapter to apply to the weights.
+    - `stop_tokens` end the text like the EOS, which `ignores_eos` makes an ordinary token.
+    - No EOS, stop token or stop string ends the text within its first `min_tokens` tokens.
+    - `keeps_stop` leaves the stop string, or the stop token's text, in the text.
+    - `allowed_tokens` are the only tokens of the answer; without any, all are allowed.
     - `must_call` forces calls of these tools, and nothing else, in the style of the model's
       `ChatTemplate`. The prompt ends with `[TOOL_CALLS]` then. `one_call` forces a single call.
     """
@@ -73,6 +77,13 @@ class GenerationRequest:
     audio: tuple["AudioClip", ...] = ()
     adapter: Adapter | None = None
     constraint: Constraint | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    min_tokens: int = 0
+    ignores_eos: bool = False
+    stop_tokens: tuple[int, ...] = ()
+    keeps_stop: bool = False
+    allowed_tokens: tuple[int, ...] = ()
 
     @property
     def is_constrained(self) -> bool:
@@ -108,13 +119,30 @@ class Logprobs(NamedTuple):
     likeliest: tuple[TokenLogprob, ...]
 
 
+class ChoicePart(NamedTuple):
+    """The place of a delta in one of an answer's choices, with the choice's own finish and usage.
+
+    `token` is None if the engine ended the choice without one.
+    """
+
+    number: int
+    token: int | None
+    finish: Finish | None
+    usage: Usage | None
+
+
 class Delta(NamedTuple):
-    """The text that one token added: empty while a character or stop string is incomplete."""
+    """The text that one token added: empty while a character or stop string is incomplete.
+
+    `stopped_by` is the stop string or the stop token that ended the text; None for the EOS.
+    """
 
     text: str
     finish: Finish | None = None
     usage: Usage | None = None  # on the last delta only
     logprobs: Logprobs | None = None  # on each delta, if the request asks for them
+    stopped_by: str | int | None = None  # on the last delta only
+    choice: ChoicePart | None = None  # in an answer that may have several
 
 
 class Receiver(Protocol):

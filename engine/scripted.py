@@ -33,9 +33,10 @@ SENTENCES = (
 class ScriptedEngine:
     """An engine that answers at once; the same prompt always gets the same answer.
 
-    Sampling parameters change nothing. `max_tokens` and stop strings apply, and each adapter has
-    answers of its own. With a schema, the answer is an instance of it; with a choice, one of the
-    texts. If tools must be called, the answer calls the first one, with an instance of its schema.
+    Sampling parameters change nothing. `max_tokens`, `min_tokens`, stop strings and stop tokens
+    apply, and each adapter has answers of its own. With a schema, the answer is an instance of it;
+    with a choice, one of the texts. If tools must be called, the answer calls the first one, with
+    an instance of its schema.
 
     `tokenizer` is a version of Mistral's; `context_length` bounds prompt and answer, in tokens.
     """
@@ -121,10 +122,17 @@ class ScriptedEngine:
         first = tokenizer.encode_text(space + words)
         order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
         sentences = chain.from_iterable(map(self._sentences.__getitem__, order))
-        return [*first, *sentences, tokenizer.eos]
+        return _lengthen([*first, *sentences], tokenizer.eos, request)
 
     async def close(self) -> None:
         self._state = EngineState("cold")
+
+
+def _lengthen(words: list[int], eos: int, request: GenerationRequest) -> list[int]:
+    """Return the words and an EOS; the words repeatedly, if the answer must not end there."""
+    least = request.max_tokens + 1 if request.ignores_eos else request.min_tokens
+    repeats = max(1, -(-least // len(words)))
+    return [*(words * repeats), eos]
 
 
 def _choose(constraint: Constraint, digest: str) -> str:

@@ -15,15 +15,10 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.protocol import FINISHES, Finish, GenerationRequest, Row
+from engine.vllm.requests import ending_tokens
 from engine.vllm.structured_outputs import StructuredOutput
 
 DONE = b"[DONE]"
-# Sent because servers have defaults of their own: vLLM those of generation_config.json, llama.cpp a
-# min_p of 0.05.
-NEUTRAL_SAMPLING = {
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-}
 REFUSALS = {400, 413, 422}
 UNAVAILABLE = {502, 503, 504}  # of a server or its load balancer: a retry may succeed
 ERRORS: dict[int, type[EngineError]] = {
@@ -77,10 +72,13 @@ def encode_body(
 ) -> bytes:
     """Encode a request for a stream, and for token ids if `eos` is given.
 
-    The detokenizer finds characters and stop strings here, and only `eos` ends a text, as in
-    `VllmEngine`. `structured` constrains the answer; it is one of `to_structured_outputs`.
+    The detokenizer finds characters and stop strings here, and only `eos` and the request's stop
+    tokens end a text, as in `VllmEngine`. `structured` constrains the answer; it is one of
+    `to_structured_outputs`.
     """
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM refuses top_p 0
+    # All sampling parameters are sent because servers have defaults of their own: vLLM those of
+    # generation_config.json, llama.cpp a min_p of 0.05.
     body: dict[str, Any] = {
         "model": model,
         "prompt": prompt,
@@ -91,7 +89,8 @@ def encode_body(
         "top_k": request.top_k,
         "presence_penalty": request.presence_penalty,
         "frequency_penalty": request.frequency_penalty,
-        **NEUTRAL_SAMPLING,
+        "min_p": request.min_p,
+        "repetition_penalty": request.repetition_penalty,
     }
     if request.seed is not None:
         body["seed"] = request.seed
@@ -103,8 +102,10 @@ def encode_body(
     if eos is not None:
         body["return_token_ids"] = True
         body["ignore_eos"] = True
-        body["stop_token_ids"] = [eos]
+        body["stop_token_ids"] = ending_tokens(request, eos)
         body["skip_special_tokens"] = False
+        body["min_tokens"] = request.min_tokens
+        body["allowed_token_ids"] = list(request.allowed_tokens) or None
     if structured:
         body["structured_outputs"] = structured
     return orjson.dumps(body)

@@ -38,7 +38,7 @@ def merge(
             finish = step.finish
             break
     del tokens[left:]
-    if tokenizer.eos in tokens:
+    if not request.ignores_eos and tokenizer.eos in tokens:
         del tokens[tokens.index(tokenizer.eos) + 1 :]
         finish = "stop"
     elif len(tokens) == left:

@@ -70,7 +70,7 @@ def to_sampling(
 ) -> "SamplingParams":
     """Return vLLM's sampling parameters: greedy if the temperature or top_p is 0.
 
-    Only `eos` ends a text. `structured` is one of `to_structured_outputs`.
+    `eos` and the request's stop tokens end a text. `structured` is one of `to_structured_outputs`.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -81,17 +81,26 @@ def to_sampling(
         temperature=0.0 if greedy else request.temperature,
         top_p=1.0 if greedy else request.top_p,
         top_k=request.top_k,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
         logit_bias=dict(request.logit_bias) or None,
         logprobs=request.top_logprobs,
-        # Our detokenizer finds characters and stop strings. Only the tokenizer's EOS ends a text,
-        # even if the checkpoint names further tokens.
+        min_tokens=request.min_tokens,
+        allowed_token_ids=list(request.allowed_tokens) or None,
+        # Our detokenizer finds characters and stop strings. Only the tokenizer's EOS and the
+        # request's own tokens end a text, even if the checkpoint names further tokens.
         detokenize=False,
         ignore_eos=True,
-        stop_token_ids=[eos],
+        stop_token_ids=ending_tokens(request, eos),
         output_kind=RequestOutputKind.DELTA,
         structured_outputs=structured and StructuredOutputsParams(**structured),
         skip_clone=True,  # it is not used elsewhere
     )
+
+
+def ending_tokens(request: GenerationRequest, eos: int) -> list[int]:
+    """Return the ids of the tokens that end the answer to a request."""
+    return [*([] if request.ignores_eos else [eos]), *request.stop_tokens]

@@ -1,6 +1,7 @@
 """Conversion of tokens to deltas: stop strings, whole characters, counts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -110,3 +111,34 @@ def test_its_own_end_is_the_end_whatever_the_engine_says() -> None:
     tokens = TOKENIZER.encode_text(" one two")
 
     assert Detokenizer(TOKENIZER, request).feed(tokens, "stop")[-1].finish == "length"
+
+
+def end(text: str, **asked: Any) -> tuple[str, str | int | None, int]:
+    """Return the whole text, the end's cause and the number of tokens."""
+    request = GenerationRequest(request_id="r", prompt=(1,), max_tokens=100, **asked)
+    tokens = [*TOKENIZER.encode_text(text), TOKENIZER.eos]
+    deltas = Detokenizer(TOKENIZER, request).feed(tokens, "length" if asked else None)
+    assert deltas[-1].usage
+    return joined(deltas), deltas[-1].stopped_by, deltas[-1].usage.output_tokens
+
+
+TWO = TOKENIZER.encode_text(" two")[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"stop": (" two",)}, (" one", " two", 2)),
+        ({"stop": (" two",), "keeps_stop": True}, (" one two", " two", 2)),
+        ({"stop": ("two three", "wo")}, (" one t", "wo", 2)),  # the first to end
+        ({"stop_tokens": (TWO,)}, (" one", TWO, 2)),
+        ({"stop_tokens": (TWO,), "keeps_stop": True}, (" one two", TWO, 2)),
+        ({"stop": ("one",), "min_tokens": 1}, (" one two three", None, 4)),
+        ({"stop": ("e t",), "min_tokens": 1}, (" on", "e t", 2)),  # ends after the first token
+        ({"stop": ("e t", "three"), "min_tokens": 2}, (" one two ", "three", 3)),
+        ({"ignores_eos": True}, (" one two three", None, 4)),
+        ({"ignores_eos": True, "stop_tokens": (2,)}, (" one two three", 2, 4)),
+    ],
+)
+def test_what_ended_a_text_is_told(asked: dict[str, Any], expected: tuple[object, ...]) -> None:
+    assert end(" one two three", **asked) == expected

@@ -20,6 +20,9 @@ ALL: dict[str, Any] = {
     "frequency_penalty": 1.5,
     "presence_penalty": -0.5,
     "logit_bias": {7: -100.0},
+    "min_p": 0.25,
+    "repetition_penalty": 1.5,
+    "min_tokens": 3,
 }
 
 
@@ -49,7 +52,29 @@ def test_they_reach_a_server() -> None:
 
     assert {name: body[name] for name in ALL} == {**ALL, "logit_bias": {"7": -100.0}}
     assert (body["logprobs"], body["return_tokens_as_token_ids"]) == (3, True)
-    assert (body["min_p"], body["repetition_penalty"]) == (0.0, 1.0)
+
+
+IDS = {"stop_tokens": (9, 10), "allowed_tokens": (7, 9)}
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize(("asked", "ends"), [({}, [2, 9, 10]), ({"ignores_eos": True}, [9, 10])])
+def test_rules_on_token_ids_reach_vllm_and_a_server(asked: Any, ends: list[int]) -> None:
+    request = ask(**IDS, **asked)
+    sampling = to_sampling(request, eos=2, structured=None)
+    body = orjson.loads(encode_body(request, model="m", prompt=(1,), eos=2))
+
+    assert (sampling.stop_token_ids, sampling.allowed_token_ids) == (ends, [7, 9])
+    assert (body["stop_token_ids"], body["allowed_token_ids"]) == (ends, [7, 9])
+    assert sampling.ignore_eos
+    assert body["ignore_eos"]
+
+
+def test_a_server_is_told_neutral_values() -> None:
+    body = orjson.loads(encode_body(ask(), model="m", prompt=(1, 2), eos=2))
+
+    assert (body["min_p"], body["repetition_penalty"], body["min_tokens"]) == (0.0, 1.0, 0)
+    assert (body["stop_token_ids"], body["allowed_token_ids"]) == ([2], None)
 
 
 def test_a_server_is_not_asked_for_what_is_not_wanted() -> None:
