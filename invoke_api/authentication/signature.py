@@ -30,6 +30,8 @@ SERVICE = "bedrock"  # botocore's service model: signingName
 # bedrock-mantle takes both: recorded by crmne/ruby_llm (2026-08-19), and seen. It has both paths.
 MANTLE_SERVICES = ("bedrock-mantle", SERVICE)
 MANTLE_PATHS = (b"/v1/", b"/openai/v1/", b"/anthropic/v1/")
+SAGEMAKER_SERVICES = ("sagemaker",)
+SAGEMAKER_PATHS = b"/endpoints/"
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 ISO_BASIC = "%Y%m%dT%H%M%SZ"
 
@@ -99,6 +101,8 @@ def check_age(timestamp: str, now: datetime) -> None:
 
 def services_of(request: RawRequest) -> tuple[str, ...]:
     """Return the names of the services that the request may be signed for."""
+    if request.path.startswith(SAGEMAKER_PATHS):
+        return SAGEMAKER_SERVICES
     return MANTLE_SERVICES if request.path.startswith(MANTLE_PATHS) else (SERVICE,)
 
 

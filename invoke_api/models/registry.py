@@ -16,6 +16,7 @@ from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
 from invoke_api.dialects.model_servers import SERVERS, ModelServer, name_server
 from invoke_api.models.arns import NO_ARNS, Arns, OwnArn, arn_problems, to_arns
+from invoke_api.models.endpoints import Endpoints, endpoint_problems, to_endpoints
 from invoke_api.models.identifiers import Identifier
 from invoke_api.models.listing import Listing, Problem, listing_problems, to_listing
 from invoke_api.validation.body_forms import FormSchemas
@@ -107,12 +108,13 @@ class Model:
 class Registry:
     """The models that the service runs, and the listings of all models that Bedrock knows.
 
-    `arns` are the ARNs of accounts' own models and profiles.
+    `arns` are the ARNs of accounts' own models and profiles, `endpoints` those of SageMaker.
     """
 
     models: Mapping[str, Model]
     listings: Mapping[str, Listing]
     arns: Arns = NO_ARNS
+    endpoints: Endpoints = field(default_factory=Endpoints)
     profiles: Mapping[str, Listing] = field(init=False)  # by the ids of their profiles
 
     def __post_init__(self) -> None:
@@ -198,7 +200,7 @@ class Registry:
             known = "\n  ".join(self.models)
             raise ConfigError(f"there is no model {unknown[0]!r}; the registry has\n  {known}")
         models = {key: self.models[key] for key in ids} if ids else self.models
-        return Registry(models, self.listings, self.arns)
+        return Registry(models, self.listings, self.arns, self.endpoints.of(models))
 
 
 def _invalid() -> ValidationException:
@@ -221,6 +223,7 @@ def load_registry(path: Path) -> Registry:
         {model.id: model for model in models},
         {listing.id: listing for listing in [*(model.listing for model in models), *others]},
         to_arns(document),
+        to_endpoints(document),
     )
 
 
@@ -228,7 +231,7 @@ def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[s
     """Yield mistakes that a JSON schema can't express, such as duplicate or unknown names."""
     for steps, model_id, problem in [*listing_problems(document), *_model_problems(document)]:
         yield f"{source.where(steps)}: model {model_id!r}{problem}"
-    for steps, sentence in arn_problems(document):
+    for steps, sentence in [*arn_problems(document), *endpoint_problems(document)]:
         yield f"{source.where(steps)}: {sentence}"
 
 

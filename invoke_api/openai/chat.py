@@ -97,6 +97,16 @@ def check_chat(call: Call, _: ModelOperation, *, errors: OpenAIErrors) -> ChatCo
     model = call.model = find_model(call, name_in(value), caller, errors)
     if not errors.is_mantle:  # mantle ignores the headers silently: IDX 54065222483
         call.guarding = open_guarding(call, caller, guardrail_in_headers(call.header_text))
+    return read_chat(call, model, value, errors)
+
+
+def read_chat(
+    call: Call,
+    model: Model,
+    value: Any,  # noqa: ANN401 - any JSON
+    errors: OpenAIErrors,
+) -> ChatCompletionsRequest:
+    """Return the request in a parsed body. Raises `ValidationException`."""
     body = model.fill_body(value)
     _shorten_ids(body["messages"])
     if call.guarding:

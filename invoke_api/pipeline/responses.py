@@ -107,6 +107,7 @@ def failure_response(
     call.sent_error = SentError(error.code, response.status)
     if call.entry:
         call.entry.fail(error)
+        call.entry.status = response.status  # an API may have another one for the error
     return response
 
 

@@ -31,7 +31,16 @@ from invoke_api.yaml_files import (
 
 # A rule can raise any exception of Bedrock's service model, except one of the control plane.
 NO_FAULTS = (errors.TooManyTagsException, errors.FrontDoorError)
-EXCEPTIONS = {kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS}
+EXCEPTIONS: dict[str, type[InvokeError]] = {
+    **{kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS},
+    # SageMaker Runtime's names.
+    "ModelError": errors.ModelErrorException,
+    "ModelStreamError": errors.ModelStreamErrorException,
+    "InternalFailure": errors.InternalServerException,
+    "InternalStreamFailure": errors.InternalServerException,
+    "ServiceUnavailable": errors.ServiceUnavailableException,
+    "ValidationError": errors.ValidationException,
+}
 
 MAX_PATTERN_BYTES = 1 << 20  # of memory
 MAX_PATTERN_STEPS = 40_000  # per byte of a prompt, in the worst case

@@ -44,6 +44,7 @@ from invoke_api.pipeline.services import Services
 from invoke_api.pipeline.thread_pool import ThreadPools
 from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.rules.rule_book import RuleBook
+from invoke_api.sagemaker.routes import SAGEMAKER_ROUTES
 
 
 class LifespanState(TypedDict):
@@ -76,7 +77,7 @@ IMPLEMENTED_ROUTES = [
     *CONTROL_PLANE,
 ]
 OPERATION_ROUTES = IMPLEMENTED_ROUTES + NOT_OFFERED
-ALL_ROUTES = OPERATION_ROUTES + OPENAI_ROUTES
+ALL_ROUTES = OPERATION_ROUTES + OPENAI_ROUTES + SAGEMAKER_ROUTES
 # Routes with which tests set replies and read the journal. They may need an operator's key.
 CONTROL_ROUTES = [
     EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),

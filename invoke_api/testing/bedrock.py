@@ -46,6 +46,7 @@ class Bedrock:
         return {
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -110,6 +111,10 @@ class Bedrock:
             "endpoint_url": self.url,
         }
         return shared_session().client(service, **{**keys, **options})
+
+    def sagemaker(self, **options: Any) -> Any:  # noqa: ANN401 - boto3's
+        """Return a boto3 client of SageMaker Runtime that calls this service with this key."""
+        return self.client("sagemaker-runtime", **options)
 
     def openai(self, **options: Any) -> Any:  # noqa: ANN401 - the package's
         """Return an `openai.OpenAI` that calls the OpenAI API here, with this key.

@@ -133,6 +133,20 @@ class ModelStreamErrorException(InvokeError):
     default = ModelErrorException.default
 
 
+class ModelError(InvokeError):
+    """SageMaker's error about an answer of the endpoint's container.
+
+    `message` is the body of that answer, and `container_status` its HTTP status.
+    """
+
+    status = 424
+    default = ""
+
+    def __init__(self, container_status: int, body: str) -> None:
+        super().__init__(body)
+        self.container_status = container_status
+
+
 class InternalServerException(InvokeError):
     status = 500
     default = ModelErrorException.default

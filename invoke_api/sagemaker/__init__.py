@@ -1,0 +1,1 @@
+"""SageMaker Runtime: endpoints whose containers run the models."""

@@ -1,0 +1,187 @@
+"""Errors of SageMaker Runtime: the container's, wrapped, and SageMaker's own. Pure.
+
+Source: botocore's service model of sagemaker-runtime. Recorded: ModelError with its members, and
+its sentence for a client error of TGI. Guess: the other sentences, unless said otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from engine.errors import PromptTooLong
+from invoke_api.dialects.model_servers import SERVERS, ModelServer
+from invoke_api.wire.error_format import HttpError
+from invoke_api.wire.errors import (
+    JSON_CONTENT_TYPE,
+    FrontDoorError,
+    InvokeError,
+    KeyDenied,
+    ModelError,
+    ValidationException,
+)
+from invoke_api.wire.eventstream import encode_frame, encode_headers, encode_payloads, tear
+
+PART_HEADERS = encode_headers(
+    {
+        ":event-type": "PayloadPart",
+        ":content-type": "application/octet-stream",
+        ":message-type": "event",
+    }
+)
+TIMED_OUT = (  # reported often, as SageMaker's answer after 60 seconds
+    "Your invocation timed out while waiting for a response from container primary. Review the"
+    " latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+# By the exception of Bedrock's API: SageMaker's name, and the HTTP status.
+OWN_ERRORS: Mapping[str, tuple[str, int]] = {
+    "ValidationException": ("ValidationError", 400),
+    "ResourceNotFoundException": ("ValidationError", 400),
+    "ThrottlingException": ("ThrottlingException", 400),
+    "ServiceQuotaExceededException": ("ThrottlingException", 400),
+    "ModelNotReadyException": ("ModelNotReadyException", 429),
+    "InternalServerException": ("InternalFailure", 500),
+    "ServiceUnavailableException": ("ServiceUnavailable", 503),
+}
+# By the exception of Bedrock's API: the status and `error_type` of the container's error.
+CONTAINER_ERRORS: Mapping[str, tuple[int, str]] = {
+    "ModelErrorException": (500, "generation"),
+    "ModelStreamErrorException": (500, "generation"),
+    "ModelTimeoutException": (0, ""),
+}
+# By the exception: the name and the `ErrorCode` of the frame that ends a stream.
+STREAM_ERRORS: Mapping[str, tuple[str, str | None]] = {
+    "ModelErrorException": ("ModelStreamError", "StreamBroken"),
+    "ModelStreamErrorException": ("ModelStreamError", "StreamBroken"),
+    "ModelTimeoutException": ("ModelStreamError", "ModelInvocationTimeExceeded"),
+}
+
+
+TGI_ERROR_BEGIN = '{"error":'
+
+
+def tgi_error(message: str, kind: str) -> str:
+    """Return the body of TGI's errors."""
+    return orjson.dumps({"error": message, "error_type": kind}).decode()
+
+
+def _too_long(error: PromptTooLong) -> str:
+    """Return the words for a prompt that the model's context is too short for."""
+    return (
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <="
+        f" {error.context_length}"
+    )
+
+
+# The words of the container about requests that the engine refuses.
+TGI_SERVER: ModelServer = ModelServer(
+    too_long=_too_long,
+    refused=str,
+    wrap=lambda message, *_: tgi_error(message, "validation"),
+    show=SERVERS["2025"].show,
+    word_body=SERVERS["2025"].word_body,
+    word_taken=SERVERS["2025"].word_taken,
+)
+
+
+class MissingAuthenticationTokenException(FrontDoorError):
+    """The front door's error for a call without a signature, in services that take no keys."""
+
+    default = "Missing Authentication Token"
+
+
+class SageMakerErrors:
+    """The form of errors of SageMaker's own, for calls that reach no endpoint."""
+
+    refuses_in_stream = False
+
+    def answer(self, error: InvokeError, _: str) -> HttpError:
+        if isinstance(error, KeyDenied) and error.message == KeyDenied.default:
+            error = MissingAuthenticationTokenException()
+        name, status = OWN_ERRORS.get(error.code, (error.code, error.status))
+        key = "Message" if error.code in OWN_ERRORS else error.message_key
+        return HttpError(status, _headers(name, error), orjson.dumps({key: error.message}))
+
+    def event(self, error: InvokeError) -> bytes:
+        name, code = STREAM_ERRORS.get(error.code, ("InternalStreamFailure", None))
+        document = {"Message": error.message, **({"ErrorCode": code} if code else {})}
+        headers = {
+            ":exception-type": name,
+            ":content-type": JSON_CONTENT_TYPE,
+            ":message-type": "exception",
+        }
+        return encode_frame(headers, orjson.dumps(document))
+
+    def torn_event(self) -> bytes:
+        return tear(encode_payloads(PART_HEADERS, [b"data:"]))
+
+
+class EndpointErrors(SageMakerErrors):
+    """The form of errors of an endpoint in a region and an account.
+
+    TGI refuses a stream inside it, with an event. `enclose` makes the bytes of a stream's part.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        account: str,
+        *,
+        streams: bool = False,
+        enclose: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.refuses_in_stream = streams
+        self._name = name
+        self._region = region
+        self._account = account
+        self._enclose = enclose
+
+    def answer(self, error: InvokeError, request_id: str) -> HttpError:
+        if isinstance(error, ModelError):
+            return self._wrapped(error, error.container_status, error.message)
+        if is_refusal(error):
+            return self._wrapped(error, 422, error.message)
+        if error.code in CONTAINER_ERRORS:
+            status, kind = CONTAINER_ERRORS[error.code]
+            body = tgi_error(error.message, kind) if status else TIMED_OUT
+            return self._wrapped(error, status, body)
+        return super().answer(error, request_id)
+
+    def event(self, error: InvokeError) -> bytes:
+        if not self._enclose:  # the container's own bytes, without frames
+            body = error.message if is_refusal(error) else tgi_error(error.message, "generation")
+            return b"data:" + body.encode() + b"\n\n"
+        if is_refusal(error):
+            return self._enclose(b"data:" + error.message.encode() + b"\n\n")
+        return super().event(error)
+
+    def _wrapped(self, error: InvokeError, status: int, body: str) -> HttpError:
+        """Return the ModelError about an answer of the container. Guess: for server errors."""
+        side = "client" if 400 <= status < 500 else "server"
+        group = f"/aws/sagemaker/Endpoints/{self._name}"
+        place = f"https://{self._region}.console.aws.amazon.com/cloudwatch/home"
+        document: dict[str, Any] = {
+            "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
+            "LogStreamArn": f"arn:aws:logs:{self._region}:{self._account}:log-group:{group}",
+            "Message": (
+                f'Received {side} error ({status}) from primary with message "{body}". See'
+                f" {place}?region={self._region}#logEventViewer:group={group} in account"
+                f" {self._account} for more information."
+            ),
+            "OriginalMessage": body,
+            "OriginalStatusCode": status,
+        }
+        return HttpError(424, _headers("ModelError", error), orjson.dumps(document))
+
+
+def is_refusal(error: InvokeError) -> bool:
+    """Tell whether the container has refused the request. Its body is the message then."""
+    return isinstance(error, ValidationException) and error.message.startswith(TGI_ERROR_BEGIN)
+
+
+def _headers(name: str, error: InvokeError) -> dict[str, str]:
+    return {"x-amzn-ErrorType": name, **error.headers}
+
+
+SAGEMAKER_ERRORS = SageMakerErrors()
