@@ -31,15 +31,18 @@ from invoke_api.yaml_files import (
 
 # A rule can raise any exception of Bedrock's service model, except one of the control plane.
 NO_FAULTS = (errors.TooManyTagsException, errors.FrontDoorError)
-EXCEPTIONS: dict[str, type[InvokeError]] = {
-    **{kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS},
-    # SageMaker Runtime's names.
+# SageMaker Runtime's names for Bedrock's exceptions.
+SAGEMAKER_NAMES: dict[str, type[InvokeError]] = {
     "ModelError": errors.ModelErrorException,
     "ModelStreamError": errors.ModelStreamErrorException,
     "InternalFailure": errors.InternalServerException,
     "InternalStreamFailure": errors.InternalServerException,
     "ServiceUnavailable": errors.ServiceUnavailableException,
     "ValidationError": errors.ValidationException,
+}
+EXCEPTIONS: dict[str, type[InvokeError]] = {
+    **{kind.__name__: kind for kind in InvokeError.__subclasses__() if kind not in NO_FAULTS},
+    **SAGEMAKER_NAMES,
 }
 
 MAX_PATTERN_BYTES = 1 << 20  # of memory

@@ -1,7 +1,7 @@
 """The containers of endpoints: Text Generation Inference (TGI) and Large Model Inference (LMI).
 
-Sources: huggingface/text-generation-inference, tags v1.1.0 and v3.3.7, and deepjavalibrary's
-serving/docs/lmi/user_guides/lmi_input_output_schema.md.
+Sources: huggingface/text-generation-inference, tags v1.1.0 and v3.3.7, and the page "LMI handlers
+inference API schema" of deepjavalibrary/djl-serving.
 """
 
 from collections.abc import Mapping

@@ -32,6 +32,7 @@ from tests.fidelity import (
     recordings,
     regions,
     routes,
+    sagemaker,
     signatures,
     texts,
     two_layers,
@@ -73,6 +74,7 @@ TABLES = {
     "Recordings": recordings,
     "Chats": chats,
     "OpenAI": openai_api,
+    "SageMaker": sagemaker,
 }
 
 INTRODUCTION = """\

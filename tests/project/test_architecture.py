@@ -32,7 +32,7 @@ LAYERS = {
         {"authentication", "guardrails", "rules"},
         {"pipeline"},
         {"control", "openai", "operations"},
-        {"replay"},
+        {"replay", "sagemaker"},
         {"server"},
         {"recording"},
         {"cli"},

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from engine.tokenization.tool_calls import ToolCall
-from invoke_api.rules.parser import EXCEPTIONS, STATES, RuleError, load_rules, parse_rules
+from invoke_api.rules.parser import (
+    EXCEPTIONS,
+    SAGEMAKER_NAMES,
+    STATES,
+    RuleError,
+    load_rules,
+    parse_rules,
+)
 from invoke_api.rules.rule import BREAKS, RuleReply
 from invoke_api.wire.errors import InvokeError, ThrottlingException
 from invoke_api.yaml_files import ConfigError
@@ -84,7 +91,7 @@ def test_one_rule_a_list_and_a_document_are_the_same() -> None:
 
 
 def test_every_modelled_exception_may_be_thrown() -> None:
-    assert set(EXCEPTIONS) == {row.name for row in exceptions.TABLE}
+    assert set(EXCEPTIONS) == {row.name for row in exceptions.TABLE} | set(SAGEMAKER_NAMES)
 
 
 def test_a_fault_carries_all_it_is_told() -> None:

@@ -77,7 +77,10 @@ def test_an_endpoint_is_found_in_its_region_and_account(
     ("endpoints", "sentence"),
     [
         (GOOD + "}\n" + GOOD + "}\n", ":28: the endpoint 'mine' occurs twice"),
-        (GOOD.replace("mistral.one", "nothing") + "}\n", ":27: the endpoint 'mine': there is no model"),
+        (
+            GOOD.replace("mistral.one", "nothing") + "}\n",
+            ":27: the endpoint 'mine': there is no model",
+        ),
         (
             GOOD + ", environment: {MAX_INPUT_LENGTH: 2048}}\n",
             ":27: the endpoint 'mine': MAX_INPUT_LENGTH (2048) must be less than MAX_TOTAL_TOKENS",
