@@ -12,6 +12,7 @@ from invoke_api.wire.json_text import read_json, write_json
 
 # The User Guide: larger bodies and bodies other than JSON go to S3, and not into the record.
 MAX_LOGGED_BODY_BYTES = 100 * 1024
+SSE_DONE = b"data: [DONE]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,11 @@ def _side(side: str, body: object, tokens: int | None) -> dict[str, object]:
     return {side + name: value for name, value in parts.items() if value is not None}
 
 
+def is_sse(response: bytes | None) -> bool:
+    """Tell whether a response is a stream of the OpenAI API."""
+    return response is not None and response.startswith(b"data: ")
+
+
 def _read_answer(call: LoggedCall) -> object:
     if not call.operation.endswith("Stream"):
         return _read_json(call.response)
@@ -92,6 +98,10 @@ def _read_json(body: bytes | None) -> object:
 
 def _read_chunks(stream: bytes) -> Iterator[object]:
     """Yield the contents of a stream's events: chunks of a model, or events of Converse."""
+    if is_sse(stream):
+        events = stream.removesuffix(b"\n\n").split(b"\n\n")
+        yield from (read_json(event[len(b"data: ") :]) for event in events if event != SSE_DONE)
+        return
     for raw in split_frames(stream)[0]:
         frame = decode_frame(raw)
         payload = read_json(frame.payload)

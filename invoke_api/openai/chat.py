@@ -25,6 +25,7 @@ from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.guardrail_check import guard_invoke, guardrail_in_headers, open_guarding
 from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.offload import estimate_size
+from invoke_api.validation.constraints import check_members
 from invoke_api.validation.schema import read_body
 from invoke_api.wire.errors import ResourceNotFoundException, ValidationException
 
@@ -96,6 +97,7 @@ def check_chat(call: Call, _: ModelOperation, *, errors: OpenAIErrors) -> ChatCo
     value = read_body(call.body)
     model = call.model = find_model(call, name_in(value), caller, errors)
     if not errors.is_mantle:  # mantle ignores the headers silently: IDX 54065222483
+        check_members(model.id, call.header_text)
         call.guarding = open_guarding(call, caller, guardrail_in_headers(call.header_text))
     return read_chat(call, model, value, errors)
 

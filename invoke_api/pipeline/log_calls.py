@@ -2,13 +2,15 @@
 
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.observability.invocation_log import InvocationLog
-from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall
+from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall, is_sse
 from invoke_api.pipeline.admission import METADATA
 from invoke_api.pipeline.call import Call
 from invoke_api.transport.writer_extension import ClientListener, Headers, Writer
 
 # The User Guide's list.
 LOGGED_OPERATIONS = {"InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream"}
+# bedrock-runtime's path of the OpenAI API is logged (User Guide), bedrock-mantle's is not (seen).
+LOGGED_OPENAI_PATH = b"/openai/v1/chat/completions"
 # Above this, a stream's chunks exceed `MAX_LOGGED_BODY_BYTES`: frames are 5 to 8 times as long.
 MAX_LOGGED_STREAM_BYTES = 20 * MAX_LOGGED_BODY_BYTES
 
@@ -52,7 +54,8 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
     Guess: calls that failed before the caller was authenticated are not logged.
     """
     caller, entry = call.caller, call.entry
-    if caller is None or entry is None or entry.operation not in LOGGED_OPERATIONS:
+    operation = _logged_as(call, answer)
+    if caller is None or entry is None or operation is None:
         return
     if not call.services.logging.wants_text(caller.account_id, caller.region):
         return
@@ -70,7 +73,7 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
             arn=caller.arn,
             region=caller.region,
             request_id=entry.request_id,
-            operation=entry.operation,
+            operation=operation,
             model_id=call.model_id,
             error=entry.error.type if entry.error else None,
             metadata=metadata,
@@ -81,3 +84,15 @@ def log_call(log: InvocationLog, call: Call, answer: bytes | None) -> None:
             inference_region=caller.region if through else None,
         )
     )
+
+
+def _logged_as(call: Call, answer: bytes | None) -> str | None:
+    """Return the operation's name in the log, or None if the call is not logged.
+
+    Guess: Chat Completions has the names of the IAM actions that allow it.
+    """
+    if call.operation in LOGGED_OPERATIONS:
+        return call.operation
+    if call.raw_path != LOGGED_OPENAI_PATH:
+        return None
+    return "InvokeModelWithResponseStream" if is_sse(answer) else "InvokeModel"

@@ -15,7 +15,8 @@ from invoke_api.sagemaker.containers import Container
 from invoke_api.validation.json_document import NotJson, parse_json
 
 BLANKS = re.compile(r"[ \t\r\n]*")
-DECODER = json.JSONDecoder()
+DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # finds places only
+MAX_F32 = 3.4028235e38
 MAX_SHOWN_CHARACTERS = 1_000  # of a value in an error message
 
 
@@ -148,6 +149,8 @@ def _check(value: Any, kind: Kind, expected: str, text: str, path: Sequence[str]
         fits = isinstance(value, TYPES[kind]) and isinstance(value, bool) == (kind == BOOL)
     if not fits:
         raise _mismatch(value, expected, text, path)
+    if kind == F32 and not -MAX_F32 <= value <= MAX_F32:
+        raise _at("number out of range", value, text, path)
     if kind == STRINGS:
         for each in value:
             if not isinstance(each, str):

@@ -182,6 +182,30 @@ PROFILE: dict[str, Any] = {
     "clientRequestToken": "abc",
 }
 TAGGED: dict[str, Any] = {"resourceARN": f"{ARNS}:application-inference-profile/abcdefghij12"}
+TGI: dict[str, Any] = {
+    "inputs": "<s>[INST] Hi 123456 [/INST]",
+    "parameters": {
+        "max_new_tokens": 3,
+        "details": True,
+        "stop": ["x", "yz"],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 50,
+        "top_n_tokens": 2,
+        "repetition_penalty": 1.1,
+        "seed": 7,
+        "truncate": 9,
+        "return_full_text": True,
+    },
+}
+STREAMED_TGI = {**TGI, "stream": True}
+OPENAI_CHAT = {**CHAT, "model": "mistral.ministral-3-3b-instruct"}
+OPENAI_CHATS: list[dict[str, Any]] = [
+    OPENAI_CHAT,
+    {**OPENAI_CHAT, "stream": True, "stream_options": {"include_usage": True}},
+    {**FORCED_CHAT, "model": "mistral.mistral-large-3-675b-instruct", "logprobs": True},
+    {**IMAGE_CHAT, "model": "mistral.voxtral-mini-3b-2507"},
+]
 OF_PROMPTS = [PROMPT, GUARDED_PROMPT]
 OF_CHATS = [CHAT, FORCED_CHAT, IMAGE_CHAT, GUARDED_CHAT]
 OF_MODELS = OF_PROMPTS + OF_CHATS
@@ -198,4 +222,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "TagResource": [{**TAGGED, "tags": PROFILE["tags"]}],
     "UntagResource": [{**TAGGED, "tagKeys": ["team"]}],
     "ListTagsForResource": [TAGGED],
+    "ChatCompletions": OPENAI_CHATS,
+    "Responses": [{"model": "mistral.mistral-large-3-675b-instruct", "input": "Hi"}],
+    "Messages": [OPENAI_CHAT],
+    "InvokeEndpoint": [TGI, STREAMED_TGI],
+    "InvokeEndpointWithResponseStream": [TGI, STREAMED_TGI],
+    "EndpointChatCompletions": OPENAI_CHATS,
 }

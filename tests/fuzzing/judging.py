@@ -1,7 +1,7 @@
 """Checks that every answer must pass, for all fuzzers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -12,11 +12,13 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from starlette.routing import Match, Route
 
+from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.operations.not_offered import NOT_OFFERED
 from invoke_api.pipeline.count_calls import ERROR_STATUSES
 from invoke_api.replay.operation import REPLAY_ROUTES
-from invoke_api.server.app import OPERATION_ROUTES
+from invoke_api.sagemaker.routes import SAGEMAKER_ROUTES
+from invoke_api.server.app import ALL_ROUTES
 from invoke_api.wire.errors import FrontDoorError
 from tests.fuzzing.app import Alarms, Answer, Service
 from tests.fuzzing.requests import FuzzRequest
@@ -24,12 +26,18 @@ from tests.fuzzing.requests import FuzzRequest
 SESSION = botocore.session.get_session()
 OPERATIONS: dict[str, OperationModel] = {
     name: model.operation_model(name)
-    for model in map(SESSION.get_service_model, ("bedrock-runtime", "bedrock"))
+    for model in map(SESSION.get_service_model, ("bedrock-runtime", "bedrock", "sagemaker-runtime"))
     for name in model.operation_names
 }
 PARSER = create_parser("rest-json")
 FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
+OPENAI = {route.name for route in OPENAI_ROUTES} | {"EndpointChatCompletions"}
+SAGEMAKER = {route.name for route in SAGEMAKER_ROUTES}
+# SageMaker's own exceptions that its service model has for no operation.
+COMMON = {"ThrottlingException", "ValidationError"}
 JOURNALLED = {
+    *(OPENAI - {"ListModels", "GetModel"}),
+    *(SAGEMAKER - {"InvokeEndpointAsync"}),
     *(operation.name for operation in MODEL_OPERATIONS.values()),
     *(route.name for route in NOT_OFFERED),
 }
@@ -39,19 +47,76 @@ async def judge(service: Service, asked: FuzzRequest, alarms: Alarms) -> Answer:
     """Check an answer and return it. Raises an `AssertionError` that shows the request."""
     service.services.journal.clear()
     answer = await service.ask(asked)
-    asked = replace(asked, operation=_name(OPERATION_ROUTES, asked) or "")
+    asked = replace(asked, operation=_name(ALL_ROUTES, asked) or "")
     try:
         assert not answer.raised, repr(answer.raised)
         assert not alarms.heard, alarms.heard
         assert answer.headers["x-amzn-requestid"]
-        if answer.status in (200, 201):
-            _judge_success(asked, answer)
-        else:
-            _judge_error(asked, answer)
+        judge_success, judge_error = _of_surface(asked, is_replayed=service.is_replayed)
+        (judge_success if answer.status in (200, 201) else judge_error)(asked, answer)
         _judge_journal(service, asked, answer)
     except Exception as error:
         raise AssertionError(f"{error!r}\n{asked.told()}\n{answer.body[:500]!r}") from error
     return answer
+
+
+Verdict = Callable[[FuzzRequest, Answer], None]
+
+
+def _of_surface(asked: FuzzRequest, *, is_replayed: bool) -> tuple[Verdict, Verdict]:
+    """Return the checks of a success and of an error in the API that the request speaks."""
+    if is_replayed:
+        return _judge_success, _judge_error
+    if asked.operation in OPENAI:
+        return _judge_openai, _judge_openai_error
+    if asked.operation in SAGEMAKER:
+        return _judge_endpoint, _judge_endpoint_error
+    return _judge_success, _judge_error
+
+
+def _judge_openai(_: FuzzRequest, answer: Answer) -> None:
+    if answer.headers["content-type"] != "text/event-stream":
+        assert isinstance(json.loads(answer.body, parse_constant=_refuse), dict)
+        return
+    *events, end = answer.body.split(b"\n\n")
+    assert not end
+    for event in events:
+        assert event == b"data: [DONE]" or json.loads(event.removeprefix(b"data: "))
+
+
+def _judge_openai_error(asked: FuzzRequest, answer: Answer) -> None:
+    if asked.operation in SAGEMAKER and "x-amzn-errortype" in answer.headers:  # no endpoint
+        _judge_endpoint_error(asked, answer)
+        return
+    assert 400 <= answer.status < 500, answer.status
+    error = json.loads(answer.body)["error"]
+    assert error["message"]
+    assert error["type"]
+    assert error["code"]
+
+
+def _judge_endpoint(_: FuzzRequest, answer: Answer) -> None:
+    assert answer.body
+    if "eventstream" not in answer.headers["content-type"]:
+        return
+    buffer = EventStreamBuffer()
+    buffer.add_data(answer.body)
+    kinds = {event.headers.get(":event-type") for event in buffer}
+    assert not buffer._data, "the last frame is truncated"  # noqa: SLF001 - no public member
+    assert kinds == {"PayloadPart"}
+
+
+def _judge_endpoint_error(asked: FuzzRequest, answer: Answer) -> None:
+    name = answer.headers["x-amzn-errortype"].partition(":")[0]
+    assert answer.status < 500, answer.status
+    operation = OPERATIONS.get(asked.operation)
+    modelled = {shape.name for shape in operation.error_shapes} if operation else set()
+    assert name in modelled | FRONT_DOOR | COMMON, name
+    error = _parse(asked, answer)["Error"]
+    assert error["Code"] == name
+    assert error["Message"]
+    if name == "ModelError":
+        assert 400 <= json.loads(answer.body)["OriginalStatusCode"] < 500
 
 
 def _name(routes: Sequence[Route], asked: FuzzRequest) -> str | None:

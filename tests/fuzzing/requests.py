@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.routing import Route
 
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server.app import OPERATION_ROUTES
+from invoke_api.server.app import ALL_ROUTES
 from invoke_api.validation.constraints import MEMBERS
 from invoke_api.validation.queries import (
     LIST_FOUNDATION_MODELS,
@@ -64,7 +64,8 @@ LABELS = [
     "arn:aws:bedrock:us-east-1:123456789012:guardrail/abcdef123456",
     *("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12", "my-throughput"),
 ]
-USUAL = [route for route in OPERATION_ROUTES if route.name in BODIES]
+USUAL = [route for route in ALL_ROUTES if route.name in BODIES]
+ENDPOINTS = [each.name for each in load_registry(DEFAULT_REGISTRY).endpoints]
 MEMBER_HEADERS = [member.header.lower() for member in MEMBERS if member.header]
 HEADERS = [
     *MEMBER_HEADERS,
@@ -124,7 +125,7 @@ NOISE_PATHS = [
 
 
 def draw_request(random: Random) -> FuzzRequest:
-    route = random.choice(USUAL if random.random() < 0.7 else OPERATION_ROUTES)
+    route = random.choice(USUAL if random.random() < 0.7 else ALL_ROUTES)
     is_noise = random.random() < 0.03
     model = _draw_label(random, "model_id")
     path = random.choice(NOISE_PATHS) if is_noise else _draw_path(random, route, model)
@@ -155,6 +156,8 @@ def _draw_label(random: Random, name: str) -> str:
         return "abcdef123456"
     if name == "guardrailVersion" and chance < 0.7:
         return "DRAFT"
+    if name == "name" and chance < 0.9:
+        return random.choice(ENDPOINTS)
     if chance < 0.9:
         return random.choice(USUAL_MODELS)
     return random.choice(MODELS if chance < 0.95 else LABELS)
@@ -172,6 +175,8 @@ def _draw_query(random: Random) -> str:
 
 def _draw_headers(random: Random) -> list[tuple[bytes, bytes]]:
     headers = [(b"host", b"127.0.0.1")]
+    if random.random() < 0.7:
+        headers.append((b"content-type", b"application/json"))
     if random.random() < 0.1:
         headers += GUARDED
     if random.random() < 0.2:

@@ -23,7 +23,7 @@ from invoke_api.server.app import create_app
 from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame, tear
 from invoke_api.yaml_files import ConfigError
-from tests.support.servers import SEVEN_B, app_running, call, connect, invoke
+from tests.support.servers import MINISTRAL_3B, SEVEN_B, app_running, call, connect, invoke
 from tests.support.stubs import StubEngine
 
 PATH = f"/model/{SEVEN_B}"
@@ -191,6 +191,30 @@ def test_an_account_without_text_delivery_is_not_logged(extended: str, log_folde
     line_of(log_folder, ids[-1])  # lines stand in order
 
     assert not set(ids[:-1]) & set(read_ids(log_folder))
+
+
+def test_chat_completions_of_bedrock_runtime_are_logged(extended: str, log_folder: Path) -> None:
+    asked = {"model": MINISTRAL_3B, "messages": [{"role": "user", "content": "Hi"}]}
+    ids = []
+    for path, stream in (
+        ("/v1/chat/completions", False),  # bedrock-mantle's
+        ("/openai/v1/chat/completions", False),
+        ("/openai/v1/chat/completions", True),
+    ):
+        body = json.dumps({**asked, "max_tokens": 2, "stream": stream}).encode()
+        response, _ = call(extended, "POST", path, body)
+        ids.append(response.headers["x-amzn-RequestId"])
+    _, whole, streamed = ids
+
+    record = line_of(log_folder, streamed)
+    assert record["operation"] == "InvokeModelWithResponseStream"
+    chunks = record["output"]["outputBodyJson"]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    record = line_of(log_folder, whole)
+    assert (record["operation"], record["modelId"]) == ("InvokeModel", MINISTRAL_3B)
+    assert record["output"]["outputBodyJson"]["object"] == "chat.completion"
+    assert record["output"]["outputTokenCount"] == 2
+    assert ids[0] not in read_ids(log_folder)
 
 
 def read_ids(folder: Path) -> list[str]:
