@@ -32,6 +32,7 @@ MANTLE_SERVICES = ("bedrock-mantle", SERVICE)
 MANTLE_PATHS = (b"/v1/", b"/openai/v1/", b"/anthropic/v1/")
 SAGEMAKER_SERVICES = ("sagemaker",)
 SAGEMAKER_PATHS = b"/endpoints/"
+SAGEMAKER_TARGETS = "SageMaker."
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 ISO_BASIC = "%Y%m%dT%H%M%SZ"
 
@@ -101,7 +102,8 @@ def check_age(timestamp: str, now: datetime) -> None:
 
 def services_of(request: RawRequest) -> tuple[str, ...]:
     """Return the names of the services that the request may be signed for."""
-    if request.path.startswith(SAGEMAKER_PATHS):
+    target = request.header(b"x-amz-target") or ""
+    if request.path.startswith(SAGEMAKER_PATHS) or target.startswith(SAGEMAKER_TARGETS):
         return SAGEMAKER_SERVICES
     return MANTLE_SERVICES if request.path.startswith(MANTLE_PATHS) else (SERVICE,)
 

@@ -77,7 +77,7 @@ async def one_worker_only(_: Request, __: bytes) -> Response:
 
 
 async def reset(request: Request, _: bytes) -> Response:
-    """Delete rules, journal and application inference profiles, and restart recordings.
+    """Delete rules, journal, profiles and SageMaker resources, and restart recordings.
 
     `?scope=` limits this to one access key.
     """
@@ -86,6 +86,8 @@ async def reset(request: Request, _: bytes) -> Response:
     services.rules.remove(scope=scope)
     services.journal.clear(scope)
     services.profiles.clear(scope)
+    services.resources.clear(scope)
+    services.endpoints.clear(scope)
     services.replay.library.forget_turns(scope)
     return json_answer({})
 

@@ -1,9 +1,10 @@
-"""SageMaker endpoints in the registry: their models, containers and limits."""
+"""SageMaker endpoints, from the registry or created by callers: models, containers and limits."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 # Environment variables that limit a container: the field of `Endpoint` for each.
@@ -23,7 +24,9 @@ class Endpoint:
     """A SageMaker endpoint. Its model runs in a container, whose limits its environment sets.
 
     `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers.py). An endpoint without
-    `account` or `region` exists in all of them. The defaults are those of TGI's launcher.
+    `account` or `region` exists in all of them. `config` is the name of its configuration, `maker`
+    the access key id of the caller that created it. The defaults of the limits are those of TGI's
+    launcher.
     """
 
     name: str
@@ -31,6 +34,9 @@ class Endpoint:
     container: str
     account: str | None = None
     region: str | None = None
+    config: str | None = None
+    maker: str | None = None
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
     max_input_length: int = 1_024  # tokens of the prompt
     max_total_tokens: int = 2_048  # tokens of prompt and answer
     max_concurrent_requests: int = 128
@@ -38,32 +44,53 @@ class Endpoint:
     max_stop_sequences: int = 4
     max_top_n_tokens: int = 5
 
+    @property
+    def place(self) -> tuple[str, str | None, str | None]:
+        """Return the name, region and account."""
+        return self.name, self.region, self.account
+
+    def is_in(self, region: str, account: str | None) -> bool:
+        """Tell whether it exists in a region and an account, which is None if it is not known."""
+        return self.region in (None, region) and (
+            account is None or self.account in (None, account)
+        )
+
 
 class Endpoints:
-    """The endpoints of the registry, and the number of calls in flight at each of them."""
+    """Endpoints, and the number of calls in flight at each of them."""
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
-        self._by_name = {endpoint.name: endpoint for endpoint in endpoints}
-        self._in_flight: Counter[str] = Counter()
+        self._by_name: dict[str, list[Endpoint]] = {}
+        for endpoint in endpoints:
+            self.add(endpoint)
+        self._in_flight: Counter[tuple[str, str | None, str | None]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return sum(map(len, self._by_name.values()))
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._by_name.values())
+        for named in self._by_name.values():
+            yield from named
 
-    def get(self, name: str) -> Endpoint | None:
-        return self._by_name.get(name)
+    def add(self, endpoint: Endpoint) -> None:
+        self._by_name.setdefault(endpoint.name, []).append(endpoint)
+
+    def remove(self, endpoint: Endpoint) -> None:
+        self._by_name[endpoint.name].remove(endpoint)
+
+    def clear(self, maker: str | None = None) -> None:
+        """Delete all endpoints that callers have created, or those of one access key."""
+        for endpoint in [*self]:
+            if endpoint.config is not None and maker in (None, endpoint.maker):
+                self.remove(endpoint)
 
     def find(self, name: str, region: str, account: str | None) -> Endpoint | None:
         """Return the endpoint with this name in a region, or None.
 
         `account` is the caller's, or None if it is not known.
         """
-        found = self._by_name.get(name)
-        if found is None or found.region not in (None, region):
-            return None
-        return found if account is None or found.account in (None, account) else None
+        named = self._by_name.get(name, ())
+        return next((each for each in named if each.is_in(region, account)), None)
 
     def of(self, models: Mapping[str, object]) -> "Endpoints":
         """Return the endpoints whose models are among these, by model id."""
@@ -72,13 +99,26 @@ class Endpoints:
     @contextmanager
     def calling(self, endpoint: Endpoint) -> Iterator[bool]:
         """Count a call in flight. Yield False if the container takes no further one."""
-        name = endpoint.name
-        takes = self._in_flight[name] < endpoint.max_concurrent_requests
-        self._in_flight[name] += takes
+        takes = self._in_flight[endpoint.place] < endpoint.max_concurrent_requests
+        self._in_flight[endpoint.place] += takes
         try:
             yield takes
         finally:
-            self._in_flight[name] -= takes
+            self._in_flight[endpoint.place] -= takes
+
+
+def read_limits(environment: Mapping[str, Any]) -> dict[str, int]:
+    """Return the limits in a container's environment, by the fields of `Endpoint`.
+
+    Raises `ValueError` for one that is no positive integer.
+    """
+    limits = {}
+    for name, field_ in LIMITS.items():
+        if name in environment:
+            limits[field_] = int(str(environment[name])[:20])
+            if limits[field_] < 0:
+                raise ValueError(f"{name} is negative")
+    return limits
 
 
 def to_endpoints(document: Mapping[str, Any]) -> Endpoints:
@@ -87,15 +127,13 @@ def to_endpoints(document: Mapping[str, Any]) -> Endpoints:
 
 
 def _to_endpoint(entry: Mapping[str, Any]) -> Endpoint:
-    environment = entry.get("environment", {})
-    limits = {field: environment[name] for name, field in LIMITS.items() if name in environment}
     return Endpoint(
         name=entry["name"],
         model_id=entry["model"],
         container=entry["container"],
         account=entry.get("account"),
         region=entry.get("region"),
-        **limits,
+        **read_limits(entry.get("environment", {})),  # type: ignore[arg-type]  # mypy tells no field from another
     )
 
 

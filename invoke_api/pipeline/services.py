@@ -9,6 +9,8 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.matcher import Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.guardrails.guardrail import GuardrailStore
+from invoke_api.models.endpoint_resources import Resources
+from invoke_api.models.endpoints import Endpoints
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
@@ -40,6 +42,8 @@ class Services:
     profiles: ApplicationProfiles
     replay: Replay
     paces: NamedRecordings
+    endpoints: Endpoints
+    resources: Resources
     logging: LoggingConfigurations
     metrics: Metrics
     threads: ThreadPools

@@ -184,4 +184,13 @@ def _headers(name: str, error: InvokeError) -> dict[str, str]:
     return {"x-amzn-ErrorType": name, **error.headers}
 
 
+class JsonErrors(SageMakerErrors):
+    """The form of errors of the control plane, which speaks AWS JSON 1.1."""
+
+    def answer(self, error: InvokeError, _: str) -> HttpError:
+        document = {"__type": error.code, "message": error.message}
+        return HttpError(error.status, _headers(error.code, error), orjson.dumps(document))
+
+
 SAGEMAKER_ERRORS = SageMakerErrors()
+JSON_ERRORS = JsonErrors()

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.authentication.gate import claims_in
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.question import InvocationMetrics, Question
@@ -145,7 +146,7 @@ def open_endpoint(call: Call, *, is_framed: bool = False) -> tuple[Endpoint, Mod
     call.errors = EndpointErrors(
         name, caller.region, account, enclose=encode_parts if is_framed else None
     )
-    endpoint = registry.endpoints.find(name, caller.region, caller.account)
+    endpoint = call.services.endpoints.find(name, caller.region, caller.account)
     if endpoint is None or not ENDPOINT_NAME.fullmatch(name):
         raise ValidationException(NOT_FOUND.format(name=name, account=account))
     model = call.model = registry.models[endpoint.model_id]
@@ -157,8 +158,9 @@ async def invoke_endpoint(call: Call, *, operation: ModelOperation) -> HttpRespo
 
     Raises `InvokeError`s, `ConnectionBreak` and `ClientDisconnected`.
     """
-    endpoints = call.services.registry.endpoints
-    endpoint = endpoints.get(call.labels["name"])
+    endpoints = call.services.endpoints
+    region = claims_in(call.headers).region or call.services.gate.region
+    endpoint = endpoints.find(call.labels["name"], region, None)
     if endpoint is None:  # refused in `check_endpoint`
         return await call_model(call, operation)
     with endpoints.calling(endpoint) as is_taken:

@@ -4,6 +4,7 @@ from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.pipeline.routes import OperationRoute
+from invoke_api.sagemaker.control_plane import answer_target
 from invoke_api.sagemaker.endpoint_chat import ENDPOINT_CHAT, NAME
 from invoke_api.sagemaker.errors import SAGEMAKER_ERRORS
 from invoke_api.sagemaker.invoke_endpoint import HANDLERS
@@ -18,6 +19,7 @@ async def refuse_async(call: Call) -> HttpResponse:
 
 
 SAGEMAKER_ROUTES = [
+    OperationRoute("/", answer_target, name="", method="POST"),
     *(
         OperationRoute(
             f"/endpoints/{{name}}/{step}",

@@ -19,6 +19,7 @@ from invoke_api.control.metrics import metrics
 from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
 from invoke_api.guardrails.guardrail import GuardrailStore
+from invoke_api.models.endpoint_resources import Resources
 from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
@@ -44,6 +45,7 @@ from invoke_api.pipeline.services import Services
 from invoke_api.pipeline.thread_pool import ThreadPools
 from invoke_api.replay.operation import REPLAY_ROUTES
 from invoke_api.rules.rule_book import RuleBook
+from invoke_api.sagemaker.control_plane import OPERATIONS as SAGEMAKER_CONTROL_PLANE
 from invoke_api.sagemaker.routes import SAGEMAKER_ROUTES
 
 
@@ -161,6 +163,8 @@ def create_app(
         quotas=quotas or Quotas(),
         guardrails=guardrails or GuardrailStore(),
         profiles=ApplicationProfiles(),
+        endpoints=registry.endpoints,
+        resources=Resources(),
         replay=recordings or Replay(CassetteLibrary(())),
         paces=paces or NamedRecordings(),
         logging=configurations,
@@ -187,7 +191,7 @@ def create_app(
             if invocation_log:
                 await invocation_log.close()
 
-    names = {route.name for route in ALL_ROUTES}
+    names = {route.name for route in ALL_ROUTES} | set(SAGEMAKER_CONTROL_PLANE)
     door = OperationsApp(
         REPLAY_ROUTES if recordings else ALL_ROUTES,
         {} if recordings else MODEL_HANDLERS,
