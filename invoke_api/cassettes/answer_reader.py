@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from engine.protocol import Delta, Finish, Usage
 from invoke_api.cassettes.recording import RecordedPart, Recording
+from invoke_api.cassettes.sse import event_data
 from invoke_api.wire.eventstream import FrameError, decode_frame
 
 # Paths of the text, stop reason and token counts in the responses of Bedrock's operations.
@@ -16,6 +17,7 @@ TEXT_PATHS: tuple[JsonPath, ...] = (
     ("choices", 0, "delta", "content"),
     ("output", "message", "content", 0, "text"),
     ("delta", "text"),
+    ("generated_text",),  # TGI's, at SageMaker's endpoints
 )
 STOP_REASON_PATHS: tuple[JsonPath, ...] = (
     ("outputs", 0, "stop_reason"),
@@ -89,6 +91,8 @@ def _document(recording: Recording, part: RecordedPart) -> dict[str, Any]:
     """Return the JSON object of a part. If a frame has a chunk, return the chunk's object."""
     if not recording.is_stream:
         return _load(part.raw)
+    if (data := event_data(part.raw)) is not None:
+        return _load(data)
     try:
         document = _load(decode_frame(part.raw).payload)
     except FrameError:
@@ -109,6 +113,8 @@ def _load(raw: bytes) -> dict[str, Any]:
         value = json.loads(raw)
     except (ValueError, RecursionError):
         return {}
+    if isinstance(value, list) and len(value) == 1:  # TGI's whole answer
+        [value] = value
     return value if isinstance(value, dict) else {}
 
 

@@ -6,6 +6,7 @@ from binascii import Error as Base64Error
 from functools import partial
 from typing import Any
 
+from invoke_api.cassettes.sse import event_data
 from invoke_api.wire.eventstream import FrameError, decode_frame, encode_frame
 
 # JSON writers: "compact" is Bedrock's and JavaScript's, "spaced" is Python's.
@@ -51,12 +52,14 @@ def to_bytes(readable: dict[str, Any]) -> bytes:
 def frame_to_readable(frame: bytes) -> dict[str, Any]:
     """Return the `headers` and `payload` of an event-stream frame, and decode the chunk in it.
 
-    Return `base64` if the bytes are no frame, or could not be restored.
+    Return the `text` of a server-sent event. Return `base64` if the bytes are neither, or could not
+    be restored.
     """
     try:
         decoded = decode_frame(frame)
     except FrameError:
-        return {"base64": b64encode(frame).decode()}
+        is_event = event_data(frame) is not None
+        return to_readable(frame) if is_event else {"base64": b64encode(frame).decode()}
     payload = to_readable(decoded.payload)
     chunk = payload["json"].get("bytes") if isinstance(payload.get("json"), dict) else None
     if isinstance(chunk, str):
@@ -88,8 +91,8 @@ def _is_readable(value: object) -> bool:
 
 def frame_to_bytes(readable: dict[str, Any]) -> bytes:
     """Return the frame that `frame_to_readable` was given."""
-    if "base64" in readable:
-        return b64decode(readable["base64"])
+    if "payload" not in readable:
+        return to_bytes(readable)
     payload = readable["payload"]
     if isinstance(payload.get("json"), dict) and _is_readable(payload["json"].get("bytes")):
         chunk = b64encode(to_bytes(payload["json"]["bytes"])).decode()

@@ -10,6 +10,7 @@ from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.wire.error_format import AWS_ERRORS, ErrorFormat
 
+ANY_PATH = "/{path:path}"  # of a route that takes every path
 # Returns the response, or None if it has written the response itself.
 Handler = Callable[[Call], Awaitable[HttpResponse | None]]
 
@@ -36,7 +37,8 @@ class OperationRoute(Route):
         self.methods = {method}  # Starlette adds HEAD to GET; Bedrock has no such operation
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["raw_path"].count(b"/") != self.path.count("/"):
+        is_deeper = scope["raw_path"].count(b"/") != self.path.count("/")
+        if is_deeper and self.path != ANY_PATH:
             return Match.NONE, {}
         return super().matches(scope)
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from invoke_api.authentication.gate import claims_in
 from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.asgi_messages import forwarded_headers, raw_path, request_headers
+from invoke_api.cassettes.sse import SSE
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.pipeline.call import new_request_id
 from invoke_api.pipeline.request_body import ClientDisconnected, InFlightCalls, read_body
@@ -99,7 +100,7 @@ class Recorder:
                 answer = await unless_ended(connection.enter_async_context(sending))
                 tape.start(answer)
                 headers = forwarded_headers(request.http_version, tape.headers)
-                if answer.headers.get("content-type") == EVENT_STREAM:
+                if answer.headers.get("content-type", "").startswith((EVENT_STREAM, SSE)):
                     await self._forward_stream(request.writer, headers, tape.stream(answer))
                     return None
                 return HttpResponse(

@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import NoCredentialsError, ProfileNotFound
 from botocore.tokens import ScopedEnvTokenProvider
 
 from invoke_api.cassettes.asgi_messages import HOP_BY_HOP
@@ -44,18 +44,29 @@ class Signer:
             )
 
     def sign(
-        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, region: str
+        self,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        region: str,
+        *,
+        service: str = "bedrock",
     ) -> Headers:
         """Return the headers to send: the caller's, without its signature, and the new signature.
 
-        Raises botocore's errors if credentials can't be refreshed.
+        `service` is the name of the service in signatures; only Bedrock takes an API key. Raises
+        botocore's errors if credentials can't be refreshed.
         """
         kept = [(name, value) for name, value in headers if name.lower() not in DROPPED_HEADERS]
-        if (token := self._token()) is not None:
+        if service == "bedrock" and (token := self._token()) is not None:
             return [*kept, ("Authorization", f"Bearer {token}")]
         request = AWSRequest(method, url, dict(kept), body)
-        keys = self.session.get_credentials().get_frozen_credentials()
-        SigV4Auth(keys, "bedrock", region).add_auth(request)
+        found = self.session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        keys = found.get_frozen_credentials()
+        SigV4Auth(keys, service, region).add_auth(request)
         return list(request.headers.items())
 
     def _token(self) -> str | None:

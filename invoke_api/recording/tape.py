@@ -10,6 +10,7 @@ from time import monotonic
 import httpx
 
 from invoke_api.cassettes.recording import HeaderPairs, RecordedPart, Recording
+from invoke_api.cassettes.sse import SSE, SseReader
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.redaction import redact_text, secrets_of
 from invoke_api.rules.playback import ConnectionBreak
@@ -64,7 +65,8 @@ class Tape:
         Raises `httpx.HTTPError` if the connection breaks before the first byte, `ConnectionBreak`
         later.
         """
-        reader = FrameReader()
+        is_sse = answer.headers.get("content-type", "").startswith(SSE)
+        reader = SseReader() if is_sse else FrameReader()
         try:
             async for data in answer.aiter_raw():
                 self._keep(reader, data)
@@ -85,8 +87,8 @@ class Tape:
             return raw
         return redact_text(raw.decode("latin-1"), self.secrets).encode("latin-1")
 
-    def _keep(self, reader: FrameReader, data: bytes) -> None:
-        """Store the frames that are now complete."""
+    def _keep(self, reader: FrameReader | SseReader, data: bytes) -> None:
+        """Store the frames or events that are now complete."""
         try:
             frames = reader.feed(data)
         except FrameError:  # the rest can't be split into frames

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,8 +13,25 @@ import httpx
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.recording.signing import Signer, open_session
 
-# First segments of the paths of bedrock-runtime. All other paths belong to bedrock.
-RUNTIME_PATHS = {"model", "guardrail", "guardrail-checks", "async-invoke"}
+
+class AwsService(NamedTuple):
+    """A service of AWS: its host, in a domain of the region, and its name in signatures."""
+
+    host: str
+    signing_name: str = "bedrock"
+    domain: str | None = None  # instead of the partition's
+
+
+BEDROCK = AwsService("bedrock.{region}")
+RUNTIME = AwsService("bedrock-runtime.{region}")
+MANTLE = AwsService("bedrock-mantle.{region}", domain="api.aws")
+ENDPOINTS = AwsService("runtime.sagemaker.{region}", "sagemaker")
+# By the first segment of a path. All other paths belong to bedrock.
+SERVICES = {
+    **dict.fromkeys(("model", "guardrail", "guardrail-checks", "async-invoke", "openai"), RUNTIME),
+    **dict.fromkeys(("v1", "anthropic"), MANTLE),
+    "endpoints": ENDPOINTS,
+}
 DOMAINS = {"aws-cn": "amazonaws.com.cn"}
 # A model may take long until its first byte. The timeout of the client applies before this one.
 TIMEOUTS = httpx.Timeout(10, read=3600)
@@ -50,7 +69,8 @@ class Upstream:
         region = self.region or region or self.home
         url = self.base(path, region) + path
         # In a thread, because credentials may be refreshed over the network.
-        signed = await asyncio.to_thread(self.signer.sign, method, url, headers, body, region)
+        sign = partial(self.signer.sign, service=_service(path).signing_name)
+        signed = await asyncio.to_thread(sign, method, url, headers, body, region)
         # Built here, because the client would add default headers that the app did not send.
         request = httpx.Request(method, _to_url(url), headers=signed, content=body)
         response = await self.client.send(request, stream=True)
@@ -64,9 +84,13 @@ class Upstream:
         region = self.region or region or self.home
         if self.url:
             return self.url.rstrip("/")
-        service = "bedrock-runtime" if path.split("/")[1] in RUNTIME_PATHS else "bedrock"
-        domain = DOMAINS.get(PARTITIONS.get(region, "aws"), "amazonaws.com")
-        return f"https://{service}.{region}.{domain}"
+        service = _service(path)
+        domain = service.domain or DOMAINS.get(PARTITIONS.get(region, "aws"), "amazonaws.com")
+        return f"https://{service.host.format(region=region)}.{domain}"
+
+
+def _service(path: str) -> AwsService:
+    return SERVICES.get(path.split("/")[1], BEDROCK)
 
 
 def _to_url(url: str) -> httpx.URL:

@@ -11,6 +11,7 @@ from invoke_api.dialects.question import Question
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.registry import Registry
 from invoke_api.observability.journal import Entry
+from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
@@ -18,12 +19,14 @@ from invoke_api.pipeline.invocation import Invocation, check_call, pick_rules, r
 from invoke_api.pipeline.model_request import ModelOperation, ModelRequest
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse
-from invoke_api.pipeline.routes import OperationRoute
+from invoke_api.pipeline.routes import ANY_PATH, OperationRoute, find_route
 from invoke_api.replay.response import write_recording
 from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import Verdict
+from invoke_api.sagemaker.routes import SAGEMAKER_ROUTES
 from invoke_api.wire.errors import InvokeError, ValidationException
 
+OTHER_APIS = [*OPENAI_ROUTES, *SAGEMAKER_ROUTES]
 INVOKE_PATH = re.compile(r"/model/(.+)/(?:invoke|invoke-with-response-stream)")
 
 
@@ -45,6 +48,8 @@ async def replay(call: Call) -> HttpResponse | None:
     await call.read_body()
     operation = MODEL_OPERATIONS.get(call.labels.get("action", ""))
     call.operation = operation.name if operation else operation_name(call)
+    if found := find_route(OTHER_APIS, call.scope):
+        call.errors = found[0].errors
     entry = call.open_entry()
     caller = admit_caller(call)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
@@ -62,7 +67,9 @@ async def replay(call: Call) -> HttpResponse | None:
 
 
 def operation_name(call: Call) -> str:
-    """Return the name of an operation that calls no model, or its request line if unknown."""
+    """Return the name of an operation of another kind, or its request line if unknown."""
+    if found := find_route(OTHER_APIS, call.scope):
+        return found[0].name or f"{call.method} {call.scope['path']}"
     if call.labels.get("action") == "count-tokens":
         return "CountTokens"
     return f"{call.method} {call.scope['path']}"
@@ -144,7 +151,7 @@ async def find_recording(call: Call, checked: CheckedRequest | None, entry: Entr
 # Recordings may be of any operation.
 REPLAY_ROUTES = [
     OperationRoute(path, replay, name="", method=method)
-    for path in ("/model/{model_id:path}/{action}", "/{path:path}")
+    for path in ("/model/{model_id:path}/{action}", ANY_PATH)
     for method in ("GET", "POST", "PUT", "DELETE")
 ]
 

@@ -32,7 +32,7 @@ OPERATIONS: dict[str, OperationModel] = {
 PARSER = create_parser("rest-json")
 FRONT_DOOR = {kind.__name__ for kind in FrontDoorError.__subclasses__()} | {"AccessDeniedException"}
 OPENAI = {route.name for route in OPENAI_ROUTES} | {"EndpointChatCompletions"}
-SAGEMAKER = {route.name for route in SAGEMAKER_ROUTES}
+SAGEMAKER = {route.name for route in SAGEMAKER_ROUTES if route.name}
 # SageMaker's own exceptions that its service model has for no operation.
 COMMON = {"ThrottlingException", "ValidationError"}
 JOURNALLED = {
@@ -52,7 +52,7 @@ async def judge(service: Service, asked: FuzzRequest, alarms: Alarms) -> Answer:
         assert not answer.raised, repr(answer.raised)
         assert not alarms.heard, alarms.heard
         assert answer.headers["x-amzn-requestid"]
-        judge_success, judge_error = _of_surface(asked, is_replayed=service.is_replayed)
+        judge_success, judge_error = _of_surface(asked)
         (judge_success if answer.status in (200, 201) else judge_error)(asked, answer)
         _judge_journal(service, asked, answer)
     except Exception as error:
@@ -63,10 +63,8 @@ async def judge(service: Service, asked: FuzzRequest, alarms: Alarms) -> Answer:
 Verdict = Callable[[FuzzRequest, Answer], None]
 
 
-def _of_surface(asked: FuzzRequest, *, is_replayed: bool) -> tuple[Verdict, Verdict]:
+def _of_surface(asked: FuzzRequest) -> tuple[Verdict, Verdict]:
     """Return the checks of a success and of an error in the API that the request speaks."""
-    if is_replayed:
-        return _judge_success, _judge_error
     if asked.operation in OPENAI:
         return _judge_openai, _judge_openai_error
     if asked.operation in SAGEMAKER:
