@@ -28,9 +28,15 @@ WHOLE = WholeDeltas()
 
 
 class Detokenizer:
-    """A converter of one completion's tokens to deltas, until one has a `finish`."""
+    """A converter of one completion's tokens to deltas, until one has a `finish`.
 
-    def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
+    A text that ends inside a character ends with a replacement character if `replaces_rest`.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, request: GenerationRequest, *, replaces_rest: bool = True
+    ) -> None:
+        self._replaces_rest = replaces_rest
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
         self._plain = tokenizer.pieces
         self._names = tokenizer.spelled
@@ -150,7 +156,8 @@ class Detokenizer:
 
     def _rest(self) -> str:
         """Return the replacement for an incomplete character."""
-        return self._decoder.decode(b"", final=True) if self._is_inside else ""
+        is_replaced = self._is_inside and self._replaces_rest
+        return self._decoder.decode(b"", final=True) if is_replaced else ""
 
     def _mark(self, name: str) -> Delta:
         text, self._held = self._held + name, ""

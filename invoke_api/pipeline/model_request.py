@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.choices import ChoiceRequests
 
 
 class AnswerWriter(Protocol):
@@ -30,6 +31,15 @@ class AnswerWriter(Protocol):
 
     def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
+        ...
+
+
+@runtime_checkable
+class ChoicesWriter(AnswerWriter, Protocol):
+    """A writer of answers that may have several choices."""
+
+    def choices(self, deltas: Sequence[Delta], metrics: InvocationMetrics) -> bytes:
+        """Return the body of a whole answer, from the deltas of all its choices."""
         ...
 
 
@@ -62,8 +72,12 @@ class ModelRequest(Protocol):
         """Return the parts of the request that rules match."""
         ...
 
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
-        """Return the engine's request. Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`."""
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
+        """Return the engine's request, or one for each choice of the answer.
+
+        Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`, and `ValidationException` for what
+        the API refuses before the model server does.
+        """
         ...
 
     def writer(self, tokenizer: Tokenizer) -> AnswerWriter: ...
