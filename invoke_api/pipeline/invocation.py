@@ -245,7 +245,7 @@ class Invocation:
             return None
         assert writer, "an answer that ends has a writer"
         assert sink.metrics, "an answer that ends has been measured"
-        if isinstance(writer, ChoicesWriter):
+        if sink.parts and isinstance(writer, ChoicesWriter):
             body = writer.choices(sink.parts, sink.metrics)
         else:
             body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
