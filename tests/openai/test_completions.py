@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import EngineDead
 from invoke_api.testing import Bedrock
 from tests.openai.completion_requests import BAD, GOOD, PROMPT, STREAMED
 from tests.openai.test_chat import read_events, send
@@ -21,8 +22,12 @@ from tests.support.servers import (
     LARGE_3,
     SEVEN_B,
     command_running,
+    connect,
+    engine_running,
     wait_until_ready,
 )
+from tests.support.stubs import StubEngine
+from tests.support.waiting import until
 
 PATH = "/v1/completions"
 ASKED = {"model": BASE_WEIGHTS, "prompt": PROMPT, "max_tokens": 25}
@@ -370,3 +375,29 @@ def test_quotas_apply_and_no_name_is_the_only_model(limited: Bedrock) -> None:
 
     assert (status, json.loads(raw)["model"]) == (200, BASE_WEIGHTS)
     assert (second, error["type"]) == (429, "Too Many Requests")  # 10 * 80 tokens are reserved
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+def test_a_disconnect_cancels_all_choices(*, streams: bool) -> None:
+    engine = StubEngine([" a"] * 10_000, pause=0.01)
+    body = {"prompt": ["Hi", "Ho"], "n": 2, "max_tokens": 9_000, "stream": streams}
+    with engine_running(engine) as url:
+        connection = connect(url)
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", PATH, json.dumps(body), headers)
+        until(lambda: engine.running() == 4, seconds=5)
+        connection.close()
+
+        until(lambda: engine.running() == 0, seconds=5)
+
+
+def test_an_engine_that_dies_ends_the_stream_with_an_error() -> None:
+    engine = StubEngine([" a"] * 3, error=EngineDead("gone"))
+    with engine_running(engine) as url:
+        *chunks, error, done = read_events(
+            send(Bedrock(url), PATH, {"prompt": "Hi", "max_tokens": 9, "stream": True})[2]
+        )
+
+    assert len(chunks) == 3
+    assert (error["error"]["type"], error["error"]["code"]) == ("Service Unavailable", 503)
+    assert done == "[DONE]"
