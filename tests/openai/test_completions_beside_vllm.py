@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +23,53 @@ MODEL = "demo"
 MASKED = {"id", "created", "system_fingerprint"}
 
 
+MODEL_ENTRY = {
+    "id": "base",
+    "name": "Base",
+    "catalogued": False,
+    "dialect": "imported",
+    "tokenizer": "v1",
+    "context_length": CONTEXT,
+    "engine": "vllm",
+    "weights": MODEL,
+    "demo": "dense",
+}
+# The usual prompt in the vocabulary of vLLM's server. Its tokenizer begins a text with a blank, and
+# the registry's v3 does not.
+IDS = [1, 2752, 16788, 2844, 3255, 1117]
+BY_REMOTE = [
+    *("greedy", "a seed", "two choices", "ids to the end", "alternatives to the end"),
+    *("a stop string", "a stop token that is kept", "the EOS as a mere stop token", "no EOS"),
+    *("a late EOS", "a bias", "allowed tokens", "penalties", "a min_p", "one of two texts"),
+]
+
+
+@contextmanager
+def serving(folder: Path, entry: dict[str, Any], *flags: str) -> Iterator[str]:
+    """Run a service with this model only. Yield its URL."""
+    file = folder / "registry.yaml"
+    file.write_text(yaml.safe_dump({"models": [entry]}))
+    with command_running([*COMMAND, "--registry", str(file), *flags], demo.ENVIRONMENT) as url:
+        wait_until_ready(url, seconds=280)
+        yield url
+
+
 @pytest.fixture(scope="module")
 def ours(
     vllm_server: str, checkpoints: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Yield the URL of a service with the checkpoint that vLLM's server has."""
     assert vllm_server, "it makes the checkpoint"
-    model = {
-        "id": "base",
-        "name": "Base",
-        "catalogued": False,
-        "dialect": "imported",
-        "tokenizer": "v1",
-        "context_length": CONTEXT,
-        "engine": "vllm",
-        "weights": MODEL,
-        "demo": "dense",
-    }
-    file = tmp_path_factory.mktemp("registry") / "registry.yaml"
-    file.write_text(yaml.safe_dump({"models": [model]}))
-    command = [*COMMAND, "--demo", "--registry", str(file), "--cache-dir", str(checkpoints)]
-    with command_running(command, demo.ENVIRONMENT) as url:
-        wait_until_ready(url, seconds=280)
+    folder = tmp_path_factory.mktemp("registry")
+    with serving(folder, MODEL_ENTRY, "--demo", "--cache-dir", str(checkpoints)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def fronting(vllm_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a service in front of vLLM's server."""
+    entry = {**MODEL_ENTRY, "engine": "remote", "tokenizer": "v3", "remote": {"url": vllm_server}}
+    with serving(tmp_path_factory.mktemp("registry"), entry) as url:
         yield url
 
 
@@ -141,3 +167,15 @@ def test_no_model_is_the_only_one(vllm_server: str, ours: str) -> None:
     body = usual({"model": None})
 
     assert ask(ours, body) == ask(vllm_server, body)
+
+
+@pytest.mark.parametrize("name", BY_REMOTE)
+def test_a_service_in_front_of_vllm_answers_like_it(
+    vllm_server: str, fronting: str, name: str
+) -> None:
+    body = usual(GOOD[name], prompt=IDS)
+
+    status, told = ask(fronting, body)
+
+    assert (status, told) == ask(vllm_server, body)
+    assert status == 200, told
