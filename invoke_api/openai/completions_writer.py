@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 
-from engine.protocol import Delta, Finish, Logprobs, TokenLogprob
+from engine.protocol import Delta, TokenLogprob
 from engine.tokenization.tokenizer import SPACE, Tokenizer
 from invoke_api.dialects.chat_answers import bounded_logprob
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.openai.completions_prompts import CompletionPrompt
+from invoke_api.pipeline.model_request import ChoicesWriter
 
 DONE = b"data: [DONE]\n\n"
 FIRST_PRINTABLE = 32
@@ -49,11 +50,11 @@ class ChoiceState:
     offset: int = 0
 
 
-class CompletionsWriter:
+class CompletionsWriter(ChoicesWriter):
     """A writer of one answer.
 
     `head` has the members that all documents of the answer share. `prompts` are filled in once the
-    request has been tokenised.
+    request has been tokenised: the writer is made before.
     """
 
     def __init__(
@@ -68,18 +69,6 @@ class CompletionsWriter:
         self._prompts = prompts
         self._tokenizer = tokenizer
         self._states: defaultdict[int, ChoiceState] = defaultdict(ChoiceState)
-
-    def native(self, text: str, finish: Finish) -> bytes:
-        raise AssertionError((text, finish))  # vLLM has no guardrails
-
-    def whole(
-        self,
-        text: str,
-        finish: Finish,
-        metrics: InvocationMetrics,
-        logprobs: Sequence[Logprobs] | None,
-    ) -> bytes:
-        raise AssertionError((text, finish, metrics, logprobs))  # `choices` writes all answers
 
     def choices(self, deltas: Sequence[Delta], metrics: InvocationMetrics) -> bytes:
         by_number: dict[int, list[Delta]] = {}

@@ -31,6 +31,8 @@ from invoke_api.wire.errors import ValidationException
 
 # Steps of a pattern search that may run on the event loop: about 5 ms at worst.
 MAX_INLINE_SEARCH_STEPS = 5_000_000
+# Writing a delta of an answer with choices takes as long as checking so many bytes of a body.
+BYTES_PER_DELTA = 16
 
 
 class Prompt(NamedTuple):
@@ -42,7 +44,7 @@ class Prompt(NamedTuple):
     tokenizer: Tokenizer
     answers: Tokenizer
     generation: GenerationRequest | ChoiceRequests | None
-    writer: AnswerWriter
+    writer: AnswerWriter | ChoicesWriter
 
 
 async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | None:
@@ -221,7 +223,10 @@ class Invocation:
         return await self._write(None, verdict, lambda answer: answer.end(error))
 
     async def _write(
-        self, writer: AnswerWriter | None, verdict: Verdict | None, begin: Callable[[Answer], None]
+        self,
+        writer: AnswerWriter | ChoicesWriter | None,
+        verdict: Verdict | None,
+        begin: Callable[[Answer], None],
     ) -> HttpResponse | None:
         """Write the answer, whole or in frames. `begin` starts the source of its tokens.
 
@@ -236,7 +241,7 @@ class Invocation:
         else:
             sink = Collector()
         answer = Answer(call, self._entry, sink, server, prefix=request.prefix, verdict=verdict)
-        if call.guarding and writer:
+        if call.guarding and writer and not isinstance(writer, ChoicesWriter):
             holds = not streams or not call.guarding.is_async
             answer.guard(holds=holds, native=None if streams else writer.native)
         begin(answer)
@@ -245,8 +250,9 @@ class Invocation:
             return None
         assert writer, "an answer that ends has a writer"
         assert sink.metrics, "an answer that ends has been measured"
-        if sink.parts and isinstance(writer, ChoicesWriter):
-            body = writer.choices(sink.parts, sink.metrics)
+        if isinstance(writer, ChoicesWriter):
+            write = partial(writer.choices, sink.parts, sink.metrics)
+            body = await offload(call, len(sink.parts) * BYTES_PER_DELTA, write)
         else:
             body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
         return json_response(call, body, more=request.headers(sink.metrics))

@@ -1,8 +1,9 @@
 """The protocol of operations that call a model: a checked request and the writer of its answer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from engine.protocol import Delta, Finish, GenerationRequest, Logprobs
 from engine.tokenization.tokenizer import Tokenizer
@@ -34,13 +35,19 @@ class AnswerWriter(Protocol):
         ...
 
 
-@runtime_checkable
-class ChoicesWriter(AnswerWriter, Protocol):
-    """A writer of answers that may have several choices."""
+class ChoicesWriter(ABC):
+    """A writer of the answer to one request that may have several choices, whole or in frames.
 
+    A class, and no protocol, because a protocol takes microseconds to tell.
+    """
+
+    @abstractmethod
     def choices(self, deltas: Sequence[Delta], metrics: InvocationMetrics) -> bytes:
         """Return the body of a whole answer, from the deltas of all its choices."""
-        ...
+
+    @abstractmethod
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
+        """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
 
 
 class ModelRequest(Protocol):
@@ -80,7 +87,7 @@ class ModelRequest(Protocol):
         """
         ...
 
-    def writer(self, tokenizer: Tokenizer) -> AnswerWriter: ...
+    def writer(self, tokenizer: Tokenizer) -> AnswerWriter | ChoicesWriter: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
