@@ -226,6 +226,7 @@ def _template(
             logit_bias=bias,
             allowed_tokens=tuple(body.allowed_token_ids or ()),
             top_logprobs=body.logprobs,
+            scores_prompt=bool(body.echo) and body.logprobs is not None,
             schema=schema,
             constraint=constraint,
         )

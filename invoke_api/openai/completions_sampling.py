@@ -110,8 +110,6 @@ def check_supported(body: CompletionBody) -> None:
     for name, neutral in UNSUPPORTED.items():
         if getattr(body, name) not in neutral:
             raise _unsupported(name)
-    if body.echo and body.logprobs is not None:
-        raise _unsupported("logprobs", "`echo` with `logprobs`")
     _check_outputs_supported(body)
 
 

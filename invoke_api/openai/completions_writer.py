@@ -99,7 +99,7 @@ class CompletionsWriter(ChoicesWriter):
         return {
             "index": number,
             "text": self._echo(number) + text,
-            "logprobs": self._logprobs(deltas, 0),
+            "logprobs": self._logprobs(number, deltas, 0),
             "finish_reason": last.choice.finish,
             "stop_reason": last.stopped_by,
             "token_ids": _ids(deltas) if self._form.ids else None,
@@ -120,7 +120,7 @@ class CompletionsWriter(ChoicesWriter):
         assert part, "each delta belongs to a choice"
         state, form, prompt = self._states[part.number], self._form, self._prompt(part.number)
         is_first = state.output_tokens == 0
-        logprobs = self._logprobs([delta], state.offset)
+        logprobs = self._logprobs(part.number, [delta], state.offset)
         if logprobs:
             state.offset += sum(map(len, logprobs["tokens"]))
         state.output_tokens += part.token is not None
@@ -148,16 +148,27 @@ class CompletionsWriter(ChoicesWriter):
         prompt = self._prompt(number)
         return prompt.text or "".join(self._name(token) for token in prompt.tokens)
 
-    def _logprobs(self, deltas: Sequence[Delta], offset: int) -> Document | None:
+    def _logprobs(self, number: int, deltas: Sequence[Delta], offset: int) -> Document | None:
+        """Return the log probabilities of these deltas, after the prompt's if they are echoed."""
         found = [delta.logprobs for delta in deltas if delta.logprobs]
         if not found:
             return None
-        tokens = [self._name(each.chosen.id) for each in found]
+        scored = deltas[0].prompt_logprobs
+        told = [*scored, *([] if self._form.only_echoes else found)]
+        tokens = [self._name(each.chosen.id) for each in told]
+        values: list[float | None] = [bounded_logprob(each.chosen.logprob) for each in told]
+        likeliest: list[dict[str, float] | None]
+        likeliest = [self._top([each.chosen, *each.likeliest]) for each in told]
+        if self._form.echoes and not self._states[number].output_tokens:
+            # Nothing comes before the first token of a prompt.
+            tokens.insert(0, self._name(self._prompt(number).tokens[0]))
+            values.insert(0, None)
+            likeliest.insert(0, None)
         return {
             "text_offset": [*accumulate(map(len, tokens[:-1]), initial=offset)],
-            "token_logprobs": [bounded_logprob(each.chosen.logprob) for each in found],
+            "token_logprobs": values,
             "tokens": tokens,
-            "top_logprobs": [self._top([each.chosen, *each.likeliest]) for each in found],
+            "top_logprobs": likeliest,
         }
 
     def _top(self, tokens: Iterable[TokenLogprob]) -> dict[str, float]:

@@ -23,6 +23,8 @@ from engine.tokenization.tokenizer import Tokenizer
 
 # Generations that begin in one round of the event loop: a scripted answer takes 0.2 ms.
 STARTED_AT_ONCE = 16
+# The last tokens of a prompt with which vLLM decodes the first one of an answer.
+CONTEXT_TOKENS = 5
 Source = Callable[[GenerationRequest, Receiver], Generation]
 
 
@@ -51,9 +53,12 @@ class Target(Protocol):
 
 
 class Choice:
-    """The receiver of one choice's tokens."""
+    """The receiver of one choice's tokens. With `trims` its text begins without a blank."""
 
-    def __init__(self, number: int, detokenizer: Detokenizer, choices: "Choices") -> None:
+    def __init__(
+        self, number: int, detokenizer: Detokenizer, choices: "Choices", *, trims: bool
+    ) -> None:
+        self._trims = trims
         self._number = number
         self._detokenizer = detokenizer
         self._choices = choices
@@ -75,6 +80,8 @@ class Choice:
         if deltas[-1].finish:
             self.is_over = True
             self.generation.cancel()
+        if self._trims:
+            self._trim(deltas)
         ids: Iterable[int | None] = chain(tokens, repeat(None))
         self._choices.take([self._mark(*pair) for pair in zip(deltas, ids, strict=False)])
 
@@ -85,6 +92,14 @@ class Choice:
     def cancel(self) -> None:
         self.is_over = True
         self.generation.cancel()
+
+    def _trim(self, deltas: list[Delta]) -> None:
+        """Remove the blank with which the text begins, from the first delta that has a text."""
+        for at, delta in enumerate(deltas):
+            if delta.text:
+                deltas[at] = delta._replace(text=delta.text.removeprefix(" "))
+                self._trims = False
+                return
 
     def _mark(self, delta: Delta, token: int | None) -> Delta:
         """Return the delta as part of this choice, whose end is not yet the answer's end."""
@@ -135,13 +150,22 @@ class Choices:
     def _start(self, request: GenerationRequest) -> None:
         # vLLM, whose answers have choices, drops an incomplete character.
         detokenizer = Detokenizer(self._tokenizer, request, replaces_rest=False)
-        choice = Choice(len(self._choices), detokenizer, self)
+        choice = Choice(len(self._choices), detokenizer, self, trims=self._begins(request))
         self._choices.append(choice)
         choice.generation = self._source(request, choice)
         if choice.is_over or self._is_over:  # it may have pushed all within the call
             choice.generation.cancel()
         elif self._is_paused:
             choice.generation.pause()
+
+    def _begins(self, request: GenerationRequest) -> bool:
+        """Tell whether the answer is the beginning of a text: the prompt has control tokens only.
+
+        SentencePiece decodes the first word of a text without its blank, and so does vLLM.
+        """
+        pieces = self._tokenizer.pieces
+        context = request.prompt[-CONTEXT_TOKENS:]
+        return self._tokenizer.is_spaced and not any(pieces[token] for token in context)
 
     def take(self, deltas: list[Delta]) -> None:
         """Take the next deltas of one choice."""

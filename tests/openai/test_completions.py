@@ -200,7 +200,6 @@ def test_an_answer_may_have_the_clients_id(
 UNSUPPORTED = [
     ({"use_beam_search": True}, "use_beam_search"),
     ({"prompt_logprobs": 1}, "prompt_logprobs"),
-    ({"echo": True, "logprobs": 1}, "logprobs"),
     ({"logprobs": 1, "logprob_token_ids": [5]}, "logprob_token_ids"),
     ({"bad_words": ["x"]}, "bad_words"),
     ({"cache_salt": "x"}, "cache_salt"),

@@ -65,9 +65,14 @@ class Told:
         self.errors.append(error)
 
 
-def open_choices(count: int, source: Source, stop: tuple[str, ...] = ()) -> tuple[Choices, Told]:
+PROMPT = (1, *TOKENIZER.encode_text(" a"))
+
+
+def open_choices(
+    count: int, source: Source, stop: tuple[str, ...] = (), prompt: tuple[int, ...] = PROMPT
+) -> tuple[Choices, Told]:
     requests = [
-        GenerationRequest(request_id=str(number), prompt=(1, 2), max_tokens=100, stop=stop)
+        GenerationRequest(request_id=str(number), prompt=prompt, max_tokens=100, stop=stop)
         for number in range(count)
     ]
     told = Told()
@@ -159,3 +164,14 @@ async def test_a_cancelled_answer_begins_no_more() -> None:
     await asyncio.sleep(0)
 
     assert len(source.handles) == STARTED_AT_ONCE
+
+
+@pytest.mark.parametrize(("prompt", "text"), [((1,), "one two"), (PROMPT, " one two")])
+async def test_the_first_word_of_a_text_has_no_blank(prompt: tuple[int, ...], text: str) -> None:
+    source = Source()
+    choices, told = open_choices(1, source, prompt=prompt)
+    choices.start()
+    source.push(0, " one")
+    source.push(0, " two")
+
+    assert "".join(delta.text for delta in told.deltas) == text
