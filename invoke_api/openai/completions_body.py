@@ -129,13 +129,24 @@ class CompletionBody(BaseModel):
     add_special_tokens: bool = True
     response_format: ResponseFormat | StructuralTag | LegacyStructuralTag | None = None
     structured_outputs: StructuredOutputs | None = None
-    priority: Int64 = 0
-    request_id: str | None = None
+    priority: Int64 = 0  # only a server with priority scheduling heeds it
+    request_id: str = ""
     return_tokens_as_token_ids: bool | None = None
     return_token_ids: bool | None = None
     cache_salt: Any = None
     repetition_detection: dict[str, Any] | None = None
     thinking_token_budget: Any = None
+    # vLLM ignores these here, but for their types.
+    length_penalty: float = 1.0
+    spaces_between_special_tokens: bool = True
+    watermarking: bool | None = None
+    session_id: str | None = None
+    stream_interval: Annotated[int, Field(ge=1)] | None = None
+    routed_experts_prompt_start: int = Field(0, ge=0)
+    return_token_offsets: bool | None = False
+    kv_transfer_params: dict[str, Any] | None = None
+    ec_transfer_params: dict[str, Any] | None = None
+    vllm_xargs: dict[str, str | int | float | list[str | int | float]] | None = None
 
 
 ADAPTER = TypeAdapter(CompletionBody)

@@ -45,58 +45,28 @@ OUTPUT_OPTIONS = (
     "whitespace_pattern",
     "structural_tag",
 )
-Test = Callable[[Any], bool]
-# Parameter: what it must be, vLLM's sentence, and whether the sentence names parameter and value.
-BOUNDS: tuple[tuple[str, Test, str, bool], ...] = (
-    ("n", lambda n: n >= 1, "n must be at least 1, got {}.", False),
-    (
-        "n",
-        lambda n: n <= MAX_SEQUENCES,
-        TOO_MANY,
-        False,
-    ),
-    (
-        "presence_penalty",
-        lambda value: -2 <= value <= 2,
-        "presence_penalty must be in [-2, 2], got {}.",
-        False,
-    ),
-    (
-        "frequency_penalty",
-        lambda value: -2 <= value <= 2,
-        "frequency_penalty must be in [-2, 2], got {}.",
-        False,
-    ),
+# Parameter: its condition, and vLLM's sentence about other values.
+BOUNDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("n", lambda n: n >= 1, "n must be at least 1, got {}."),
+    ("n", lambda n: n <= MAX_SEQUENCES, TOO_MANY),
+    ("presence_penalty", lambda x: -2 <= x <= 2, "presence_penalty must be in [-2, 2], got {}."),
+    ("frequency_penalty", lambda x: -2 <= x <= 2, "frequency_penalty must be in [-2, 2], got {}."),
+    ("repetition_penalty", isfinite, "repetition_penalty must be a finite number, got {}."),
     (
         "repetition_penalty",
-        isfinite,
-        "repetition_penalty must be a finite number, got {}.",
-        False,
-    ),
-    (
-        "repetition_penalty",
-        lambda value: value > 0,
+        lambda x: x > 0,
         "repetition_penalty must be greater than zero, got {}.",
-        False,
     ),
-    ("temperature", isfinite, "temperature must be a finite number, got {}.", True),
-    ("temperature", lambda value: value >= 0, "temperature must be non-negative, got {}.", True),
-    ("temperature", lambda value: value <= 2, "temperature must be in [0, 2], got {}.", True),
-    ("top_p", lambda value: 0 < value <= 1, "top_p must be in (0, 1], got {}.", True),
-    (
-        "top_k",
-        lambda value: value >= -1,
-        "top_k must be 0 (disable), or at least 1, got {}.",
-        False,
-    ),
-    ("min_p", lambda value: 0 <= value <= 1, "min_p must be in [0, 1], got {}.", False),
-    (
-        "min_tokens",
-        lambda value: value >= 0,
-        "min_tokens must be greater than or equal to 0, got {}.",
-        False,
-    ),
+    ("temperature", isfinite, "temperature must be a finite number, got {}."),
+    ("temperature", lambda x: x >= 0, "temperature must be non-negative, got {}."),
+    ("temperature", lambda x: x <= 2, "temperature must be in [0, 2], got {}."),
+    ("top_p", lambda x: 0 < x <= 1, "top_p must be in (0, 1], got {}."),
+    ("top_k", lambda k: k >= -1, "top_k must be 0 (disable), or at least 1, got {}."),
+    ("min_p", lambda x: 0 <= x <= 1, "min_p must be in [0, 1], got {}."),
+    ("min_tokens", lambda n: n >= 0, "min_tokens must be greater than or equal to 0, got {}."),
 )
+# Parameters that vLLM names, with the value, behind these sentences.
+NAMED = frozenset({"temperature", "top_p", "max_tokens"})
 
 
 def check_supported(body: CompletionBody) -> None:
@@ -145,10 +115,10 @@ def check_bounds(body: CompletionBody, max_tokens: int) -> None:
 
     `max_tokens` is what the context leaves of the request's own limit.
     """
-    for name, is_good, sentence, tells in BOUNDS:
+    for name, is_good, sentence in BOUNDS:
         value = getattr(body, name)
         if value is not None and not is_good(value):
-            raise _out_of_bounds(name, sentence, value, tells=tells)
+            raise _out_of_bounds(name, sentence, value)
     if max_tokens < 1:
         raise _out_of_bounds("max_tokens", "max_tokens must be at least 1, got {}.", max_tokens)
     if body.min_tokens > max_tokens:
@@ -162,9 +132,9 @@ def check_bounds(body: CompletionBody, max_tokens: int) -> None:
         raise vllm_refusal(f"n must be 1 when using greedy sampling, got {body.n}.")
 
 
-def _out_of_bounds(name: str, sentence: str, value: object, *, tells: bool = True) -> Exception:
+def _out_of_bounds(name: str, sentence: str, value: object) -> Exception:
     message = sentence.format(value)
-    return vllm_refusal(message, name, value) if tells else vllm_refusal(message)
+    return vllm_refusal(message, name, value) if name in NAMED else vllm_refusal(message)
 
 
 def check_ids(body: CompletionBody, vocabulary: int) -> None:

@@ -44,7 +44,7 @@ class AnswerForm:
 
 @dataclass(slots=True)
 class ChoiceState:
-    """What a stream has sent of one choice. `offset` counts characters of its tokens' names."""
+    """The part of one choice that a stream has sent. `offset` counts characters of token names."""
 
     output_tokens: int = 0
     offset: int = 0

@@ -19,7 +19,7 @@ from tests.support.vllm_server import CONTEXT
 
 PATH = "/v1/completions"
 MODEL = "demo"
-# What differs each time, what names this server, and the ranks of a prompt's tokens: ours has none.
+# Members that differ each time, that name the server, or that have ranks, which ours lacks.
 MASKED = {"id", "created", "system_fingerprint", "prompt_logprobs"}
 
 
