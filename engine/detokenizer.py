@@ -28,9 +28,15 @@ WHOLE = WholeDeltas()
 
 
 class Detokenizer:
-    """A converter of one completion's tokens to deltas, until one has a `finish`."""
+    """A converter of one completion's tokens to deltas, until one has a `finish`.
 
-    def __init__(self, tokenizer: Tokenizer, request: GenerationRequest) -> None:
+    A text that ends inside a character ends with a replacement character if `replaces_rest`.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, request: GenerationRequest, *, replaces_rest: bool = True
+    ) -> None:
+        self._replaces_rest = replaces_rest
         self._pieces = tokenizer.spelled if request.spelled else tokenizer.pieces
         self._plain = tokenizer.pieces
         self._names = tokenizer.spelled
@@ -42,6 +48,7 @@ class Detokenizer:
         self._max_tokens = request.max_tokens
         self._stop = request.stop
         self._top_logprobs = request.top_logprobs
+        self._prompt = request.prompt[1:] if request.scores_prompt else ()
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
         self._most_held = max(map(len, request.stop), default=1) - 1
@@ -65,7 +72,11 @@ class Detokenizer:
         """
         deltas = self._feed(tokens)
         if self._top_logprobs is not None:
-            deltas = self._with_logprobs(deltas, tokens, rows)
+            scored, self._prompt = self._prompt, ()
+            deltas = self._with_logprobs(deltas, tokens, rows[len(scored) :])
+            if scored:
+                told = map(self._to_logprobs, rows[: len(scored)] or _certain(scored))
+                deltas[0] = deltas[0]._replace(prompt_logprobs=tuple(told))
         if finish and not (deltas and deltas[-1].finish):
             self._end(deltas, finish)
         return deltas
@@ -74,7 +85,9 @@ class Detokenizer:
         """Add the finish to the last delta, because the engine ended the text without an EOS."""
         before = deltas.pop() if deltas else Delta("")
         last = self._finish(finish, self._held + self._rest())
-        deltas.append(last._replace(text=before.text + last.text, logprobs=before.logprobs))
+        deltas.append(
+            before._replace(text=before.text + last.text, finish=finish, usage=last.usage)
+        )
 
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
         deltas = []
@@ -98,10 +111,9 @@ class Detokenizer:
     def _with_logprobs(
         self, deltas: list[Delta], tokens: Sequence[int], rows: Sequence[Row]
     ) -> list[Delta]:
-        certain = [[(token, 0.0)] * 2 for token in tokens]
         return [
             delta._replace(logprobs=self._to_logprobs(row))
-            for delta, row in zip(deltas, rows or certain, strict=False)
+            for delta, row in zip(deltas, rows or _certain(tokens), strict=False)
         ]
 
     def _to_logprobs(self, row: Row) -> Logprobs:
@@ -150,7 +162,8 @@ class Detokenizer:
 
     def _rest(self) -> str:
         """Return the replacement for an incomplete character."""
-        return self._decoder.decode(b"", final=True) if self._is_inside else ""
+        is_replaced = self._is_inside and self._replaces_rest
+        return self._decoder.decode(b"", final=True) if is_replaced else ""
 
     def _mark(self, name: str) -> Delta:
         text, self._held = self._held + name, ""
@@ -160,6 +173,10 @@ class Detokenizer:
     def _finish(self, finish: Finish, text: str, stopped_by: str | int | None = None) -> Delta:
         usage = Usage(self._input_tokens, self._output_tokens)
         return Delta(text, finish, usage, stopped_by=stopped_by)
+
+
+def _certain(tokens: Sequence[int]) -> list[Row]:
+    return [[(token, 0.0)] * 2 for token in tokens]
 
 
 def find_stop(text: str, stop: tuple[str, ...], exempt: int = 0) -> tuple[int, str] | None:

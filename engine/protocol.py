@@ -41,7 +41,8 @@ class GenerationRequest:
     - The penalties are OpenAI's, from -2 to 2.
     - `logit_bias` is added to the logits of these token ids.
     - `top_logprobs` is the number of likeliest tokens whose log probabilities each delta has,
-      beside that of its own token. None asks for no log probabilities.
+      beside that of its own token. None asks for no log probabilities. `scores_prompt` asks for
+      those of the prompt's tokens, too.
     - `shortens` reduces `max_tokens` to the room that the prompt leaves in the context.
     - `spelled` writes the control tokens of tool calls into the text by their names.
     - `schema` is a JSON Schema, as JSON; the answer must be an instance of it.
@@ -84,6 +85,7 @@ class GenerationRequest:
     stop_tokens: tuple[int, ...] = ()
     keeps_stop: bool = False
     allowed_tokens: tuple[int, ...] = ()
+    scores_prompt: bool = False
 
     @property
     def is_constrained(self) -> bool:
@@ -120,13 +122,10 @@ class Logprobs(NamedTuple):
 
 
 class ChoicePart(NamedTuple):
-    """The place of a delta in one of an answer's choices, with the choice's own finish and usage.
-
-    `token` is None if the engine ended the choice without one.
-    """
+    """The place of a delta in one of an answer's choices, with the choice's finish and usage."""
 
     number: int
-    token: int | None
+    token: int | None  # None if the engine ended the choice without one
     finish: Finish | None
     usage: Usage | None
 
@@ -134,15 +133,17 @@ class ChoicePart(NamedTuple):
 class Delta(NamedTuple):
     """The text that one token added: empty while a character or stop string is incomplete.
 
-    `stopped_by` is the stop string or the stop token that ended the text; None for the EOS.
+    `stopped_by`, on the last delta, is the stop string or token that ended the text; None for the
+    EOS. `prompt_logprobs`, on the first delta, are those of all prompt tokens but the first.
     """
 
     text: str
     finish: Finish | None = None
     usage: Usage | None = None  # on the last delta only
     logprobs: Logprobs | None = None  # on each delta, if the request asks for them
-    stopped_by: str | int | None = None  # on the last delta only
+    stopped_by: str | int | None = None
     choice: ChoicePart | None = None  # in an answer that may have several
+    prompt_logprobs: tuple[Logprobs, ...] = ()
 
 
 class Receiver(Protocol):
@@ -158,7 +159,8 @@ class Receiver(Protocol):
         """Take the next tokens. With a `finish` they are the last ones.
 
         `rows` has one row for each token, if the request asks for log probabilities and the engine
-        knows them.
+        knows them. If the request `scores_prompt`, those of the prompt's tokens but the first come
+        before those of the first tokens.
         """
         ...
 

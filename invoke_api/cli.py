@@ -128,7 +128,7 @@ def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) ->
 def models(registry: Path) -> None:
     """List the models of the registry."""
     rows: list[tuple[str, ...]] = [
-        ("MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
+        ("MODEL", "DIALECT", "SERVED BY", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
     ]
     rows += [_row(model) for model in load_models(registry).models.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -173,10 +173,17 @@ def _known_variables(registry: Registry) -> set[str]:
     return {*flags, *filter(None, named), *KEY_VARIABLES, REMOTE_KEY_VARIABLE}
 
 
+def _apis(model: Model) -> str:
+    """Return the APIs that serve a model, as in docs/completions.md."""
+    own = "Bedrock" if model.listing.is_catalogued else "ARNs"
+    return ", ".join([own, *(["OpenAI"] if model.created is not None else []), "completions"])
+
+
 def _row(model: Model) -> tuple[str, ...]:
     return (
         model.id,
         model.dialect_name,
+        _apis(model),
         str(model.context_length),
         model.engine,
         f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights,

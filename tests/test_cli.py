@@ -19,6 +19,7 @@ import pytest
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.server.environment import unknown_variables
 from tests.support.servers import (
+    BASE,
     COMMAND,
     LARGE,
     MIXTRAL,
@@ -44,16 +45,18 @@ def test_models_is_a_table_that_says_how_faithful_each_is() -> None:
     done = run("models")
     head, *rows = done.stdout.splitlines()
 
-    assert head.split() == ["MODEL", "DIALECT", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS"]
-    assert len(rows) == 14
+    assert " ".join(head.split()) == "MODEL DIALECT SERVED BY CONTEXT ENGINE WEIGHTS FAITHFULNESS"
+    assert len(rows) == 15
     assert [row.split()[0] for row in rows if "never published" in row] == [SMALL, LARGE]
+    assert [row.split()[0] for row in rows if "  ARNs, completions  " in row] == [BASE]
+    assert sum("  Bedrock, OpenAI, completions  " in row for row in rows) == 8
 
 
 def test_check_counts_what_it_found() -> None:
     done = run("check")
 
     assert done.returncode == 0
-    assert done.stdout.endswith("14 models, no mistakes\n")
+    assert done.stdout.endswith("15 models, no mistakes\n")
 
 
 def test_check_counts_arns(tmp_path: Path) -> None:

@@ -62,6 +62,20 @@ class ServerUnusable(Exception):
     """The server answers, but can't serve the model; the message says why."""
 
 
+def refuse_without_ids(request: GenerationRequest) -> None:
+    """Raise `EngineError`s for what a server that takes and gives text only can't do."""
+    by_ids = (request.stop_tokens, request.allowed_tokens, request.ignores_eos, request.min_tokens)
+    refusals: tuple[tuple[bool, type[EngineError], str], ...] = (
+        (bool(request.must_call), SchemaRefused, "be held to calls of tools"),
+        (request.is_constrained, SchemaRefused, "hold an answer to a schema"),
+        (request.top_logprobs is not None, RequestRefused, "tell log probabilities"),
+        (any(by_ids), RequestRefused, "be told of token ids"),
+    )
+    for is_asked, error, what in refusals:
+        if is_asked:
+            raise error(f"The model can't {what} where it runs.")
+
+
 def encode_body(
     request: GenerationRequest,
     *,

@@ -13,7 +13,6 @@ from engine.errors import (
     EngineError,
     EngineTimeout,
     RequestRefused,
-    SchemaRefused,
 )
 from engine.generation_task import GenerationTask
 from engine.protocol import (
@@ -24,7 +23,13 @@ from engine.protocol import (
     Receiver,
     check_request,
 )
-from engine.remote.completions import ServerUnavailable, ServerUnusable, Step, encode_body
+from engine.remote.completions import (
+    ServerUnavailable,
+    ServerUnusable,
+    Step,
+    encode_body,
+    refuse_without_ids,
+)
 from engine.remote.server import ConnectionPool, RemoteServer
 from engine.remote.tokens import TokenBatch, merge, read_ids, read_text
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -248,8 +253,12 @@ class RemoteEngine:
             raise ChatRefused("The model can't be sent an image where it runs.")
         if request.audio:
             raise ChatRefused("The model can't be sent audio where it runs.")
+        if request.scores_prompt:
+            raise RequestRefused(
+                "The model can't tell log probabilities of a prompt where it runs."
+            )
         if not self._server.token_ids:
-            _refuse_without_ids(request)
+            refuse_without_ids(request)
         if self._running >= self._limits.calls:
             raise EngineBusy(f"{self._limits.calls} calls run or wait already")
 
@@ -283,16 +292,3 @@ class RemoteEngine:
         if any(len(step.text) > LONG_EVENT_CHARACTERS for step in steps):
             return await asyncio.to_thread(merge, steps, read, request, tokenizer, left)
         return merge(steps, read, request, tokenizer, left)
-
-
-def _refuse_without_ids(request: GenerationRequest) -> None:
-    """Raise `EngineError`s for what a server that takes and gives text only can't do."""
-    if request.must_call:
-        raise SchemaRefused("The model can't be held to calls of tools where it runs.")
-    if request.is_constrained:
-        raise SchemaRefused("The model can't hold an answer to a schema where it runs.")
-    if request.top_logprobs is not None:
-        raise RequestRefused("The model can't tell log probabilities where it runs.")
-    by_ids = (request.stop_tokens, request.allowed_tokens, request.ignores_eos, request.min_tokens)
-    if any(by_ids):
-        raise RequestRefused("The model can't be told of token ids where it runs.")

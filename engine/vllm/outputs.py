@@ -36,6 +36,7 @@ class VllmGeneration:
         "_is_paused",
         "_loop",
         "_on_end",
+        "_prompt_rows",
         "_receiver",
         "_rows",
         "_tokens",
@@ -59,6 +60,7 @@ class VllmGeneration:
         # Buffered while paused or flushing: the tokens first, then the finish or the error.
         self._tokens: list[int] = []
         self._rows: list[Row] = []
+        self._prompt_rows: list[Row] = []  # only before the first push
         self._finish: Finish | None = None
         self._error: Exception | None = None
 
@@ -77,6 +79,8 @@ class VllmGeneration:
 
     def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
         self.last_output_at = now
+        if output.new_prompt_logprobs_tensors is not None:  # with the first token
+            self._prompt_rows = _to_rows(output.new_prompt_logprobs_tensors)
         self._tokens += output.new_token_ids
         if output.new_logprobs is not None:
             self._rows += _to_rows(output.new_logprobs)
@@ -115,14 +119,16 @@ class VllmGeneration:
             return
         tokens, rows = self._tokens, self._rows
         self._tokens, self._rows = tokens[BATCH_TOKENS:], rows[BATCH_TOKENS:]
+        if prompt_rows := self._prompt_rows:
+            self._prompt_rows = []
         if self._tokens:
-            self._receiver.push(tokens[:BATCH_TOKENS], None, rows[:BATCH_TOKENS])
+            self._receiver.push(tokens[:BATCH_TOKENS], None, prompt_rows + rows[:BATCH_TOKENS])
             self._flush_soon()
             return
         if self._finish:
             self._end()
         if tokens or self._finish:
-            self._receiver.push(tokens, self._finish, rows)
+            self._receiver.push(tokens, self._finish, prompt_rows + rows)
         # The push may have cancelled or paused it.
         if self._error and not (self._is_over or self._is_paused):
             self._end()

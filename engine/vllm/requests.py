@@ -88,6 +88,7 @@ def to_sampling(
         presence_penalty=request.presence_penalty,
         logit_bias=dict(request.logit_bias) or None,
         logprobs=request.top_logprobs,
+        prompt_logprobs=request.top_logprobs if request.scores_prompt else None,
         min_tokens=request.min_tokens,
         allowed_token_ids=list(request.allowed_tokens) or None,
         # Our detokenizer finds characters and stop strings. Only the tokenizer's EOS and the

@@ -1,16 +1,20 @@
-"""Errors of the OpenAI API, in the shapes of Bedrock's two hosts. Pure.
+"""Errors of the OpenAI API, in the shapes of Bedrock's two hosts and of vLLM's own server. Pure.
 
 Seen: bodies of 404 and of a refused parameter (400). Guess: type and code of every other status,
 which are OpenAI's own, and errors inside a stream, which are vLLM's.
+Seen of vLLM 0.32: its 400, 401 and 404. Guess: the other statuses, which have HTTP's own phrases.
 """
 
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from invoke_api.wire.error_format import HttpError
-from invoke_api.wire.errors import InvokeError
+from invoke_api.wire.errors import FrontDoorError, InvokeError, ValidationException
+from invoke_api.wire.json_text import write_json
 
 NO_MODEL = (
     "The model doesn't exist or doesn't support this API. Retry your request with a different model"
@@ -97,3 +101,60 @@ def _inner(message: str) -> str:
 
 RUNTIME_ERRORS = OpenAIErrors(is_mantle=False)
 MANTLE_ERRORS = OpenAIErrors(is_mantle=True)
+ABSENT = object()
+
+
+def vllm_refusal(
+    message: str,
+    parameter: str | None = None,
+    value: object = ABSENT,
+    *,
+    kind: str = "BadRequestError",
+    in_stream: bool = False,
+    tells_parameter: bool = True,
+) -> ValidationException:
+    """Return vLLM's refusal of a request. Unless told otherwise, the message names the parameter.
+
+    `in_stream` is for what vLLM's engine refuses, after the head of a stream has been sent.
+    """
+    if tells_parameter and parameter:
+        shown = "" if value is ABSENT else f", value={value}"
+        message = f"{message} (parameter={parameter}{shown})"
+    members = {"type": kind, **({"param": parameter} if parameter else {})}
+    return ValidationException(message, members=members, in_stream=in_stream)
+
+
+class VllmErrors:
+    """The form of errors of vLLM's own server."""
+
+    refuses_in_stream = True
+
+    def answer(self, error: InvokeError, _: str) -> HttpError:
+        if isinstance(error, FrontDoorError) and error.status in UNAUTHORIZED:
+            return HttpError(401, error.headers, orjson.dumps({"error": "Unauthorized"}))
+        status, document = self._document(error)
+        return HttpError(status, error.headers, write_json(document))
+
+    def event(self, error: InvokeError) -> bytes:
+        return b"data: " + write_json(self._document(error)[1]) + b"\n\ndata: [DONE]\n\n"
+
+    def torn_event(self) -> bytes:
+        return b'data: {"id":"cmpl-'
+
+    def _document(self, error: InvokeError) -> tuple[int, dict[str, Any]]:
+        status = VLLM_STATUSES.get(error.code, error.status)
+        kind = VLLM_KINDS.get(status) or HTTPStatus(status).phrase
+        inner = {
+            "message": PATHS.sub("<path>", error.message).strip(),
+            "type": error.members.get("type", kind),
+            "param": error.members.get("param"),
+            "code": status,
+        }
+        return status, {"error": inner}
+
+
+PATHS = re.compile(r"(?:/[\w\-]+)+/[\w\-]+\.\w+")  # vLLM hides paths of files, such as xgrammar's
+UNAUTHORIZED = (400, 403)  # statuses of the front door's errors about signatures and keys
+VLLM_STATUSES = {"ModelErrorException": 500, "ModelStreamErrorException": 500}
+VLLM_KINDS = {400: "BadRequestError", 404: "NotFoundError", 500: "InternalServerError"}
+VLLM_ERRORS = VllmErrors()

@@ -1,5 +1,6 @@
-"""Routes of the OpenAI API: Chat Completions, the list of models, and the APIs that are refused."""
+"""Routes of the OpenAI API: both kinds of completions, models, and the APIs that are refused."""
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -15,16 +16,26 @@ from invoke_api.openai.chat import (
     find_model,
     name_in,
 )
-from invoke_api.openai.errors import MANTLE_ERRORS, NO_MODEL, RUNTIME_ERRORS, OpenAIErrors
+from invoke_api.openai.errors import (
+    MANTLE_ERRORS,
+    NO_MODEL,
+    RUNTIME_ERRORS,
+    VLLM_ERRORS,
+    OpenAIErrors,
+)
 from invoke_api.pipeline.admission import admit_caller, read_and_admit
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.invocation import call_model
+from invoke_api.pipeline.model_request import ModelOperation, ModelRequest
+from invoke_api.pipeline.offload import IN_THREAD
 from invoke_api.pipeline.responses import HttpResponse, json_response, unknown_operation_response
 from invoke_api.pipeline.routes import Handler, OperationRoute
 from invoke_api.validation.schema import read_body
+from invoke_api.wire.error_format import ErrorFormat
 from invoke_api.wire.errors import ResourceNotFoundException, ValidationException
 
 RUNTIME_HOST = "bedrock-runtime"
+COMPLETIONS_MODULE = "invoke_api.openai.completions"
 
 
 async def list_models(call: Call) -> HttpResponse:
@@ -94,10 +105,33 @@ async def _on_mantle(call: Call, *, handler: Handler) -> HttpResponse | None:
     return await handler(call)
 
 
-def _route(path: str, handler: Handler, name: str, method: str = "POST") -> OperationRoute:
-    """Return a route of bedrock-mantle."""
+def _check_completions(call: Call, operation: ModelOperation) -> ModelRequest:
+    """Check a call of vLLM's API. Its module imports pydantic, which takes 0.1 s."""
+    from invoke_api.openai.completions import check_completions  # noqa: PLC0415 - see above
+
+    return check_completions(call, operation)
+
+
+def _weigh_completion(body: bytes) -> int:
+    """Return the cost of checking a body. The first check goes to a thread, which imports."""
+    return len(body) if COMPLETIONS_MODULE in sys.modules else IN_THREAD
+
+
+COMPLETIONS = ModelOperation(
+    name="Completions", streams=False, check=_check_completions, weigh=_weigh_completion
+)
+
+
+def _route(
+    path: str,
+    handler: Handler,
+    name: str,
+    method: str = "POST",
+    errors: ErrorFormat = MANTLE_ERRORS,
+) -> OperationRoute:
+    """Return a route that bedrock-runtime does not have."""
     handler = partial(_on_mantle, handler=handler)
-    return OperationRoute(path, handler, name=name, method=method, errors=MANTLE_ERRORS)
+    return OperationRoute(path, handler, name=name, method=method, errors=errors)
 
 
 def _refuse_on_mantle(path: str) -> Handler:
@@ -123,6 +157,12 @@ OPENAI_ROUTES = [
     _route("/v1/models", list_models, "ListModels", "GET"),
     _route("/v1/models/{model}", get_model, "GetModel", "GET"),
     _route("/v1/responses", _refuse_on_mantle("/v1/responses"), "Responses"),
+    _route(
+        "/v1/completions",
+        partial(call_model, operation=COMPLETIONS),
+        COMPLETIONS.name,
+        errors=VLLM_ERRORS,
+    ),
     # Both hosts have it. Guess: bedrock-mantle's words.
     _route("/anthropic/v1/messages", _refuse_on_mantle("/v1/messages"), "Messages"),
 ]

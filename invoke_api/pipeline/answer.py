@@ -52,16 +52,19 @@ class Sink(Protocol):
 
 
 class Collector:
-    """A sink that collects a whole answer in memory."""
+    """A sink that collects a whole answer in memory. `parts` are deltas that belong to choices."""
 
     def __init__(self) -> None:
         self.text = ""
+        self.parts: list[Delta] = []
         self.finish: Finish = "stop"
         self.logprobs: list[Logprobs] | None = None
         self.metrics: InvocationMetrics | None = None
         self._texts: list[str] = []
 
     def feed(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> None:
+        if deltas[0].choice:
+            self.parts += deltas
         self._texts += [delta.text for delta in deltas]
         if deltas[0].logprobs:
             self.logprobs = self.logprobs or []

@@ -14,8 +14,14 @@ from engine.tokenization.chat_template import TEXT_ONLY
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.choices import ChoiceRequests, Choices, Source
 from invoke_api.pipeline.engine_errors import to_invoke_error
-from invoke_api.pipeline.model_request import AnswerWriter, ModelOperation, ModelRequest
+from invoke_api.pipeline.model_request import (
+    AnswerWriter,
+    ChoicesWriter,
+    ModelOperation,
+    ModelRequest,
+)
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
 from invoke_api.rules.playback import play_verdict
@@ -25,6 +31,8 @@ from invoke_api.wire.errors import ValidationException
 
 # Steps of a pattern search that may run on the event loop: about 5 ms at worst.
 MAX_INLINE_SEARCH_STEPS = 5_000_000
+# Writing a delta of an answer with choices takes as long as checking so many bytes of a body.
+BYTES_PER_DELTA = 16
 
 
 class Prompt(NamedTuple):
@@ -35,8 +43,8 @@ class Prompt(NamedTuple):
 
     tokenizer: Tokenizer
     answers: Tokenizer
-    generation: GenerationRequest | None
-    writer: AnswerWriter
+    generation: GenerationRequest | ChoiceRequests | None
+    writer: AnswerWriter | ChoicesWriter
 
 
 async def call_model(call: Call, operation: ModelOperation) -> HttpResponse | None:
@@ -102,6 +110,13 @@ class Invocation:
         try:
             prompt = await self._read_prompt()
         except EngineError as error:
+            refusal = to_invoke_error(error, self._request.server)
+            if not refusal.in_stream:
+                raise refusal from error
+            return await self._write_refusal(error, verdict)
+        except ValidationException as error:
+            if not error.in_stream:
+                raise
             return await self._write_refusal(error, verdict)
         if prompt.generation is None:
             return await self._write(prompt.writer, verdict, self._refuse)
@@ -148,6 +163,9 @@ class Invocation:
         if self.is_refused:
             return Prompt(tokenizer, answers, None, writer)
         generation = request.generation(tokenizer)
+        if isinstance(generation, ChoiceRequests):
+            several = generation.with_adapter(self._adapter) if self._adapter else generation
+            return Prompt(tokenizer, answers, several, writer)
         if self._adapter:
             generation = replace(generation, adapter=self._adapter)
         listing = self._model.listing
@@ -155,13 +173,17 @@ class Invocation:
             raise ChatRefused(TEXT_ONLY)
         return Prompt(tokenizer, answers, generation, writer)
 
-    def _take_quota(self, generation: GenerationRequest) -> None:
+    def _take_quota(self, generation: GenerationRequest | ChoiceRequests) -> None:
         """Take the call's share of the quota. Raises `ThrottlingException`.
 
         Runs on the event loop, unlike `_to_prompt`: work in a thread continues after its call is
         cancelled, and would take a share that nobody returns.
         """
-        tokens = self._call.prompt_tokens = len(generation.prompt)
+        if isinstance(generation, ChoiceRequests):
+            tokens = generation.prompt_tokens
+        else:
+            tokens = len(generation.prompt)
+        self._call.prompt_tokens = tokens
         self._call.share = self._services.quotas.take(
             self._model,
             self._caller.region,
@@ -173,18 +195,21 @@ class Invocation:
     def _generate(
         self,
         prompt: Prompt,
-        generation: GenerationRequest,
+        generation: GenerationRequest | ChoiceRequests,
         verdict: Verdict | None,
         answer: Answer,
     ) -> None:
         """Start the engine, or the rule that answers in its place."""
+        source: Source = self._engine.generate
+        tokenizer = prompt.answers
         if verdict and verdict.answers:
-            length = self._model.context_length
-            play = partial(play_verdict, verdict, prompt.tokenizer, generation, length)
-            answer.begin(play, Detokenizer(prompt.tokenizer, generation))
+            tokenizer = prompt.tokenizer
+            source = partial(play_verdict, verdict, tokenizer, self._model.context_length)
+        if isinstance(generation, ChoiceRequests):
+            choices = Choices(generation, source, tokenizer, answer)
+            answer.begin(lambda _: choices.start())
         else:
-            engine = partial(self._engine.generate, generation)
-            answer.begin(engine, Detokenizer(prompt.answers, generation))
+            answer.begin(partial(source, generation), Detokenizer(tokenizer, generation))
 
     def _refuse(self, answer: Answer) -> None:
         """Answer with the guardrail's message for refused input."""
@@ -192,16 +217,16 @@ class Invocation:
         answer.feed([self._call.guarding.refusal()])
 
     async def _write_refusal(
-        self, error: EngineError, verdict: Verdict | None
+        self, error: Exception, verdict: Verdict | None
     ) -> HttpResponse | None:
-        """Write an error of the model server as the answer. Raises an error of Bedrock itself."""
-        refusal = to_invoke_error(error, self._request.server)
-        if not refusal.in_stream:
-            raise refusal from error
+        """Write an error of the model server as the answer."""
         return await self._write(None, verdict, lambda answer: answer.end(error))
 
     async def _write(
-        self, writer: AnswerWriter | None, verdict: Verdict | None, begin: Callable[[Answer], None]
+        self,
+        writer: AnswerWriter | ChoicesWriter | None,
+        verdict: Verdict | None,
+        begin: Callable[[Answer], None],
     ) -> HttpResponse | None:
         """Write the answer, whole or in frames. `begin` starts the source of its tokens.
 
@@ -216,7 +241,7 @@ class Invocation:
         else:
             sink = Collector()
         answer = Answer(call, self._entry, sink, server, prefix=request.prefix, verdict=verdict)
-        if call.guarding and writer:
+        if call.guarding and writer and not isinstance(writer, ChoicesWriter):
             holds = not streams or not call.guarding.is_async
             answer.guard(holds=holds, native=None if streams else writer.native)
         begin(answer)
@@ -225,7 +250,11 @@ class Invocation:
             return None
         assert writer, "an answer that ends has a writer"
         assert sink.metrics, "an answer that ends has been measured"
-        body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
+        if isinstance(writer, ChoicesWriter):
+            write = partial(writer.choices, sink.parts, sink.metrics)
+            body = await offload(call, len(sink.parts) * BYTES_PER_DELTA, write)
+        else:
+            body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
         return json_response(call, body, more=request.headers(sink.metrics))
 
 

@@ -1,5 +1,6 @@
 """The protocol of operations that call a model: a checked request and the writer of its answer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.model_servers import ModelServer
 from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.choices import ChoiceRequests
 
 
 class AnswerWriter(Protocol):
@@ -31,6 +33,21 @@ class AnswerWriter(Protocol):
     def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
         """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
         ...
+
+
+class ChoicesWriter(ABC):
+    """A writer of the answer to one request that may have several choices, whole or in frames.
+
+    A class, and no protocol, because a protocol takes microseconds to tell.
+    """
+
+    @abstractmethod
+    def choices(self, deltas: Sequence[Delta], metrics: InvocationMetrics) -> bytes:
+        """Return the body of a whole answer, from the deltas of all its choices."""
+
+    @abstractmethod
+    def frames(self, deltas: Sequence[Delta], metrics: InvocationMetrics | None) -> bytes:
+        """Return the frames of these deltas. `metrics` comes with the last delta of an answer."""
 
 
 class ModelRequest(Protocol):
@@ -62,11 +79,15 @@ class ModelRequest(Protocol):
         """Return the parts of the request that rules match."""
         ...
 
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
-        """Return the engine's request. Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`."""
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
+        """Return the engine's request, or one for each choice of the answer.
+
+        Raises `ChatRefused`, `RequestRefused`, `SchemaRefused`, and `ValidationException` for what
+        the API refuses before the model server does.
+        """
         ...
 
-    def writer(self, tokenizer: Tokenizer) -> AnswerWriter: ...
+    def writer(self, tokenizer: Tokenizer) -> AnswerWriter | ChoicesWriter: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ class ConnectionBreak(Exception):
 def play_verdict(
     verdict: Verdict,
     tokenizer: Tokenizer,
-    request: GenerationRequest,
     context_length: int,
+    request: GenerationRequest,
     receiver: Receiver,
 ) -> Generation:
     """Push a rule's reply as an engine would do it, with at most `max_tokens` tokens.

@@ -37,8 +37,8 @@ def check_endpoint_chat(call: Call, _: ModelOperation) -> ChatCompletionsRequest
 
 
 def _as_chat(model: Model) -> Model:
-    """Return the model, with a body of `messages` if its own one has a prompt."""
-    if model.dialect_name != "mistral-text":
+    """Return the model, with the body of a chat if its own body is another one."""
+    if model.dialect_name == "mistral-chat":
         return model
     return replace(
         model,

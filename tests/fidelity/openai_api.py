@@ -6,9 +6,10 @@ from typing import Any
 
 from tests.fidelity.case import GUESS
 from tests.fidelity.routes import UNKNOWN
-from tests.support.servers import LARGE_3, MINISTRAL_3B, SEVEN_B
+from tests.support.servers import BASE_WEIGHTS, LARGE_3, MINISTRAL_3B, SEVEN_B
 
 RUNTIME, MANTLE = "/openai/v1/chat/completions", "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
 RUNTIME_HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 USER = {"role": "user", "content": "Hi"}
 RUBY = "crmne/ruby_llm's recordings, 2026-08-19"
@@ -85,6 +86,38 @@ def unserved(path: str, model: str, seen: str, why: str = "") -> Row:
         if path == MANTLE
         else NO_MODEL,
     )
+
+
+VLLM = "vLLM 0.32's own server, which a test runs beside the service"
+COMPLETION = (
+    '{"id":"cmpl-<HEX>","object":"text_completion","created":<CREATED>,"model":"<MODEL>",'
+    '"choices":[{"index":0,"text":"<TEXT>","logprobs":null,"finish_reason":"length",'
+    '"stop_reason":null,"token_ids":null,"prompt_logprobs":null,"prompt_token_ids":null,'
+    '"routed_experts":null}],"service_tier":null,"system_fingerprint":null,"usage":'
+    '{"prompt_tokens":<IN>,"total_tokens":<ALL>,"completion_tokens":<OUT>,'
+    '"prompt_tokens_details":null,"completion_tokens_details":null},"kv_transfer_params":null,'
+    '"ec_transfer_params":null,"metrics":null}'
+)
+COMPLETION_CHUNK = (
+    'data: {"id":"cmpl-<HEX>","object":"text_completion","created":<CREATED>,"model":"<MODEL>",'
+    '"choices":[{"index":0,"text":"<TEXT>","logprobs":null,"finish_reason":REASON,'
+    '"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}\n\n'
+)
+
+
+def completion(name: str, *, answer: str, status: int = 200, **more: Any) -> Row:
+    """Return a row of vLLM's completions."""
+    body = {"model": BASE_WEIGHTS, "prompt": "My favourite condiment is", "max_tokens": 2, **more}
+    return Row(name=name, seen=VLLM, path=COMPLETIONS, body=body, status=status, answer=answer)
+
+
+def refused(name: str, message: str, parameter: str, **more: Any) -> Row:
+    """Return the row of a completion that is refused."""
+    error = (
+        f'{{"error":{{"message":"{message}","type":"BadRequestError","param":{parameter},'
+        '"code":400}}'
+    )
+    return completion(name, answer=error, status=400, **more)
 
 
 VLLMS = "vLLM's words, which the same server has on InvokeModel"
@@ -173,6 +206,36 @@ TABLE = [
             ("POST", MANTLE, NOTEBOOKS, ""),
             ("POST", "/v1/responses", NOTEBOOKS, ""),
             ("GET", "/v1/models", GUESS, "as any path that is no operation's"),
+            ("POST", COMPLETIONS, GUESS, "as any path that is no operation's"),
         )
+    ),
+    completion("a completion of vLLM's", answer=COMPLETION),
+    completion(
+        "a streamed completion of vLLM's",
+        stream=True,
+        answer=COMPLETION_CHUNK.replace("REASON", "null")
+        + COMPLETION_CHUNK.replace("REASON", '"length"')
+        + "data: [DONE]\n\n",
+    ),
+    refused(
+        "a temperature of 5 by vLLM's completions",
+        "temperature must be in [0, 2], got 5.0. (parameter=temperature, value=5.0)",
+        '"temperature"',
+        temperature=5,
+    ),
+    refused(
+        "min_p of 2 by vLLM's completions", "min_p must be in [0, 1], got 2.0.", "null", min_p=2
+    ),
+    refused(
+        "a suffix by vLLM's completions",
+        "suffix is only supported for models with FIM completion rendering",
+        '"suffix"',
+        suffix="x",
+    ),
+    refused(
+        "no prompt by vLLM's completions",
+        "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)",
+        '"prompt"',
+        prompt="",
     ),
 ]

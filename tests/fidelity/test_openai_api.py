@@ -12,6 +12,7 @@ from tests.openai.test_chat import UUID, send
 
 PATTERNS = {
     "TEXT": '[^"]+',
+    "HEX": "[0-9a-f]{16}",
     "CREATED": r"\d{10}",
     "ID": f"(?:{UUID})",
     "OUT": r"\d+",

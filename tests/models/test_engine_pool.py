@@ -16,6 +16,7 @@ from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.server.bootstrap import README_MODEL
 from tests.support.servers import (
+    BASE,
     LARGE,
     LARGE_3,
     MINISTRAL_3B,
@@ -67,7 +68,7 @@ def test_models_share_a_demo_checkpoint_but_mixtral_and_those_that_see_or_hear()
 def test_scripted_models_share_an_engine_if_they_share_a_tokenizer() -> None:
     first, second, *others = groups(build(kind="scripted"))
 
-    assert (first, second) == ({SEVEN_B, MIXTRAL}, {SMALL, LARGE})
+    assert (first, second) == ({SEVEN_B, MIXTRAL, BASE}, {SMALL, LARGE})
     assert {MINISTRAL_3B, LARGE_3} < others[-3]  # Magistral has a shorter context
     assert others[-1] == {VOXTRAL_MINI, VOXTRAL_SMALL}  # whose tokenizer takes audio
 

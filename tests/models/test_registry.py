@@ -14,7 +14,7 @@ from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import AccessDeniedException, ValidationException
 from invoke_api.yaml_files import ROOT, SCHEMAS, ConfigError
-from tests.support.servers import LARGE, MIXTRAL, SEVEN_B, SMALL
+from tests.support.servers import BASE, BASE_WEIGHTS, LARGE, MIXTRAL, SEVEN_B, SMALL
 
 GOOD = """\
 models:
@@ -247,7 +247,9 @@ def test_the_shipped_registry_has_the_models_of_both_dialects() -> None:
 
     assert list(shipped)[:4] == [SEVEN_B, MIXTRAL, SMALL, LARGE]
     assert {shipped[model_id].dialect_name for model_id in list(shipped)[:4]} == {"mistral-text"}
-    assert {shipped[model_id].dialect_name for model_id in list(shipped)[4:]} == {"mistral-chat"}
+    assert {shipped[model_id].dialect_name for model_id in list(shipped)[4:-1]} == {"mistral-chat"}
+    assert shipped[BASE].weights == BASE_WEIGHTS
+    assert not shipped[BASE].listing.is_catalogued
     assert [model.id for model in shipped.values() if model.stand_in] == [SMALL, LARGE]
 
 

@@ -17,7 +17,11 @@ from tests.support.clients import client
 from tests.support.servers import call
 from tests.support.sounds import to_base64, tone
 
-MODELS = load_registry(DEFAULT_REGISTRY).models
+MODELS = {
+    model_id: model
+    for model_id, model in load_registry(DEFAULT_REGISTRY).models.items()
+    if model.listing.is_catalogued
+}
 IMAGES = ("png", "jpeg", "gif", "webp")
 HELLO: list[dict[str, Any]] = [{"text": "Hello"}]
 TOOLS = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}

@@ -122,7 +122,7 @@ OWNERS = {
     },
     "soundfile": {"engine/uploads"},
     "soxr": {"engine/uploads"},
-    "pydantic": {"engine/tokenization/chat_template"},
+    "pydantic": {"engine/tokenization/chat_template", "invoke_api/openai/completions_body"},
     "boto3": {"invoke_api/testing"},
     "openai": {"invoke_api/testing"},
     "pytest": {"invoke_api/testing"},

@@ -43,7 +43,7 @@ def test_it_answers_with_neither_torch_nor_vllm(clean: Path) -> None:
 
 
 def test_its_own_check_passes_where_it_is_installed(clean: Path) -> None:
-    assert run(clean / "invoke-api", "check").endswith("14 models, no mistakes\n")
+    assert run(clean / "invoke-api", "check").endswith("15 models, no mistakes\n")
 
 
 def test_asking_for_vllm_without_vllm_is_a_sentence_with_the_way_on(clean: Path) -> None:

@@ -75,7 +75,7 @@ def saying(text: str) -> Verdict:
 async def spoken(text: str, tokenizer: Tokenizer) -> list[Sequence[int]]:
     """Return the deltas that a rule's text pushes."""
     ear = RecordingReceiver()
-    generation = play_verdict(saying(text), tokenizer, request(), 32_768, ear)
+    generation = play_verdict(saying(text), tokenizer, 32_768, request(), ear)
     await ear.wait_for_end()
     generation.cancel()
     assert (ear.finish, ear.error, ear.surplus) == ("length", None, 0)
@@ -91,7 +91,7 @@ async def test_a_long_reply_comes_in_batches_and_is_the_same(tokenizer: Tokenize
 
 async def test_a_short_reply_is_pushed_at_once(tokenizer: Tokenizer) -> None:
     ear = RecordingReceiver()
-    play_verdict(saying(" It rains."), tokenizer, request(), 32_768, ear)
+    play_verdict(saying(" It rains."), tokenizer, 32_768, request(), ear)
 
     assert (len(ear.pushes), ear.finish) == (1, "stop")
 

@@ -128,6 +128,14 @@ CLIENTS = [
         point=RUNTIME,
     ),
     Client(
+        name="OpenAI, Python, completions",
+        package="openai",
+        program="with_openai_completions.py",
+        point=MANTLE,
+        lacks=NO_TOOLS,
+        remark="[completions](completions.md) of the base model",
+    ),
+    Client(
         name="LiteLLM, openai",
         package="litellm",
         program="with_litellm_openai.py",

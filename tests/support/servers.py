@@ -47,6 +47,8 @@ LARGE_3 = "mistral.mistral-large-3-675b-instruct"
 MINISTRAL_3B = "mistral.ministral-3-3b-instruct"
 VOXTRAL_MINI = "mistral.voxtral-mini-3b-2507"
 VOXTRAL_SMALL = "mistral.voxtral-small-24b-2507"
+BASE = "mistral-7b-v0.1"  # by /v1/completions only
+BASE_WEIGHTS = "mistralai/Mistral-7B-v0.1"
 
 
 @contextmanager

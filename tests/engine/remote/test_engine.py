@@ -645,3 +645,13 @@ def test_lines_come_whole_however_they_are_cut() -> None:
 
     assert found == [b'{"a": 1}', b'{"b": 2}']
     assert EventLines().push(raw) == found
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"stop_tokens": (5,)}, {"allowed_tokens": (5,)}, {"ignores_eos": True}, {"min_tokens": 2}],
+)
+async def test_a_server_of_texts_is_told_of_no_ids(asked: dict[str, Any]) -> None:
+    async with running(CompletionsServer([])) as engine:
+        with pytest.raises(RequestRefused, match="token ids"):
+            await run(engine, **asked)

@@ -289,6 +289,7 @@ class AddingLlm(AskedLlm):
             request_id="r-1",
             new_token_ids=[*tokens],
             new_logprobs=None,
+            new_prompt_logprobs_tensors=None,
             finish_reason=None,
             prefill_stats=None,
         )

@@ -41,6 +41,7 @@ def step(name: str, *tokens: int, finish: str | None = None, prefill: object = N
         request_id=name,
         new_token_ids=[*tokens],
         new_logprobs=None,
+        new_prompt_logprobs_tensors=None,
         finish_reason=finish,
         prefill_stats=prefill,
     )
@@ -265,3 +266,18 @@ async def test_log_probabilities_come_with_their_tokens(outputs: TokenOutputs) -
 
     assert one.pushes == [[7, 8]]
     assert one.rows == [[(7, -0.25), (5, -2.0)], [(8, -0.25), (5, -2.0)]]
+
+
+async def test_those_of_the_prompt_come_first(outputs: TokenOutputs) -> None:
+    one = Heard(outputs, "one")
+    told = step("one", 7)
+    prompt, answer = np.array([[1, 4], [2, 4]]), np.array([[7, 5]])
+    told.new_prompt_logprobs_tensors = SimpleNamespace(logprob_token_ids=prompt, logprobs=-prompt)
+    told.new_logprobs = SimpleNamespace(logprob_token_ids=answer, logprobs=-answer)
+    outputs.process_outputs([told])
+    later = step("one", 7)
+    later.new_logprobs = told.new_logprobs
+    outputs.process_outputs([later])
+
+    assert one.pushes == [[7], [7]]
+    assert [row[0] for row in one.rows] == [(1, -1), (2, -2), (7, -7), (7, -7)]

@@ -137,9 +137,12 @@ def test_an_output_has_what_is_read_of_it() -> None:
         plain = said("r", 1)
         read = (plain.finish_reason, plain.new_logprobs, plain.prefill_stats)
         assert read == (None, None, None)
+        assert plain.new_prompt_logprobs_tensors is None
         assert plain.new_token_ids == [1]
     columns = part("outputs.LogprobsLists")._fields
 
+    assert columns[:2] == ("logprob_token_ids", "logprobs"), broken(f"columns are not {columns}")
+    columns = part("outputs.LogprobsTensors")._fields
     assert columns[:2] == ("logprob_token_ids", "logprobs"), broken(f"columns are not {columns}")
 
 
