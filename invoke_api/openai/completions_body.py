@@ -177,7 +177,7 @@ def _parse_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
         missing = {"type": "missing", "loc": (), "msg": "Field required", "input": None}
         raise _invalid([missing])
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.decode())  # from bytes, Python would take lone surrogates
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
     except json.JSONDecodeError as error:

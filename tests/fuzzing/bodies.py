@@ -206,6 +206,18 @@ OPENAI_CHATS: list[dict[str, Any]] = [
     {**FORCED_CHAT, "model": "mistral.mistral-large-3-675b-instruct", "logprobs": True},
     {**IMAGE_CHAT, "model": "mistral.voxtral-mini-3b-2507"},
 ]
+COMPLETION: dict[str, Any] = {
+    "model": "mistralai/Mistral-7B-v0.1",
+    "prompt": "My favourite condiment is",
+    "max_tokens": 3,
+    "n": 2,
+    "logprobs": 1,
+    "echo": True,
+    "stop": ["x"],
+    "temperature": 0.5,
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
 OF_PROMPTS = [PROMPT, GUARDED_PROMPT]
 OF_CHATS = [CHAT, FORCED_CHAT, IMAGE_CHAT, GUARDED_CHAT]
 OF_MODELS = OF_PROMPTS + OF_CHATS
@@ -223,6 +235,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "UntagResource": [{**TAGGED, "tagKeys": ["team"]}],
     "ListTagsForResource": [TAGGED],
     "ChatCompletions": OPENAI_CHATS,
+    "Completions": [COMPLETION],
     "Responses": [{"model": "mistral.mistral-large-3-675b-instruct", "input": "Hi"}],
     "Messages": [OPENAI_CHAT],
     "InvokeEndpoint": [TGI, STREAMED_TGI],

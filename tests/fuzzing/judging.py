@@ -73,7 +73,7 @@ def _of_surface(asked: FuzzRequest) -> tuple[Verdict, Verdict]:
 
 
 def _judge_openai(_: FuzzRequest, answer: Answer) -> None:
-    if answer.headers["content-type"] != "text/event-stream":
+    if not answer.headers["content-type"].startswith("text/event-stream"):
         assert isinstance(json.loads(answer.body, parse_constant=_refuse), dict)
         return
     *events, end = answer.body.split(b"\n\n")
