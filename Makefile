@@ -10,10 +10,9 @@ serve: ## Set up, then serve the demo checkpoints on http://127.0.0.1:8080
 	@scripts/setup
 	@.venv/bin/invoke-api serve --demo
 
-test: ## Set up, then run the whole suite: on all cores what needs no vLLM, then the rest, since two engines at once take as long
+test: ## Set up, then run the whole suite, up to four groups of tests at once (tests/support/scheduling.py)
 	@scripts/setup test
-	@$(PYTEST) -m "not vllm"
-	@$(PYTEST) -n 0 -m vllm
+	@$(PYTEST)
 
 check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (needs vLLM), slow (tests/support/scheduling.py) or property (draws examples)
 	@scripts/setup test
@@ -37,7 +36,7 @@ fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw mor
 
 bench: ## Set up, then run all benchmarks; three quarters of an hour on two cores
 	@scripts/setup test
-	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" prefix.py swap.py; do \
+	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" apis.py prefix.py swap.py; do \
 		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
 	done; exit $$status
 

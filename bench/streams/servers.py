@@ -3,7 +3,7 @@
 import json
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,18 @@ def invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
 
 @contextmanager
 def openai_server(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]]:
+    with serving_openai(checkpoint, folder) as (port, pid):
+        yield [
+            Server(NAMES[stream], pid, http_driver(port, kind))
+            for stream, kind in COMPLETIONS.items()
+        ]
+
+
+@contextmanager
+def serving_openai(
+    checkpoint: Checkpoint, folder: Path, more: Sequence[str] = ()
+) -> Iterator[tuple[int, int]]:
+    """Run vLLM's own server with `more` flags, and yield its port and process id once ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,12 +78,10 @@ def openai_server(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--disable-log-stats", "--disable-uvicorn-access-log"]
     log = folder / "vllm.log"
-    with running([*command, *to_flags(checkpoint.options)], checkpoint.environment, log) as pid:
+    command += [*to_flags(checkpoint.options), *more]
+    with running(command, checkpoint.environment, log) as pid:
         wait_until_ready(f"http://127.0.0.1:{port}/health", log, pid)
-        yield [
-            Server(NAMES[stream], pid, http_driver(port, kind))
-            for stream, kind in COMPLETIONS.items()
-        ]
+        yield port, pid
 
 
 @contextmanager

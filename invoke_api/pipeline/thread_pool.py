@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from engine.uploads.call import CURRENT_SESSION, NO_UPLOADS, UploadSession
 from engine.uploads.limits import MAX_WORKERS
@@ -53,13 +54,20 @@ class SharedThreadPool:
         context.run(CURRENT_SESSION.set, call or NO_UPLOADS)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._pool, context.run, work)
-        done.add_done_callback(lambda _: self._leave(caller))
+        done.add_done_callback(partial(self._note_done, caller))
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
             if call:
                 call.cancel()
             raise
+
+    def _note_done(self, caller: str, done: asyncio.Future[Any]) -> None:
+        self._leave(caller)
+        if not done.cancelled():
+            # Nobody awaits the work of a cancelled call, and asyncio logs an error that nobody
+            # retrieves.
+            done.exception()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

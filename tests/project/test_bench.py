@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import call_path, prefix, serving, swap, workers
+from bench import apis, call_path, prefix, serving, swap, workers
 from bench.call_path import Call, lines_of_code, table, way
 from bench.checks import checks
 from bench.streams import plots
@@ -44,8 +44,9 @@ def test_what_is_measured_passes_its_check(name: str) -> None:
         (serving.DOCUMENT, serving.with_table),
         (prefix.DOCUMENT, prefix.with_table),
         (workers.DOCUMENT, workers.with_table),
+        (apis.DOCUMENT, apis.with_table),
     ],
-    ids=["serving", "prefix", "workers"],
+    ids=["serving", "prefix", "workers", "apis"],
 )
 def test_the_document_has_the_table_of_the_last_run(
     document: Path, with_table: Callable[[str], str]

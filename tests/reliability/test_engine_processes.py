@@ -118,7 +118,7 @@ def serving(registry: Path, *flags: str) -> Iterator[Served]:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=120)
-        until(lambda: not session(process.pid), EXTRA_SECONDS)
+        until(lambda: not session(process.pid), LOAD)
         assert served.files() == ["log"]
     assert found.known() - others, "else nothing was shared, and nothing is shown"
     until(lambda: served.shared() == set(), LOAD)

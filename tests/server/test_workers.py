@@ -249,6 +249,7 @@ def answers_until_all_are_ready(url: str, *expected: int) -> list[bytes]:
 def registry_of(folder: Path, **more: object) -> Path:
     """Write a registry of one model, with these keys instead of its own."""
     registry = yaml.safe_load(DEFAULT_REGISTRY.read_text())
+    del registry["endpoints"]
     registry["models"] = [{**each, **more} for each in registry["models"] if each["id"] == SEVEN_B]
     path = folder / "registry.yaml"
     path.write_text(yaml.safe_dump(registry))

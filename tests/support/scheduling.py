@@ -38,11 +38,11 @@ SLOW = (
 
 
 def workers() -> int:
-    """Return how many workers share the tests: one more than cores, as some tests wait for time.
+    """Return how many workers share the tests: two more than cores, as many tests wait for time.
 
     No more than four: each has servers of its own, and a small machine little memory.
     """
-    return min(4, (os.cpu_count() or 1) + 1)
+    return min(4, (os.cpu_count() or 1) + 2)
 
 
 def on_engine(fixture: str) -> list[pytest.MarkDecorator]:
