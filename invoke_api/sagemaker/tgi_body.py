@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from invoke_api.sagemaker.containers import Container
 from invoke_api.validation.json_document import NotJson, parse_json
+from invoke_api.validation.serde_errors import DESERIALIZE_FAILED, name_value
 
 BLANKS = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # finds places only
 MAX_F32 = 3.4028235e38
-MAX_SHOWN_CHARACTERS = 1_000  # of a value in an error message
 
 
 class BodyRefused(Exception):
@@ -143,7 +143,7 @@ def _check(value: Any, kind: Kind, expected: str, text: str, path: Sequence[str]
     if isinstance(kind, Integer):
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         if is_integer and not kind.least <= value <= kind.most:
-            raise _at(f"invalid value: {_shown(value)}, expected {expected}", value, text, path)
+            raise _at(f"invalid value: {name_value(value)}, expected {expected}", value, text, path)
         fits = is_integer
     else:
         fits = isinstance(value, TYPES[kind]) and isinstance(value, bool) == (kind == BOOL)
@@ -167,7 +167,7 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 def _mismatch(value: Any, expected: str, text: str, path: Sequence[str]) -> BodyRefused:  # noqa: ANN401 - any JSON
-    return _at(f"invalid type: {_shown(value)}, expected {expected}", value, text, path)
+    return _at(f"invalid type: {name_value(value)}, expected {expected}", value, text, path)
 
 
 def _at(said: str, value: Any, text: str, path: Sequence[str]) -> BodyRefused:  # noqa: ANN401 - any JSON
@@ -182,22 +182,8 @@ def _data_error(said: str, text: str, end: int, path: Sequence[str]) -> BodyRefu
     where = f"{'.'.join(path)}: " if path else ""
     return BodyRefused(
         422,
-        "Failed to deserialize the JSON body into the target type:"
-        f" {where}{said} at line {line} column {column}",
+        f"{DESERIALIZE_FAILED}{where}{said} at line {line} column {column}",
     )
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return serde's name for a value."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else f"boolean `{str(value).lower()}`"
-    if isinstance(value, str):
-        return f'string "{value[:MAX_SHOWN_CHARACTERS]}"'
-    if isinstance(value, int):
-        return f"integer `{value}`"
-    if isinstance(value, float | Decimal):
-        return f"floating point `{float(value)}`"
-    return "sequence" if isinstance(value, list) else "map"
 
 
 def _place(text: str, path: Sequence[str]) -> tuple[int, int]:

@@ -101,18 +101,18 @@ def _type(error: ValidationError) -> str:
     kinds = _listed(error)
     kind = kinds if isinstance(kinds, str) else kinds[0]
     expected = _schema(error).get("title") or SERDE_TYPES.get(kind, kind)
-    return f"invalid type: {_unexpected(error.instance)}, expected {expected}"
+    return f"invalid type: {name_value(error.instance)}, expected {expected}"
 
 
 def _bound(error: ValidationError) -> str:
     expected = _schema(error).get("title", "another number")
-    return f"invalid value: {_unexpected(error.instance)}, expected {expected}"
+    return f"invalid value: {name_value(error.instance)}, expected {expected}"
 
 
 def _enum(error: ValidationError) -> str:
     known = [name for name in _listed(error) if isinstance(name, str)]
     if not isinstance(error.instance, str):
-        return f"invalid type: {_unexpected(error.instance)}, expected {SERDE_TYPES['string']}"
+        return f"invalid type: {name_value(error.instance)}, expected {SERDE_TYPES['string']}"
     return _variant(error.instance, known)
 
 
@@ -184,10 +184,10 @@ def _of_effort(error: ValidationError, body: InvalidBody) -> str:
 
 
 def _type_of_text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    return f"invalid type: {_unexpected(value)}, expected {SERDE_TYPES['string']}"
+    return f"invalid type: {name_value(value)}, expected {SERDE_TYPES['string']}"
 
 
-def _unexpected(value: Any) -> str:  # noqa: ANN401 - any JSON
+def name_value(value: Any) -> str:  # noqa: ANN401 - any JSON
     """Return serde's name for a value."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else f"boolean `{str(value).lower()}`"

@@ -122,6 +122,13 @@ CLIENTS = [
     ),
     Client(name="OpenAI, Python", package="openai", program="with_openai.py", point=MANTLE),
     Client(
+        name="OpenAI, Python, asynchronous",
+        package="openai",
+        program="with_openai_async.py",
+        point=MANTLE,
+        lacks=FORCED,
+    ),
+    Client(
         name="OpenAI, Python, on bedrock-runtime",
         package="openai",
         program="with_openai.py",
