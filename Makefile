@@ -10,9 +10,10 @@ serve: ## Set up, then serve the demo checkpoints on http://127.0.0.1:8080
 	@scripts/setup
 	@.venv/bin/invoke-api serve --demo
 
-test: ## Set up, then run the whole suite, up to four groups of tests at once (tests/support/scheduling.py)
+test: ## Set up, then run the whole suite: up to four groups of tests at once, and of those that need vLLM two
 	@scripts/setup test
-	@$(PYTEST)
+	@$(PYTEST) -m "not vllm"
+	@$(PYTEST) -n 2 -m vllm
 
 check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (needs vLLM), slow (tests/support/scheduling.py) or property (draws examples)
 	@scripts/setup test

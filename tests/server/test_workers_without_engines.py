@@ -50,7 +50,7 @@ class StandInCores:
 
     def start(self) -> list[FrontEnd]:
         self.starts += 1
-        assert self.may_start.wait(10)
+        assert self.may_start.wait(120)
         if self.starts <= self._failures:
             raise EngineDead("no memory")
         self._alive, self._life = Pipe()
