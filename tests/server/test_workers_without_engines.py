@@ -216,8 +216,7 @@ def test_the_first_cores_load_alone_and_give_their_turn_to_the_next(
         assert (second.starts, third.starts) == (0, 0)
         first.may_start.set()
         until(lambda: first.starts == 2)  # after a failure, beside the next
-        until(lambda: second.starts == 1)
-        assert third.starts == 0
+        until(lambda: second.starts + third.starts == 1)  # either of them
         for each in cores:
             each.may_start.set()
         until(lambda: [each.starts for each in cores] == [2, 2, 2])
