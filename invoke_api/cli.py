@@ -113,12 +113,19 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
-    """Run a command with its own server. Variables direct the AWS SDKs to the server."""
+    """Run a command with its own server. Variables direct the AWS SDKs to the server.
+
+    If the command fails, stderr says why rules applied to its calls, or did not.
+    """
     flags = ["--demo"] if demo else ["--engine", "scripted"]
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES))
+            status = run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES)
+            if status:
+                report = bedrock.explain(everybody=True) or ["The command made no calls."]
+                click.echo("\n".join(["Bedrock rules:", *report]), err=True)
+            sys.exit(status)
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -137,7 +137,9 @@ def _shortened(asked: RuleRequest) -> RuleRequest:
 
 def write_report(call: Mapping[str, Any], explained: Mapping[str, Any]) -> list[str]:
     """Return an explanation in lines. `call` is the journal's entry."""
-    head = f"{call['operation']} {call['model_id']} ({call['request_id']}): {outcome_of(call)}"
+    head = (
+        f"Call {call['request_id']}, {call['operation']} of {call['model_id']}: {outcome_of(call)}"
+    )
     tried = [each for each in explained["rules"] if each["outcome"] != NOT_TRIED]
     lines = [head, *(f"  rule {_sentence(each)}" for each in tried[:MAX_REPORTED_RULES])]
     if len(tried) > MAX_REPORTED_RULES:
