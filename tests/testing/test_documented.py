@@ -165,6 +165,20 @@ def test_the_recipe_for_vitest_runs_as_it_stands(tmp_path: Path) -> None:
     assert report["numPassedTests"] == report["numTotalTests"] == 1
 
 
+def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "node_modules").symlink_to(PACKAGES)
+    (suite / "package.json").write_text('{"type": "module"}')
+    (suite / "bedrock.js").write_text(HELPER)
+    (suite / "weather.test.js").write_text(VITEST.replace('"weather"', '"Weather"'))
+    report = run_vitest(suite, tmp_path)
+    [test] = report["testResults"][0]["assertionResults"]
+
+    assert test["status"] == "failed"
+    assert "rule 1 did not match: prompt lacks 'Weather' but has 'weather'" in test["failureMessages"][0]
+
+
 @needs_java
 def test_the_class_for_junit_gives_rules_and_reads_calls(tmp_path: Path) -> None:
     (tmp_path / "Bedrock.java").write_text(CONTROL)
