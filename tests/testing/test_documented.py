@@ -176,7 +176,10 @@ def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> Non
     [test] = report["testResults"][0]["assertionResults"]
 
     assert test["status"] == "failed"
-    assert "rule 1 did not match: prompt lacks 'Weather' but has 'weather'" in test["failureMessages"][0]
+    assert (
+        "rule 1 did not match: prompt lacks 'Weather' but has 'weather'"
+        in test["failureMessages"][0]
+    )
 
 
 @needs_java
