@@ -101,7 +101,7 @@ class Trial:
         for condition in rule.when.conditions:
             if why := condition.why_not(self._asked):
                 judged.because.append(why)
-                found = shown(condition.found(self._asked))
+                found = shown(condition.read(self._asked))
                 judged.differs.append((condition.key, shown(condition.wanted), found))
         judged.because += [skipped] if skipped else []
         return judged
