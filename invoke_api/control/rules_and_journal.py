@@ -9,8 +9,8 @@ from starlette.responses import Response
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.control.request_documents import BadDocument, parse_document
 from invoke_api.control.responses import error_answer, json_answer
-from invoke_api.pipeline.services import services_of
-from invoke_api.rules.parser import RuleError, parse_rules
+from invoke_api.pipeline.services import Services, services_of
+from invoke_api.rules.parser import ModelNames, RuleError, parse_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import TooManyRules
 from invoke_api.yaml_files import ConfigError
@@ -46,15 +46,20 @@ async def rules(request: Request, body: bytes) -> Response:
         return json_answer({"rules": book.listed(scope)})
     try:
         # In a thread, because it compiles patterns and reads recordings.
-        parsed = await asyncio.to_thread(_parse, body, services.paces)
+        parsed = await asyncio.to_thread(_parse, body, services.paces, _names(services))
         added = [_scoped(rule, scope) for rule in parsed] if scope else parsed
         return json_answer({"rules": book.add(added)}, status=201)
     except (BadDocument, RuleError, ConfigError, TooManyRules) as error:
         return error_answer(str(error))
 
 
-def _parse(body: bytes, paces: NamedRecordings) -> list[Rule]:
-    return parse_rules(parse_document(body), paces.waits)
+def _parse(body: bytes, paces: NamedRecordings, models: ModelNames) -> list[Rule]:
+    return parse_rules(parse_document(body), paces.waits, models)
+
+
+def _names(services: Services) -> ModelNames:
+    """Return the names of models that rules may have. Recordings may be of any model."""
+    return None if services.replay.is_on else services.registry.names()
 
 
 async def requests(request: Request, _: bytes) -> Response:

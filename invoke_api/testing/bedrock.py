@@ -57,16 +57,17 @@ class Bedrock:
 
     def reply(
         self,
-        *texts: str,
+        *replies: str | Mapping[str, Any],
         times: int | None = None,
         pace: Mapping[str, float] | None = None,
         **when: object,
     ) -> None:
-        """Answer with these texts in order; the last one repeats.
+        """Answer with these replies in order; the last one repeats.
 
+        A reply is a text, or `{"text": ..., "tool_calls": [{"name": ..., "arguments": ...}]}`.
         `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/test/rules.md).
         """
-        self.rule(reply=list(texts), times=times, pace=pace, when=when)
+        self.rule(reply=list(replies), times=times, pace=pace, when=when)
 
     def fail(
         self,
@@ -98,6 +99,15 @@ class Bedrock:
         answer = self._ask("GET", f"requests?scope={quote(self.access_key_id)}")
         calls: list[dict[str, Any]] = answer["requests"]
         return calls
+
+    def explain(self, *, everybody: bool = False) -> list[str]:
+        """Return in lines why rules applied to the last calls, or did not.
+
+        These are the calls of this key, or with `everybody` all calls.
+        """
+        scope = "" if everybody else f"?scope={quote(self.access_key_id)}"
+        report: list[str] = self._ask("GET", f"explain{scope}")["report"]
+        return report
 
     def reset(self) -> None:
         """Delete the rules, calls and application inference profiles of this key."""

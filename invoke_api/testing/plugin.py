@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `bedrock`, and its requests in the report of a failed test."""
+"""The pytest plugin: the fixture `bedrock`, and its calls in the report of a failed test."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +18,8 @@ ENGINE_FLAGS = {
     "demo": ("--demo",),
 }
 
+# The `Bedrock` of a test, also if only another fixture asked for it.
+EMULATED = pytest.StashKey[Bedrock]()
 # Shortens long prompts in the report to their two ends.
 SHORT_REPR = Repr()
 SHORT_REPR.maxstring = 400
@@ -64,6 +66,7 @@ def bedrock(
         )
     flags = ("--guardrails", str(Path(guardrails).resolve())) if guardrails else ()
     emulated = Bedrock(bedrock_server(*ENGINE_FLAGS[engine], *flags), model)
+    request.node.stash[EMULATED] = emulated
     for name, value in emulated.environment.items():
         monkeypatch.setenv(name, value)
     for name in OVERRIDING_VARIABLES:
@@ -77,11 +80,29 @@ def bedrock(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
-    emulated = getattr(item, "funcargs", {}).get("bedrock")
-    if report.when == "call" and report.failed and isinstance(emulated, Bedrock):
-        lines = [_line(call) for call in emulated.requests] or ["none"]
-        report.sections.append(("Bedrock requests", "\n".join(lines)))
+    if report.when != "teardown" and report.failed:
+        for emulated in _emulated_for(item):
+            report.sections += _sections(emulated)
     return report
+
+
+def _emulated_for(item: pytest.Item) -> list[Bedrock]:
+    """Return the `Bedrock` of the fixture, and those that fixtures of the test suite made."""
+    given = [item.stash.get(EMULATED, None), *getattr(item, "funcargs", {}).values()]
+    found = {each.access_key_id: each for each in given if isinstance(each, Bedrock)}
+    return [*found.values()]
+
+
+def _sections(emulated: Bedrock) -> list[tuple[str, str]]:
+    try:
+        calls, rules = emulated.requests, emulated.explain()
+    except (OSError, ValueError) as error:  # a server that a fixture of the suite has ended
+        return [("Bedrock requests", f"unknown: {error}")]
+    lines = [_line(call) for call in calls] or ["none"]
+    return [
+        ("Bedrock requests", "\n".join(lines)),
+        *([("Bedrock rules", "\n".join(rules))] if rules else []),
+    ]
 
 
 def _line(call: dict[str, Any]) -> str:
