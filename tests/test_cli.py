@@ -148,7 +148,7 @@ def test_where_one_has_them_the_other_fails_at_once_in_our_words(tmp_path: Path)
 
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry may name further variables, and Kubernetes sets others."""
+    # The registry may name further variables, and Kubernetes sets others.
     kubernetes = ("SERVICE_HOST", "PORT_8080_TCP_ADDR", "RULES_PORT", "RULES_SERVICE_PORT_HTTP")
     for name in ("URL", "OWN_KEY", "PORT", *kubernetes):
         monkeypatch.setenv(f"INVOKE_API_{name}", "x")

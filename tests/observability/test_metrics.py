@@ -181,7 +181,7 @@ def test_the_control_plane_is_counted_by_its_operations(url: str) -> None:
 
 
 def test_what_quotas_throttle_is_throttled(url: str) -> None:
-    """Each call reserves 8,193 of 300,000 tokens a minute and returns few before it ends."""
+    # Each call reserves 8,193 of 300,000 tokens a minute and returns few before it ends.
     rule(url, reply=" one two", pace={"first_token": 5})
     connections = []
     expected = labels("throttled", "429", "ThrottlingException")
@@ -404,7 +404,7 @@ async def test_who_waits_for_a_load_is_told() -> None:
 
 
 def test_a_folder_for_other_programs_is_left_alone(tmp_path: Path) -> None:
-    """The variable names the shared folder of metrics, which may not exist yet."""
+    # The variable names the shared folder of metrics, which may not exist yet.
     for folder in (tmp_path, tmp_path / "none"):
         env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
         with command_running([*COMMAND, "--engine", "scripted"], env) as url:
@@ -445,7 +445,7 @@ def test_the_documentation_names_what_there_is(url: str) -> None:
 
 
 def test_the_documentation_shows_what_is_told(url: str) -> None:
-    """The service exports every series of the example, perhaps with another value."""
+    # The service exports every series of the example, perhaps with another value.
     [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)
     invoke_(url, {"prompt": "Say this is a test", "max_tokens": 3})
     until(lambda: Scrape(url).sum(CALLS, outcome="length", model_id=SEVEN_B) > 0)

@@ -189,7 +189,7 @@ async def test_ids_come_back_for_ids() -> None:
 
 
 async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
-    """Older servers and grammar compilers other than xgrammar refuse structural tags."""
+    # Older servers and grammar compilers other than xgrammar refuse structural tags.
     refused = answer(400, {"message": "Invalid structural tag specification."})
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
     server = CompletionsServer([refused, refused, say(finish=None, more=[ids]), refused])
@@ -388,7 +388,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
 
 
 async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
-    """The server must wait once the socket buffers are full."""
+    # The server must wait once the socket buffers are full.
     written = 0
 
     async def play(writer: asyncio.StreamWriter) -> None:
