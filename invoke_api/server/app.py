@@ -154,7 +154,7 @@ def create_app(
     allows loopback hosts only. `paces` are recordings whose timing rules over HTTP may use.
     `following` runs as long as the service, and reloads the file of rules when it changes.
     """
-    observed = Metrics(engines.items(), metrics_folder)
+    observed = Metrics(engines.items(), metrics_folder, calls.waiting)
     configurations = LoggingConfigurations(OPERATOR_CONFIGURATION if invocation_log else None)
     services = Services(
         registry=registry,
