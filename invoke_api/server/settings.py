@@ -76,6 +76,7 @@ class Settings:
     max_connections_per_address: int
     shutdown_delay: float
     graceful_timeout: float
+    stop_with_stdin: bool
     log_format: str
 
     def __post_init__(self) -> None:
@@ -321,6 +322,11 @@ SERVE_OPTIONS = (
         type=click.FloatRange(0, MAX_GRACE_SECONDS),
         default=10.0,
         help="Seconds that in-flight calls then have to finish.",
+    ),
+    _option(
+        "--stop-with-stdin",
+        is_flag=True,
+        help="Stop when standard input closes: with the program that holds the other end.",
     ),
     log_option,
 )
