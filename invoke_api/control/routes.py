@@ -41,17 +41,23 @@ def is_bedrock_path(path: str) -> bool:
 class EmulatorRoute(NamedTuple):
     """A route. `answer` gets the request and its body.
 
-    The last step of `path` may be `{request_id}`, which is any step.
+    The last step of `path` may be in braces: then it is any step. A route `for_pages` takes only
+    requests whose `Accept` has `text/html`, as browsers send it.
     """
 
     path: str
     answer: Callable[[Request, bytes], Awaitable[Response]]
     methods: tuple[str, ...] = ("GET", "HEAD")
+    for_pages: bool = False
 
-    def takes(self, path: str) -> bool:
-        """Tell whether this is the route of a path."""
+    def takes(self, path: str, accept: str = "") -> bool:
+        """Tell whether this is the route of a path, for a client with this `Accept`."""
+        if self.for_pages and "text/html" not in accept:
+            return False
+        if not self.path.endswith("}"):
+            return path == self.path
         before, _, last = path.rpartition("/")
-        return path == self.path or bool(last and f"{before}/{REQUEST_ID}" == self.path)
+        return bool(last) and before == self.path.rpartition("/")[0]
 
 
 class EmulatorRoutes:
@@ -102,7 +108,8 @@ class EmulatorRoutes:
         path = request.scope["raw_path"].decode("latin-1")
         if path in ELSEWHERE:
             return error_answer(f"There is no {path}; ask {ELSEWHERE[path]}.", status=404)
-        route = next((each for each in self._routes if each.takes(path)), None)
+        accept = request.headers.get("accept", "").lower()
+        route = next((each for each in self._routes if each.takes(path, accept)), None)
         if route is None:
             return error_answer(f"There is no such route; {self._names()}.", status=404)
         if request.method not in route.methods:

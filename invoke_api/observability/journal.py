@@ -1,12 +1,13 @@
 """The journal: the last calls and their outcomes, for tests."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from engine.protocol import Finish
+from invoke_api.observability.kept_answer import KeptAnswer
 from invoke_api.redaction import redact_text, redacted_headers, secrets_of
 from invoke_api.wire.errors import InvokeError
 from invoke_api.wire.json_text import read_json
@@ -32,7 +33,8 @@ class Entry:
     registry's id once the model is found. `first_token` and `last_token` are times in seconds of
     the monotonic clock. `cassette` is the place of the recording that answered, and `differs` lists
     the differences between this request and the recorded one. `explain` returns why rules applied,
-    or did not; it is None for a call for which no rule was tried.
+    or did not; it is None for a call for which no rule was tried. `method` and `path` are those of
+    the HTTP request, without the query. `number` counts the journal's calls from 1.
     """
 
     request_id: str
@@ -59,6 +61,10 @@ class Entry:
     cassette: str | None = None
     differs: tuple[str, ...] = ()
     explain: Callable[[], dict[str, Any]] | None = None
+    method: str = ""
+    path: str = ""
+    number: int = 0
+    answer: KeptAnswer = field(default_factory=KeptAnswer)
 
     def __post_init__(self) -> None:
         self.identifier = self.model_id
@@ -101,6 +107,26 @@ class Entry:
             **({"cassette": self.cassette, "differs": self.differs} if self.cassette else {}),
         }
 
+    def to_summary(self) -> dict[str, Any]:
+        """Return the members of `to_json` that a list shows, without texts of any length."""
+        return {
+            "number": self.number,
+            "request_id": self.request_id,
+            "time": self.came.isoformat(timespec="milliseconds"),
+            "access_key_id": self.access_key_id,
+            "operation": self.operation,
+            "model_id": self.model_id,
+            "engine": self.engine,
+            "rule_id": self.rule_id,
+            "status": self.status,
+            "error": self.error and self.error.type,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "latency_ms": self.latency,
+            "first_byte_latency_ms": self.first_byte_latency,
+            "ended": self.ended,
+        }
+
     def _error_to_json(self, error: Failure) -> dict[str, str]:
         """Return the error without secrets: AWS's messages quote the signature."""
         message = redact_text(error.message, secrets_of(self.headers))
@@ -112,8 +138,11 @@ class Journal:
 
     def __init__(self, max_calls: int = MAX_JOURNAL_CALLS) -> None:
         self._entries: deque[Entry] = deque(maxlen=max_calls)
+        self._last = 0
 
     def add(self, entry: Entry) -> None:
+        self._last += 1
+        entry.number = self._last
         self._entries.append(entry)
 
     def listed(self, **wanted: str) -> list[dict[str, Any]]:
@@ -131,6 +160,22 @@ class Journal:
             for entry in self._entries
             if request_id in (None, entry.request_id) and scope in (None, entry.access_key_id)
         ]
+
+    def changed(self, after: int, open_: Container[int]) -> list[dict[str, Any]]:
+        """Return summaries of the calls with a number above `after` or in `open_`."""
+        return [
+            entry.to_summary()
+            for entry in self._entries
+            if entry.number > after or entry.number in open_
+        ]
+
+    @property
+    def last(self) -> int:
+        """Return the number of the last call, also if it was deleted."""
+        return self._last
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def clear(self, scope: str | None = None) -> None:
         kept = [entry for entry in self._entries if scope not in (None, entry.access_key_id)]

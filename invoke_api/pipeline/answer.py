@@ -18,6 +18,7 @@ from invoke_api.dialects.model_servers import SERVERS, ModelServer
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
 from invoke_api.observability.journal import Entry
+from invoke_api.observability.kept_answer import KeptAnswer
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
 from invoke_api.pipeline.request_body import ClientDisconnected
@@ -85,6 +86,7 @@ class Stream:
 
     def __init__(self, call: Call, headers: Headers, encode: Encode) -> None:
         self._writer = call.writer
+        self._kept = call.entry.answer if call.entry else KeptAnswer()
         self._headers = headers
         self._encode = encode
         self._errors = call.errors
@@ -114,6 +116,8 @@ class Stream:
         if not self._has_begun:
             self._has_begun = True
             self._writer.start(200, self._headers)
+            self._kept.start(200, self._headers)
+        self._kept.add(frames)
         self._writer.write(frames, is_last=is_last)
 
 

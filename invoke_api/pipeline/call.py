@@ -111,6 +111,8 @@ class Call:
             headers=tuple(self.headers),
             body=self.body[:MAX_JOURNAL_BODY_BYTES],
             access_key_id=self.services.gate.claimed_key(self.headers),
+            method=self.method,
+            path=self.raw_path.decode("latin-1"),
         )
         self.services.journal.add(self.entry)
         return self.entry

@@ -52,6 +52,8 @@ class OperationsApp:
         self._counter.begin()
         try:
             reply = await self._answer(call)
+            if reply and call.entry:
+                call.entry.answer.keep(reply.status, reply.headers, reply.body)
             if reply:
                 reply.write(call.writer)
             if fallback:

@@ -82,7 +82,16 @@ class _Entry:
         return Candidate(self.id, self.rule.scope, self.rule.when)
 
     def to_json(self) -> dict[str, Any]:
-        return {"id": self.id, **self.rule.document, "spoken": self.spoken}
+        """Return the rule as listed: how often it applied, and how often it still can."""
+        listed = {"id": self.id, **self.rule.document, "spoken": self.spoken}
+        if self.rule.times is not None:
+            listed["left"] = max(0, self.rule.times - self.spoken)
+        if self.rule.seconds is not None:
+            left = self.rule.seconds - (monotonic() - self.added)
+            listed["seconds_left"] = max(0.0, round(left, 1))
+        if over := self.why_over():
+            listed["over"] = over
+        return listed
 
 
 @dataclass(slots=True)

@@ -14,9 +14,13 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.matcher import CassetteLibrary, Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
+from invoke_api.control.calls import call, calls, recording
+from invoke_api.control.engines import engines as engine_cards
 from invoke_api.control.explanations import explain_call, explain_calls
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
+from invoke_api.control.models import models
+from invoke_api.control.page import page, page_file
 from invoke_api.control.routes import METRICS_PATH, REQUEST_ID, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import aliases, one_worker_only, requests, reset, rules
 from invoke_api.guardrails.guardrail import GuardrailStore
@@ -62,6 +66,12 @@ PUBLIC_ROUTES = [
     EmulatorRoute("/_emulator/ready", ready),
     EmulatorRoute(METRICS_PATH, metrics),
 ]
+# The page, where the control routes are. Its files need no key; what it shows does.
+PAGE_ROUTES = [
+    EmulatorRoute("/_emulator/", page, for_pages=True),
+    EmulatorRoute("/_emulator", page, for_pages=True),
+    EmulatorRoute("/_emulator/page/{file}", page_file),
+]
 # Operations of AWS that the service implements.
 IMPLEMENTED_ROUTES = [
     *(
@@ -89,6 +99,11 @@ CONTROL_ROUTES = [
     EmulatorRoute(f"/_emulator/explain/{REQUEST_ID}", explain_call),
     EmulatorRoute("/_emulator/aliases", aliases, ("GET", "HEAD", "POST")),
     EmulatorRoute("/_emulator/reset", reset, ("POST",)),
+    EmulatorRoute("/_emulator/calls", calls),
+    EmulatorRoute(f"/_emulator/calls/{REQUEST_ID}", call),
+    EmulatorRoute(f"/_emulator/recordings/{REQUEST_ID}", recording),
+    EmulatorRoute("/_emulator/engines", engine_cards),
+    EmulatorRoute("/_emulator/models", models),
 ]
 CONTROL_REFUSALS = [
     EmulatorRoute(route.path, one_worker_only, ("GET", "POST", "PUT", "DELETE"))
@@ -202,7 +217,11 @@ def create_app(
         CallCounter(observed.calls, names),
         invocation_log,
     )
-    own = EmulatorRoutes(PUBLIC_ROUTES, _control(control, alone), browser_access or BrowserAccess())
+    own = EmulatorRoutes(
+        PUBLIC_ROUTES + (PAGE_ROUTES if control else []),
+        _control(control, alone),
+        browser_access or BrowserAccess(),
+    )
     return EmulatorApp(services, door, own, lifespan=lifespan)
 
 

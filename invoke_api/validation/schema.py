@@ -97,6 +97,7 @@ class BodySchema:
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Compile a JSON Schema. Raises jsonschema's `SchemaError` if it is invalid."""
         Validator.check_schema(document)
+        self.document = document
         quick = extend(Validator, {"properties": _Properties().check})  # type: ignore[no-untyped-call]  # as above
         self._validator = quick(document)
         self._is_right = compile_quick(document)
