@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.support.browser import find_browser
 
@@ -27,11 +27,13 @@ class Watch:
     def attach(self, page: Page) -> None:
         page.on("request", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on(
-            "console",
-            lambda said: self.errors.append(said.text) if said.type == "error" else None,
-        )
+        page.on("console", self._hear)
         page.add_init_script(NOTE_VIOLATIONS)
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        # Chromium logs each status of an error, which tests look for in the page.
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            self.errors.append(said.text)
 
     def _note(self, request: Request) -> None:
         self.asked.append(request.url)

@@ -30,7 +30,12 @@ LONGEST = (
 # `make check` leaves them out.
 SLOW = (
     *("engine/uploads", "fuzzing", "recording", "reliability", "replay", "sdk", "testing"),
-    *("control/test_browser.py", "engine/tokenization/test_audio.py", "fidelity/test_engines.py"),
+    *(
+        "control/page",
+        "control/test_browser.py",
+        "engine/tokenization/test_audio.py",
+        "fidelity/test_engines.py",
+    ),
     *("models/test_remote.py", "project/test_bench.py", "project/test_examples.py"),
     *("project/test_install.py", "server/test_other_servers.py", "server/test_watchdog.py"),
     "server/test_workers.py",

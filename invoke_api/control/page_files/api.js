@@ -21,9 +21,9 @@ function headers(more) {
 }
 
 /** Send a request and return the response, whatever its status. Throws an `ApiError` without one. */
-export async function send(path, {method = "GET", body, type, accept, signal} = {}) {
+export async function send(path, {method = "GET", body, type, signal, claim} = {}) {
   try {
-    const more = {...(type && {"Content-Type": type}), ...(accept && {Accept: accept})}
+    const more = {...(type && {"Content-Type": type}), ...(claim && {Authorization: claim})}
     return await fetch(path, {method, body, signal, headers: headers(more), cache: "no-store"})
   } catch (error) {
     if (error.name === "AbortError") throw error
