@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.support.browser import find_browser
 
+TIMEOUT_MILLISECONDS = 60_000  # the machine may be busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 # Reported in the page's own world, where the policy applies.
 NOTE_VIOLATIONS = """
@@ -43,6 +44,7 @@ class Watch:
 def browser_running() -> Iterator[Browser]:
     """Run the Chromium of this machine. Fails with instructions if there is none."""
     path = find_browser()
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -60,7 +62,7 @@ def page_open(
         permissions=["clipboard-read", "clipboard-write"],
         accept_downloads=True,
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()
     watch = Watch()
     watch.attach(page)

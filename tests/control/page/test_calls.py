@@ -148,7 +148,8 @@ def test_frames_have_their_times_and_gaps_and_bytes(url: str, open_page: Open) -
     gaps = [text for text in items.locator(".gap").all_inner_texts() if text]
 
     assert items.count() > 3
-    assert all(text.startswith("+") and int(text[1:-3]) >= 50 for text in gaps), gaps
+    assert len(gaps) == items.count() - 1
+    assert max(int(text.removeprefix("+").removesuffix(" ms")) for text in gaps) >= 50
     names = page.locator(".timeline b").all_inner_texts()
     assert names[0] == "messageStart"
     assert names[-2:] == ["messageStop", "metadata"]
@@ -299,7 +300,7 @@ def test_a_thousand_calls_are_listed_quickly(url: str, open_page: Open) -> None:
         }"""
     )
 
-    assert shown < 5
-    assert took < 1_000
+    assert shown < 20, "a second on an idle machine"
+    assert took < 2_000, "milliseconds; a tenth of it on an idle machine"
     converse(url, "one more")
     expect(page.locator("tbody tr")).to_have_count(1_000)
