@@ -22,6 +22,7 @@ HIDDEN = ("node_modules", "__pycache__")
 STYLES = "tests/site/site.css"
 MERMAID = "tests/site/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 ASSETS = {"assets/site.css": STYLES, "assets/mermaid.tiny.js": MERMAID}
+KEPT = (".md", ".svg", ".png")  # other files become pages that show them
 UNSEARCHED = "---\nsearch: {exclude: true}\n---\n"
 LANGUAGES = {".py": "python", ".js": "js", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 
@@ -94,9 +95,8 @@ def place_of(path: str) -> str:
     """Return the path of a file inside the site's sources. Text files and folders become pages."""
     if path.startswith(f"{DOCS}/"):
         return path.removeprefix(f"{DOCS}/")
-    is_as_it_is = path.endswith((".md", ".svg", ".png"))
     shown = re.sub(r"(^|/)\.", r"\1", path)  # mkdocs leaves out names that begin with a dot
-    return f"{OUTSIDE}/{shown}" + ("" if is_as_it_is else ".md")
+    return f"{OUTSIDE}/{shown}" + ("" if path.endswith(KEPT) else ".md")
 
 
 def content_of(path: str) -> str | bytes:
@@ -106,7 +106,7 @@ def content_of(path: str) -> str | bytes:
         names = sorted(each.name for each in file.iterdir() if each.name not in HIDDEN)
         rows = "".join(f"- `{name}`\n" for name in names)
         return f"{UNSEARCHED}# `{path}/`\n\nThis folder of the repository has:\n\n{rows}"
-    if file.suffix == ".md" or place_of(path).endswith(file.suffix):
+    if path.endswith(KEPT):
         return file.read_bytes()
     language = LANGUAGES.get(file.suffix, "text")
     return f"{UNSEARCHED}# `{path}`\n\n`````{language}\n{file.read_text()}`````\n"
