@@ -1,4 +1,4 @@
-"""The code blocks of every page can be read: Python compiles, JSON and YAML parse, commands parse."""
+"""The code blocks of every page can be read: they compile or parse."""
 
 import json
 import subprocess
