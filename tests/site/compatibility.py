@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from invoke_api.testing import server_running
 from tests.sdk.client_table import CLIENTS
-from tests.sdk.programs import run_client
+from tests.sdk.programs import CALL, TEXTS, run_client
 from tests.site.schema_tables import table
 from tests.site.tutorial import follow
 from tests.support.servers import ROOT
@@ -32,6 +32,7 @@ BOTOCORES = (
     *("1.34.116", "1.34.162", "1.35.99", "1.36.26", "1.37.38", "1.38.46", "1.39.17", "1.40.76"),
     *("1.41.6", "1.42.97", "1.43.127", "1.44.8"),
 )
+TOOLS = ("tool", "streamed_tool")
 PROGRAM = CLIENTS[0]  # boto3 on Converse and ConverseStream
 HEAD = """\
 # Compatibility
@@ -47,8 +48,8 @@ BOTOCORE = """\
 boto3 made the calls of [clients](clients.md): a question, a stream, a tool call, a forced tool call
 and a throttled call. 1.34.116 is the first release with Converse."""
 VLLM = """\
-The test suite runs on this build. [vLLM](operate/vllm.md#tested-versions) has the other versions
-and what was run with each."""
+This build is installed by `scripts/setup` and runs the test suite.
+[vLLM](operate/vllm.md#tested-versions) has the other versions and what was run with each."""
 Findings = dict[str, dict[str, str]]
 
 
@@ -91,12 +92,25 @@ def try_botocore(release: str, url: str, folder: Path) -> str:
     environment = folder / f"botocore-{release}"
     run(UV, "venv", "--quiet", "--python", sys.executable, environment)
     run(UV, "pip", "install", "--quiet", "--python", environment, f"botocore=={release}", "boto3")
+    used = run(environment / "bin" / "python", "-c", "import botocore; print(botocore.__version__)")
+    assert used.strip() == release
     client = replace(PROGRAM, environment=str(environment))
     try:
         answers = run_client(client, url, folder).answers
     except AssertionError as error:
         return _last_line(error)
-    return f"all {len(answers)} kinds of calls are answered"
+    texts = {kind: answers[kind]["text"].strip() for kind in TEXTS if kind in answers}
+    wrong = [kind for kind, text in texts.items() if text != TEXTS[kind]]
+    wrong += [kind for kind in TOOLS if not CALL.items() <= answers[kind].items()]
+    return f"{', '.join(wrong)} differ" if wrong else f"all {len(answers)} kinds of calls work"
+
+
+def try_vllm() -> str:
+    """Return how many tests of the engine contract pass with one model on the installed vLLM."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/engine/test_contract.py", "-k", "dense"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    *_, counts = done.stdout.strip().splitlines()
+    return f"the engine contract: {counts.partition(' in ')[0]}"
 
 
 def _last_line(error: Exception) -> str:
@@ -113,7 +127,7 @@ def find() -> Findings:
         pythons = dict(try_python(python, wheel, folder) for python in find_pythons())
         with server_running("--engine", "scripted") as url:
             botocores = {each: try_botocore(each, url, folder) for each in BOTOCORES}
-    return {"python": pythons, "botocore": botocores, "vllm": {installed_vllm(): "test suite"}}
+    return {"python": pythons, "botocore": botocores, "vllm": {installed_vllm(): try_vllm()}}
 
 
 def installed_vllm() -> str:

@@ -181,7 +181,7 @@ def own_metrics() -> list[MetricWrapperBase]:
 def metric_row(metric: MetricWrapperBase) -> tuple[str, ...]:
     name = metric._name + ("_total" if metric._type == "counter" else "")  # noqa: SLF001
     labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001
-    return f"`{name}`", metric._type, labels, cell(metric._documentation)  # noqa: SLF001
+    return f"`{name}`", str(metric._type), labels, cell(metric._documentation)  # noqa: SLF001
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

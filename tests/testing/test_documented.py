@@ -78,8 +78,8 @@ OPERATIONS = ("invoke", "invoke-with-response-stream")
 needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine has no JDK")
 
 
-def test_there_are_fourteen_recipes_and_unittest() -> None:
-    assert len(RECIPES) == 15
+def test_the_recipes_are_found() -> None:
+    assert len(RECIPES) >= 17
 
 
 @pytest.mark.parametrize("code", RECIPES)
