@@ -23,6 +23,18 @@ STYLES = "tests/site/site.css"
 MERMAID = "tests/site/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 ASSETS = {"assets/site.css": STYLES, "assets/mermaid.tiny.js": MERMAID}
 KEPT = (".md", ".svg", ".png")  # other files become pages that show them
+# How much a page counts in the search, by the beginning of its path. Long lists have every word.
+BOOSTS = {
+    "questions": 4,
+    "tutorial": 2,
+    "test/": 2,
+    "troubleshooting": 1.5,
+    "fidelity": 0.3,
+    "architecture": 0.3,
+    "reliability": 0.3,
+    "clients": 0.7,
+    "repository/": 0.3,
+}
 UNSEARCHED = "---\nsearch: {exclude: true}\n---\n"
 LANGUAGES = {".py": "python", ".js": "js", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 
@@ -113,8 +125,13 @@ def content_of(path: str) -> str | bytes:
 
 
 def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) -> str:
-    """Return a page with its links to files outside docs/ leading to their places in the site."""
+    """Return a page with its links to files outside docs/ leading to their places in the site.
+
+    Also set how much the page counts in the search.
+    """
     here = page.file.src_uri
+    boost = next((each for begin, each in BOOSTS.items() if here.startswith(begin)), 1)
+    page.meta.setdefault("search", {"boost": boost})
     is_outside = here.startswith(f"{OUTSIDE}/")
     origin = here.removeprefix(f"{OUTSIDE}/") if is_outside else f"{DOCS}/{here}"
 

@@ -24,8 +24,8 @@ BLOCKS = [
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return [code for _, found, code in BLOCKS if found == language]
+def blocks(language: str, *, without: str = "") -> list[str]:
+    return [code for page, found, code in BLOCKS if found == language and page != without]
 
 
 RECIPES = [
@@ -33,9 +33,9 @@ RECIPES = [
     for number, (page, language, code) in enumerate(BLOCKS)
     if language == "python"
 ]
-CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh")
+CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh", without="ci")
 [FIXTURES] = blocks("json")
-[RULES] = blocks("yaml")
+[RULES] = blocks("yaml", without="ci")
 HELPER, VITEST = blocks("js")
 CONTROL, JUNIT = blocks("java")
 
