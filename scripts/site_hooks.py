@@ -25,10 +25,10 @@ ASSETS = {"assets/site.css": STYLES, "assets/mermaid.tiny.js": MERMAID}
 KEPT = (".md", ".svg", ".png")  # other files become pages that show them
 # How much a page counts in the search, by the beginning of its path. Long lists have every word.
 BOOSTS = {
-    "questions": 4,
-    "tutorial": 2,
-    "test/": 2,
-    "troubleshooting": 1.5,
+    "questions": 2,
+    "tutorial": 1.2,
+    "test/": 1.2,
+    "troubleshooting": 2,
     "fidelity": 0.3,
     "architecture": 0.3,
     "reliability": 0.3,
