@@ -15,6 +15,7 @@ INDEX = "docs/README.md"
 OUTSIDE = "repository"  # the folder of the site for files outside docs/
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 CODE = re.compile(r"(^ *```.*?^ *```$|`(?:(?!\n\n)[^`])*`)", re.DOTALL | re.MULTILINE)
+INSIDE_LIST = re.compile(r"^(?P<margin> {2,3})```.*?^ *```$", re.DOTALL | re.MULTILINE)
 LISTED = re.compile(
     r"^## (?P<section>.+)$|^(?P<group>\w[\w ]*):$|^\| \[(?P<title>.+?)\]\((?P<link>[^)]+)\)"
 )
@@ -143,7 +144,13 @@ def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) ->
         relative = os.path.relpath(place_of(path), PurePosixPath(here).parent)
         return relative.replace(os.sep, "/") + "".join(anchor)
 
-    return outside_code(lambda text: LINK.sub(rewritten, text), markdown)
+    return outside_code(lambda text: LINK.sub(rewritten, text), INSIDE_LIST.sub(indented, markdown))
+
+
+def indented(block: re.Match[str]) -> str:
+    """Return a code block inside a list with the four spaces that Python-Markdown wants."""
+    missing = " " * (4 - len(block["margin"]))
+    return re.sub("^(?=.)", missing, block[0], flags=re.MULTILINE)
 
 
 def outside_code(change: Callable[[str], str], markdown: str) -> str:

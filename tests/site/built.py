@@ -30,7 +30,9 @@ def build(folder: Path) -> None:
 
 
 class BuiltPage(HTMLParser):
-    """The ids of a page, its links, the addresses that it loads by itself, and its paragraphs."""
+    """The ids of a page, its links, the addresses that it loads, its paragraphs
+    and the first numbers of its lists.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -38,6 +40,7 @@ class BuiltPage(HTMLParser):
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.paragraphs: list[str] = []
+        self.first_numbers: list[str] = []
         self._is_in_paragraph = False
         self.feed(text)
 
@@ -48,6 +51,8 @@ class BuiltPage(HTMLParser):
             self.links.append(values["href"])
         if tag in LOADING and LOADING[tag] in values:
             self.loaded.append(values[LOADING[tag]])
+        if tag == "ol":
+            self.first_numbers.append(values.get("start", "1"))
         if tag == "p":
             self.paragraphs.append("")
             self._is_in_paragraph = True

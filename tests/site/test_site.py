@@ -4,20 +4,10 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
-from tests.site.built import BuiltPage, build, leads_somewhere, read_page
+from tests.site.built import BuiltPage, leads_somewhere, read_page
 from tests.support.servers import ROOT
 
 DOCS = ROOT / "docs"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a new build."""
-    folder = tmp_path_factory.mktemp("site") / "built"
-    build(folder)
-    return folder
 
 
 def pages(site: Path) -> list[Path]:
@@ -70,6 +60,13 @@ def test_markdown_is_read_as_the_repositorys_host_reads_it(site: Path) -> None:
     ]
 
     assert found == []
+
+
+def test_no_list_is_broken_off(site: Path) -> None:
+    """A code block with too little margin ends a list, and the next list begins with 3, say."""
+    numbers = {number for page in pages(site) for number in read_page(page).first_numbers}
+
+    assert numbers == {"1"}
 
 
 def test_the_search_knows_every_page_of_docs_and_no_source(site: Path) -> None:
