@@ -34,6 +34,7 @@ from invoke_api.server.environment import (
 )
 from invoke_api.server.flags import registry_option, with_options
 from invoke_api.server.http_server import Grace
+from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
@@ -53,6 +54,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     """Serve the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
+    if settings.stop_with_stdin:
+        stop_with_stdin()
     registry = load_served(settings)
     if settings.workers > 1:
         sys.exit(serve_with_workers(settings, registry))

@@ -192,6 +192,21 @@ CONTRADICTIONS = [
         {},
         "--remote must be the URL of a server:",
     ),
+    (
+        ["--engine", "remote", "--remote", "mistral.mistral-large-2402-v1:0"],
+        {},
+        "http://HOST:PORT or MODEL_ID=http://HOST:PORT",
+    ),
+    (
+        [*REMOTE, "--remote", "http://127.0.0.1:2"],
+        {},
+        "--remote names two servers for the same model.",
+    ),
+    (
+        [*REMOTE, "--remote", "mistral.none=http://127.0.0.1:2"],
+        {},
+        "--remote has a server for 'mistral.none', which is not served; the models are",
+    ),
     ([*REMOTE, "--demo"], {}, "--demo needs an engine with weights; --engine remote loads none."),
     (["--demo"], {}, "--demo needs an engine with weights; --engine scripted loads none."),
     (

@@ -152,6 +152,7 @@ def assemble(
     """
     gate, tls = _build_gate(settings), build_tls(settings)
     shelf = _load_shelf(settings.guardrails)
+    _check_servers(settings, registry)
     with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
@@ -224,10 +225,20 @@ def choice_of(
         demo=settings.demo,
         max_loaded=settings.max_loaded_models,
         cache=settings.cache_dir,
-        remote=settings.remote,
+        servers=settings.servers,
         key_of=remote_key,
         cores=cores,
     )
+
+
+def _check_servers(settings: Settings, registry: Registry) -> None:
+    """Raise `click.ClickException` if --remote has a server for a model that is not served."""
+    for model_id in settings.servers.keys() - registry.models.keys() - {""}:
+        known = "\n  ".join(registry.models)
+        raise click.ClickException(
+            f"--remote has a server for {model_id!r}, which is not served; the models are"
+            f"\n  {known}"
+        )
 
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -186,6 +187,23 @@ async def test_ids_come_back_for_ids() -> None:
     assert (asked["stop_token_ids"], asked["skip_special_tokens"]) == ([EOS], False)
     assert (asked["temperature"], asked["top_p"]) == (0, 1)
     assert asked["structured_outputs"] == {"json": "{}"}
+
+
+async def test_calls_with_the_same_beginning_have_the_same_prefix_header() -> None:
+    beginning = "You are a patient tutor. " * 100
+    server = CompletionsServer([say(*TEXTS)])
+    async with running(server) as engine:
+        for prompt in (beginning + "Why?", beginning + "How?", "Be brief. " + beginning):
+            await run(engine, prompt)
+
+    one, same, other = (prefix_header(head) for head in server.heads)
+    assert re.fullmatch("[0-9a-f]{8}", one)
+    assert one == same != other
+
+
+def prefix_header(head: str) -> str:
+    [value] = [line.split(": ")[1] for line in head.splitlines() if line[:16] == "X-Prompt-Prefix:"]
+    return value
 
 
 async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
