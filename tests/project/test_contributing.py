@@ -11,6 +11,7 @@ import pytest
 from tests.support.servers import ROOT
 
 FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
+CODE = ("invoke_api", "engine", "tests", "bench")
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -23,6 +24,22 @@ def test_a_command_that_a_page_names_exists(page: Path) -> None:
 
     assert [name for name in targets if name not in TARGETS] == []
     assert [name for name in modules if find_spec(name) is None] == []
+
+
+def test_a_name_in_the_code_that_contributors_are_told_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    placed = re.findall(r"`(\w+)`(?:\s+and\s+`(\w+)`)?\s+in\s+\[[^]]+\]\(([^)]+\.py)\)", text)
+    names = set(re.findall(r"`([A-Z][A-Z_]{3,}|[A-Z]\w+[a-z])`", text))
+    code = "".join(path.read_text() for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+
+    assert len(placed) > 4
+    assert [
+        (name, file)
+        for *found, file in placed
+        for name in filter(None, found)
+        if not re.search(rf"\b{name}\b", (ROOT / file).read_text())
+    ] == []
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
 
 
 @pytest.mark.parametrize("form", sorted(FORMS.glob("*.yml")), ids=lambda form: str(form.name))
