@@ -20,8 +20,8 @@ LISTED = re.compile(
     r"^## (?P<section>.+)$|^(?P<group>\w[\w ]*):$|^\| \[(?P<title>.+?)\]\((?P<link>[^)]+)\)"
 )
 HIDDEN = ("node_modules", "__pycache__")
-STYLES = "tests/site/site.css"
-MERMAID = "tests/site/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
+STYLES = "tests/site/assets/site.css"
+MERMAID = "tests/site/assets/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 ASSETS = {"assets/site.css": STYLES, "assets/mermaid.tiny.js": MERMAID}
 KEPT = (".md", ".svg", ".png")  # other files become pages that show them
 # How much a page counts in the search, by the beginning of its path. Long lists have every word.

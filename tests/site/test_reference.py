@@ -33,6 +33,10 @@ def test_every_key_of_a_schema_has_a_row(name: str, page: str) -> None:
     assert keys - rows == set()
 
 
+def test_every_key_of_a_rule_has_a_meaning() -> None:
+    assert re.findall(r"^\| (`\S+`) .*\|  \|$", render("rules.md"), re.MULTILINE) == []
+
+
 def keys_of(schema: Any) -> Iterator[str]:
     """Yield the keys that a schema describes, also inside its values and items."""
     for key, value in schema.get("properties", {}).items():

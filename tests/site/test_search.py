@@ -9,7 +9,7 @@ import pytest
 
 from tests.sdk.programs import NODE
 
-PROGRAM = Path(__file__).parent / "search.mjs"
+PROGRAM = Path(__file__).parent / "assets" / "search.mjs"
 # The pages that answer a question. One of them must be the first or the second that is found.
 QUESTIONS = {
     "how do I mock bedrock in pytest": ["questions/", "test/first-test/"],
