@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint fuzz bench soak audit
+.PHONY: help serve test check site lint fuzz bench soak audit
 # The same whether or not this machine has Python keep its bytecode: each start of the service would compile it anew.
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto
 
@@ -21,6 +21,11 @@ check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (nee
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy
 	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow and not property"
+
+site: ## Set up, then build the documentation as a site into build/site
+	@scripts/setup test
+	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs --quiet build
+	@echo "python3 -m http.server --directory build/site 8000 serves it on http://127.0.0.1:8000"
 
 lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	@scripts/setup test

@@ -298,7 +298,7 @@ def test_the_document_has_the_swap_time_of_the_last_run() -> None:
 def test_the_paths_of_two_calls_are_counted() -> None:
     command = [sys.executable, "-m", call_path.__name__, "--rounds", "1", "--way"]
     done = subprocess.run(
-        command, cwd=call_path.ROOT, capture_output=True, text=True, timeout=60, check=True
+        command, cwd=swap.ROOT, capture_output=True, text=True, timeout=60, check=True
     )
 
     head, _, *rows = done.stdout.partition("\n\n")[0].splitlines()
