@@ -23,10 +23,11 @@ Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 class Endpoint:
     """A SageMaker endpoint. Its model runs in a container, whose limits its environment sets.
 
-    `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers.py). An endpoint without
-    `account` or `region` exists in all of them. `config` is the name of its configuration, `maker`
-    the access key id of the caller that created it. The defaults of the limits are those of TGI's
-    launcher.
+    `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers/kinds.py). An endpoint
+    without `account` or `region` exists in all of them. `config` is the name of its configuration,
+    `maker` the access key id of the caller that created it. The defaults of the limits are those of
+    TGI's launcher. An endpoint that `has_hub_model` loads its weights from Hugging Face's hub by
+    itself.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Endpoint:
     max_best_of: int = 2
     max_stop_sequences: int = 4
     max_top_n_tokens: int = 5
+    has_hub_model: bool = False
 
     @property
     def place(self) -> tuple[str, str | None, str | None]:
@@ -107,8 +109,8 @@ class Endpoints:
             self._in_flight[endpoint.place] -= takes
 
 
-def read_limits(environment: Mapping[str, Any]) -> dict[str, int]:
-    """Return the limits in a container's environment, by the fields of `Endpoint`.
+def read_environment(environment: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a container's environment sets, by the fields of `Endpoint`.
 
     Raises `ValueError` for one that is no positive integer.
     """
@@ -118,6 +120,8 @@ def read_limits(environment: Mapping[str, Any]) -> dict[str, int]:
             limits[field_] = int(str(environment[name])[:20])
             if limits[field_] < 0:
                 raise ValueError(f"{name} is negative")
+    weights = str(environment.get("HF_MODEL_ID", ""))
+    limits["has_hub_model"] = bool(weights) and not weights.startswith(("/", "."))
     return limits
 
 
@@ -133,7 +137,7 @@ def _to_endpoint(entry: Mapping[str, Any]) -> Endpoint:
         container=entry["container"],
         account=entry.get("account"),
         region=entry.get("region"),
-        **read_limits(entry.get("environment", {})),  # type: ignore[arg-type]  # mypy tells no field from another
+        **read_environment(entry.get("environment", {})),  # type: ignore[arg-type]  # mypy tells no field from another
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from engine.errors import PromptTooLong
-from invoke_api.dialects.model_servers import SERVERS, ModelServer
+from invoke_api.sagemaker.containers.errors import LMI_STATUS, tgi_error
+from invoke_api.sagemaker.containers.kinds import CONTAINERS, Container
 from invoke_api.wire.error_format import HttpError
 from invoke_api.wire.errors import (
     JSON_CONTENT_TYPE,
@@ -57,33 +57,6 @@ STREAM_ERRORS: Mapping[str, tuple[str, str | None]] = {
 }
 
 
-TGI_ERROR_BEGIN = '{"error":'
-
-
-def tgi_error(message: str, kind: str) -> str:
-    """Return the body of TGI's errors."""
-    return orjson.dumps({"error": message, "error_type": kind}).decode()
-
-
-def _too_long(error: PromptTooLong) -> str:
-    """Return the words for a prompt that the model's context is too short for."""
-    return (
-        "Input validation error: `inputs` tokens + `max_new_tokens` must be <="
-        f" {error.context_length}"
-    )
-
-
-# The words of the container about requests that the engine refuses.
-TGI_SERVER: ModelServer = ModelServer(
-    too_long=_too_long,
-    refused=str,
-    wrap=lambda message, *_: tgi_error(message, "validation"),
-    show=SERVERS["2025"].show,
-    word_body=SERVERS["2025"].word_body,
-    word_taken=SERVERS["2025"].word_taken,
-)
-
-
 class MissingAuthenticationTokenException(FrontDoorError):
     """The front door's error for a call without a signature, in services that take no keys."""
 
@@ -120,18 +93,23 @@ class EndpointErrors(SageMakerErrors):
     """The form of errors of an endpoint in a region and an account.
 
     TGI refuses a stream inside it, with an event. `enclose` makes the bytes of a stream's part.
+    `done` is the container's last event after an error.
     """
+
+    done = b""
 
     def __init__(
         self,
         name: str,
         region: str,
         account: str,
+        container: Container | None = None,
         *,
-        streams: bool = False,
         enclose: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        self.refuses_in_stream = streams
+        self.refuses_in_stream = False
+        self._container = container or CONTAINERS["tgi-1.1"]
+        self._refusal_status = LMI_STATUS if container is CONTAINERS["lmi"] else 422
         self._name = name
         self._region = region
         self._account = account
@@ -141,7 +119,7 @@ class EndpointErrors(SageMakerErrors):
         if isinstance(error, ModelError):
             return self._wrapped(error, error.container_status, error.message)
         if is_refusal(error):
-            return self._wrapped(error, 422, error.message)
+            return self._wrapped(error, self._refusal_status, error.message)
         if error.code in CONTAINER_ERRORS:
             status, kind = CONTAINER_ERRORS[error.code]
             body = tgi_error(error.message, kind) if status else TIMED_OUT
@@ -151,10 +129,13 @@ class EndpointErrors(SageMakerErrors):
     def event(self, error: InvokeError) -> bytes:
         if not self._enclose:  # the container's own bytes, without frames
             body = error.message if is_refusal(error) else tgi_error(error.message, "generation")
-            return b"data:" + body.encode() + b"\n\n"
+            return self._line(body)
         if is_refusal(error):
-            return self._enclose(b"data:" + error.message.encode() + b"\n\n")
+            return self._enclose(self._line(error.message))
         return super().event(error)
+
+    def _line(self, body: str) -> bytes:
+        return self._container.begin + body.encode() + self._container.end + self.done
 
     def _wrapped(self, error: InvokeError, status: int, body: str) -> HttpError:
         """Return the ModelError about an answer of the container. Guess: for server errors."""
@@ -177,7 +158,7 @@ class EndpointErrors(SageMakerErrors):
 
 def is_refusal(error: InvokeError) -> bool:
     """Tell whether the container has refused the request. Its body is the message then."""
-    return isinstance(error, ValidationException) and error.message.startswith(TGI_ERROR_BEGIN)
+    return isinstance(error, ValidationException) and error.in_stream
 
 
 def _headers(name: str, error: InvokeError) -> dict[str, str]:

@@ -2,39 +2,36 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from random import getrandbits, random
-from typing import ClassVar
+from random import getrandbits
+from typing import TypedDict
 
-from engine.protocol import GenerationRequest
-from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.authentication.gate import claims_in
-from invoke_api.dialects.mistral_text import MistralText
-from invoke_api.dialects.model_servers import ModelServer
-from invoke_api.dialects.question import InvocationMetrics, Question
 from invoke_api.models.endpoints import Endpoint
 from invoke_api.models.registry import Model
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.invocation import call_model
 from invoke_api.pipeline.model_request import ModelOperation
+from invoke_api.pipeline.offload import estimate_size
 from invoke_api.pipeline.responses import HttpResponse
-from invoke_api.sagemaker.containers import CONTAINERS
-from invoke_api.sagemaker.errors import (
-    PART_HEADERS,
-    TGI_SERVER,
-    TIMED_OUT,
-    EndpointErrors,
-    tgi_error,
+from invoke_api.sagemaker.chat_model import as_chat
+from invoke_api.sagemaker.chat_requests import LmiChatRequest, TgiChatRequest, read_lmi_chat
+from invoke_api.sagemaker.containers.chat_body import NO_FORM, read_tgi_chat
+from invoke_api.sagemaker.containers.errors import LMI_STATUS, lmi_error, tgi_error
+from invoke_api.sagemaker.containers.kinds import CONTAINERS
+from invoke_api.sagemaker.containers.tgi_body import (
+    BodyRefused,
+    TgiRequest,
+    parse_body,
+    read_tgi_body,
 )
-from invoke_api.sagemaker.tgi_body import BodyRefused, TgiRequest, read_tgi_body
-from invoke_api.sagemaker.tgi_generation import MAX_ENGINE_SEED, samples, to_generation
-from invoke_api.sagemaker.tgi_writer import TgiWriter
+from invoke_api.sagemaker.containers.tgi_chat_writer import DONE
+from invoke_api.sagemaker.containers.tgi_generation import MAX_ENGINE_SEED, count_sequences, samples
+from invoke_api.sagemaker.endpoint_request import EndpointRequest, InputsRequest
+from invoke_api.sagemaker.errors import TIMED_OUT, EndpointErrors
+from invoke_api.sagemaker.parts import encode_parts
 from invoke_api.wire.errors import ModelError, ValidationException
-from invoke_api.wire.eventstream import encode_payloads
-from invoke_api.wire.headers import EVENT_STREAM
 
 INVOKE_ENDPOINT = "InvokeEndpoint"
 INVOKE_ENDPOINT_WITH_STREAM = "InvokeEndpointWithResponseStream"
@@ -43,70 +40,17 @@ NOT_FOUND = "Endpoint {name} of account {account} not found."  # reported often
 MAX_BODY_BYTES = 6_291_456  # the service model's bound of `Body`
 # SageMaker waits so long for the whole answer of a container, in seconds.
 MAX_SECONDS = 60.0
-TEXT_DIALECT = MistralText()
-VARIANT = {"x-Amzn-Invoked-Production-Variant": "AllTraffic"}  # guess: JumpStart's name
+MAX_DRAWN = 1_024  # seeds: more sequences are refused later
 
 
-def encode_parts(data: bytes) -> bytes:
-    """Return PayloadPart frames with these bytes, cut in two at a random place.
-
-    SageMaker cuts a container's stream anywhere, so clients must put its lines together again.
-    """
-    if not data:
-        return b""
-    cut = 1 + int(random() * (len(data) - 1))  # noqa: S311 - hides no secret
-    return encode_payloads(PART_HEADERS, [part for part in (data[:cut], data[cut:]) if part])
-
-
-@dataclass(slots=True, kw_only=True)
-class EndpointRequest:
-    """A request to an endpoint, in TGI's form. With `is_framed`, its answer comes in frames."""
+class Shared(TypedDict):
+    """The members that the requests of all kinds have."""
 
     model: Model
     endpoint: Endpoint
-    asked: TgiRequest
     request_id: str
     is_framed: bool
-    seed: int | None
-    prefix: ClassVar[str] = ""
-    server: ClassVar[ModelServer] = TGI_SERVER
-
-    @property
-    def size(self) -> int:
-        return len(self.asked.inputs)
-
-    @property
-    def streams(self) -> bool:
-        return self.is_framed or self.asked.stream
-
-    @property
-    def stream_type(self) -> str:
-        container = CONTAINERS[self.endpoint.container]
-        return EVENT_STREAM if self.is_framed else container.stream_type
-
-    @property
-    def stream_headers(self) -> Mapping[str, str]:
-        if not self.is_framed:
-            return VARIANT
-        container = CONTAINERS[self.endpoint.container]
-        inner = container.stream_type if self.asked.stream else "application/json"
-        return {"X-Amzn-SageMaker-Content-Type": inner, **VARIANT}
-
-    def headers(self, _: InvocationMetrics) -> Mapping[str, str]:
-        return VARIANT
-
-    def question(self) -> Question:
-        return TEXT_DIALECT.to_question({"prompt": self.asked.inputs})
-
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
-        generation = to_generation(self.asked, self.endpoint, tokenizer, self.request_id)
-        generation.seed = self.seed
-        return generation
-
-    def writer(self, tokenizer: Tokenizer) -> TgiWriter:
-        container = CONTAINERS[self.endpoint.container]
-        enclose = encode_parts if self.is_framed else bytes
-        return TgiWriter(self.asked, container, tokenizer.eos, self.seed, enclose)
+    size: int
 
 
 def check_endpoint(call: Call, operation: ModelOperation) -> EndpointRequest:
@@ -117,23 +61,69 @@ def check_endpoint(call: Call, operation: ModelOperation) -> EndpointRequest:
     endpoint, model = open_endpoint(call, is_framed=operation.streams)
     if len(call.body) > MAX_BODY_BYTES:
         raise ValidationException(f"Request body must be at most {MAX_BODY_BYTES} bytes.")  # guess
-    container = CONTAINERS[endpoint.container]
     try:
-        asked = read_tgi_body(call.body, call.header_text.get("content-type", ""), container)
+        request = _read_request(call, endpoint, model, is_framed=operation.streams)
     except BodyRefused as refusal:
+        if endpoint.container == "lmi":
+            raise ModelError(LMI_STATUS, lmi_error(refusal.text)) from None
         raise ModelError(refusal.status, refusal.text) from None
-    call.errors.refuses_in_stream = asked.stream
-    seed = asked.parameters["seed"]
-    if seed is None and asked.parameters["details"] and samples(asked.parameters):
-        seed = getrandbits(63)  # TGI tells the seed that it has drawn
-    return EndpointRequest(
+    call.errors.refuses_in_stream = request.container_streams and endpoint.container != "lmi"
+    return request
+
+
+def _read_request(
+    call: Call, endpoint: Endpoint, model: Model, *, is_framed: bool
+) -> EndpointRequest:
+    """Return the request in a body. Raises `BodyRefused` and `ModelError`."""
+    container = CONTAINERS[endpoint.container]
+    value = parse_body(call.body, call.header_text.get("content-type", ""))
+    text = call.body.decode()
+    shared = Shared(
         model=model,
         endpoint=endpoint,
-        asked=asked,
         request_id=call.request_id,
-        is_framed=operation.streams,
-        seed=None if seed is None else seed & MAX_ENGINE_SEED,
+        is_framed=is_framed,
+        size=estimate_size(call.body),
     )
+    is_chat = container.chats and isinstance(value, dict) and "messages" in value
+    if is_chat and endpoint.container == "lmi":
+        shared["model"] = as_chat(model)
+        return LmiChatRequest(**shared, inner=read_lmi_chat(call, shared["model"], value))
+    repeats = container.repeats == "always" or (
+        container.repeats == "hub" and endpoint.has_hub_model
+    )
+    try:
+        asked = read_tgi_body(value, text, container, full_text=repeats)
+    except BodyRefused as refusal:
+        if not container.chats or endpoint.container == "lmi":
+            raise
+        if not is_chat:
+            raise BodyRefused(refusal.status, NO_FORM) from None
+    else:
+        return InputsRequest(**shared, asked=asked, seeds=_draw_seeds(asked))
+    shared["model"] = as_chat(model)
+    try:
+        chat = read_tgi_chat(value, text, shared["model"])
+    except BodyRefused as refusal:
+        raise BodyRefused(422, _of_no_form(refusal.text)) from None
+    if isinstance(call.errors, EndpointErrors):
+        call.errors.done = DONE
+    return TgiChatRequest(**shared, chat=chat)
+
+
+def _of_no_form(text: str) -> str:
+    """Return TGI's refusal of a chat: its own error, or serde's for a body of none of its forms."""
+    return text if text.startswith("{") else NO_FORM
+
+
+def _draw_seeds(asked: TgiRequest) -> tuple[int, ...]:
+    """Return a seed for each sequence, if the answer tells them. TGI draws them, too."""
+    parameters, count = asked.parameters, count_sequences(asked.parameters)
+    if (seed := parameters["seed"]) is not None:  # LMI has sequences of one seed: the next ones
+        return tuple((seed + number) & MAX_ENGINE_SEED for number in range(min(count, MAX_DRAWN)))
+    if samples(parameters) and (parameters["details"] or parameters["decoder_input_details"]):
+        return tuple(getrandbits(63) for _ in range(min(count, MAX_DRAWN)))
+    return ()
 
 
 def open_endpoint(call: Call, *, is_framed: bool = False) -> tuple[Endpoint, Model]:
@@ -143,10 +133,10 @@ def open_endpoint(call: Call, *, is_framed: bool = False) -> tuple[Endpoint, Mod
     if call.entry:
         call.entry.identifier = call.entry.model_id = name
     registry, account = call.services.registry, caller.account_id
-    call.errors = EndpointErrors(
-        name, caller.region, account, enclose=encode_parts if is_framed else None
-    )
     endpoint = call.services.endpoints.find(name, caller.region, caller.account)
+    container = CONTAINERS[endpoint.container] if endpoint else None
+    enclose = encode_parts if is_framed else None
+    call.errors = EndpointErrors(name, caller.region, account, container, enclose=enclose)
     if endpoint is None or not ENDPOINT_NAME.fullmatch(name):
         raise ValidationException(NOT_FOUND.format(name=name, account=account))
     model = call.model = registry.models[endpoint.model_id]
