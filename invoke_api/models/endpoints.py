@@ -15,6 +15,7 @@ LIMITS = {
     "MAX_BEST_OF": "max_best_of",
     "MAX_STOP_SEQUENCES": "max_stop_sequences",
     "MAX_TOP_N_TOKENS": "max_top_n_tokens",
+    "MAX_CLIENT_BATCH_SIZE": "max_client_batch_size",
 }
 Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 
@@ -44,6 +45,7 @@ class Endpoint:
     max_best_of: int = 2
     max_stop_sequences: int = 4
     max_top_n_tokens: int = 5
+    max_client_batch_size: int = 4
     has_hub_model: bool = False
 
     @property

@@ -137,9 +137,13 @@ class LmiChatRequest(EndpointRequest):
 
 
 def read_lmi_chat(call: Call, model: Model, value: dict[str, Any]) -> ChatCompletionsRequest:
-    """Return the chat in a parsed body. Raises `ModelError` in LMI's form."""
+    """Return the chat in a parsed body. Raises `ModelError` in LMI's form.
+
+    Unknown members are ignored, as by vLLM.
+    """
+    known = {name: member for name, member in value.items() if model.schema.knows(name)}
     try:
-        return read_chat(call, model, value, RUNTIME_ERRORS)
+        return read_chat(call, model, known, RUNTIME_ERRORS)
     except ValidationException as error:
         raise ModelError(LMI_STATUS, lmi_error(_message(error.message))) from error
 

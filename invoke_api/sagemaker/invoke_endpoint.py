@@ -3,8 +3,6 @@
 import asyncio
 import re
 from functools import partial
-from random import getrandbits
-from typing import TypedDict
 
 from invoke_api.authentication.gate import claims_in
 from invoke_api.models.endpoints import Endpoint
@@ -13,24 +11,13 @@ from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.invocation import call_model
 from invoke_api.pipeline.model_request import ModelOperation
-from invoke_api.pipeline.offload import estimate_size
 from invoke_api.pipeline.responses import HttpResponse
-from invoke_api.sagemaker.chat_model import as_chat
-from invoke_api.sagemaker.chat_requests import LmiChatRequest, TgiChatRequest, read_lmi_chat
-from invoke_api.sagemaker.containers.chat_body import NO_FORM, read_tgi_chat
-from invoke_api.sagemaker.containers.errors import LMI_STATUS, lmi_error, tgi_error
+from invoke_api.sagemaker.containers.errors import tgi_error
 from invoke_api.sagemaker.containers.kinds import CONTAINERS
-from invoke_api.sagemaker.containers.tgi_body import (
-    BodyRefused,
-    TgiRequest,
-    parse_body,
-    read_tgi_body,
-)
-from invoke_api.sagemaker.containers.tgi_chat_writer import DONE
-from invoke_api.sagemaker.containers.tgi_generation import MAX_ENGINE_SEED, count_sequences, samples
-from invoke_api.sagemaker.endpoint_request import EndpointRequest, InputsRequest
+from invoke_api.sagemaker.endpoint_request import EndpointRequest
 from invoke_api.sagemaker.errors import TIMED_OUT, EndpointErrors
 from invoke_api.sagemaker.parts import encode_parts
+from invoke_api.sagemaker.request_reader import read_request
 from invoke_api.wire.errors import ModelError, ValidationException
 
 INVOKE_ENDPOINT = "InvokeEndpoint"
@@ -40,17 +27,6 @@ NOT_FOUND = "Endpoint {name} of account {account} not found."  # reported often
 MAX_BODY_BYTES = 6_291_456  # the service model's bound of `Body`
 # SageMaker waits so long for the whole answer of a container, in seconds.
 MAX_SECONDS = 60.0
-MAX_DRAWN = 1_024  # seeds: more sequences are refused later
-
-
-class Shared(TypedDict):
-    """The members that the requests of all kinds have."""
-
-    model: Model
-    endpoint: Endpoint
-    request_id: str
-    is_framed: bool
-    size: int
 
 
 def check_endpoint(call: Call, operation: ModelOperation) -> EndpointRequest:
@@ -61,69 +37,9 @@ def check_endpoint(call: Call, operation: ModelOperation) -> EndpointRequest:
     endpoint, model = open_endpoint(call, is_framed=operation.streams)
     if len(call.body) > MAX_BODY_BYTES:
         raise ValidationException(f"Request body must be at most {MAX_BODY_BYTES} bytes.")  # guess
-    try:
-        request = _read_request(call, endpoint, model, is_framed=operation.streams)
-    except BodyRefused as refusal:
-        if endpoint.container == "lmi":
-            raise ModelError(LMI_STATUS, lmi_error(refusal.text)) from None
-        raise ModelError(refusal.status, refusal.text) from None
+    request = read_request(call, endpoint, model, is_framed=operation.streams)
     call.errors.refuses_in_stream = request.container_streams and endpoint.container != "lmi"
     return request
-
-
-def _read_request(
-    call: Call, endpoint: Endpoint, model: Model, *, is_framed: bool
-) -> EndpointRequest:
-    """Return the request in a body. Raises `BodyRefused` and `ModelError`."""
-    container = CONTAINERS[endpoint.container]
-    value = parse_body(call.body, call.header_text.get("content-type", ""))
-    text = call.body.decode()
-    shared = Shared(
-        model=model,
-        endpoint=endpoint,
-        request_id=call.request_id,
-        is_framed=is_framed,
-        size=estimate_size(call.body),
-    )
-    is_chat = container.chats and isinstance(value, dict) and "messages" in value
-    if is_chat and endpoint.container == "lmi":
-        shared["model"] = as_chat(model)
-        return LmiChatRequest(**shared, inner=read_lmi_chat(call, shared["model"], value))
-    repeats = container.repeats == "always" or (
-        container.repeats == "hub" and endpoint.has_hub_model
-    )
-    try:
-        asked = read_tgi_body(value, text, container, full_text=repeats)
-    except BodyRefused as refusal:
-        if not container.chats or endpoint.container == "lmi":
-            raise
-        if not is_chat:
-            raise BodyRefused(refusal.status, NO_FORM) from None
-    else:
-        return InputsRequest(**shared, asked=asked, seeds=_draw_seeds(asked))
-    shared["model"] = as_chat(model)
-    try:
-        chat = read_tgi_chat(value, text, shared["model"])
-    except BodyRefused as refusal:
-        raise BodyRefused(422, _of_no_form(refusal.text)) from None
-    if isinstance(call.errors, EndpointErrors):
-        call.errors.done = DONE
-    return TgiChatRequest(**shared, chat=chat)
-
-
-def _of_no_form(text: str) -> str:
-    """Return TGI's refusal of a chat: its own error, or serde's for a body of none of its forms."""
-    return text if text.startswith("{") else NO_FORM
-
-
-def _draw_seeds(asked: TgiRequest) -> tuple[int, ...]:
-    """Return a seed for each sequence, if the answer tells them. TGI draws them, too."""
-    parameters, count = asked.parameters, count_sequences(asked.parameters)
-    if (seed := parameters["seed"]) is not None:  # LMI has sequences of one seed: the next ones
-        return tuple((seed + number) & MAX_ENGINE_SEED for number in range(min(count, MAX_DRAWN)))
-    if samples(parameters) and (parameters["details"] or parameters["decoder_input_details"]):
-        return tuple(getrandbits(63) for _ in range(min(count, MAX_DRAWN)))
-    return ()
 
 
 def open_endpoint(call: Call, *, is_framed: bool = False) -> tuple[Endpoint, Model]:

@@ -1,11 +1,9 @@
 """InvokeEndpoint by boto3 at default settings: whole, streamed, refused, by rules and faults."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,64 +15,8 @@ from hypothesis import strategies as st
 from invoke_api.sagemaker.parts import encode_parts
 from invoke_api.testing import Bedrock
 from invoke_api.wire.eventstream import decode_frame, split_frames
-from tests.support.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
-
-NAME = "huggingface-llm-mistral-7b-instruct"
-ASKED = {"inputs": "<s>[INST] How are you? [/INST]"}
-REGISTRY = """\
-models:
-  - id: mistral.mistral-7b-instruct-v0:2
-    name: Mistral 7B Instruct
-    dialect: mistral-text
-    schema: mistral-7b-instruct.json
-    tokenizer: v1
-    context_length: 32768
-    engine: scripted
-    weights: none
-    demo: dense
-endpoints:
-  - {name: lmi, model: &m mistral.mistral-7b-instruct-v0:2, container: lmi}
-  - {name: tgi-3, model: *m, container: tgi-3}
-  - {name: narrow, model: *m, container: tgi-1.1, environment: {MAX_CONCURRENT_REQUESTS: 1}}
-"""
-
-
-def invoke(bedrock: Bedrock, body: Any, name: str = NAME, **more: Any) -> Any:
-    raw = body if isinstance(body, bytes) else json.dumps(body)
-    more = {"ContentType": "application/json", **more}
-    return bedrock.sagemaker().invoke_endpoint(EndpointName=name, Body=raw, **more)
-
-
-def stream(bedrock: Bedrock, body: Any, name: str = NAME) -> Any:
-    return bedrock.sagemaker().invoke_endpoint_with_response_stream(
-        EndpointName=name, Body=json.dumps(body), ContentType="application/json"
-    )
-
-
-def parts(answer: Any) -> list[bytes]:
-    return [event["PayloadPart"]["Bytes"] for event in answer["Body"]]
-
-
-def events(data: bytes) -> list[Any]:
-    """Return the documents of TGI's events."""
-    assert data.endswith(b"\n\n")
-    return [json.loads(line.removeprefix(b"data:")) for line in data.split(b"\n\n")[:-1]]
-
-
-def refusal(bedrock: Bedrock, body: Any, name: str = NAME, **more: Any) -> Any:
-    with pytest.raises(ClientError) as caught:
-        invoke(bedrock, body, name, **more)
-    return caught.value.response
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bedrock]:
-    """Yield a service with an endpoint of each other container, and one for a single call."""
-    path: Path = tmp_path_factory.mktemp("registry") / "registry.yaml"
-    path.write_text(REGISTRY)
-    with command_running([*COMMAND, "--registry", str(path)]) as url:
-        wait_until_ready(url, seconds=30)
-        yield Bedrock(url)
+from tests.sagemaker.calls import ASKED, NAME, events, invoke, parts, refusal, stream
+from tests.support.servers import SEVEN_B
 
 
 def test_an_answer_is_tgis(bedrock: Bedrock) -> None:

@@ -72,7 +72,7 @@ def read_tgi_chat(value: Mapping[str, Any], text: str, model: Model) -> TgiChatB
 def _to_parameters(given: Mapping[str, Any], grammar: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the parameters of TGI's own form, as TGI translates them."""
     presence, temperature = given["presence_penalty"], given["temperature"]
-    is_greedy = temperature == 0
+    is_greedy, most = temperature == 0, given["max_tokens"]
     own = {name: parameter.default for name, parameter in TGI_3.items()}
     return {
         **own,
@@ -81,7 +81,7 @@ def _to_parameters(given: Mapping[str, Any], grammar: Mapping[str, Any] | None) 
         "repetition_penalty": None if presence is None else presence + 2.0,
         "frequency_penalty": given["frequency_penalty"],
         "top_p": given["top_p"],
-        "max_new_tokens": given["max_tokens"] or given["max_completion_tokens"],
+        "max_new_tokens": given["max_completion_tokens"] if most is None else most,
         "stop": given["stop"] or (),
         "seed": given["seed"],
         "top_n_tokens": given["top_logprobs"],

@@ -22,8 +22,8 @@ class Container:
     `begin` and `end` enclose each event of a stream, which has the type `stream_type`. `logprob` is
     the key of a token's log probability. An answer begins with the prompt by default if it
     `repeats`: always, or for a model of Hugging Face's hub. If it `counts`, a stream's events have
-    numbers, and the last one the number of the prompt's tokens. If it `chats`, bodies may be those
-    of Chat Completions. If it `tells_inputs`, details have the prompt.
+    numbers, and the last one the number of the prompt's tokens. If it `tells_inputs`, details have
+    the prompt.
     """
 
     parameters: Table
@@ -34,16 +34,13 @@ class Container:
     logprob: str = "logprob"
     repeats: Literal["never", "hub", "always"] = "never"
     counts: bool = False
-    chats: bool = False
     tells_inputs: bool = False
 
 
 CONTAINERS: Mapping[str, Container] = {
     # axum 0.6 writes no space after the colon (guess, from its source).
     "tgi-1.1": Container(parameters=TGI_1, repeats="hub"),
-    "tgi-3": Container(
-        parameters=TGI_3, begin=b"data: ", repeats="always", counts=True, chats=True
-    ),
+    "tgi-3": Container(parameters=TGI_3, begin=b"data: ", repeats="always", counts=True),
     "lmi": Container(
         parameters=LMI,
         lists=False,
@@ -51,7 +48,6 @@ CONTAINERS: Mapping[str, Container] = {
         end=b"\n",
         stream_type=JSON_LINES,
         logprob="log_prob",
-        chats=True,
         tells_inputs=True,
     ),
 }

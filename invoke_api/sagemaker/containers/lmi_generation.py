@@ -27,10 +27,12 @@ def _checks(asked: TgiRequest) -> Iterator[tuple[bool, str]]:
         penalty is not None and penalty <= 0,
         f"repetition_penalty must be greater than zero, got {penalty}.",
     )
+    yield given["top_p"] == 0, f"top_p must be in (0, 1], got {given['top_p']}."
     yield (
         least is not None and not 0 <= least <= 1,
         f"min_p must be in [0, 1], got {least}.",
     )
+    yield given["n"] == 0, "n must be at least 1, got 0."
     yield count > MAX_SEQUENCES, f"n must be at most {MAX_SEQUENCES}, got {count}."
     yield (
         count > 1 and (not samples(given) or given["temperature"] == 0),

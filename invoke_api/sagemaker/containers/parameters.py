@@ -101,3 +101,16 @@ TGI_CHAT: Table = {
     "response_format": Parameter(MAP),
     "stream_options": Parameter(MAP, default={}, may_be_null=False),
 }
+# The members of completions that TGI reads, but for the prompt.
+TGI_COMPLETION: Table = {
+    "model": Parameter(STRING),
+    "max_tokens": Parameter(U32),
+    "temperature": Parameter(F32),
+    "top_p": Parameter(F32),
+    "stream": Parameter(BOOL, default=False, may_be_null=False),
+    "seed": Parameter(U64),
+    "suffix": Parameter(STRING),
+    "repetition_penalty": Parameter(F32),
+    "frequency_penalty": Parameter(F32),
+    "stop": Parameter(STRINGS),
+}

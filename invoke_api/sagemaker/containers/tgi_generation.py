@@ -83,6 +83,7 @@ def _checks(asked: TgiRequest, endpoint: Endpoint) -> Iterator[tuple[bool, str]]
         cut is not None and not 0 < cut <= longest,
         f"`truncate` must be strictly positive and less than {longest}. Given: {cut}",
     )
+    yield "" in given["stop"], "an empty `stop` is not supported where the model runs"
     for name in UNSUPPORTED:
         yield bool(given.get(name)), f"`{name}` is not supported where the model runs"
 

@@ -39,6 +39,13 @@ class Generated:
         return sum(values) / len(values) if values else 0.0
 
 
+def end_reason(finish: Finish, *, is_eos: bool) -> str:
+    """Return TGI's reason why a text has ended. Its last token may be the EOS."""
+    if finish == "length":
+        return "length"
+    return "eos_token" if is_eos else "stop_sequence"
+
+
 class TgiWriter:
     """A writer of the answer that is made from one sequence.
 
@@ -167,9 +174,7 @@ class TgiWriter:
         return self._asked.inputs + text if self._asked.parameters["return_full_text"] else text
 
     def _reason(self, finish: Finish, last: int) -> str:
-        if finish == "length":
-            return "length"
-        return "eos_token" if last == self._tokenizer.eos else "stop_sequence"
+        return end_reason(finish, is_eos=last == self._tokenizer.eos)
 
     def _token(self, token: TokenLogprob) -> Document:
         is_special = token.id == self._tokenizer.eos
