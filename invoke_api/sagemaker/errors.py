@@ -63,14 +63,19 @@ class MissingAuthenticationTokenException(FrontDoorError):
     default = "Missing Authentication Token"
 
 
+def _without_keys(error: InvokeError) -> InvokeError:
+    """Return the error in the words of services that take no API keys."""
+    is_unsigned = isinstance(error, KeyDenied) and error.message == KeyDenied.default
+    return MissingAuthenticationTokenException() if is_unsigned else error
+
+
 class SageMakerErrors:
     """The form of errors of SageMaker's own, for calls that reach no endpoint."""
 
     refuses_in_stream = False
 
     def answer(self, error: InvokeError, _: str) -> HttpError:
-        if isinstance(error, KeyDenied) and error.message == KeyDenied.default:
-            error = MissingAuthenticationTokenException()
+        error = _without_keys(error)
         name, status = OWN_ERRORS.get(error.code, (error.code, error.status))
         key = "Message" if error.code in OWN_ERRORS else error.message_key
         return HttpError(status, _headers(name, error), orjson.dumps({key: error.message}))
@@ -169,6 +174,7 @@ class JsonErrors(SageMakerErrors):
     """The form of errors of the control plane, which speaks AWS JSON 1.1."""
 
     def answer(self, error: InvokeError, _: str) -> HttpError:
+        error = _without_keys(error)
         document = {"__type": error.code, "message": error.message}
         return HttpError(error.status, _headers(error.code, error), orjson.dumps(document))
 

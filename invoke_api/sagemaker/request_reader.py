@@ -26,6 +26,7 @@ from invoke_api.sagemaker.containers.tgi_generation import (
     MAX_ENGINE_SEED,
     count_sequences,
     samples,
+    wants_details,
 )
 from invoke_api.sagemaker.endpoint_request import EndpointRequest, InputsRequest
 from invoke_api.sagemaker.errors import EndpointErrors
@@ -126,6 +127,6 @@ def _draw_seeds(asked: TgiRequest) -> tuple[int, ...]:
     parameters, count = asked.parameters, count_sequences(asked.parameters)
     if (seed := parameters["seed"]) is not None:  # LMI has sequences of one seed: the next ones
         return tuple((seed + number) & MAX_ENGINE_SEED for number in range(min(count, MAX_DRAWN)))
-    if samples(parameters) and (parameters["details"] or parameters["decoder_input_details"]):
+    if samples(parameters) and wants_details(asked):
         return tuple(getrandbits(63) for _ in range(min(count, MAX_DRAWN)))
     return ()

@@ -165,7 +165,19 @@ def test_what_was_created_is_described(bedrock: Bedrock) -> None:
             "CreateEndpointConfig",
             b'{"EndpointConfigName": "a", "ProductionVariants": []}',
             400,
+            "ValidationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [3]}',
+            400,
             "SerializationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [{"ModelName": "none"}]}',
+            400,
+            "ValidationException",
         ),
         ("ListEndpoints", b'{"MaxResults": 0.5}', 400, "ValidationException"),
         ("ListEndpoints", b'{"MaxResults": 101}', 400, "ValidationException"),
@@ -180,11 +192,17 @@ def test_a_bad_request_is_refused(
     assert answer["message"]
 
 
-def test_another_target_is_no_operation(bedrock: Bedrock) -> None:
-    status, answer = _post(bedrock, "SageMaker.CreateTrainingJob", b"{}")
+def test_another_operation_is_refused(bedrock: Bedrock) -> None:
+    with pytest.raises(ClientError) as caught:
+        bedrock.client("sagemaker").list_training_jobs()
 
-    assert status == 200
-    assert answer["Output"]["__type"].endswith("UnknownOperationException")
+    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
+def test_a_wrong_type_is_named(bedrock: Bedrock) -> None:
+    _, answer = _post(bedrock, "SageMaker.DescribeEndpoint", b'{"EndpointName": 3}')
+
+    assert answer["message"] == "NUMBER_VALUE can not be converted to a String"
 
 
 def test_whatever_is_asked_is_answered_or_refused(bedrock: Bedrock) -> None:

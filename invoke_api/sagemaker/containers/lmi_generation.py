@@ -12,7 +12,12 @@ from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.dialects.generation import check_sampling
 from invoke_api.sagemaker.containers.tgi_body import TgiRequest
-from invoke_api.sagemaker.containers.tgi_generation import MAX_ENGINE_SEED, count_sequences, samples
+from invoke_api.sagemaker.containers.tgi_generation import (
+    MAX_ENGINE_SEED,
+    count_sequences,
+    samples,
+    wants_details,
+)
 
 MAX_SEQUENCES = 128  # a guard of this service
 NAMES = ("presence_penalty", "frequency_penalty", "temperature", "top_p", "top_k")
@@ -71,7 +76,7 @@ def _sampling_in(asked: TgiRequest, vocabulary: int) -> dict[str, Any]:
             f"token_id(s) {strange[:9]} in stop_token_ids contain out-of-vocab token ids."
             f" Vocabulary size: {vocabulary}"
         )
-    wants_tokens = given["details"] or asked.stream or count_sequences(given) > 1
+    wants_tokens = wants_details(asked) or asked.stream or count_sequences(asked.parameters) > 1
     return {
         "temperature": _or(given["temperature"], 1.0) if samples(given) else 0.0,
         "top_p": _or(given["top_p"], 1.0),

@@ -30,6 +30,11 @@ def samples(parameters: Mapping[str, Any]) -> bool:
     return parameters["do_sample"] or any(parameters.get(name) is not None for name in SAMPLING)
 
 
+def wants_details(asked: TgiRequest) -> bool:
+    """Tell whether the answer has details. Scores of the prompt are among them."""
+    return bool(asked.parameters["details"] or asked.parameters["decoder_input_details"])
+
+
 def count_sequences(parameters: Mapping[str, Any]) -> int:
     """Return the number of sequences that the engine makes for one answer."""
     return max(1, parameters["best_of"] or 1, parameters.get("n") or 1)
@@ -117,7 +122,7 @@ def sampling_in(asked: TgiRequest) -> dict[str, Any]:
     """Return the members of the engine's request that checked parameters set."""
     parameters = asked.parameters
     temperature, seed = parameters["temperature"] or 1.0, parameters["seed"]
-    wants_tokens = parameters["details"] or asked.stream or count_sequences(parameters) > 1
+    wants_tokens = wants_details(asked) or asked.stream or count_sequences(asked.parameters) > 1
     return {
         "temperature": float(temperature) if samples(parameters) else 0.0,
         "top_p": parameters["top_p"] or 1.0,

@@ -17,6 +17,7 @@ from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.pipeline.model_request import ChoicesWriter
 from invoke_api.sagemaker.containers.kinds import Container
 from invoke_api.sagemaker.containers.tgi_body import TgiRequest
+from invoke_api.sagemaker.containers.tgi_generation import wants_details
 
 Document = dict[str, Any]
 EOS_TEXT = "</s>"
@@ -93,7 +94,7 @@ class TgiWriter:
     def _write(self, best: Generated, others: Sequence[Generated] = ()) -> bytes:
         """Return the answer with the best sequence, and the others in its details."""
         answer: Document = {"generated_text": self._full(best.text)}
-        if self._asked.parameters["details"] or self._asked.parameters["decoder_input_details"]:
+        if wants_details(self._asked):
             answer["details"] = self._details(best)
             if others:
                 answer["details"]["best_of_sequences"] = [
