@@ -9,7 +9,12 @@ from typing import Any
 
 import orjson
 
-from invoke_api.sagemaker.containers.errors import LMI_STATUS, tgi_error
+from invoke_api.sagemaker.containers.errors import (
+    LMI_STATUS,
+    lmi_error,
+    tgi_chat_error,
+    tgi_error,
+)
 from invoke_api.sagemaker.containers.kinds import CONTAINERS, Container
 from invoke_api.wire.error_format import HttpError
 from invoke_api.wire.errors import (
@@ -98,10 +103,11 @@ class EndpointErrors(SageMakerErrors):
     """The form of errors of an endpoint in a region and an account.
 
     TGI refuses a stream inside it, with an event. `enclose` makes the bytes of a stream's part.
-    `done` is the container's last event after an error.
+    `done` is the container's last event after an error. TGI's chats have errors of their own.
     """
 
     done = b""
+    is_chat = False
 
     def __init__(
         self,
@@ -114,7 +120,7 @@ class EndpointErrors(SageMakerErrors):
     ) -> None:
         self.refuses_in_stream = False
         self._container = container or CONTAINERS["tgi-1.1"]
-        self._refusal_status = LMI_STATUS if container is CONTAINERS["lmi"] else 422
+        self._is_lmi = container is CONTAINERS["lmi"]
         self._name = name
         self._region = region
         self._account = account
@@ -124,20 +130,29 @@ class EndpointErrors(SageMakerErrors):
         if isinstance(error, ModelError):
             return self._wrapped(error, error.container_status, error.message)
         if is_refusal(error):
-            return self._wrapped(error, self._refusal_status, error.message)
+            return self._wrapped(error, LMI_STATUS if self._is_lmi else 422, error.message)
         if error.code in CONTAINER_ERRORS:
             status, kind = CONTAINER_ERRORS[error.code]
-            body = tgi_error(error.message, kind) if status else TIMED_OUT
-            return self._wrapped(error, status, body)
+            body = self._failure(error.message, kind) if status else TIMED_OUT
+            return self._wrapped(error, LMI_STATUS if status and self._is_lmi else status, body)
         return super().answer(error, request_id)
 
     def event(self, error: InvokeError) -> bytes:
         if not self._enclose:  # the container's own bytes, without frames
-            body = error.message if is_refusal(error) else tgi_error(error.message, "generation")
-            return self._line(body)
+            if is_refusal(error):
+                return self._line(error.message)
+            fails = tgi_chat_error if self.is_chat else self._failure
+            return self._line(fails(error.message))
         if is_refusal(error):
             return self._enclose(self._line(error.message))
         return super().event(error)
+
+    def torn_event(self) -> bytes:
+        return super().torn_event() if self._enclose else self._container.begin + b'{"token":'
+
+    def _failure(self, message: str, kind: str = "generation") -> str:
+        """Return the container's own error about a generation that has failed."""
+        return lmi_error(message) if self._is_lmi else tgi_error(message, kind)
 
     def _line(self, body: str) -> bytes:
         return self._container.begin + body.encode() + self._container.end + self.done

@@ -95,7 +95,7 @@ def _read_tgi_3(call: Call, value: Any, shared: Shared) -> EndpointRequest:  # n
         if not isinstance(value, dict):
             raise BodyRefused(refusal.status, NO_FORM) from None
     if isinstance(call.errors, EndpointErrors):
-        call.errors.done = DONE
+        call.errors.done, call.errors.is_chat = DONE, "messages" in value
     try:
         return _read_openai_form(call, value, shared)
     except BodyRefused as refusal:

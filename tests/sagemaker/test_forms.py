@@ -231,3 +231,43 @@ def test_lmi_refuses_chats_with_its_own_error(others: Bedrock, body: Any, said: 
 
     assert refused["OriginalStatusCode"] == 424
     assert json.loads(refused["OriginalMessage"]) == {"error": said, "code": 424}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "error"),
+    [
+        ("narrow", ASKED, {"error": "It broke.", "error_type": "generation"}),
+        ("tgi-3", CHAT, {"error": {"message": "It broke.", "http_status_code": 422}}),
+        ("tgi-3", PROMPTED, {"error": "It broke.", "error_type": "generation"}),
+        ("lmi", ASKED, {"error": "It broke.", "code": 424}),
+        ("lmi", CHAT, {"error": "It broke.", "code": 424}),
+    ],
+)
+def test_a_stream_without_frames_breaks_in_its_containers_words(
+    others: Bedrock, name: str, body: dict[str, Any], error: Any
+) -> None:
+    others.fail("ModelErrorException", message="It broke.", reply=" a b c d", after_tokens=1)
+
+    data = invoke(others, {**body, "stream": True}, name)["Body"].read()
+    lines = data.removesuffix(b"data: [DONE]\n\n").splitlines()
+    last = [line for line in lines if line][-1]
+
+    assert json.loads(last.removeprefix(b"data:")) == error
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "error"),
+    [
+        ("tgi-3", 500, {"error": "It broke.", "error_type": "generation"}),
+        ("lmi", 424, {"error": "It broke.", "code": 424}),
+    ],
+)
+def test_a_container_fails_in_its_own_words(
+    others: Bedrock, name: str, status: int, error: Any
+) -> None:
+    others.fail("ModelErrorException", message="It broke.")
+
+    refused = refusal(others, CHAT, name)
+
+    assert refused["OriginalStatusCode"] == status
+    assert json.loads(refused["OriginalMessage"]) == error

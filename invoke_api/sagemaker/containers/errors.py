@@ -18,6 +18,12 @@ def tgi_error(message: str, kind: str) -> str:
     return orjson.dumps({"error": message, "error_type": kind}).decode()
 
 
+def tgi_chat_error(message: str) -> str:
+    """Return the error in a stream of TGI's chats, which has OpenAI's form."""
+    error = {"message": message, "http_status_code": 422}
+    return orjson.dumps({"error": error}).decode()
+
+
 def lmi_error(message: str) -> str:
     """Return the body of LMI's errors."""
     return orjson.dumps({"error": message, "code": LMI_STATUS}).decode()
@@ -32,11 +38,8 @@ def _too_long(error: PromptTooLong) -> str:
 
 
 def _wrap_chat(message: str, streams: bool, _: str) -> str:  # noqa: FBT001 - as `ModelServer.wrap` has it
-    """Return TGI's refusal of a chat, which has OpenAI's form in a stream."""
-    if not streams:
-        return tgi_error(message, "validation")
-    error = {"message": message, "http_status_code": 422}
-    return orjson.dumps({"error": error}).decode()
+    """Return TGI's refusal of a chat."""
+    return tgi_chat_error(message) if streams else tgi_error(message, "validation")
 
 
 TGI_SERVER: ModelServer = ModelServer(
