@@ -37,7 +37,7 @@ fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw mor
 
 bench: ## Set up, then run all benchmarks; three quarters of an hour on two cores
 	@scripts/setup test
-	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" apis.py prefix.py swap.py; do \
+	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" apis.py prefix.py fleet.py swap.py; do \
 		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
 	done; exit $$status
 

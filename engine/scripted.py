@@ -4,7 +4,6 @@ import asyncio
 import json
 from functools import partial
 from hashlib import sha256
-from itertools import chain
 
 from engine.errors import SchemaRefused
 from engine.generation_task import GenerationTask, push_known_answer, truncate_answer
@@ -121,13 +120,23 @@ class ScriptedEngine:
             return [*tokenizer.encode_text(text), tokenizer.eos]
         if request.constraint:
             return [*tokenizer.encode_text(_choose(request.constraint, digest)), tokenizer.eos]
-        if not self._sentences:
-            self._sentences = list(map(tokenizer.encode_text, SENTENCES))
         space = " " if tokenizer.is_spaced else ""
         first = tokenizer.encode_text(space + words)
-        order = sorted(range(len(SENTENCES)), key=digest.__getitem__)
-        sentences = chain.from_iterable(map(self._sentences.__getitem__, order))
-        return _lengthen([*first, *sentences], tokenizer.eos, request)
+        return self._write_sentences(first, digest, request)
+
+    def _write_sentences(
+        self, first: list[int], digest: str, request: GenerationRequest
+    ) -> list[int]:
+        """Return the first words and all sentences, in the order that the digest gives."""
+        tokenizer = self.tokenizer()
+        if not self._sentences:
+            self._sentences = list(map(tokenizer.encode_text, SENTENCES))
+        answer = first
+        for number in sorted(range(len(SENTENCES)), key=digest.__getitem__):
+            if len(answer) > request.max_tokens:  # the rest would be cut off
+                return answer
+            answer = answer + self._sentences[number]
+        return _lengthen(answer, tokenizer.eos, request)
 
     async def close(self) -> None:
         self._state = EngineState("cold")

@@ -1,5 +1,6 @@
-"""The command line `invoke-api` with its commands serve, record, exec, models and check."""
+"""The command line `invoke-api`: serve, record, exec, convert, models and check."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
+from invoke_api.conversion.fixture_files import convert_file
 from invoke_api.models.adapter_checks import remarks, slot_problems
 from invoke_api.models.engine_factory import missing_weights
 from invoke_api.models.registry import Model, Registry
@@ -32,6 +34,7 @@ from invoke_api.server.environment import (
 )
 from invoke_api.server.flags import registry_option, with_options
 from invoke_api.server.http_server import Grace
+from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
@@ -51,6 +54,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     """Serve the Bedrock Runtime API."""
     settings = Settings(**flags)
     set_up_logs(settings.log_format)
+    if settings.stop_with_stdin:
+        stop_with_stdin()
     registry = load_served(settings)
     if settings.workers > 1:
         sys.exit(serve_with_workers(settings, registry))
@@ -113,14 +118,36 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
-    """Run a command with its own server. Variables direct the AWS SDKs to the server."""
+    """Run a command with its own server. Variables direct the AWS SDKs to the server.
+
+    If the command fails, stderr says why rules applied to its calls, or did not.
+    """
     flags = ["--demo"] if demo else ["--engine", "scripted"]
     flags += ["--rules", str(rules)] if rules else []
     try:
         with bedrock_running(*flags) as bedrock:
-            sys.exit(run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES))
+            status = run_command(command, bedrock.environment, without=OVERRIDING_VARIABLES)
+            if status:
+                report = bedrock.explain(everybody=True) or ["The command made no calls."]
+                click.echo("\n".join(["Bedrock rules:", *report]), err=True)
+            sys.exit(status)
     except (RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@registry_option
+def convert(file: Path, registry: Path) -> None:
+    """Print the rules for a file of fixtures of aimock, or of Step Functions Local (MiniStack).
+
+    The rules are JSON, for --rules. Notes on what differs go to stderr.
+    """
+    with click_errors():
+        converted = convert_file(file, sorted(load_models(registry).names()))
+    for note in converted.notes:
+        click.echo(note, err=True)
+    click.echo(json.dumps({"rules": converted.rules}, indent=2, ensure_ascii=False))
 
 
 @main.command()

@@ -148,7 +148,7 @@ def test_where_one_has_them_the_other_fails_at_once_in_our_words(tmp_path: Path)
 
 
 def test_a_variable_that_is_none_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry may name further variables, and Kubernetes sets others."""
+    # The registry may name further variables, and Kubernetes sets others.
     kubernetes = ("SERVICE_HOST", "PORT_8080_TCP_ADDR", "RULES_PORT", "RULES_SERVICE_PORT_HTTP")
     for name in ("URL", "OWN_KEY", "PORT", *kubernetes):
         monkeypatch.setenv(f"INVOKE_API_{name}", "x")
@@ -191,6 +191,21 @@ CONTRADICTIONS = [
         ["--engine", "remote", "--remote", "http://host:port"],
         {},
         "--remote must be the URL of a server:",
+    ),
+    (
+        ["--engine", "remote", "--remote", "mistral.mistral-large-2402-v1:0"],
+        {},
+        "http://HOST:PORT or MODEL_ID=http://HOST:PORT",
+    ),
+    (
+        [*REMOTE, "--remote", "http://127.0.0.1:2"],
+        {},
+        "--remote names two servers for the same model.",
+    ),
+    (
+        [*REMOTE, "--remote", "mistral.none=http://127.0.0.1:2"],
+        {},
+        "--remote has a server for 'mistral.none', which is not served; the models are",
     ),
     ([*REMOTE, "--demo"], {}, "--demo needs an engine with weights; --engine remote loads none."),
     (["--demo"], {}, "--demo needs an engine with weights; --engine scripted loads none."),

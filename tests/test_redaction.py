@@ -159,7 +159,7 @@ NO_SECRETS = {"key == name", "signed < now - SKEW", "signed > now + SKEW"}
 
 
 def test_no_secret_is_compared_in_a_time_that_tells_of_it() -> None:
-    """`==`, `!=` and `in` stop at the first character that differs."""
+    # `==`, `!=` and `in` stop at the first character that differs.
     found = [
         f"{path.name}: {text}"
         for path in COMPARED

@@ -1,6 +1,7 @@
 """Small files with huge contents: rejected at once with file and line, and never printed."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ BOMBS = {
     "many mistakes": ("rules:" + "\n  - {wrong: 1}" * 10_000, ":2: "),
     "an unknown tag": ("rules: !" + "a" * 4_000 + " 1", ":1: could not determine a constructor"),
 }
-LOADERS = {
+LOADERS: dict[str, Callable[[Path], object]] = {
     "rules": load_rules,
     "guardrails": load_guardrails,
     "registry": load_registry,
@@ -115,11 +116,11 @@ def test_a_service_does_not_start_with_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("reply: a\n    times: 99999999999", ":3: rules.0.times: 99999999999 is greater"),
+        ("reply: a\n    times: 99999999999", ":3: rule 1, times: 99999999999 is greater"),
         ("pace: {tokens_per_second: 1.0e-320}", ":2: "),
         (
             "reply: {tool_calls: [{name: a, arguments: {day: 2020-01-01}}]}",
-            ":2: it has a value that JSON lacks, such as a date",
+            ":2: rule 1: it has a value that JSON lacks, such as a date",
         ),
         (
             "reply: a\n    when: {prompt: {regex: '(?=a)'}}",

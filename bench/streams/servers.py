@@ -35,11 +35,15 @@ BESIDE = {
 }
 
 
+def command_of_invoke_api(*arguments: str) -> list[str]:
+    """Return the command that serves on a free port, which it prints."""
+    return [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0", *arguments]
+
+
 @contextmanager
 def serving_invoke_api(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[int, int]]:
     """Run our service, and yield its port and process id once it is ready."""
-    command = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0"]
-    command += [*checkpoint.serve, "--model", checkpoint.model_id]
+    command = command_of_invoke_api(*checkpoint.serve, "--model", checkpoint.model_id)
     log = folder / "invoke-api.log"
     with running(command, checkpoint.environment, log) as pid:
         port = wait_for_port(log, pid)
@@ -67,7 +71,7 @@ def openai_server(checkpoint: Checkpoint, folder: Path) -> Iterator[list[Server]
 
 @contextmanager
 def serving_openai(
-    checkpoint: Checkpoint, folder: Path, more: Sequence[str] = ()
+    checkpoint: Checkpoint, folder: Path, more: Sequence[str] = (), *, has_metrics: bool = False
 ) -> Iterator[tuple[int, int]]:
     """Run vLLM's own server with `more` flags, and yield its port and process id once ready."""
     with socket.socket() as free:
@@ -76,7 +80,8 @@ def serving_openai(
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(checkpoint.folder), "--served-model-name", "bench"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--disable-log-stats", "--disable-uvicorn-access-log"]
+    command += ["--disable-uvicorn-access-log"]
+    command += [] if has_metrics else ["--disable-log-stats"]
     log = folder / "vllm.log"
     command += [*to_flags(checkpoint.options), *more]
     with running(command, checkpoint.environment, log) as pid:

@@ -7,6 +7,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import monotonic
+from zlib import crc32
 
 import httpx
 
@@ -33,6 +34,10 @@ DRAIN_SECONDS = 0.1
 MAX_PROBE_BYTES = 4_194_304
 MAX_ERROR_BYTES = 65_536
 REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+# A balancer can send calls with the same value to the same server, which has the beginning of the
+# prompt in its prefix cache. The first bytes of a body are the model's name and some 200 tokens.
+PREFIX_HEADER = "X-Prompt-Prefix"
+PREFIX_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +152,10 @@ class ConnectionPool:
         self, body: bytes, request: GenerationRequest
     ) -> AsyncGenerator[list[Step], None]:
         try:
-            async with self._client.stream("POST", "v1/completions", content=body) as response:
+            headers = {PREFIX_HEADER: f"{crc32(body[:PREFIX_BYTES]):08x}"}
+            async with self._client.stream(
+                "POST", "v1/completions", content=body, headers=headers
+            ) as response:
                 if response.status_code != HTTPStatus.OK:
                     async with asyncio.timeout(self._token_seconds):
                         said = await _read_some(response, MAX_ERROR_BYTES)

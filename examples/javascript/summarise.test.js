@@ -19,8 +19,8 @@ async function run(runtime, { size, ...options } = {}) {
 }
 
 describe.concurrent("a summary", () => {
-  test("of a short text is one stream", async () => {
-    const runtime = bedrock();
+  test("of a short text is one stream", async (context) => {
+    const runtime = bedrock(context);
     await runtime.reply(SUMMARY);
     const summary = await run(runtime);
     const [call] = await runtime.requests();
@@ -32,8 +32,8 @@ describe.concurrent("a summary", () => {
     expect(call.body.prompt).toMatch(/^<s>\[INST\] Summarise .*dry there\. \[\/INST\]$/s);
   });
 
-  test("of a long text is made of its parts", async () => {
-    const runtime = bedrock();
+  test("of a long text is made of its parts", async (context) => {
+    const runtime = bedrock(context);
     await runtime.reply(" Wet.", { when: { prompt: "north is cold" } });
     await runtime.reply(" Dry.", { when: { prompt: "south is warm" } });
     await runtime.reply(SUMMARY, { when: { prompt: "Wet.\n\nDry." } });
@@ -43,8 +43,8 @@ describe.concurrent("a summary", () => {
     expect(await runtime.requests()).toHaveLength(3);
   });
 
-  test("is asked for again by the SDK when Bedrock is unavailable", async () => {
-    const runtime = bedrock();
+  test("is asked for again by the SDK when Bedrock is unavailable", async (context) => {
+    const runtime = bedrock(context);
     await runtime.reply(SUMMARY);
     await runtime.fail("ServiceUnavailableException", { times: 2 });
     const summary = await run(runtime);
@@ -57,8 +57,8 @@ describe.concurrent("a summary", () => {
   test.for([
     [{ exception: "ThrottlingException" }, "Too many requests, please wait before trying again."],
     [{ break: "cut" }, "The connection broke."],
-  ])("begins again after %o", async ([fault, reason]) => {
-    const runtime = bedrock();
+  ])("begins again after %o", async ([fault, reason], context) => {
+    const runtime = bedrock(context);
     await runtime.reply(SUMMARY);
     await runtime.fail({ ...fault, after_tokens: 3 }, { reply: SUMMARY, times: 1 });
     const summary = await run(runtime);
@@ -66,8 +66,8 @@ describe.concurrent("a summary", () => {
     expect(summary.seen).toBe(`The north is[${reason}]The north is wet and the south is dry.`);
   });
 
-  test("is given up after three streams", async () => {
-    const runtime = bedrock();
+  test("is given up after three streams", async (context) => {
+    const runtime = bedrock(context);
     await runtime.fail({ break: "cut", after_tokens: 3 });
     const { error } = await run(runtime);
 
@@ -75,8 +75,8 @@ describe.concurrent("a summary", () => {
     expect(await runtime.requests()).toHaveLength(3);
   });
 
-  test("is not asked for twice without access", async () => {
-    const runtime = bedrock();
+  test("is not asked for twice without access", async (context) => {
+    const runtime = bedrock(context);
     await runtime.rule({ state: "access-denied" });
     const { error } = await run(runtime);
 
@@ -84,8 +84,8 @@ describe.concurrent("a summary", () => {
     expect(await runtime.requests()).toHaveLength(1);
   });
 
-  test("says that it was cut at its greatest length", async () => {
-    const runtime = bedrock();
+  test("says that it was cut at its greatest length", async (context) => {
+    const runtime = bedrock(context);
     await runtime.reply(SUMMARY);
     const summary = await run(runtime, { maxTokens: 4 });
 

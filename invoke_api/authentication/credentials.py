@@ -1,5 +1,6 @@
 """The accepted keys, from a file that only its owner can read, or from the environment."""
 
+import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
@@ -57,13 +58,23 @@ class Credentials:
         return bool(self.access_keys or self.api_keys)
 
 
+def _is_open_to_others(path: Path) -> bool:
+    """Tell whether others than the service's user and root can read or write the file."""
+    status = path.stat()
+    allowed = stat.S_IRWXU
+    if status.st_uid == 0 != os.geteuid():
+        # Kubernetes mounts a Secret as root's, and its reader is the group `fsGroup` of the pod.
+        allowed |= stat.S_IRGRP
+    return bool(stat.S_IMODE(status.st_mode) & ~allowed)
+
+
 def load_credentials(path: Path) -> Credentials:
     """Return the keys in a YAML or JSON file, described by schemas/credentials.json.
 
     Raises `ConfigError` with all mistakes and without secrets.
     """
     document, source = _read(path)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if _is_open_to_others(path):
         raise ConfigError(
             f"{path}: others can read or write this file, which holds secrets; chmod 600 {path}"
         )

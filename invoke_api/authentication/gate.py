@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from invoke_api.authentication import api_keys, signature
+from invoke_api.authentication.aliases import Aliases
 from invoke_api.authentication.credentials import Credentials
 from invoke_api.authentication.signature import RawRequest
 from invoke_api.authentication.web_pages import foreign_page, is_loopback
@@ -68,7 +69,8 @@ class Gate:
 
     `auth` is a key of `AUTH_MODES`. `region` is for callers that name none, such as long-term API
     keys. With `auth` none, web pages of this machine and of `page_hosts` may call. With
-    `loopback_only`, `admit_client` refuses clients of other machines.
+    `loopback_only`, `admit_client` refuses clients of other machines. `aliases` are keys that stand
+    for others with `auth` none.
     """
 
     auth: str = "none"
@@ -76,6 +78,7 @@ class Gate:
     region: str = "us-east-1"
     page_hosts: frozenset[str] = frozenset()
     loopback_only: bool = False
+    aliases: Aliases = field(default_factory=Aliases)
 
     def admit_client(self, client: str, server: str) -> None:
         """Check the address of a client. Raises `KeyDenied` for other machines, if `loopback_only`.
@@ -84,6 +87,10 @@ class Gate:
         """
         if self.loopback_only and not is_loopback(client):
             raise KeyDenied(anonymous_access_error(server))
+
+    def claimed_key(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Return the access key id that a call claims, or the one for which that stands."""
+        return self.aliases.resolve(claims_in(headers).access_key_id)
 
     def admit(self, request: RawRequest) -> Caller:
         """Return the authenticated caller of a request. Raises a `FrontDoorError` otherwise."""
@@ -97,7 +104,7 @@ def _anybody(gate: Gate, request: RawRequest) -> Caller:
             " host whose pages may."
         )
     claims = claims_in(request.headers)
-    return Caller(claims.region or gate.region, claims.access_key_id)
+    return Caller(claims.region or gate.region, gate.aliases.resolve(claims.access_key_id))
 
 
 class Claims(NamedTuple):

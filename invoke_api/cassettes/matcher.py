@@ -153,10 +153,14 @@ class CassetteLibrary:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The recordings, and whether they are replayed at their recorded speed."""
+    """The recordings, and whether they are replayed at their recorded speed.
+
+    `is_on` is False if the service answers from its models.
+    """
 
     library: CassetteLibrary
     timed: bool = False
+    is_on: bool = True
 
 
 StaleCheck = Callable[[Recording, ComparableRequest], str | None]

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 EMULATOR_PATH = "/_emulator"
 METRICS_PATH = "/metrics"
 MAX_CONTROL_BODY_BYTES = 1 << 20  # rules are the longest
+REQUEST_ID = "{request_id}"
+# Paths of other services' probes, and the routes here for the same question.
+ELSEWHERE = {"/health": "/_emulator/health", "/ready": "/_emulator/ready"}
 NOT_AN_OPERATOR = (
     "This key may only call models; rules and journal need a key with `operator: true` in the"
     " credentials file."
@@ -36,11 +39,19 @@ def is_bedrock_path(path: str) -> bool:
 
 
 class EmulatorRoute(NamedTuple):
-    """A route without parameters. `answer` gets the request and its body."""
+    """A route. `answer` gets the request and its body.
+
+    The last step of `path` may be `{request_id}`, which is any step.
+    """
 
     path: str
     answer: Callable[[Request, bytes], Awaitable[Response]]
     methods: tuple[str, ...] = ("GET", "HEAD")
+
+    def takes(self, path: str) -> bool:
+        """Tell whether this is the route of a path."""
+        before, _, last = path.rpartition("/")
+        return path == self.path or bool(last and f"{before}/{REQUEST_ID}" == self.path)
 
 
 class EmulatorRoutes:
@@ -63,7 +74,7 @@ class EmulatorRoutes:
     def takes(self, scope: Scope) -> bool:
         """Tell whether a path is the emulator's own, also one that is so once it is normalised."""
         path: str = scope["path"]
-        if not is_bedrock_path(path):
+        if not is_bedrock_path(path) or path in ELSEWHERE:
             return True
         if "//" not in path and "/." not in path:
             return False
@@ -89,10 +100,11 @@ class EmulatorRoutes:
             return error_answer(why, status=403)
         # Without decoding: `%2f` is no slash, as in the path filters of load balancers.
         path = request.scope["raw_path"].decode("latin-1")
-        found = [route for route in self._routes if route.path == path]
-        if not found:
+        if path in ELSEWHERE:
+            return error_answer(f"There is no {path}; ask {ELSEWHERE[path]}.", status=404)
+        route = next((each for each in self._routes if each.takes(path)), None)
+        if route is None:
             return error_answer(f"There is no such route; {self._names()}.", status=404)
-        [route] = found
         if request.method not in route.methods:
             methods = ", ".join(sorted(route.methods))
             return error_answer(f"{route.path} takes {methods}.", status=405)

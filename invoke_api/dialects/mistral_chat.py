@@ -26,7 +26,7 @@ class MistralChat:
     shape: AnswerShape
 
     def to_question(self, body: dict[str, Any]) -> Question:
-        tools = [tool["function"]["name"] for tool in body.get("tools", ())]
+        tools = [tool["function"]["name"] for tool in _offered(body)]
         return to_question(body["messages"], tools)
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
@@ -181,9 +181,24 @@ def find_texts(messages: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any],
 
 def to_question(messages: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Question:
     """Return the part of a conversation that rules match."""
-    users = [_text(message) for message in messages if message["role"] == "user"]
-    prompt = "\n".join(_text(message) for message in messages)
-    return Question(prompt, users[-1] if users else "", len(users), tuple(tools))
+    roles = [message["role"] for message in messages]
+    texts = [_text(message) for message in messages]
+    users = [index for index, role in enumerate(roles) if role == "user"]
+    last = users[-1] if users else -1
+    results = [index for index, role in enumerate(roles) if role == "tool"]
+    # Several results may follow one answer: together they are one round.
+    rounds = [index for index in results if index == 0 or roles[index - 1] != "tool"]
+    recent = [texts[index] for index in results if index > last]
+    system = [text for role, text in zip(roles, texts, strict=True) if role == "system"]
+    return Question(
+        prompt="\n".join(texts),
+        last_user_message=texts[last] if users else "",
+        turn=len(users),
+        tools=tuple(tools),
+        system="\n".join(system),
+        tool_result="\n".join(recent) if recent else None,
+        step=len(users) + len(rounds),
+    )
 
 
 def _text(message: Mapping[str, Any]) -> str:

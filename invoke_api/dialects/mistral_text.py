@@ -22,7 +22,8 @@ class MistralText:
     def to_question(self, body: dict[str, Any]) -> Question:
         prompt: str = body["prompt"]
         messages = [*_user_messages(prompt)] or [prompt]
-        return Question(prompt, messages[-1].strip(), len(messages))
+        turn = len(messages)
+        return Question(prompt, messages[-1].strip(), turn, step=turn)
 
     def texts(self, body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
         return [(body, "prompt")]

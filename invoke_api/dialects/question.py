@@ -1,6 +1,7 @@
 """Facts about one invocation: the prompt that rules match, token counts and times."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 METRICS_KEY = "amazon-bedrock-invocationMetrics"
 
@@ -9,14 +10,20 @@ METRICS_KEY = "amazon-bedrock-invocationMetrics"
 class Question:
     """The part of a request that rules match.
 
-    `turn` is the number of the user's messages; `last_user_message` is the last of them. `tools`
-    are the names of the offered tools.
+    `turn` is the number of the user's messages; `last_user_message` is the last of them. `step`
+    also counts each round of tool results. `tools` are the names of the offered tools.
+    `tool_result` is the text of the results since the last user message, None without results.
+    `metadata` is the request's metadata, if the body has it.
     """
 
     prompt: str
     last_user_message: str
     turn: int
     tools: tuple[str, ...] = ()
+    system: str = ""
+    tool_result: str | None = None
+    step: int = 1
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

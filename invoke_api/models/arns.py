@@ -66,6 +66,9 @@ class Arns:
     def __len__(self) -> int:
         return len(self._arns)
 
+    def __iter__(self) -> Iterator[OwnArn]:
+        return iter(self._arns)
+
     def find(self, identifier: Identifier, region: str, account: str | None) -> OwnArn | None:
         """Return the ARN of this region that an identifier names, or None.
 

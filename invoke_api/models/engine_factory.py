@@ -25,17 +25,17 @@ from invoke_api.models.registry import Model
 class EngineChoice:
     """The operator's options for engines.
 
-    `kind` overrides the registry's engine, `demo` its weights, and `remote` the URLs of its
-    servers. `key_of` returns a server's API key by the name of a variable, or by None. `cores` are
-    vLLM's cores in another process, by the keys of plans. With `max_loaded`, engines load on demand
-    and at most so many are loaded at once.
+    `kind` overrides the registry's engine, `demo` its weights, and `servers` the URLs of its
+    servers, by the ids of models, "" for all others. `key_of` returns a server's API key by the
+    name of a variable, or by None. `cores` are vLLM's cores in another process, by the keys of
+    plans. With `max_loaded`, engines load on demand and at most so many are loaded at once.
     """
 
     kind: str | None = None
     demo: bool = False
     max_loaded: int | None = None
     cache: Path
-    remote: str | None = None
+    servers: Mapping[str, str] = field(default_factory=dict)
     key_of: Callable[[str | None], str | None] = lambda _: None
     cores: Mapping[str, SharedCores] = field(default_factory=dict)
 
@@ -180,7 +180,7 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
     except ImportError as error:
         raise EngineDead(f"{error}: install invoke-api[remote]") from error
     options = {**model.remote}
-    url = choice.remote or options.get("url")
+    url = choice.servers.get(model.id) or choice.servers.get("") or options.get("url")
     if not url:
         raise EngineDead(
             f"no server is known for {model.id}: set --remote URL,"

@@ -139,6 +139,12 @@ class Registry:
             raise AccessDeniedException
         return self.models[listing.id]
 
+    def names(self) -> set[str]:
+        """Return the ids and names by which calls can name a model, without ARNs."""
+        own = {each.called for each in self.arns}
+        endpoints = {endpoint.name for endpoint in self.endpoints}
+        return {*self.models, *self.listings, *self.profiles, *own, *endpoints}
+
     def offered(self, region: str) -> list[Listing]:
         """Return the models that AWS offers in a region. Guess: without retired ones."""
         return [

@@ -1,6 +1,7 @@
 """Prometheus metrics of engines: their current states and calls."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -30,14 +31,14 @@ class EngineMetrics:
         build.labels(__version__).set(1)
         self._running = Gauge(
             "invoke_api_engine_calls_running",
-            "Calls in an engine, also those that wait for a place in its batch.",
+            "Calls in an engine, also those that have not got a token yet.",
             ["engine"],
             registry=registry,
             multiprocess_mode="livesum",
         )
         self._waiting = Gauge(
             "invoke_api_engine_calls_waiting",
-            "Calls that wait for an engine to be loaded on demand.",
+            "Calls that have not got a token yet from their engine.",
             ["engine"],
             registry=registry,
             multiprocess_mode="livesum",
@@ -57,16 +58,23 @@ class EngineMetrics:
             multiprocess_mode="livemax",
         )
         self._names: dict[Engine, str] = {}
+        self._of_models: dict[str, str] = {}
         for model_id, engine in engines:
             name = self._names.setdefault(engine, f"{engine.name}-{len(self._names) + 1}")
+            self._of_models[model_id] = name
             models.labels(name, model_id).set(1)
 
-    def refresh(self) -> None:
-        """Update the gauges. Call this before the metrics are exported."""
+    def refresh(self, waiting: Mapping[str, int]) -> None:
+        """Update the gauges. Call this before the metrics are exported.
+
+        `waiting` counts the calls without a token, by the id of their model.
+        """
+        counts = Counter(dict.fromkeys(self._names.values(), 0))
+        for model_id, count in waiting.items():
+            counts[self._of_models[model_id]] += count
         for engine, name in self._names.items():
             now = engine.state()
             self._running.labels(name).set(engine.running())
-            if now.waiting is not None:
-                self._waiting.labels(name).set(now.waiting)
+            self._waiting.labels(name).set(counts[name])
             for state in STATES:
                 self._state.labels(name, state).set(state == now.status)

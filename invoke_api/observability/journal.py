@@ -1,6 +1,7 @@
 """The journal: the last calls and their outcomes, for tests."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -30,7 +31,8 @@ class Entry:
     `identifier` is the client's name of the model: an id, a name or an ARN. `model_id` becomes the
     registry's id once the model is found. `first_token` and `last_token` are times in seconds of
     the monotonic clock. `cassette` is the place of the recording that answered, and `differs` lists
-    the differences between this request and the recorded one.
+    the differences between this request and the recorded one. `explain` returns why rules applied,
+    or did not; it is None for a call for which no rule was tried.
     """
 
     request_id: str
@@ -56,6 +58,7 @@ class Entry:
     ended: Ended | None = None
     cassette: str | None = None
     differs: tuple[str, ...] = ()
+    explain: Callable[[], dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         self.identifier = self.model_id
@@ -119,6 +122,14 @@ class Journal:
             entry.to_json()
             for entry in self._entries
             if all(getattr(entry, name) == value for name, value in wanted.items())
+        ]
+
+    def found(self, *, request_id: str | None = None, scope: str | None = None) -> list[Entry]:
+        """Return the calls with this id, or those of an access key, or all. The oldest is first."""
+        return [
+            entry
+            for entry in self._entries
+            if request_id in (None, entry.request_id) and scope in (None, entry.access_key_id)
         ]
 
     def clear(self, scope: str | None = None) -> None:

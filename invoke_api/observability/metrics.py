@@ -1,7 +1,7 @@
 """The metrics of one service."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -15,9 +15,18 @@ REFRESH_SECONDS = 1.0  # between two updates of the gauges, which other processe
 
 
 class Metrics:
-    """All metrics of a service. Its processes share `folder`: see `Exposition`."""
+    """All metrics of a service. Its processes share `folder`: see `Exposition`.
 
-    def __init__(self, engines: Iterable[tuple[str, Engine]], folder: Path | None = None) -> None:
+    `count_waiting` counts the calls that have not got a token yet, by the id of their model.
+    """
+
+    def __init__(
+        self,
+        engines: Iterable[tuple[str, Engine]],
+        folder: Path | None = None,
+        count_waiting: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._count_waiting = count_waiting
         self._is_shared = folder is not None
         self._exposition = Exposition(folder)
         self.calls = CallMetrics(self._exposition.registry)
@@ -40,7 +49,7 @@ class Metrics:
 
     def _refresh(self) -> None:
         self.calls.refresh()
-        self._engines.refresh()
+        self._engines.refresh(self._count_waiting())
         self._loop.refresh()
 
     async def render(self, accept: str) -> tuple[bytes, str]:

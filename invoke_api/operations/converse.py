@@ -1,7 +1,7 @@
 """Converse and ConverseStream: read and check requests, and write answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from engine.errors import ChatRefused
@@ -59,6 +59,7 @@ class Conversation:
     `messages` and `tools` have OpenAI's shape. `body` is a body for InvokeModel without its
     messages, and `choice` is the `tool_choice` of such a body. `paths` are the
     `additionalModelResponseFieldPaths`. `repeated` are the members that the response repeats.
+    `metadata` is the `requestMetadata`.
     """
 
     model: Model
@@ -68,6 +69,7 @@ class Conversation:
     choice: Any
     paths: Sequence[str]
     repeated: Mapping[str, Any]
+    metadata: Mapping[str, str] = field(default_factory=dict)
     streams: bool
     request_id: str = ""
     guarding: GuardrailSession | None = None
@@ -86,7 +88,8 @@ class Conversation:
         return {}
 
     def question(self) -> Question:
-        return to_question(self.messages, [tool["function"]["name"] for tool in self.tools])
+        names = [tool["function"]["name"] for tool in self.tools]
+        return replace(to_question(self.messages, names), metadata=self.metadata)
 
     @property
     def size(self) -> int:
@@ -202,6 +205,7 @@ def to_conversation(
         choice=choice,
         paths=paths,
         repeated={key: asked[key] for key in ECHOED_MEMBERS if key in asked},
+        metadata=asked.get("requestMetadata", {}),
         streams=stream,
         request_id=request_id,
         guarding=guarding,

@@ -227,6 +227,12 @@ class Answer:
 
     # Called by the writer and the service.
 
+    @property
+    def waits_for(self) -> str | None:
+        entry = self._entry
+        waits = entry.first_token is None and entry.engine != "rule"
+        return entry.model_id if waits else None
+
     def leave(self) -> None:
         if not self.is_over:
             self._entry.end("cancelled")

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
 from engine.uploads.call import UploadSession
-from invoke_api.authentication.gate import Caller, claims_in
+from invoke_api.authentication.gate import Caller
 from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
@@ -110,7 +110,7 @@ class Call:
             model_id=self.model_id,
             headers=tuple(self.headers),
             body=self.body[:MAX_JOURNAL_BODY_BYTES],
-            access_key_id=claims_in(self.headers).access_key_id,
+            access_key_id=self.services.gate.claimed_key(self.headers),
         )
         self.services.journal.add(self.entry)
         return self.entry

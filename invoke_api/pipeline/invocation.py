@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from threading import Event
 from typing import NamedTuple
 
 from engine.detokenizer import Detokenizer
@@ -24,13 +23,11 @@ from invoke_api.pipeline.model_request import (
 )
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
+from invoke_api.pipeline.rule_choice import check_offered, choose_rules, to_asked
 from invoke_api.rules.playback import play_verdict
-from invoke_api.rules.rule import RuleRequest
-from invoke_api.rules.rule_book import RuleBook, TooLongSearch, Verdict
+from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import ValidationException
 
-# Steps of a pattern search that may run on the event loop: about 5 ms at worst.
-MAX_INLINE_SEARCH_STEPS = 5_000_000
 # Writing a delta of an answer with choices takes as long as checking so many bytes of a body.
 BYTES_PER_DELTA = 16
 
@@ -89,14 +86,12 @@ class Invocation:
         self._adapter = call.services.engines.adapter(call.model)
 
     async def rule(self) -> Verdict | None:
-        """Return the rules' verdict.
-
-        Raises `ValidationException` if rules are strict and none matches.
-        """
-        rules = self._services.rules
-        verdict = await pick_rules(self._call, self._to_asked()) if rules.has_rules else None
-        refuse_unruled(rules, verdict)
-        return verdict
+        """Return the rules' verdict. Raises the errors of `choose_rules`."""
+        if not self._services.rules.is_asked:
+            return None
+        question = self._request.question()
+        asked = to_asked(self._call, question, self._operation.name, self._model.id)
+        return await choose_rules(self._call, asked)
 
     async def answer(self, verdict: Verdict | None) -> HttpResponse | None:
         """Tokenise the prompt, take the quota, generate the answer and write it.
@@ -107,6 +102,8 @@ class Invocation:
         if verdict and verdict.fails_at_once:
             # Without the tokenizer, which is not loaded if the engine is not ready.
             return await self._write(None, verdict, lambda answer: answer.begin(lambda _: FINISHED))
+        if verdict and verdict.calls:
+            check_offered(verdict, self._request.question().tools)
         try:
             prompt = await self._read_prompt()
         except EngineError as error:
@@ -123,19 +120,6 @@ class Invocation:
         self._take_quota(prompt.generation)
         generate = partial(self._generate, prompt, prompt.generation, verdict)
         return await self._write(prompt.writer, verdict, generate)
-
-    def _to_asked(self) -> RuleRequest:
-        question = self._request.question()
-        return RuleRequest(
-            operation=self._operation.name,
-            model_id=self._model.id,
-            prompt=question.prompt,
-            last_user_message=question.last_user_message,
-            turn=question.turn,
-            tools=question.tools,
-            access_key_id=self._caller.access_key_id,
-            identifier=self._call.model_id,
-        )
 
     def _note(self, verdict: Verdict | None) -> None:
         """Note the caller, the model and the source of the answer in the journal."""
@@ -256,29 +240,3 @@ class Invocation:
         else:
             body = writer.whole(sink.text, sink.finish, sink.metrics, sink.logprobs)
         return json_response(call, body, more=request.headers(sink.metrics))
-
-
-async def pick_rules(call: Call, asked: RuleRequest) -> Verdict | None:
-    """Return the rules' verdict. A long prompt is searched in a thread.
-
-    Raises `ValidationException` for a prompt that is too long for the rules' patterns, and the
-    errors of `offload`.
-    """
-    rules = call.services.rules
-    try:
-        if rules.is_quick(asked, MAX_INLINE_SEARCH_STEPS):
-            return rules.pick(asked)
-    except TooLongSearch as error:
-        raise ValidationException(str(error)) from error
-    is_over = Event()
-    try:
-        matching = await offload(call, IN_THREAD, lambda: rules.matching(asked, is_over.is_set))
-        return rules.pick(asked, matching)
-    finally:
-        is_over.set()
-
-
-def refuse_unruled(rules: RuleBook, verdict: Verdict | None) -> None:
-    """Raise `ValidationException` if rules are `strict` and none matches the request."""
-    if verdict is None and rules.strict:
-        raise ValidationException("No rule matches this request, and --strict refuses the rest.")

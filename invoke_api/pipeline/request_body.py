@@ -1,6 +1,7 @@
 """Bodies of requests, and in-flight calls, which a disconnect or the service's end cancels."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -26,11 +27,17 @@ class ClientDisconnected(Exception):
 class Stoppable(Protocol):
     """A call that can be stopped when the service ends."""
 
+    @property
+    def waits_for(self) -> str | None:
+        """The id of the model whose engine has not given this call a token yet, or None."""
+
     def stop(self) -> None: ...
 
 
 class _WaitingTask:
     """A task that is cancelled when its client disconnects or the service ends."""
+
+    waits_for = None
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -76,6 +83,10 @@ class InFlightCalls:
         """Stop all waiting calls with `ServiceUnavailableException`."""
         for call in list(self._waiting):
             call.stop()
+
+    def waiting(self) -> Counter[str]:
+        """Count the calls whose engine has not given them a token yet, by the id of the model."""
+        return Counter(each.waits_for for each in self._waiting if each.waits_for)
 
     async def wait(self, writer: Writer, work: Awaitable[Result]) -> Result:
         """Return the result of `work`. Cancel it if the client disconnects or the service ends.

@@ -15,13 +15,13 @@ from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.model_operations import MODEL_OPERATIONS
 from invoke_api.pipeline.admission import admit_caller
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.invocation import Invocation, check_call, pick_rules, refuse_unruled
+from invoke_api.pipeline.invocation import Invocation, check_call
 from invoke_api.pipeline.model_request import ModelOperation, ModelRequest
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.pipeline.routes import ANY_PATH, OperationRoute, find_route
+from invoke_api.pipeline.rule_choice import choose_rules, to_asked
 from invoke_api.replay.response import write_recording
-from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.sagemaker.routes import SAGEMAKER_ROUTES
 from invoke_api.wire.errors import InvokeError, ValidationException
@@ -54,9 +54,8 @@ async def replay(call: Call) -> HttpResponse | None:
     caller = admit_caller(call)
     entry.access_key_id, entry.region = caller.access_key_id, caller.region
     checked = await try_to_check(call, operation, caller) if operation else None
-    rules = call.services.rules
-    verdict = await pick_rules(call, to_asked(call, checked, caller)) if rules.has_rules else None
-    refuse_unruled(rules, verdict)
+    asked = to_asked(call, read_question(call, checked), call.operation, call.model_id)
+    verdict = await choose_rules(call, asked) if call.services.rules.is_asked else None
     if verdict and verdict.answers:
         return await answer_by_rule(call, checked, verdict)
     entry.engine, entry.rule_id = "replay", verdict.rule_id if verdict else None
@@ -89,23 +88,12 @@ async def try_to_check(
         return CheckedRequest(operation, error)
 
 
-def to_asked(call: Call, checked: CheckedRequest | None, caller: Caller) -> RuleRequest:
+def read_question(call: Call, checked: CheckedRequest | None) -> Question:
     """Return the parts that rules match. The whole body is the prompt in an unknown dialect."""
     if checked and not isinstance(checked.request, InvokeError):
-        question = checked.request.question()
-    else:
-        text = call.body.decode(errors="replace")
-        question = Question(text, text, 1)
-    return RuleRequest(
-        operation=call.operation,
-        model_id=call.model_id,
-        prompt=question.prompt,
-        last_user_message=question.last_user_message,
-        turn=question.turn,
-        tools=question.tools,
-        access_key_id=caller.access_key_id,
-        identifier=call.model_id,
-    )
+        return checked.request.question()
+    text = call.body.decode(errors="replace")
+    return Question(text, text, 1)
 
 
 async def answer_by_rule(

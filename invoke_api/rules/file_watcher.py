@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from invoke_api.rules.parser import RuleError, load_rules
+from invoke_api.rules.parser import ModelNames, RuleError, load_rules
 from invoke_api.rules.rule_book import RuleBook, TooManyRules
 from invoke_api.yaml_files import ConfigError
 
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 
 
-async def follow(path: Path, book: RuleBook, ids: list[str]) -> None:
+async def follow(path: Path, book: RuleBook, ids: list[str], models: ModelNames = None) -> None:
     """Replace the file's rules, `ids`, whenever it changes. Runs until it is cancelled.
 
-    If the file is invalid, the rules stay unchanged.
+    If the file is invalid, the rules stay unchanged. `models` are the names that rules may have.
     """
     seen = _stamp(path)
     while True:
@@ -26,7 +26,7 @@ async def follow(path: Path, book: RuleBook, ids: list[str]) -> None:
             continue
         seen = stamp
         try:
-            ids = book.replace(ids, await asyncio.to_thread(load_rules, path))
+            ids = book.replace(ids, await asyncio.to_thread(load_rules, path, models))
         except (ConfigError, RuleError, TooManyRules) as error:
             log.error("rules not reloaded: %s", error)  # noqa: TRY400 - without a traceback
         else:

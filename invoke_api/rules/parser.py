@@ -1,32 +1,27 @@
 """Parsing of rules from JSON or YAML documents. Every error message names the place."""
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from fnmatch import translate
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jsonschema import ValidationError
-
 from engine.tokenization.tool_calls import ToolCall
 from invoke_api.cassettes.named_cassettes import NamedRecordings
 from invoke_api.cassettes.reader import load_waits
-from invoke_api.regex import Pattern, PatternError, compile_pattern
-from invoke_api.rules.rule import BREAKS, Fault, Rule, RuleReply, TokenPace, When
+from invoke_api.regex import PatternError
+from invoke_api.rules.conditions import KINDS, TEXT, to_glob, to_pattern, to_when
+from invoke_api.rules.mistakes import place_of, say_mistake, say_unknown
+from invoke_api.rules.rule import BREAKS, Fault, ReplyTurn, Rule, RuleReply, TokenPace
 from invoke_api.validation.schema import Validator
 from invoke_api.wire import errors
 from invoke_api.wire.errors import InvokeError
 from invoke_api.yaml_files import (
     MAX_MISTAKES,
     ConfigError,
-    find_mistakes,
     load_schema,
     read_config,
-    shown,
 )
 
 # A rule can raise any exception of Bedrock's service model, except one of the control plane.
@@ -45,12 +40,14 @@ EXCEPTIONS: dict[str, type[InvokeError]] = {
     **SAGEMAKER_NAMES,
 }
 
-MAX_PATTERN_BYTES = 1 << 20  # of memory
-MAX_PATTERN_STEPS = 40_000  # per byte of a prompt, in the worst case
 MAX_WAIT_SECONDS = 3_600.0  # in a recorded pace; schemas/rules.json has the same for `first_token`
 
 NO_RECORDINGS = NamedRecordings()
 WaitsOf = Callable[[str], tuple[float, ...]]
+# The ids and names by which calls can name a model; None if they may name any model.
+ModelNames = Collection[str] | None
+# Endpoints of SageMaker may be created after the rules.
+ENDPOINT_OPERATIONS = ("InvokeEndpoint", "EndpointChat")
 
 EXCEPTION_KEYS = {"message", "members", "retry_after"}
 REPLY_KEYS = ("text", "texts", "echo")
@@ -70,21 +67,28 @@ class RuleError(ValueError):
     """The error for invalid rules. Its message lists all mistakes."""
 
 
-def load_rules(path: Path) -> list[Rule]:
+def load_rules(path: Path, models: ModelNames = None) -> list[Rule]:
     """Load a file. Raises `ConfigError` or `RuleError` with every mistake and its line."""
     document, source = read_config(path)
-    if mistakes := list(find_mistakes(document, source, "rules.json")):
+    found = Validator(load_schema("rules.json")).iter_errors(document)
+    mistakes = [
+        f"{source.where([*error.absolute_path])}: {say_mistake(error)}"
+        for error in islice(found, MAX_MISTAKES)
+    ]
+    if mistakes := [*source.repeated, *mistakes]:
         raise RuleError("\n".join(mistakes))
     return _to_rules(
         document["rules"],
-        lambda index: source.where(["rules", index]),
+        lambda index: f"{source.where(['rules', index])}: {place_of(['rules', index])}",
         lambda name: load_waits(path.parent / name),
+        models,
     )
 
 
 def parse_rules(
     document: Any,  # noqa: ANN401 - any JSON
     waits_of: WaitsOf = NO_RECORDINGS.waits,
+    models: ModelNames = None,
 ) -> list[Rule]:
     """Parse one rule, a list of rules, or `{"rules": [...]}`. Raises `RuleError`.
 
@@ -94,19 +98,22 @@ def parse_rules(
         document = [document]
     if isinstance(document, list):
         document = {"rules": document}
-    schema_errors = Validator(load_schema("rules.json")).iter_errors(document)
-    if mistakes := [_sentence(error) for error in islice(schema_errors, MAX_MISTAKES)]:
+    found = Validator(load_schema("rules.json")).iter_errors(document)
+    if mistakes := [say_mistake(error) for error in islice(found, MAX_MISTAKES)]:
         raise RuleError("; ".join(mistakes))
-    return _to_rules(document["rules"], lambda index: f"rule {index + 1}", waits_of)
+    return _to_rules(document["rules"], lambda index: place_of(["rules", index]), waits_of, models)
 
 
 def _to_rules(
-    entries: Sequence[Mapping[str, Any]], where: Callable[[int], str], waits_of: WaitsOf
+    entries: Sequence[Mapping[str, Any]],
+    where: Callable[[int], str],
+    waits_of: WaitsOf,
+    models: ModelNames,
 ) -> list[Rule]:
     problems = [
         f"{where(index)}: {problem}"
         for index, entry in enumerate(entries)
-        for problem in _problems(entry)
+        for problem in [*_problems(entry), *_model_problems(entry.get("when", {}), models)]
     ]
     if problems:
         raise RuleError("\n".join(problems[:MAX_MISTAKES]))
@@ -119,15 +126,6 @@ def _to_rules(
     return rules
 
 
-def _sentence(error: ValidationError) -> str:
-    where = " of ".join(
-        f"rule {step + 1}" if isinstance(step, int) else str(step)
-        for step in reversed(error.absolute_path)
-        if step != "rules"
-    )
-    return f"{where or 'the rules'}: {shown(error)}"
-
-
 def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
     """Yield the mistakes that the schema can't find."""
     said = [key for key in ("reply", "fault", "state") if key in entry]
@@ -137,8 +135,7 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
         yield "it has no effect; add a reply, fault, state or pace"
     if "recording" in entry.get("pace", {}) and entry["pace"].keys() & RECORDED_KEYS:
         yield f"a pace with a recording can't have {' or '.join(RECORDED_KEYS)}"
-    if isinstance(reply := entry.get("reply"), dict) and len(reply.keys() & REPLY_KEYS) > 1:
-        yield f"a reply has only one of {', '.join(REPLY_KEYS)}"
+    yield from _reply_problems(entry.get("reply"))
     yield from _fault_problems(entry)
     yield from _text_problems(entry.get("when", {}))
     try:
@@ -147,14 +144,33 @@ def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
         yield "it has a value that JSON lacks, such as a date; put it in quotes"
 
 
+def _reply_problems(reply: Any) -> Iterator[str]:  # noqa: ANN401 - str, list or dict
+    for number, turn in enumerate(reply if isinstance(reply, list) else [reply]):
+        if isinstance(turn, dict) and len(turn.keys() & REPLY_KEYS) > 1:
+            place = f"reply {number + 1}" if isinstance(reply, list) else "a reply"
+            yield f"{place} has only one of {', '.join(REPLY_KEYS)}"
+
+
 def _text_problems(when: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("prompt", "last_user_message"):
-        text = when.get(key)
-        if isinstance(text, dict):
+    for key in when:
+        wanted = when[key] if isinstance(when[key], list) else [when[key]]
+        for text in wanted if KINDS[key][0] is TEXT else ():
             try:
-                _to_pattern(text)
+                to_pattern(text)
             except PatternError as error:
                 yield f"{key} {error}"
+
+
+def _model_problems(when: Mapping[str, Any], models: ModelNames) -> Iterator[str]:
+    """Yield a sentence if no call can name a model that matches `model_id`."""
+    wanted, operation = when.get("model_id"), when.get("operation", "")
+    if wanted is None or models is None or wanted.startswith("arn:"):
+        return
+    if operation.startswith(ENDPOINT_OPERATIONS):
+        return
+    glob = to_glob(wanted)
+    if not any(map(glob.match, models)):
+        yield f"when, model_id: {say_unknown('model', wanted, sorted(models))}"
 
 
 def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -167,11 +183,7 @@ def _fault_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         if useless := fault.keys() & EXCEPTION_KEYS:
             yield f"a break can't have {' or '.join(sorted(useless))}"
     elif (name := fault["exception"]) not in EXCEPTIONS:
-        close = get_close_matches(name, [*EXCEPTIONS, *BREAKS], n=1)
-        hint = (
-            f"; did you mean {close[0]}?" if close else f"; Bedrock's are {', '.join(EXCEPTIONS)}"
-        )
-        yield f"there is no exception {name!r}{hint}"
+        yield f"fault: {say_unknown('exception', name, [*EXCEPTIONS, *BREAKS])}"
 
 
 def _spell_out(fault: str | dict[str, Any]) -> dict[str, Any]:
@@ -182,17 +194,9 @@ def _spell_out(fault: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_rule(entry: Mapping[str, Any], waits_of: WaitsOf) -> Rule:
-    when = entry.get("when", {})
     return Rule(
         document=entry,
-        when=When(
-            operation=when.get("operation"),
-            model_id=_to_glob(when.get("model_id")),
-            prompt=_to_pattern(when.get("prompt")),
-            last_user_message=_to_pattern(when.get("last_user_message")),
-            turn=when.get("turn"),
-            tool=_to_glob(when.get("tool")),
-        ),
+        when=to_when(entry.get("when", {})),
         reply=_to_reply(entry.get("reply")),
         fault=_to_fault(entry),
         pace=_to_pace(entry["pace"], waits_of) if "pace" in entry else None,
@@ -204,35 +208,24 @@ def _to_rule(entry: Mapping[str, Any], waits_of: WaitsOf) -> Rule:
     )
 
 
-def _to_pattern(text: str | dict[str, str] | None) -> str | Pattern | None:
-    """Compile a text condition. Raises `PatternError`."""
-    if text is None or isinstance(text, str):
-        return text
-    pattern = compile_pattern(text["regex"], dot_matches_newline=True, memory=MAX_PATTERN_BYTES)
-    if pattern.size > MAX_PATTERN_STEPS:
-        raise PatternError(
-            f"may take {pattern.size:,} steps per byte; the maximum is {MAX_PATTERN_STEPS:,}"
-        )
-    return pattern
-
-
-def _to_glob(text: str | None) -> re.Pattern[str] | None:
-    # `translate` puts each part between two stars into an atomic group: no backtracking.
-    return None if text is None else re.compile(translate(text))
-
-
 def _to_reply(reply: Any) -> RuleReply | None:  # noqa: ANN401 - str, list or dict
     if reply is None:
         return None
-    if isinstance(reply, str):
-        return RuleReply(texts=(reply,))
     if isinstance(reply, list):
-        return RuleReply(texts=tuple(reply))
-    calls = tuple(
-        ToolCall(call["name"], call.get("arguments", {})) for call in reply.get("tool_calls", ())
+        return RuleReply(tuple(map(_to_turn, reply)))
+    if isinstance(reply, dict) and "texts" in reply:
+        calls = _to_turn(reply).calls
+        return RuleReply(tuple(ReplyTurn(text, calls) for text in reply["texts"]))
+    return RuleReply((_to_turn(reply),))
+
+
+def _to_turn(turn: str | Mapping[str, Any]) -> ReplyTurn:
+    if isinstance(turn, str):
+        return ReplyTurn(turn)
+    calls = (
+        ToolCall(each["name"], each.get("arguments", {})) for each in turn.get("tool_calls", ())
     )
-    texts = () if "echo" in reply else reply.get("texts", [reply.get("text", "")])
-    return RuleReply(texts=tuple(texts), echo="echo" in reply, calls=calls)
+    return ReplyTurn(None if "echo" in turn else turn.get("text", ""), tuple(calls))
 
 
 def _to_pace(pace: Mapping[str, Any], waits_of: WaitsOf) -> TokenPace:

@@ -11,7 +11,6 @@ from engine.tokenization.tool_calls import write_calls
 from invoke_api.rules.rule import Fault, TokenPace
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.rules.token_cache import MAX_INLINE_CHARACTERS, TOKEN_CACHE, encode
-from invoke_api.wire.errors import ValidationException
 
 
 class ConnectionBreak(Exception):
@@ -36,8 +35,7 @@ def play_verdict(
 
     A long reply is pushed in batches; the event loop runs between two batches.
 
-    Raises `EngineError`s as an engine does, and `ValidationException` for tool calls of a model
-    that supports none.
+    Raises `EngineError`s as an engine does.
     """
     request = check_request(request, context_length)
     text = _write(verdict, tokenizer, request)
@@ -56,10 +54,6 @@ def _write(verdict: Verdict, tokenizer: Tokenizer, request: GenerationRequest) -
     """Return the rule's reply as the model would write it."""
     text = verdict.text or ""
     if not request.spelled:
-        if verdict.calls:
-            raise ValidationException(
-                f"Rule {verdict.rule_id} calls tools, which a request of a prompt can't offer."
-            )
         return text
     if text and tokenizer.is_spaced and not text.startswith(" "):
         text = " " + text  # as the model would begin; the reader removes it

@@ -1,98 +1,35 @@
-"""Rules: their conditions and their effects. `parse_rules` makes them from documents."""
+"""Rules and their effects. `parse_rules` makes them from documents."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, cycle
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from engine.tokenization.tool_calls import ToolCall
-from invoke_api.regex import Pattern
+from invoke_api.rules.conditions import When
 from invoke_api.wire.errors import InvokeError
-
-MAX_SEARCHED_CHARACTERS = 1_000_000  # of a prompt; rules ignore the rest
 
 Breakage = Literal["cut", "torn_frame", "hang"]
 BREAKS: tuple[Breakage, ...] = get_args(Breakage)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleRequest:
-    """The part of a call that rules match.
+class ReplyTurn(NamedTuple):
+    """One reply: a text, or the prompt itself if `text` is None, and the tool calls after it."""
 
-    `model_id` is the registry's id. `identifier` is the client's name for the model, maybe an ARN.
-    """
-
-    operation: str
-    model_id: str
-    prompt: str
-    last_user_message: str
-    turn: int
-    tools: tuple[str, ...] = ()
-    access_key_id: str | None = None
-    identifier: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class When:
-    """The conditions of a rule. Each that is not None must hold.
-
-    `model_id` is a glob that must match the registry's id or the client's name for the model.
-    `prompt` and `last_user_message` are substrings, or patterns that must match somewhere. `tool`
-    is a glob that must match the name of an offered tool.
-    """
-
-    operation: str | None = None
-    model_id: re.Pattern[str] | None = None
-    prompt: str | Pattern | None = None
-    last_user_message: str | Pattern | None = None
-    turn: int | None = None
-    tool: re.Pattern[str] | None = None
-
-    @property
-    def patterns(self) -> list[Pattern]:
-        return [text for text in (self.prompt, self.last_user_message) if isinstance(text, Pattern)]
-
-    @property
-    def steps(self) -> int:
-        """Return the number of search steps per character of the prompt, in the worst case."""
-        texts = [text for text in (self.prompt, self.last_user_message) if text is not None]
-        return sum(text.size if isinstance(text, Pattern) else 1 for text in texts)
-
-    def matches(self, asked: RuleRequest) -> bool:
-        return (
-            self.operation in (None, asked.operation)
-            and (self.model_id is None or _is_called(self.model_id, asked))
-            and self.turn in (None, asked.turn)
-            and (self.tool is None or any(map(self.tool.match, asked.tools)))
-            and _is_in(self.prompt, asked.prompt)
-            and _is_in(self.last_user_message, asked.last_user_message)
-        )
-
-
-def _is_called(glob: re.Pattern[str], asked: RuleRequest) -> bool:
-    return any(glob.match(name) is not None for name in (asked.model_id, asked.identifier))
-
-
-def _is_in(wanted: str | Pattern | None, text: str) -> bool:
-    if wanted is None:
-        return True
-    said = text[:MAX_SEARCHED_CHARACTERS]
-    return wanted in said if isinstance(wanted, str) else wanted.search(said) is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleReply:
-    """The reply of a rule.
-
-    Texts are used in order; the last one repeats. If `echo`, the prompt is the reply. Each reply
-    has the same tool `calls`.
-    """
-
-    texts: tuple[str, ...] = ()
-    echo: bool = False
+    text: str | None = ""
     calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReply:
+    """The replies of a rule. They are used in order; the last one repeats."""
+
+    turns: tuple[ReplyTurn, ...]
+
+    def turn(self, number: int) -> ReplyTurn:
+        """Return the reply to the call with this number, from 1."""
+        return self.turns[min(number, len(self.turns)) - 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

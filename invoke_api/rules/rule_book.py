@@ -9,7 +9,9 @@ from time import monotonic
 from typing import Any
 
 from engine.tokenization.tool_calls import ToolCall
-from invoke_api.rules.rule import MAX_SEARCHED_CHARACTERS, Fault, Rule, RuleRequest, TokenPace
+from invoke_api.rules.conditions import MAX_SEARCHED_CHARACTERS, RuleRequest
+from invoke_api.rules.explanation import Candidate, Trial, scopes_of
+from invoke_api.rules.rule import Fault, Rule, TokenPace
 
 MAX_RULES = 2_000  # in all; each call checks all of them
 MAX_RULES_PER_SCOPE = 1_000  # as in schemas/rules.json
@@ -65,11 +67,19 @@ class _Entry:
     steps: int  # search steps per character of the prompt, in the worst case
     spoken: int = 0
 
-    def is_over(self) -> bool:
+    def why_over(self) -> str | None:
+        """Return why the rule applies no longer, or None if it does."""
         rule = self.rule
-        return (rule.times is not None and self.spoken >= rule.times) or (
-            rule.seconds is not None and monotonic() - self.added >= rule.seconds
-        )
+        if rule.times is not None and self.spoken >= rule.times:
+            return (
+                f"it has applied {rule.times:,} times" if rule.times > 1 else "it has applied once"
+            )
+        if rule.seconds is not None and monotonic() - self.added >= rule.seconds:
+            return f"its {rule.seconds:g} seconds are over"
+        return None
+
+    def to_candidate(self) -> Candidate:
+        return Candidate(self.id, self.rule.scope, self.rule.when)
 
     def to_json(self) -> dict[str, Any]:
         return {"id": self.id, **self.rule.document, "spoken": self.spoken}
@@ -89,6 +99,11 @@ class RuleBook:
     _steps: int = 0  # sum of all entries
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether calls need a verdict: there are rules, or calls without one are refused."""
+        return self.has_rules or self.strict
+
     def add(self, rules: Iterable[Rule]) -> list[dict[str, Any]]:
         """Add rules and return them as listed. Raises `TooManyRules`, and then adds none."""
         return self._add_to(self._entries, rules)
@@ -106,7 +121,7 @@ class RuleBook:
         ]
         entries = kept + added
         if _excess(entries):  # drop rules that have expired or been used up
-            entries = [entry for entry in kept if not entry.is_over()] + added
+            entries = [entry for entry in kept if not entry.why_over()] + added
         if sentence := _excess(entries):
             raise TooManyRules(sentence)
         self._keep(entries)
@@ -139,7 +154,7 @@ class RuleBook:
 
     def is_quick(self, asked: RuleRequest, steps: int) -> bool:
         """Tell whether checking all rules takes at most `steps`. Raises `TooLongSearch`."""
-        length = min(MAX_SEARCHED_CHARACTERS, max(len(asked.prompt), len(asked.last_user_message)))
+        length = min(MAX_SEARCHED_CHARACTERS, asked.longest_text)
         if length * self._steps <= steps:
             return True
         worst = length * sum(entry.steps for entry in self._in_order(asked.access_key_id))
@@ -158,30 +173,47 @@ class RuleBook:
         entries = list(self._in_order(asked.access_key_id))
         return {each.id for each in entries if not is_over() and each.rule.when.matches(asked)}
 
-    def pick(self, asked: RuleRequest, matching: Container[str] | None = None) -> Verdict | None:
+    def open_trial(self, asked: RuleRequest) -> Trial:
+        """Return a record of this call's choice of rules, still empty. Copies nothing."""
+        entries = self._entries  # a later change makes a new list
+        return Trial(asked, lambda: [entry.to_candidate() for entry in entries])
+
+    def pick(
+        self,
+        asked: RuleRequest,
+        matching: Container[str] | None = None,
+        trial: Trial | None = None,
+    ) -> Verdict | None:
         """Return the verdict of the matching rules on this call, and count the rules used.
 
         A rule without a reply, with only a pace or a fault after some tokens, leaves the reply to
-        the next match. `matching` are the ids of the rules that match, if already known.
+        the next match. `matching` are the ids of the rules that match, if already known. `trial`
+        records the choice.
         """
         verdict = None
+        trial = trial or self.open_trial(asked)
         for entry in self._in_order(asked.access_key_id):
             rule = entry.rule
-            if entry.is_over() or not _matches(entry, asked, matching):
+            if over := entry.why_over():
+                trial.skip(entry.id, over)
+                continue
+            if not _matches(entry, asked, matching):
                 continue
             if rule.probability < 1 and entry.random.random() >= rule.probability:
+                trial.skip(entry.id, f"its probability of {rule.probability} left this call out")
                 continue
             if verdict and not verdict.wants(rule):
+                trial.skip(entry.id, f"rule {verdict.rule_id} has the same effects already")
                 continue
             entry.spoken += 1
             verdict = _add(verdict, _to_verdict(entry, asked))
+            trial.apply(entry.id, is_last=verdict.is_complete)
             if verdict.is_complete:
                 break
         return verdict
 
     def _in_order(self, access_key_id: str | None) -> Iterator[_Entry]:
-        scopes = [None] if access_key_id is None else [access_key_id, None]
-        for scope in scopes:
+        for scope in scopes_of(access_key_id):
             yield from (entry for entry in reversed(self._entries) if entry.rule.scope == scope)
 
 
@@ -219,14 +251,8 @@ def _add(verdict: Verdict | None, below: Verdict) -> Verdict:
 
 def _to_verdict(entry: _Entry, asked: RuleRequest) -> Verdict:
     rule = entry.rule
-    calls = rule.reply.calls if rule.reply else ()
-    return Verdict(entry.id, _text(entry, asked), calls, rule.fault, rule.pace)
-
-
-def _text(entry: _Entry, asked: RuleRequest) -> str | None:
-    reply = entry.rule.reply
-    if reply is None:
-        return None
-    if reply.echo:
-        return asked.prompt
-    return reply.texts[min(entry.spoken, len(reply.texts)) - 1]
+    if rule.reply is None:
+        return Verdict(entry.id, None, (), rule.fault, rule.pace)
+    text, calls = rule.reply.turn(entry.spoken)
+    said = asked.question.prompt if text is None else text
+    return Verdict(entry.id, said, calls, rule.fault, rule.pace)

@@ -14,10 +14,11 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.web_pages import BrowserAccess
 from invoke_api.cassettes.matcher import CassetteLibrary, Replay
 from invoke_api.cassettes.named_cassettes import NamedRecordings
+from invoke_api.control.explanations import explain_call, explain_calls
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
-from invoke_api.control.routes import METRICS_PATH, EmulatorRoute, EmulatorRoutes
-from invoke_api.control.rules_and_journal import one_worker_only, requests, reset, rules
+from invoke_api.control.routes import METRICS_PATH, REQUEST_ID, EmulatorRoute, EmulatorRoutes
+from invoke_api.control.rules_and_journal import aliases, one_worker_only, requests, reset, rules
 from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.models.endpoint_resources import Resources
 from invoke_api.models.engine_pool import Engines
@@ -84,6 +85,9 @@ ALL_ROUTES = OPERATION_ROUTES + OPENAI_ROUTES + SAGEMAKER_ROUTES
 CONTROL_ROUTES = [
     EmulatorRoute("/_emulator/rules", rules, ("GET", "HEAD", "POST", "DELETE")),
     EmulatorRoute("/_emulator/requests", requests, ("GET", "HEAD", "DELETE")),
+    EmulatorRoute("/_emulator/explain", explain_calls),
+    EmulatorRoute(f"/_emulator/explain/{REQUEST_ID}", explain_call),
+    EmulatorRoute("/_emulator/aliases", aliases, ("GET", "HEAD", "POST")),
     EmulatorRoute("/_emulator/reset", reset, ("POST",)),
 ]
 CONTROL_REFUSALS = [
@@ -151,7 +155,7 @@ def create_app(
     allows loopback hosts only. `paces` are recordings whose timing rules over HTTP may use.
     `following` runs as long as the service, and reloads the file of rules when it changes.
     """
-    observed = Metrics(engines.items(), metrics_folder)
+    observed = Metrics(engines.items(), metrics_folder, calls.waiting)
     configurations = LoggingConfigurations(OPERATOR_CONFIGURATION if invocation_log else None)
     services = Services(
         registry=registry,
@@ -165,7 +169,7 @@ def create_app(
         profiles=ApplicationProfiles(),
         endpoints=registry.endpoints,
         resources=Resources(),
-        replay=recordings or Replay(CassetteLibrary(())),
+        replay=recordings or Replay(CassetteLibrary(()), is_on=False),
         paces=paces or NamedRecordings(),
         logging=configurations,
         metrics=observed,

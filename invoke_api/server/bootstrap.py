@@ -35,7 +35,7 @@ from invoke_api.observability.invocation_log import open_log
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
 from invoke_api.rules.file_watcher import follow
-from invoke_api.rules.parser import RuleError, load_rules
+from invoke_api.rules.parser import ModelNames, RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
@@ -150,14 +150,16 @@ def assemble(
     `cores`, `metrics_folder` and `others_ready` are for one of several workers: see `create_app`.
     `is_elsewhere` is true if another ASGI server listens, at an address that is unknown here.
     """
-    gate, tls, rules = _build_gate(settings), build_tls(settings), _load_rules(settings.rules)
+    gate, tls = _build_gate(settings), build_tls(settings)
     shelf = _load_shelf(settings.guardrails)
+    _check_servers(settings, registry)
     with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
     recordings = _load_recordings(settings, registry)
     calls, book = InFlightCalls(), RuleBook(strict=settings.strict)
-    ids = [entry["id"] for entry in book.add(rules)]
+    names = None if recordings else registry.names()  # recordings may be of any model
+    ids = [entry["id"] for entry in book.add(_load_rules(settings.rules, names))]
     if is_elsewhere:
         gate = replace(gate, loopback_only=settings.is_for_loopback)
     app = create_app(
@@ -179,7 +181,7 @@ def assemble(
         else settings.browser_access,
         paces=NamedRecordings(settings.recording_places),
         others_ready=others_ready,
-        following=partial(follow, settings.rules, book, ids) if settings.rules else None,
+        following=partial(follow, settings.rules, book, ids, names) if settings.rules else None,
     )
     grace = Grace(settings.shutdown_delay, settings.graceful_timeout)
     limits = Limits(
@@ -223,10 +225,20 @@ def choice_of(
         demo=settings.demo,
         max_loaded=settings.max_loaded_models,
         cache=settings.cache_dir,
-        remote=settings.remote,
+        servers=settings.servers,
         key_of=remote_key,
         cores=cores,
     )
+
+
+def _check_servers(settings: Settings, registry: Registry) -> None:
+    """Raise `click.ClickException` if --remote has a server for a model that is not served."""
+    for model_id in settings.servers.keys() - registry.models.keys() - {""}:
+        known = "\n  ".join(registry.models)
+        raise click.ClickException(
+            f"--remote has a server for {model_id!r}, which is not served; the models are"
+            f"\n  {known}"
+        )
 
 
 def load_models(path: Path, ids: tuple[str, ...] = ()) -> Registry:
@@ -277,9 +289,9 @@ def _load_recordings(settings: Settings, registry: Registry) -> Replay | None:
     return Replay(library, timed=settings.timing == "recorded")
 
 
-def _load_rules(path: Path | None) -> list[Rule]:
+def _load_rules(path: Path | None, models: ModelNames) -> list[Rule]:
     with click_errors():
-        return load_rules(path) if path else []
+        return load_rules(path, models) if path else []
 
 
 def _build_gate(settings: Settings) -> Gate:

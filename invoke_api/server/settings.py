@@ -32,6 +32,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
 
 
+def _split_server(value: str) -> tuple[str, str]:
+    """Return the model's id, or "" if there is none, and the URL of one `--remote`."""
+    if re.match("https?://", value):
+        return "", value
+    model_id, _, url = value.partition("=")
+    return model_id, url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of `invoke-api serve`. Raises `click.UsageError` for a contradiction."""
@@ -42,7 +50,7 @@ class Settings:
     model: tuple[str, ...]
     workers: int
     engine: str | None
-    remote: str | None
+    remote: tuple[str, ...]
     cassettes: Path | None
     match: str
     timing: str
@@ -68,6 +76,7 @@ class Settings:
     max_connections_per_address: int
     shutdown_delay: float
     graceful_timeout: float
+    stop_with_stdin: bool
     log_format: str
 
     def __post_init__(self) -> None:
@@ -85,12 +94,16 @@ class Settings:
             "--engine replay and --cassettes go together.",
         )
         yield (
-            self.remote is not None and self.engine != "remote",
+            bool(self.remote) and self.engine != "remote",
             "--remote needs --engine remote.",
         )
         yield (
-            self.remote is not None and not re.fullmatch(SERVER_URL, self.remote or ""),
-            "--remote must be the URL of a server: http://HOST:PORT",
+            not all(re.fullmatch(SERVER_URL, url) for url in self.servers.values()),
+            "--remote must be the URL of a server: http://HOST:PORT or MODEL_ID=http://HOST:PORT",
+        )
+        yield (
+            len(self.servers) < len(self.remote),
+            "--remote names two servers for the same model.",
         )
         for flag, is_set in {
             "--match": self.match != "strict",
@@ -135,6 +148,11 @@ class Settings:
                 bool(value) and self.workers > 1,
                 f"{flag} keeps per-process state and needs --workers 1.",
             )
+
+    @property
+    def servers(self) -> dict[str, str]:
+        """Return the URLs of `--remote` by the ids of models. The id "" stands for all others."""
+        return dict(_split_server(value) for value in self.remote)
 
     @property
     def is_for_loopback(self) -> bool:
@@ -191,8 +209,10 @@ SERVE_OPTIONS = (
     ),
     _option(
         "--remote",
-        metavar="URL",
-        help="URL of the OpenAI-compatible server for --engine remote; overrides the registry."
+        multiple=True,
+        metavar="[MODEL_ID=]URL",
+        help="URL of the OpenAI-compatible server for --engine remote, of all models or of one;"
+        " repeatable; overrides the registry."
         f" Set its API key in {REMOTE_KEY_VARIABLE}.",
     ),
     _option("--cassettes", type=_PATH, help="File or folder of recordings for --engine replay."),
@@ -302,6 +322,11 @@ SERVE_OPTIONS = (
         type=click.FloatRange(0, MAX_GRACE_SECONDS),
         default=10.0,
         help="Seconds that in-flight calls then have to finish.",
+    ),
+    _option(
+        "--stop-with-stdin",
+        is_flag=True,
+        help="Stop when standard input closes: with the program that holds the other end.",
     ),
     log_option,
 )

@@ -57,16 +57,17 @@ class Bedrock:
 
     def reply(
         self,
-        *texts: str,
+        *replies: str | Mapping[str, Any],
         times: int | None = None,
         pace: Mapping[str, float] | None = None,
         **when: object,
     ) -> None:
-        """Answer with these texts in order; the last one repeats.
+        """Answer with these replies in order; the last one repeats.
 
+        A reply is a text, or `{"text": ..., "tool_calls": [{"name": ..., "arguments": ...}]}`.
         `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/test/rules.md).
         """
-        self.rule(reply=list(texts), times=times, pace=pace, when=when)
+        self.rule(reply=list(replies), times=times, pace=pace, when=when)
 
     def fail(
         self,
@@ -92,12 +93,27 @@ class Bedrock:
         """Add a rule with the keys of docs/test/rules.md."""
         self._ask("POST", "rules", {**_given(document), "scope": self.access_key_id})
 
+    def stand_in(self, access_key_id: str) -> None:
+        """Have calls with another access key count as calls with this one, until `reset`."""
+        self._ask("POST", "aliases", {"alias": access_key_id, "access_key_id": self.access_key_id})
+
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Return the calls so far, oldest first."""
-        answer = self._ask("GET", f"requests?scope={quote(self.access_key_id)}")
-        calls: list[dict[str, Any]] = answer["requests"]
-        return calls
+        return self._requests(f"?scope={quote(self.access_key_id)}")
+
+    def requests_of_others(self) -> list[dict[str, Any]]:
+        """Return the calls that other access keys made, oldest first."""
+        return [call for call in self._requests() if call["access_key_id"] != self.access_key_id]
+
+    def explain(self, *, everybody: bool = False) -> list[str]:
+        """Return in lines why rules applied to the last calls, or did not.
+
+        These are the calls of this key, or with `everybody` all calls.
+        """
+        scope = "" if everybody else f"?scope={quote(self.access_key_id)}"
+        report: list[str] = self._ask("GET", f"explain{scope}")["report"]
+        return report
 
     def reset(self) -> None:
         """Delete the rules, calls and application inference profiles of this key."""
@@ -125,6 +141,10 @@ class Bedrock:
         from openai import OpenAI  # noqa: PLC0415 - most tests do without it
 
         return OpenAI(**{"base_url": f"{self.url}/v1", "api_key": self.access_key_id, **options})
+
+    def _requests(self, query: str = "") -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = self._ask("GET", f"requests{query}")["requests"]
+        return calls
 
     def _ask(self, method: str, path: str, document: object = None) -> dict[str, Any]:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)

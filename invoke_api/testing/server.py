@@ -15,12 +15,14 @@ from urllib.request import urlopen
 from invoke_api.testing.bedrock import Bedrock
 
 # `-P`: do not import packages from the current folder, which may have an `engine`, too.
-COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0")
+COMMAND = (sys.executable, "-P", "-m", "invoke_api", "serve", "--port", "0", "--stop-with-stdin")
 
 
 @contextmanager
 def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
     """Run `invoke-api serve` with these flags and yield its URL once it is ready.
+
+    It ends with this process, too, even if that is killed: its standard input is a pipe from here.
 
     Raises `RuntimeError` if it is not ready within `seconds`. The default is for the demo models on
     a busy machine.
@@ -32,7 +34,11 @@ def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
     }
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [*COMMAND, *flags], stderr=log, env=env, start_new_session=True
+            [*COMMAND, *flags],
+            stdin=subprocess.PIPE,
+            stderr=log,
+            env=env,
+            start_new_session=True,
         )
         try:
             yield _wait(process, log.fileno(), time.monotonic() + seconds)
@@ -43,6 +49,8 @@ def server_running(*flags: str, seconds: float = 300) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdin:
+                process.stdin.close()
 
 
 @contextmanager

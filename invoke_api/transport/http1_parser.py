@@ -66,6 +66,7 @@ class RequestReader:
         self._head_size = 0  # bytes of names, values and target
         self._unread_head = 0  # bytes of pieces that are completely part of the head
         self._framing = 0  # bytes of a request beside its body
+        self._body_bytes = 0  # of this piece
 
     def feed(self, data: bytes) -> list[RequestEvent]:
         """Return the events of these bytes. `Refusal` is the last event.
@@ -75,6 +76,7 @@ class RequestReader:
         if self._is_over:
             return []
         was_in_head = self.is_in_head
+        self._body_bytes = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -106,8 +108,8 @@ class RequestReader:
     def _note_size(self, size: int, *, was_in_head: bool) -> None:
         if self.is_in_head and was_in_head:
             self._unread_head += size
-        self._framing += size - sum(len(each) for each in self._events if isinstance(each, bytes))
-        if self._unread_head > MAX_HEAD_BYTES:
+        self._framing += size - self._body_bytes
+        if self._unread_head > MAX_HEAD_BYTES or self._head_size > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
         elif self._framing > MAX_FRAMING_BYTES:
             self._refuse(Refusal(400, "The framing of the body is larger than a body may need."))
@@ -130,10 +132,10 @@ class RequestReader:
 
     def on_url(self, part: bytes) -> None:
         self._target += part
-        self._count(len(part))
+        self._head_size += len(part)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + 4)  # the colon, a space, CRLF
+        self._head_size += len(name) + len(value) + 4  # the colon, a space, CRLF
         if self.is_in_head:  # trailers are ignored
             self._headers.append((name.lower(), value.strip(b" \t")))
 
@@ -142,6 +144,8 @@ class RequestReader:
         if self._is_resumed:
             self._is_resumed = False
             return
+        if self._head_size > MAX_HEAD_BYTES:
+            self._stop(HEAD_TOO_LARGE)
         version = self._parser.get_http_version()
         if refused := _find_problem(self._headers, version):
             self._stop(refused)
@@ -157,6 +161,7 @@ class RequestReader:
 
     def on_body(self, part: bytes) -> None:
         self._events.append(part)
+        self._body_bytes += len(part)
 
     def on_message_complete(self) -> None:
         if self._is_upgrade:  # the body follows after `_resume`
@@ -164,11 +169,6 @@ class RequestReader:
         self._events.append(EndOfBody)
         if not self._keeps_alive:
             self._is_over = True
-
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > MAX_HEAD_BYTES:
-            self._stop(HEAD_TOO_LARGE)
 
     def _stop(self, refused: Refusal) -> None:
         self._refused = refused
@@ -179,11 +179,14 @@ def _find_problem(headers: list[tuple[bytes, bytes]], version: str) -> Refusal |
     """Return the refusal of what a server must refuse (RFC 9112) and llhttp accepts, or None."""
     if version not in SUPPORTED_VERSIONS:
         return Refusal(505, f"HTTP/{version} is not spoken here in the form of HTTP/1.1.")
-    names = [name for name, _ in headers]
-    hosts = names.count(b"host")
+    hosts, codings = 0, []
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            codings.append(value.lower())
     if hosts > 1 or (version == "1.1" and not hosts):  # 3.2
         return Refusal(400, "A request has one Host header.")
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (version != "1.1" or codings != [b"chunked"]):  # 6.1
         return Refusal(501, "The only Transfer-Encoding that is known is chunked, in HTTP/1.1.")
     return None
@@ -204,7 +207,7 @@ def _to_origin_form(
 
     The authority in the target replaces the header (RFC 9112, 3.2.2).
     """
-    found = ABSOLUTE_FORM.match(target)
+    found = None if target.startswith(b"/") else ABSOLUTE_FORM.match(target)
     if found is None:
         return target, headers
     authority, path = found.groups()

@@ -1,6 +1,7 @@
 """The credentials file: its contents, and each mistake with its line but without secrets."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,36 @@ def test_a_file_that_others_can_touch_is_refused(tmp_path: Path, mode: int) -> N
     file = write(tmp_path, GOOD, mode)
     with pytest.raises(ConfigError, match=f"chmod 600 {file}"):
         load_credentials(file)
+
+
+def test_a_secret_that_kubernetes_mounts_is_read_by_the_pods_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, GOOD, 0o440)
+    belongs_to_root(file, monkeypatch)
+
+    assert "AKIDEXAMPLE" in load_credentials(file).access_keys
+
+
+@pytest.mark.parametrize("mode", [0o460, 0o444])
+def test_a_secret_that_more_than_the_pods_group_can_touch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    file = write(tmp_path, GOOD, mode)
+    belongs_to_root(file, monkeypatch)
+    with pytest.raises(ConfigError, match=f"chmod 600 {file}"):
+        load_credentials(file)
+
+
+def belongs_to_root(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the service believe that root owns the file and another user runs the service."""
+    fields = list(file.stat())
+    fields[4] = 0  # st_uid
+    real = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = real(path, follow_symlinks=follow_symlinks)
+        return os.stat_result(fields) if path == file else found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)

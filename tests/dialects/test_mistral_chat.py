@@ -282,7 +282,7 @@ def test_audio_is_refused_where_it_can_not_be_heard(
 
 def test_a_rules_calls_are_for_models_that_have_tools(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.rule(reply={"tool_calls": [CALL]})
-    with pytest.raises(ClientError, match="calls tools, which a request of a prompt can't offer"):
+    with pytest.raises(ClientError, match="calls a tool that the request does not offer"):
         runtime.invoke_model(modelId="mistral.mistral-7b-instruct-v0:2", body='{"prompt": "Hi"}')
 
 

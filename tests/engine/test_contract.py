@@ -266,7 +266,7 @@ async def call(engine: Engine, prompt: str = "Why?", **more: Any) -> list[ToolCa
 
 @holding
 async def test_a_forced_tool_is_called(engine: Engine) -> None:
-    """The scripted engine calls the first tool; a demo model calls any, without end."""
+    # The scripted engine calls the first tool; a demo model calls any, without end.
     schemas = {tool.name: Draft202012Validator(json.loads(tool.parameters)) for tool in TOOLS}
     for prompt in ("Why?", "How?", "When?"):
         for temperature in (0.0, 1.0):
@@ -308,7 +308,7 @@ async def test_a_model_of_2025_is_held_to_calls_as_it_writes_them(tekken: Engine
 
 @on("vllm-dense", "remote")
 async def test_a_tool_whose_schema_can_not_be_held_is_called_all_the_same(engine: Engine) -> None:
-    """The arguments may be any object; a demo model may not end them."""
+    # The arguments may be any object; a demo model may not end them.
     tools = (Tool("odd", '{"type": "object", "properties": {"a": {"type": "nope"}}}'),)
     text = await text_of(engine, must_call=tools, spelled=True, max_tokens=40)
 
@@ -516,7 +516,7 @@ async def test_the_same_seed_gives_the_same_text(engine: Engine) -> None:
 
 
 async def test_penalties_and_biases_change_what_is_said(engine: Engine) -> None:
-    """The scripted engine ignores them; all other engines are biased to other tokens."""
+    # The scripted engine ignores them; all other engines are biased to other tokens.
     inside: dict[str, Any] = {"prompt": "turn left", "max_tokens": 100}
     plain = await text_of(engine, **inside)
     [first, *_] = engine.tokenizer().encode_text(plain)
@@ -711,7 +711,7 @@ async def test_an_error_comes_once_and_is_the_end(engine: Engine) -> None:
 async def test_nothing_is_lost_when_many_run_and_some_are_paused_or_cancelled(
     engine: Engine,
 ) -> None:
-    """All are greedy with the same prompt, so that each is a beginning of the longest."""
+    # All are greedy with the same prompt, so that each is a beginning of the longest.
     requests = [ask(engine, "turn left", max_tokens=20 + 5 * number) for number in range(24)]
     receivers = [RecordingReceiver() for _ in requests]
     running = [
@@ -845,7 +845,7 @@ async def test_vllm_shares_requests_among_its_cores_and_forgets_those_that_have_
 
 @only_vllm
 async def test_the_death_of_vllms_core_is_noticed(engine: Engine) -> None:
-    """The last test but one of each engine, because the engine does not survive it."""
+    # The last test but one of each engine, because the engine does not survive it.
     killing = asyncio.create_task(kill_cores_after(0.2))
     with pytest.raises(EngineDead):
         await asyncio.wait_for(run(engine, ask(engine, "turn left", max_tokens=4_000)), timeout=20)

@@ -12,6 +12,11 @@ from tests.fuzzing.values import draw, write
 RULES: list[dict[str, Any]] = [
     {"when": {"operation": "Converse", "prompt": {"regex": "a+b"}}, "reply": "Hello"},
     {"when": {"model_id": "mistral.*", "turn": 2, "tool": "f*"}, "reply": ["a", "b"], "times": 2},
+    {"when": {"system": ["a", {"regex": "b"}], "metadata": {"a": "*"}}, "reply": "a"},
+    {
+        "when": {"tool_result": "a", "has_tool_result": True, "step": 2},
+        "reply": ["a", {"echo": True}],
+    },
     {"reply": {"text": "a", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]}},
     {"fault": {"exception": "ThrottlingException", "message": "No", "retry_after": 5}},
     {"fault": {"break": "cut", "after_tokens": 3}, "probability": 0.5, "seed": 7},
@@ -23,7 +28,10 @@ ACCEPTS = [
     *(b"application/openmetrics-text", b"application/openmetrics-text;version=;escaping=x"),
     *(b"gzip", b"gzip;q=NaN", b"gzip;q", b";;;,,,", b"identity;q=1e400"),
 ]
-PATHS = ["rules", "rules", "rules", "requests", "reset", "health", "ready", "rule", "", "rules/"]
+PATHS = [
+    *("rules", "rules", "rules", "requests", "reset", "health", "ready", "rule", "", "rules/"),
+    *("explain", "explain/", "explain/%00", "explain/a"),
+]
 QUERIES = [
     *("", "", "scope=a", "id=%00", "id=" + "9" * 5_000, "ended=NaN", "x=1", "scope=%ff", "&=&"),
 ]

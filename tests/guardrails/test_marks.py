@@ -162,7 +162,7 @@ def test_text_is_masked_and_the_call_behind_it_is_made(runtime: Any, bedrock: Be
 
 
 def test_a_call_of_a_tool_that_was_not_offered_is_text(runtime: Any, bedrock: Bedrock) -> None:
-    bedrock.rule(reply={"tool_calls": [{"name": "post", "arguments": {"to": "a@b.org"}}]})
+    bedrock.reply('[TOOL_CALLS]post[ARGS]{"to": "a@b.org"}')
     told = converse(runtime, LARGE_3, tools=True)
 
     assert "toolUse" not in told

@@ -93,7 +93,7 @@ def test_models_on_one_server_share_an_engine_if_all_else_is_alike(tmp_path: Pat
         "mistralai/Mixtral-8x7B-Instruct-v0.1", "mistralai/Mistral-7B-Instruct-v0.2"
     )
     file = tmp_path / "registry.yaml"
-    choice = EngineChoice(kind="remote", remote="http://host:8000/v1", cache=CACHE)
+    choice = EngineChoice(kind="remote", servers={"": "http://host:8000/v1"}, cache=CACHE)
     file.write_text(text)
     together = build_engines(load_registry(file).models.values(), choice)
     file.write_text(text.replace("    demo: moe\n", "    demo: moe\n    remote: {model: other}\n"))
@@ -113,7 +113,7 @@ def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "engine.remote.engine", None)
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
     with pytest.raises(EngineDead, match=r"install invoke-api\[remote\]"):
-        build_engines(models, EngineChoice(kind="remote", remote="http://host", cache=CACHE))
+        build_engines(models, EngineChoice(kind="remote", servers={"": "http://host"}, cache=CACHE))
 
 
 def test_models_share_an_engine_on_demand_as_they_do_otherwise() -> None:

@@ -1,6 +1,5 @@
 """`/metrics`: outcomes, durations and tokens of calls, and the current state of engines."""
 
-import asyncio
 import gzip
 import json
 import re
@@ -17,7 +16,7 @@ from prometheus_client import REGISTRY, Counter
 
 from engine.errors import EngineTimeout
 from engine.lifecycle.lru_pool import LruPool
-from engine.protocol import EngineLimits, EngineState, GenerationRequest
+from engine.protocol import EngineLimits, EngineState
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.observability.exposition import Exposition
@@ -28,7 +27,6 @@ from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import rule
 from tests.support.http2 import Client
 from tests.support.metrics import CALLS, Scrape, new_calls
-from tests.support.receiving import text_of
 from tests.support.servers import (
     COMMAND,
     ROOT,
@@ -181,7 +179,7 @@ def test_the_control_plane_is_counted_by_its_operations(url: str) -> None:
 
 
 def test_what_quotas_throttle_is_throttled(url: str) -> None:
-    """Each call reserves 8,193 of 300,000 tokens a minute and returns few before it ends."""
+    # Each call reserves 8,193 of 300,000 tokens a minute and returns few before it ends.
     rule(url, reply=" one two", pace={"first_token": 5})
     connections = []
     expected = labels("throttled", "429", "ThrottlingException")
@@ -371,7 +369,8 @@ def test_the_state_of_an_engine_is_told(status: str) -> None:
 
 async def test_models_that_share_an_engine_are_told_once() -> None:
     one, other = StubEngine(), StubEngine()
-    metrics = Metrics([("a", one), ("b", one), ("c", other)])
+    waiting = {"a": 2, "b": 3}
+    metrics = Metrics([("a", one), ("b", one), ("c", other)], count_waiting=lambda: waiting)
     metrics._refresh()  # noqa: SLF001 - what `render` begins with
     text = metrics._exposition.render("")[0].decode()  # noqa: SLF001 - what it goes on with
 
@@ -384,27 +383,60 @@ async def test_models_that_share_an_engine_are_told_once() -> None:
         ("stub-1", "0.0"),
         ("stub-2", "0.0"),
     ]
-    assert "calls_waiting{" not in text
+    assert re.findall(r'waiting\{engine="(.*)"\} (.*)', text) == [
+        ("stub-1", "5.0"),
+        ("stub-2", "0.0"),
+    ]
 
 
-async def test_who_waits_for_a_load_is_told() -> None:
+def in_engine(url: str, calls: str) -> float:
+    return Scrape(url).sum(f"invoke_api_engine_calls_{calls}")
+
+
+@pytest.mark.parametrize("operation", PATHS.values())
+def test_calls_wait_until_their_first_token(operation: str) -> None:
+    engine = StubEngine(["never", *[" on"] * 10_000], pause=3_600)
+    with engine_running(engine) as url, closing(connect(url)) as one, closing(connect(url)) as two:
+        for connection in (one, two):
+            connection.request("POST", f"/model/{SEVEN_B}/{operation}", b'{"prompt": "Hi"}')
+        until(lambda: in_engine(url, "waiting") == 2)
+        assert in_engine(url, "running") == 2
+
+        one.close()
+        until(lambda: in_engine(url, "waiting") == 1)
+
+
+def test_a_call_with_a_token_no_longer_waits() -> None:
+    engine = StubEngine([" on"] * 10_000, pause=0.01)
+    with engine_running(engine) as url, closing(connect(url)) as client:
+        client.request("POST", f"/model/{SEVEN_B}/{PATHS[STREAM]}", b'{"prompt": "Hi"}')
+        client.getresponse().read(20)
+
+        assert (in_engine(url, "running"), in_engine(url, "waiting")) == (1, 0)
+
+
+def test_a_call_that_a_rule_answers_waits_for_no_engine(url: str) -> None:
+    rule(url, reply="Late", pace={"first_token": 30})
+    with closing(connect(url)) as client:
+        client.request("POST", f"/model/{SEVEN_B}/invoke", b'{"prompt": "Hi"}')
+        until(lambda: Scrape(url).sum("invoke_api_calls_under_way") == 1)
+
+        assert in_engine(url, "waiting") == 0
+
+
+def test_calls_that_wait_for_a_load_are_counted() -> None:
     stub = SwappedStub()
     stub.may_load.clear()
     engine = LruPool(1).add(stub, "a", EngineLimits())
-    metrics = Metrics([("a", engine)])
-    asked = GenerationRequest(request_id="one", prompt=(1, 2), max_tokens=1)
-    waiting = asyncio.create_task(text_of(engine, asked))
-    await asyncio.sleep(0)
-    text, _ = await metrics.render("")
+    with engine_running(engine) as url, closing(connect(url)) as client:
+        client.request("POST", f"/model/{SEVEN_B}/invoke", b'{"prompt": "Hi"}')
+        until(lambda: in_engine(url, "waiting") == 1)
 
-    assert b'invoke_api_engine_calls_waiting{engine="stub-1"} 1.0' in text
-    assert b'invoke_api_engine_state{engine="stub-1",state="loading"} 1.0' in text
-    stub.may_load.set()
-    await waiting
+        assert Scrape(url).sum("invoke_api_engine_state", state="loading") == 1
 
 
 def test_a_folder_for_other_programs_is_left_alone(tmp_path: Path) -> None:
-    """The variable names the shared folder of metrics, which may not exist yet."""
+    # The variable names the shared folder of metrics, which may not exist yet.
     for folder in (tmp_path, tmp_path / "none"):
         env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
         with command_running([*COMMAND, "--engine", "scripted"], env) as url:
@@ -445,7 +477,7 @@ def test_the_documentation_names_what_there_is(url: str) -> None:
 
 
 def test_the_documentation_shows_what_is_told(url: str) -> None:
-    """The service exports every series of the example, perhaps with another value."""
+    # The service exports every series of the example, perhaps with another value.
     [example] = re.findall(r"/metrics .*\n```\n\n```\n(.*?)```", DOCUMENT, re.DOTALL)
     invoke_(url, {"prompt": "Say this is a test", "max_tokens": 3})
     until(lambda: Scrape(url).sum(CALLS, outcome="length", model_id=SEVEN_B) > 0)

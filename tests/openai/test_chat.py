@@ -529,7 +529,7 @@ def test_log_probabilities_do_not_show_what_a_guardrail_removes(bedrock: Bedrock
 
 @both
 def test_a_call_of_a_tool_that_was_not_offered_is_a_call(bedrock: Bedrock, path: str) -> None:
-    bedrock.rule(reply={"tool_calls": [CALL]})
+    bedrock.reply('[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}')  # as a model writes it
 
     [answer] = chat(bedrock, path)["choices"]
 

@@ -373,7 +373,9 @@ def test_both_engines_read_the_results_of_several_calls(service: str) -> None:
 
 def test_a_tool_is_called_in_a_stream(bedrock: Bedrock, runtime: Any) -> None:
     bedrock.rule(reply={"text": "Wait.", "tool_calls": [CALL, {"name": "stop"}]})
-    events = stream(runtime, LARGE_3, toolConfig=TOOLS)
+    schema = {"json": {"type": "object"}}
+    offered = [*TOOLS["tools"], {"toolSpec": {"name": "stop", "inputSchema": schema}}]
+    events = stream(runtime, LARGE_3, toolConfig={"tools": offered})
     blocks: dict[int, str] = {}
     counts: Counter[int] = Counter()
     for kind, event in events:

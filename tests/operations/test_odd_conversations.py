@@ -155,7 +155,9 @@ def test_an_argument_of_a_tool_may_be_a_large_number(bedrock: Bedrock) -> None:
 @pytest.mark.parametrize("stop", ["CALLS", "[", "]"])
 def test_a_stop_sequence_is_not_found_in_the_name_of_a_mark(bedrock: Bedrock, stop: str) -> None:
     bedrock.rule(reply={"text": "Hi", "tool_calls": [{"name": "f", "arguments": {"n": 1}}]})
-    body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "stop": [stop]})
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    messages = [{"role": "user", "content": "Hi"}]
+    body = json.dumps({"messages": messages, "tools": tools, "stop": [stop]})
     credential = f"{bedrock.access_key_id}/20260101/us-east-1/bedrock/aws4_request"
     signed = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
     path = f"/model/{LARGE_3}/invoke"

@@ -30,7 +30,7 @@ LAYERS = {
         {"dialects", "yaml_files"},
         {"cassettes", "models", "observability"},
         {"authentication", "guardrails", "rules"},
-        {"pipeline"},
+        {"conversion", "pipeline"},
         {"control", "openai", "operations"},
         {"sagemaker"},
         {"replay"},

@@ -271,7 +271,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def test_what_a_service_sends_behind_an_answer_is_not_the_next_one(tmp_path: Path) -> None:
-    """The service sends two answers to each request of a connection."""
+    # The service sends two answers to each request of a connection.
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(ConnectionError):
@@ -373,7 +373,7 @@ def test_a_second_recorder_is_refused_at_its_start(upstream: str, tmp_path: Path
 
 
 def test_frames_are_split_where_they_end(upstream: str, tmp_path: Path) -> None:
-    """The recorder forwards the bytes unchanged."""
+    # The recorder forwards the bytes unchanged.
     body = b'{"prompt": "late"}'
     with recording(tmp_path, upstream) as url:
         _, raw = call(url, "POST", f"/model/{SEVEN_B}/invoke-with-response-stream", body)

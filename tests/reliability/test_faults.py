@@ -89,7 +89,7 @@ def test_rules_that_come_and_go_answer_whole_or_not_at_all(evidence: Evidence) -
 
 
 def test_a_pattern_that_others_would_search_for_ever_holds_up_nobody(evidence: Evidence) -> None:
-    """The pattern may be refused, but all answers come in time."""
+    # The pattern may be refused, but all answers come in time.
     given = json.dumps({"when": {"prompt": {"regex": "^(a+)+$"}}, "reply": "all a"}).encode()
     with service_running(*SCRIPTED) as service:
         made, _ = call(service.url, "POST", "/_emulator/rules", given)

@@ -40,7 +40,7 @@ async def ask_half(url: str, size: int, *, stays: bool) -> bytes:
 
 
 def test_no_prefix_of_a_request_is_answered_as_a_request(evidence: Evidence) -> None:
-    """Each is sent twice: with the client's half-close, and with a reset."""
+    # Each is sent twice: with the client's half-close, and with a reset.
     sizes = range(len(WHOLE))
     with service_running(*SCRIPTED) as service:
         works = [
@@ -59,7 +59,7 @@ def test_no_prefix_of_a_request_is_answered_as_a_request(evidence: Evidence) -> 
 
 
 def test_the_whole_request_is() -> None:
-    """Without this, the trial above would prove nothing."""
+    # Without this, the trial above would prove nothing.
     with service_running(*SCRIPTED) as service:
         answer = asyncio.run(ask_once(service.url, WHOLE))
 

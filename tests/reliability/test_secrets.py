@@ -178,7 +178,7 @@ OPERATOR = {
 def test_no_recording_has_a_secret_of_the_caller_or_of_the_operator(
     tmp_path: Path, keys: Path, evidence: Evidence
 ) -> None:
-    """The upstream service refuses the operator's signature, and quotes it as AWS does."""
+    # The upstream service refuses the operator's signature, and quotes it as AWS does.
     known = json.loads(keys.read_text())
     known["access_keys"][0]["access_key_id"] = OPERATOR["AWS_ACCESS_KEY_ID"]
     keys.write_text(json.dumps(known))

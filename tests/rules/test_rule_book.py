@@ -4,24 +4,34 @@ from typing import Any
 
 import pytest
 
+from invoke_api.dialects.question import Question
+from invoke_api.rules.conditions import RuleRequest
 from invoke_api.rules.parser import parse_rules
-from invoke_api.rules.rule import RuleRequest
 from invoke_api.rules.rule_book import RuleBook
 
 INST = "<s>[INST] Who are you? [/INST] I am.</s>[INST] And the weather? [/INST]"
+
+QUESTION: dict[str, Any] = {
+    "prompt": INST,
+    "last_user_message": "And the weather?",
+    "turn": 2,
+    "step": 3,
+    "tools": ("get_weather",),
+    "system": "You are brief. You are kind.",
+    "tool_result": "12 degrees",
+    "metadata": {"team": "blue-1", "job": "x"},
+}
 
 
 def asked(**more: Any) -> RuleRequest:
     given = {
         "operation": "InvokeModel",
         "model_id": "mistral.mistral-7b-instruct-v0:2",
-        "prompt": INST,
-        "last_user_message": "And the weather?",
-        "turn": 2,
         "access_key_id": "AKIDEXAMPLE",
-        **more,
+        **{key: more.pop(key) for key in [*more] if key in RuleRequest.__annotations__},
     }
-    return RuleRequest(**given)
+    question = Question(**{**QUESTION, **more})
+    return RuleRequest(question=question, **given)
 
 
 def book(*rules: dict[str, Any]) -> RuleBook:
@@ -47,6 +57,13 @@ def said(rules: RuleBook, **more: Any) -> str | None:
         {"last_user_message": "weather"},
         {"last_user_message": {"regex": "^And"}},
         {"turn": 2},
+        {"step": 3},
+        {"tool": "get_*"},
+        {"has_tool_result": True},
+        {"tool_result": "12"},
+        {"system": "brief"},
+        {"system": ["kind", {"regex": "^You"}]},
+        {"metadata": {"team": "blue-*"}},
         {"operation": "InvokeModel", "model_id": "*", "prompt": "weather", "turn": 2},
     ],
 )
@@ -63,6 +80,13 @@ def test_a_rule_speaks_when_all_its_conditions_hold(when: dict[str, Any]) -> Non
         {"prompt": {"regex": "^weather"}},
         {"last_user_message": "Who"},
         {"turn": 1},
+        {"step": 2},
+        {"tool": "set_*"},
+        {"has_tool_result": False},
+        {"tool_result": "13"},
+        {"system": ["kind", "long"]},
+        {"metadata": {"team": "red"}},
+        {"metadata": {"team": "blue-1", "user": "*"}},
         {"prompt": "weather", "turn": 1},
     ],
 )

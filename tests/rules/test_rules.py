@@ -322,7 +322,7 @@ def test_the_journal_is_bounded_and_forgets(url: str) -> None:
     ("method", "path", "body", "sentence"),
     [
         ("POST", "/_emulator/rules", b"{", "not JSON: "),
-        ("POST", "/_emulator/rules", b'{"reply": 7}', "reply of rule 1: 7 is not of type"),
+        ("POST", "/_emulator/rules", b'{"reply": 7}', "rule 1, reply: 7 must be a text"),
         (
             "GET",
             "/_emulator/requests?color=red",

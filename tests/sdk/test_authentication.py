@@ -149,7 +149,7 @@ def test_a_signature_tells_the_region(guarded: str) -> None:
 
 
 def bearer(monkeypatch: pytest.MonkeyPatch, authority: Path, token: str) -> dict[str, Any]:
-    """boto3 sends API keys over https only."""
+    # boto3 sends API keys over https only.
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", token)
     return {"verify": str(authority / "ca.pem")}
 

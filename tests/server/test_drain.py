@@ -122,7 +122,7 @@ def test_for_a_while_all_is_answered_and_balancers_are_told() -> None:
 
 
 def test_how_long_it_takes_can_be_said() -> None:
-    """The flags set the times; a second signal would end the service at once."""
+    # The flags set the times; a second signal would end the service at once.
     flags = ["--shutdown-delay", "0.5", "--graceful-timeout", "0"]
     with ExitStack() as service:
         url = service.enter_context(command_running([*COMMAND, "--engine", "scripted", *flags]))

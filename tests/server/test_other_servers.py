@@ -334,7 +334,7 @@ def test_a_client_that_leaves_frees_the_engine(
 
 @pytest.mark.parametrize("server", ON_SOCKETS)
 def test_a_slow_client_gets_every_byte(server: str) -> None:
-    """The answer is longer than all buffers, and its end comes while the client does not read."""
+    # The answer is longer than all buffers, and its end comes while the client does not read.
     texts = [f" {number:x}" + " on" * 10_000 for number in range(300)]
     with stub_running(server, StubEngine(texts, pause=None)) as url:
         if server.endswith("h2c"):
@@ -358,7 +358,7 @@ def comparable_payload(payload: bytes) -> bytes:
 
 
 async def test_a_call_that_is_cancelled_frees_the_engine_and_leaves_no_task() -> None:
-    """A server does this when it stops while calls are in flight."""
+    # A server does this when it stops while calls are in flight.
     registry = load_registry(DEFAULT_REGISTRY).only([SEVEN_B])
     engine = StubEngine([" on"] * 10_000, pause=0.01)
     app = create_app(registry, Engines({SEVEN_B: engine}), InFlightCalls())
@@ -480,7 +480,7 @@ async def test_everybody_is_answered_if_the_operator_wants_it() -> None:
 
 
 async def test_a_name_that_nobody_has_allowed_reaches_no_route_of_the_emulator() -> None:
-    """Any address may belong to the service; a name may belong to a page with DNS rebinding."""
+    # Any address may belong to the service; a name may belong to a page with DNS rebinding.
     with app_with(ALLOWED_HOST="bedrock") as app:
         async with app.router.lifespan_context(app), client_of(app) as caller:
             statuses = [

@@ -101,7 +101,7 @@ def test_any_worker_tells_the_metrics_of_all(scripted: str) -> None:
 
 
 def test_metrics_are_kept_in_a_folder_of_their_own_that_is_removed(tmp_path: Path) -> None:
-    """The folder that the variable names is not used, because it may belong to other programs."""
+    # The folder that the variable names is not used, because it may belong to other programs.
     temporary, other = tmp_path / "temporary", tmp_path / "other"
     for folder in (temporary, other):
         folder.mkdir()

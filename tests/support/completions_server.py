@@ -16,8 +16,8 @@ END = b"0\r\n\r\n"
 class CompletionsServer:
     """A server that answers each call by the next of its plays; the last one repeats.
 
-    `asked` has the bodies of the calls. `connections` counts the connections, and `left` the calls
-    whose client disconnected before the end.
+    `asked` has the bodies of the calls, and `heads` their headers. `connections` counts the
+    connections, and `left` the calls whose client disconnected before the end.
     """
 
     plays: list["Play"]
@@ -26,6 +26,7 @@ class CompletionsServer:
     health: int = 404
     tls: ssl.SSLContext | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
     connections: int = 0
     left: int = 0
     port: int = 0
@@ -84,6 +85,7 @@ class CompletionsServer:
         else:
             assert path == "/v1/completions", path
             self.asked.append(json.loads(body))
+            self.heads.append(head)
             play = self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]
             playing = asyncio.ensure_future(play(writer))
             leaving = asyncio.create_task(reader.read(1))

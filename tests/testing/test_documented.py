@@ -12,7 +12,7 @@ from textwrap import indent
 import pytest
 import yaml
 
-from invoke_api.rules.parser import parse_rules
+from invoke_api.rules.parser import load_rules, parse_rules
 from tests.support.servers import COMMAND, ROOT, command_running, invoke
 from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
@@ -33,7 +33,8 @@ RECIPES = [
     for number, (page, language, code) in enumerate(BLOCKS)
     if language == "python"
 ]
-EXEC, CURL, RECORD, REPLAY = blocks("sh")
+CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh")
+[FIXTURES] = blocks("json")
 [RULES] = blocks("yaml")
 HELPER, VITEST = blocks("js")
 CONTROL, JUNIT = blocks("java")
@@ -77,8 +78,8 @@ OPERATIONS = ("invoke", "invoke-with-response-stream")
 needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine has no JDK")
 
 
-def test_there_are_ten_recipes_and_unittest() -> None:
-    assert len(RECIPES) == 11
+def test_there_are_fourteen_recipes_and_unittest() -> None:
+    assert len(RECIPES) == 15
 
 
 @pytest.mark.parametrize("code", RECIPES)
@@ -111,6 +112,14 @@ def test_the_guardrail_does_what_is_said_of_it(pytester: pytest.Pytester) -> Non
 
 def test_the_rules_are_rules() -> None:
     assert len(parse_rules(yaml.safe_load(RULES))) == 4
+
+
+def test_the_fixtures_become_two_rules(tmp_path: Path) -> None:
+    (tmp_path / "fixtures.json").write_text(FIXTURES)
+    command = CONVERT.replace("invoke-api", COMMAND[0])
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, timeout=60, check=True)
+
+    assert len(load_rules(tmp_path / "rules.json")) == 2
 
 
 def test_the_command_is_one() -> None:
@@ -163,6 +172,23 @@ def test_the_recipe_for_vitest_runs_as_it_stands(tmp_path: Path) -> None:
 
     assert report["success"], report
     assert report["numPassedTests"] == report["numTotalTests"] == 1
+
+
+def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "node_modules").symlink_to(PACKAGES)
+    (suite / "package.json").write_text('{"type": "module"}')
+    (suite / "bedrock.js").write_text(HELPER)
+    (suite / "weather.test.js").write_text(VITEST.replace('"weather"', '"Weather"'))
+    report = run_vitest(suite, tmp_path)
+    [test] = report["testResults"][0]["assertionResults"]
+
+    assert test["status"] == "failed"
+    assert (
+        "rule 1 did not match: prompt lacks 'Weather' but has 'weather'"
+        in test["failureMessages"][0]
+    )
 
 
 @needs_java

@@ -32,6 +32,23 @@ def test_a_command_finds_bedrock_and_its_status_comes_back(tmp_path: Path) -> No
     assert (done.stdout, done.returncode) == (" By rule.\n", 7)
 
 
+def test_a_command_that_fails_is_told_why_rules_did_not_match(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text('rules: [{when: {prompt: weather}, reply: " By rule."}]\n')
+    done = execute("--rules", str(rules), "--", sys.executable, "-c", PROGRAM)
+    silent = execute("--", "false")
+    good = execute("--rules", str(rules), "--", sys.executable, "-c", PROGRAM[:-21])
+
+    assert done.returncode == 7
+    assert "Bedrock rules:\nCall " in done.stderr
+    assert ", InvokeModel of mistral.mistral-7b-instruct-v0:2: no rule answered; " in done.stderr
+    assert "  rule 1 did not match: prompt lacks 'weather'\n" in done.stderr
+    assert "    - prompt: 'weather'\n    + prompt: 'Hi'\n" in done.stderr
+    assert silent.stderr == "Bedrock rules:\nThe command made no calls.\n"
+    assert good.returncode == 0, good.stderr
+    assert "Bedrock rules" not in good.stderr
+
+
 def test_what_would_speak_louder_is_kept_from_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     louder = dict.fromkeys(OVERRIDING_VARIABLES, "true")
     for name, value in louder.items():
@@ -56,7 +73,7 @@ def test_rules_that_are_wrong_stop_it(tmp_path: Path) -> None:
     done = execute("--rules", str(rules), "--", "true")
 
     assert done.returncode == 1
-    assert f"{rules}:1: rules: 7 is not of type 'array'" in done.stderr
+    assert f"{rules}:1: rules: 7 must be a list" in done.stderr
 
 
 def test_a_unittest_has_it_as_a_context_manager() -> None:

@@ -150,6 +150,62 @@ def test_a_failed_test_shows_what_was_asked(suite: pytest.Pytester) -> None:
     )
 
 
+WRAPPED = """
+    import pytest
+    from app import summarise
+    from invoke_api.testing import bedrock_running
+
+
+    @pytest.fixture
+    def app(request):
+        request.getfixturevalue("bedrock").reply(" Right.", prompt="summarise", turn=2)
+        return summarise
+
+
+    @pytest.fixture(scope="module")
+    def own():
+        with bedrock_running() as emulated:
+            emulated.reply(" Right.", operation="Converse")
+            yield emulated
+
+
+    def test_wrapped(app):
+        assert app() == " Right."
+
+
+    def test_of_an_own_server(own):
+        client = own.client()
+        client.invoke_model(modelId=own.model, body='{"prompt": "Hi"}')["body"].close()
+        client.close()
+        assert False
+
+
+    def test_in_a_fixture(bedrock, broken):
+        pass
+
+
+    @pytest.fixture
+    def broken(bedrock):
+        bedrock.reply(" Right.", has_tool_result=True)
+        assert summarise() == " Right."
+"""
+
+
+def test_a_failure_says_of_each_rule_why_it_did_not_match(suite: pytest.Pytester) -> None:
+    suite.makepyfile(WRAPPED)
+    result = run(suite)
+
+    result.assert_outcomes(failed=2, errors=1)
+    for why in (
+        "prompt lacks 'summarise' but has 'Summarise'",
+        "operation is 'InvokeModel', not 'Converse'",
+        "has_tool_result is false, not true",
+    ):
+        result.stdout.fnmatch_lines(
+            ["*Bedrock rules*", "*: no rule answered; the engine scripted did", f"*{why}"]
+        )
+
+
 def test_a_failed_test_shows_the_two_ends_of_a_long_prompt(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

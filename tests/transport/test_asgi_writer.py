@@ -166,7 +166,7 @@ def test_any_order_ends_with_all_bytes_or_with_a_client_that_has_left(
 
 
 async def test_a_fault_of_the_server_frees_the_engine_and_is_raised() -> None:
-    """Uvicorn raises so for an answer that is longer than its Content-Length."""
+    # Uvicorn raises so for an answer that is longer than its Content-Length.
     peer = Peer()
 
     async def refuse(_: Message) -> None:
@@ -185,7 +185,7 @@ async def test_a_fault_of_the_server_frees_the_engine_and_is_raised() -> None:
 
 
 async def test_a_disconnect_behind_the_last_message_is_no_client_that_has_left() -> None:
-    """Hypercorn sends the disconnect while it still completes the answer."""
+    # Hypercorn sends the disconnect while it still completes the answer.
     peer = Peer()
     ended = []
 

@@ -229,7 +229,7 @@ def test_a_body_that_its_answer_did_not_wait_for_is_dropped_and_the_connection_g
 
 
 def test_half_a_request_without_a_key_leaves_the_service_to_others() -> None:
-    """300 heads that end inside a value once blocked the process forever."""
+    # 300 heads that end inside a value once blocked the process forever.
     with engine_running(StubEngine([" a"])) as url:
         for _ in range(300):
             with connected(url) as connection:

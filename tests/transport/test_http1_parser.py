@@ -186,7 +186,7 @@ DIFFERENCES = [
 
 
 def test_mutated_requests_are_read_as_h11_reads_them_or_refused(examples: int, seed: int) -> None:
-    """Mutated requests are compared; `pytest -s -k mutated --examples N --seed S` prints counts."""
+    # Mutated requests are compared; `pytest -s -k mutated --examples N --seed S` prints counts.
     random = Random(seed)
     counts, kinds = Counter[str](), Counter[str]()
     for _, raw in zip(range(examples), mutations(random), strict=False):

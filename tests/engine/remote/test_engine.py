@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -188,8 +189,25 @@ async def test_ids_come_back_for_ids() -> None:
     assert asked["structured_outputs"] == {"json": "{}"}
 
 
+async def test_calls_with_the_same_beginning_have_the_same_prefix_header() -> None:
+    beginning = "You are a patient tutor. " * 100
+    server = CompletionsServer([say(*TEXTS)])
+    async with running(server) as engine:
+        for prompt in (beginning + "Why?", beginning + "How?", "Be brief. " + beginning):
+            await run(engine, prompt)
+
+    one, same, other = (prefix_header(head) for head in server.heads)
+    assert re.fullmatch("[0-9a-f]{8}", one)
+    assert one == same != other
+
+
+def prefix_header(head: str) -> str:
+    [value] = [line.split(": ")[1] for line in head.splitlines() if line[:16] == "X-Prompt-Prefix:"]
+    return value
+
+
 async def test_calls_are_asked_for_by_tags_and_then_by_a_schema() -> None:
-    """Older servers and grammar compilers other than xgrammar refuse structural tags."""
+    # Older servers and grammar compilers other than xgrammar refuse structural tags.
     refused = answer(400, {"message": "Invalid structural tag specification."})
     ids = event(" A", token_ids=[1098]) + event("", token_ids=[EOS], finish="stop")
     server = CompletionsServer([refused, refused, say(finish=None, more=[ids]), refused])
@@ -388,7 +406,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_ended_too() -> None:
 
 
 async def test_nothing_is_read_for_a_receiver_that_is_paused() -> None:
-    """The server must wait once the socket buffers are full."""
+    # The server must wait once the socket buffers are full.
     written = 0
 
     async def play(writer: asyncio.StreamWriter) -> None:

@@ -36,7 +36,7 @@ def audio(raw: bytes, kind: str = "wav") -> dict[str, Any]:
 
 
 def test_a_clip_of_up_to_30_seconds_counts_as_on_bedrock() -> None:
-    """Bedrock's Voxtral Mini counted 384 tokens for this question and an MP3 of some seconds."""
+    # Bedrock's Voxtral Mini counted 384 tokens for this question and an MP3 of some seconds.
     tokens = voxtral().chat.encode([user(audio(written("MP3", 7.3, 44_100, 2), "mp3"))]).tokens
 
     assert len(tokens) == 384
@@ -158,7 +158,7 @@ def test_the_clips_of_a_call_may_last_so_long_together() -> None:
 
 
 def test_a_system_message_and_audio_do_not_go_together() -> None:
-    """mistral-common refuses both before v13, and Voxtral's tokenizer is v7."""
+    # mistral-common refuses both before v13, and Voxtral's tokenizer is v7.
     system = {"role": "system", "content": "Be brief."}
     with pytest.raises(ChatRefused, match="not allowed prior to the tokenizer version 13"):
         voxtral().chat.encode([system, user(audio(tone(0.1)))])

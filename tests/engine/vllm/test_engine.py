@@ -362,7 +362,7 @@ async def test_a_call_counts_and_its_time_runs_before_vllm_has_taken_it() -> Non
 
 @pytest.mark.parametrize("end", ["closed", "hangs"])
 async def test_a_call_that_vllm_has_not_taken_yet_ends_with_the_core(end: str) -> None:
-    """Before its first request, vLLM waits for an answer of the core only."""
+    # Before its first request, vLLM waits for an answer of the core only.
     engine, receiver = await asking(AskedLlm(never)), RecordingReceiver()
     engine.generate(ASK, receiver)
     await asyncio.sleep(0.01)

@@ -165,7 +165,7 @@ def test_an_output_processor_takes_what_is_handed_on_to_it() -> None:
 
 
 def test_an_async_llm_asks_its_output_processor_for_what_we_know_of() -> None:
-    """A new method may deliver tokens or end requests."""
+    # A new method may deliver tokens or end requests.
     source = inspect.getsource(import_module("vllm.v1.engine.async_llm"))
     asked = set(re.findall(r"\boutput_processor\.(\w+)", source))
     handed_on = {"get_num_queued_tokens", "get_num_unfinished_requests", "has_request"}

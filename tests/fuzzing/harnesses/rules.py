@@ -4,8 +4,10 @@ import json
 from contextlib import suppress
 
 from invoke_api.control.request_documents import BadDocument, parse_document
+from invoke_api.dialects.question import Question
+from invoke_api.rules.conditions import RuleRequest
 from invoke_api.rules.parser import RuleError, parse_rules
-from invoke_api.rules.rule import Rule, RuleRequest
+from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.wire.errors import InvokeError
 
@@ -13,10 +15,9 @@ ASKED = [
     RuleRequest(
         operation=operation,
         model_id="mistral.mistral-7b-instruct-v0:2",
-        prompt="Hello, what is 1 and 1?",
-        last_user_message="Hello, aab",
-        turn=turn,
-        tools=("f",),
+        question=Question(
+            "Hello, what is 1 and 1?", "Hello, aab", turn, ("f",), "Be brief.", "It rains."
+        ),
         access_key_id="AKIDEXAMPLE",
     )
     for operation, turn in (("Converse", 1), ("InvokeModel", 2))
@@ -40,7 +41,10 @@ def check(data: bytes) -> None:
     assert len(book.add(rules)) == len(rules)
     json.dumps(book.listed())
     for asked in ASKED:
-        if verdict := book.pick(asked):
+        trial = book.open_trial(asked)
+        verdict = book.pick(asked, trial=trial)
+        assert len(trial.to_json()["rules"]) <= len(rules)
+        if verdict:
             assert verdict.answers or verdict.fault or verdict.pace
     for rule in rules:
         _check_rule(rule)

@@ -1,0 +1,1 @@
+"""Conversion of other emulators' fixtures into rules."""
