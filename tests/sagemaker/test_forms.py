@@ -188,6 +188,16 @@ def test_tgi_3_refuses_in_its_own_words(
     assert (error["error"].startswith(said[0]), error["error_type"]) == (True, said[1])
 
 
+def test_an_engines_refusal_is_told_in_tgis_words(others: Bedrock) -> None:
+    grammar = {"type": "regex", "value": "a+"}  # the scripted engine knows none
+
+    refused = refusal(others, {**ASKED, "parameters": {"grammar": grammar}}, "tgi-3")
+
+    error = json.loads(refused["OriginalMessage"])
+    assert error["error"].startswith("Input validation error: The model can't hold an answer to")
+    assert error["error_type"] == "validation"
+
+
 @pytest.mark.parametrize(
     "body",
     [

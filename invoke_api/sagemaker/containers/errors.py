@@ -10,6 +10,7 @@ import orjson
 from engine.errors import PromptTooLong
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
 
+PREFIX = "Input validation error: "
 LMI_STATUS = 424  # of all refusals of LMI
 
 
@@ -31,21 +32,25 @@ def lmi_error(message: str) -> str:
 
 def _too_long(error: PromptTooLong) -> str:
     """Return the words for a prompt that the model's context is too short for."""
-    return (
-        "Input validation error: `inputs` tokens + `max_new_tokens` must be <="
-        f" {error.context_length}"
-    )
+    return f"{PREFIX}`inputs` tokens + `max_new_tokens` must be <= {error.context_length}"
+
+
+def _wrap(message: str, *_: object) -> str:
+    """Return TGI's refusal. The engine's own refusals have no prefix yet."""
+    return tgi_error(f"{PREFIX}{message.removeprefix(PREFIX)}", "validation")
 
 
 def _wrap_chat(message: str, streams: bool, _: str) -> str:  # noqa: FBT001 - as `ModelServer.wrap` has it
     """Return TGI's refusal of a chat."""
-    return tgi_chat_error(message) if streams else tgi_error(message, "validation")
+    if not streams:
+        return _wrap(message)
+    return tgi_chat_error(f"{PREFIX}{message.removeprefix(PREFIX)}")
 
 
 TGI_SERVER: ModelServer = ModelServer(
     too_long=_too_long,
     refused=str,
-    wrap=lambda message, *_: tgi_error(message, "validation"),
+    wrap=_wrap,
     show=SERVERS["2025"].show,
     word_body=SERVERS["2025"].word_body,
     word_taken=SERVERS["2025"].word_taken,

@@ -11,9 +11,8 @@ from typing import Any
 from engine.errors import RequestRefused
 from engine.protocol import Constraint
 from invoke_api.dialects.json_values import to_plain
+from invoke_api.sagemaker.containers.errors import PREFIX
 from invoke_api.validation.schema import find_schema_error
-
-PREFIX = "Input validation error: "
 
 
 def is_grammar(grammar: Mapping[str, Any]) -> bool:

@@ -13,7 +13,8 @@ from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.models.endpoints import Endpoint
 from invoke_api.pipeline.choices import ChoiceRequests
-from invoke_api.sagemaker.containers.grammar import PREFIX, to_grammar
+from invoke_api.sagemaker.containers.errors import PREFIX
+from invoke_api.sagemaker.containers.grammar import to_grammar
 from invoke_api.sagemaker.containers.tgi_body import TgiRequest
 
 SAMPLING = ("temperature", "top_k", "top_p", "typical_p")
@@ -22,6 +23,7 @@ SAMPLING = ("temperature", "top_k", "top_p", "typical_p")
 UNSUPPORTED = ("watermark", "typical_p")
 # An engine's seed is a signed integer of 64 bits.
 MAX_ENGINE_SEED = 2**63 - 1
+MAX_TEMPERATURE = 2.0  # vLLM's bound
 ONE_ONLY = "`best_of` != 1 is not allowed for this endpoint"
 
 
@@ -87,6 +89,10 @@ def _checks(asked: TgiRequest, endpoint: Endpoint) -> Iterator[tuple[bool, str]]
     yield (
         cut is not None and not 0 < cut <= longest,
         f"`truncate` must be strictly positive and less than {longest}. Given: {cut}",
+    )
+    yield (
+        (given["temperature"] or 0) > MAX_TEMPERATURE,
+        f"`temperature` above {MAX_TEMPERATURE} is not supported where the model runs",
     )
     yield "" in given["stop"], "an empty `stop` is not supported where the model runs"
     for name in UNSUPPORTED:

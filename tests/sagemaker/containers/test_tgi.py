@@ -160,6 +160,11 @@ def test_each_container_has_its_own_default(container: str, tokens: int) -> None
         ),
         # So does the bound of `best_of`.
         ({"best_of": 3, "temperature": 0}, "`best_of` must be > 0 and <= 2. Given: 3"),
+        (
+            {"temperature": 2.5},
+            "`temperature` above 2.0 is not supported where the model runs",
+        ),
+        ({"stop": [""]}, "an empty `stop` is not supported where the model runs"),
         ({"watermark": True}, "`watermark` is not supported where the model runs"),
         ({"typical_p": 0.5}, "`typical_p` is not supported where the model runs"),
         # The first mistake wins, in TGI's order.
