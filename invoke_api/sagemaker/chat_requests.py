@@ -26,6 +26,7 @@ from invoke_api.sagemaker.containers.errors import (
     LMI_STATUS,
     TGI_CHAT_SERVER,
     lmi_error,
+    tgi_chat_error,
     tgi_error,
 )
 from invoke_api.sagemaker.containers.grammar import to_grammar
@@ -35,7 +36,7 @@ from invoke_api.sagemaker.containers.tgi_generation import (
     fit_tokens,
     sampling_in,
 )
-from invoke_api.sagemaker.endpoint_request import EndpointRequest
+from invoke_api.sagemaker.endpoint_request import TOO_MANY, EndpointRequest
 from invoke_api.wire.errors import ModelError, ValidationException
 
 
@@ -56,7 +57,11 @@ class TgiChatRequest(EndpointRequest):
     def question(self) -> Question:
         return self.model.dialect.to_question(self.chat.body)
 
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
+    @property
+    def overloaded(self) -> str:
+        return tgi_chat_error(TOO_MANY)
+
+    def container_generation(self, tokenizer: Tokenizer) -> GenerationRequest:
         asked = self.chat.asked
         check_parameters(asked, self.endpoint)
         length = self.model.context_length
@@ -124,7 +129,7 @@ class LmiChatRequest(EndpointRequest):
     def question(self) -> Question:
         return self.inner.question()
 
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest:
+    def container_generation(self, tokenizer: Tokenizer) -> GenerationRequest:
         return self.inner.generation(tokenizer)
 
     def container_writer(self, tokenizer: Tokenizer) -> ChatCompletionsWriter:

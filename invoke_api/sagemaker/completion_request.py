@@ -30,7 +30,7 @@ class TgiCompletionRequest(EndpointRequest):
     def question(self) -> Question:
         return TEXT_DIALECT.to_question({"prompt": self.completion.text})
 
-    def generation(self, tokenizer: Tokenizer) -> ChoiceRequests:
+    def container_generation(self, tokenizer: Tokenizer) -> ChoiceRequests:
         return to_completions(self.completion, self.endpoint, tokenizer, self.request_id)
 
     def container_writer(self, tokenizer: Tokenizer) -> TgiCompletionWriter:

@@ -14,7 +14,7 @@ from invoke_api.models.endpoints import Endpoint
 from invoke_api.models.registry import Model
 from invoke_api.pipeline.choices import ChoiceRequests
 from invoke_api.pipeline.model_request import AnswerWriter, ChoicesWriter
-from invoke_api.sagemaker.containers.errors import LMI_SERVER, TGI_SERVER
+from invoke_api.sagemaker.containers.errors import LMI_SERVER, TGI_SERVER, tgi_error
 from invoke_api.sagemaker.containers.kinds import CONTAINERS, Container
 from invoke_api.sagemaker.containers.lmi_generation import to_lmi_generation
 from invoke_api.sagemaker.containers.tgi_body import TgiRequest
@@ -25,21 +25,27 @@ from invoke_api.sagemaker.containers.tgi_generation import (
 )
 from invoke_api.sagemaker.containers.tgi_writer import TgiChoicesWriter, TgiWriter
 from invoke_api.sagemaker.parts import PartsWriter
+from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.headers import EVENT_STREAM
 
+TOO_MANY = "Model is overloaded"
 VARIANT = {"x-Amzn-Invoked-Production-Variant": "AllTraffic"}  # guess: JumpStart's name
 TEXT_DIALECT = MistralText()
 
 
 @dataclass(slots=True, kw_only=True)
 class EndpointRequest(ABC):
-    """A request to an endpoint. With `is_framed`, its answer comes in frames."""
+    """A request to an endpoint. With `is_framed`, its answer comes in frames.
+
+    TGI reads a body before it finds that it `is_overloaded`, which is an event in a stream.
+    """
 
     model: Model
     endpoint: Endpoint
     request_id: str
     is_framed: bool
     size: int
+    is_overloaded: bool = False
     prefix: ClassVar[str] = ""
 
     @property
@@ -59,11 +65,22 @@ class EndpointRequest(ABC):
     def question(self) -> Question: ...
 
     @abstractmethod
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests: ...
+    def container_generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
+        """Return the engine's requests."""
 
     @abstractmethod
     def container_writer(self, tokenizer: Tokenizer) -> AnswerWriter | ChoicesWriter:
         """Return the writer of the container's own bytes."""
+
+    @property
+    def overloaded(self) -> str:
+        """Return the container's error about a request too many."""
+        return tgi_error(TOO_MANY, "overloaded")
+
+    def generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
+        if self.is_overloaded:
+            raise ValidationException(self.overloaded, in_stream=True)
+        return self.container_generation(tokenizer)
 
     @property
     def streams(self) -> bool:
@@ -113,7 +130,7 @@ class InputsRequest(EndpointRequest):
     def question(self) -> Question:
         return TEXT_DIALECT.to_question({"prompt": self.asked.inputs})
 
-    def generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
+    def container_generation(self, tokenizer: Tokenizer) -> GenerationRequest | ChoiceRequests:
         if self.endpoint.container == "lmi":
             one = to_lmi_generation(self.asked, tokenizer, self.request_id)
         else:

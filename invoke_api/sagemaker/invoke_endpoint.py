@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from functools import partial
 
 from invoke_api.authentication.gate import claims_in
@@ -14,7 +15,7 @@ from invoke_api.pipeline.model_request import ModelOperation
 from invoke_api.pipeline.responses import HttpResponse
 from invoke_api.sagemaker.containers.errors import tgi_error
 from invoke_api.sagemaker.containers.kinds import CONTAINERS
-from invoke_api.sagemaker.endpoint_request import EndpointRequest
+from invoke_api.sagemaker.endpoint_request import TOO_MANY, EndpointRequest
 from invoke_api.sagemaker.errors import TIMED_OUT, EndpointErrors
 from invoke_api.sagemaker.parts import encode_parts
 from invoke_api.sagemaker.request_reader import read_request
@@ -70,7 +71,8 @@ async def invoke_endpoint(call: Call, *, operation: ModelOperation) -> HttpRespo
     if endpoint is None:  # refused in `check_endpoint`
         return await call_model(call, operation)
     with endpoints.calling(endpoint) as is_taken:
-        checked = operation if is_taken else OVERLOADED
+        is_limited = endpoint.container != "lmi"  # which does not know the limit
+        checked = operation if is_taken or not is_limited else OVERLOADED[operation.name]
         if operation.streams:
             return await call_model(call, checked)
         try:
@@ -80,15 +82,18 @@ async def invoke_endpoint(call: Call, *, operation: ModelOperation) -> HttpRespo
             raise ModelError(0, TIMED_OUT) from None
 
 
-def _refuse_overload(call: Call, _: ModelOperation) -> EndpointRequest:
-    """Raise TGI's error for a request too many."""
-    open_endpoint(call)
-    raise ModelError(429, tgi_error("Model is overloaded", "overloaded"))
+def check_overloaded(call: Call, operation: ModelOperation) -> EndpointRequest:
+    """Read the body of a request too many. Raises `ModelError`, unless a stream can tell it."""
+    request = check_endpoint(call, operation)
+    if not request.container_streams:
+        raise ModelError(429, tgi_error(TOO_MANY, "overloaded"))
+    request.is_overloaded = True
+    return request
 
 
-OVERLOADED = ModelOperation(name=INVOKE_ENDPOINT, streams=False, check=_refuse_overload)
 WHOLE = ModelOperation(name=INVOKE_ENDPOINT, streams=False, check=check_endpoint)
 STREAMED = ModelOperation(name=INVOKE_ENDPOINT_WITH_STREAM, streams=True, check=check_endpoint)
+OVERLOADED = {each.name: replace(each, check=check_overloaded) for each in (WHOLE, STREAMED)}
 HANDLERS = {
     "invocations": (INVOKE_ENDPOINT, partial(invoke_endpoint, operation=WHOLE)),
     "invocations-response-stream": (

@@ -250,6 +250,21 @@ def test_a_second_call_is_too_many_for_a_container_of_one(others: Bedrock) -> No
     others.reset()
 
 
+def test_a_stream_too_many_is_refused_by_an_event(others: Bedrock) -> None:
+    others.reply("slow", pace={"first_token": 0.5}, operation="InvokeEndpointWithResponseStream")
+
+    def call() -> bytes:
+        return b"".join(parts(stream(others, {**ASKED, "stream": True}, "narrow")))
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: call(), range(2)))
+
+    refused = b'data:{"error":"Model is overloaded","error_type":"overloaded"}\n\n'
+    assert refused in answers
+    assert b'"generated_text":"slow"' in b"".join(answers)
+    others.reset()
+
+
 def test_lmi_answers_with_an_object_and_lines(others: Bedrock) -> None:
     others.reply(" one two")
 
