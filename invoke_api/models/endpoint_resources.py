@@ -69,6 +69,7 @@ def to_endpoint(config: Resource, model: Resource, name: str, registry: Registry
         account=config.account,
         region=config.region,
         config=config.name,
+        variant=config.document["ProductionVariants"][0]["VariantName"],
         maker=config.maker,
         **limits,  # type: ignore[arg-type]  # mypy tells no field from another
     )

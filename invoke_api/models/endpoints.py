@@ -26,9 +26,9 @@ class Endpoint:
 
     `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers/kinds.py). An endpoint
     without `account` or `region` exists in all of them. `config` is the name of its configuration,
-    `maker` the access key id of the caller that created it. The defaults of the limits are those of
-    TGI's launcher. An endpoint that `has_hub_model` loads its weights from Hugging Face's hub by
-    itself.
+    `variant` the name of its only variant, `maker` the access key id of the caller that created it.
+    The defaults of the limits are those of TGI's launcher. An endpoint that `has_hub_model` loads
+    its weights from Hugging Face's hub by itself.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Endpoint:
     account: str | None = None
     region: str | None = None
     config: str | None = None
+    variant: str = "AllTraffic"
     maker: str | None = None
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
     max_input_length: int = 1_024  # tokens of the prompt

@@ -5,7 +5,6 @@ as soon as it is created. Source: botocore's service model of sagemaker. Guess: 
 are not reported anywhere.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from invoke_api.operations.request_checks import check_alone
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import HttpResponse, json_response, unknown_operation_response
+from invoke_api.sagemaker.control_plane_body import check_name, read_members
 from invoke_api.sagemaker.errors import JSON_ERRORS
 from invoke_api.validation.coral import misread
 from invoke_api.wire.errors import (
@@ -26,15 +26,12 @@ from invoke_api.wire.errors import (
     UnknownOperationException,
     ValidationException,
 )
-from invoke_api.wire.json_text import read_json, write_json
+from invoke_api.wire.json_text import write_json
 
 TARGET = "x-amz-target"
 PREFIX = "SageMaker."
 JSON_TYPE = "application/x-amz-json-1.1"
-NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 MAX_LISTED = 100
-VARIANT = "AllTraffic"
-KINDS = {"string": str, "array": list}
 Document = dict[str, Any]
 
 
@@ -52,7 +49,7 @@ async def answer_target(call: Call) -> HttpResponse:
     call.operation = name
     caller = await read_and_admit(call)
     required, answer = OPERATIONS[name]
-    document = answer(Plane(call, caller), _read(call.body, required))
+    document = answer(Plane(call, caller), read_members(call.body, required))
     reply = json_response(call, write_json(document))
     is_typed = [key == b"Content-Type" for key, _ in reply.headers]
     reply.headers = [
@@ -60,37 +57,6 @@ async def answer_target(call: Call) -> HttpResponse:
         for (key, value), typed in zip(reply.headers, is_typed, strict=True)
     ]
     return reply
-
-
-def _read(body: bytes, required: Mapping[str, str]) -> Document:
-    """Return the request. Raises `SerializationException` and `ValidationException`."""
-    try:
-        asked = read_json(body or b"{}")
-    except ValueError:
-        raise SerializationException from None
-    if not isinstance(asked, dict):
-        raise SerializationException(misread(asked, "object"))
-    for member, kind in required.items():
-        value = asked.get(member)
-        where = f"at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: Member must"
-        if value is None:
-            raise ValidationException(
-                f"1 validation error detected: Value null {where} not be null"
-            )
-        if not isinstance(value, KINDS[kind]):
-            raise SerializationException(misread(value, kind))
-        if value == []:
-            raise ValidationException(
-                f"1 validation error detected: Value '[]' {where} have length greater than or equal"
-                " to 1"
-            )
-        if isinstance(value, str) and not NAME.fullmatch(value):
-            pattern = NAME.pattern
-            raise ValidationException(
-                f"1 validation error detected: Value '{value[:100]}' {where} satisfy regular"
-                f" expression pattern: {pattern}"
-            )
-    return asked
 
 
 class Plane:
@@ -157,9 +123,12 @@ class Plane:
 
     def create_config(self, asked: Document) -> Document:
         name = asked["EndpointConfigName"]
-        for variant in asked["ProductionVariants"]:
+        for number, variant in enumerate(asked["ProductionVariants"], 1):
             if not isinstance(variant, dict):
                 raise SerializationException(misread(variant, "object"))
+            check_name(
+                variant.get("VariantName"), f"productionVariants.{number}.member.variantName"
+            )
             self._model_of(variant)
         self._create(self._resources.configs, "endpoint-config", name, asked)
         return {"EndpointConfigArn": self._arn("endpoint-config", name)}
@@ -278,7 +247,7 @@ class Plane:
 
 def _variants(endpoint: Endpoint) -> Document:
     variant = {
-        "VariantName": VARIANT,
+        "VariantName": endpoint.variant,
         "CurrentWeight": 1.0,
         "DesiredWeight": 1.0,
         "CurrentInstanceCount": 1,

@@ -29,7 +29,6 @@ from invoke_api.wire.errors import ValidationException
 from invoke_api.wire.headers import EVENT_STREAM
 
 TOO_MANY = "Model is overloaded"
-VARIANT = {"x-Amzn-Invoked-Production-Variant": "AllTraffic"}  # guess: JumpStart's name
 TEXT_DIALECT = MistralText()
 
 
@@ -93,12 +92,16 @@ class EndpointRequest(ABC):
     @property
     def stream_headers(self) -> Mapping[str, str]:
         if not self.is_framed:
-            return VARIANT
+            return self._variant
         inner = self.container.stream_type if self.container_streams else "application/json"
-        return {"X-Amzn-SageMaker-Content-Type": inner, **VARIANT}
+        return {"X-Amzn-SageMaker-Content-Type": inner, **self._variant}
 
     def headers(self, _: InvocationMetrics) -> Mapping[str, str]:
-        return VARIANT
+        return self._variant
+
+    @property
+    def _variant(self) -> Mapping[str, str]:
+        return {"x-Amzn-Invoked-Production-Variant": self.endpoint.variant}
 
     def writer(self, tokenizer: Tokenizer) -> AnswerWriter | ChoicesWriter:
         inner = self.container_writer(tokenizer)

@@ -83,7 +83,8 @@ class SageMakerErrors:
         error = _without_keys(error)
         name, status = OWN_ERRORS.get(error.code, (error.code, error.status))
         key = "Message" if error.code in OWN_ERRORS else error.message_key
-        return HttpError(status, _headers(name, error), orjson.dumps({key: error.message}))
+        document = {**error.members, key: error.message}
+        return HttpError(status, _headers(name, error), orjson.dumps(document))
 
     def event(self, error: InvokeError) -> bytes:
         name, code = STREAM_ERRORS.get(error.code, ("InternalStreamFailure", None))

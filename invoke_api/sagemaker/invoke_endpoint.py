@@ -19,6 +19,7 @@ from invoke_api.sagemaker.endpoint_request import TOO_MANY, EndpointRequest
 from invoke_api.sagemaker.errors import TIMED_OUT, EndpointErrors
 from invoke_api.sagemaker.parts import encode_parts
 from invoke_api.sagemaker.request_reader import read_request
+from invoke_api.sagemaker.targets import check_targets
 from invoke_api.wire.errors import ModelError, ValidationException
 
 INVOKE_ENDPOINT = "InvokeEndpoint"
@@ -56,6 +57,7 @@ def open_endpoint(call: Call, *, is_framed: bool = False) -> tuple[Endpoint, Mod
     call.errors = EndpointErrors(name, caller.region, account, container, enclose=enclose)
     if endpoint is None or not ENDPOINT_NAME.fullmatch(name):
         raise ValidationException(NOT_FOUND.format(name=name, account=account))
+    check_targets(endpoint, call.header_text)
     model = call.model = registry.models[endpoint.model_id]
     return endpoint, model
 

@@ -30,6 +30,24 @@ def deploy(bedrock: Bedrock, name: str, container: dict[str, Any]) -> Any:
     return client
 
 
+def test_an_endpoint_has_the_variant_of_its_configuration(bedrock: Bedrock) -> None:
+    client = bedrock.client("sagemaker")
+    container = {"Image": IMAGE.format("2.1.1-tgi1.1.0"), "Environment": {"HF_MODEL_ID": WEIGHTS}}
+    client.create_model(ModelName="mine", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "blue", "ModelName": "mine", "InitialInstanceCount": 1}
+    client.create_endpoint_config(EndpointConfigName="mine", ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="mine", EndpointConfigName="mine")
+    bedrock.reply("Hi.")
+
+    asked = {"EndpointName": "mine", "Body": '{"inputs": "a"}', "ContentType": "application/json"}
+    told = client.describe_endpoint(EndpointName="mine")["ProductionVariants"]
+    answer = bedrock.sagemaker().invoke_endpoint(**asked, TargetVariant="blue")
+
+    assert [each["VariantName"] for each in told] == ["blue"]
+    assert answer["InvokedProductionVariant"] == "blue"
+    bedrock.reset()
+
+
 ROLE = "arn:aws:iam::123456789012:role/it"
 
 
@@ -178,6 +196,12 @@ def test_what_was_created_is_described(bedrock: Bedrock) -> None:
             b'{"EndpointConfigName": "a", "ProductionVariants": [{"ModelName": "none"}]}',
             400,
             "ValidationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [{"VariantName": 3}]}',
+            400,
+            "SerializationException",
         ),
         ("ListEndpoints", b'{"MaxResults": 0.5}', 400, "ValidationException"),
         ("ListEndpoints", b'{"MaxResults": 101}', 400, "ValidationException"),

@@ -62,6 +62,25 @@ def test_an_answer_ends_where_it_is_asked_to(
     assert answer["details"]["finish_reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("TargetModel", f"Endpoint {NAME} is not a multi-model endpoint and does not"),
+        ("InferenceComponentName", "Inference Component Name header is not allowed for"),
+        ("TargetContainerHostname", f"Endpoint {NAME} is not a multi-container endpoint"),
+        ("TargetVariant", f"Variant green of endpoint {NAME} not found."),
+    ],
+)
+def test_an_endpoint_has_one_model_and_one_variant(
+    bedrock: Bedrock, target: str, said: str
+) -> None:
+    error = refusal(bedrock, ASKED, **{target: "green"})["Error"]
+
+    assert error["Code"] == "ValidationError"
+    assert error["Message"].startswith(said)
+    invoke(bedrock, ASKED, TargetVariant="AllTraffic")
+
+
 def test_a_drawn_seed_is_told(bedrock: Bedrock) -> None:
     asked = {"details": True, "do_sample": True}
     [drawn] = json.load(invoke(bedrock, {**ASKED, "parameters": asked})["Body"])
