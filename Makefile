@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint fuzz bench soak audit
+.PHONY: help serve test check site lint fuzz bench soak audit
 # The same whether or not this machine has Python keep its bytecode: each start of the service would compile it anew.
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto
 
@@ -22,6 +22,11 @@ check: ## Set up, then run ruff, mypy and the quick tests: none marked vllm (nee
 	@.venv/bin/mypy
 	@$(PYTEST) -q -p no:schemathesis -m "not vllm and not slow and not property"
 
+site: ## Set up, then build the documentation as a site into build/site
+	@scripts/setup test
+	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs --quiet build
+	@echo "python3 -m http.server --directory build/site 8000 serves it on http://127.0.0.1:8000"
+
 lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	@scripts/setup test
 	.venv/bin/ruff check
@@ -37,8 +42,8 @@ fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw mor
 
 bench: ## Set up, then run all benchmarks; three quarters of an hour on two cores
 	@scripts/setup test
-	@status=0; for each in startup.py checks.py suite.py rate.py call_path.py workers.py "serving.py $(SERVING)" apis.py prefix.py fleet.py swap.py; do \
-		echo "bench/$$each"; .venv/bin/python bench/$$each || status=1; \
+	@status=0; for each in startup checks suite rate call_path workers "serving $(SERVING)" apis prefix fleet swap; do \
+		echo "bench/$$each"; .venv/bin/python -m bench.$$each || status=1; \
 	done; exit $$status
 
 soak: ## Set up, then run a mixed load for MINUTES=30 and write the result to docs/reliability.md

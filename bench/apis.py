@@ -1,7 +1,7 @@
 """Compare streams of the OpenAI API and of a SageMaker endpoint with vLLM's Chat Completions.
 
-usage: python bench/apis.py [--users N ...] [--words N ...] [--rounds N]
-       python bench/apis.py --draw
+usage: python -m bench.apis [--users N ...] [--words N ...] [--rounds N]
+       python -m bench.apis --draw
 Both servers run the dense checkpoint of --demo and are called in turn. The cost of a front end is
 the CPU time of the process that clients connect to. Writes bench/results/apis.json, and from it the
 table in docs/performance.md.

@@ -1,8 +1,8 @@
 """Count the project's own Python frames that one HTTP request passes through.
 
-usage: python bench/call_path.py [--rounds N] [--way]
-       python bench/call_path.py --lines
-       PYTHONPATH=CHECKOUT python bench/call_path.py
+usage: python -m bench.call_path [--rounds N] [--way]
+       python -m bench.call_path --lines
+       PYTHONPATH=CHECKOUT python -m bench.call_path
 
 The script runs `invoke-api serve --engine scripted` in its main thread and sends requests from a
 second thread, over one HTTP/1.1 connection that stays open. It uses only the command line and

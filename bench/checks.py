@@ -1,6 +1,6 @@
 """Measure the CPU time of a valid request outside its engine: parsing, signature, tokens, metrics.
 
-usage: python bench/checks.py [--rounds N]
+usage: python -m bench.checks [--rounds N]
 Exits with status 1 if the median for any model's body is over 100 microseconds.
 """
 

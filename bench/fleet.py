@@ -1,7 +1,7 @@
 """Compare how a balancer spreads calls over two vLLM servers: by prefix, or by their numbers.
 
-usage: python bench/fleet.py [--prefixes N] [--shared N] [--users N] [--calls N]
-       python bench/fleet.py --draw
+usage: python -m bench.fleet [--prefixes N] [--shared N] [--users N] [--calls N]
+       python -m bench.fleet --draw
 Each call has one of several long beginnings, as applications with a system prompt each send them.
 A server's KV cache holds three quarters of the beginnings, so half of them fit well. HAProxy sends
 a call to the server that its beginning hashes to, or to the one with the fewest calls. Needs

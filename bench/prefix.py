@@ -1,7 +1,7 @@
 """Measure vLLM's prefix cache: the time to first token of requests with a common system prompt.
 
-usage: python bench/prefix.py [--shared N] [--later N] [--rounds N]
-       python bench/prefix.py --draw
+usage: python -m bench.prefix [--shared N] [--later N] [--rounds N]
+       python -m bench.prefix --draw
 Two services run the demo checkpoint, one with default options and one with
 `enable_prefix_caching: false`, and get streaming requests in turn. Each round has a new system
 prompt, so that only its first request finds nothing in the cache. Writes bench/results/prefix.json,

@@ -1,6 +1,6 @@
 """Compare scripted answers a second at 32 connections with a bare Starlette application.
 
-usage: python bench/rate.py [--seconds S] [--rounds N]
+usage: python -m bench.rate [--seconds S] [--rounds N]
 The bare application runs on Hypercorn. Both servers run at once, each in its own process, and are
 called in short turns, because the speed of a shared machine varies. The clients parse only the end
 of an answer, so that the servers are the bottleneck. The servers' CPU time for an answer is printed

@@ -1,8 +1,8 @@
 """Compare Invoke API and vLLM's server, each streamed and whole, with AsyncLLM without a server.
 
-usage: python bench/serving.py [--users N ...] [--words N ...] [--rounds N] [--minutes M] [--full]
-       python bench/serving.py --weights dummy --model mistral-7b [--tensor-parallel N]
-       python bench/serving.py --draw
+usage: python -m bench.serving [--users N ...] [--words N ...] [--rounds N] [--minutes M] [--full]
+       python -m bench.serving --weights dummy --model mistral-7b [--tensor-parallel N]
+       python -m bench.serving --draw
 All servers run the same checkpoint, each in its own processes, and are called in turn. The
 checkpoint is that of --demo, with all servers at once; or a full-size network with random weights,
 one server after the other. Writes a JSON file into bench/results, and from all files there the

@@ -1,6 +1,6 @@
 """Measure the start: the time until the service listens and answers, and its memory.
 
-usage: python bench/startup.py [--rounds N]
+usage: python -m bench.startup [--rounds N]
 Exits with status 1 if a median is over its budget: 0.5 s until the service listens, with the
 scripted engine and with vLLM; with the scripted engine also 1.0 s until its first answer, and 120
 MB of resident memory. The first start is left out, because Python may compile bytecode then.

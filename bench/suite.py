@@ -1,6 +1,6 @@
 """Measure the time of an application's 50 tests with the pytest plugin, after collection.
 
-usage: python bench/suite.py [--rounds N]
+usage: python -m bench.suite [--rounds N]
 Each test adds a rule, creates its own boto3 client and calls once. The server's start counts.
 Exits with status 1 if the median is over 3 seconds.
 """

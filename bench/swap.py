@@ -1,6 +1,6 @@
 """Measure calls to a model that is not loaded: two models share the memory of one.
 
-usage: python bench/swap.py [--rounds N]
+usage: python -m bench.swap [--rounds N]
 Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model, and calls
 them in turn, twice each, for one token. The first call waits until the other model is closed and
 its own is loaded; the second call finds it loaded. Writes bench/results/swap.json, and a sentence

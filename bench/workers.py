@@ -1,7 +1,7 @@
 """Measure scripted calls a second with 1, 2 and more workers on one port.
 
-usage: python bench/workers.py [--workers N ...] [--loads N] [--seconds S] [--rounds N]
-       python bench/workers.py --draw
+usage: python -m bench.workers [--workers N ...] [--loads N] [--seconds S] [--rounds N]
+       python -m bench.workers --draw
 All services run at once and are called in turn by several load processes, so that one is not the
 bottleneck. Load and workers share the CPU cores. Writes bench/results/workers.json, and its table
 into docs/performance.md.

@@ -9,6 +9,9 @@ from typing import Any
 import click
 from starlette.applications import Starlette
 
+from invoke_api.bundled import put_on_path
+
+put_on_path()
 from invoke_api.cli import load_served, serve_command
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.server.bootstrap import assemble

@@ -89,7 +89,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
         from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - httpx is an extra
         from invoke_api.recording.upstream import open_upstream  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise click.ClickException(f"{error}: install invoke-api[record]") from error
+        raise click.ClickException(f"{error}: install bedrock-invoke-api[record]") from error
     try:
         upstream = open_upstream(
             url=settings.upstream, region=settings.region, profile=settings.profile

@@ -11,9 +11,9 @@ import orjson
 import yaml
 from jsonschema import ValidationError
 
+from invoke_api.bundled import ROOT
 from invoke_api.validation.schema import Validator
 
-ROOT = Path(__file__).parent.parent  # the checkout, or site-packages once installed
 SCHEMAS = ROOT / "schemas"
 KEY_ONLY_RULES = ("required", "additionalProperties")  # their messages quote keys, not values
 

@@ -12,7 +12,7 @@ from bench.streams.servers import FLOOR, OURS, OURS_WHOLE, THEIRS, THEIRS_WHOLE
 
 MISSING = (
     "matplotlib is not installed, so no plot is drawn: `scripts/setup test` installs it, and"
-    " `python bench/serving.py --draw` then draws the results that are there"
+    " `python -m bench.serving --draw` then draws the results that are there"
 )
 
 

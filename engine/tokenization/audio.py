@@ -102,7 +102,7 @@ def _to_error(refusal: UploadRefused) -> EngineError:
     if refusal.reason in ("cancelled", "unavailable"):
         return EngineBusy(str(refusal))
     if refusal.reason == "missing":
-        return ChatRefused(f"Audio needs invoke-api[speech]: {refusal}")
+        return ChatRefused(f"Audio needs bedrock-invoke-api[speech]: {refusal}")
     sentence = AUDIO_REFUSALS.get(refusal.reason, f"Audio could not be read: {refusal}.")
     return ChatRefused(sentence)
 

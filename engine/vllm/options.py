@@ -16,7 +16,8 @@ from engine.vllm.leftovers import PREFIX, folder_for_sockets
 
 log = logging.getLogger(__name__)
 
-# Switches `engine.vllm.plugins` on. The operator sets it for cores that are started by hand.
+# Has `invoke_api.vllm_plugins` register plugins. The operator sets it for cores that are started by
+# hand.
 PLUGINS = "ENGINE_VLLM_PLUGINS"
 # Environment variables of vLLM; a value that the operator has set wins.
 ENVIRONMENT = {
@@ -93,11 +94,6 @@ def claimed_folder() -> Path | None:
     """
     folder = Path(os.environ.get(SOCKETS, ""))
     return folder if folder.name.startswith(PREFIX) else None
-
-
-def wants_plugins() -> bool:
-    """Tell whether an engine of this project has started this process of vLLM."""
-    return PLUGINS in os.environ
 
 
 def uses_other_hub() -> bool:

@@ -94,7 +94,7 @@ def _to_error(refusal: UploadRefused, name: str, kind: str) -> InvokeError:
     match refusal.reason:
         case "missing":
             return ValidationException(
-                f"Documents of the format {kind} need invoke-api[documents]: {refusal}"
+                f"Documents of the format {kind} need bedrock-invoke-api[documents]: {refusal}"
             )
         case "output":
             return ValidationException(TOO_MANY_CHARACTERS.format(name=name))

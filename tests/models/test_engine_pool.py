@@ -112,7 +112,7 @@ def test_where_a_model_is_served_must_be_known() -> None:
 def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "engine.remote.engine", None)
     models = load_registry(DEFAULT_REGISTRY).only([SEVEN_B]).models.values()
-    with pytest.raises(EngineDead, match=r"install invoke-api\[remote\]"):
+    with pytest.raises(EngineDead, match=r"install bedrock-invoke-api\[remote\]"):
         build_engines(models, EngineChoice(kind="remote", servers={"": "http://host"}, cache=CACHE))
 
 

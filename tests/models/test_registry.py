@@ -10,10 +10,11 @@ import pytest
 
 from engine.vllm import options as vllm_options
 from invoke_api import yaml_files
+from invoke_api.bundled import ROOT
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import AccessDeniedException, ValidationException
-from invoke_api.yaml_files import ROOT, SCHEMAS, ConfigError
+from invoke_api.yaml_files import SCHEMAS, ConfigError
 from tests.support.servers import BASE, BASE_WEIGHTS, LARGE, MIXTRAL, SEVEN_B, SMALL
 
 GOOD = """\

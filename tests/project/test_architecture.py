@@ -25,7 +25,16 @@ LAYERS = {
         {"demo", "remote"},
     ],
     "invoke_api": [
-        {"__init__", "append_file", "redaction", "regex", "testing", "transport", "wire"},
+        {
+            "__init__",
+            "append_file",
+            "bundled",
+            "redaction",
+            "regex",
+            "testing",
+            "transport",
+            "wire",
+        },
         {"validation"},
         {"dialects", "yaml_files"},
         {"cassettes", "models", "observability"},
@@ -37,7 +46,7 @@ LAYERS = {
         {"server"},
         {"recording"},
         {"cli"},
-        {"__main__", "asgi"},
+        {"__main__", "asgi", "vllm_plugins"},
     ],
 }
 
@@ -265,11 +274,13 @@ def test_only_one_file_reads_the_environment() -> None:
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
 
-    # engine/vllm/options hands defaults to vLLM, which reads nothing else; testing, to a server.
+    # engine/vllm/options hands defaults to vLLM, which reads nothing else; testing, to a server;
+    # vllm_plugins runs in each process of vLLM's, where nothing may be imported before.
     assert readers == {
         "invoke_api/server/environment",
         "engine/vllm/options",
         "invoke_api/testing/server",
+        "invoke_api/vllm_plugins",
     }
 
 

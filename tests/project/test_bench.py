@@ -29,6 +29,7 @@ from bench.streams.tables import COLUMNS, full_table, left_out, markdown, times
 from bench.streams.targets import targets_table
 from engine.tokenization.tokenizer import load_tokenizer
 from invoke_api.models.registry import load_registry
+from tests.support.servers import ROOT
 
 CHECKS = dict(checks(prompts=1))
 
@@ -296,8 +297,8 @@ def test_the_document_has_the_swap_time_of_the_last_run() -> None:
 
 
 def test_the_paths_of_two_calls_are_counted() -> None:
-    command = [sys.executable, call_path.__file__, "--rounds", "1", "--way"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-m", call_path.__name__, "--rounds", "1", "--way"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
 
     head, _, *rows = done.stdout.partition("\n\n")[0].splitlines()
     counts = [[int(cell) for cell in row.split("|")[2:-1]] for row in rows]

@@ -24,8 +24,8 @@ BLOCKS = [
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return [code for _, found, code in BLOCKS if found == language]
+def blocks(language: str, *, without: str = "") -> list[str]:
+    return [code for page, found, code in BLOCKS if found == language and page != without]
 
 
 RECIPES = [
@@ -33,9 +33,9 @@ RECIPES = [
     for number, (page, language, code) in enumerate(BLOCKS)
     if language == "python"
 ]
-CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh")
+CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh", without="ci")
 [FIXTURES] = blocks("json")
-[RULES] = blocks("yaml")
+[RULES] = blocks("yaml", without="ci")
 HELPER, VITEST = blocks("js")
 CONTROL, JUNIT = blocks("java")
 
@@ -78,8 +78,8 @@ OPERATIONS = ("invoke", "invoke-with-response-stream")
 needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="this machine has no JDK")
 
 
-def test_there_are_fourteen_recipes_and_unittest() -> None:
-    assert len(RECIPES) == 15
+def test_the_recipes_are_found() -> None:
+    assert len(RECIPES) >= 17
 
 
 @pytest.mark.parametrize("code", RECIPES)

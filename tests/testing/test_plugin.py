@@ -27,6 +27,8 @@ APP = """
 # Plugins of our own suite, which take seconds to import.
 OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "timeout", "cacheprovider")
 QUICK = [flag for name in OTHERS for flag in ("-p", f"no:{name}")]
+# pytest would rewrite all modules of a distribution with a plugin, also the finder of a checkout's.
+QUICK += ["-W", "ignore:Module already imported so cannot be rewritten; _editable_impl"]
 
 
 @pytest.fixture

@@ -178,7 +178,10 @@ def test_audio_of_a_call_that_has_ended_is_no_mistake_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("outcome", "sentence"),
     [
-        (UploadRefused("missing", "No module named 'soxr'"), r"needs invoke-api\[speech\]: No mod"),
+        (
+            UploadRefused("missing", "No module named 'soxr'"),
+            r"needs bedrock-invoke-api\[speech\]: ",
+        ),
         (UploadRefused("cpu", "it takes too long to read"), "could not be read: it takes too long"),
         (b"abc", "is damaged"),
         (b"", "is damaged"),
