@@ -8,6 +8,7 @@ from engine.protocol import Delta, Finish, GenerationRequest, Logprobs, Row, Tok
 from engine.tokenization.tokenizer import Tokenizer
 
 Decoder = codecs.getincrementaldecoder("utf-8")
+REPEATED = "repetition_detected"  # vLLM's reason for the finish "repetition"
 
 
 class WholeDeltas(dict[bytes, Delta | None]):
@@ -48,7 +49,7 @@ class Detokenizer:
         self._max_tokens = request.max_tokens
         self._stop = request.stop
         self._top_logprobs = request.top_logprobs
-        self._prompt = request.prompt[1:] if request.scores_prompt else ()
+        self._scored = request.prompt[1:] if request.prompt_logprobs is not None else ()
         # Hold back one character less than the longest stop string has, whatever the text is. vLLM
         # does so, and Bedrock did (langchain-ai/langchain-aws#215: the last chunk has the rest).
         self._most_held = max(map(len, request.stop), default=1) - 1
@@ -71,22 +72,28 @@ class Detokenizer:
         log probabilities. Without `rows` the tokens are certain, as in a known answer.
         """
         deltas = self._feed(tokens)
+        scored, self._scored = self._scored, ()
         if self._top_logprobs is not None:
-            scored, self._prompt = self._prompt, ()
             deltas = self._with_logprobs(deltas, tokens, rows[len(scored) :])
-            if scored:
-                told = map(self._to_logprobs, rows[: len(scored)] or _certain(scored))
-                deltas[0] = deltas[0]._replace(prompt_logprobs=tuple(told))
         if finish and not (deltas and deltas[-1].finish):
             self._end(deltas, finish)
+        if scored:
+            told = rows[: len(scored)] or [[(token, 0.0, 1), (token, 0.0)] for token in scored]
+            deltas[0] = deltas[0]._replace(prompt_rows=told)
         return deltas
 
     def _end(self, deltas: list[Delta], finish: Finish) -> None:
         """Add the finish to the last delta, because the engine ended the text without an EOS."""
         before = deltas.pop() if deltas else Delta("")
-        last = self._finish(finish, self._held + self._rest())
+        stopped_by = REPEATED if finish == "repetition" else None
+        last = self._finish(finish, self._held + self._rest(), stopped_by)
         deltas.append(
-            before._replace(text=before.text + last.text, finish=finish, usage=last.usage)
+            before._replace(
+                text=before.text + last.text,
+                finish=finish,
+                usage=last.usage,
+                stopped_by=stopped_by,
+            )
         )
 
     def _feed(self, tokens: Sequence[int]) -> list[Delta]:
@@ -118,7 +125,7 @@ class Detokenizer:
 
     def _to_logprobs(self, row: Row) -> Logprobs:
         chosen, *others = [
-            TokenLogprob(self._name(token), logprob, token) for token, logprob in row
+            TokenLogprob(self._name(token), logprob, token) for token, logprob, *_ in row
         ]
         return Logprobs(chosen, tuple(others[: self._top_logprobs]))
 

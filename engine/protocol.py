@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from engine.tokenization.audio import AudioClip
 
-Finish = Literal["stop", "length"]
-FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length"}
+Finish = Literal["stop", "length", "repetition"]
+FINISHES: Mapping[str, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "repetition": "repetition",
+}
 Status = Literal["cold", "loading", "ready", "asleep", "failed"]
 
 
@@ -26,10 +30,21 @@ class Tool(NamedTuple):
 
 
 class Constraint(NamedTuple):
-    """The form of an answer: one of several texts, a regular expression, or a grammar in EBNF."""
+    """The form of an answer: one of several texts, a regular expression, or a grammar in EBNF.
 
-    kind: Literal["choice", "regex", "grammar"]
+    A structural tag is xgrammar's JSON for texts between tags.
+    """
+
+    kind: Literal["choice", "regex", "grammar", "structural_tag"]
     value: str | tuple[str, ...]  # several for a choice alone
+
+
+class Repetition(NamedTuple):
+    """A pattern that ends an answer: the same `least` to `most` tokens, so many `times`."""
+
+    least: int
+    most: int
+    times: int
 
 
 # Not frozen, although nothing changes a request: creating it would take four times as long.
@@ -41,8 +56,8 @@ class GenerationRequest:
     - The penalties are OpenAI's, from -2 to 2.
     - `logit_bias` is added to the logits of these token ids.
     - `top_logprobs` is the number of likeliest tokens whose log probabilities each delta has,
-      beside that of its own token. None asks for no log probabilities. `scores_prompt` asks for
-      those of the prompt's tokens, too.
+      beside that of its own token. None asks for no log probabilities. `prompt_logprobs` asks for
+      those of the prompt's tokens.
     - `shortens` reduces `max_tokens` to the room that the prompt leaves in the context.
     - `spelled` writes the control tokens of tool calls into the text by their names.
     - `schema` is a JSON Schema, as JSON; the answer must be an instance of it.
@@ -53,6 +68,10 @@ class GenerationRequest:
     - No EOS, stop token or stop string ends the text within its first `min_tokens` tokens.
     - `keeps_stop` leaves the stop string, or the stop token's text, in the text.
     - `allowed_tokens` are the only tokens of the answer; without any, all are allowed.
+    - `bad_words` are texts that the answer must not have. Each is a list of the token ids of its
+      spellings.
+    - `repetition` ends an answer that repeats itself, with the finish "repetition".
+    - `cache_salt` keeps the prompt apart from those with another salt in the engine's cache.
     - `must_call` forces calls of these tools, and nothing else, in the style of the model's
       `ChatTemplate`. The prompt ends with `[TOOL_CALLS]` then. `one_call` forces a single call.
     """
@@ -85,7 +104,10 @@ class GenerationRequest:
     stop_tokens: tuple[int, ...] = ()
     keeps_stop: bool = False
     allowed_tokens: tuple[int, ...] = ()
-    scores_prompt: bool = False
+    prompt_logprobs: int | None = None
+    bad_words: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    repetition: Repetition | None = None
+    cache_salt: str | None = None
 
     @property
     def is_constrained(self) -> bool:
@@ -102,8 +124,8 @@ class Usage:
 
 
 # Pairs of token id and log probability for one token of an answer: the token itself, then the
-# likeliest tokens, which may include it.
-Row = Sequence[tuple[int, float]]
+# likeliest tokens, which may include it. The first one of a prompt's row has the token's rank, too.
+Row = Sequence[tuple[int, float] | tuple[int, float, int]]
 
 
 class TokenLogprob(NamedTuple):
@@ -134,7 +156,7 @@ class Delta(NamedTuple):
     """The text that one token added: empty while a character or stop string is incomplete.
 
     `stopped_by`, on the last delta, is the stop string or token that ended the text; None for the
-    EOS. `prompt_logprobs`, on the first delta, are those of all prompt tokens but the first.
+    EOS. `prompt_rows`, on the first delta, are those of all prompt tokens but the first.
     """
 
     text: str
@@ -143,7 +165,7 @@ class Delta(NamedTuple):
     logprobs: Logprobs | None = None  # on each delta, if the request asks for them
     stopped_by: str | int | None = None
     choice: ChoicePart | None = None  # in an answer that may have several
-    prompt_logprobs: tuple[Logprobs, ...] = ()
+    prompt_rows: Sequence[Row] = ()
 
 
 class Receiver(Protocol):
@@ -159,8 +181,8 @@ class Receiver(Protocol):
         """Take the next tokens. With a `finish` they are the last ones.
 
         `rows` has one row for each token, if the request asks for log probabilities and the engine
-        knows them. If the request `scores_prompt`, those of the prompt's tokens but the first come
-        before those of the first tokens.
+        knows them. If the request asks for `prompt_logprobs`, the rows of the prompt's tokens but
+        the first come before those of the first tokens.
         """
         ...
 

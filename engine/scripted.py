@@ -27,6 +27,11 @@ SENTENCES = (
     " Tokens are counted by Mistral's own tokenizer.",
     " Accents as in Zürich and emoji 🦜 arrive whole.",
 )
+KINDS = {
+    "regex": "a regular expression",
+    "grammar": "a grammar",
+    "structural_tag": "a structural tag",
+}
 
 
 class ScriptedEngine:
@@ -147,6 +152,6 @@ def _lengthen(words: list[int], eos: int, request: GenerationRequest) -> list[in
 def _choose(constraint: Constraint, digest: str) -> str:
     """Return one of the choices. Raises `SchemaRefused` for other constraints."""
     if constraint.kind != "choice":
-        kind = {"regex": "a regular expression", "grammar": "a grammar"}[constraint.kind]
+        kind = KINDS[constraint.kind]
         raise SchemaRefused(f"The model can't hold an answer to {kind} where it runs.")
     return constraint.value[int(digest, 16) % len(constraint.value)]

@@ -65,11 +65,13 @@ class ServerUnusable(Exception):
 def refuse_without_ids(request: GenerationRequest) -> None:
     """Raise `EngineError`s for what a server that takes and gives text only can't do."""
     by_ids = (request.stop_tokens, request.allowed_tokens, request.ignores_eos, request.min_tokens)
+    of_vllm = (request.bad_words, request.repetition, request.cache_salt)
     refusals: tuple[tuple[bool, type[EngineError], str], ...] = (
         (bool(request.must_call), SchemaRefused, "be held to calls of tools"),
         (request.is_constrained, SchemaRefused, "hold an answer to a schema"),
         (request.top_logprobs is not None, RequestRefused, "tell log probabilities"),
         (any(by_ids), RequestRefused, "be told of token ids"),
+        (any(of_vllm), RequestRefused, "be told of bad words, repetitions or a cache's salt"),
     )
     for is_asked, error, what in refusals:
         if is_asked:
@@ -120,9 +122,26 @@ def encode_body(
         body["skip_special_tokens"] = False
         body["min_tokens"] = request.min_tokens
         body["allowed_token_ids"] = list(request.allowed_tokens) or None
+        body |= _of_vllm(request)
     if structured:
         body["structured_outputs"] = structured
     return orjson.dumps(body)
+
+
+def _of_vllm(request: GenerationRequest) -> dict[str, Any]:
+    """Return the members that only vLLM's server knows, if the request needs them."""
+    members: dict[str, Any] = {}
+    if request.bad_words:
+        members["bad_words"] = list(request.bad_words)
+    if request.cache_salt is not None:
+        members["cache_salt"] = request.cache_salt
+    if repetition := request.repetition:
+        members["repetition_detection"] = {
+            "max_pattern_size": repetition.most,
+            "min_pattern_size": repetition.least,
+            "min_count": repetition.times,
+        }
+    return members
 
 
 class EventLines:

@@ -253,7 +253,7 @@ class RemoteEngine:
             raise ChatRefused("The model can't be sent an image where it runs.")
         if request.audio:
             raise ChatRefused("The model can't be sent audio where it runs.")
-        if request.scores_prompt:
+        if request.prompt_logprobs is not None:
             raise RequestRefused(
                 "The model can't tell log probabilities of a prompt where it runs."
             )

@@ -80,7 +80,7 @@ class VllmGeneration:
     def push(self, output: Any, now: float) -> None:  # noqa: ANN401 - vLLM's EngineCoreOutput
         self.last_output_at = now
         if output.new_prompt_logprobs_tensors is not None:  # with the first token
-            self._prompt_rows = _to_rows(output.new_prompt_logprobs_tensors)
+            self._prompt_rows = _to_prompt_rows(output.new_prompt_logprobs_tensors)
         self._tokens += output.new_token_ids
         if output.new_logprobs is not None:
             self._rows += _to_rows(output.new_logprobs)
@@ -212,3 +212,11 @@ class TokenOutputs:
 def _to_rows(logprobs: Any) -> list[Row]:  # noqa: ANN401 - vLLM's
     ids, values = logprobs.logprob_token_ids.tolist(), logprobs.logprobs.tolist()
     return [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
+
+
+def _to_prompt_rows(logprobs: Any) -> list[Row]:  # noqa: ANN401 - vLLM's
+    ranks = logprobs.selected_token_ranks.tolist()
+    return [
+        [(*chosen[:2], rank), *likeliest]
+        for (chosen, *likeliest), rank in zip(_to_rows(logprobs), ranks, strict=True)
+    ]

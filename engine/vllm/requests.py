@@ -62,7 +62,9 @@ def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
         "audio": [clip.to_array() for clip in request.audio],  # at the model's rate
     }
     given = {kind: parts for kind, parts in media.items() if parts}
-    return {"prompt_token_ids": ids, "multi_modal_data": given} if given else tokens_input(ids)
+    if given:
+        return {"prompt_token_ids": ids, "multi_modal_data": given}
+    return tokens_input(ids, cache_salt=request.cache_salt)
 
 
 def to_sampling(
@@ -73,10 +75,15 @@ def to_sampling(
     `eos` and the request's stop tokens end a text. `structured` is one of `to_structured_outputs`.
     """
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+    from vllm.sampling_params import (
+        RepetitionDetectionParams,
+        RequestOutputKind,
+        StructuredOutputsParams,
+    )
 
+    repetition = request.repetition
     greedy = request.temperature == 0 or request.top_p == 0  # vLLM refuses top_p 0
-    return SamplingParams(
+    sampling = SamplingParams(
         max_tokens=request.max_tokens,
         temperature=0.0 if greedy else request.temperature,
         top_p=1.0 if greedy else request.top_p,
@@ -88,7 +95,7 @@ def to_sampling(
         presence_penalty=request.presence_penalty,
         logit_bias=dict(request.logit_bias) or None,
         logprobs=request.top_logprobs,
-        prompt_logprobs=request.top_logprobs if request.scores_prompt else None,
+        prompt_logprobs=request.prompt_logprobs,
         min_tokens=request.min_tokens,
         allowed_token_ids=list(request.allowed_tokens) or None,
         # Our detokenizer finds characters and stop strings. Only the tokenizer's EOS and the
@@ -98,8 +105,18 @@ def to_sampling(
         stop_token_ids=ending_tokens(request, eos),
         output_kind=RequestOutputKind.DELTA,
         structured_outputs=structured and StructuredOutputsParams(**structured),
+        repetition_detection=repetition
+        and RepetitionDetectionParams(
+            max_pattern_size=repetition.most,
+            min_pattern_size=repetition.least,
+            min_count=repetition.times,
+        ),
         skip_clone=True,  # it is not used elsewhere
     )
+    if request.bad_words:  # vLLM finds their ids by its own tokenizer, which is not loaded here
+        spellings = request.bad_words.values()
+        sampling._bad_words_token_ids = [list(ids) for each in spellings for ids in each]  # noqa: SLF001
+    return sampling
 
 
 def ending_tokens(request: GenerationRequest, eos: int) -> list[int]:

@@ -18,6 +18,7 @@ from invoke_api.wire.sigv4 import parse_authorization
 
 # The account of callers without one. It is the account of AWS's examples.
 DEFAULT_ACCOUNT = "123456789012"
+ANTHROPIC_PATHS = b"/anthropic/"
 ACCESS_KEY_ID = re.compile("A[KS]IA[A-Z0-9]{16}")
 
 
@@ -142,7 +143,7 @@ def _signed(gate: Gate, request: RawRequest) -> Caller:
 
 
 def _bearer(gate: Gate, request: RawRequest) -> Caller:
-    header = request.header(b"authorization")
+    header = _bearer_header(request)
     if not header:
         raise KeyDenied
     key, region = api_keys.verify(_token(header) or "", gate.credentials, request.now)
@@ -150,8 +151,20 @@ def _bearer(gate: Gate, request: RawRequest) -> Caller:
     return Caller(region or gate.region, access_key_id, key.account_id, key.operator)
 
 
+def _bearer_header(request: RawRequest) -> str | None:
+    """Return the header `Authorization`, or the key that Anthropic's clients send as another one.
+
+    bedrock-mantle takes it on Anthropic's paths (User Guide, inference-messages-api).
+    """
+    header = request.header(b"authorization")
+    if header or not request.path.startswith(ANTHROPIC_PATHS):
+        return header
+    key = request.header(b"x-api-key")
+    return key and f"Bearer {key}"
+
+
 def _either(gate: Gate, request: RawRequest) -> Caller:
-    is_bearer = _token(request.header(b"authorization") or "") is not None
+    is_bearer = _token(_bearer_header(request) or "") is not None
     return _bearer(gate, request) if is_bearer else _signed(gate, request)
 
 

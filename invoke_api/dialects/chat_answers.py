@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.protocol import Logprobs, TokenLogprob
+from engine.protocol import Finish, Logprobs, TokenLogprob
 
-Reason = Literal["stop", "length", "tool_calls"]
+Reason = Finish | Literal["tool_calls"]
 Document = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from invoke_api.models.endpoints import Endpoint, read_limits
+from invoke_api.models.endpoints import Endpoint, read_environment
 from invoke_api.models.registry import Registry
 
 MAX_RESOURCES = 1_000  # of each kind, of all accounts together, to bound the memory
@@ -59,7 +59,7 @@ def to_endpoint(config: Resource, model: Resource, name: str, registry: Registry
     if model_id is None:
         return f"Invoke API runs no model for {(weights or model.name)!r}."
     try:
-        limits = read_limits(environment)
+        limits = read_environment(environment)
     except ValueError as error:
         return f"The container's environment is invalid: {error}."
     return Endpoint(
@@ -69,6 +69,7 @@ def to_endpoint(config: Resource, model: Resource, name: str, registry: Registry
         account=config.account,
         region=config.region,
         config=config.name,
+        variant=config.document["ProductionVariants"][0]["VariantName"],
         maker=config.maker,
         **limits,  # type: ignore[arg-type]  # mypy tells no field from another
     )

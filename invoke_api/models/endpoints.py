@@ -15,6 +15,7 @@ LIMITS = {
     "MAX_BEST_OF": "max_best_of",
     "MAX_STOP_SEQUENCES": "max_stop_sequences",
     "MAX_TOP_N_TOKENS": "max_top_n_tokens",
+    "MAX_CLIENT_BATCH_SIZE": "max_client_batch_size",
 }
 Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 
@@ -23,10 +24,11 @@ Mistake = tuple[list[str | int], str]  # its path in the document, and a message
 class Endpoint:
     """A SageMaker endpoint. Its model runs in a container, whose limits its environment sets.
 
-    `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers.py). An endpoint without
-    `account` or `region` exists in all of them. `config` is the name of its configuration, `maker`
-    the access key id of the caller that created it. The defaults of the limits are those of TGI's
-    launcher.
+    `container` is a key of `CONTAINERS` (invoke_api/sagemaker/containers/kinds.py). An endpoint
+    without `account` or `region` exists in all of them. `config` is the name of its configuration,
+    `variant` the name of its only variant, `maker` the access key id of the caller that created it.
+    The defaults of the limits are those of TGI's launcher. An endpoint that `has_hub_model` loads
+    its weights from Hugging Face's hub by itself.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Endpoint:
     account: str | None = None
     region: str | None = None
     config: str | None = None
+    variant: str = "AllTraffic"
     maker: str | None = None
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
     max_input_length: int = 1_024  # tokens of the prompt
@@ -43,6 +46,8 @@ class Endpoint:
     max_best_of: int = 2
     max_stop_sequences: int = 4
     max_top_n_tokens: int = 5
+    max_client_batch_size: int = 4
+    has_hub_model: bool = False
 
     @property
     def place(self) -> tuple[str, str | None, str | None]:
@@ -107,8 +112,8 @@ class Endpoints:
             self._in_flight[endpoint.place] -= takes
 
 
-def read_limits(environment: Mapping[str, Any]) -> dict[str, int]:
-    """Return the limits in a container's environment, by the fields of `Endpoint`.
+def read_environment(environment: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a container's environment sets, by the fields of `Endpoint`.
 
     Raises `ValueError` for one that is no positive integer.
     """
@@ -118,6 +123,8 @@ def read_limits(environment: Mapping[str, Any]) -> dict[str, int]:
             limits[field_] = int(str(environment[name])[:20])
             if limits[field_] < 0:
                 raise ValueError(f"{name} is negative")
+    weights = str(environment.get("HF_MODEL_ID", ""))
+    limits["has_hub_model"] = bool(weights) and not weights.startswith(("/", "."))
     return limits
 
 
@@ -133,7 +140,7 @@ def _to_endpoint(entry: Mapping[str, Any]) -> Endpoint:
         container=entry["container"],
         account=entry.get("account"),
         region=entry.get("region"),
-        **read_limits(entry.get("environment", {})),  # type: ignore[arg-type]  # mypy tells no field from another
+        **read_environment(entry.get("environment", {})),  # type: ignore[arg-type]  # mypy tells no field from another
     )
 
 

@@ -15,7 +15,7 @@ from invoke_api.wire.json_text import read_json
 MAX_JOURNAL_BODY_BYTES = 65_536  # also the limit of an answer, in characters
 MAX_JOURNAL_CALLS = 1_000
 
-Ended = Literal["stop", "length", "error", "cancelled", "cut"]
+Ended = Literal["stop", "length", "repetition", "error", "cancelled", "cut"]
 
 
 class Failure(NamedTuple):

@@ -18,7 +18,7 @@ from invoke_api.dialects.tools import is_forcing
 from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.registry import Model
-from invoke_api.openai.chat_writer import ChatCompletionsWriter, Head
+from invoke_api.openai.chat_writer import SSE, ChatCompletionsWriter, EventForm, Head
 from invoke_api.openai.errors import MANTLE_ERRORS, RUNTIME_ERRORS, OpenAIErrors
 from invoke_api.pipeline.admission import admit_caller, check_tier
 from invoke_api.pipeline.call import Call
@@ -74,15 +74,21 @@ class ChatCompletionsRequest:
             created=int(time()),
             service_tier=answered_tier(self.body),
         )
+        if self.guarding and self.guarding.is_refused:  # on bedrock-runtime (IDX 54065222483)
+            head = replace(head, answer_id=f"bedrock-guardrails-{self.request_id[:8]}")
+        return self.write_as(head, tokenizer)
+
+    def write_as(
+        self, head: Head, tokenizer: Tokenizer, events: EventForm = SSE
+    ) -> ChatCompletionsWriter:
+        """Return the writer of an answer with this head, and with events of this form."""
         reader: AnswerReader = CallReader(is_forcing(self.body["tool_choice"]), tokenizer.is_spaced)
         if self.guarding:
             reader = self.guarding.read_by(self.model.dialect.reader(self.body, tokenizer))
-            if self.guarding.is_refused:  # seen on bedrock-runtime (IDX 54065222483)
-                blocked = f"bedrock-guardrails-{self.request_id[:8]}"
-                head = replace(head, answer_id=blocked)
         return ChatCompletionsWriter(
             head,
             reader,
+            events,
             tells_usage=bool((self.body.get("stream_options") or {}).get("include_usage")),
             max_calls=max_calls(self.body),
         )

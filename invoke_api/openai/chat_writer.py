@@ -17,7 +17,9 @@ from invoke_api.dialects.mistral_chat import to_openai_call
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.dialects.tool_call_reader import AnswerReader
 
-DONE = b"data: [DONE]\n\n"
+# The bytes before and behind each event, and those behind the last one.
+EventForm = tuple[bytes, bytes, bytes]
+SSE: EventForm = (b"data: ", b"\n\n", b"data: [DONE]\n\n")
 Document = dict[str, Any]
 
 
@@ -54,12 +56,14 @@ class ChatCompletionsWriter:
         self,
         head: Head,
         reader: AnswerReader,
+        events: EventForm = SSE,
         *,
         tells_usage: bool = False,
         max_calls: int | None = None,
     ) -> None:
         self._head = head
         self._reader = reader
+        self._begin, self._end, self._done = events
         self._tells_usage = tells_usage
         self._max_calls = max_calls
         self._has_begun = False
@@ -111,8 +115,8 @@ class ChatCompletionsWriter:
         yield self._chunk({}, reason=_reason(delta.finish, calls))
         if metrics and self._tells_usage:
             usage = {"usage": _usage(metrics)}
-            yield _event(self._head.document("chat.completion.chunk", [], usage))
-        yield DONE
+            yield self._event(self._head.document("chat.completion.chunk", [], usage))
+        yield self._done
 
     def _chunk(
         self,
@@ -128,7 +132,10 @@ class ChatCompletionsWriter:
             "logprobs": to_openai_logprobs(logprobs),
         }
         usage = {"usage": None} if self._tells_usage else {}
-        return _event(self._head.document("chat.completion.chunk", [choice], usage))
+        return self._event(self._head.document("chat.completion.chunk", [choice], usage))
+
+    def _event(self, document: bytes) -> bytes:
+        return self._begin + document + self._end
 
     def _finish(self) -> tuple[str, list[Document]]:
         """Return the rest of the text, and the calls."""
@@ -153,7 +160,3 @@ def _usage(metrics: InvocationMetrics) -> Mapping[str, int]:
         "completion_tokens": metrics.output_tokens,
         "total_tokens": metrics.input_tokens + metrics.output_tokens,
     }
-
-
-def _event(document: bytes) -> bytes:
-    return b"data: " + document + b"\n\n"

@@ -17,7 +17,7 @@ from invoke_api.openai.completions_prompts import (
     read_prompts,
     to_choices,
 )
-from invoke_api.openai.completions_sampling import check_supported
+from invoke_api.openai.completions_sampling import check_supported, scored_alternatives
 from invoke_api.openai.completions_writer import AnswerForm, CompletionsWriter
 from invoke_api.openai.errors import vllm_refusal
 from invoke_api.pipeline.admission import admit_caller
@@ -62,9 +62,9 @@ class CompletionsRequest:
         return Question(text, text, 1)
 
     def generation(self, tokenizer: Tokenizer) -> ChoiceRequests:
-        length, vocabulary = self.model.context_length, len(tokenizer.pieces)
+        length = self.model.context_length
         self.prompts[:] = read_prompts(self.body, tokenizer, length)
-        return to_choices(self.body, self.prompts, length, vocabulary, self.request_id)
+        return to_choices(self.body, self.prompts, length, tokenizer, self.request_id)
 
     def writer(self, tokenizer: Tokenizer) -> CompletionsWriter:
         body = self.body
@@ -78,6 +78,8 @@ class CompletionsRequest:
             usage=usage,
             running_usage=bool(usage and options and options.continuous_usage_stats),
             per_prompt=body.n,
+            alternatives=body.logprobs,
+            scores_prompt=scored_alternatives(body) is not None,
         )
         head = {
             "id": f"cmpl-{self.answer_id}",

@@ -6,15 +6,16 @@ compares both servers. Import this module inside functions: pydantic takes a whi
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from invoke_api.openai.completions_checks import CHECKS
 from invoke_api.openai.errors import vllm_refusal
 from invoke_api.wire.errors import ValidationException
 
-MAX_PROMPTS = 1_024
 MAX_STOP_STRINGS = 4
 INT64 = 2**63
 # Parts of a pydantic error's place that name its own types, and no member of the body.
@@ -27,12 +28,15 @@ TYPE_NAMES = frozenset(
 )
 MAX_ERRORS, MAX_INPUT_CHARACTERS, MAX_ERROR_CHARACTERS = 10, 200, 1_000
 NOT_PARSED = "There was an error parsing the body"
-KINDS = ("json", "regex", "choice")
-ONE_KIND = (
-    "You can only use one kind of constraints for structured outputs ('json', 'regex' or 'choice')."
+MIN_REPETITIONS = 2
+BAD_PATTERN = (
+    "max_pattern_size, min_pattern_size must be >=0, with min_pattern_size <= max_pattern_size. Set"
+    " both to 0 to disable repetitive pattern detection."
 )
-NO_SCHEMA = "When response_format type is 'json_schema', the 'json_schema' field must be provided."
-MAX_SALT_CHARACTERS = 128
+FEW_REPETITIONS = (
+    "min_count must be >= 2 to detect repetitive patterns in engine output. If you do not wish to"
+    " detect repetitive patterns, set max_pattern_size to 0."
+)
 
 TokenId = Annotated[int, Field(ge=0)]
 Int64 = Annotated[int, Field(ge=-INT64, le=INT64 - 1)]
@@ -64,15 +68,26 @@ class ResponseFormat(BaseModel):
 class StructuralTag(BaseModel):
     """A structural tag in `response_format`."""
 
+    model_config = ConfigDict(extra="allow")
     type: Literal["structural_tag"]
     format: Any
+
+
+class TagStructure(BaseModel):
+    """One text between tags, of the older form of structural tags."""
+
+    model_config = ConfigDict(extra="allow")
+    begin: str
+    structural_tag_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    end: str
 
 
 class LegacyStructuralTag(BaseModel):
     """A structural tag of the older form in `response_format`."""
 
+    model_config = ConfigDict(extra="allow")
     type: Literal["structural_tag"]
-    structures: list[Any]
+    structures: list[TagStructure]
     triggers: list[str]
 
 
@@ -88,6 +103,21 @@ class StructuredOutputs(BaseModel):
     disable_additional_properties: bool = False
     whitespace_pattern: str | None = None
     structural_tag: str | None = None
+
+
+@dataclass
+class RepetitionDetectionParams:
+    """The member `repetition_detection`. pydantic's messages have this name, as vLLM's do."""
+
+    max_pattern_size: int = 0
+    min_pattern_size: int = 0
+    min_count: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_pattern_size <= self.max_pattern_size:
+            raise vllm_refusal(BAD_PATTERN)
+        if self.max_pattern_size and self.min_count < MIN_REPETITIONS:
+            raise vllm_refusal(FEW_REPETITIONS)
 
 
 class CompletionBody(BaseModel):
@@ -134,7 +164,7 @@ class CompletionBody(BaseModel):
     return_tokens_as_token_ids: bool | None = None
     return_token_ids: bool | None = None
     cache_salt: Any = None
-    repetition_detection: dict[str, Any] | None = None
+    repetition_detection: RepetitionDetectionParams | None = None
     thinking_token_budget: Any = None
     # vLLM ignores these here, but for their types.
     length_penalty: float = 1.0
@@ -186,78 +216,6 @@ def _parse_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
     except (ValueError, RecursionError):
         raise vllm_refusal(NOT_PARSED) from None
     return value
-
-
-def _check_prompt(body: Mapping[str, Any]) -> None:
-    prompt, embeds = body.get("prompt"), body.get("prompt_embeds")
-    for name, value in (("prompt", prompt), ("prompt_embeds", embeds)):
-        if not isinstance(value, list) or len(value) <= MAX_PROMPTS:
-            continue
-        if name == "prompt_embeds" or not all(isinstance(each, int) for each in value):
-            raise vllm_refusal(
-                f"{name} list length {len(value)} exceeds the maximum allowed count of"
-                f" {MAX_PROMPTS}. To increase this limit, set the VLLM_MAX_COMPLETION_PROMPTS"
-                " environment variable.",
-                name,
-            )
-    if prompt in (None, "") and embeds in (None, []):
-        raise vllm_refusal(
-            "Either prompt or prompt_embeds must be provided and non-empty.", "prompt"
-        )
-
-
-def _check_stream_options(body: Mapping[str, Any]) -> None:
-    if body.get("stream_options") and not body.get("stream"):
-        raise vllm_refusal(
-            "Stream options can only be defined when `stream=True`.", "stream_options"
-        )
-
-
-def _check_logprobs(body: Mapping[str, Any]) -> None:
-    if body.get("logprob_token_ids") and body.get("logprobs") is None:
-        raise vllm_refusal(
-            "when using `logprob_token_ids`, `logprobs` must be set.", "logprob_token_ids"
-        )
-    for name in ("prompt_logprobs", "logprobs"):
-        value = body.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int | float):
-            raise vllm_refusal(f"`{name}` must be an integer.", name, value)
-        if name == "prompt_logprobs" and body.get("stream") and (value > 0 or value == -1):
-            raise vllm_refusal("`prompt_logprobs` are not available when `stream=True`.", name)
-        if value < 0 and value != -1:
-            raise vllm_refusal(f"`{name}` must be a positive value or -1.", name, value)
-
-
-def _check_outputs(body: Mapping[str, Any]) -> None:
-    outputs, wanted = body.get("structured_outputs"), body.get("response_format")
-    kinds = [outputs.get(kind) for kind in KINDS] if isinstance(outputs, dict) else []
-    if len(kinds) - kinds.count(None) > 1:
-        raise vllm_refusal(ONE_KIND, "structured_outputs")
-    told = wanted if isinstance(wanted, dict) else {}
-    if told.get("type") == "json_schema" and told.get("json_schema") is None:
-        raise vllm_refusal(NO_SCHEMA, "response_format")
-
-
-def _check_salt(body: Mapping[str, Any]) -> None:
-    salt = body.get("cache_salt")
-    if salt is None:
-        return
-    if not isinstance(salt, str) or not salt:
-        raise vllm_refusal(
-            "Parameter 'cache_salt' must be a non-empty string if provided.", "cache_salt"
-        )
-    if len(salt) > MAX_SALT_CHARACTERS or not set("@/\\\0").isdisjoint(salt):
-        raise vllm_refusal(
-            "Parameter 'cache_salt' must be at most 128 characters and must not contain '@', '/',"
-            " '\\\\', or NUL.",
-            "cache_salt",
-        )
-
-
-# In vLLM's order.
-CHECKS = (_check_prompt, _check_stream_options, _check_logprobs, _check_outputs, _check_salt)
 
 
 def _invalid(errors: Sequence[Any]) -> ValidationException:

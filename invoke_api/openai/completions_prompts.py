@@ -10,9 +10,12 @@ from invoke_api.openai.completions_body import INT64, CompletionBody
 from invoke_api.openai.completions_sampling import (
     check_bounds,
     check_ids,
+    scored_alternatives,
     stop_strings,
+    to_bad_words,
     to_bias,
     to_constraint,
+    to_repetition,
 )
 from invoke_api.openai.errors import vllm_refusal
 from invoke_api.pipeline.choices import ChoiceRequests
@@ -153,7 +156,7 @@ def to_choices(
     body: CompletionBody,
     prompts: Sequence[CompletionPrompt],
     context_length: int,
-    vocabulary: int,
+    tokenizer: Tokenizer,
     request_id: str,
 ) -> ChoiceRequests:
     """Return the engine's requests, `n` for each prompt.
@@ -164,8 +167,8 @@ def to_choices(
     most = {prompt: _max_tokens(body, prompt, context_length) for prompt in prompts}
     for limit in most.values():
         check_bounds(body, limit)
-    build = _template(body, vocabulary)
-    _check_tokens(prompts, vocabulary)
+    build = _template(body, tokenizer)
+    _check_tokens(prompts, len(tokenizer.pieces))
     if len(prompts) * body.n > MAX_CHOICES:
         raise vllm_refusal(
             f"This server answers at most {MAX_CHOICES} choices in one request, got"
@@ -193,12 +196,14 @@ def _check_tokens(prompts: Sequence[CompletionPrompt], vocabulary: int) -> None:
 
 
 def _template(
-    body: CompletionBody, vocabulary: int
+    body: CompletionBody, tokenizer: Tokenizer
 ) -> Callable[[str, tuple[int, ...], int, int], GenerationRequest]:
     """Return a function that makes the request of one choice: by id, tokens, limit and number."""
+    vocabulary = len(tokenizer.pieces)
     schema, constraint = to_constraint(body)
     bias = to_bias(body)
     check_ids(body, vocabulary)
+    bad_words = to_bad_words(body, lambda text: tokenizer.encode(text)[1:])
     seed = None if body.seed in (None, -1) else body.seed
 
     def build(
@@ -226,7 +231,10 @@ def _template(
             logit_bias=bias,
             allowed_tokens=tuple(body.allowed_token_ids or ()),
             top_logprobs=body.logprobs,
-            scores_prompt=bool(body.echo) and body.logprobs is not None,
+            prompt_logprobs=scored_alternatives(body),
+            bad_words=bad_words,
+            repetition=to_repetition(body),
+            cache_salt=body.cache_salt,
             schema=schema,
             constraint=constraint,
         )

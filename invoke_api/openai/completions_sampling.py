@@ -4,16 +4,18 @@ The sentences are those of vLLM 0.32, except for `UNSUPPORTED`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from engine.errors import SchemaRefused
-from engine.protocol import Constraint
+from engine.protocol import Constraint, Repetition
 from invoke_api.dialects.generation import MAX_LOGIT_BIAS, MAX_TOP_LOGPROBS
 from invoke_api.openai.completions_body import (
     CompletionBody,
+    LegacyStructuralTag,
     ResponseFormat,
+    StructuralTag,
     StructuredOutputs,
 )
 from invoke_api.openai.errors import vllm_refusal
@@ -31,20 +33,13 @@ NO_THINKING = (
     " --reasoning-parser and/or --reasoning-config to use thinking_token_budget."
 )
 # Members of vLLM's that change its answers and reach no engine here, and their neutral values.
+# - vLLM's server searches beams in its front end, by one generation for each token of each beam.
+# - vLLM's sampler (0.32) gives all requests of a step the columns of one with `logprob_token_ids`.
 UNSUPPORTED: Mapping[str, tuple[object, ...]] = {
     "use_beam_search": (False,),
-    "prompt_logprobs": (None,),
     "logprob_token_ids": (None, []),
-    "bad_words": ([],),
-    "cache_salt": (None,),
-    "repetition_detection": (None,),
 }
-OUTPUT_OPTIONS = (
-    "disable_any_whitespace",
-    "disable_additional_properties",
-    "whitespace_pattern",
-    "structural_tag",
-)
+MAX_BAD_WORDS = 128
 # Parameter: its condition, and vLLM's sentence about other values.
 BOUNDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("n", lambda n: n >= 1, "n must be at least 1, got {}."),
@@ -79,18 +74,8 @@ def check_supported(body: CompletionBody) -> None:
         raise vllm_refusal(NO_THINKING)
     for name, neutral in UNSUPPORTED.items():
         if getattr(body, name) not in neutral:
-            raise _unsupported(name)
-    _check_outputs_supported(body)
-
-
-def _check_outputs_supported(body: CompletionBody) -> None:
-    outputs = body.structured_outputs
-    for name in OUTPUT_OPTIONS:
-        if outputs and getattr(outputs, name):
-            raise _unsupported(f"structured_outputs.{name}")
-    wanted = body.response_format
-    if wanted and not isinstance(wanted, ResponseFormat):
-        raise _unsupported("response_format", "`response_format` with a structural tag")
+            message = f"This server does not support `{name}`; leave it out."
+            raise vllm_refusal(message, name, tells_parameter=False)
 
 
 def _refuse_suffix(body: CompletionBody) -> None:
@@ -103,11 +88,6 @@ def _refuse_suffix(body: CompletionBody) -> None:
     else:
         message = "suffix requires text prompt input for FIM completion rendering"
     raise vllm_refusal(message, "suffix", tells_parameter=False)
-
-
-def _unsupported(name: str, shown: str = "") -> Exception:
-    message = f"This server does not support {shown or f'`{name}`'}; leave it out."
-    return vllm_refusal(message, name, tells_parameter=False)
 
 
 def check_bounds(body: CompletionBody, max_tokens: int) -> None:
@@ -128,6 +108,10 @@ def check_bounds(body: CompletionBody, max_tokens: int) -> None:
         )
     if "" in stop_strings(body):
         raise vllm_refusal("stop cannot contain an empty string.")
+    if "" in body.bad_words:
+        raise vllm_refusal(
+            f"bad_words cannot contain an empty string. Got bad_words={body.bad_words}"
+        )
     if body.temperature == 0 and body.n > 1:
         raise vllm_refusal(f"n must be 1 when using greedy sampling, got {body.n}.")
 
@@ -139,14 +123,15 @@ def _out_of_bounds(name: str, sentence: str, value: object) -> Exception:
 
 def check_ids(body: CompletionBody, vocabulary: int) -> None:
     """Raise `ValidationException` for what vLLM's engine refuses, once a stream has begun."""
-    if body.logprobs is not None:
-        asked = vocabulary if body.logprobs == -1 else body.logprobs
+    for kind, number in (("sample", body.logprobs), ("prompt", scored_alternatives(body))):
+        asked = vocabulary if number == -1 else number or 0
         if asked > MAX_TOP_LOGPROBS:
             message = (
-                f"Requested sample logprobs of {asked}, which is greater than max allowed:"
+                f"Requested {kind} logprobs of {asked}, which is greater than max allowed:"
                 f" {MAX_TOP_LOGPROBS}"
             )
-            raise vllm_refusal(message, "logprobs", asked, in_stream=True)
+            name = "logprobs" if kind == "sample" else "prompt_logprobs"
+            raise vllm_refusal(message, name, asked, in_stream=True)
     named = {"stop_token_ids": body.stop_token_ids or [], "logit_bias": to_bias(body)}
     for name, ids in named.items():
         if strange := [token for token in ids if not 0 <= token < vocabulary]:
@@ -162,6 +147,46 @@ def check_ids(body: CompletionBody, vocabulary: int) -> None:
         reason = "contains out-of-vocab token id!" if allowed else "is not None and empty!"
         message = f"allowed_token_ids {reason}"
         raise vllm_refusal(message, "allowed_token_ids", allowed, in_stream=True)
+
+
+def scored_alternatives(body: CompletionBody) -> int | None:
+    """Return how many alternatives of each of the prompt's tokens are scored, if they are."""
+    if body.prompt_logprobs is None and body.echo:
+        return body.logprobs
+    return body.prompt_logprobs
+
+
+def to_bad_words(
+    body: CompletionBody, encode: Callable[[str], Sequence[int]]
+) -> dict[str, list[Sequence[int]]]:
+    """Return the token ids of the spellings of each bad word, as vLLM finds them.
+
+    `encode` returns a text's tokens without a BOS. Raises `ValidationException`.
+    """
+    found: dict[str, list[Sequence[int]]] = {}
+    count = 0
+    for word in body.bad_words:
+        plain, inside = (encode(f"{prefix}{word.lstrip()}") for prefix in ("", " "))
+        if not plain:
+            message = "bad_words entries must tokenize to at least one token."
+            raise vllm_refusal(message, "bad_words", body.bad_words, in_stream=True)
+        is_other = bool(inside) and inside[0] != plain[0] and len(inside) == len(plain)
+        found[word] = [plain, inside] if is_other else [plain]
+        count += len(found[word])
+        if count > MAX_BAD_WORDS:
+            message = (
+                f"Too many bad words after tokenization: {MAX_BAD_WORDS + 1}. The max number is"
+                f" {MAX_BAD_WORDS}."
+            )
+            raise vllm_refusal(message, "bad_words", body.bad_words, in_stream=True)
+    return found
+
+
+def to_repetition(body: CompletionBody) -> Repetition | None:
+    told = body.repetition_detection
+    if told is None or not told.max_pattern_size:
+        return None
+    return Repetition(told.min_pattern_size, told.max_pattern_size, told.min_count)
 
 
 def to_bias(body: CompletionBody) -> dict[int, float]:
@@ -215,7 +240,7 @@ def to_constraint(body: CompletionBody) -> tuple[str | None, Constraint | None]:
 def _constraints(body: CompletionBody) -> dict[str, Any] | None:
     """Return what `structured_outputs` and `response_format` ask for together, by vLLM's names."""
     outputs, wanted = body.structured_outputs, body.response_format
-    is_free = not isinstance(wanted, ResponseFormat) or wanted.type == "text"
+    is_free = wanted is None or wanted.type == "text"
     if outputs is None and is_free:
         return None
     outputs = outputs or StructuredOutputs()
@@ -225,21 +250,24 @@ def _constraints(body: CompletionBody) -> dict[str, Any] | None:
         "choice": outputs.choice,
         "grammar": outputs.grammar,
         "json_object": outputs.json_object,
+        "structural_tag": outputs.structural_tag,
     }
     if isinstance(wanted, ResponseFormat) and wanted.type == "json_object":
         kinds["json_object"] = True
     if isinstance(wanted, ResponseFormat) and wanted.json_schema and not is_free:
         kinds["json"] = wanted.json_schema.json_schema
+    if isinstance(wanted, StructuralTag | LegacyStructuralTag):
+        kinds["structural_tag"] = json.dumps(wanted.model_dump(by_alias=True))
     return kinds
 
 
 def _word_kinds(kinds: Mapping[str, Any], *, some: bool) -> str:
     shown = {
-        **kinds,
+        **{name: value for name, value in kinds.items() if name != "structural_tag"},
         "disable_any_whitespace": False,
         "disable_additional_properties": False,
         "whitespace_pattern": None,
-        "structural_tag": None,
+        "structural_tag": kinds["structural_tag"],
         "_backend": None,
         "_backend_was_auto": False,
     }

@@ -4,14 +4,14 @@ Seen of vLLM 0.32; a test compares both servers.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from engine.protocol import Delta, TokenLogprob
+from engine.protocol import Delta, Logprobs, Row
 from engine.tokenization.tokenizer import SPACE, Tokenizer
 from invoke_api.dialects.chat_answers import bounded_logprob
 from invoke_api.dialects.question import InvocationMetrics
@@ -21,6 +21,8 @@ from invoke_api.pipeline.model_request import ChoicesWriter
 DONE = b"data: [DONE]\n\n"
 FIRST_PRINTABLE = 32
 Document = dict[str, Any]
+# Token ids and log probabilities: of a token, and of the likeliest ones in its place.
+Scores = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,8 @@ class AnswerForm:
     `echoes` puts the prompt before the text; with `only_echoes` it is all that the client gets.
     `ids` adds token ids. `names_ids` writes tokens as `token_id:7`. `usage` adds a chunk with token
     counts to a stream, and `running_usage` adds them to each chunk. `per_prompt` is the number of
-    choices of each prompt.
+    choices of each prompt, and `alternatives` that of each token's alternatives in `logprobs`.
+    `scores_prompt` adds the log probabilities of the prompt's tokens.
     """
 
     echoes: bool = False
@@ -40,6 +43,8 @@ class AnswerForm:
     usage: bool = False
     running_usage: bool = False
     per_prompt: int = 1
+    alternatives: int | None = None
+    scores_prompt: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +108,7 @@ class CompletionsWriter(ChoicesWriter):
             "finish_reason": last.choice.finish,
             "stop_reason": last.stopped_by,
             "token_ids": _ids(deltas) if self._form.ids else None,
-            "prompt_logprobs": None,
+            "prompt_logprobs": self._prompt_logprobs(deltas[0].prompt_rows),
             "prompt_token_ids": self._prompt(number).tokens if self._form.ids else None,
             "routed_experts": None,
         }
@@ -153,12 +158,12 @@ class CompletionsWriter(ChoicesWriter):
         found = [delta.logprobs for delta in deltas if delta.logprobs]
         if not found:
             return None
-        scored = deltas[0].prompt_logprobs
-        told = [*scored, *([] if self._form.only_echoes else found)]
-        tokens = [self._name(each.chosen.id) for each in told]
-        values: list[float | None] = [bounded_logprob(each.chosen.logprob) for each in told]
-        likeliest: list[dict[str, float] | None]
-        likeliest = [self._top([each.chosen, *each.likeliest]) for each in told]
+        told: list[Scores] = [] if self._form.only_echoes else list(map(_scores, found))
+        if self._form.echoes:
+            told = [[score[:2] for score in row] for row in deltas[0].prompt_rows] + told
+        tokens = [self._name(chosen) for (chosen, _), *_ in told]
+        values: list[float | None] = [bounded_logprob(value) for (_, value), *_ in told]
+        likeliest: list[dict[str, float] | None] = list(map(self._top, told))
         if self._form.echoes and not self._states[number].output_tokens:
             # Nothing comes before the first token of a prompt.
             tokens.insert(0, self._name(self._prompt(number).tokens[0]))
@@ -171,11 +176,35 @@ class CompletionsWriter(ChoicesWriter):
             "top_logprobs": likeliest,
         }
 
-    def _top(self, tokens: Iterable[TokenLogprob]) -> dict[str, float]:
-        return {self._name(each.id): bounded_logprob(each.logprob) for each in tokens}
+    def _top(self, scores: Scores) -> dict[str, float]:
+        """Return a token and its alternatives, as many as the request asks for."""
+        most = 1 + (self._form.alternatives or 0)
+        best = list(dict(scores).items())[:most]
+        return {self._name(token): bounded_logprob(value) for token, value in best}
+
+    def _prompt_logprobs(self, rows: Sequence[Row]) -> list[Document | None] | None:
+        """Return the scores of the prompt's tokens. Nothing comes before the first one."""
+        return [None, *map(self._prompt_scores, rows)] if self._form.scores_prompt else None
+
+    def _prompt_scores(self, row: Row) -> Document:
+        (chosen, value, *ranks), *likeliest = row
+        scores = {chosen: (value, ranks[0])}
+        scores |= {token: (other, at + 1) for at, (token, other, *_) in enumerate(likeliest)}
+        return {
+            str(token): {
+                "logprob": bounded_logprob(other),
+                "rank": at,
+                "decoded_token": name_token(self._tokenizer, token),
+            }
+            for token, (other, at) in scores.items()
+        }
 
     def _name(self, token: int) -> str:
         return f"token_id:{token}" if self._form.names_ids else name_token(self._tokenizer, token)
+
+
+def _scores(told: Logprobs) -> Scores:
+    return [(each.id, each.logprob) for each in (told.chosen, *told.likeliest)]
 
 
 def name_token(tokenizer: Tokenizer, token: int) -> str:

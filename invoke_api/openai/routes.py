@@ -163,6 +163,17 @@ OPENAI_ROUTES = [
         COMPLETIONS.name,
         errors=VLLM_ERRORS,
     ),
-    # Both hosts have it. Guess: bedrock-mantle's words.
-    _route("/anthropic/v1/messages", _refuse_on_mantle("/v1/messages"), "Messages"),
+    # Both hosts have it. Guess: bedrock-mantle's words on both.
+    OperationRoute(
+        "/anthropic/v1/messages",
+        _refuse_on_mantle("/v1/messages"),
+        name="Messages",
+        method="POST",
+        errors=MANTLE_ERRORS,
+    ),
+    _route(
+        "/anthropic/v1/messages/count_tokens",
+        _refuse_on_mantle("/v1/messages/count_tokens"),
+        "CountMessagesTokens",
+    ),
 ]

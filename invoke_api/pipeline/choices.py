@@ -30,10 +30,14 @@ Source = Callable[[GenerationRequest, Receiver], Generation]
 
 @dataclass(frozen=True, slots=True)
 class ChoiceRequests:
-    """The engine's requests for all choices. `prompt_tokens` counts each prompt once."""
+    """The engine's requests for all choices. `prompt_tokens` counts each prompt once.
+
+    `cuts_text` drops an incomplete character and a blank at the beginning, as vLLM's answers do.
+    """
 
     requests: tuple[GenerationRequest, ...]
     prompt_tokens: int
+    cuts_text: bool = True
 
     @property
     def max_tokens(self) -> int:
@@ -148,9 +152,10 @@ class Choices:
             self._target.end(error)
 
     def _start(self, request: GenerationRequest) -> None:
-        # vLLM, whose answers have choices, drops an incomplete character.
-        detokenizer = Detokenizer(self._tokenizer, request, replaces_rest=False)
-        choice = Choice(len(self._choices), detokenizer, self, trims=self._begins(request))
+        cuts = self._asked.cuts_text
+        detokenizer = Detokenizer(self._tokenizer, request, replaces_rest=not cuts)
+        trims = cuts and self._begins(request)
+        choice = Choice(len(self._choices), detokenizer, self, trims=trims)
         self._choices.append(choice)
         choice.generation = self._source(request, choice)
         if choice.is_over or self._is_over:  # it may have pushed all within the call

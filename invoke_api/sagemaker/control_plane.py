@@ -5,7 +5,6 @@ as soon as it is created. Source: botocore's service model of sagemaker. Guess: 
 are not reported anywhere.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,20 +17,21 @@ from invoke_api.operations.request_checks import check_alone
 from invoke_api.pipeline.admission import read_and_admit
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.responses import HttpResponse, json_response, unknown_operation_response
+from invoke_api.sagemaker.control_plane_body import check_name, read_members
 from invoke_api.sagemaker.errors import JSON_ERRORS
+from invoke_api.validation.coral import misread
 from invoke_api.wire.errors import (
     SerializationException,
     ServiceQuotaExceededException,
+    UnknownOperationException,
     ValidationException,
 )
-from invoke_api.wire.json_text import read_json, write_json
+from invoke_api.wire.json_text import write_json
 
 TARGET = "x-amz-target"
 PREFIX = "SageMaker."
 JSON_TYPE = "application/x-amz-json-1.1"
-NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 MAX_LISTED = 100
-VARIANT = "AllTraffic"
 Document = dict[str, Any]
 
 
@@ -39,13 +39,17 @@ async def answer_target(call: Call) -> HttpResponse:
     """Answer the operation that the header names. Raises `InvokeError`s, `ClientDisconnected`."""
     target = call.header_text.get(TARGET, "")
     name = target.removeprefix(PREFIX)
-    if not target.startswith(PREFIX) or name not in OPERATIONS:
+    if not target.startswith(PREFIX):
         await call.read_body()
         return unknown_operation_response(call)
-    call.operation, call.errors = name, JSON_ERRORS
+    call.errors = JSON_ERRORS
+    if name not in OPERATIONS:
+        await read_and_admit(call)
+        raise UnknownOperationException
+    call.operation = name
     caller = await read_and_admit(call)
     required, answer = OPERATIONS[name]
-    document = answer(Plane(call, caller), _read(call.body, required))
+    document = answer(Plane(call, caller), read_members(call.body, required))
     reply = json_response(call, write_json(document))
     is_typed = [key == b"Content-Type" for key, _ in reply.headers]
     reply.headers = [
@@ -53,32 +57,6 @@ async def answer_target(call: Call) -> HttpResponse:
         for (key, value), typed in zip(reply.headers, is_typed, strict=True)
     ]
     return reply
-
-
-def _read(body: bytes, required: Mapping[str, type]) -> Document:
-    """Return the request. Raises `SerializationException` and `ValidationException`."""
-    try:
-        asked = read_json(body or b"{}")
-    except ValueError:
-        raise SerializationException from None
-    if not isinstance(asked, dict):
-        raise SerializationException
-    for member, kind in required.items():
-        value = asked.get(member)
-        where = f"at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: Member must"
-        if value is None:
-            raise ValidationException(
-                f"1 validation error detected: Value null {where} not be null"
-            )
-        if not isinstance(value, kind) or value == []:
-            raise SerializationException
-        if isinstance(value, str) and not NAME.fullmatch(value):
-            pattern = NAME.pattern
-            raise ValidationException(
-                f"1 validation error detected: Value '{value[:100]}' {where} satisfy regular"
-                f" expression pattern: {pattern}"
-            )
-    return asked
 
 
 class Plane:
@@ -145,6 +123,13 @@ class Plane:
 
     def create_config(self, asked: Document) -> Document:
         name = asked["EndpointConfigName"]
+        for number, variant in enumerate(asked["ProductionVariants"], 1):
+            if not isinstance(variant, dict):
+                raise SerializationException(misread(variant, "object"))
+            check_name(
+                variant.get("VariantName"), f"productionVariants.{number}.member.variantName"
+            )
+            self._model_of(variant)
         self._create(self._resources.configs, "endpoint-config", name, asked)
         return {"EndpointConfigArn": self._arn("endpoint-config", name)}
 
@@ -176,11 +161,7 @@ class Plane:
                 f"The account has reached its limit of {MAX_RESOURCES:,} endpoints."
             )
         check_alone(self._services, "SageMaker's resources")
-        variant = config.document["ProductionVariants"][0]
-        model_name = variant.get("ModelName") if isinstance(variant, dict) else None
-        model = self._resources.models.get(self._place(str(model_name)))
-        if model is None:
-            raise self._missing("model", "model", str(model_name))
+        model = self._model_of(config.document["ProductionVariants"][0])
         made = to_endpoint(config, model, name, self._services.registry)
         if isinstance(made, str):
             failed = {"EndpointConfigName": config_name, "FailureReason": made}
@@ -188,6 +169,14 @@ class Plane:
         else:
             self._endpoints.add(made)
         return {"EndpointArn": arn}
+
+    def _model_of(self, variant: Document) -> Resource:
+        """Return the model of a variant. Raises `ValidationException`."""
+        name = str(variant.get("ModelName"))
+        model = self._resources.models.get(self._place(name))
+        if model is None:
+            raise self._missing("model", "model", name)
+        return model
 
     def describe_endpoint(self, asked: Document) -> Document:
         name = asked["EndpointName"]
@@ -258,7 +247,7 @@ class Plane:
 
 def _variants(endpoint: Endpoint) -> Document:
     variant = {
-        "VariantName": VARIANT,
+        "VariantName": endpoint.variant,
         "CurrentWeight": 1.0,
         "DesiredWeight": 1.0,
         "CurrentInstanceCount": 1,
@@ -274,20 +263,23 @@ def _seconds(moment: datetime) -> float:
 
 Answer = Callable[[Plane, Document], Document]
 # The operations: the members that must be there, and the method that answers.
-OPERATIONS: Mapping[str, tuple[Mapping[str, type], Answer]] = {
-    "CreateModel": ({"ModelName": str}, Plane.create_model),
-    "DescribeModel": ({"ModelName": str}, Plane.describe_model),
-    "DeleteModel": ({"ModelName": str}, Plane.delete_model),
+OPERATIONS: Mapping[str, tuple[Mapping[str, str], Answer]] = {
+    "CreateModel": ({"ModelName": "string"}, Plane.create_model),
+    "DescribeModel": ({"ModelName": "string"}, Plane.describe_model),
+    "DeleteModel": ({"ModelName": "string"}, Plane.delete_model),
     "CreateEndpointConfig": (
-        {"EndpointConfigName": str, "ProductionVariants": list},
+        {"EndpointConfigName": "string", "ProductionVariants": "array"},
         Plane.create_config,
     ),
-    "DescribeEndpointConfig": ({"EndpointConfigName": str}, Plane.describe_config),
-    "DeleteEndpointConfig": ({"EndpointConfigName": str}, Plane.delete_config),
-    "CreateEndpoint": ({"EndpointName": str, "EndpointConfigName": str}, Plane.create_endpoint),
-    "DescribeEndpoint": ({"EndpointName": str}, Plane.describe_endpoint),
+    "DescribeEndpointConfig": ({"EndpointConfigName": "string"}, Plane.describe_config),
+    "DeleteEndpointConfig": ({"EndpointConfigName": "string"}, Plane.delete_config),
+    "CreateEndpoint": (
+        {"EndpointName": "string", "EndpointConfigName": "string"},
+        Plane.create_endpoint,
+    ),
+    "DescribeEndpoint": ({"EndpointName": "string"}, Plane.describe_endpoint),
     "ListEndpoints": ({}, Plane.list_endpoints),
-    "DeleteEndpoint": ({"EndpointName": str}, Plane.delete_endpoint),
+    "DeleteEndpoint": ({"EndpointName": "string"}, Plane.delete_endpoint),
     "AddTags": ({}, Plane.no_tags),
     "ListTags": ({}, Plane.no_tags),
 }

@@ -9,8 +9,13 @@ from typing import Any
 
 import orjson
 
-from engine.errors import PromptTooLong
-from invoke_api.dialects.model_servers import SERVERS, ModelServer
+from invoke_api.sagemaker.containers.errors import (
+    LMI_STATUS,
+    lmi_error,
+    tgi_chat_error,
+    tgi_error,
+)
+from invoke_api.sagemaker.containers.kinds import CONTAINERS, Container
 from invoke_api.wire.error_format import HttpError
 from invoke_api.wire.errors import (
     JSON_CONTENT_TYPE,
@@ -57,37 +62,16 @@ STREAM_ERRORS: Mapping[str, tuple[str, str | None]] = {
 }
 
 
-TGI_ERROR_BEGIN = '{"error":'
-
-
-def tgi_error(message: str, kind: str) -> str:
-    """Return the body of TGI's errors."""
-    return orjson.dumps({"error": message, "error_type": kind}).decode()
-
-
-def _too_long(error: PromptTooLong) -> str:
-    """Return the words for a prompt that the model's context is too short for."""
-    return (
-        "Input validation error: `inputs` tokens + `max_new_tokens` must be <="
-        f" {error.context_length}"
-    )
-
-
-# The words of the container about requests that the engine refuses.
-TGI_SERVER: ModelServer = ModelServer(
-    too_long=_too_long,
-    refused=str,
-    wrap=lambda message, *_: tgi_error(message, "validation"),
-    show=SERVERS["2025"].show,
-    word_body=SERVERS["2025"].word_body,
-    word_taken=SERVERS["2025"].word_taken,
-)
-
-
 class MissingAuthenticationTokenException(FrontDoorError):
     """The front door's error for a call without a signature, in services that take no keys."""
 
     default = "Missing Authentication Token"
+
+
+def _without_keys(error: InvokeError) -> InvokeError:
+    """Return the error in the words of services that take no API keys."""
+    is_unsigned = isinstance(error, KeyDenied) and error.message == KeyDenied.default
+    return MissingAuthenticationTokenException() if is_unsigned else error
 
 
 class SageMakerErrors:
@@ -96,11 +80,11 @@ class SageMakerErrors:
     refuses_in_stream = False
 
     def answer(self, error: InvokeError, _: str) -> HttpError:
-        if isinstance(error, KeyDenied) and error.message == KeyDenied.default:
-            error = MissingAuthenticationTokenException()
+        error = _without_keys(error)
         name, status = OWN_ERRORS.get(error.code, (error.code, error.status))
         key = "Message" if error.code in OWN_ERRORS else error.message_key
-        return HttpError(status, _headers(name, error), orjson.dumps({key: error.message}))
+        document = {**error.members, key: error.message}
+        return HttpError(status, _headers(name, error), orjson.dumps(document))
 
     def event(self, error: InvokeError) -> bytes:
         name, code = STREAM_ERRORS.get(error.code, ("InternalStreamFailure", None))
@@ -120,18 +104,24 @@ class EndpointErrors(SageMakerErrors):
     """The form of errors of an endpoint in a region and an account.
 
     TGI refuses a stream inside it, with an event. `enclose` makes the bytes of a stream's part.
+    `done` is the container's last event after an error. TGI's chats have errors of their own.
     """
+
+    done = b""
+    is_chat = False
 
     def __init__(
         self,
         name: str,
         region: str,
         account: str,
+        container: Container | None = None,
         *,
-        streams: bool = False,
         enclose: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        self.refuses_in_stream = streams
+        self.refuses_in_stream = False
+        self._container = container or CONTAINERS["tgi-1.1"]
+        self._is_lmi = container is CONTAINERS["lmi"]
         self._name = name
         self._region = region
         self._account = account
@@ -141,20 +131,32 @@ class EndpointErrors(SageMakerErrors):
         if isinstance(error, ModelError):
             return self._wrapped(error, error.container_status, error.message)
         if is_refusal(error):
-            return self._wrapped(error, 422, error.message)
+            return self._wrapped(error, LMI_STATUS if self._is_lmi else 422, error.message)
         if error.code in CONTAINER_ERRORS:
             status, kind = CONTAINER_ERRORS[error.code]
-            body = tgi_error(error.message, kind) if status else TIMED_OUT
-            return self._wrapped(error, status, body)
+            body = self._failure(error.message, kind) if status else TIMED_OUT
+            return self._wrapped(error, LMI_STATUS if status and self._is_lmi else status, body)
         return super().answer(error, request_id)
 
     def event(self, error: InvokeError) -> bytes:
         if not self._enclose:  # the container's own bytes, without frames
-            body = error.message if is_refusal(error) else tgi_error(error.message, "generation")
-            return b"data:" + body.encode() + b"\n\n"
+            if is_refusal(error):
+                return self._line(error.message)
+            fails = tgi_chat_error if self.is_chat else self._failure
+            return self._line(fails(error.message))
         if is_refusal(error):
-            return self._enclose(b"data:" + error.message.encode() + b"\n\n")
+            return self._enclose(self._line(error.message))
         return super().event(error)
+
+    def torn_event(self) -> bytes:
+        return super().torn_event() if self._enclose else self._container.begin + b'{"token":'
+
+    def _failure(self, message: str, kind: str = "generation") -> str:
+        """Return the container's own error about a generation that has failed."""
+        return lmi_error(message) if self._is_lmi else tgi_error(message, kind)
+
+    def _line(self, body: str) -> bytes:
+        return self._container.begin + body.encode() + self._container.end + self.done
 
     def _wrapped(self, error: InvokeError, status: int, body: str) -> HttpError:
         """Return the ModelError about an answer of the container. Guess: for server errors."""
@@ -177,7 +179,7 @@ class EndpointErrors(SageMakerErrors):
 
 def is_refusal(error: InvokeError) -> bool:
     """Tell whether the container has refused the request. Its body is the message then."""
-    return isinstance(error, ValidationException) and error.message.startswith(TGI_ERROR_BEGIN)
+    return isinstance(error, ValidationException) and error.in_stream
 
 
 def _headers(name: str, error: InvokeError) -> dict[str, str]:
@@ -188,6 +190,7 @@ class JsonErrors(SageMakerErrors):
     """The form of errors of the control plane, which speaks AWS JSON 1.1."""
 
     def answer(self, error: InvokeError, _: str) -> HttpError:
+        error = _without_keys(error)
         document = {"__type": error.code, "message": error.message}
         return HttpError(error.status, _headers(error.code, error), orjson.dumps(document))
 

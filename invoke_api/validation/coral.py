@@ -114,13 +114,17 @@ def _check_type(
 
 
 def _misread(error: Any) -> str:  # noqa: ANN401 - jsonschema's optional members
-    value = error.instance
+    return misread(error.instance, error.validator_value)
+
+
+def misread(value: Any, wanted: str) -> str:  # noqa: ANN401 - any JSON
+    """Return the message about a value that has another type than the one `wanted`."""
     if isinstance(value, dict):
         return UNEXPECTED_STRUCTURE
     if isinstance(value, list):
         return UNEXPECTED_LIST
     found = FOUND_TOKENS.get(type(value), "NUMBER_VALUE").format(value=shorten(str(value)).upper())
-    return f"{found} can not be converted to {EXPECTED_TYPES[error.validator_value]}"
+    return f"{found} can not be converted to {EXPECTED_TYPES[wanted]}"
 
 
 def _name_keys(error: Any) -> str:  # noqa: ANN401 - see above

@@ -6,7 +6,7 @@ from itertools import chain
 from math import isfinite
 from typing import Any
 
-from jsonschema import Draft202012Validator, TypeChecker, ValidationError
+from jsonschema import Draft202012Validator, SchemaError, TypeChecker, ValidationError
 from jsonschema.validators import extend
 
 from invoke_api.validation.everit_errors import malformed
@@ -89,6 +89,17 @@ def read_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON
         return parse_json(body)
     except NotJson:
         raise ValidationException(NOT_JSON) from None
+
+
+def find_schema_error(schema: object) -> str | None:
+    """Return why a client's JSON Schema is invalid, or None."""
+    try:
+        Draft202012Validator.check_schema(schema)  # type: ignore[arg-type]  # it checks the type, too
+    except SchemaError as error:
+        return error.message
+    except RecursionError:
+        return "it is nested too deeply"
+    return None
 
 
 class BodySchema:

@@ -60,7 +60,8 @@ def in_serdes_words(body: InvalidBody) -> str:
         return SEVERAL_ANSWERS
     if path in (["reasoning_effort"], ["reasoning_config"]):
         return _of_effort(error, body)
-    if error.validator == "type" and error.validator_value == "null":
+    is_refused = error.validator == "enum" and error.instance is True  # `store`
+    if is_refused or (error.validator == "type" and error.validator_value == "null"):
         return f"'{path[0]}' is not supported"
     said = WORDS.get(str(error.validator), _other)(error)
     if not path:
@@ -111,8 +112,9 @@ def _bound(error: ValidationError) -> str:
 
 def _enum(error: ValidationError) -> str:
     known = [name for name in _listed(error) if isinstance(name, str)]
-    if not isinstance(error.instance, str):
-        return f"invalid type: {name_value(error.instance)}, expected {SERDE_TYPES['string']}"
+    if not isinstance(error.instance, str) or not known:
+        expected = SERDE_TYPES["string" if known else "boolean"]
+        return f"invalid type: {name_value(error.instance)}, expected {expected}"
     return _variant(error.instance, known)
 
 

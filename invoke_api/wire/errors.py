@@ -206,6 +206,13 @@ class SerializationException(FrontDoorError):
     default = "Unexpected end of input"  # guess
 
 
+class UnknownOperationException(FrontDoorError):
+    """The error of services with AWS JSON for an operation that they do not have."""
+
+    status = 400
+    default = "Unknown operation"  # guess
+
+
 class RequestTimeoutException(FrontDoorError):
     """The error for a body that stops coming. Guess: status and message; SDKs retry on the name."""
 

@@ -32,7 +32,15 @@ from engine.errors import (
     SchemaRefused,
 )
 from engine.lora import Adapter
-from engine.protocol import Constraint, Delta, Engine, EngineLimits, GenerationRequest, Tool
+from engine.protocol import (
+    Constraint,
+    Delta,
+    Engine,
+    EngineLimits,
+    GenerationRequest,
+    Repetition,
+    Tool,
+)
 from engine.remote.engine import RemoteEngine
 from engine.remote.server import RemoteServer
 from engine.scripted import ScriptedEngine
@@ -536,6 +544,52 @@ async def test_log_probabilities_come_with_their_tokens(engine: Engine) -> None:
         assert each.chosen.logprob == each.likeliest[0].logprob  # two may be alike
         values = [likely.logprob for likely in each.likeliest]
         assert values == sorted(values, reverse=True)
+
+
+@on("scripted", *VLLM)
+async def test_the_prompts_log_probabilities_come_with_the_first_token(engine: Engine) -> None:
+    request = ask(engine, max_tokens=3, prompt_logprobs=2)
+    first, *others = await run(engine, request)
+
+    assert [row[0][0] for row in first.prompt_rows] == [*request.prompt[1:]]
+    assert not any(delta.prompt_rows for delta in others)
+    for (_, logprob, *ranks), *likeliest in first.prompt_rows:
+        assert logprob <= 0
+        assert ranks[0] >= 1
+        assert (likeliest[0][1] == logprob) is (ranks[0] == 1)
+
+
+@on(*VLLM, "remote")
+async def test_bad_words_are_not_said(engine: Engine) -> None:
+    tokenizer = engine.tokenizer()
+    inside: dict[str, Any] = {"prompt": "turn left", "max_tokens": 20}
+    plain = await text_of(engine, **inside)
+    ids = [tokenizer.encode_text(" right")]
+    changed = await text_of(engine, **inside, bad_words={"right": ids})
+
+    assert "right" in plain
+    assert "right" not in changed
+
+
+@on(*VLLM, "remote")
+async def test_an_answer_that_repeats_itself_ends(engine: Engine) -> None:
+    twice = Repetition(least=1, most=4, times=3)
+    *_, last = await run(engine, ask(engine, "turn left", max_tokens=99, repetition=twice))
+
+    assert (last.finish, last.stopped_by) == ("repetition", "repetition_detected")
+    assert last.usage is not None
+    assert last.usage.output_tokens < 99
+
+
+@on("remote-text")
+@pytest.mark.parametrize(
+    "more", [{"bad_words": {"x": [[5]]}}, {"repetition": Repetition(1, 2, 3)}, {"cache_salt": "x"}]
+)
+async def test_a_server_of_text_is_not_told_what_only_vllm_knows(
+    engine: Engine, more: dict[str, Any]
+) -> None:
+    with pytest.raises(RequestRefused):
+        await run(engine, ask(engine, **more))
 
 
 @on("remote-text")

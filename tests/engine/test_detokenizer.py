@@ -147,16 +147,16 @@ def test_what_ended_a_text_is_told(asked: dict[str, Any], expected: tuple[object
 @pytest.mark.parametrize("told", [True, False], ids=["told", "certain"])
 def test_log_probabilities_of_the_prompt_are_on_the_first_delta(*, told: bool) -> None:
     request = GenerationRequest(
-        request_id="r", prompt=(1, 5, 6), max_tokens=9, top_logprobs=1, scores_prompt=True
+        request_id="r", prompt=(1, 5, 6), max_tokens=9, top_logprobs=1, prompt_logprobs=1
     )
     detokenizer = Detokenizer(TOKENIZER, request)
     rows = [[(token, -1.0), (3, -0.5)] for token in (5, 6, TWO, TWO)] if told else []
     first, second = detokenizer.feed([TWO, TWO], None, rows)
     [third] = detokenizer.feed([TWO], None, rows[3:])
 
-    assert [each.chosen.id for each in first.prompt_logprobs] == [5, 6]
-    assert [each.likeliest[0].id for each in first.prompt_logprobs] == ([3, 3] if told else [5, 6])
-    assert (second.prompt_logprobs, third.prompt_logprobs) == ((), ())
+    assert [row[0][0] for row in first.prompt_rows] == [5, 6]
+    assert [row[1][0] for row in first.prompt_rows] == ([3, 3] if told else [5, 6])
+    assert (second.prompt_rows, third.prompt_rows) == ((), ())
     for delta in (first, second, third):
         assert delta.logprobs
         assert delta.logprobs.chosen.id == TWO

@@ -18,6 +18,12 @@ INVALID = "Input validation error: "
 FAILED = "Failed to deserialize the JSON body into the target type: "
 TOKEN = '{"token":{"id":<ID>,"text":"<TEXT>","logprob":<LOGPROB>,"special":false},'
 
+BEST_OF_TWO = {"best_of": 2, "do_sample": True, "details": True, "max_new_tokens": 1}
+SEQUENCE = (
+    '"finish_reason":"length","generated_tokens":1,"seed":<ID>,"prefill":[],"tokens":['
+    '{"id":<ID>,"text":"<TEXT>","logprob":<LOGPROB>,"special":false}]'
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -85,6 +91,30 @@ TABLE = [
         answer='[{"generated_text":"<TEXT>","details":{"finish_reason":"length",'
         '"generated_tokens":1,"seed":null,"prefill":[],"tokens":[{"id":<ID>,"text":"<TEXT>",'
         '"logprob":<LOGPROB>,"special":false}]}}]',
+    ),
+    Row(
+        name="the tokens of the prompt",
+        seen=SOURCE,
+        body={"inputs": "Hi", "parameters": {"decoder_input_details": True, "max_new_tokens": 1}},
+        answer='[{"generated_text":"<TEXT>","details":{"finish_reason":"length",'
+        '"generated_tokens":1,"seed":null,"prefill":[{"id":1,"text":"<s>","logprob":null},'
+        '{"id":<ID>,"text":"<TEXT>","logprob":<LOGPROB>}],"tokens":['
+        '{"id":<ID>,"text":"<TEXT>","logprob":<LOGPROB>,"special":false}]}}]',
+    ),
+    Row(
+        name="the best of two sequences",
+        seen=SOURCE,
+        body={"inputs": "Hi", "parameters": BEST_OF_TWO},
+        answer=f'[{{"generated_text":"<TEXT>","details":{{{SEQUENCE},"best_of_sequences":['
+        f'{{"generated_text":"<TEXT>",{SEQUENCE}}}]}}}}]',
+    ),
+    Row(
+        name="the best of two sequences, in a stream",
+        seen=SOURCE,
+        step="invocations-response-stream",
+        body={"inputs": "Hi", "stream": True, "parameters": BEST_OF_TWO},
+        answer='data:{"error":"Input validation error: `best_of` != 1 is not supported when'
+        ' streaming tokens","error_type":"validation"}\n\n',
     ),
     Row(
         name="a stream, its frames put together",

@@ -4,11 +4,13 @@ Each row has the members that differ from a greedy request of six tokens; None a
 all of it.
 """
 
+import json
 from typing import Any
 
 PROMPT = "My favourite condiment is"
 SAMPLED = {"temperature": 1, "seed": 7}
 INTEGER = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+TAG = {"type": "structural_tag", "format": {"type": "const_string", "value": "yes"}}
 
 GOOD: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -102,6 +104,44 @@ GOOD: dict[str, dict[str, Any]] = {
     "nulls": {"stop": None, "stream": None, "logit_bias": None, "echo": None},
     "a request's id": {"request_id": "x y"},
     "as many tokens as fit": {"max_tokens": 4_096},
+    "scores of the prompt": {"prompt_logprobs": 2},
+    "scores of the prompt alone": {"prompt_logprobs": 0},
+    "scores of the only token": {"prompt": [1], "prompt_logprobs": 1},
+    "scores of two texts, twice": {
+        **SAMPLED,
+        "n": 2,
+        "prompt": ["a\nb", "My name is Zürich"],
+        "prompt_logprobs": 1,
+    },
+    "an echo with more scores of the prompt": {"echo": True, "logprobs": 1, "prompt_logprobs": 4},
+    "an echo with fewer scores of the prompt": {"echo": True, "logprobs": 3, "prompt_logprobs": 1},
+    "an echo whose scores are told apart": {"echo": True, "prompt_logprobs": 2},
+    "a bad word": {"bad_words": ["every"], "max_tokens": 12},
+    "bad words": {"bad_words": ["token", " words", "Every", "the same"], "max_tokens": 20},
+    "a repetition": {
+        "prompt": "turn left",
+        "max_tokens": 40,
+        "repetition_detection": {"max_pattern_size": 4, "min_count": 3},
+    },
+    "no repetition": {"repetition_detection": {}},
+    "a salt": {"cache_salt": "x"},
+    "options that change nothing": {
+        "structured_outputs": {
+            "choice": ["yes"],
+            "whitespace_pattern": " ",
+            "disable_any_whitespace": True,
+            "disable_additional_properties": True,
+        }
+    },
+    "a structural tag": {"structured_outputs": {"structural_tag": json.dumps(TAG)}},
+    "a structural tag as the format": {"response_format": TAG},
+    "a structural tag of the older form": {
+        "response_format": {
+            "type": "structural_tag",
+            "structures": [{"begin": "<a>", "schema": INTEGER, "end": "</a>"}],
+            "triggers": ["<a>"],
+        }
+    },
 }
 
 BAD: dict[str, Any] = {
@@ -166,7 +206,24 @@ BAD: dict[str, Any] = {
     "alternatives in words": {"logprobs": "x"},
     "1.5 alternatives": {"logprobs": 1.5},
     "alternatives of the prompt in words": {"prompt_logprobs": "x"},
+    "21 scores of the prompt": {"prompt_logprobs": 21},
+    "all scores of the prompt": {"prompt_logprobs": -1},
+    "-2 scores of the prompt": {"prompt_logprobs": -2},
+    "21 scores of an echo": {"echo": True, "logprobs": 21},
+    "an empty bad word": {"bad_words": ["x", ""]},
+    "a blank bad word": {"bad_words": [" "]},
+    "a bad word that is none": {"bad_words": "x"},
+    "too many bad words": {"bad_words": [f"word{number}" for number in range(129)]},
+    "a pattern that is too long": {"repetition_detection": {"min_pattern_size": 2}},
+    "a pattern of less than nothing": {"repetition_detection": {"max_pattern_size": -1}},
+    "a pattern that occurs once": {"repetition_detection": {"max_pattern_size": 2, "min_count": 1}},
+    "a pattern in words": {"repetition_detection": "x"},
+    "a pattern's size in words": {"repetition_detection": {"max_pattern_size": "x"}},
+    "a salt that is too long": {"cache_salt": "x" * 129},
     "ids without alternatives": {"logprob_token_ids": [5]},
+    "ids of beams": {"logprob_token_ids": [5], "logprobs": 1, "use_beam_search": True},
+    "ids of an echo": {"logprob_token_ids": [5], "logprobs": 1, "echo": True, "max_tokens": 0},
+    "an echo of beams": {"echo": True, "logprobs": 1, "use_beam_search": True},
     "a suffix": {"suffix": "x"},
     "a suffix and an echo": {"suffix": "x", "echo": True},
     "a suffix of ids": {"suffix": "x", "prompt": [1, 2]},
@@ -223,6 +280,14 @@ STREAMED: dict[str, dict[str, Any]] = {
     "a stop string": {"stop": "a"},
     "to the end": {"max_tokens": 20},
     "a text": {"structured_outputs": {"choice": ["yes", "no"]}},
+    "scores of the prompt alone": {"prompt_logprobs": 0},
+    "an echo with more scores of the prompt": {"echo": True, "logprobs": 2, "prompt_logprobs": 0},
+    "a bad word": {"bad_words": ["every"], "max_tokens": 12},
+    "a repetition": {
+        "prompt": "turn left",
+        "max_tokens": 40,
+        "repetition_detection": {"max_pattern_size": 4, "min_count": 3},
+    },
     # Refused before the head is sent, or after it.
     "temperature 3": {"temperature": 3},
     "a long prompt": {"prompt": [1] * 4_097},
@@ -231,6 +296,8 @@ STREAMED: dict[str, dict[str, Any]] = {
     "a bias of no token": {"logit_bias": {"99999999": 1}},
     "a stop token that is none": {"stop_token_ids": [99_999_999]},
     "21 alternatives": {"logprobs": 21},
+    "a blank bad word": {"bad_words": [" "]},
+    "an empty bad word": {"bad_words": [""]},
     "no allowed tokens": {"allowed_token_ids": []},
     "a schema that is no JSON": {"structured_outputs": {"json": "{"}},
     "an invalid expression": {"structured_outputs": {"regex": "("}},

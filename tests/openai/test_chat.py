@@ -441,7 +441,9 @@ def test_mantle_lists_the_eight_models(bedrock: Bedrock) -> None:
     assert send(bedrock, "/v1/models/gpt-4", b"", method="GET")[0] == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/anthropic/v1/messages"])
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", "/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"]
+)
 def test_other_apis_are_refused_in_the_recorded_sentence(bedrock: Bedrock, path: str) -> None:
     status, error = error_of(send(bedrock, path, {"model": MODEL, "input": "Hi"}))
     short = path.removeprefix("/anthropic")

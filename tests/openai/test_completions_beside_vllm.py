@@ -19,8 +19,8 @@ from tests.support.vllm_server import CONTEXT
 
 PATH = "/v1/completions"
 MODEL = "demo"
-# Members that differ each time, that name the server, or that have ranks, which ours lacks.
-MASKED = {"id", "created", "system_fingerprint", "prompt_logprobs"}
+# Members that differ each time, or that name the server.
+MASKED = {"id", "created", "system_fingerprint"}
 
 
 MODEL_ENTRY = {
@@ -41,6 +41,7 @@ BY_REMOTE = [
     *("greedy", "a seed", "two choices", "ids to the end", "alternatives to the end"),
     *("a stop string", "a stop token that is kept", "the EOS as a mere stop token", "no EOS"),
     *("a late EOS", "a bias", "allowed tokens", "penalties", "a min_p", "one of two texts"),
+    *("bad words", "a salt", "a structural tag"),
 ]
 
 

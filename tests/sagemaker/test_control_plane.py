@@ -30,6 +30,24 @@ def deploy(bedrock: Bedrock, name: str, container: dict[str, Any]) -> Any:
     return client
 
 
+def test_an_endpoint_has_the_variant_of_its_configuration(bedrock: Bedrock) -> None:
+    client = bedrock.client("sagemaker")
+    container = {"Image": IMAGE.format("2.1.1-tgi1.1.0"), "Environment": {"HF_MODEL_ID": WEIGHTS}}
+    client.create_model(ModelName="mine", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "blue", "ModelName": "mine", "InitialInstanceCount": 1}
+    client.create_endpoint_config(EndpointConfigName="mine", ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="mine", EndpointConfigName="mine")
+    bedrock.reply("Hi.")
+
+    asked = {"EndpointName": "mine", "Body": '{"inputs": "a"}', "ContentType": "application/json"}
+    told = client.describe_endpoint(EndpointName="mine")["ProductionVariants"]
+    answer = bedrock.sagemaker().invoke_endpoint(**asked, TargetVariant="blue")
+
+    assert [each["VariantName"] for each in told] == ["blue"]
+    assert answer["InvokedProductionVariant"] == "blue"
+    bedrock.reset()
+
+
 ROLE = "arn:aws:iam::123456789012:role/it"
 
 
@@ -165,6 +183,24 @@ def test_what_was_created_is_described(bedrock: Bedrock) -> None:
             "CreateEndpointConfig",
             b'{"EndpointConfigName": "a", "ProductionVariants": []}',
             400,
+            "ValidationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [3]}',
+            400,
+            "SerializationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [{"ModelName": "none"}]}',
+            400,
+            "ValidationException",
+        ),
+        (
+            "CreateEndpointConfig",
+            b'{"EndpointConfigName": "a", "ProductionVariants": [{"VariantName": 3}]}',
+            400,
             "SerializationException",
         ),
         ("ListEndpoints", b'{"MaxResults": 0.5}', 400, "ValidationException"),
@@ -180,11 +216,17 @@ def test_a_bad_request_is_refused(
     assert answer["message"]
 
 
-def test_another_target_is_no_operation(bedrock: Bedrock) -> None:
-    status, answer = _post(bedrock, "SageMaker.CreateTrainingJob", b"{}")
+def test_another_operation_is_refused(bedrock: Bedrock) -> None:
+    with pytest.raises(ClientError) as caught:
+        bedrock.client("sagemaker").list_training_jobs()
 
-    assert status == 200
-    assert answer["Output"]["__type"].endswith("UnknownOperationException")
+    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
+def test_a_wrong_type_is_named(bedrock: Bedrock) -> None:
+    _, answer = _post(bedrock, "SageMaker.DescribeEndpoint", b'{"EndpointName": 3}')
+
+    assert answer["message"] == "NUMBER_VALUE can not be converted to a String"
 
 
 def test_whatever_is_asked_is_answered_or_refused(bedrock: Bedrock) -> None:

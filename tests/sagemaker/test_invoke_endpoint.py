@@ -1,12 +1,9 @@
 """InvokeEndpoint by boto3 at default settings: whole, streamed, refused, by rules and faults."""
 
 import json
-import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,67 +12,11 @@ from botocore.exceptions import ClientError, EventStreamError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_api.sagemaker.invoke_endpoint import encode_parts
+from invoke_api.sagemaker.parts import encode_parts
 from invoke_api.testing import Bedrock
 from invoke_api.wire.eventstream import decode_frame, split_frames
-from tests.support.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
-
-NAME = "huggingface-llm-mistral-7b-instruct"
-ASKED = {"inputs": "<s>[INST] How are you? [/INST]"}
-REGISTRY = """\
-models:
-  - id: mistral.mistral-7b-instruct-v0:2
-    name: Mistral 7B Instruct
-    dialect: mistral-text
-    schema: mistral-7b-instruct.json
-    tokenizer: v1
-    context_length: 32768
-    engine: scripted
-    weights: none
-    demo: dense
-endpoints:
-  - {name: lmi, model: &m mistral.mistral-7b-instruct-v0:2, container: lmi}
-  - {name: tgi-3, model: *m, container: tgi-3}
-  - {name: narrow, model: *m, container: tgi-1.1, environment: {MAX_CONCURRENT_REQUESTS: 1}}
-"""
-
-
-def invoke(bedrock: Bedrock, body: Any, name: str = NAME, **more: Any) -> Any:
-    raw = body if isinstance(body, bytes) else json.dumps(body)
-    more = {"ContentType": "application/json", **more}
-    return bedrock.sagemaker().invoke_endpoint(EndpointName=name, Body=raw, **more)
-
-
-def stream(bedrock: Bedrock, body: Any, name: str = NAME) -> Any:
-    return bedrock.sagemaker().invoke_endpoint_with_response_stream(
-        EndpointName=name, Body=json.dumps(body), ContentType="application/json"
-    )
-
-
-def parts(answer: Any) -> list[bytes]:
-    return [event["PayloadPart"]["Bytes"] for event in answer["Body"]]
-
-
-def events(data: bytes) -> list[Any]:
-    """Return the documents of TGI's events."""
-    assert data.endswith(b"\n\n")
-    return [json.loads(line.removeprefix(b"data:")) for line in data.split(b"\n\n")[:-1]]
-
-
-def refusal(bedrock: Bedrock, body: Any, name: str = NAME, **more: Any) -> Any:
-    with pytest.raises(ClientError) as caught:
-        invoke(bedrock, body, name, **more)
-    return caught.value.response
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bedrock]:
-    """Yield a service with an endpoint of each other container, and one for a single call."""
-    path: Path = tmp_path_factory.mktemp("registry") / "registry.yaml"
-    path.write_text(REGISTRY)
-    with command_running([*COMMAND, "--registry", str(path)]) as url:
-        wait_until_ready(url, seconds=30)
-        yield Bedrock(url)
+from tests.sagemaker.calls import ASKED, NAME, events, invoke, parts, refusal, stream
+from tests.support.servers import SEVEN_B
 
 
 def test_an_answer_is_tgis(bedrock: Bedrock) -> None:
@@ -119,6 +60,25 @@ def test_an_answer_ends_where_it_is_asked_to(
 
     assert answer["generated_text"] == text
     assert answer["details"]["finish_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("TargetModel", f"Endpoint {NAME} is not a multi-model endpoint and does not"),
+        ("InferenceComponentName", "Inference Component Name header is not allowed for"),
+        ("TargetContainerHostname", f"Endpoint {NAME} is not a multi-container endpoint"),
+        ("TargetVariant", f"Variant green of endpoint {NAME} not found."),
+    ],
+)
+def test_an_endpoint_has_one_model_and_one_variant(
+    bedrock: Bedrock, target: str, said: str
+) -> None:
+    error = refusal(bedrock, ASKED, **{target: "green"})["Error"]
+
+    assert error["Code"] == "ValidationError"
+    assert error["Message"].startswith(said)
+    invoke(bedrock, ASKED, TargetVariant="AllTraffic")
 
 
 def test_a_drawn_seed_is_told(bedrock: Bedrock) -> None:
@@ -309,6 +269,21 @@ def test_a_second_call_is_too_many_for_a_container_of_one(others: Bedrock) -> No
     others.reset()
 
 
+def test_a_stream_too_many_is_refused_by_an_event(others: Bedrock) -> None:
+    others.reply("slow", pace={"first_token": 0.5}, operation="InvokeEndpointWithResponseStream")
+
+    def call() -> bytes:
+        return b"".join(parts(stream(others, {**ASKED, "stream": True}, "narrow")))
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: call(), range(2)))
+
+    refused = b'data:{"error":"Model is overloaded","error_type":"overloaded"}\n\n'
+    assert refused in answers
+    assert b'"generated_text":"slow"' in b"".join(answers)
+    others.reset()
+
+
 def test_lmi_answers_with_an_object_and_lines(others: Bedrock) -> None:
     others.reply(" one two")
 
@@ -326,7 +301,7 @@ def test_lmi_answers_with_an_object_and_lines(others: Bedrock) -> None:
 def test_tgi_3_writes_a_space_after_data(others: Bedrock) -> None:
     received = b"".join(parts(stream(others, {**ASKED, "stream": True}, "tgi-3")))
 
-    assert re.match(rb'data: \{"token":', received)
+    assert received.startswith(b'data: {"index":1,"token":')
 
 
 def test_the_openai_path_chats(bedrock: Bedrock) -> None:

@@ -209,6 +209,16 @@ CLIENTS = [
         remark="describes the endpoint first; its method for streams fails on boto3's answer",
     ),
     Client(
+        name="LlamaIndex, SageMakerLLM",
+        package="llama-index-llms-sagemaker-endpoint",
+        program="with_llama_index_sagemaker.py",
+        environment=AIOBOTO3,
+        lacks=NO_TOOLS,
+        point=SAGEMAKER,
+        remark="without llama.cpp, of which it needs nothing; `return_full_text` for its handler of"
+        " answers, a handler of our own for streams",
+    ),
+    Client(
         name="LangChain, SagemakerEndpoint",
         package="langchain-aws",
         program="with_langchain_sagemaker.py",

@@ -19,6 +19,7 @@ from engine.demo import options as demo
 from engine.demo.checkpoints import make_demo
 from engine.vllm.dtype import instead_of_bfloat16
 from engine.vllm.options import ENVIRONMENT
+from tests.support.hosts import Host, command_on
 
 CONTEXT = 4_096
 STRUCTURED = demo.OPTIONS["structured_outputs_config"]
@@ -32,13 +33,18 @@ def vllm_running(
     checkpoint: str = "dense",
     adapters: Mapping[str, Path] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
+    host: Host | None = None,
 ) -> Iterator[str]:
-    """Yield its URL once it answers. `names` are all names of the model there."""
+    """Yield its URL once it answers. `names` are all names of the model there.
+
+    It runs on `host`, or on this machine's loopback.
+    """
+    address = host.address if host else "127.0.0.1"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
         "--model": make_demo(checkpoint, cache),
-        "--host": "127.0.0.1",
+        "--host": address,
         "--port": port,
         "--max-model-len": CONTEXT,
         "--kv-cache-memory-bytes": demo.OPTIONS["kv_cache_memory_bytes"],
@@ -55,13 +61,13 @@ def vllm_running(
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags]
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*command, "--enforce-eager", "--served-model-name", *names],
+            command_on(host, [*command, "--enforce-eager", "--served-model-name", *names]),
             stdout=log,
             stderr=log,
             env={**os.environ, **demo.ENVIRONMENT, **environment},
             start_new_session=True,
         )
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{address}:{port}"
         try:
             _wait(process, f"{url}/health", log.fileno())
             yield url

@@ -47,7 +47,7 @@ def word(body: Any) -> str:
         ({"top_k": {"a": 1}}, "'top_k': invalid type: map, expected i32"),
         ({"max_tokens": -1}, "'max_tokens': invalid value: integer `-1`, expected u32"),
         ({"user": 7}, "'user': invalid type: integer `7`, expected a string"),
-        ({"store": True}, "'store': invalid type: boolean `true`, expected a string"),
+        ({"store": "x"}, "'store': invalid type: string \"x\", expected a boolean"),
         ({"stop": ["a", 1]}, "'stop': data did not match any variant of untagged enum Stop"),
         ({"logit_bias": {"5": None}}, "'logit_bias.5': invalid type: null, expected f32"),
         ({"service_tier": "gold"}, "'service_tier': unknown variant `gold`, expected one of"),
@@ -73,6 +73,7 @@ def test_a_mistake_is_named_with_its_place(more: dict[str, Any], said: str) -> N
     ("body", "said"),
     [
         ({"max_tokens": 5}, f"{DESERIALIZE_FAILED}missing field `messages`"),
+        ({"messages": [USER], "store": True}, "'store' is not supported"),
         ({"messages": [USER], "verbosity": "low"}, "'verbosity' is not supported"),
         ({"messages": [USER], "n": 2}, "'n' is not supported for values greater than 1"),
         ([], f"{DESERIALIZE_FAILED}invalid type: sequence, expected CreateChatCompletionRequest"),

@@ -272,7 +272,9 @@ async def test_those_of_the_prompt_come_first(outputs: TokenOutputs) -> None:
     one = Heard(outputs, "one")
     told = step("one", 7)
     prompt, answer = np.array([[1, 4], [2, 4]]), np.array([[7, 5]])
-    told.new_prompt_logprobs_tensors = SimpleNamespace(logprob_token_ids=prompt, logprobs=-prompt)
+    told.new_prompt_logprobs_tensors = SimpleNamespace(
+        logprob_token_ids=prompt, logprobs=-prompt, selected_token_ranks=prompt[:, 0]
+    )
     told.new_logprobs = SimpleNamespace(logprob_token_ids=answer, logprobs=-answer)
     outputs.process_outputs([told])
     later = step("one", 7)
@@ -280,4 +282,4 @@ async def test_those_of_the_prompt_come_first(outputs: TokenOutputs) -> None:
     outputs.process_outputs([later])
 
     assert one.pushes == [[7], [7]]
-    assert [row[0] for row in one.rows] == [(1, -1), (2, -2), (7, -7), (7, -7)]
+    assert [row[0] for row in one.rows] == [(1, -1, 1), (2, -2, 2), (7, -7), (7, -7)]

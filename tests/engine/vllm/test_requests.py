@@ -1,14 +1,15 @@
 """A request's sampling parameters, for vLLM and for its server."""
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 import pytest
 
 from engine.errors import EngineDead
-from engine.protocol import GenerationRequest
+from engine.protocol import GenerationRequest, Repetition
 from engine.remote.completions import Step, encode_body, parse_event
-from engine.vllm.requests import to_sampling
+from engine.vllm.requests import to_prompt, to_sampling
 
 # torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -36,6 +37,35 @@ def test_they_reach_vllm() -> None:
 
     assert {name: getattr(sampling, name) for name in ALL} == ALL
     assert (sampling.logprobs, sampling.max_tokens, sampling.stop_token_ids) == (3, 5, [2])
+
+
+MORE: dict[str, Any] = {
+    "prompt_logprobs": 2,
+    "bad_words": {"a": [[5], [6, 7]], "b": [[8]]},
+    "repetition": Repetition(least=1, most=3, times=2),
+}
+
+
+@pytest.mark.vllm
+def test_what_only_vllm_can_do_reaches_it() -> None:
+    sampling = to_sampling(ask(**MORE), eos=2, structured=None)
+
+    assert sampling.prompt_logprobs == 2
+    assert sampling.bad_words_token_ids == [[5], [6, 7], [8]]
+    assert asdict(sampling.repetition_detection) == PATTERN
+    assert to_prompt(ask(cache_salt="x"))["cache_salt"] == "x"
+    assert "cache_salt" not in to_prompt(ask())
+
+
+def test_what_only_vllm_can_do_reaches_its_server() -> None:
+    request = ask(**MORE, cache_salt="x")
+    body = orjson.loads(encode_body(request, model="m", prompt=(1, 2), eos=2, structured=None))
+
+    assert (body["bad_words"], body["cache_salt"]) == (["a", "b"], "x")
+    assert body["repetition_detection"] == PATTERN
+
+
+PATTERN = {"max_pattern_size": 3, "min_pattern_size": 1, "min_count": 2}
 
 
 @pytest.mark.vllm

@@ -9,15 +9,29 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
-from invoke_api.sagemaker.containers import Container
+from invoke_api.sagemaker.containers.grammar import is_grammar
+from invoke_api.sagemaker.containers.kinds import Container
+from invoke_api.sagemaker.containers.parameters import (
+    BOOL,
+    F32,
+    INTEGERS,
+    MAP,
+    NUMBERS,
+    STRING,
+    STRINGS,
+    Integer,
+    Kind,
+    Table,
+)
 from invoke_api.validation.json_document import NotJson, parse_json
 from invoke_api.validation.serde_errors import DESERIALIZE_FAILED, name_value
 
 BLANKS = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # finds places only
 MAX_F32 = 3.4028235e38
+MAX_TOKEN_ID = 2**31  # no vocabulary is as large
 
 
 class BodyRefused(Exception):
@@ -29,56 +43,6 @@ class BodyRefused(Exception):
         self.text = text
 
 
-class Integer(NamedTuple):
-    """An integer type of Rust: its name and its bounds."""
-
-    name: str
-    least: int
-    most: int
-
-
-U32 = Integer("u32", 0, 2**32 - 1)
-U64 = Integer("u64", 0, 2**64 - 1)
-USIZE = Integer("usize", 0, 2**64 - 1)
-I32 = Integer("i32", -(2**31), 2**31 - 1)
-F32, BOOL, STRING, STRINGS, MAP = "f32", "a boolean", "a string", "a sequence", "a map"
-Kind = Integer | str
-
-
-class Parameter(NamedTuple):
-    """A parameter's type and default. Only those that `may_be_null` take null."""
-
-    kind: Kind
-    default: Any = None
-    may_be_null: bool = True
-
-
-PARAMETERS: Mapping[str, Parameter] = {
-    "best_of": Parameter(USIZE),
-    "temperature": Parameter(F32),
-    "repetition_penalty": Parameter(F32),
-    "top_k": Parameter(I32),
-    "top_p": Parameter(F32),
-    "typical_p": Parameter(F32),
-    "do_sample": Parameter(BOOL, default=False, may_be_null=False),
-    "max_new_tokens": Parameter(U32, may_be_null=False),
-    "return_full_text": Parameter(BOOL),
-    "stop": Parameter(STRINGS, default=(), may_be_null=False),
-    "truncate": Parameter(USIZE),
-    "watermark": Parameter(BOOL, default=False, may_be_null=False),
-    "details": Parameter(BOOL, default=False, may_be_null=False),
-    "decoder_input_details": Parameter(BOOL, default=False, may_be_null=False),
-    "seed": Parameter(U64),
-    "top_n_tokens": Parameter(U32),
-}
-# Further ones of TGI 3.
-LATER_PARAMETERS: Mapping[str, Parameter] = {
-    "frequency_penalty": Parameter(F32),
-    "grammar": Parameter(MAP),
-    "adapter_id": Parameter(STRING),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TgiRequest:
     """A body of the right types. `parameters` has every parameter of the container."""
@@ -88,24 +52,43 @@ class TgiRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_tgi_body(raw: bytes, content_type: str, container: Container) -> TgiRequest:
-    """Return the request in a body. Raises `BodyRefused`. Unknown keys are ignored."""
+def parse_body(raw: bytes, content_type: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the JSON of a body. Raises `BodyRefused`."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not re.fullmatch(r"application/[^;]*\+json", kind):
         raise BodyRefused(415, "Expected request with `Content-Type: application/json`")
     try:
-        body = parse_json(raw)
+        return parse_json(raw)
     except NotJson as error:
         said = _syntax_error(raw, str(error))
         raise BodyRefused(400, f"Failed to parse the request body as JSON: {said}") from None
-    text = raw.decode()
+
+
+def read_tgi_body(
+    body: Any,  # noqa: ANN401 - any JSON
+    text: str,
+    container: Container,
+    *,
+    full_text: bool = False,
+) -> TgiRequest:
+    """Return the request in a parsed body with this text. Unknown keys are ignored.
+
+    `full_text` is the default of `return_full_text`. Raises `BodyRefused`.
+    """
     if not isinstance(body, dict):
         raise _mismatch(body, "struct CompatGenerateRequest", text, ())
     _check(body.get("parameters", {}), MAP, "struct GenerateParameters", text, ["parameters"])
     if "inputs" in body:
         _check(body["inputs"], STRING, STRING, text, ["inputs"])
     _check(body.get("stream", False), BOOL, BOOL, text, ["stream"])
-    parameters = _read_parameters(body.get("parameters", {}), container, text)
+    parameters = read_members(
+        body.get("parameters", {}), container.parameters, text, ["parameters"]
+    )
+    grammar = parameters.get("grammar")
+    if grammar is not None and not is_grammar(grammar):
+        raise _at("unknown grammar", grammar, text, ["parameters", "grammar"])
+    if parameters["return_full_text"] is None:
+        parameters["return_full_text"] = full_text
     if "inputs" not in body:
         raise _data_error("missing field `inputs`", text, len(text.rstrip(" \t\r\n")), ())
     return TgiRequest(
@@ -121,15 +104,18 @@ def _syntax_error(raw: bytes, found: str) -> str:
     return f"{said} at line {line} column {column}"
 
 
-def _read_parameters(given: Mapping[str, Any], container: Container, text: str) -> dict[str, Any]:
-    known = {**PARAMETERS, **(LATER_PARAMETERS if container.penalizes else {})}
-    known["max_new_tokens"] = known["max_new_tokens"]._replace(default=container.default_tokens)
+def read_members(
+    given: Mapping[str, Any], table: Table, text: str, path: Sequence[str]
+) -> dict[str, Any]:
+    """Return the members of an object at a path, with their defaults. Raises `BodyRefused`."""
     parameters = {}
-    for name, parameter in known.items():
-        key = container.stop if name == "stop" else name
+    for name, parameter in table.items():
+        key = parameter.key or name
         value = given.get(key, parameter.default)
-        if value is not parameter.default and not (value is None and parameter.may_be_null):
-            _check(value, parameter.kind, _expected(parameter.kind), text, ["parameters", key])
+        if value is None and parameter.may_be_null:
+            value = parameter.default
+        if value is not parameter.default:
+            _check(value, parameter.kind, _expected(parameter.kind), text, [*path, key])
         parameters[name] = float(value) if isinstance(value, Decimal) else value
     return parameters
 
@@ -151,10 +137,19 @@ def _check(value: Any, kind: Kind, expected: str, text: str, path: Sequence[str]
         raise _mismatch(value, expected, text, path)
     if kind == F32 and not -MAX_F32 <= value <= MAX_F32:
         raise _at("number out of range", value, text, path)
-    if kind == STRINGS:
-        for each in value:
-            if not isinstance(each, str):
-                raise _mismatch(each, STRING, text, path)
+    if isinstance(value, list):
+        _check_items(value, kind, text, path)
+
+
+def _check_items(values: Sequence[Any], kind: Kind, text: str, path: Sequence[str]) -> None:
+    for each in values if kind == STRINGS else ():
+        if not isinstance(each, str):
+            raise _mismatch(each, STRING, text, path)
+    for each in values if kind == NUMBERS else ():
+        _check(each, F32, F32, text, path)
+    for each in values if kind == INTEGERS else ():
+        if not isinstance(each, int) or isinstance(each, bool) or not 0 <= each < MAX_TOKEN_ID:
+            raise _mismatch(each, "a token id", text, path)
 
 
 TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -162,6 +157,8 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
     BOOL: bool,
     STRING: str,
     STRINGS: list,
+    INTEGERS: list,
+    NUMBERS: list,
     MAP: dict,
 }
 

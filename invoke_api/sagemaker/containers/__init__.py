@@ -1,0 +1,1 @@
+"""The language of the containers of endpoints: bodies, checks, answers. Pure."""
