@@ -20,6 +20,9 @@ from engine.vllm.options import is_installed, runs_on_cpu
 from engine.vllm.weights import MissingFiles, find_missing
 from invoke_api.models.registry import Model
 
+# Values of --ready-when that are no ids of models.
+ALL, ANY = "all", "any"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
@@ -29,6 +32,7 @@ class EngineChoice:
     servers, by the ids of models, "" for all others. `key_of` returns a server's API key by the
     name of a variable, or by None. `cores` are vLLM's cores in another process, by the keys of
     plans. With `max_loaded`, engines load on demand and at most so many are loaded at once.
+    `ready_when` is that of `Engines`.
     """
 
     kind: str | None = None
@@ -38,6 +42,7 @@ class EngineChoice:
     servers: Mapping[str, str] = field(default_factory=dict)
     key_of: Callable[[str | None], str | None] = lambda _: None
     cores: Mapping[str, SharedCores] = field(default_factory=dict)
+    ready_when: tuple[str, ...] = (ALL,)
 
 
 @dataclass(frozen=True, slots=True)
