@@ -10,6 +10,7 @@ import click
 
 from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
 from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
+from invoke_api.models.engine_factory import DEMO_KINDS
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.server.flags import (
@@ -30,6 +31,28 @@ ENGINES_WITHOUT_WEIGHTS = ("scripted", "remote", "replay")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
+
+ON, OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
+
+
+class DemoKind(click.ParamType[str | None]):
+    """The value of `--demo`. Its variable may also be 1 or 0, as that of a flag without a value."""
+
+    name = "kind"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        del param, ctx
+        return f"[{'|'.join(DEMO_KINDS)}]"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | None:
+        if value.lower() in OFF:
+            return None
+        kind = DEMO_KINDS[0] if value.lower() in ON else value
+        if kind not in DEMO_KINDS:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, DEMO_KINDS))}.", param, ctx)
+        return kind
 
 
 def _split_server(value: str) -> tuple[str, str]:
@@ -54,7 +77,7 @@ class Settings:
     cassettes: Path | None
     match: str
     timing: str
-    demo: bool
+    demo: str | None
     max_loaded_models: int | None
     auth: str
     credentials: Path | None
@@ -229,7 +252,14 @@ SERVE_OPTIONS = (
         default="none",
         help="none: send recorded answers at once. recorded: send them with their recorded timing.",
     ),
-    _option("--demo", is_flag=True, help="Use small demo checkpoints instead of the real weights."),
+    _option(
+        "--demo",
+        type=DemoKind(),
+        is_flag=False,
+        flag_value=DEMO_KINDS[0],
+        help=f"Use small demo checkpoints instead of the real weights. {DEMO_KINDS[0]}, the default"
+        " of the flag, answers sensibly in place of every model; tiny has small random networks.",
+    ),
     _option(
         "--max-loaded-models",
         type=click.IntRange(min=1),
