@@ -20,6 +20,7 @@ from invoke_api.server.flags import (
     log_option,
     port_option,
     registry_option,
+    to_demo_kind,
 )
 from invoke_api.server.flags import option as _option
 from invoke_api.transport.limits import Limits
@@ -31,28 +32,6 @@ ENGINES_WITHOUT_WEIGHTS = ("scripted", "remote", "replay")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
-
-ON, OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
-
-
-class DemoKind(click.ParamType[str | None]):
-    """The value of `--demo`. Its variable may also be 1 or 0, as that of a flag without a value."""
-
-    name = "kind"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        del param, ctx
-        return f"[{'|'.join(DEMO_KINDS)}]"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | None:
-        if value.lower() in OFF:
-            return None
-        kind = DEMO_KINDS[0] if value.lower() in ON else value
-        if kind not in DEMO_KINDS:
-            self.fail(f"{value!r} is not one of {', '.join(map(repr, DEMO_KINDS))}.", param, ctx)
-        return kind
 
 
 def _split_server(value: str) -> tuple[str, str]:
@@ -254,7 +233,8 @@ SERVE_OPTIONS = (
     ),
     _option(
         "--demo",
-        type=DemoKind(),
+        metavar=f"[{'|'.join(DEMO_KINDS)}]",
+        callback=to_demo_kind,
         is_flag=False,
         flag_value=DEMO_KINDS[0],
         help=f"Use small demo checkpoints instead of the real weights. {DEMO_KINDS[0]}, the default"

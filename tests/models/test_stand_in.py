@@ -6,6 +6,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +16,7 @@ from invoke_api.models import engine_factory
 from invoke_api.models.engine_factory import DEMO_KINDS, EngineChoice, plan_cores, uses_smollm2
 from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.server.settings import DemoKind
+from invoke_api.server.flags import to_demo_kind
 from tests.support.servers import LARGE_3, MIXTRAL, ROOT, SEVEN_B, SMALL, VOXTRAL_MINI
 
 pytestmark = pytest.mark.vllm
@@ -109,7 +110,8 @@ def test_without_the_package_tiny_networks_answer_and_the_log_says_so_once(
     ],
 )
 def test_the_variable_is_a_kind_or_a_switch(value: str, kind: str | None) -> None:
-    assert DemoKind().convert(value, None, None) == kind
+    context = click.Context(main)
+    assert to_demo_kind(context, main.params[0], value) == kind
 
 
 def test_an_unknown_kind_is_refused() -> None:
