@@ -207,6 +207,12 @@ CONTRADICTIONS = [
         {},
         "--remote has a server for 'mistral.none', which is not served; the models are",
     ),
+    (["--ready-when", "all", "--ready-when", "any"], {}, "--ready-when takes all or any alone,"),
+    (
+        ["--ready-when", "mistral.none"],
+        {},
+        "--ready-when names 'mistral.none', which is not served; the models are",
+    ),
     ([*REMOTE, "--demo"], {}, "--demo needs an engine with weights; --engine remote loads none."),
     (["--demo"], {}, "--demo needs an engine with weights; --engine scripted loads none."),
     (

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from invoke_api.control.responses import error_answer
 from invoke_api.pipeline.services import services_of
 
 
@@ -12,17 +13,26 @@ async def health(request: Request, _: bytes) -> Response:
 
 
 async def ready(request: Request, _: bytes) -> Response:
-    """Answer 200 while every model accepts calls, else 503. One that loads on demand accepts them.
+    """Answer 200 while the models of --ready-when accept calls, else 503.
 
+    One that loads on demand accepts them. `?model=` asks for one model instead, of this process.
     Answer 503 once the service has received a signal to stop. With several workers, answer 200 only
     if all of them are ready, because a load balancer knows only the port that they share.
     """
     services = services_of(request)
-    answer: dict[str, object] = {"models": _states(request)}
-    is_ready = services.engines.accept_calls()
+    states = _states(request)
+    asked = request.query_params.getlist("model")
+    if unknown := [each for each in asked if each not in states]:
+        known = ", ".join(states)
+        return error_answer(
+            f"There is no model {unknown[0][:100]!r}; there are {known}.", status=404
+        )
+    answer: dict[str, object] = {"models": {each: states[each] for each in asked or states}}
+    engines = services.engines
+    is_ready = all(map(engines.accepts_calls, asked)) if asked else engines.accept_calls()
     if services.calls.are_draining:
         is_ready, answer = False, {"reason": "the service is stopping", **answer}
-    elif is_ready and not services.others_ready():
+    elif is_ready and not asked and not services.others_ready():
         is_ready, answer = False, {"reason": "another worker is not ready", **answer}
     return JSONResponse(answer, status_code=200 if is_ready else 503)
 

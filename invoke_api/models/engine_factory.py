@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # SmolLM2 with the demo checkpoints behind it, or these alone.
 DEMO_KINDS = ("smollm2", "tiny")
+# Values of --ready-when that are no ids of models.
+ALL, ANY = "all", "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class EngineChoice:
     the URLs of its servers, by the ids of models, "" for all others. `key_of` returns a server's
     API key by the name of a variable, or by None. `cores` are vLLM's cores in another process, by
     the keys of plans. With `max_loaded`, engines load on demand and at most so many are loaded at
-    once.
+    once. `ready_when` is that of `Engines`.
     """
 
     kind: str | None = None
@@ -49,6 +51,7 @@ class EngineChoice:
     servers: Mapping[str, str] = field(default_factory=dict)
     key_of: Callable[[str | None], str | None] = lambda _: None
     cores: Mapping[str, SharedCores] = field(default_factory=dict)
+    ready_when: tuple[str, ...] = (ALL,)
 
 
 @dataclass(frozen=True, slots=True)

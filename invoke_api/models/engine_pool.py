@@ -16,7 +16,14 @@ from engine.lora import Adapter
 from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
-from invoke_api.models.engine_factory import EngineChoice, Plan, most_loading, plan_engine
+from invoke_api.models.engine_factory import (
+    ALL,
+    ANY,
+    EngineChoice,
+    Plan,
+    most_loading,
+    plan_engine,
+)
 from invoke_api.models.registry import Model
 
 log = logging.getLogger(__name__)
@@ -30,7 +37,8 @@ class Engines:
     `tokenizers` names the tokenizers of prompts that differ from the engine's, by model id; demo
     checkpoints have such. `adapters` are the models' LoRA adapters, by model id.
     With `most_loading`, the first of vLLM's engines loads alone, and then so many at a time, in the
-    order of `by_model`; None loads all at once.
+    order of `by_model`; None loads all at once. `ready_when` names the models that must accept
+    calls for the service to be ready: their ids, or `ALL` or `ANY` alone.
     """
 
     def __init__(
@@ -39,11 +47,13 @@ class Engines:
         tokenizers: Mapping[str, str] = MappingProxyType({}),
         adapters: Mapping[str, Adapter] = MappingProxyType({}),
         most_loading: int | None = None,
+        ready_when: Sequence[str] = (ALL,),
     ) -> None:
         self._by_model = by_model
         self._tokenizers = tokenizers
         self._adapters = adapters
         self._most_loading = most_loading
+        self._ready_when = ready_when
         self._loading: set[asyncio.Task[object]] = set()
         # Model ids that have tokenised a prompt, and whether of Converse. The first time is slow,
         # because it may load a tokenizer or template.
@@ -118,13 +128,19 @@ class Engines:
         await asyncio.gather(*(load_later(*each) for each in others))
 
     def accept_calls(self) -> bool:
-        """Tell whether all engines accept calls. One that loads on demand does."""
-        return all(engine.state().takes_calls for engine in self._by_model.values())
+        """Tell whether the engines that matter accept calls. One that loads on demand does."""
+        if self._ready_when == (ANY,):
+            return any(map(self.accepts_calls, self._by_model))
+        ids = self._by_model if self._ready_when == (ALL,) else self._ready_when
+        return all(map(self.accepts_calls, ids))
+
+    def accepts_calls(self, model_id: str) -> bool:
+        return self._by_model[model_id].state().takes_calls
 
     async def wait_until_ready(
         self, seconds: float, until: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait until all engines accept calls, `seconds` pass, or `until` returns True."""
+        """Wait until `accept_calls`, `seconds` pass, or `until` returns True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.accept_calls() and not until():  # noqa: ASYNC110 - engines set no event
@@ -158,6 +174,7 @@ def build_engines(models: Collection[Model], choice: EngineChoice) -> Engines:
         {model_id: plan.tokenizer for model_id, plan in plans.items() if plan.tokenizer},
         {model_id: plan.adapter for model_id, plan in plans.items() if plan.adapter},
         most,
+        choice.ready_when,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +27,7 @@ from invoke_api.cassettes.reader import load_recordings
 from invoke_api.guardrails.guardrail import GuardrailStore
 from invoke_api.guardrails.guardrails_file import load_guardrails
 from invoke_api.models.adapter_checks import slot_problems
-from invoke_api.models.engine_factory import EngineChoice, missing_weights, plan_cores
+from invoke_api.models.engine_factory import ALL, ANY, EngineChoice, missing_weights, plan_cores
 from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
@@ -152,7 +152,9 @@ def assemble(
     """
     gate, tls = _build_gate(settings), build_tls(settings)
     shelf = _load_shelf(settings.guardrails)
-    _check_servers(settings, registry)
+    _check_models("--remote has a server for", settings.servers.keys() - {""}, registry)
+    needed = set(settings.ready_when) - {ALL, ANY}
+    _check_models("--ready-when names", needed, registry)
     with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
@@ -228,16 +230,16 @@ def choice_of(
         servers=settings.servers,
         key_of=remote_key,
         cores=cores,
+        ready_when=settings.ready_when,
     )
 
 
-def _check_servers(settings: Settings, registry: Registry) -> None:
-    """Raise `click.ClickException` if --remote has a server for a model that is not served."""
-    for model_id in settings.servers.keys() - registry.models.keys() - {""}:
+def _check_models(flag: str, ids: Iterable[str], registry: Registry) -> None:
+    """Raise `click.ClickException` if a flag names a model that is not served."""
+    for model_id in sorted(set(ids) - registry.models.keys()):
         known = "\n  ".join(registry.models)
         raise click.ClickException(
-            f"--remote has a server for {model_id!r}, which is not served; the models are"
-            f"\n  {known}"
+            f"{flag} {model_id!r}, which is not served; the models are\n  {known}"
         )
 
 

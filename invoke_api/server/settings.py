@@ -10,7 +10,7 @@ import click
 
 from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
 from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
-from invoke_api.models.engine_factory import DEMO_KINDS
+from invoke_api.models.engine_factory import ALL, ANY, DEMO_KINDS
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.server.flags import (
@@ -77,6 +77,7 @@ class Settings:
     max_connections: int
     max_connections_per_address: int
     shutdown_delay: float
+    ready_when: tuple[str, ...]
     graceful_timeout: float
     stop_with_stdin: bool
     log_format: str
@@ -120,6 +121,10 @@ class Settings:
                 bool(given) and self.engine in ENGINES_WITHOUT_WEIGHTS,
                 f"{flag} needs an engine with weights; --engine {self.engine} loads none.",
             )
+        yield (
+            len(self.ready_when) > 1 and not {ALL, ANY}.isdisjoint(self.ready_when),
+            f"--ready-when takes {ALL} or {ANY} alone, or ids of models.",
+        )
         yield (
             isnan(self.shutdown_delay + self.graceful_timeout),
             "--shutdown-delay and --graceful-timeout must be numbers of seconds.",
@@ -326,6 +331,14 @@ SERVE_OPTIONS = (
         type=click.FloatRange(0, MAX_GRACE_SECONDS),
         default=0.0,
         help="Seconds to keep serving after SIGTERM while /_emulator/ready returns 503.",
+    ),
+    _option(
+        "--ready-when",
+        multiple=True,
+        metavar="all|any|MODEL_ID",
+        default=(ALL,),
+        help="Models that must accept calls for /_emulator/ready to return 200: all of them, any of"
+        " them, or the one with this id; repeatable.",
     ),
     _option(
         "--graceful-timeout",

@@ -28,20 +28,20 @@ BODY = json.dumps({"prompt": "turn left", "max_tokens": 8192, "temperature": 0})
 def close_http_1(url: str, path: str) -> None:
     connection = connect(url)
     connection.request("POST", path, BODY)
-    until(lambda: running(url) == 1, seconds=5)
+    until(lambda: running(url) == 1, seconds=30)
     connection.close()
 
 
 def close_http_2(url: str, path: str) -> None:
     with Client(url) as client:
         client.request(path, BODY)
-        until(lambda: running(url) == 1, seconds=5)
+        until(lambda: running(url) == 1, seconds=30)
 
 
 def reset_http_2(url: str, path: str) -> None:
     with Client(url) as client:
         client.request(path, BODY)
-        until(lambda: running(url) == 1, seconds=5)
+        until(lambda: running(url) == 1, seconds=30)
         client.reset()
         until(lambda: running(url) == 0, seconds=1)
 
@@ -50,7 +50,7 @@ def stop_reading(url: str, path: str) -> None:
     """Stop reading until the client's window is full, and then close the connection."""
     connection = connect(url)
     connection.request("POST", path, BODY)
-    until(lambda: running(url) == 1, seconds=5)
+    until(lambda: running(url) == 1, seconds=30)
     time.sleep(0.5)
     connection.close()
 
@@ -58,7 +58,7 @@ def stop_reading(url: str, path: str) -> None:
 def stop_reading_http_2(url: str, path: str) -> None:
     with Client(url) as client:
         client.request(path, BODY)
-        until(lambda: running(url) == 1, seconds=5)
+        until(lambda: running(url) == 1, seconds=30)
         time.sleep(0.5)
 
 
@@ -92,7 +92,7 @@ def test_a_client_that_stays_and_does_not_read_is_given_up_in_time(
     monkeypatch.setattr(slow_readers, "STALL_SECONDS", 0.3)
     path = f"/model/{SEVEN_B}/invoke-with-response-stream"
     with engine_running(StubEngine([" on" * 10_000] * 10_000)) as url, stay(url, path):
-        until(lambda: running(url) == 1, seconds=5)
+        until(lambda: running(url) == 1, seconds=30)
         until(lambda: running(url) == 0, seconds=5)
 
         assert call(url, "GET", "/_emulator/requests")[1].count(b'"cancelled"') == 1
