@@ -80,6 +80,7 @@ class StandIn:
         self._read_tokenizer = read_tokenizer
         self._context_length = context_length
         self._told: set[str] = set()
+        self._running: set[TextGeneration] = set()
 
     async def start(self) -> None:
         """Do nothing: the engines behind it are started once for all."""
@@ -88,7 +89,8 @@ class StandIn:
         return self.text.state()
 
     def running(self) -> int:
-        return self.text.running() + self.tiny.running()
+        # The engine of all models would count the calls of the others too.
+        return len(self._running) + self.tiny.running()
 
     def tokenizer(self) -> Tokenizer:
         self.text.tokenizer()  # raises unless it is ready, or reads its own in this thread
@@ -103,7 +105,7 @@ class StandIn:
             tokenizers = Tokenizers(self._read_tokenizer(), smollm2)
             if asked := to_smollm2(request, tokenizers):
                 begin = partial(self.text.generate, asked)
-                return TextGeneration(tokenizers, request, receiver, begin)
+                return TextGeneration(tokenizers, request, receiver, begin, self._running)
             reason = "a long prompt"
         self._tell(reason)
         return self.tiny.generate(request, receiver)
@@ -143,8 +145,8 @@ def to_smollm2(request: GenerationRequest, tokenizers: Tokenizers) -> Generation
 class TextGeneration:
     """A generation of SmolLM2: its receiver, and the handle of its caller.
 
-    `begin` starts the model's own generation with this receiver. A multi-byte character may have
-    several tokens, and comes with the last one.
+    `begin` starts the model's own generation with this receiver. The generation is in `running`
+    until it ends. A multi-byte character may have several tokens, and comes with the last one.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class TextGeneration:
         request: GenerationRequest,
         receiver: Receiver,
         begin: Callable[["TextGeneration"], Generation],
+        running: "set[TextGeneration]",
     ) -> None:
         mistrals, smollm2 = tokenizers
         self._smollm2 = smollm2
@@ -161,12 +164,21 @@ class TextGeneration:
         self._decoder = Decoder(errors="replace")
         # Mistral's SentencePiece models begin an answer in text with a space.
         self._begins = " " if mistrals.is_spaced and not request.is_constrained else ""
-        self._is_over = False
+        self._running = running
         self._inner: Generation | None = None
-        inner = begin(self)
+        running.add(self)
+        try:
+            inner = begin(self)
+        except Exception:
+            running.discard(self)
+            raise
         if self._is_over:
             inner.cancel()
         self._inner = inner
+
+    @property
+    def _is_over(self) -> bool:
+        return self not in self._running
 
     def push(
         self, tokens: Sequence[int], finish: Finish | None = None, rows: Sequence[Row] = ()
@@ -180,7 +192,7 @@ class TextGeneration:
             text, self._begins = self._begins + text.lstrip(" "), ""
         batch = self._tokens.read(text, finish)
         if batch.finish:
-            self._is_over = True
+            self._running.discard(self)
             if self._inner and not finish:
                 self._inner.cancel()
         if batch.tokens or batch.finish:
@@ -188,11 +200,11 @@ class TextGeneration:
 
     def end(self, error: Exception) -> None:
         if not self._is_over:
-            self._is_over = True
+            self._running.discard(self)
             self._receiver.end(error)
 
     def cancel(self) -> None:
-        self._is_over = True
+        self._running.discard(self)
         if self._inner:
             self._inner.cancel()
 

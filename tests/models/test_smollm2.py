@@ -132,6 +132,8 @@ def test_it_is_labelled_where_operators_look(smollm2: str) -> None:
     label = "SmolLM2-135M-Instruct"
     assert {each["stand_in"] for each in json.loads(health)["models"].values()} == {label}
     assert {each["stand_in"] for each in json.loads(models)["models"]} == {label}
+    _, cards = call(smollm2, "GET", "/_emulator/engines")
+    assert {each["stand_in"] for each in json.loads(cards)["engines"]} == {label}
 
 
 def test_an_image_goes_to_the_tiny_network_that_sees(bedrock: Any) -> None:

@@ -212,7 +212,7 @@ OBSTACLES: list[tuple[str, dict[str, Any]]] = [
     ("token ids", {"allowed_tokens": (5,)}),
     ("token ids", {"ignores_eos": True}),
     ("token ids", {"min_tokens": 3}),
-    ("token ids", {"bad_words": {"x": [[5]]}}),
+    ("token ids", {"bad_words": ("x",)}),
     ("token ids", {"repetition": Repetition(1, 2, 3)}),
 ]
 
@@ -268,3 +268,33 @@ def test_its_state_is_that_of_smollm2() -> None:
     assert scene.stand_in.state() == EngineState("loading")
     with pytest.raises(EngineNotReady):
         scene.stand_in.tokenizer()
+
+
+def test_each_stand_in_counts_its_own_calls_and_those_of_its_tiny_network() -> None:
+    scene, behind = Scene(), 1  # call of the stub in place of the tiny network
+    other = StandIn(scene.text, scene.tiny, lambda: scene.mistrals, CONTEXT)
+    calls = []
+    for _ in range(4):
+        scene.recorder = Recorder()
+        calls.append(scene.call(max_tokens=3))
+
+    assert scene.stand_in.running() == 4 + behind
+    assert other.running() == behind
+    receivers = scene.text.receivers
+    receivers[0].push([END], "stop")
+    calls[1].cancel()
+    receivers[2].end(EngineDead("gone"))
+    receivers[3].push(list(b"one two three four "))
+    assert scene.stand_in.running() == behind
+
+
+def test_a_call_that_the_engine_refuses_does_not_run() -> None:
+    scene = Scene()
+
+    def refuse(*_: object) -> None:
+        raise EngineNotReady("loading")
+
+    scene.text.generate = refuse  # type: ignore[method-assign, assignment]
+    with pytest.raises(EngineNotReady):
+        scene.call()
+    assert scene.stand_in.running() == 1, "that of the stub in place of the tiny network"
