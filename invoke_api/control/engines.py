@@ -57,6 +57,7 @@ def _to_card(
     return {
         "engine": engine.name,
         "models": list(model_ids),
+        "stand_in": services.engines.stand_in(model_ids[0]),
         "status": state.status,
         "reason": state.reason,
         "retry_in_seconds": None if state.retry_in is None else round(state.retry_in, 1),

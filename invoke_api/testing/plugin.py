@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "bedrock(model=..., engine='scripted', guardrails=None): what bedrock.model is, the engine"
-        " behind it, 'demo' for real vLLM on small checkpoints, and a file of guardrails",
+        " behind it, 'demo' for real vLLM on a small model, and a file of guardrails",
     )
     config.stash[TESTS] = {}
     if (config.getoption("--bedrock") or config.getini("bedrock")) and _runs_tests(config):
