@@ -35,12 +35,13 @@ class Measuring:
     rounds: int
     seconds: float
     say: Callable[[str], None]
+    starts: Sequence[Start] = STARTS
     turns: dict[Key, list[Turn]] = field(default_factory=dict)
     _prompts: Iterator[int] = field(default_factory=lambda: count(step=1_000))
 
     def run(self, checkpoint: Checkpoint, folder: Path, *, alone: bool) -> None:
         """Measure all servers in turns, or one after the other if memory is short."""
-        for starts in [[start] for start in STARTS] if alone else [STARTS]:
+        for starts in [[start] for start in self.starts] if alone else [self.starts]:
             with ExitStack() as stack:
                 opened = self._open(starts, checkpoint, folder, stack)
                 self._warm(opened)
