@@ -10,7 +10,7 @@
 # 8x7B in fp8). A part that the time does not suffice for is interrupted or left out, and the
 # summary says so.
 #
-# Variables: PYTHON (.venv/bin/python), MINUTES (10; 60 in a dry run), OUT (bench/results/gpu).
+# Variables: PYTHON (.venv/bin/python), LIMIT (600 seconds; 3600 in a dry run), OUT (bench/results/gpu).
 # Results and logs go to OUT. PUBLISH=1 also copies them to bench/results and writes the tables and
 # plots of docs/performance.md.
 set -euo pipefail
@@ -21,8 +21,7 @@ out=${OUT:-bench/results/gpu}
 dry=${DRY_RUN:-}
 parts=${PARTS:-serving-7b death swap serving-8x7b}
 wanted=0.26.0 # of vLLM, which the figures are to be of
-minutes=${MINUTES:-$([[ -n $dry ]] && echo 60 || echo 10)}
-deadline=$((SECONDS + 60 * minutes))
+deadline=${LIMIT:-$([[ -n $dry ]] && echo 3600 || echo 600)} # in seconds
 failures=0
 summary=()
 

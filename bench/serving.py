@@ -52,7 +52,7 @@ def main() -> None:
         results.mkdir(parents=True, exist_ok=True)
         (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         if given.to:
-            (results / f"{name}.md").write_text(full_table(result))
+            (results / f"{name}.md").write_text(document_of(result))
             return
     draw()
 
@@ -192,6 +192,14 @@ def load_results() -> dict[str, dict[str, Any]]:
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("serving*.json"))
     }
+
+
+def document_of(result: dict[str, Any]) -> str:
+    """Return all tables of one result: its rows, the targets, and published figures beside it."""
+    parts = [full_table(result), targets_table(result)]
+    if result["model"] == "mistral-7b":
+        parts += [SOURCE + "\n", published_table([result])]
+    return "\n".join(parts)
 
 
 def with_table(document: str) -> str:
