@@ -25,9 +25,9 @@ deadline=${LIMIT:-$([[ -n $dry ]] && echo 3600 || echo 600)} # in seconds
 failures=0
 summary=()
 
-# Flags of the parts. On one GPU a server of a model is started three times, which takes most of
-# the time; AsyncLLM without a server is left out.
-beside=(--weights dummy --rounds 1 --servers invoke-api vllm-server --to "$out")
+# Flags of the parts. The seven starts of vLLM take most of the time, and each round of streams some
+# 90 seconds (estimates). So AsyncLLM without a server and whole answers are left out.
+beside=(--weights dummy --rounds 1 --streamed --servers invoke-api vllm-server --to "$out")
 if [[ -n $dry ]]; then
     small=(--layers 1)
     seven=(--users 1 2 --words 16 --tokens 4)

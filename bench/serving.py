@@ -2,7 +2,7 @@
 
 usage: python -m bench.serving [--users N ...] [--words N ...] [--rounds N] [--minutes M] [--full]
        python -m bench.serving --weights dummy --model mistral-7b [--tensor-parallel N]
-                               [--quantization fp8] [--servers NAME ...] [--to FOLDER]
+                               [--quantization fp8] [--servers NAME ...] [--streamed] [--to FOLDER]
        python -m bench.serving --draw
 All servers run the same checkpoint, each in its own processes, and are called in turn. The
 checkpoint is that of --demo tiny, with all servers at once; or a full-size network with random
@@ -29,7 +29,7 @@ from bench.streams.measuring import Measuring, take_turn
 from bench.streams.plan import MAX_TOKENS_READ, USERS, WORDS, to_plan
 from bench.streams.prompts import make_prompts
 from bench.streams.published import SOURCE, published_table
-from bench.streams.servers import STARTS, canned
+from bench.streams.servers import OURS_WHOLE, STARTS, THEIRS_WHOLE, canned
 from bench.streams.tables import full_table, left_out, short_table
 from bench.streams.targets import targets_table
 
@@ -82,6 +82,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
         default=list(SERVERS),
         help="vllm-server is always one, because the others are compared with it",
     )
+    parser.add_argument("--streamed", action="store_true", help="leave out whole answers")
     parser.add_argument(
         "--most-read", type=int, help="tokens of a turn's prompts, of dummy weights"
     )
@@ -124,6 +125,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
         seconds,
         say,
         tuple(SERVERS[name] for name in given.servers),
+        frozenset({OURS_WHOLE, THEIRS_WHOLE} if given.streamed else ()),
     )
     measuring.run(checkpoint, folder, alone=given.weights == "dummy")
     name = to_name(given, slug(about))

@@ -25,7 +25,7 @@ class Measuring:
     """A plan of rounds over pairs of words and users, with answers of `tokens` tokens.
 
     A round starts only if it would end within `seconds`, judging by the round before. The pairs in
-    `once` are measured after the last round.
+    `once` are measured after the last round. Servers whose names are in `left_out` are not called.
     """
 
     pairs: Sequence[Pair]
@@ -36,6 +36,7 @@ class Measuring:
     seconds: float
     say: Callable[[str], None]
     starts: Sequence[Start] = STARTS
+    left_out: frozenset[str] = frozenset()
     turns: dict[Key, list[Turn]] = field(default_factory=dict)
     _prompts: Iterator[int] = field(default_factory=lambda: count(step=1_000))
 
@@ -67,7 +68,7 @@ class Measuring:
             opened = stack.enter_context(start(checkpoint, folder))
             took = time.monotonic() - began
             self.say(f"{' and '.join(server.name for server in opened)}: ready in {took:.0f} s")
-            servers += opened
+            servers += [server for server in opened if server.name not in self.left_out]
         return servers
 
     def _warm(self, servers: Sequence[Server]) -> None:

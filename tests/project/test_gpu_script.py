@@ -9,13 +9,18 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bench import death, serving, swap
 from bench.streams import tables
-from bench.streams.servers import OURS, THEIRS
+from bench.streams.batch import Batch, Drive, Sample, Server
+from bench.streams.checkpoints import Checkpoint
+from bench.streams.measuring import Measuring
+from bench.streams.servers import OURS, OURS_WHOLE, THEIRS, THEIRS_WHOLE
 from bench.streams.targets import targets_table
 from invoke_api.models.engine_factory import vllm_key
 from invoke_api.models.registry import load_registry
@@ -69,6 +74,7 @@ def test_each_part_runs_a_benchmark_with_flags_that_it_knows(tmp_path: Path, dry
         assert given.layers == (1 if dry else None)
         read.append(given)
     first, _, _, last = read
+    assert first.streamed
     assert (first.model, last.model) == ("mistral-7b", "mixtral-8x7b")
     assert last.quantization == (None if dry else "fp8")
     if not dry:
@@ -166,3 +172,42 @@ def test_calls_without_an_answer_have_a_status_of_their_own() -> None:
     assert death.ask(1, "/", 1).status == death.NO_ANSWER
     with pytest.raises(RuntimeError, match="no process VLLM::EngineCore"):
         death.cores_of(os.getpid())
+
+
+def test_servers_that_are_left_out_are_started_with_their_program_but_not_called(
+    tmp_path: Path,
+) -> None:
+    called: list[tuple[str, int]] = []
+
+    def server(name: str) -> Server:
+        def drive(batch: Batch) -> Drive:
+            called.append((name, batch.users))
+            return Drive([Sample([0.1, 0.2], 0.2, 16, batch.tokens)] * batch.users, 1.0, 0.0)
+
+        return Server(name, os.getpid(), drive)
+
+    @contextmanager
+    def start(_checkpoint: Checkpoint, _folder: Path) -> Iterator[list[Server]]:
+        yield [server(name) for name in (OURS, OURS_WHOLE, THEIRS, THEIRS_WHOLE)]
+
+    measuring = Measuring(
+        pairs=[(16, 2)],
+        once=[],
+        tokens=2,
+        timeout=1.0,
+        rounds=1,
+        seconds=60.0,
+        say=lambda _: None,
+        starts=[start],
+        left_out=frozenset({OURS_WHOLE, THEIRS_WHOLE}),
+    )
+    measuring.run(no_checkpoint(tmp_path), tmp_path, alone=True)
+
+    assert {name for name, _ in called} == {OURS, THEIRS}
+    assert [row["server"] for row in measuring.rows()] == [OURS, THEIRS]
+
+
+def no_checkpoint(folder: Path) -> Checkpoint:
+    return Checkpoint(
+        name="x", folder=folder, model_id="x", tokenizer="v1", serve=(), options={}, environment={}
+    )
