@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.sagemaker.parts import encode_parts
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ExceptionName
 from invoke_api.wire.eventstream import decode_frame, split_frames
 from tests.sagemaker.calls import ASKED, NAME, events, invoke, parts, refusal, stream
 from tests.support.servers import SEVEN_B
@@ -210,7 +210,9 @@ def test_an_asynchronous_call_is_refused(bedrock: Bedrock) -> None:
         ("InternalFailure", "InternalFailure", 500),
     ],
 )
-def test_a_fault_has_sagemakers_shape(bedrock: Bedrock, fault: str, code: str, status: int) -> None:
+def test_a_fault_has_sagemakers_shape(
+    bedrock: Bedrock, fault: ExceptionName, code: str, status: int
+) -> None:
     bedrock.fail(fault, operation="InvokeEndpoint")
     client = bedrock.sagemaker(config=_once())
 
@@ -231,7 +233,9 @@ def test_a_fault_has_sagemakers_shape(bedrock: Bedrock, fault: str, code: str, s
         ("ThrottlingException", "InternalStreamFailure"),
     ],
 )
-def test_a_stream_ends_with_its_exception(bedrock: Bedrock, fault: str, code: str) -> None:
+def test_a_stream_ends_with_its_exception(
+    bedrock: Bedrock, fault: ExceptionName, code: str
+) -> None:
     bedrock.fail(fault, after_tokens=2, reply=" one two three")
     answer = stream(bedrock, {**ASKED, "stream": True})
     received: list[bytes] = []
