@@ -132,6 +132,7 @@ def _read(config: Config, encoder: int | None) -> Network:
     experts = next((_size(text, name) for name in EXPERTS if text.get(name)), 0)
     intermediate = _size(text, "intermediate_size")
     quantization = whole.get("quantization_config") or text.get("quantization_config") or {}
+    method, bits = quantization.get("quant_method"), quantization.get("bits")
     window = text.get("sliding_window")
     return Network(
         layers=_size(text, "num_hidden_layers"),
@@ -149,8 +150,8 @@ def _read(config: Config, encoder: int | None) -> Network:
         dense_layers=_size(text, "first_k_dense_replace", 0),
         latent=_latent(text),
         encoder=_encoder(whole, hidden) if encoder is None else encoder,
-        quantization=quantization.get("quant_method"),
-        bits=quantization.get("bits"),
+        quantization=None if method is None else str(method),
+        bits=bits if isinstance(bits, int) else None,
     )
 
 

@@ -78,8 +78,9 @@ def precision_of(network: Network, options: Mapping[str, Any]) -> Precision:
     A quantization that is not known here counts as bf16, unless the checkpoint tells its bits.
     """
     method = network.quantization or options.get("quantization")
-    if method is None:
+    if not method:
         return FLOAT32 if options.get("dtype") in ("float32", "float") else PRECISIONS["bf16"]
+    method = str(method)  # vLLM refuses other values when it starts
     known = PRECISIONS.get(SAME.get(method, method))
     if known and (network.bits in (None, 4) or known.name == "fp8"):
         return known

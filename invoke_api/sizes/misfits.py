@@ -66,7 +66,8 @@ def _crowded(plans: Iterable[ModelPlan], devices: Devices) -> Iterator[str]:
     """Yield a sentence if engines share a GPU and want more of it than all."""
     wanted: dict[int, dict[str, float]] = {}
     for plan in plans:
-        numbers = plan.options.get("device_ids") or range(plan.layout.gpus * plan.engines)
+        named = plan.options.get("device_ids")
+        numbers = named if isinstance(named, list) else range(plan.layout.gpus * plan.engines)
         share = plan.options.get("gpu_memory_utilization") or GPU_MEMORY_UTILIZATION
         for number in numbers:
             if isinstance(number, int) and number < devices.number:

@@ -252,6 +252,14 @@ def test_a_size_that_is_no_number_is_told(tmp_path: Path) -> None:
         plan_model(model)
 
 
+def test_values_that_vllm_refuses_at_its_start_are_no_traceback(tmp_path: Path) -> None:
+    model = load_registry(registry_with(tmp_path, {})).models["x.y-0"]
+    object.__setattr__(model, "vllm", {"quantization": ["fp8"], "device_ids": 3})
+
+    assert plan_model(model).precision.name == "['fp8']"
+    assert [*find_misfits([model], parse_devices("H100-80GB"))] == []
+
+
 def test_a_sliding_window_makes_long_calls_cheap() -> None:
     [sliding] = planned("--model", BASE, "--gpu", "L4-24GB", "--tokens", "32768")
     [full] = planned("--model", SEVEN_B, "--gpu", "L4-24GB", "--tokens", "32768")
