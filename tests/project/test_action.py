@@ -23,7 +23,8 @@ ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 
 def test_it_is_an_action() -> None:
     check = Path(sys.executable).with_name("check-jsonschema")
-    command = [check, "--builtin-schema", "vendor.github-actions", ROOT / "action.yml"]
+    flags = ["--builtin-schema", "vendor.github-actions"]
+    command: list[str | Path] = [check, *flags, ROOT / "action.yml"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stdout
