@@ -7,10 +7,11 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
+from invoke_api.observability.access_log import AccessLog
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.count_calls import CallCounter
-from invoke_api.pipeline.log_calls import CopyingWriter, log_call
+from invoke_api.pipeline.log_calls import CopyingWriter, log_call, to_access_record
 from invoke_api.pipeline.request_body import ClientDisconnected
 from invoke_api.pipeline.responses import HttpResponse, failure_response, unknown_operation_response
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
@@ -37,12 +38,14 @@ class OperationsApp:
         quick: Mapping[str, tuple[str, Handler]],
         counter: CallCounter,
         invocation_log: InvocationLog | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
         self._routes = routes
         self._quick = quick
         self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
         self._counter = counter
         self._log = invocation_log
+        self._access = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services: Services = scope["state"]["services"]
@@ -63,7 +66,9 @@ class OperationsApp:
                 fallback.close()
             if call.share:
                 call.share.settle()
-            self._counter.end(call)
+            finished = self._counter.end(call)
+            if self._access:
+                self._access.add(to_access_record(call, finished))
             if self._log and noting:
                 log_call(self._log, call, noting.written())
 

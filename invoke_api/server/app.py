@@ -29,6 +29,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry
+from invoke_api.observability.access_log import AccessLog
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.observability.journal import Journal
 from invoke_api.observability.log_configurations import (
@@ -151,6 +152,7 @@ def create_app(
     control: bool = True,
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
+    access_log: AccessLog | None = None,
     extensions: bool = False,
     guardrails: GuardrailStore | None = None,
     alone: bool = True,
@@ -209,6 +211,8 @@ def create_app(
             await engines.close()
             if invocation_log:
                 await invocation_log.close()
+            if access_log:
+                await access_log.close()
 
     names = {route.name for route in ALL_ROUTES} | set(SAGEMAKER_CONTROL_PLANE)
     door = OperationsApp(
@@ -216,6 +220,7 @@ def create_app(
         {} if recordings else MODEL_HANDLERS,
         CallCounter(observed.calls, names),
         invocation_log,
+        access_log,
     )
     own = EmulatorRoutes(
         PUBLIC_ROUTES + (PAGE_ROUTES if control else []),

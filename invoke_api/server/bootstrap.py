@@ -31,6 +31,7 @@ from invoke_api.models.engine_factory import ALL, ANY, EngineChoice, missing_wei
 from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
+from invoke_api.observability.access_log import open_access_log
 from invoke_api.observability.invocation_log import open_log
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
@@ -174,6 +175,7 @@ def assemble(
         control=settings.allows_control,
         recordings=recordings,
         invocation_log=invocation_log,
+        access_log=open_access_log(settings.log_format) if settings.logs_access else None,
         extensions=settings.extensions,
         guardrails=shelf,
         alone=settings.workers == 1,

@@ -1,5 +1,6 @@
 """Environment variables: keys, typos in names, and variables for child processes."""
 
+import logging
 import os
 import re
 import subprocess
@@ -12,8 +13,11 @@ import click
 
 from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
+from invoke_api.observability import log_format
 
 PREFIX = "INVOKE_API_"
+# The configuration of vLLM's logging for --log-format json.
+VLLM_LOGS = Path(log_format.__file__).with_name("vllm_logs.json")
 # Kubernetes sets these for a service named invoke-api: INVOKE_API_SERVICE_HOST, _PORT_80_TCP...
 KUBERNETES_VARIABLES = re.compile(PREFIX + r"(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d|$))")
 # By difflib, of two names without their prefix. AUHT and AUTH reach it.
@@ -73,6 +77,18 @@ def unknown_variables(known: Collection[str]) -> Iterator[str]:
         if close := get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=TYPO_SIMILARITY):
             raise click.UsageError(f"There is no variable {name}; did you mean {PREFIX}{close[0]}?")
         yield f"{name} is set, but Invoke API has no such variable"
+
+
+def set_up_vllm_logs(form: str, log_level: str) -> None:
+    """Give the log of vLLM's processes this format and level, unless the operator has set them.
+
+    vLLM reads both from the environment (0.26 to 0.33), in each of its processes.
+    """
+    levels = log_format.LEVELS[log_level]
+    if log_level != "info":  # otherwise an engine's own default applies
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", logging.getLevelName(levels.libraries))
+    if form == "json":
+        os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(VLLM_LOGS))
 
 
 def default_cache() -> Path:
