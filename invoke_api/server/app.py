@@ -37,6 +37,7 @@ from invoke_api.observability.log_configurations import (
     LoggingConfigurations,
 )
 from invoke_api.observability.metrics import Metrics
+from invoke_api.observability.tracing import Tracing
 from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
@@ -153,6 +154,7 @@ def create_app(
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
     access_log: AccessLog | None = None,
+    tracing: Tracing | None = None,
     extensions: bool = False,
     guardrails: GuardrailStore | None = None,
     alone: bool = True,
@@ -198,6 +200,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[LifespanState]:
+        if tracing:
+            tracing.start()
         engines.start()
         observed.start()
         task = asyncio.create_task(following()) if following else None
@@ -213,14 +217,17 @@ def create_app(
                 await invocation_log.close()
             if access_log:
                 await access_log.close()
+            if tracing:
+                await asyncio.to_thread(tracing.close)
 
     names = {route.name for route in ALL_ROUTES} | set(SAGEMAKER_CONTROL_PLANE)
     door = OperationsApp(
         REPLAY_ROUTES if recordings else ALL_ROUTES,
         {} if recordings else MODEL_HANDLERS,
         CallCounter(observed.calls, names),
-        invocation_log,
-        access_log,
+        invocation_log=invocation_log,
+        access_log=access_log,
+        tracing=tracing,
     )
     own = EmulatorRoutes(
         PUBLIC_ROUTES + (PAGE_ROUTES if control else []),

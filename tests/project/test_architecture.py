@@ -85,6 +85,7 @@ OWNERS = {
         "invoke_api/server",
     },
     "re2": {"invoke_api/regex"},
+    "opentelemetry": {"invoke_api/observability/tracing"},  # an extra
     "yaml": {"invoke_api/yaml_files"},
     "prometheus_client": {
         "engine/vllm/metrics",
