@@ -6,9 +6,9 @@ PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-serve: ## Set up, then serve the demo checkpoints on http://127.0.0.1:8080
+serve: ## Set up, then serve a small model in place of all on http://127.0.0.1:8080; DEMO=tiny: random networks
 	@scripts/setup
-	@.venv/bin/invoke-api serve --demo
+	@.venv/bin/invoke-api serve --demo $(DEMO)
 
 test: ## Set up, then run the whole suite: up to four groups of tests at once, and of those that need vLLM two
 	@scripts/setup test

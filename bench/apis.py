@@ -2,9 +2,9 @@
 
 usage: python -m bench.apis [--users N ...] [--words N ...] [--rounds N]
        python -m bench.apis --draw
-Both servers run the dense checkpoint of --demo and are called in turn. The cost of a front end is
-the CPU time of the process that clients connect to. Writes bench/results/apis.json, and from it the
-table in docs/performance.md.
+Both servers run the dense checkpoint of --demo tiny and are called in turn. The cost of a front end
+is the CPU time of the process that clients connect to. Writes bench/results/apis.json, and from it
+the table in docs/performance.md.
 """
 
 import argparse
@@ -39,7 +39,7 @@ RESULT = Path(__file__).parent / "results" / "apis.json"
 DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/apis.py"
 CHAT, ENDPOINT, THEIRS = "OpenAI API", "SageMaker endpoint", "vLLM server, chat"
-DEVSTRAL = "mistral.devstral-2-123b"  # a model of the OpenAI API whose --demo is the dense one
+DEVSTRAL = "mistral.devstral-2-123b"  # a model of the OpenAI API whose --demo tiny is the dense one
 NAME = "huggingface-llm-mistral-7b-instruct"
 # What Mistral's own template makes of one message.
 TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"

@@ -4,10 +4,10 @@ usage: python -m bench.serving [--users N ...] [--words N ...] [--rounds N] [--m
        python -m bench.serving --weights dummy --model mistral-7b [--tensor-parallel N]
        python -m bench.serving --draw
 All servers run the same checkpoint, each in its own processes, and are called in turn. The
-checkpoint is that of --demo, with all servers at once; or a full-size network with random weights,
-one server after the other. Writes a JSON file into bench/results, and from all files there the
-tables in docs/performance.md and the plots. The cost of a front end is the CPU time of the process
-that clients connect to.
+checkpoint is that of --demo tiny, with all servers at once; or a full-size network with random
+weights, one server after the other. Writes a JSON file into bench/results, and from all files there
+the tables in docs/performance.md and the plots. The cost of a front end is the CPU time of the
+process that clients connect to.
 """
 
 import argparse

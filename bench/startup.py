@@ -23,7 +23,7 @@ from statistics import median
 import psutil
 
 COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--port", "0"]
-ENGINES = {"scripted": ["--engine", "scripted"], "vLLM": ["--demo"]}
+ENGINES = {"scripted": ["--engine", "scripted"], "vLLM": ["--demo", "tiny"]}
 PATH = "/model/mistral.mistral-7b-instruct-v0%3A2/invoke"
 LISTENS, ANSWERS, MEGABYTES = 0.5, 1.0, 120.0
 # Users have bytecode files; some CI machines disable them.

@@ -1,10 +1,10 @@
 """Measure calls to a model that is not loaded: two models share the memory of one.
 
 usage: python -m bench.swap [--rounds N]
-Starts `invoke-api serve --demo --max-loaded-models 1` with a dense and a sparse model, and calls
-them in turn, twice each, for one token. The first call waits until the other model is closed and
-its own is loaded; the second call finds it loaded. Writes bench/results/swap.json, and a sentence
-into docs/performance.md.
+Starts `invoke-api serve --demo tiny --max-loaded-models 1` with a dense and a sparse model, and
+calls them in turn, twice each, for one token. The first call waits until the other model is closed
+and its own is loaded; the second call finds it loaded. Writes bench/results/swap.json, and a
+sentence into docs/performance.md.
 """
 
 import argparse
@@ -28,7 +28,14 @@ RESULT = Path(__file__).parent / "results" / "swap.json"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 PROGRAM = "bench/swap.py"
 
-COMMAND = [str(Path(sys.executable).parent / "invoke-api"), "serve", "--demo", "--port", "0"]
+COMMAND = [
+    str(Path(sys.executable).parent / "invoke-api"),
+    "serve",
+    "--demo",
+    "tiny",
+    "--port",
+    "0",
+]
 MODELS = ("mistral.mistral-7b-instruct-v0:2", "mistral.mixtral-8x7b-instruct-v0:1")
 BODY = json.dumps({"prompt": "turn left", "max_tokens": 1, "temperature": 0})
 NOT_READY_STATUS = 429  # the load took longer than `load_seconds`

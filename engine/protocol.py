@@ -68,8 +68,7 @@ class GenerationRequest:
     - No EOS, stop token or stop string ends the text within its first `min_tokens` tokens.
     - `keeps_stop` leaves the stop string, or the stop token's text, in the text.
     - `allowed_tokens` are the only tokens of the answer; without any, all are allowed.
-    - `bad_words` are texts that the answer must not have. Each is a list of the token ids of its
-      spellings.
+    - `bad_words` are texts that the answer must not have, also after a space.
     - `repetition` ends an answer that repeats itself, with the finish "repetition".
     - `cache_salt` keeps the prompt apart from those with another salt in the engine's cache.
     - `trace_headers` are the headers `traceparent` and `tracestate` of W3C Trace Context.
@@ -106,7 +105,7 @@ class GenerationRequest:
     keeps_stop: bool = False
     allowed_tokens: tuple[int, ...] = ()
     prompt_logprobs: int | None = None
-    bad_words: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    bad_words: tuple[str, ...] = ()
     repetition: Repetition | None = None
     cache_salt: str | None = None
     trace_headers: Mapping[str, str] | None = None

@@ -17,9 +17,10 @@ def put_on_path() -> None:
     Only the service's own processes call this. Raises `ImportError` if another one is imported.
     """
     engine = sys.modules.get("engine")
-    if engine and not str(engine.__file__).startswith(str(ROOT / "engine")):
+    places = [*getattr(engine, "__path__", [engine.__file__])] if engine else []
+    if engine and str(ROOT / "engine") not in places:
         raise ImportError(
-            f"{engine.__file__} is imported already, so Invoke API can't import its own `engine`."
+            f"{places[0]} is imported already, so Invoke API can't import its own `engine`."
             " Run it in a process of its own: `invoke-api serve`"
         )
     folder = str(ROOT)

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from engine.demo.smollm2 import NAME as SMOLLM2
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.conversion.fixture_files import convert_file
 from invoke_api.models.adapter_checks import remarks, slot_problems
-from invoke_api.models.engine_factory import missing_weights
+from invoke_api.models.engine_factory import missing_weights, uses_smollm2
 from invoke_api.models.registry import Model, Registry
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.pipeline.request_body import InFlightCalls
@@ -20,6 +21,7 @@ from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
 from invoke_api.server.bootstrap import (
     ServedApp,
     check_weights,
+    choice_of,
     click_errors,
     listen,
     load_models,
@@ -59,6 +61,8 @@ def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and ty
     if settings.stop_with_stdin:
         stop_with_stdin()
     registry = load_served(settings)
+    if settings.demo and uses_smollm2(choice_of(settings)):
+        log.info("%s stands in for every model: no answer is of a model of Mistral's", SMOLLM2)
     if settings.workers > 1:
         sys.exit(serve_with_workers(settings, registry))
     serve_alone(settings, registry)
@@ -116,7 +120,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     help="File of rules for replies and faults.",
 )
 @click.option(
-    "--demo", is_flag=True, help="Use the demo checkpoints instead of the scripted engine."
+    "--demo", is_flag=True, help="Use vLLM on a small model instead of the scripted engine."
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(rules: Path | None, command: tuple[str, ...], *, demo: bool) -> None:
@@ -154,12 +158,13 @@ def convert(file: Path, registry: Path) -> None:
 
 @main.command()
 @registry_option
-def models(registry: Path) -> None:
+@click.option("--demo", is_flag=True, help="As `serve --demo` runs them.")
+def models(registry: Path, *, demo: bool) -> None:
     """List the models of the registry."""
     rows: list[tuple[str, ...]] = [
         ("MODEL", "DIALECT", "SERVED BY", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
     ]
-    rows += [_row(model) for model in load_models(registry).models.values()]
+    rows += [_row(model, demo=demo) for model in load_models(registry).models.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -208,13 +213,17 @@ def _apis(model: Model) -> str:
     return ", ".join([own, *(["OpenAI"] if model.created is not None else []), "completions"])
 
 
-def _row(model: Model) -> tuple[str, ...]:
+def _row(model: Model, *, demo: bool) -> tuple[str, ...]:
+    weights = f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights
+    faithfulness = model.stand_in or "the model's own weights"
+    if demo and model.engine == "vllm":
+        weights, faithfulness = SMOLLM2, f"{SMOLLM2} stands in for the model"
     return (
         model.id,
         model.dialect_name,
         _apis(model),
         str(model.context_length),
         model.engine,
-        f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights,
-        model.stand_in or "the model's own weights",
+        weights,
+        faithfulness,
     )

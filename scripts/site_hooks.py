@@ -24,7 +24,8 @@ STYLES = "tests/site/assets/site.css"
 MERMAID = "tests/site/assets/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 ASSETS = {"assets/site.css": STYLES, "assets/mermaid.tiny.js": MERMAID}
 KEPT = (".md", ".svg", ".png")  # other files become pages that show them
-# How much a page counts in the search, by the beginning of its path. Long lists have every word.
+# Factors of pages in the search, by the beginning of their paths. Long lists have every word, so
+# they count less.
 BOOSTS = {
     "questions": 2,
     "tutorial": 1.2,

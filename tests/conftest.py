@@ -101,21 +101,35 @@ def runtime(bedrock: Bedrock) -> Iterator[Any]:
 def demo_loading(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Yield the URL of `make serve`, and the states of its models while they loaded."""
+    """Yield the URL of `make serve DEMO=tiny`, and the states of its models while they loaded."""
     env = {
         "INVOKE_API_PORT": "0",
         "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "PYTHON": sys.executable,
     }
     with scheduling.until_group_ends("demo") as stack:
-        url = stack.enter_context(command_running(["make", "serve"], env, seconds=60))
+        url = stack.enter_context(command_running(["make", "serve", "DEMO=tiny"], env, seconds=60))
         yield url, watch_loading(url, seconds=280)
 
 
 @pytest.fixture(scope="session")
 def demo(demo_loading: tuple[str, list[dict[str, str]]]) -> str:
-    """Return the URL of `make serve`: real vLLM on the demo checkpoints, made anew."""
+    """Return the URL of `make serve DEMO=tiny`: real vLLM on tiny networks, made anew."""
     return demo_loading[0]
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of `make serve`: SmolLM2 on real vLLM in place of all models."""
+    env = {
+        "INVOKE_API_PORT": "0",
+        "INVOKE_API_CACHE_DIR": str(tmp_path_factory.mktemp("smollm2")),
+        "PYTHON": sys.executable,
+    }
+    with scheduling.until_group_ends("smollm2") as stack:
+        url = stack.enter_context(command_running(["make", "serve"], env, seconds=60))
+        wait_until_ready(url, seconds=280)
+        yield url
 
 
 @pytest.fixture(

@@ -317,7 +317,7 @@ def test_every_flag_may_be_a_variable() -> None:
 
 def test_models_may_be_loaded_on_demand_by_a_variable_too() -> None:
     env = {"INVOKE_API_MAX_LOADED_MODELS": "2"}
-    with command_running([*COMMAND, "--demo", "--model", MIXTRAL], env) as url:
+    with command_running([*COMMAND, "--demo", "tiny", "--model", MIXTRAL], env) as url:
         response, body = call(url, "GET", "/_emulator/ready")
 
     assert response.status == 200

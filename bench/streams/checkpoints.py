@@ -40,13 +40,13 @@ class Checkpoint:
 
 
 def demo_checkpoint(cache: Path) -> Checkpoint:
-    """Return the dense checkpoint of --demo, with its options."""
+    """Return the dense checkpoint of --demo tiny, with its options."""
     return Checkpoint(
         name="demo dense",
         folder=make_demo("dense", cache),
         model_id=MISTRAL_7B,
         tokenizer=demo.TOKENIZERS["v1"],
-        serve=("--demo", "--cache-dir", str(cache)),
+        serve=("--demo", "tiny", "--cache-dir", str(cache)),
         options={**demo.OPTIONS, "max_model_len": CONTEXT_LENGTH, **instead_of_bfloat16()},
         environment={**ENVIRONMENT, **os.environ, **demo.ENVIRONMENT, **demo.ONE_PROCESS},
     )

@@ -132,7 +132,7 @@ def _of_vllm(request: GenerationRequest) -> dict[str, Any]:
     """Return the members that only vLLM's server knows, if the request needs them."""
     members: dict[str, Any] = {}
     if request.bad_words:
-        members["bad_words"] = list(request.bad_words)
+        members["bad_words"] = request.bad_words
     if request.cache_salt is not None:
         members["cache_salt"] = request.cache_salt
     if repetition := request.repetition:

@@ -31,7 +31,8 @@ from engine.remote.completions import (
     refuse_without_ids,
 )
 from engine.remote.server import ConnectionPool, RemoteServer
-from engine.remote.tokens import TokenBatch, merge, read_ids, read_text
+from engine.remote.tokens import IdReader, StepReader, TextReader
+from engine.text_tokens import TokenBatch
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.structured_outputs import to_structured_outputs
 
@@ -138,15 +139,15 @@ class RemoteEngine:
         tokenizer: Tokenizer,
         task: GenerationTask,
     ) -> None:
-        left = request.max_tokens
+        to_reader = IdReader if self._server.token_ids else TextReader
+        reader: StepReader = to_reader(tokenizer, request)
         try:
             bodies = await self._encode(request, tokenizer)
             async with aclosing(connections.complete(bodies, request)) as answer:
                 async with asyncio.timeout(self._limits.first_token_seconds):
                     steps = await anext(answer)
                 while True:  # ends with a finish, or with an error
-                    tokens, finish, rows = await self._read(steps, request, tokenizer, left)
-                    left -= len(tokens)
+                    tokens, finish, rows = await _read(reader, steps)
                     if finish:
                         break
                     if tokens:
@@ -285,10 +286,8 @@ class RemoteEngine:
         self._probe_now.set()
         return error.error
 
-    async def _read(
-        self, steps: Sequence[Step], request: GenerationRequest, tokenizer: Tokenizer, left: int
-    ) -> TokenBatch:
-        read = read_ids if self._server.token_ids else read_text
-        if any(len(step.text) > LONG_EVENT_CHARACTERS for step in steps):
-            return await asyncio.to_thread(merge, steps, read, request, tokenizer, left)
-        return merge(steps, read, request, tokenizer, left)
+
+async def _read(reader: StepReader, steps: Sequence[Step]) -> TokenBatch:
+    if any(len(step.text) > LONG_EVENT_CHARACTERS for step in steps):
+        return await asyncio.to_thread(reader.read, steps)
+    return reader.read(steps)

@@ -3,6 +3,13 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+BYTE_LEVEL = "byte-level"  # the name of a tokenizer that is not Mistral's
+
+
+def is_with_weights(tokenizer: str) -> bool:
+    """Tell whether a tokenizer of this name is a file beside the weights."""
+    return is_tekken(tokenizer) or tokenizer == BYTE_LEVEL
+
 
 def is_tekken(tokenizer: str) -> bool:
     """Tell whether a tokenizer of this name is read from the weights' tekken.json."""

@@ -11,7 +11,7 @@ from sentencepiece import SentencePieceProcessor
 
 from engine.tokenization.chat_template import ChatTemplate, load_template
 from engine.tokenization.control_tokens import TOOL_CONTROL_TOKENS, ControlTokens
-from engine.tokenization.mistral_files import carried, is_tekken
+from engine.tokenization.mistral_files import BYTE_LEVEL, carried, is_tekken
 
 SPACE = "\u2581"  # SentencePiece writes a space as U+2581
 WORD = re.compile(r" *[^ \n]+|\n| +")
@@ -191,9 +191,15 @@ MISTRAL = {
 def load_tokenizer(name: str, weights: str | None = None) -> Tokenizer:
     """Return one of Mistral's tokenizers by its version, from mistral-common.
 
-    A Tekken is read from `weights`, a folder or a hub id, if given. Raises `KeyError` for an
-    unknown version, and `OSError` if the file is missing.
+    A Tekken is read from `weights`, a folder or a hub id, if given. The name `byte-level` is for
+    the tokenizer of another model, in the folder `weights`. Raises `KeyError` for an unknown
+    version, and `OSError` if the file is missing.
     """
+    if name == BYTE_LEVEL:
+        from engine.tokenization.byte_level import ByteLevelTokenizer  # for the demo alone
+
+        assert weights, "it is in the folder of the weights"
+        return ByteLevelTokenizer(Path(weights))
     if is_tekken(name):
         from engine.tokenization.tekken import load_tekken  # mistral-common takes 0.7 s to import
 

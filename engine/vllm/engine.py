@@ -24,7 +24,7 @@ from engine.protocol import (
     Receiver,
     check_request,
 )
-from engine.tokenization.mistral_files import is_tekken
+from engine.tokenization.mistral_files import is_with_weights
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.adapters import Adapters
 from engine.vllm.cores import HANDSHAKE_ENVIRONMENT, SharedCores
@@ -58,7 +58,7 @@ class VllmEngine:
 
     - `weights` is called in the loading thread and returns a folder or a hub id.
     - `tokenizer` is the version of Mistral's tokenizer that the weights were trained with; a Tekken
-      is read from the weights.
+      is read from the weights, and so is `byte-level`, for a model that is not Mistral's.
     - `options` are vLLM's engine arguments by vLLM's names; `environment` is for its processes.
     - Exceeded `limits` raise `EngineBusy` and `EngineTimeout`.
     - With `cores`, another process runs the engine cores, and this engine is a front end of them.
@@ -228,7 +228,7 @@ class VllmEngine:
     def _shut_down(self, llm: "AsyncLLM") -> None:
         llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
         if self._tree:  # stopped workers outlive their core
-            self._tree.kill()
+            self._tree.end()
             LEFTOVERS.sweep()
 
     async def _abandon_load(self) -> None:
@@ -299,7 +299,7 @@ class VllmEngine:
     def _read_tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:
             with self._tokenizer_lock:
-                # Only a Tekken is read from the weights.
-                weights = self._weights() if is_tekken(self._tokenizer_name) else None
+                is_there = is_with_weights(self._tokenizer_name)
+                weights = self._weights() if is_there else None
                 self._tokenizer = self._tokenizer or load_tokenizer(self._tokenizer_name, weights)
         return self._tokenizer

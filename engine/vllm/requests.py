@@ -27,20 +27,20 @@ async def add_request(
     *tighter, last = to_structured_outputs(request, style)
     for structured in tighter:
         with suppress(ChatRefused, SchemaRefused):
-            await _add(llm, request, tokenizer.eos, structured, lora)
+            await _add(llm, request, tokenizer, structured, lora)
             return
-    await _add(llm, request, tokenizer.eos, last, lora)
+    await _add(llm, request, tokenizer, last, lora)
 
 
 async def _add(
     llm: "AsyncLLM",
     request: GenerationRequest,
-    eos: int,
+    tokenizer: Tokenizer,
     structured: StructuredOutput | None,
     lora: "LoRARequest | None",
 ) -> None:
-    prompt, sampling = to_prompt(request), to_sampling(request, eos, structured)
     try:
+        prompt, sampling = to_prompt(request), to_sampling(request, tokenizer, structured)
         await llm.add_request(
             request.request_id,
             prompt,
@@ -80,11 +80,12 @@ def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's
 
 
 def to_sampling(
-    request: GenerationRequest, eos: int, structured: StructuredOutput | None
+    request: GenerationRequest, tokenizer: Tokenizer, structured: StructuredOutput | None
 ) -> "SamplingParams":
     """Return vLLM's sampling parameters: greedy if the temperature or top_p is 0.
 
-    `eos` and the request's stop tokens end a text. `structured` is one of `to_structured_outputs`.
+    The tokenizer's EOS and the request's stop tokens end a text. `structured` is one of
+    `to_structured_outputs`. Raises vLLM's errors for bad words.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import (
@@ -114,7 +115,8 @@ def to_sampling(
         # request's own tokens end a text, even if the checkpoint names further tokens.
         detokenize=False,
         ignore_eos=True,
-        stop_token_ids=ending_tokens(request, eos),
+        stop_token_ids=ending_tokens(request, tokenizer.eos),
+        bad_words=list(request.bad_words) or None,
         output_kind=RequestOutputKind.DELTA,
         structured_outputs=structured and StructuredOutputsParams(**structured),
         repetition_detection=repetition
@@ -125,10 +127,24 @@ def to_sampling(
         ),
         skip_clone=True,  # it is not used elsewhere
     )
-    if request.bad_words:  # vLLM finds their ids by its own tokenizer, which is not loaded here
-        spellings = request.bad_words.values()
-        sampling._bad_words_token_ids = [list(ids) for each in spellings for ids in each]  # noqa: SLF001
+    if request.bad_words:
+        sampling.update_from_tokenizer(WordTokenizer(tokenizer))
     return sampling
+
+
+class WordTokenizer:
+    """The part of vLLM's tokenizers by which it finds the ids of bad words.
+
+    Its own tokenizer is not loaded here.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.max_token_id = len(tokenizer.pieces) - 1
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        ids = self._tokenizer.encode(text)
+        return [*(ids if add_special_tokens else ids[1:])]
 
 
 def ending_tokens(request: GenerationRequest, eos: int) -> list[int]:

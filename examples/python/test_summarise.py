@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, Break, ExceptionName
 from summarise import main, split
 
 NORTH = "The north is cold, and it rains there for most of the year."
@@ -87,7 +87,7 @@ def test_a_throttled_call_is_made_again(bedrock: Bedrock, run: Run) -> None:
     ],
 )
 def test_a_person_is_told_when_a_stream_begins_again(
-    bedrock: Bedrock, run: Run, fault: str, reason: str
+    bedrock: Bedrock, run: Run, fault: ExceptionName | Break, reason: str
 ) -> None:
     bedrock.reply(SUMMARY)
     bedrock.fail(fault, reply=SUMMARY, after_tokens=3, times=1)

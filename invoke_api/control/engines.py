@@ -29,9 +29,13 @@ async def engines(request: Request, _: bytes) -> Response:
     for model_id, engine in services.engines.items():
         by_engine.setdefault(engine, []).append(model_id)
     cache_use = await _read_cache_use(services)
+    waiting = services.calls.waiting()
     entries = services.journal.found()
     cards = [
-        _to_card(services, engine, model_ids, cache_use, entries)
+        {
+            **_to_card(services, engine, model_ids, cache_use, entries),
+            "waiting": sum(waiting[model_id] for model_id in model_ids),
+        }
         for engine, model_ids in by_engine.items()
     ]
     return json_answer({"engines": cards})
@@ -53,11 +57,11 @@ def _to_card(
     return {
         "engine": engine.name,
         "models": list(model_ids),
+        "stand_in": services.engines.stand_in(model_ids[0]),
         "status": state.status,
         "reason": state.reason,
         "retry_in_seconds": None if state.retry_in is None else round(state.retry_in, 1),
         "running": engine.running(),
-        "waiting": count_waiting(own) if state.waiting is None else state.waiting,
         "kv_cache_use": next((cache_use[name] for name in names if name in cache_use), None),
         "calls": len(own),
         "tokens_per_second": measure_rate(served, monotonic()),
@@ -82,11 +86,6 @@ def parse_cache_use(text: str) -> dict[str, float]:
         for family in text_string_to_metric_families("".join(lines))
         for sample in family.samples
     }
-
-
-def count_waiting(entries: Iterable[Entry]) -> int:
-    """Count the calls in flight that have no token yet."""
-    return sum(entry.ended is None and entry.first_token is None for entry in entries)
 
 
 def measure_rate(entries: Iterable[Entry], now: float) -> float | None:

@@ -39,9 +39,12 @@ async def ready(request: Request, _: bytes) -> Response:
 
 def _states(request: Request) -> dict[str, dict[str, object]]:
     states: dict[str, dict[str, object]] = {}
-    for model_id, engine in services_of(request).engines.items():
+    engines = services_of(request).engines
+    for model_id, engine in engines.items():
         state = engine.state()
         states[model_id] = {"status": state.status, "running": engine.running()}
+        if stand_in := engines.stand_in(model_id):
+            states[model_id]["stand_in"] = stand_in
         if state.waiting is not None:
             states[model_id]["waiting"] = state.waiting
         if state.reason:

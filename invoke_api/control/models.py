@@ -27,7 +27,11 @@ async def models(request: Request, _: bytes) -> Response:
         {
             "region": services.gate.region,
             "models": [
-                _to_model(model, engines[model_id].name)
+                _to_model(
+                    model,
+                    engines[model_id].name,
+                    services.engines.stand_in(model_id) or model.stand_in,
+                )
                 for model_id, model in services.registry.models.items()
                 if model_id in engines
             ],
@@ -35,7 +39,7 @@ async def models(request: Request, _: bytes) -> Response:
     )
 
 
-def _to_model(model: Model, engine: str) -> dict[str, Any]:
+def _to_model(model: Model, engine: str, stand_in: str | None) -> dict[str, Any]:
     listing, forms = model.listing, _to_forms(model)
     return {
         "id": model.id,
@@ -44,7 +48,7 @@ def _to_model(model: Model, engine: str) -> dict[str, Any]:
         "region": _to_region(model),
         "dialect": model.dialect_name,
         "engine": engine,
-        "stand_in": model.stand_in,
+        "stand_in": stand_in,
         "sees": listing.sees,
         "context_length": model.context_length,
         "forms": forms,

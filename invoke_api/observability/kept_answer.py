@@ -6,7 +6,6 @@ from time import monotonic
 from invoke_api.transport.writer_extension import Headers
 
 MAX_KEPT_BYTES = 65_536  # of one answer
-MAX_KEPT_WRITES = 10_000
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class KeptAnswer:
     def add(self, data: bytes) -> None:
         """Note the frames that were written together."""
         self._size += len(data)
-        if self._size > MAX_KEPT_BYTES or len(self.writes) >= MAX_KEPT_WRITES:
+        if self._size > MAX_KEPT_BYTES:
             self.left_out += 1
         elif data:
             self.writes.append((monotonic(), data))

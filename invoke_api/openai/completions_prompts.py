@@ -8,11 +8,11 @@ from engine.protocol import GenerationRequest
 from engine.tokenization.tokenizer import Tokenizer
 from invoke_api.openai.completions_body import INT64, CompletionBody
 from invoke_api.openai.completions_sampling import (
+    check_bad_words,
     check_bounds,
     check_ids,
     scored_alternatives,
     stop_strings,
-    to_bad_words,
     to_bias,
     to_constraint,
     to_repetition,
@@ -203,7 +203,7 @@ def _template(
     schema, constraint = to_constraint(body)
     bias = to_bias(body)
     check_ids(body, vocabulary)
-    bad_words = to_bad_words(body, lambda text: tokenizer.encode(text)[1:])
+    check_bad_words(body, lambda text: tokenizer.encode(text)[1:])
     seed = None if body.seed in (None, -1) else body.seed
 
     def build(
@@ -232,7 +232,7 @@ def _template(
             allowed_tokens=tuple(body.allowed_token_ids or ()),
             top_logprobs=body.logprobs,
             prompt_logprobs=scored_alternatives(body),
-            bad_words=bad_words,
+            bad_words=tuple(body.bad_words),
             repetition=to_repetition(body),
             cache_salt=body.cache_salt,
             schema=schema,

@@ -156,30 +156,25 @@ def scored_alternatives(body: CompletionBody) -> int | None:
     return body.prompt_logprobs
 
 
-def to_bad_words(
-    body: CompletionBody, encode: Callable[[str], Sequence[int]]
-) -> dict[str, list[Sequence[int]]]:
-    """Return the token ids of the spellings of each bad word, as vLLM finds them.
+def check_bad_words(body: CompletionBody, encode: Callable[[str], Sequence[int]]) -> None:
+    """Raise `ValidationException` for bad words of no tokens, or of too many spellings.
 
-    `encode` returns a text's tokens without a BOS. Raises `ValidationException`.
+    vLLM counts a word twice if it is another token after a space. `encode` returns a text's tokens
+    without a BOS.
     """
-    found: dict[str, list[Sequence[int]]] = {}
     count = 0
     for word in body.bad_words:
         plain, inside = (encode(f"{prefix}{word.lstrip()}") for prefix in ("", " "))
         if not plain:
             message = "bad_words entries must tokenize to at least one token."
             raise vllm_refusal(message, "bad_words", body.bad_words, in_stream=True)
-        is_other = bool(inside) and inside[0] != plain[0] and len(inside) == len(plain)
-        found[word] = [plain, inside] if is_other else [plain]
-        count += len(found[word])
+        count += 1 + (bool(inside) and inside[0] != plain[0] and len(inside) == len(plain))
         if count > MAX_BAD_WORDS:
             message = (
                 f"Too many bad words after tokenization: {MAX_BAD_WORDS + 1}. The max number is"
                 f" {MAX_BAD_WORDS}."
             )
             raise vllm_refusal(message, "bad_words", body.bad_words, in_stream=True)
-    return found
 
 
 def to_repetition(body: CompletionBody) -> Repetition | None:

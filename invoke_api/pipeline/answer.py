@@ -17,7 +17,7 @@ from engine.protocol import Delta, Finish, Generation, Logprobs, Receiver, Row, 
 from invoke_api.dialects.model_servers import SERVERS, ModelServer
 from invoke_api.dialects.question import InvocationMetrics
 from invoke_api.guardrails.output_stage import Native, OutputStage
-from invoke_api.observability.journal import Entry
+from invoke_api.observability.journal import NO_ENGINES, Entry
 from invoke_api.observability.kept_answer import KeptAnswer
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.engine_errors import to_invoke_error
@@ -234,7 +234,7 @@ class Answer:
     @property
     def waits_for(self) -> str | None:
         entry = self._entry
-        waits = entry.first_token is None and entry.engine != "rule"
+        waits = entry.first_token is None and entry.engine not in NO_ENGINES
         return entry.model_id if waits else None
 
     def leave(self) -> None:

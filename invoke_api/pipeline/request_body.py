@@ -29,7 +29,7 @@ class Stoppable(Protocol):
 
     @property
     def waits_for(self) -> str | None:
-        """The id of the model whose engine has not given this call a token yet, or None."""
+        """Return the id of the model whose engine has given this call no token yet, or None."""
 
     def stop(self) -> None: ...
 

@@ -19,7 +19,7 @@ from invoke_api.sagemaker.containers.kinds import CONTAINERS, Container
 from invoke_api.sagemaker.containers.lmi_generation import to_lmi_generation
 from invoke_api.sagemaker.containers.tgi_body import TgiRequest
 from invoke_api.sagemaker.containers.tgi_generation import (
-    count_sequences,
+    is_in_sequences,
     to_sequences,
     to_tgi_generation,
 )
@@ -139,10 +139,9 @@ class InputsRequest(EndpointRequest):
         else:
             one = to_tgi_generation(self.asked, self.endpoint, tokenizer, self.request_id)
         self.prompt[:] = one.prompt
-        return to_sequences(one, count_sequences(self.asked.parameters), self.seeds)
+        return to_sequences(one, self.asked.parameters, self.seeds)
 
     def container_writer(self, tokenizer: Tokenizer) -> AnswerWriter | ChoicesWriter:
-        parameters = self.asked.parameters
-        has_several = count_sequences(parameters) > 1 or parameters["decoder_input_details"]
-        kind = TgiChoicesWriter if has_several and not self.asked.stream else TgiWriter
+        is_together = is_in_sequences(self.asked.parameters) and not self.asked.stream
+        kind = TgiChoicesWriter if is_together else TgiWriter
         return kind(self.asked, self.container, tokenizer, self.seeds, self.prompt)

@@ -7,10 +7,25 @@ from typing import Any, TypeVar
 import click
 
 from invoke_api.authentication.web_pages import name_in
+from invoke_api.models.engine_factory import DEMO_KINDS
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.observability.log_format import LEVELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+ON, OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
+
+
+def to_demo_kind(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the kind that `--demo` or its variable names, or None for no demo.
+
+    The variable may be 1 or 0, as that of a flag without a value. Raises `click.BadParameter`.
+    """
+    if value is None or value.lower() in OFF:
+        return None
+    kind = DEMO_KINDS[0] if value.lower() in ON else value
+    if kind not in DEMO_KINDS:
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(map(repr, DEMO_KINDS))}.")
+    return kind
 
 
 def host_mistakes(names: Sequence[str]) -> Iterator[tuple[bool, str]]:

@@ -11,7 +11,7 @@ import click
 
 from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
 from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
-from invoke_api.models.engine_factory import ALL, ANY
+from invoke_api.models.engine_factory import ALL, ANY, DEMO_KINDS
 from invoke_api.models.identifiers import PARTITIONS
 from invoke_api.observability.log_format import LEVELS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
@@ -23,6 +23,7 @@ from invoke_api.server.flags import (
     log_level_option,
     port_option,
     registry_option,
+    to_demo_kind,
 )
 from invoke_api.server.flags import option as _option
 from invoke_api.transport.limits import Limits
@@ -58,7 +59,7 @@ class Settings:
     cassettes: Path | None
     match: str
     timing: str
-    demo: bool
+    demo: str | None
     max_loaded_models: int | None
     auth: str
     credentials: Path | None
@@ -245,7 +246,15 @@ SERVE_OPTIONS = (
         default="none",
         help="none: send recorded answers at once. recorded: send them with their recorded timing.",
     ),
-    _option("--demo", is_flag=True, help="Use small demo checkpoints instead of the real weights."),
+    _option(
+        "--demo",
+        metavar=f"[{'|'.join(DEMO_KINDS)}]",
+        callback=to_demo_kind,
+        is_flag=False,
+        flag_value=DEMO_KINDS[0],
+        help=f"Use small demo checkpoints instead of the real weights. {DEMO_KINDS[0]}, the default"
+        " of the flag, answers sensibly in place of every model; tiny has small random networks.",
+    ),
     _option(
         "--max-loaded-models",
         type=click.IntRange(min=1),

@@ -29,7 +29,7 @@ class AwsGuard:
         if not self._is_installed:
             self._is_installed = True
             sys.addaudithook(self._check)
-        self._allowed.append(tuple(allowed))
+        self._allowed.append(tuple(host.lower() for host in allowed))
         try:
             yield
         finally:
@@ -39,10 +39,11 @@ class AwsGuard:
         if event != "socket.getaddrinfo" or not self._allowed:
             return
         host = arguments[0]
-        name = host.decode("latin-1") if isinstance(host, bytes) else str(host)
-        if name.lower().rstrip(".").endswith(AWS_DOMAINS) and name not in self._allowed[-1]:
+        told = host.decode("latin-1") if isinstance(host, bytes) else str(host)
+        name = told.lower().rstrip(".")
+        if name.endswith(AWS_DOMAINS) and name not in self._allowed[-1]:
             raise RealAwsCallError(
-                f"this test would call the real AWS: the client's endpoint is {name}. Make the"
+                f"this test would call the real AWS: the client's endpoint is {told}. Make the"
                 " client while the fixture `bedrock` is active, run pytest with --bedrock for"
                 " clients that are made at import, or add the host to bedrock_allowed_hosts"
             )

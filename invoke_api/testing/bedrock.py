@@ -5,10 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from urllib.parse import quote, urlsplit
 
+from invoke_api.testing.journal_entry import JournalEntry
+from invoke_api.testing.rule_types import Break, ExceptionName, Pace, Rule, Turn, When
 from invoke_api.testing.sessions import shared_session
+
+if TYPE_CHECKING:  # of the packages types-boto3-...; without them, clients have no type
+    from types_boto3_bedrock import BedrockClient
+    from types_boto3_bedrock_runtime import BedrockRuntimeClient
+    from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 DEFAULT_REGION = "us-east-1"
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
@@ -57,28 +64,28 @@ class Bedrock:
 
     def reply(
         self,
-        *replies: str | Mapping[str, Any],
+        *replies: str | Turn,
         times: int | None = None,
-        pace: Mapping[str, float] | None = None,
-        **when: object,
+        pace: Pace | None = None,
+        **when: Unpack[When],
     ) -> None:
         """Answer with these replies in order; the last one repeats.
 
         A reply is a text, or `{"text": ..., "tool_calls": [{"name": ..., "arguments": ...}]}`.
         `when` limits the rule: `prompt`, `model_id`, `operation`, ... (docs/test/rules.md).
         """
-        self.rule(reply=list(replies), times=times, pace=pace, when=when)
+        self._add({"reply": list(replies), "times": times, "pace": pace, "when": when})
 
     def fail(
         self,
-        exception: str,
+        exception: ExceptionName | Break,
         *,
         message: str | None = None,
         after_tokens: int | None = None,
         reply: str | None = None,
         retry_after: int | None = None,
         times: int | None = None,
-        **when: object,
+        **when: Unpack[When],
     ) -> None:
         """Fail with this exception, or with the break `cut`, `torn_frame` or `hang`.
 
@@ -87,10 +94,14 @@ class Bedrock:
         """
         kind = "break" if exception in ("cut", "torn_frame", "hang") else "exception"
         more = {"message": message, "after_tokens": after_tokens, "retry_after": retry_after}
-        self.rule(reply=reply, fault={kind: exception, **_given(more)}, times=times, when=when)
+        fault = {kind: exception, **_given(more)}
+        self._add({"reply": reply, "fault": fault, "times": times, "when": when})
 
-    def rule(self, **document: object) -> None:
+    def rule(self, **document: Unpack[Rule]) -> None:
         """Add a rule with the keys of docs/test/rules.md."""
+        self._add(document)
+
+    def _add(self, document: Mapping[str, object]) -> None:
         self._ask("POST", "rules", {**_given(document), "scope": self.access_key_id})
 
     def stand_in(self, access_key_id: str) -> None:
@@ -98,13 +109,13 @@ class Bedrock:
         self._ask("POST", "aliases", {"alias": access_key_id, "access_key_id": self.access_key_id})
 
     @property
-    def requests(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[JournalEntry]:
         """Return the calls so far, oldest first."""
         return self._requests(f"?scope={quote(self.access_key_id)}")
 
-    def requests_of_others(self) -> list[dict[str, Any]]:
+    def requests_of_others(self) -> list[JournalEntry]:
         """Return the calls that other access keys made, oldest first."""
-        return [call for call in self._requests() if call["access_key_id"] != self.access_key_id]
+        return [call for call in self._requests() if call.access_key_id != self.access_key_id]
 
     def explain(self, *, everybody: bool = False) -> list[str]:
         """Return in lines why rules applied to the last calls, or did not.
@@ -119,7 +130,23 @@ class Bedrock:
         """Delete the rules, calls and application inference profiles of this key."""
         self._ask("POST", f"reset?scope={quote(self.access_key_id)}")
 
-    def client(self, service: str = "bedrock-runtime", **options: Any) -> Any:  # noqa: ANN401 - boto3's
+    @overload
+    def client(
+        self, service: Literal["bedrock-runtime"] = ..., **options: object
+    ) -> "BedrockRuntimeClient": ...
+
+    @overload
+    def client(self, service: Literal["bedrock"], **options: object) -> "BedrockClient": ...
+
+    @overload
+    def client(
+        self, service: Literal["sagemaker-runtime"], **options: object
+    ) -> "SageMakerRuntimeClient": ...
+
+    @overload
+    def client(self, service: str, **options: object) -> Any: ...  # noqa: ANN401 - boto3's
+
+    def client(self, service: str = "bedrock-runtime", **options: object) -> Any:
         """Return a boto3 client that calls this service with this key."""
         keys = {
             "aws_access_key_id": self.access_key_id,
@@ -129,7 +156,7 @@ class Bedrock:
         }
         return shared_session().client(service, **{**keys, **options})
 
-    def sagemaker(self, **options: Any) -> Any:  # noqa: ANN401 - boto3's
+    def sagemaker(self, **options: object) -> "SageMakerRuntimeClient":
         """Return a boto3 client of SageMaker Runtime that calls this service with this key."""
         return self.client("sagemaker-runtime", **options)
 
@@ -142,9 +169,8 @@ class Bedrock:
 
         return OpenAI(**{"base_url": f"{self.url}/v1", "api_key": self.access_key_id, **options})
 
-    def _requests(self, query: str = "") -> list[dict[str, Any]]:
-        calls: list[dict[str, Any]] = self._ask("GET", f"requests{query}")["requests"]
-        return calls
+    def _requests(self, query: str = "") -> list[JournalEntry]:
+        return [JournalEntry.of(call) for call in self._ask("GET", f"requests{query}")["requests"]]
 
     def _ask(self, method: str, path: str, document: object = None) -> dict[str, Any]:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)

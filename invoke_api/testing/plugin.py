@@ -12,6 +12,7 @@ import pytest
 
 from invoke_api.testing.aws_guard import AWS_GUARD
 from invoke_api.testing.bedrock import MISTRAL_7B, OVERRIDING_VARIABLES, Bedrock
+from invoke_api.testing.journal_entry import JournalEntry
 from invoke_api.testing.server import server_running
 from invoke_api.testing.sessions import new_session
 
@@ -55,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "bedrock(model=..., engine='scripted', guardrails=None): what bedrock.model is, the engine"
-        " behind it, 'demo' for real vLLM on small checkpoints, and a file of guardrails",
+        " behind it, 'demo' for real vLLM on a small model, and a file of guardrails",
     )
     config.stash[TESTS] = {}
     if (config.getoption("--bedrock") or config.getini("bedrock")) and _runs_tests(config):
@@ -166,22 +167,22 @@ def _sections(emulated: Bedrock, item: pytest.Item) -> list[tuple[str, str]]:
     ]
 
 
-def _is_during(call: dict[str, Any], item: pytest.Item) -> bool:
+def _is_during(call: JournalEntry, item: pytest.Item) -> bool:
     """Tell whether a call began after this test; earlier ones belong to tests before."""
     # The journal's times have whole milliseconds.
     began = item.stash[BEGAN] - timedelta(milliseconds=1)
-    return datetime.fromisoformat(call["time"]) > began
+    return datetime.fromisoformat(call.time) > began
 
 
-def _foreign_line(call: dict[str, Any], item: pytest.Item) -> str:
-    key = call["access_key_id"]
-    owner = item.config.stash[TESTS].get(key)
+def _foreign_line(call: JournalEntry, item: pytest.Item) -> str:
+    key = call.access_key_id
+    owner = item.config.stash[TESTS].get(key or "")
     whose = f"the key of {owner}" if owner else f"the access key {key}, which is no test's"
     return f"with {whose}, so this test's rules did not apply: {_line(call)}"
 
 
-def _line(call: dict[str, Any]) -> str:
-    error = call["error"]
-    came = f"{error['type']}: {error['message']}" if error else SHORT_REPR.repr(call["text"])
-    asked = f"{call['operation']} {call['model_id']} {SHORT_REPR.repr(call['body'])}"
-    return f"{asked} -> {call['ended']}: {came}"
+def _line(call: JournalEntry) -> str:
+    error = call.error
+    came = f"{error['type']}: {error['message']}" if error else SHORT_REPR.repr(call.text)
+    asked = f"{call.operation} {call.model_id} {SHORT_REPR.repr(call.body)}"
+    return f"{asked} -> {call.ended}: {came}"

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from invoke_api.dialects.tools import make_id, to_models_id
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ToolCall
 from tests.support.images import png, to_url
 from tests.support.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, PIXTRAL, VOXTRAL_MINI
 from tests.support.sounds import to_base64, tone
@@ -25,7 +25,7 @@ TOOL = {
         },
     },
 }
-CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
+CALL: ToolCall = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from engine.errors import EngineDead
 from invoke_api.guardrails.guardrails_file import load_guardrails
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ToolCall
 from tests.support.servers import GUARDRAILS, LARGE_3, SEVEN_B, call, engine_running
 from tests.support.streams import split_frames
 from tests.support.stubs import StubEngine
@@ -202,7 +202,7 @@ def test_an_asynchronous_stream_goes_on_until_it_is_blocked(runtime: Any, bedroc
 
 
 def test_a_call_behind_what_is_blocked_is_not_touched(runtime: Any, bedrock: Bedrock) -> None:
-    call = {"name": "mail", "arguments": {"to": "x" * 100}}
+    call: ToolCall = {"name": "mail", "arguments": {"to": "x" * 100}}
     bedrock.rule(reply={"text": "Cactus", "tool_calls": [call]})
     spec = {"name": "mail", "inputSchema": {"json": {"type": "object"}}}
     request = asked(LARGE_3, "Hi", streamProcessingMode="async")

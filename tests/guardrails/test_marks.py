@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ToolCall
 from tests.support.servers import LARGE_3, LARGE_2407, MINISTRAL_3B, SEVEN_B
 
 ID = "abcdef123456"
@@ -148,7 +148,7 @@ def test_a_model_that_must_call_and_does_not_is_looked_at(runtime: Any, bedrock:
 
 
 def test_text_is_masked_and_the_call_behind_it_is_made(runtime: Any, bedrock: Bedrock) -> None:
-    call = {"name": "mail", "arguments": {"to": "a@b.org"}}
+    call: ToolCall = {"name": "mail", "arguments": {"to": "a@b.org"}}
     bedrock.rule(reply={"text": "To c@d.org", "tool_calls": [call]})
     request = conversation(LARGE_3, tools=True)
     answer = runtime.converse(**request)

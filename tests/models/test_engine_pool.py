@@ -41,7 +41,9 @@ def groups(engines: Engines) -> list[set[str]]:
     return list(by_engine.values())
 
 
-def build(*, kind: str | None = None, demo: bool = False, max_loaded: int | None = None) -> Engines:
+def build(
+    *, kind: str | None = None, demo: str | None = None, max_loaded: int | None = None
+) -> Engines:
     models = load_registry(DEFAULT_REGISTRY).models.values()
     choice = EngineChoice(kind=kind, demo=demo, max_loaded=max_loaded, cache=CACHE)
     return build_engines(models, choice)
@@ -54,7 +56,7 @@ def test_each_of_the_shipped_models_has_weights_of_its_own() -> None:
 
 
 def test_models_share_a_demo_checkpoint_but_mixtral_and_those_that_see_or_hear() -> None:
-    made = build(demo=True)
+    made = build(demo="tiny")
     models = load_registry(DEFAULT_REGISTRY).models
     seeing = {model_id for model_id, model in models.items() if model.listing.sees}
 
@@ -117,11 +119,11 @@ def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_models_share_an_engine_on_demand_as_they_do_otherwise() -> None:
-    assert groups(build(demo=True, max_loaded=1)) == groups(build(demo=True))
+    assert groups(build(demo="tiny", max_loaded=1)) == groups(build(demo="tiny"))
 
 
 async def test_on_demand_nothing_is_loaded_at_start() -> None:
-    made = build(demo=True, max_loaded=1)
+    made = build(demo="tiny", max_loaded=1)
     made.start()
     await asyncio.sleep(0)
 
@@ -204,10 +206,10 @@ async def test_an_engine_that_waits_for_its_turn_is_cold_and_not_ready() -> None
 
 @pytest.mark.parametrize(
     ("demo", "on_cpu", "most"),
-    [(True, True, count_processors()), (True, False, count_processors()), (False, True, 1)],
+    [("tiny", True, count_processors()), ("smollm2", False, count_processors()), (None, True, 1)],
 )
 def test_on_a_cpu_and_with_demo_weights_few_load_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, *, demo: bool, on_cpu: bool, most: int
+    monkeypatch: pytest.MonkeyPatch, *, demo: str | None, on_cpu: bool, most: int
 ) -> None:
     monkeypatch.setattr(engine_factory, "runs_on_cpu", lambda: on_cpu)
 

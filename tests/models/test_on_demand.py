@@ -96,7 +96,8 @@ def test_a_full_queue_throttles_and_a_disconnect_makes_room_in_it() -> None:
 
 @pytest.mark.vllm
 def test_two_models_in_the_memory_of_one_are_answered_in_turns(checkpoints: Path) -> None:
-    command = [*COMMAND, "--demo", "--cache-dir", str(checkpoints), "--max-loaded-models", "1"]
+    command = [*COMMAND, "--demo", "tiny", "--cache-dir", str(checkpoints)]
+    command += ["--max-loaded-models", "1"]
     command += ["--model", SEVEN_B, "--model", MIXTRAL]
     with command_running(command) as url, client(url, "AKIDEXAMPLE") as runtime:
         ready, _ = call(url, "GET", "/_emulator/ready")

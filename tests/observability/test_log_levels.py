@@ -76,7 +76,7 @@ def test_vllm_gets_the_level(
 @pytest.mark.slow
 def test_the_lines_of_vllms_processes_are_json_with_their_names(tmp_path: Path) -> None:
     log = tmp_path / "stderr"
-    flags = ["--demo", "--model", SEVEN_B, "--log-format", "json", "--log-level", "debug"]
+    flags = ["--demo", "tiny", "--model", SEVEN_B, "--log-format", "json", "--log-level", "debug"]
     with logged_service(log, *flags):
         pass
     # Libraries in C, and the resource tracker, may write lines of their own.

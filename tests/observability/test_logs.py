@@ -195,7 +195,7 @@ for _ in range(8):
 
 
 def test_what_is_logged_after_that_is_passed_on_and_starts_no_thread(log: Log) -> None:
-    # As Python does that finds a lost exception when it is all but gone, and starts no threads.
+    # Python logs a lost exception while it shuts down, when no thread can be started.
     log.logger.error("again")
     log.handler.close()
     before = threading.active_count()

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, Break, ToolCall
 from tests.support.images import png, to_url
 from tests.support.servers import MINISTRAL_3B, SEVEN_B, VOXTRAL_MINI
 from tests.support.sounds import to_base64, tone
@@ -28,7 +28,7 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
-CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
+CALL: ToolCall = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 NO_MODEL = (
     "The model doesn't exist or doesn't support this API. Retry your request with a different model"
@@ -372,7 +372,7 @@ def test_a_stream_that_fails_ends_with_an_error(bedrock: Bedrock, path: str) -> 
 
 @both
 @pytest.mark.parametrize("kind", ["cut", "torn_frame"])
-def test_a_stream_can_break(bedrock: Bedrock, path: str, kind: str) -> None:
+def test_a_stream_can_break(bedrock: Bedrock, path: str, kind: Break) -> None:
     bedrock.fail(kind, reply="It will be sunny.", after_tokens=2)
 
     with pytest.raises(IncompleteRead) as broken:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineDead
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ExceptionName
 from tests.openai.completion_requests import BAD, GOOD, PROMPT, STREAMED
 from tests.openai.test_chat import read_events, send
 from tests.support.metrics import CALLS, Scrape
@@ -293,7 +293,7 @@ FAULTS = [
 @pytest.mark.parametrize(("error", "status", "kind"), FAULTS)
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
 def test_a_fault_has_vllms_shape(
-    bedrock: Bedrock, error: str, status: int, kind: str, *, streams: bool
+    bedrock: Bedrock, error: ExceptionName, status: int, kind: str, *, streams: bool
 ) -> None:
     bedrock.fail(error, message="No.", operation="Completions")
 

@@ -62,7 +62,7 @@ def ours(
     """Yield the URL of a service with the checkpoint that vLLM's server has."""
     assert vllm_server, "it makes the checkpoint"
     folder = tmp_path_factory.mktemp("registry")
-    with serving(folder, MODEL_ENTRY, "--demo", "--cache-dir", str(checkpoints)) as url:
+    with serving(folder, MODEL_ENTRY, "--demo", "tiny", "--cache-dir", str(checkpoints)) as url:
         yield url
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ToolCall
 from tests.support.clients import client
 from tests.support.images import png
 from tests.support.servers import (
@@ -41,7 +41,7 @@ TOOLS = {
     ]
 }
 STOP = "contentBlockStop"
-CALL = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
+CALL: ToolCall = {"name": "get_weather", "arguments": {"city": "Zürich", "days": 1.5}}
 
 
 def ask(runtime: Any, model: str, **body: Any) -> dict[str, Any]:

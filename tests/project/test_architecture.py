@@ -20,7 +20,7 @@ LAYERS = {
         {"__init__", "errors", "lora", "uploads"},
         {"schema_instances", "tokenization"},
         {"protocol"},
-        {"detokenizer", "generation_task", "lifecycle"},
+        {"detokenizer", "generation_task", "lifecycle", "text_tokens"},
         {"scripted", "streaming", "vllm"},
         {"demo", "remote"},
     ],
@@ -106,6 +106,8 @@ OWNERS = {
     },
     "zmq": {"engine/vllm/client"},  # vLLM depends on it
     "huggingface_hub": {"engine/tokenization/tekken", "engine/vllm/weights"},
+    "gguf": {"engine/demo"},
+    "tokenizers": {"engine/demo", "engine/tokenization/byte_level"},  # vLLM depends on it
     "torch": {"engine/demo"},
     "safetensors": {"engine/demo"},
     "psutil": {"engine/vllm/leftovers", "engine/vllm/plugins/orphans", "engine/vllm/processes"},

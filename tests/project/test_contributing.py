@@ -1,4 +1,4 @@
-"""What contributors and maintainers are told: commands exist, issue forms are valid."""
+"""Pages for contributors and maintainers: their commands exist, and issue forms are valid."""
 
 import re
 import subprocess

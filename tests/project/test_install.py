@@ -135,7 +135,7 @@ def make_theirs(folder: Path, prefix: str) -> Path:
 
 
 class Case(NamedTuple):
-    """How both distributions are installed. `layout` is the folder of their packages."""
+    """The order and kind of two installations. `layout` is the folder of the other packages."""
 
     order: str
     layout: str = ""

@@ -27,7 +27,7 @@ def run_block(command: list[str], code: str, url: str) -> str:
         env={**plain, "AWS_EC2_METADATA_DISABLED": "true"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,  # two answers of up to 400 tokens each
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -35,27 +35,28 @@ def run_block(command: list[str], code: str, url: str) -> str:
 
 
 def test_it_is_started_and_tested_by_the_two_commands() -> None:
-    # `demo` starts the first block for the tests below. The second block runs this suite.
+    # `smollm2` starts the first block for the tests below. The second block runs this suite.
     assert [START, TEST] == ["make serve\n", "make test\n"]
 
 
-def test_the_python_block_prints_an_answer_and_a_stream(demo: str) -> None:
-    answer, stream = run_block([sys.executable, "-c"], INVOKE, demo).split("\n", 1)
+def test_the_python_block_prints_an_answer_and_a_stream(smollm2: str) -> None:
+    printed = run_block([sys.executable, "-c"], INVOKE, smollm2)
+    answer, stream = re.split(" (?:stop|length)\n", printed, maxsplit=1)
 
-    assert answer.endswith((" stop", " length"))
+    assert len(answer.split()) > 3
     assert len(stream.split()) > 3
 
 
-def test_the_next_python_block_holds_a_conversation(demo: str) -> None:
+def test_the_next_python_block_holds_a_conversation(smollm2: str) -> None:
     made = INVOKE[: INVOKE.index("body = ")]
-    printed = run_block([sys.executable, "-c"], made + CONVERSE, demo)
+    printed = run_block([sys.executable, "-c"], made + CONVERSE, smollm2)
 
-    assert re.search(r"^\S.* \{'inputTokens': \d+, 'outputTokens': \d+, ", printed)
+    assert re.search(r"(?s)^\S.* \{'inputTokens': \d+, 'outputTokens': \d+, ", printed)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="this machine has no curl")
-def test_the_curl_block_prints_the_answer_below_it(demo: str) -> None:
-    assert run_block(["bash", "-ec"], CURL, demo) == ANSWER.strip()
+def test_the_curl_block_prints_the_answer_below_it(smollm2: str) -> None:
+    assert run_block(["bash", "-ec"], CURL, smollm2) == ANSWER.strip()
 
 
 def test_it_stays_short() -> None:

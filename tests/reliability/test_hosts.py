@@ -40,7 +40,7 @@ LONGEST_SECONDS = 60.0
 
 
 class Answered(NamedTuple):
-    """How a call ended: its text, or an error in Bedrock's words. Times are of the same clock."""
+    """The end of a call. `error` is the type of its error, or None. Times are of one clock."""
 
     began: float
     ended: float
@@ -181,7 +181,7 @@ def test_a_host_that_is_cut_off_loses_no_call_without_an_answer(fleet: Fleet) ->
     assert all(each.error is None for each in load.since(noticed))
 
 
-# What docs/operate/remote.md promises if a server fails.
+# The errors that docs/operate/remote.md promises if a server fails.
 MODELLED = {
     "modelStreamErrorException",
     "ServiceUnavailableException",

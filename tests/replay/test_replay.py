@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,20 @@ from invoke_api.wire.events import encode_chunk
 from invoke_api.wire.eventstream import encode_frame
 from tests.cassettes.test_reader import a_recording
 from tests.rules.test_rules import client, control, requests, rule
+from tests.support.metrics import Scrape
 from tests.support.servers import (
     COMMAND,
     MIXTRAL,
     SEVEN_B,
     call,
     command_running,
+    connect,
     invoke,
     run_command,
     wait_until_ready,
 )
 from tests.support.streams import split_frames
+from tests.support.waiting import until
 
 STREAM = "invoke-with-response-stream"
 PATH = f"/model/{SEVEN_B.replace(':', '%3A')}"
@@ -205,6 +208,16 @@ def test_any_operation_of_any_model_is_replayed(url: str) -> None:
     assert (conversed["text"], conversed["ended"]) == ("Oui", "stop")
     assert listed.status == 200
     assert listing["operation"] == "GET /foundation-models"
+
+
+def test_a_recording_of_a_model_that_is_not_served_waits_for_no_engine(url: str) -> None:
+    rule(url, pace={"first_token": 30})
+    with closing(connect(url)) as client:
+        path = f"/model/{CLAUDE}/converse-stream?x=1"
+        client.request("POST", path, b'{"messages":[]}')
+        until(lambda: Scrape(url).sum("invoke_api_calls_under_way") == 1)
+
+        assert Scrape(url).sum("invoke_api_engine_calls_waiting") == 0
 
 
 def refusal(url: str, body: Mapping[str, object], model: str = SEVEN_B) -> str:

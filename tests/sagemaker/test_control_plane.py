@@ -39,7 +39,11 @@ def test_an_endpoint_has_the_variant_of_its_configuration(bedrock: Bedrock) -> N
     client.create_endpoint(EndpointName="mine", EndpointConfigName="mine")
     bedrock.reply("Hi.")
 
-    asked = {"EndpointName": "mine", "Body": '{"inputs": "a"}', "ContentType": "application/json"}
+    asked: Any = {
+        "EndpointName": "mine",
+        "Body": '{"inputs": "a"}',
+        "ContentType": "application/json",
+    }
     told = client.describe_endpoint(EndpointName="mine")["ProductionVariants"]
     answer = bedrock.sagemaker().invoke_endpoint(**asked, TargetVariant="blue")
 
@@ -102,7 +106,11 @@ def test_what_is_deployed_can_be_called_until_it_is_deleted(
     bedrock.reply("It runs.")
     client = deploy(bedrock, "mine", container)
     runtime = bedrock.sagemaker()
-    asked = {"EndpointName": "mine", "Body": b'{"inputs": "Hi"}', "ContentType": "application/json"}
+    asked: Any = {
+        "EndpointName": "mine",
+        "Body": b'{"inputs": "Hi"}',
+        "ContentType": "application/json",
+    }
 
     client.get_waiter("endpoint_in_service").wait(EndpointName="mine")
     answer = json.load(runtime.invoke_endpoint(**asked)["Body"])

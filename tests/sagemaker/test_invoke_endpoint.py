@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_api.sagemaker.parts import encode_parts
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, ExceptionName
 from invoke_api.wire.eventstream import decode_frame, split_frames
 from tests.sagemaker.calls import ASKED, NAME, events, invoke, parts, refusal, stream
 from tests.support.servers import SEVEN_B
@@ -90,14 +90,13 @@ def test_a_drawn_seed_is_told(bedrock: Bedrock) -> None:
     assert given_["details"]["seed"] == 7
 
 
-def test_a_stream_has_an_event_for_each_token_cut_anywhere(bedrock: Bedrock) -> None:
+def test_a_stream_has_an_event_for_each_token(bedrock: Bedrock) -> None:
     bedrock.reply(" one two")
 
     answer = stream(bedrock, {**ASKED, "stream": True, "parameters": {"details": True}})
     received = parts(answer)
 
     assert answer["ContentType"] == "text/event-stream"
-    assert any(not part.endswith(b"\n\n") for part in received)
     tokens = events(b"".join(received))
     assert [event["token"]["text"] for event in tokens] == [" one", " two", "</s>"]
     assert [event["generated_text"] for event in tokens] == [None, None, " one two"]
@@ -124,7 +123,15 @@ def test_parts_put_together_are_the_stream(data: bytes) -> None:
 
     assert b"".join(payloads) == data
     assert all(payloads)
+    assert len(payloads) == min(len(data), 2)
     assert not rest
+
+
+def test_parts_end_anywhere_in_an_event() -> None:
+    event = b'data: {"token": {"text": " one"}}\n\n'
+    cuts = {len(decode_frame(split_frames(encode_parts(event))[0][0]).payload) for _ in range(999)}
+
+    assert cuts == {*range(1, len(event))}
 
 
 def test_a_refusal_is_a_model_error_with_the_containers_answer(bedrock: Bedrock) -> None:
@@ -203,7 +210,9 @@ def test_an_asynchronous_call_is_refused(bedrock: Bedrock) -> None:
         ("InternalFailure", "InternalFailure", 500),
     ],
 )
-def test_a_fault_has_sagemakers_shape(bedrock: Bedrock, fault: str, code: str, status: int) -> None:
+def test_a_fault_has_sagemakers_shape(
+    bedrock: Bedrock, fault: ExceptionName, code: str, status: int
+) -> None:
     bedrock.fail(fault, operation="InvokeEndpoint")
     client = bedrock.sagemaker(config=_once())
 
@@ -224,7 +233,9 @@ def test_a_fault_has_sagemakers_shape(bedrock: Bedrock, fault: str, code: str, s
         ("ThrottlingException", "InternalStreamFailure"),
     ],
 )
-def test_a_stream_ends_with_its_exception(bedrock: Bedrock, fault: str, code: str) -> None:
+def test_a_stream_ends_with_its_exception(
+    bedrock: Bedrock, fault: ExceptionName, code: str
+) -> None:
     bedrock.fail(fault, after_tokens=2, reply=" one two three")
     answer = stream(bedrock, {**ASKED, "stream": True})
     received: list[bytes] = []

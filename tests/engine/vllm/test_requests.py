@@ -9,10 +9,12 @@ import pytest
 from engine.errors import EngineDead
 from engine.protocol import GenerationRequest, Repetition
 from engine.remote.completions import Step, encode_body, parse_event
+from engine.tokenization.tokenizer import load_tokenizer
 from engine.vllm.requests import to_prompt, to_sampling
 
 # torch and vLLM warn of deprecations; elsewhere a warning is an error.
 pytestmark = pytest.mark.filterwarnings("default")
+TOKENIZER = load_tokenizer("v1")
 ALL: dict[str, Any] = {
     "seed": 7,
     "top_k": 5,
@@ -33,7 +35,7 @@ def ask(**more: Any) -> GenerationRequest:
 
 @pytest.mark.vllm
 def test_they_reach_vllm() -> None:
-    sampling = to_sampling(ask(**ALL, top_logprobs=3), eos=2, structured=None)
+    sampling = to_sampling(ask(**ALL, top_logprobs=3), TOKENIZER, structured=None)
 
     assert {name: getattr(sampling, name) for name in ALL} == ALL
     assert (sampling.logprobs, sampling.max_tokens, sampling.stop_token_ids) == (3, 5, [2])
@@ -41,17 +43,17 @@ def test_they_reach_vllm() -> None:
 
 MORE: dict[str, Any] = {
     "prompt_logprobs": 2,
-    "bad_words": {"a": [[5], [6, 7]], "b": [[8]]},
+    "bad_words": ("a", "b"),
     "repetition": Repetition(least=1, most=3, times=2),
 }
 
 
 @pytest.mark.vllm
 def test_what_only_vllm_can_do_reaches_it() -> None:
-    sampling = to_sampling(ask(**MORE), eos=2, structured=None)
+    sampling = to_sampling(ask(**MORE), TOKENIZER, structured=None)
 
     assert sampling.prompt_logprobs == 2
-    assert sampling.bad_words_token_ids == [[5], [6, 7], [8]]
+    assert sampling.bad_words_token_ids == [[*TOKENIZER.encode(word)[1:]] for word in "ab"]
     assert asdict(sampling.repetition_detection) == PATTERN
     assert to_prompt(ask(cache_salt="x"))["cache_salt"] == "x"
     assert "cache_salt" not in to_prompt(ask())
@@ -70,7 +72,7 @@ PATTERN = {"max_pattern_size": 3, "min_pattern_size": 1, "min_count": 2}
 
 @pytest.mark.vllm
 def test_what_is_not_asked_for_is_vllms_default() -> None:
-    sampling = to_sampling(ask(), eos=2, structured=None)
+    sampling = to_sampling(ask(), TOKENIZER, structured=None)
 
     assert (sampling.frequency_penalty, sampling.presence_penalty) == (0.0, 0.0)
     assert (sampling.logit_bias, sampling.logprobs, sampling.seed) == (None, None, None)
@@ -91,7 +93,7 @@ IDS = {"stop_tokens": (9, 10), "allowed_tokens": (7, 9)}
 @pytest.mark.parametrize(("asked", "ends"), [({}, [2, 9, 10]), ({"ignores_eos": True}, [9, 10])])
 def test_rules_on_token_ids_reach_vllm_and_a_server(asked: Any, ends: list[int]) -> None:
     request = ask(**IDS, **asked)
-    sampling = to_sampling(request, eos=2, structured=None)
+    sampling = to_sampling(request, TOKENIZER, structured=None)
     body = orjson.loads(encode_body(request, model="m", prompt=(1,), eos=2))
 
     assert (sampling.stop_token_ids, sampling.allowed_token_ids) == (ends, [7, 9])

@@ -158,7 +158,7 @@ def test_each_container_has_its_own_default(container: str, tokens: int) -> None
             {"stream": True, "best_of": 0, "max_new_tokens": 0},
             "`best_of` != 1 is not supported when streaming tokens",
         ),
-        # So does the bound of `best_of`.
+        # The bound of `best_of` comes before the check of the temperature.
         ({"best_of": 3, "temperature": 0}, "`best_of` must be > 0 and <= 2. Given: 3"),
         (
             {"temperature": 2.5},
