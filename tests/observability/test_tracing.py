@@ -23,7 +23,7 @@ from invoke_api.server.environment import otlp_protocol
 from tests.support.completions_server import CompletionsServer, event, send
 from tests.support.logs import logged_service
 from tests.support.otlp import Collector, Received, collecting
-from tests.support.servers import COMMAND, LARGE_3, SEVEN_B, call, connect
+from tests.support.servers import COMMAND, LARGE_3, ROOT, SEVEN_B, call, connect
 from tests.support.waiting import until
 
 SERVER, ERROR = 2, 2  # SpanKind and StatusCode in opentelemetry/proto/trace/v1/trace.proto
@@ -235,6 +235,33 @@ def test_the_sampler_and_the_names_are_the_operators(collector: Collector, tmp_p
 
     assert root.resource["service.name"] == "mine"
     assert not collector.of_request(unsampled.headers["x-amzn-requestid"])
+
+
+def test_spans_are_exported_by_grpc(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    receiver = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.otlp_grpc", str(exports)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert receiver.stdout
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.stdout.readline().strip()}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    }
+    with logged_service(tmp_path / "log", "--engine", "scripted", env=env) as url:
+        response, _ = call(url, "POST", f"/model/{SEVEN_B}/invoke", BODY, traceparent=TRACEPARENT)
+    receiver.communicate(timeout=30)
+    collector = Collector()
+    for export in exports.glob("*.export"):
+        collector.take(export.read_bytes())
+    root, *children = collector.of_request(response.headers["x-amzn-requestid"])
+
+    assert (root.name, root.trace_id) == (f"text_completion {SEVEN_B}", TRACE)
+    assert {span.name for span in children} == {"prepare", "engine scripted", "queue"}
 
 
 def test_a_collector_that_is_down_delays_no_call_and_no_end(tmp_path: Path) -> None:
