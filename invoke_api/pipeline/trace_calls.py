@@ -1,7 +1,7 @@
 """Attributes of a call's span, after OpenTelemetry's conventions for generative AI.
 
-They are those of https://github.com/open-telemetry/semantic-conventions-genai, version 0.1, in
-docs/gen-ai/client-inference.md and aws-bedrock.md.
+They are those of https://github.com/open-telemetry/semantic-conventions-genai, version 0.1: the
+pages on client inference and AWS Bedrock.
 """
 
 from engine.protocol import FINISHES, GenerationRequest
