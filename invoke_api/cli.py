@@ -32,6 +32,7 @@ from invoke_api.server.environment import (
     KEY_VARIABLES,
     REMOTE_KEY_VARIABLE,
     run_command,
+    set_up_vllm_logs,
     unknown_variables,
 )
 from invoke_api.server.flags import registry_option, with_options
@@ -57,7 +58,8 @@ def main() -> None:
 def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and types them
     """Serve the Bedrock Runtime API."""
     settings = Settings(**flags)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
+    set_up_vllm_logs(settings.log_format, settings.log_level)
     if settings.stop_with_stdin:
         stop_with_stdin()
     registry = load_served(settings)
@@ -90,7 +92,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     Calls are signed with your AWS credentials, which are found as boto3 finds them.
     """
     settings = RecordSettings(**flags)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
     try:
         from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - httpx is an extra
         from invoke_api.recording.upstream import open_upstream  # noqa: PLC0415 - the same

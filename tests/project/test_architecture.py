@@ -86,6 +86,7 @@ OWNERS = {
         "invoke_api/sizes/command",
     },
     "re2": {"invoke_api/regex"},
+    "opentelemetry": {"invoke_api/observability/tracing"},  # an extra
     "yaml": {"invoke_api/yaml_files"},
     "prometheus_client": {
         "engine/vllm/metrics",
