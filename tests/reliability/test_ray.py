@@ -8,13 +8,13 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from tests.reliability.load import MODELLED, USERS, Load
+from tests.reliability.load import MODELLED, Load
 from tests.support.ray_server import RayServer, ray_running
 from tests.support.servers import COMMAND, SEVEN_B, command_running, wait_until_ready
 from tests.support.waiting import until
 
 WEIGHTS = "mistralai/Mistral-7B-Instruct-v0.2"  # as the registry names them
-# A new replica serves after some 40 s. A busy machine takes longer.
+# A new replica serves after some 50 s. A busy machine takes longer.
 RETURN_SECONDS = 300
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("ray")]
@@ -40,23 +40,22 @@ def test_a_replica_that_dies_loses_no_call_without_an_answer(service: Service) -
     ray = service.ray
     load = Load(service.url)
     with load.running():
-        until(lambda: len(ray.completions()) == 2, seconds=60)
-        before = ray.replicas()
-        dead, other = before
+        until(lambda: len(ray.served()) == 2, seconds=60)
+        dead, other = ray.replicas()
         cores = dead.children(recursive=True)
 
-        dead.kill()
         killed = time.monotonic()
+        dead.kill()
         load.wait_for_more()  # the other replica answers
         _, left = psutil.wait_procs(cores, timeout=60)
         assert left == [], "the dead replica's engine runs on"
 
-        until(lambda: len(ray.completions()) == 3, seconds=RETURN_SECONDS)
+        until(lambda: len(ray.served()) == 3, seconds=RETURN_SECONDS)
         returned = load.wait_for_more()
 
-    assert {each.pid for each in ray.replicas()} & {dead.pid, other.pid} == {other.pid}
-    assert len(ray.replicas()) == 2
+    [new] = ray.served() - {dead.pid, other.pid}
+    assert {each.pid for each in ray.replicas()} == {new, other.pid}
     assert {each.error for each in load.answers} <= {None, *MODELLED}
     assert all(each.error is None for each in load.answers if each.ended < killed)
-    assert len([each for each in load.answers if each.began < killed < each.ended]) == USERS
+    assert any(each.began < killed < each.ended for each in load.answers)
     assert all(each.error is None for each in load.since(returned))

@@ -44,10 +44,14 @@ class RayServer(NamedTuple):
         """Return the processes of the replicas, each with an engine core as its child."""
         return [each for each in self.processes() if "ServeReplica" in "".join(each.cmdline())]
 
-    def completions(self) -> list[Path]:
-        """Return the logs of the replicas that have completed a call, of ended replicas too."""
-        logs = self.folder.glob("session_2*/logs/serve/replica_*.log")
-        return [each for each in logs if "POST /v1/completions 200" in each.read_text()]
+    def served(self) -> set[int]:
+        """Return the process ids of the replicas that have answered a call, ended ones too.
+
+        Ray names the file of a process's standard error after its id.
+        """
+        logs = self.folder.glob("session_2*/logs/worker-*.err")
+        answered = [each for each in logs if "POST /v1/completions 200" in each.read_text()]
+        return {int(each.stem.rpartition("-")[2]) for each in answered}
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes of this cluster, engine cores included."""
