@@ -87,11 +87,6 @@ def ask(url: str) -> str | None:
     response, raw = invoke(url, BODY, SEVEN_B, STREAM)
     if response.status != 200:
         return response.headers["x-amzn-ErrorType"].partition(":")[0]
-    return error_of(raw)
-
-
-def error_of(raw: bytes) -> str | None:
-    """Return the type of the error that ends this stream, or None if its text came whole."""
     last = split_frames(raw)[-1]
     if last.headers[":message-type"] == "exception":
         return str(last.headers[":exception-type"])
