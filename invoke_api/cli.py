@@ -1,4 +1,4 @@
-"""The command line `invoke-api`: serve, record, exec, convert, models and check."""
+"""The command line `invoke-api`: serve, record, exec, convert, models, check and plan."""
 
 import json
 import logging
@@ -39,6 +39,8 @@ from invoke_api.server.http_server import Grace
 from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
+from invoke_api.sizes.command import gpu_option, plan, warn_of_misfits
+from invoke_api.sizes.devices import Devices
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
 log = logging.getLogger(__name__)
@@ -169,15 +171,23 @@ def models(registry: Path, *, demo: bool) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
+main.add_command(plan)
+
+
 @main.command()
 @registry_option
-def check(registry: Path) -> None:
-    """Check the registry and its schemas, and print each mistake with its file and line."""
+@gpu_option
+def check(registry: Path, gpu: Devices | None) -> None:
+    """Check the registry and its schemas, and print each mistake with its file and line.
+
+    Warnings say which models do not fit on the GPUs.
+    """
     found = load_models(registry)
     for model in found.models.values():
         if model.engine == "remote" and "url" not in model.remote:
             click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
     _check_weights(found)
+    warn_of_misfits(found, gpu)
     count = len(found.arns)
     arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
     click.echo(f"{registry}: {len(found.models)} models{arns}, no mistakes")

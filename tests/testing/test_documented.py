@@ -36,7 +36,7 @@ RECIPES = [
 CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh", without="ci")
 [FIXTURES] = blocks("json")
 [RULES] = blocks("yaml", without="ci")
-HELPER, VITEST = blocks("js")
+[VITEST] = blocks("js")
 CONTROL, JUNIT = blocks("java")
 
 # Calls Bedrock like an SDK, with a key in the header and a signature that is not checked.
@@ -157,16 +157,11 @@ def strip(response: HTTPResponse) -> list[tuple[str, str]]:
     return [(name, value) for name, value in response.getheaders() if name != "Date"]
 
 
-def test_the_helper_for_vitest_is_the_examples() -> None:
-    assert (ROOT / "examples" / "javascript" / "bedrock.js").read_text() == HELPER
-
-
 def test_the_recipe_for_vitest_runs_as_it_stands(tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     suite.mkdir()
     (suite / "node_modules").symlink_to(PACKAGES)
     (suite / "package.json").write_text('{"type": "module"}')
-    (suite / "bedrock.js").write_text(HELPER)
     (suite / "weather.test.js").write_text(VITEST)
     report = run_vitest(suite, tmp_path)
 
@@ -179,7 +174,6 @@ def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> Non
     suite.mkdir()
     (suite / "node_modules").symlink_to(PACKAGES)
     (suite / "package.json").write_text('{"type": "module"}')
-    (suite / "bedrock.js").write_text(HELPER)
     (suite / "weather.test.js").write_text(VITEST.replace('"weather"', '"Weather"'))
     report = run_vitest(suite, tmp_path)
     [test] = report["testResults"][0]["assertionResults"]
