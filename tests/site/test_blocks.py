@@ -39,6 +39,7 @@ UNCHECKED = {
     "",
     "text",
     "js",
+    "ts",
     "java",
     "diff",
     "mermaid",
