@@ -156,7 +156,8 @@ class VllmCores:
         for part in parts:
             if part:
                 part.shutdown(timeout=SHUTDOWN_TIMEOUT)
-        self.kill()  # stopped workers outlive their core
+        if self._tree:  # stopped workers outlive their core
+            self._tree.end()
         self._tree = None
         LEFTOVERS.sweep()
 

@@ -228,7 +228,7 @@ class VllmEngine:
     def _shut_down(self, llm: "AsyncLLM") -> None:
         llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
         if self._tree:  # stopped workers outlive their core
-            self._tree.kill()
+            self._tree.end()
             LEFTOVERS.sweep()
 
     async def _abandon_load(self) -> None:

@@ -19,6 +19,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
+from engine.vllm.processes import is_running
+
 if TYPE_CHECKING:
     import psutil
 
@@ -60,7 +62,7 @@ class Leftovers:
         self.note()
         with self._lock:
             unused = [
-                name for name, users in self._users.items() if not any(map(_is_running, users))
+                name for name, users in self._users.items() if not any(map(is_running, users))
             ]
             for name in unused:
                 del self._users[name]
@@ -130,14 +132,6 @@ def _shared_objects() -> Iterator[tuple[int, str]]:
             yield from (
                 (each.inode(), each.name) for each in entries if SHARED_NAME.fullmatch(each.name)
             )
-
-
-def _is_running(process: "psutil.Process") -> bool:
-    import psutil
-
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 def _remove(name: str) -> None:

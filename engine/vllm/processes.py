@@ -3,9 +3,16 @@
 import multiprocessing
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
 
 from engine.vllm.pulse import ProcessSample
+
+if TYPE_CHECKING:
+    import psutil
+
+POLL_SECONDS = 0.01
+END_SECONDS = 10.0  # from SIGKILL to the end of a process, on a busy machine
 
 
 class ProcessTree:
@@ -48,6 +55,16 @@ class ProcessTree:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
 
+    def end(self) -> None:
+        """Kill the processes, and wait until they have ended and use no shared memory any more.
+
+        Blocks, for `END_SECONDS` at most. It leaves the exit statuses to multiprocessing.
+        """
+        self.kill()
+        deadline = monotonic() + END_SECONDS
+        while any(map(is_running, self._members)) and monotonic() < deadline:
+            sleep(POLL_SECONDS)
+
 
 def cores_of(manager: Any, parallel: Any) -> ProcessTree:  # noqa: ANN401 - vLLM's
     """Return the processes of vLLM's core manager; `parallel` is its `ParallelConfig`."""
@@ -64,3 +81,12 @@ def cores_of(manager: Any, parallel: Any) -> ProcessTree:  # noqa: ANN401 - vLLM
 def kill_cores() -> None:
     """Kill all cores that this process has started, ready or not, with their workers."""
     ProcessTree(each.pid for each in multiprocessing.active_children()).kill()
+
+
+def is_running(process: "psutil.Process") -> bool:
+    """Tell whether a process has not ended. A zombie has, and uses no memory any more."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

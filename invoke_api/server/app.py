@@ -20,6 +20,7 @@ from invoke_api.control.explanations import explain_call, explain_calls
 from invoke_api.control.health import health, ready
 from invoke_api.control.metrics import metrics
 from invoke_api.control.models import models
+from invoke_api.control.openapi import openapi_route
 from invoke_api.control.page import page, page_file
 from invoke_api.control.routes import METRICS_PATH, REQUEST_ID, EmulatorRoute, EmulatorRoutes
 from invoke_api.control.rules_and_journal import aliases, one_worker_only, requests, reset, rules
@@ -217,8 +218,9 @@ def create_app(
         CallCounter(observed.calls, names),
         invocation_log,
     )
+    open_ = PUBLIC_ROUTES + (PAGE_ROUTES if control else [])
     own = EmulatorRoutes(
-        PUBLIC_ROUTES + (PAGE_ROUTES if control else []),
+        [*open_, openapi_route(open_ + (CONTROL_ROUTES if control and alone else []))],
         _control(control, alone),
         browser_access or BrowserAccess(),
     )

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from invoke_api.cli import main
+from invoke_api.control.openapi import openapi_route
 from invoke_api.control.routes import EmulatorRoute
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.observability.call_metrics import CallMetrics
@@ -138,7 +139,7 @@ def control() -> str:
         "This page lists the routes of the emulator itself."
         " [The control API](../test/control-api.md) says who may use them and shows examples."
     )
-    public = "".join(map(route_section, PUBLIC_ROUTES))
+    public = "".join(map(route_section, [*PUBLIC_ROUTES, openapi_route(PUBLIC_ROUTES)]))
     own = "".join(map(route_section, CONTROL_ROUTES))
     return (
         HEAD.format(title="Control routes", begin=begin)

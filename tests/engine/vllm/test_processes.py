@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.vllm.processes import ProcessTree, cores_of
+from engine.vllm.processes import ProcessTree, cores_of, is_running
 from engine.vllm.pulse import ProcessSample
 from tests.support.waiting import until
 
@@ -61,6 +61,16 @@ def test_all_are_killed_also_those_that_hear_no_other_signal(core: psutil.Proces
 
     assert psutil.wait_procs(members, timeout=10)[1] == []
     tree.kill()  # no error
+
+
+def test_the_end_of_all_is_waited_for_and_their_status_is_left(core: psutil.Process) -> None:
+    tree = ProcessTree([core.pid])
+    [worker] = core.children()
+    tree.end()
+
+    assert not is_running(core)
+    assert not is_running(worker)
+    assert core.status() == psutil.STATUS_ZOMBIE, "its parent may still ask how it ended"
 
 
 HERE = SimpleNamespace(data_parallel_size=2, data_parallel_size_local=2, use_ray=False, nnodes=1)
