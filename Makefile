@@ -27,7 +27,7 @@ site: ## Set up, then build the documentation as a site into build/site
 	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs --quiet build
 	@echo "python3 -m http.server --directory build/site 8000 serves it on http://127.0.0.1:8000"
 
-lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
+lint: ## Set up, then run ruff, mypy, bandit, shellcheck and the checks of the Docker files
 	@scripts/setup test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -35,6 +35,7 @@ lint: ## Set up, then run ruff, mypy, bandit and the checks of the Docker files
 	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive invoke_api engine bench examples
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml examples/fleet/compose.yaml
 	.venv/bin/hadolint Dockerfile
+	.venv/bin/shellcheck bench/gpu.sh scripts/setup scripts/audit .ci/run
 
 fuzz: ## Set up, then send random requests for DURATION=10 minutes, and draw more examples for properties; prints its SEED=; ONLY= selects parts
 	@scripts/setup test

@@ -26,12 +26,15 @@ from invoke_api.authentication.gate import Gate
 from invoke_api.authentication.signature import ISO_BASIC, RawRequest
 from invoke_api.dialects.mistral_text import MistralText
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
+from invoke_api.observability.access_log import to_json_line
+from invoke_api.observability.call_metrics import TokenFigures
 from invoke_api.observability.journal import Entry
 from invoke_api.observability.metrics import Metrics
 from invoke_api.operations.invoke import InvokeModelWriter
 from invoke_api.pipeline.answer import Answer, Stream
 from invoke_api.pipeline.call import Call
-from invoke_api.pipeline.count_calls import CallCounter
+from invoke_api.pipeline.count_calls import CallCounter, CallOutcome, FinishedCall
+from invoke_api.pipeline.log_calls import to_access_record
 from invoke_api.wire.sigv4 import canonical_request, parse_scope, sign, string_to_sign
 
 BUDGET_MICROSECONDS = 100.0
@@ -79,6 +82,7 @@ def checks(prompts: int = PROMPTS) -> Iterator[tuple[str, Callable[[], object]]]
         call = signed(body.ljust(size))
         yield f"signature, body of {size} bytes", lambda call=call: gate.admit(call)  # type: ignore[misc]  # the same
     yield "metrics of a call", counting()
+    yield "access line of a call", access_lines()
     yield "a token, from engine to connection", streaming()
     for tokens in (128, 6_400):
         yield f"tokens of a prompt of {tokens}", tokenising(tokens, prompts)
@@ -123,6 +127,13 @@ def streaming() -> Callable[[], object]:
     return push
 
 
+def access_lines() -> Callable[[], object]:
+    """Return a function that does all work of a call's access line but its write: two threads'."""
+    call = counting()()
+    finished = FinishedCall(CallOutcome("stop", "200", ""), 1.5, TokenFigures(20, 128, 0.5, 0.01))
+    return lambda: to_json_line(to_access_record(call, finished), None)
+
+
 def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - a substitute
     """Return a minimal call with this writer."""
     nothing: Any = None
@@ -130,7 +141,7 @@ def make_call(writer: Any = None) -> Call:  # noqa: ANN401 - a substitute
     return Call(services=nothing, scope=scope, receive=nothing, writer=writer)
 
 
-def counting() -> Callable[[], object]:
+def counting() -> Callable[[], Call]:
     """Return a function that counts a call of 128 tokens in the metrics."""
     counted = CallCounter(Metrics([]).calls, {"InvokeModel"})
     now = monotonic()

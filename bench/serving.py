@@ -2,6 +2,7 @@
 
 usage: python -m bench.serving [--users N ...] [--words N ...] [--rounds N] [--minutes M] [--full]
        python -m bench.serving --weights dummy --model mistral-7b [--tensor-parallel N]
+                               [--quantization fp8] [--servers NAME ...] [--streamed] [--to FOLDER]
        python -m bench.serving --draw
 All servers run the same checkpoint, each in its own processes, and are called in turn. The
 checkpoint is that of --demo tiny, with all servers at once; or a full-size network with random
@@ -12,6 +13,7 @@ process that clients connect to.
 
 import argparse
 import json
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +29,7 @@ from bench.streams.measuring import Measuring, take_turn
 from bench.streams.plan import MAX_TOKENS_READ, USERS, WORDS, to_plan
 from bench.streams.prompts import make_prompts
 from bench.streams.published import SOURCE, published_table
-from bench.streams.servers import canned
+from bench.streams.servers import OURS_WHOLE, STARTS, THEIRS_WHOLE, canned
 from bench.streams.tables import full_table, left_out, short_table
 from bench.streams.targets import targets_table
 
@@ -35,6 +37,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = ROOT / "docs" / "performance.md"
 PROGRAM = "bench/serving.py"
+SERVERS = dict(zip(("invoke-api", "vllm-server", "async-llm"), STARTS, strict=True))
 MAX_MINUTES = 26.0  # of all rounds without --full: three rounds on two cores
 
 
@@ -45,12 +48,16 @@ def main() -> None:
     if not given.draw:
         with TemporaryDirectory() as folder:
             name, result = measure(given, Path(folder))
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        results = given.to or RESULTS
+        results.mkdir(parents=True, exist_ok=True)
+        (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        if given.to:
+            (results / f"{name}.md").write_text(document_of(result))
+            return
     draw()
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, nargs="+", default=USERS)
     parser.add_argument("--words", type=int, nargs="+", default=WORDS)
@@ -67,10 +74,25 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=list(MODELS), help="the network of dummy weights")
     parser.add_argument("--tensor-parallel", type=int, default=1, help="GPUs of dummy weights")
     parser.add_argument("--layers", type=int, help="of dummy weights, if fewer than the model has")
+    parser.add_argument("--quantization", help="of dummy weights, by vLLM's name")
+    parser.add_argument(
+        "--servers",
+        nargs="+",
+        choices=list(SERVERS),
+        default=list(SERVERS),
+        help="vllm-server is always one, because the others are compared with it",
+    )
+    parser.add_argument("--streamed", action="store_true", help="leave out whole answers")
+    parser.add_argument(
+        "--most-read", type=int, help="tokens of a turn's prompts, of dummy weights"
+    )
+    parser.add_argument("--to", type=Path, help="folder of the result; the document stays as it is")
     parser.add_argument("--draw", action="store_true", help="only draw existing results")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if (given.weights == "dummy") != (given.model is not None):
         parser.error("--weights dummy and --model go together")
+    if given.servers and "vllm-server" not in given.servers:
+        parser.error("--servers needs vllm-server")
     given.full = given.full or given.weights == "dummy"  # a GPU is fast enough
     return given
 
@@ -84,15 +106,26 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
         given.words,
         given.tokens,
         context=checkpoint.options["max_model_len"],
-        most_read=None if given.full else MAX_TOKENS_READ,
+        most_read=given.most_read or (None if given.full else MAX_TOKENS_READ),
     )
+    if given.most_read:
+        plan.left_out.extend(plan.once)
+        plan.once.clear()
     for sentence in left_out(plan.left_out):
         print(sentence)
     load = measure_load(checkpoint, max(given.users), given.tokens, folder)
     print(f"the load takes {load['tokens_per_second']:.0f} tokens/s of canned streams")
     seconds = 60 * (given.minutes or (inf if given.full else MAX_MINUTES))
     measuring = Measuring(
-        plan.pairs, plan.once, given.tokens, given.timeout, given.rounds, seconds, say
+        plan.pairs,
+        plan.once,
+        given.tokens,
+        given.timeout,
+        given.rounds,
+        seconds,
+        say,
+        tuple(SERVERS[name] for name in given.servers),
+        frozenset({OURS_WHOLE, THEIRS_WHOLE} if given.streamed else ()),
     )
     measuring.run(checkpoint, folder, alone=given.weights == "dummy")
     name = to_name(given, slug(about))
@@ -114,7 +147,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any
 def to_name(given: argparse.Namespace, card: str) -> str:
     """Return the name of the result's file."""
     parts = [given.model, card, f"x{given.tensor_parallel}" if given.tensor_parallel > 1 else ""]
-    parts += [f"{given.layers}-layers" if given.layers else ""]
+    parts += [f"{given.layers}-layers" if given.layers else "", given.quantization]
     return "-".join(["serving", *filter(None, parts if given.model else [])])
 
 
@@ -125,7 +158,9 @@ def say(text: str) -> None:
 def open_checkpoint(given: argparse.Namespace, folder: Path) -> Checkpoint:
     if given.model is None:
         return demo_checkpoint(folder)
-    return dummy_checkpoint(folder, given.model, given.tensor_parallel, given.layers)
+    return dummy_checkpoint(
+        folder, given.model, given.tensor_parallel, given.layers, given.quantization
+    )
 
 
 def measure_load(
@@ -159,6 +194,14 @@ def load_results() -> dict[str, dict[str, Any]]:
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("serving*.json"))
     }
+
+
+def document_of(result: dict[str, Any]) -> str:
+    """Return all tables of one result: its rows, the targets, and published figures beside it."""
+    parts = [full_table(result), targets_table(result)]
+    if result["model"] == "mistral-7b":
+        parts += [SOURCE + "\n", published_table([result])]
+    return "\n".join(parts)
 
 
 def with_table(document: str) -> str:

@@ -71,6 +71,7 @@ class GenerationRequest:
     - `bad_words` are texts that the answer must not have, also after a space.
     - `repetition` ends an answer that repeats itself, with the finish "repetition".
     - `cache_salt` keeps the prompt apart from those with another salt in the engine's cache.
+    - `trace_headers` are the headers `traceparent` and `tracestate` of W3C Trace Context.
     - `must_call` forces calls of these tools, and nothing else, in the style of the model's
       `ChatTemplate`. The prompt ends with `[TOOL_CALLS]` then. `one_call` forces a single call.
     """
@@ -107,6 +108,7 @@ class GenerationRequest:
     bad_words: tuple[str, ...] = ()
     repetition: Repetition | None = None
     cache_salt: str | None = None
+    trace_headers: Mapping[str, str] | None = None
 
     @property
     def is_constrained(self) -> bool:

@@ -15,6 +15,7 @@ put_on_path()
 from invoke_api.cli import load_served, serve_command
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.server.bootstrap import assemble
+from invoke_api.server.environment import set_up_vllm_logs
 from invoke_api.server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def _build_app() -> Starlette:
     flags, ignored = _without_our_server(context)
     settings = Settings(**flags)
     if not logging.getLogger().handlers:  # otherwise a program has configured logging
-        set_up_logs(settings.log_format)
+        set_up_logs(settings.log_format, settings.log_level)
+    set_up_vllm_logs(settings.log_format, settings.log_level)
     for variable in ignored:
         log.warning("%s has no effect here; configure the ASGI server instead", variable)
     return assemble(settings, load_served(settings), is_elsewhere=True).app

@@ -1,4 +1,4 @@
-"""The command line `invoke-api`: serve, record, exec, convert, models and check."""
+"""The command line `invoke-api`: serve, record, exec, convert, models, check and plan."""
 
 import json
 import logging
@@ -38,6 +38,7 @@ from invoke_api.server.environment import (
     KEY_VARIABLES,
     REMOTE_KEY_VARIABLE,
     run_command,
+    set_up_vllm_logs,
     unknown_variables,
 )
 from invoke_api.server.flags import registry_option, with_options
@@ -45,6 +46,8 @@ from invoke_api.server.http_server import Grace
 from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
+from invoke_api.sizes.command import gpu_option, plan, warn_of_misfits
+from invoke_api.sizes.devices import Devices
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
 log = logging.getLogger(__name__)
@@ -61,7 +64,8 @@ def main() -> None:
 def serve_command(**flags: Any) -> None:  # noqa: ANN401 - Settings names and types them
     """Serve the Bedrock Runtime API."""
     settings = Settings(**flags)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
+    set_up_vllm_logs(settings.log_format, settings.log_level)
     if settings.stop_with_stdin:
         stop_with_stdin()
     registry = load_served(settings)
@@ -94,7 +98,7 @@ def record_command(**flags: Any) -> None:  # noqa: ANN401 - RecordSettings names
     Calls are signed with your AWS credentials, which are found as boto3 finds them.
     """
     settings = RecordSettings(**flags)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
     try:
         from invoke_api.recording.app import create_recorder  # noqa: PLC0415 - httpx is an extra
         from invoke_api.recording.upstream import open_upstream  # noqa: PLC0415 - the same
@@ -186,11 +190,18 @@ def models(registry: Path, *, demo: bool, as_json: bool) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
+main.add_command(plan)
+
+
 @main.command()
 @registry_option
+@gpu_option
 @JSON_FLAG
-def check(registry: Path, *, as_json: bool) -> None:
-    """Check the registry and its schemas, and print each mistake with its file and line."""
+def check(registry: Path, gpu: Devices | None, *, as_json: bool) -> None:
+    """Check the registry and its schemas, and print each mistake with its file and line.
+
+    Warnings say which models do not fit on the GPUs.
+    """
     report = check_registry(registry)
     if as_json:
         _print_json(report.as_json())
@@ -199,6 +210,7 @@ def check(registry: Path, *, as_json: bool) -> None:
         raise click.ClickException("\n".join(report.mistakes))
     for note in report.notes:
         click.echo(note)
+    warn_of_misfits(report.found, gpu)
     count = len(report.found.arns)
     arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
     click.echo(f"{registry}: {len(report.found.models)} models{arns}, no mistakes")

@@ -1,5 +1,6 @@
-"""The entry point of our plugins for vLLM's processes."""
+"""The entry points of our plugins and of our log in vLLM's processes."""
 
+import logging
 import os
 
 from invoke_api.bundled import put_on_path
@@ -19,3 +20,16 @@ def register() -> None:
         from engine.vllm import plugins  # noqa: PLC0415 - only from here on the path
 
         plugins.register()
+
+
+def json_handler() -> logging.Handler:
+    """Return the handler of vLLM's log that `observability/vllm_logs.json` names.
+
+    Also sets the level of vLLM's logger, because that file can't read it from the environment.
+    """
+    from invoke_api.observability.log_format import FORMATTERS  # noqa: PLC0415 - see above
+
+    logging.getLogger("vllm").setLevel(os.environ.get("VLLM_LOGGING_LEVEL", "INFO").upper())
+    handler = logging.StreamHandler()
+    handler.setFormatter(FORMATTERS["json"])
+    return handler

@@ -15,7 +15,7 @@ from engine.demo.checkpoints import CONTEXT_LENGTH, make_demo
 from engine.tokenization.mistral_files import carried
 from engine.tokenization.tokenizer import MISTRAL
 from engine.vllm.dtype import instead_of_bfloat16
-from engine.vllm.options import ENVIRONMENT
+from engine.vllm.options import ENVIRONMENT, runs_on_cpu
 from invoke_api.models.registry import DEFAULT_REGISTRY
 
 MISTRAL_7B = "mistral.mistral-7b-instruct-v0:2"
@@ -100,8 +100,17 @@ MODELS = {  # by the values of --model
 }
 
 
+# Engine arguments of dummy weights with vLLM's build for the CPU, which would take all main memory
+# for the KV cache, and compile for minutes.
+ON_CPU = {"kv_cache_memory_bytes": 2**30, "enforce_eager": True}
+
+
 def dummy_checkpoint(
-    cache: Path, name: str, tensor_parallel: int = 1, layers: int | None = None
+    cache: Path,
+    name: str,
+    tensor_parallel: int = 1,
+    layers: int | None = None,
+    quantization: str | None = None,
 ) -> Checkpoint:
     """Write a full-size network whose weights vLLM draws at random when it starts.
 
@@ -109,7 +118,7 @@ def dummy_checkpoint(
     """
     model = MODELS[name]
     folder = cache / name
-    folder.mkdir()
+    folder.mkdir(parents=True)
     changes = {"num_hidden_layers": layers} if layers else {}
     (folder / "config.json").write_text(json.dumps({**model.config, **changes}, indent=1))
     (folder / "generation_config.json").write_text("{}")
@@ -122,10 +131,13 @@ def dummy_checkpoint(
         "tokenizer_mode": "mistral",
         "tensor_parallel_size": tensor_parallel,
         "gpu_memory_utilization": 0.9,
+        **({"quantization": quantization} if quantization else {}),
+        **(ON_CPU if runs_on_cpu() else {}),
     }
+    kinds = [quantization, f"{layers} layers only" if layers else None]
     registry = write_registry(cache, model.model_id, folder, options, tokenizer="v1")
     return Checkpoint(
-        name=f"{model.title}, dummy weights" + (f", {layers} layers only" if layers else ""),
+        name=", ".join([f"{model.title}, dummy weights", *filter(None, kinds)]),
         folder=folder,
         model_id=model.model_id,
         tokenizer="v1",

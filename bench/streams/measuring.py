@@ -25,7 +25,7 @@ class Measuring:
     """A plan of rounds over pairs of words and users, with answers of `tokens` tokens.
 
     A round starts only if it would end within `seconds`, judging by the round before. The pairs in
-    `once` are measured after the last round.
+    `once` are measured after the last round. Servers whose names are in `left_out` are not called.
     """
 
     pairs: Sequence[Pair]
@@ -35,12 +35,14 @@ class Measuring:
     rounds: int
     seconds: float
     say: Callable[[str], None]
+    starts: Sequence[Start] = STARTS
+    left_out: frozenset[str] = frozenset()
     turns: dict[Key, list[Turn]] = field(default_factory=dict)
     _prompts: Iterator[int] = field(default_factory=lambda: count(step=1_000))
 
     def run(self, checkpoint: Checkpoint, folder: Path, *, alone: bool) -> None:
         """Measure all servers in turns, or one after the other if memory is short."""
-        for starts in [[start] for start in STARTS] if alone else [STARTS]:
+        for starts in [[start] for start in self.starts] if alone else [self.starts]:
             with ExitStack() as stack:
                 opened = self._open(starts, checkpoint, folder, stack)
                 self._warm(opened)
@@ -66,7 +68,7 @@ class Measuring:
             opened = stack.enter_context(start(checkpoint, folder))
             took = time.monotonic() - began
             self.say(f"{' and '.join(server.name for server in opened)}: ready in {took:.0f} s")
-            servers += opened
+            servers += [server for server in opened if server.name not in self.left_out]
         return servers
 
     def _warm(self, servers: Sequence[Server]) -> None:

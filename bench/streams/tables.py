@@ -101,8 +101,8 @@ def most_load(rows: Sequence[Row]) -> float:
 
 
 def left_out(pairs: Sequence[Pair]) -> list[str]:
-    """Return a sentence for each prompt length that exceeds the model's context."""
-    return [f"Left out, as the context is too short: {some}." for some in by_length(pairs)]
+    """Return a sentence for each prompt length that exceeds the context or `--most-read`."""
+    return [f"Left out, as the prompts are too long: {some}." for some in by_length(pairs)]
 
 
 def by_length(pairs: Sequence[Pair]) -> list[str]:

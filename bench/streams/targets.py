@@ -8,12 +8,15 @@ from typing import Any
 from bench.streams.servers import FLOOR, OURS
 from bench.streams.tables import DASH, Row, markdown
 
-Ratio = Callable[[Row, Row], float | None]
+Ratio = Callable[[Row, Row | None], float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target: the `ratio` of our streams to `AsyncLLM` for at least so many `users`."""
+    """A target for at least so many `users`.
+
+    `ratio` compares a row of our streams with one of `AsyncLLM`, or None if that was not measured.
+    """
 
     what: str
     aim: str
@@ -25,8 +28,8 @@ def _of_server(key: str) -> Ratio:
     return lambda ours, _: ours[key]
 
 
-def _of_floor(ours: Row, floor: Row) -> float | None:
-    if ours["speed_ratio"] is None or floor["speed_ratio"] is None:
+def _of_floor(ours: Row, floor: Row | None) -> float | None:
+    if floor is None or ours["speed_ratio"] is None or floor["speed_ratio"] is None:
         return None
     ratio: float = ours["speed_ratio"] / floor["speed_ratio"]
     return ratio
@@ -62,9 +65,9 @@ def _span(rows: Sequence[Row], words: int) -> Callable[[Target], str]:
 
     def cell(target: Target) -> str:
         ratios = (
-            target.ratio(ours, of[FLOOR][users])
+            target.ratio(ours, of[FLOOR].get(users))
             for users, ours in of[OURS].items()
-            if users >= target.users and users in of[FLOOR]
+            if users >= target.users
         )
         known = sorted(ratio for ratio in ratios if ratio is not None)
         if not known:

@@ -38,6 +38,7 @@ REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "ident
 # prompt in its prefix cache. The first bytes of a body are the model's name and some 200 tokens.
 PREFIX_HEADER = "X-Prompt-Prefix"
 PREFIX_BYTES = 1_024
+REQUEST_ID_HEADER = "X-Request-Id"  # vLLM takes it into its own ids, and so into its log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,11 @@ class ConnectionPool:
         self, body: bytes, request: GenerationRequest
     ) -> AsyncGenerator[list[Step], None]:
         try:
-            headers = {PREFIX_HEADER: f"{crc32(body[:PREFIX_BYTES]):08x}"}
+            headers = {
+                PREFIX_HEADER: f"{crc32(body[:PREFIX_BYTES]):08x}",
+                REQUEST_ID_HEADER: request.request_id,
+                **(request.trace_headers or {}),
+            }
             async with self._client.stream(
                 "POST", "v1/completions", content=body, headers=headers
             ) as response:

@@ -108,7 +108,8 @@ def engine_arguments(
     """Return the arguments for `AsyncEngineArgs`; the operator's options win."""
     return {
         "skip_tokenizer_init": True,
-        "disable_log_stats": True,
+        # vLLM takes the times of its spans from its statistics.
+        "disable_log_stats": not options.get("otlp_traces_endpoint"),
         "max_model_len": context_length,
         **options,
         "model": weights,

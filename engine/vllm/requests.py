@@ -41,11 +41,23 @@ async def _add(
 ) -> None:
     try:
         prompt, sampling = to_prompt(request), to_sampling(request, tokenizer, structured)
-        await llm.add_request(request.request_id, prompt, sampling, lora_request=lora)
+        await llm.add_request(
+            request.request_id,
+            prompt,
+            sampling,
+            lora_request=lora,
+            # Without the endpoint vLLM would warn that it drops them.
+            trace_headers=request.trace_headers if traces(llm) else None,
+        )
     except Exception as error:
         if told := to_engine_error(error, request):
             raise told from error
         raise
+
+
+def traces(llm: "AsyncLLM") -> bool:
+    """Tell whether vLLM exports spans: the model's option `otlp_traces_endpoint` is set."""
+    return llm.vllm_config.observability_config.otlp_traces_endpoint is not None
 
 
 def to_prompt(request: GenerationRequest) -> Any:  # noqa: ANN401 - vLLM's

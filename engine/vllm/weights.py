@@ -110,15 +110,11 @@ def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> MissingFi
     The sentence names HF_HUB_OFFLINE if it forbids the download.
     """
     try:
-        from huggingface_hub import constants, try_to_load_from_cache  # vLLM needs it
+        from huggingface_hub import constants  # vLLM needs it
     except ImportError:
         return None
-    found = (
-        try_to_load_from_cache(hub_id, name, cache_dir=folder, revision=options.get("revision"))
-        for folder in {options.get("download_dir"), None}  # None is the hub's default cache
-        for name in CONFIGS
-    )
-    snapshots = [Path(path).parent for path in found if isinstance(path, str)]
+    found = (path for name in CONFIGS for path in cached_files(hub_id, name, options))
+    snapshots = [path.parent for path in found]
     if any(_is_whole(folder, options) for folder in snapshots):
         return None
     where = f"{hub_id} is not{' all' if snapshots else ''} in the cache of Hugging Face's hub"
@@ -128,6 +124,20 @@ def _find_missing_in_cache(hub_id: str, options: Mapping[str, Any]) -> MissingFi
     return MissingFiles(
         f"{where}; the engine downloads it when it starts", is_fatal=False, hub_id=hub_id
     )
+
+
+def cached_files(hub_id: str, name: str, options: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the paths of a file in the local caches of Hugging Face's hub."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return
+    for folder in {options.get("download_dir"), None}:  # None is the hub's default cache
+        path = try_to_load_from_cache(
+            hub_id, name, cache_dir=folder, revision=options.get("revision")
+        )
+        if isinstance(path, str):
+            yield Path(path)
 
 
 def _is_whole(snapshot: Path, options: Mapping[str, Any]) -> bool:

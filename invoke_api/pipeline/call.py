@@ -15,6 +15,7 @@ from invoke_api.guardrails.session import GuardrailSession
 from invoke_api.models.quotas import Share
 from invoke_api.models.registry import Model
 from invoke_api.observability.journal import MAX_JOURNAL_BODY_BYTES, Entry
+from invoke_api.observability.tracing import CallTrace
 from invoke_api.pipeline.request_body import read_body
 from invoke_api.pipeline.services import Services
 from invoke_api.transport.writer_extension import Writer
@@ -49,7 +50,8 @@ class Call:
     an id, a name or an ARN. `began` is in seconds of the monotonic clock.
 
     Set by later steps: `caller` by admission, `model` by the registry, `entry` once the body has
-    been read. `options` are the headers that the response repeats.
+    been read. `options` are the headers that the response repeats. `trace` has the spans, unless no
+    exporter is configured.
 
     The outcome: `prompt_tokens` counts the tokens that the engine was given. `sent_error` is the
     error that was sent with its own HTTP status. Nothing was sent to a client that `has_left`.
@@ -78,6 +80,7 @@ class Call:
     uploads: UploadSession | None = None
     entry: Entry | None = None
     share: Share | None = None
+    trace: CallTrace | None = None
     prompt_tokens: int = 0
     errors: ErrorFormat = AWS_ERRORS
     sent_error: SentError | None = None

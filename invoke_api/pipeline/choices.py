@@ -1,7 +1,7 @@
 """Several generations of one call: the choices of its answer, in one stream of deltas."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Protocol
@@ -46,6 +46,11 @@ class ChoiceRequests:
     def with_adapter(self, adapter: Adapter) -> "ChoiceRequests":
         return replace(
             self, requests=tuple(replace(each, adapter=adapter) for each in self.requests)
+        )
+
+    def with_trace(self, headers: Mapping[str, str]) -> "ChoiceRequests":
+        return replace(
+            self, requests=tuple(replace(each, trace_headers=headers) for each in self.requests)
         )
 
 

@@ -29,6 +29,14 @@ class CallOutcome(NamedTuple):
     error: str
 
 
+class FinishedCall(NamedTuple):
+    """What became of a call. `total` is its duration in seconds. `tokens` is None if none came."""
+
+    outcome: CallOutcome
+    total: float
+    tokens: TokenFigures | None
+
+
 class CallCounter:
     """A counter of calls. `operations` are the names that may become labels."""
 
@@ -40,8 +48,8 @@ class CallCounter:
         """Count a call as in flight until `end`."""
         self._metrics.under_way += 1
 
-    def end(self, call: Call) -> None:
-        """Count the outcome, duration and tokens of a call."""
+    def end(self, call: Call) -> FinishedCall:
+        """Count the outcome, duration and tokens of a call, and return them."""
         now = monotonic()
         self._metrics.under_way -= 1
         entry = call.entry
@@ -54,6 +62,7 @@ class CallCounter:
             seconds = ((entry and entry.last_token) or now) - call.began
         tokens = _to_tokens(call, entry) if entry and entry.first_token else None
         self._metrics.record((operation, model_id, *end), seconds, tokens)
+        return FinishedCall(end, now - call.began, tokens)
 
 
 def _to_tokens(call: Call, entry: Entry) -> TokenFigures:

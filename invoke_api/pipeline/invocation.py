@@ -1,6 +1,6 @@
 """The steps of a model call: admit, check, guard, apply rules, take quota, generate, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from engine.generation_task import FINISHED
 from engine.protocol import GenerationRequest
 from engine.tokenization.chat_template import TEXT_ONLY
 from engine.tokenization.tokenizer import Tokenizer
+from invoke_api.observability.trace_context import passed_on
 from invoke_api.pipeline.answer import Answer, Collector, Stream
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.choices import ChoiceRequests, Choices, Source
@@ -24,6 +25,7 @@ from invoke_api.pipeline.model_request import (
 from invoke_api.pipeline.offload import IN_THREAD, offload
 from invoke_api.pipeline.responses import HttpResponse, json_response, stream_headers
 from invoke_api.pipeline.rule_choice import check_offered, choose_rules, to_asked
+from invoke_api.pipeline.trace_calls import request_attributes
 from invoke_api.rules.playback import play_verdict
 from invoke_api.rules.rule_book import Verdict
 from invoke_api.wire.errors import ValidationException
@@ -184,15 +186,27 @@ class Invocation:
         answer: Answer,
     ) -> None:
         """Start the engine, or the rule that answers in its place."""
+        call = self._call
+        if call.trace:
+            name = self._entry.engine or self._engine.name
+            headers: Mapping[str, str] | None = call.trace.begin_engine(
+                name, request_attributes(generation)
+            )
+        else:
+            headers = passed_on(call.header_text)
         source: Source = self._engine.generate
         tokenizer = prompt.answers
         if verdict and verdict.answers:
             tokenizer = prompt.tokenizer
             source = partial(play_verdict, verdict, tokenizer, self._model.context_length)
         if isinstance(generation, ChoiceRequests):
+            if headers:
+                generation = generation.with_trace(headers)
             choices = Choices(generation, source, tokenizer, answer)
             answer.begin(lambda _: choices.start())
         else:
+            if headers:
+                generation = replace(generation, trace_headers=headers)
             answer.begin(partial(source, generation), Detokenizer(tokenizer, generation))
 
     def _refuse(self, answer: Answer) -> None:

@@ -1,10 +1,14 @@
-"""Log model calls with their requests and responses, for the invocation log."""
+"""Log finished calls: their requests and responses, and their lines of the access log."""
+
+from time import time
 
 from invoke_api.models.identifiers import parse_identifier
+from invoke_api.observability.access_log import AccessRecord
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.observability.log_record import MAX_LOGGED_BODY_BYTES, LoggedCall, is_sse
 from invoke_api.pipeline.admission import METADATA
 from invoke_api.pipeline.call import Call
+from invoke_api.pipeline.count_calls import FinishedCall
 from invoke_api.transport.writer_extension import ClientListener, Headers, Writer
 
 # The User Guide's list.
@@ -96,3 +100,25 @@ def _logged_as(call: Call, answer: bytes | None) -> str | None:
     if call.raw_path != LOGGED_OPENAI_PATH:
         return None
     return "InvokeModelWithResponseStream" if is_sse(answer) else "InvokeModel"
+
+
+def to_access_record(call: Call, finished: FinishedCall) -> AccessRecord:
+    """Return the record of a finished call for the access log."""
+    caller, entry, model = call.caller, call.entry, call.model
+    outcome, total, tokens = finished
+    first = tokens.first if tokens else None
+    return AccessRecord(
+        ended_at=time(),
+        request_id=call.request_id,
+        key_id=caller.access_key_id if caller else entry.access_key_id if entry else None,
+        operation=call.operation or None,
+        model=(model.id if model else call.model_id) or None,
+        status=int(outcome.status) if outcome.status else None,
+        ended="error" if outcome.error else outcome.outcome,
+        error=outcome.error or None,
+        input_tokens=tokens.input_tokens if tokens else None,
+        output_tokens=tokens.output_tokens if tokens else None,
+        first_token_ms=None if first is None else round(1000 * first, 1),
+        total_ms=round(1000 * total, 1),
+        engine=entry.engine if entry else None,
+    )

@@ -7,14 +7,17 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
+from invoke_api.observability.access_log import AccessLog
 from invoke_api.observability.invocation_log import InvocationLog
+from invoke_api.observability.tracing import Tracing
 from invoke_api.pipeline.call import Call
 from invoke_api.pipeline.count_calls import CallCounter
-from invoke_api.pipeline.log_calls import CopyingWriter, log_call
+from invoke_api.pipeline.log_calls import CopyingWriter, log_call, to_access_record
 from invoke_api.pipeline.request_body import ClientDisconnected
 from invoke_api.pipeline.responses import HttpResponse, failure_response, unknown_operation_response
 from invoke_api.pipeline.routes import Handler, OperationRoute, find_route
 from invoke_api.pipeline.services import Services
+from invoke_api.pipeline.trace_calls import to_outcome
 from invoke_api.rules.playback import ConnectionBreak
 from invoke_api.transport.asgi_writer import open_writer
 from invoke_api.wire.errors import InternalServerException, InvokeError, ValidationException
@@ -36,20 +39,25 @@ class OperationsApp:
         routes: Sequence[OperationRoute],
         quick: Mapping[str, tuple[str, Handler]],
         counter: CallCounter,
+        *,
         invocation_log: InvocationLog | None = None,
+        access_log: AccessLog | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._routes = routes
         self._quick = quick
         self._quick_path = re.compile(f"^/model/(.*)/({'|'.join(quick) or '(?!)'})$")
         self._counter = counter
         self._log = invocation_log
+        self._access = access_log
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services: Services = scope["state"]["services"]
         writer, fallback = open_writer(scope, receive, send)
         noting = CopyingWriter(writer) if self._log else None
         call = Call(services=services, scope=scope, receive=receive, writer=noting or writer)
-        self._counter.begin()
+        self._begin(call)
         try:
             reply = await self._answer(call)
             if reply and call.entry:
@@ -63,9 +71,22 @@ class OperationsApp:
                 fallback.close()
             if call.share:
                 call.share.settle()
-            self._counter.end(call)
-            if self._log and noting:
-                log_call(self._log, call, noting.written())
+            self._end(call, noting)
+
+    def _begin(self, call: Call) -> None:
+        self._counter.begin()
+        if self._tracing:
+            call.trace = self._tracing.begin(call.header_text, call.began)
+
+    def _end(self, call: Call, noting: CopyingWriter | None) -> None:
+        """Count and log a call that has ended."""
+        finished = self._counter.end(call)
+        if self._access:
+            self._access.add(to_access_record(call, finished))
+        if call.trace:
+            call.trace.end(to_outcome(call, finished))
+        if self._log and noting:
+            log_call(self._log, call, noting.written())
 
     async def _answer(self, call: Call) -> HttpResponse | None:
         try:

@@ -12,7 +12,8 @@ from invoke_api.server.flags import (
     allowed_host_option,
     host_mistakes,
     host_option,
-    log_option,
+    log_format_option,
+    log_level_option,
     port_option,
 )
 
@@ -30,6 +31,7 @@ class RecordSettings:
     allow_anonymous: bool
     allowed_host: tuple[str, ...]
     log_format: str
+    log_level: str
 
     def __post_init__(self) -> None:
         if not self.allow_anonymous and not is_loopback(self.host):
@@ -72,5 +74,6 @@ RECORD_OPTIONS = (
     port_option,
     click.option("--allow-anonymous", is_flag=True, help="Allow listening beyond loopback."),
     allowed_host_option,
-    log_option,
+    log_format_option,
+    log_level_option,
 )

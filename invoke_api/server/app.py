@@ -30,6 +30,7 @@ from invoke_api.models.engine_pool import Engines
 from invoke_api.models.profiles import ApplicationProfiles
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry
+from invoke_api.observability.access_log import AccessLog
 from invoke_api.observability.invocation_log import InvocationLog
 from invoke_api.observability.journal import Journal
 from invoke_api.observability.log_configurations import (
@@ -37,6 +38,7 @@ from invoke_api.observability.log_configurations import (
     LoggingConfigurations,
 )
 from invoke_api.observability.metrics import Metrics
+from invoke_api.observability.tracing import Tracing
 from invoke_api.openai.routes import OPENAI_ROUTES
 from invoke_api.operations.apply_guardrail import apply_guardrail
 from invoke_api.operations.count_tokens import count_tokens
@@ -152,6 +154,8 @@ def create_app(
     control: bool = True,
     recordings: Replay | None = None,
     invocation_log: InvocationLog | None = None,
+    access_log: AccessLog | None = None,
+    tracing: Tracing | None = None,
     extensions: bool = False,
     guardrails: GuardrailStore | None = None,
     alone: bool = True,
@@ -197,6 +201,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[LifespanState]:
+        if tracing:
+            tracing.start()
         engines.start()
         observed.start()
         task = asyncio.create_task(following()) if following else None
@@ -210,13 +216,19 @@ def create_app(
             await engines.close()
             if invocation_log:
                 await invocation_log.close()
+            if access_log:
+                await access_log.close()
+            if tracing:
+                await asyncio.to_thread(tracing.close)
 
     names = {route.name for route in ALL_ROUTES} | set(SAGEMAKER_CONTROL_PLANE)
     door = OperationsApp(
         REPLAY_ROUTES if recordings else ALL_ROUTES,
         {} if recordings else MODEL_HANDLERS,
         CallCounter(observed.calls, names),
-        invocation_log,
+        invocation_log=invocation_log,
+        access_log=access_log,
+        tracing=tracing,
     )
     open_ = PUBLIC_ROUTES + (PAGE_ROUTES if control else [])
     own = EmulatorRoutes(

@@ -31,7 +31,9 @@ from invoke_api.models.engine_factory import ALL, ANY, EngineChoice, missing_wei
 from invoke_api.models.engine_pool import Engines, build_engines
 from invoke_api.models.quotas import Quotas
 from invoke_api.models.registry import Registry, load_registry
+from invoke_api.observability.access_log import open_access_log
 from invoke_api.observability.invocation_log import open_log
+from invoke_api.observability.tracing import open_tracing
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.replay.operation import explain_stale
 from invoke_api.rules.file_watcher import follow
@@ -39,7 +41,12 @@ from invoke_api.rules.parser import ModelNames, RuleError, load_rules
 from invoke_api.rules.rule import Rule
 from invoke_api.rules.rule_book import RuleBook
 from invoke_api.server.app import create_app
-from invoke_api.server.environment import KEY_VARIABLES, keys_of_environment, remote_key
+from invoke_api.server.environment import (
+    KEY_VARIABLES,
+    keys_of_environment,
+    otlp_protocol,
+    remote_key,
+)
 from invoke_api.server.http_server import (
     DEFAULT_LIMITS,
     SIGNALS,
@@ -158,6 +165,7 @@ def assemble(
     with click_errors():
         engines = build_engines(registry.models.values(), choice_of(settings, cores))
         invocation_log = open_log(settings.invocation_log)
+        tracing = open_tracing(otlp_protocol())
     recordings = _load_recordings(settings, registry)
     calls, book = InFlightCalls(), RuleBook(strict=settings.strict)
     names = None if recordings else registry.names()  # recordings may be of any model
@@ -174,6 +182,8 @@ def assemble(
         control=settings.allows_control,
         recordings=recordings,
         invocation_log=invocation_log,
+        tracing=tracing,
+        access_log=open_access_log(settings.log_format) if settings.logs_access else None,
         extensions=settings.extensions,
         guardrails=shelf,
         alone=settings.workers == 1,

@@ -1,5 +1,6 @@
 """Environment variables: keys, typos in names, and variables for child processes."""
 
+import logging
 import os
 import re
 import subprocess
@@ -12,8 +13,13 @@ import click
 
 from invoke_api.authentication.api_keys import LONG_TERM
 from invoke_api.authentication.credentials import AccessKey, ApiKey, Credentials
+from invoke_api.observability import log_format
+from invoke_api.observability.tracing import GRPC as OTLP_GRPC
+from invoke_api.observability.tracing import HTTP as OTLP_HTTP
 
 PREFIX = "INVOKE_API_"
+# The configuration of vLLM's logging for --log-format json.
+VLLM_LOGS = Path(log_format.__file__).with_name("vllm_logs.json")
 # Kubernetes sets these for a service named invoke-api: INVOKE_API_SERVICE_HOST, _PORT_80_TCP...
 KUBERNETES_VARIABLES = re.compile(PREFIX + r"(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d|$))")
 # By difflib, of two names without their prefix. AUHT and AUTH reach it.
@@ -29,6 +35,16 @@ KEY_VARIABLES = (
 
 # The key of the server for --engine remote, unless the registry names another variable.
 REMOTE_KEY_VARIABLE = "INVOKE_API_REMOTE_API_KEY"
+
+# OpenTelemetry's variables that tell whether and how spans are exported; its SDK reads the others.
+OTEL_VARIABLES = (
+    "OTEL_SDK_DISABLED",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+)
 
 
 def keys_of_environment() -> Credentials:
@@ -73,6 +89,38 @@ def unknown_variables(known: Collection[str]) -> Iterator[str]:
         if close := get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=TYPO_SIMILARITY):
             raise click.UsageError(f"There is no variable {name}; did you mean {PREFIX}{close[0]}?")
         yield f"{name} is set, but Invoke API has no such variable"
+
+
+def set_up_vllm_logs(form: str, log_level: str) -> None:
+    """Give the log of vLLM's processes this format and level, unless the operator has set them.
+
+    vLLM reads both from the environment (0.26 to 0.33), in each of its processes.
+    """
+    levels = log_format.LEVELS[log_level]
+    if log_level != "info":  # otherwise an engine's own default applies
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", logging.getLevelName(levels.libraries))
+    if form == "json":
+        os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(VLLM_LOGS))
+
+
+def otlp_protocol() -> str | None:
+    """Return the protocol by which spans are exported; None if no exporter is configured.
+
+    OpenTelemetry's default exporter is OTLP, so each program would look for a collector on this
+    machine. Here a variable must name OTLP, or an endpoint. Raises `click.UsageError` for values
+    that are not supported.
+    """
+    named = {name: os.environ.get(name, "").strip() for name in OTEL_VARIABLES}
+    disabled, exporter, *places, own, common = named.values()
+    if disabled.lower() == "true" or exporter == "none" or not (exporter or any(places)):
+        return None
+    if exporter not in ("", "otlp"):
+        raise click.UsageError(f"OTEL_TRACES_EXPORTER must be otlp or none, not {exporter!r}.")
+    protocol = own or common or OTLP_HTTP
+    if protocol not in (OTLP_GRPC, OTLP_HTTP):
+        name = OTEL_VARIABLES[-2 if own else -1]
+        raise click.UsageError(f"{name} must be {OTLP_GRPC} or {OTLP_HTTP}, not {protocol!r}.")
+    return protocol
 
 
 def default_cache() -> Path:

@@ -9,6 +9,7 @@ import click
 from invoke_api.authentication.web_pages import name_in
 from invoke_api.models.engine_factory import DEMO_KINDS
 from invoke_api.models.registry import DEFAULT_REGISTRY
+from invoke_api.observability.log_format import LEVELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 ON, OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
@@ -62,11 +63,17 @@ port_option = option(
     default=8080,
     help="Port to listen on; 0 picks a free one and prints it.",
 )
-log_option = option(
+log_format_option = option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     help="Format of the log: lines of text, or one JSON object per line.",
+)
+log_level_option = option(
+    "--log-level",
+    type=click.Choice(list(LEVELS)),
+    default="info",
+    help="Lowest level of the lines in the log. With info, libraries and vLLM log from warning on.",
 )
 
 

@@ -1,5 +1,6 @@
 """The settings of `invoke-api serve`, read from flags and `INVOKE_API_*` variables."""
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from invoke_api.authentication.gate import AUTH_MODES, anonymous_access_error
 from invoke_api.authentication.web_pages import BrowserAccess, is_loopback
 from invoke_api.models.engine_factory import ALL, ANY, DEMO_KINDS
 from invoke_api.models.identifiers import PARTITIONS
+from invoke_api.observability.log_format import LEVELS
 from invoke_api.server.environment import KEY_VARIABLES, REMOTE_KEY_VARIABLE, default_cache
 from invoke_api.server.flags import (
     allowed_host_option,
     host_mistakes,
     host_option,
-    log_option,
+    log_format_option,
+    log_level_option,
     port_option,
     registry_option,
     to_demo_kind,
@@ -81,6 +84,8 @@ class Settings:
     graceful_timeout: float
     stop_with_stdin: bool
     log_format: str
+    log_level: str
+    access_log: bool
 
     def __post_init__(self) -> None:
         for is_wrong, sentence in self._contradictions():
@@ -165,6 +170,11 @@ class Settings:
     def is_for_loopback(self) -> bool:
         """Tell whether only clients on this machine may call, without a key."""
         return self.auth == "none" and not self.allow_anonymous
+
+    @property
+    def logs_access(self) -> bool:
+        """Tell whether each call gets a line, which has the level info."""
+        return self.access_log and LEVELS[self.log_level].own <= logging.INFO
 
     @property
     def allows_control(self) -> bool:
@@ -351,5 +361,14 @@ SERVE_OPTIONS = (
         is_flag=True,
         help="Stop when standard input closes: with the program that holds the other end.",
     ),
-    log_option,
+    log_format_option,
+    log_level_option,
+    click.option(
+        "--access-log/--no-access-log",
+        default=True,
+        show_default=True,
+        envvar="INVOKE_API_ACCESS_LOG",
+        show_envvar=True,
+        help="Log one line for each call, at the level info, or none.",
+    ),
 )

@@ -118,7 +118,7 @@ class WorkerIdentity:
 def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
     """Run a worker until SIGTERM arrives or the first process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; workers get SIGTERM
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
     if identity.keys or identity.index or identity.is_late:  # another process logs these lines
         for name in (
             "engine.demo.checkpoints",

@@ -17,7 +17,7 @@ PACKAGES = ["engine", "invoke_api", "tests"]
 # its members do not import each other.
 LAYERS = {
     "engine": [
-        {"__init__", "errors", "lora", "uploads"},
+        {"__init__", "errors", "lora", "memory", "uploads"},
         {"schema_instances", "tokenization"},
         {"protocol"},
         {"detokenizer", "generation_task", "lifecycle", "text_tokens"},
@@ -44,7 +44,7 @@ LAYERS = {
         {"sagemaker"},
         {"replay"},
         {"server"},
-        {"recording"},
+        {"recording", "sizes"},
         {"cli"},
         {"__main__", "asgi", "vllm_plugins"},
     ],
@@ -83,8 +83,10 @@ OWNERS = {
         "invoke_api/cli",
         "invoke_api/recording/settings",
         "invoke_api/server",
+        "invoke_api/sizes/command",
     },
     "re2": {"invoke_api/regex"},
+    "opentelemetry": {"invoke_api/observability/tracing"},  # an extra
     "yaml": {"invoke_api/yaml_files"},
     "prometheus_client": {
         "engine/vllm/metrics",

@@ -196,7 +196,7 @@ def test_what_reads_much_is_asked_once_and_what_reads_too_much_is_left_out() -> 
 
     assert plan.pairs == [(128, 1), (128, 4), (128, 8), (6_400, 1)]
     assert plan.once == [(6_400, 4), (6_400, 8)]
-    too_short = "Left out, as the context is too short: 40000 words at 1, 4, 8 users."
+    too_short = "Left out, as the prompts are too long: 40000 words at 1, 4, 8 users."
     assert left_out(plan.left_out) == [too_short]
 
 

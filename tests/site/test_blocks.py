@@ -35,7 +35,19 @@ CHECKS: Mapping[str, Callable[[str], object]] = {
     "yaml": yaml.safe_load,
 }
 # Languages that other tests run (tests/testing/test_documented.py) or that are no code.
-UNCHECKED = {"", "text", "js", "java", "mermaid", "http", "haproxy", "ini", "nginx", "dockerfile"}
+UNCHECKED = {
+    "",
+    "text",
+    "js",
+    "java",
+    "diff",
+    "mermaid",
+    "http",
+    "haproxy",
+    "ini",
+    "nginx",
+    "dockerfile",
+}
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -20,7 +20,7 @@ RUNNING: dict[str, ExitStack] = {}
 ENGINE_KIND = "vllm-"  # the beginning of the groups of test_contract.py
 # The longest group begins first, so that no worker runs it alone at the end.
 LONGEST = (
-    *("demo", "reliability", "server/test_workers.py", "vllm-data-parallel"),
+    *("demo", "reliability", "ray", "server/test_workers.py", "vllm-data-parallel"),
     *("vllm-tensor-parallel", "vllm-pipeline-parallel", "models/test_on_demand.py", "vllm-dense"),
     *("engine/uploads/test_bombs.py", "vllm server", "sdk/test_clients.py"),
     *("models/test_own_weights.py", "vllm-moe", "vllm-vision", "vllm-speech", "vllm-tekken"),

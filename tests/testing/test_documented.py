@@ -17,6 +17,7 @@ from tests.support.servers import COMMAND, ROOT, command_running, invoke
 from tests.support.vitest import PACKAGES, run_vitest
 from tests.testing.test_plugin import QUICK
 
+NO_PACKAGES = shutil.ignore_patterns("node_modules")
 BLOCKS = [
     (page.stem, language, code)
     for page in sorted((ROOT / "docs" / "test").glob("*.md"))
@@ -36,7 +37,8 @@ RECIPES = [
 CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh", without="ci")
 [FIXTURES] = blocks("json")
 [RULES] = blocks("yaml", without="ci")
-HELPER, VITEST = blocks("js")
+[VITEST] = blocks("js")
+OURS, AIMOCKS = blocks("ts")
 CONTROL, JUNIT = blocks("java")
 
 # Calls Bedrock like an SDK, with a key in the header and a signature that is not checked.
@@ -157,16 +159,11 @@ def strip(response: HTTPResponse) -> list[tuple[str, str]]:
     return [(name, value) for name, value in response.getheaders() if name != "Date"]
 
 
-def test_the_helper_for_vitest_is_the_examples() -> None:
-    assert (ROOT / "examples" / "javascript" / "bedrock.js").read_text() == HELPER
-
-
 def test_the_recipe_for_vitest_runs_as_it_stands(tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     suite.mkdir()
     (suite / "node_modules").symlink_to(PACKAGES)
     (suite / "package.json").write_text('{"type": "module"}')
-    (suite / "bedrock.js").write_text(HELPER)
     (suite / "weather.test.js").write_text(VITEST)
     report = run_vitest(suite, tmp_path)
 
@@ -179,7 +176,6 @@ def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> Non
     suite.mkdir()
     (suite / "node_modules").symlink_to(PACKAGES)
     (suite / "package.json").write_text('{"type": "module"}')
-    (suite / "bedrock.js").write_text(HELPER)
     (suite / "weather.test.js").write_text(VITEST.replace('"weather"', '"Weather"'))
     report = run_vitest(suite, tmp_path)
     [test] = report["testResults"][0]["assertionResults"]
@@ -189,6 +185,28 @@ def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> Non
         "rule 1 did not match: prompt lacks 'Weather' but has 'weather'"
         in test["failureMessages"][0]
     )
+
+
+def test_the_same_test_is_shorter_than_aimocks_and_can_say_more(tmp_path: Path) -> None:
+    packages = ROOT / "javascript" / "node_modules"
+    suite = tmp_path / "suite"
+    shutil.copytree(
+        packages.parent, suite / "node_modules" / "bedrock-invoke-api", ignore=NO_PACKAGES
+    )
+    for each in packages.iterdir():
+        (suite / "node_modules" / each.name).symlink_to(each)
+    (suite / "package.json").write_text('{"type": "module"}')
+    (suite / "ours.test.ts").write_text(OURS)
+    (suite / "aimock.test.ts").write_text(AIMOCKS)
+    report = run_vitest(suite, tmp_path)
+    outcomes = {
+        Path(file["name"]).name: [test["status"] for test in file["assertionResults"]]
+        for file in report["testResults"]
+    }
+
+    assert outcomes == {"ours.test.ts": ["passed"] * 2, "aimock.test.ts": ["passed", "failed"]}
+    assert len(OURS.splitlines()) == 29
+    assert len(AIMOCKS.splitlines()) == 39
 
 
 @needs_java
