@@ -46,7 +46,7 @@ from invoke_api.server.http_server import Grace
 from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
-from invoke_api.sizes.command import gpu_option, plan, warn_of_misfits
+from invoke_api.sizes.command import gpu_option, plan, warnings_of_misfits
 from invoke_api.sizes.devices import Devices
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
@@ -203,6 +203,8 @@ def check(registry: Path, gpu: Devices | None, *, as_json: bool) -> None:
     Warnings say which models do not fit on the GPUs.
     """
     report = check_registry(registry)
+    if report.found and not report.mistakes:
+        report.notes += warnings_of_misfits(report.found, gpu)
     if as_json:
         _print_json(report.as_json())
         sys.exit(1 if report.mistakes else 0)
@@ -210,7 +212,6 @@ def check(registry: Path, gpu: Devices | None, *, as_json: bool) -> None:
         raise click.ClickException("\n".join(report.mistakes))
     for note in report.notes:
         click.echo(note)
-    warn_of_misfits(report.found, gpu)
     count = len(report.found.arns)
     arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
     click.echo(f"{registry}: {len(report.found.models)} models{arns}, no mistakes")
