@@ -63,14 +63,14 @@ def user_name(access_key_id: str) -> str:
     return f"key-{sha256(access_key_id.encode()).hexdigest()[:8]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Gate:
     """The authentication of calls.
 
     `auth` is a key of `AUTH_MODES`. `region` is for callers that name none, such as long-term API
     keys. With `auth` none, web pages of this machine and of `page_hosts` may call. With
     `loopback_only`, `admit_client` refuses clients of other machines. `aliases` are keys that stand
-    for others with `auth` none.
+    for others with `auth` none. A reload replaces `credentials`.
     """
 
     auth: str = "none"

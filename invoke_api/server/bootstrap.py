@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from starlette.applications import Starlette
 from engine.errors import EngineDead
 from engine.vllm.cores import SharedCores, VllmCores
 from invoke_api import __version__
-from invoke_api.authentication.credentials import load_credentials
+from invoke_api.authentication.credentials import Credentials, load_credentials
 from invoke_api.authentication.gate import Gate
 from invoke_api.cassettes.matcher import CassetteLibrary, Replay, to_cassettes
 from invoke_api.cassettes.named_cassettes import NamedRecordings
@@ -59,9 +60,11 @@ from invoke_api.server.http_server import (
     stop_signal,
     to_url,
 )
+from invoke_api.server.reload import Reloader
 from invoke_api.server.settings import Settings
 from invoke_api.server.watchdog import SHUTDOWN_MARGIN_SECONDS, Watchdog
 from invoke_api.transport.limits import Limits
+from invoke_api.transport.listener import Acceptor
 from invoke_api.yaml_files import ConfigError
 
 log = logging.getLogger(__name__)
@@ -80,6 +83,7 @@ class ServedApp:
     grace: Grace
     limits: Limits = DEFAULT_LIMITS
     engines: Engines | None = None  # a recorder has none
+    reloader: Reloader | None = None  # None without files that can be read again
 
 
 def serve_alone(settings: Settings, registry: Registry) -> None:
@@ -122,6 +126,14 @@ async def run(
     stop = stop_signal(signals)
     watchdog = Watchdog() if parent_process() else Watchdog(signals, seconds_to_end(service.grace))
     watchdog.start(asyncio.get_running_loop())
+    reloader = service.reloader
+
+    def note_acceptor(acceptor: Acceptor) -> None:
+        if reloader:
+            reloader.acceptor = acceptor
+
+    if reloader and not parent_process():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
     on_start()
     try:
         await serve(
@@ -133,6 +145,7 @@ async def run(
             grace=service.grace,
             limits=service.limits,
             before_accept=before_accept,
+            on_accept=note_acceptor,
         )
     finally:
         watchdog.stop()
@@ -199,7 +212,16 @@ def assemble(
     limits = Limits(
         connections=settings.max_connections, per_address=settings.max_connections_per_address
     )
-    return ServedApp(app, calls, tls, grace, limits, engines)
+    reloader = None
+    if has_reloadable_files(settings):
+        read_certificate = partial(_read_certificate, tls) if tls else None
+        reloader = Reloader(gate, partial(_read_keys, settings), read_certificate)
+    return ServedApp(app, calls, tls, grace, limits, engines, reloader)
+
+
+def has_reloadable_files(settings: Settings) -> bool:
+    """Tell whether SIGHUP has a file to read again. Otherwise it ends the service."""
+    return bool(settings.credentials or settings.tls_cert)
 
 
 def cores_of(settings: Settings, registry: Registry) -> dict[str, tuple[VllmCores, list[str]]]:
@@ -306,7 +328,7 @@ def _load_rules(path: Path | None, models: ModelNames) -> list[Rule]:
         return load_rules(path, models) if path else []
 
 
-def _build_gate(settings: Settings) -> Gate:
+def _read_keys(settings: Settings) -> Credentials:
     keys = keys_of_environment()
     if settings.credentials:
         with click_errors():
@@ -321,6 +343,11 @@ def _build_gate(settings: Settings) -> Gate:
             "--auth none would ignore the keys; set --auth sigv4, bearer or any, or remove"
             f" --credentials, {KEY_VARIABLES[0]} and so on."
         )
+    return keys
+
+
+def _build_gate(settings: Settings) -> Gate:
+    keys = _read_keys(settings)
     if settings.auth != "none" and settings.allows_control and not keys.has_operator:
         log.warning("No key can use --control: none in --credentials has `operator: true`")
     return Gate(
@@ -335,9 +362,14 @@ def build_tls(settings: Settings) -> Tls | None:
     if not settings.tls_cert or not settings.tls_key:
         return None
     tls = Tls(settings.tls_cert, settings.tls_key)
+    _read_certificate(tls)
+    return tls
+
+
+def _read_certificate(tls: Tls) -> ssl.SSLContext:
+    """Return the context of the files as they are now. Raises `click.ClickException`."""
     try:
-        tls.to_context()
+        return tls.to_context()
     except OSError as error:  # ssl.SSLError is one
         where = f"{tls.certificate} and {tls.key}"
         raise click.ClickException(f"can't use {where}: {error.strerror}") from error
-    return tls

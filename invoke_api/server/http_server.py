@@ -116,11 +116,13 @@ async def serve(
     grace: Grace = Grace(),
     limits: Limits = DEFAULT_LIMITS,
     before_accept: BeforeAccept | None = None,
+    on_accept: Callable[[Acceptor], None] | None = None,
 ) -> None:
     """Serve on this socket until `stop` is set and the grace period is over.
 
     `before_accept` is awaited after the engines have begun to load, and before the first connection
     is accepted. Without it the socket must listen already.
+    `on_accept` gets the accept loop.
     """
     async with app.router.lifespan_context(app) as state:
         shared = SharedState(
@@ -135,6 +137,8 @@ async def serve(
             await before_accept(stop)
         acceptor = Acceptor(listening, shared, tls.to_context() if tls else None)
         listening.listen(BACKLOG)  # a replacement worker listens only now
+        if on_accept:
+            on_accept(acceptor)
         acceptor.start()
         try:
             await stop.wait()

@@ -20,7 +20,13 @@ from typing import Any
 from engine.vllm.cores import FrontEnd, SharedCores
 from invoke_api.models.engine_pool import Engines
 from invoke_api.observability.log_format import set_up_logs
-from invoke_api.server.bootstrap import assemble, listen, load_models, run
+from invoke_api.server.bootstrap import (
+    assemble,
+    has_reloadable_files,
+    listen,
+    load_models,
+    run,
+)
 from invoke_api.server.http_server import BACKLOG, bind_socket
 from invoke_api.server.settings import Settings
 
@@ -118,6 +124,8 @@ class WorkerIdentity:
 def run_worker(settings: Settings, identity: WorkerIdentity, connection: Connection) -> None:
     """Run a worker until SIGTERM arrives or the first process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; workers get SIGTERM
+    if has_reloadable_files(settings):  # the first process refuses it, also for its workers
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     set_up_logs(settings.log_format, settings.log_level)
     if identity.keys or identity.index or identity.is_late:  # another process logs these lines
         for name in (

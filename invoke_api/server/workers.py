@@ -42,10 +42,12 @@ from invoke_api.server.bootstrap import (
     assemble,
     choice_of,
     cores_of,
+    has_reloadable_files,
     listen,
     seconds_to_end,
 )
 from invoke_api.server.http_server import SIGNALS, Grace, bind_socket, end_at_once, to_url
+from invoke_api.server.reload import refuse_reload
 from invoke_api.server.settings import Settings
 from invoke_api.server.worker import (
     CoresConnected,
@@ -70,6 +72,8 @@ def serve_with_workers(settings: Settings, registry: Registry) -> int:
 
     Raises `click.ClickException` if the service can't start.
     """
+    if has_reloadable_files(settings):
+        signal.signal(signal.SIGHUP, lambda *_: refuse_reload())
     service = assemble(settings, registry)  # reports mistakes once, not once for each worker
     cores = cores_of(settings, registry)
     # With SO_REUSEPORT alone, another service with workers could share the port.

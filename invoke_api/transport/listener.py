@@ -17,7 +17,10 @@ RETRY_SECONDS = 1.0  # until accept is tried again after an error
 
 
 class Acceptor:
-    """An accept loop on a listening socket. It uses TLS if there is a context."""
+    """An accept loop on a listening socket. It uses TLS if there is a context.
+
+    `encryption` may be replaced; new connections use the new context.
+    """
 
     def __init__(
         self, listening: socket.socket, shared: SharedState, encryption: ssl.SSLContext | None
@@ -25,7 +28,7 @@ class Acceptor:
         self._socket = listening
         self._shared = shared
         self._loop = shared.loop
-        self._encryption = encryption
+        self.encryption = encryption
         self._openings: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -94,8 +97,8 @@ class Acceptor:
             await self._loop.connect_accepted_socket(
                 lambda: connection,
                 accepted,
-                ssl=self._encryption,
-                ssl_handshake_timeout=self._shared.limits.head if self._encryption else None,
+                ssl=self.encryption,
+                ssl_handshake_timeout=self._shared.limits.head if self.encryption else None,
             )
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are OSErrors
             accepted.close()
