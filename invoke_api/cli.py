@@ -12,9 +12,15 @@ from engine.demo.smollm2 import NAME as SMOLLM2
 from invoke_api import __version__
 from invoke_api.cassettes.writer import CassetteWriter
 from invoke_api.conversion.fixture_files import convert_file
-from invoke_api.models.adapter_checks import remarks, slot_problems
-from invoke_api.models.engine_factory import missing_weights, uses_smollm2
+from invoke_api.models.engine_factory import uses_smollm2
 from invoke_api.models.registry import Model, Registry
+from invoke_api.models.report import (
+    apis_of,
+    check_registry,
+    model_as_json,
+    stand_in_of,
+    weights_of,
+)
 from invoke_api.observability.log_format import set_up_logs
 from invoke_api.pipeline.request_body import InFlightCalls
 from invoke_api.recording.settings import RECORD_OPTIONS, RecordSettings
@@ -40,7 +46,7 @@ from invoke_api.server.http_server import Grace
 from invoke_api.server.parent import stop_with_stdin
 from invoke_api.server.settings import SERVE_OPTIONS, Settings
 from invoke_api.server.workers import serve_with_workers
-from invoke_api.sizes.command import gpu_option, plan, warn_of_misfits
+from invoke_api.sizes.command import gpu_option, plan, warnings_of_misfits
 from invoke_api.sizes.devices import Devices
 from invoke_api.testing import OVERRIDING_VARIABLES, bedrock_running
 
@@ -158,15 +164,26 @@ def convert(file: Path, registry: Path) -> None:
     click.echo(json.dumps({"rules": converted.rules}, indent=2, ensure_ascii=False))
 
 
+JSON_FLAG = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: docs/operate/models.md has its keys."
+)
+
+
 @main.command()
 @registry_option
 @click.option("--demo", is_flag=True, help="As `serve --demo` runs them.")
-def models(registry: Path, *, demo: bool) -> None:
+@JSON_FLAG
+def models(registry: Path, *, demo: bool, as_json: bool) -> None:
     """List the models of the registry."""
+    found = load_models(registry).models.values()
+    if as_json:
+        rows_as_json = [model_as_json(model, demo=demo) for model in found]
+        _print_json({"registry": str(registry), "models": rows_as_json})
+        return
     rows: list[tuple[str, ...]] = [
         ("MODEL", "DIALECT", "SERVED BY", "CONTEXT", "ENGINE", "WEIGHTS", "FAITHFULNESS")
     ]
-    rows += [_row(model, demo=demo) for model in load_models(registry).models.values()]
+    rows += [_row(model, demo=demo) for model in found]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -179,36 +196,29 @@ main.add_command(plan)
 @main.command()
 @registry_option
 @gpu_option
-def check(registry: Path, gpu: Devices | None) -> None:
+@JSON_FLAG
+def check(registry: Path, gpu: Devices | None, *, as_json: bool) -> None:
     """Check the registry and its schemas, and print each mistake with its file and line.
 
     Warnings say which models do not fit on the GPUs.
     """
-    found = load_models(registry)
-    for model in found.models.values():
-        if model.engine == "remote" and "url" not in model.remote:
-            click.echo(f"{model.id}: has the engine remote and no url, so serve needs --remote URL")
-    _check_weights(found)
-    warn_of_misfits(found, gpu)
-    count = len(found.arns)
+    report = check_registry(registry)
+    if report.found and not report.mistakes:
+        report.notes += warnings_of_misfits(report.found, gpu)
+    if as_json:
+        _print_json(report.as_json())
+        sys.exit(1 if report.mistakes else 0)
+    if report.mistakes or report.found is None:
+        raise click.ClickException("\n".join(report.mistakes))
+    for note in report.notes:
+        click.echo(note)
+    count = len(report.found.arns)
     arns = f", {count} ARN{'s' if count > 1 else ''}" if count else ""
-    click.echo(f"{registry}: {len(found.models)} models{arns}, no mistakes")
+    click.echo(f"{registry}: {len(report.found.models)} models{arns}, no mistakes")
 
 
-def _check_weights(registry: Registry) -> None:
-    """Check folders of weights and adapters, and print which hub ids are not downloaded yet.
-
-    Raises `click.ClickException` for a missing folder, and for an adapter that does not fit.
-    """
-    models = [model for model in registry.models.values() if model.engine == "vllm"]
-    missing = [each for model in models if (each := missing_weights(model))]
-    wrong = [each.sentence for each in missing if not each.hub_id] + [*slot_problems(models)]
-    if wrong:
-        raise click.ClickException("\n".join(wrong))
-    for remark in remarks(models):
-        click.echo(remark)
-    if ids := dict.fromkeys(each.hub_id for each in missing if each.hub_id):
-        click.echo(f"not in the local cache of Hugging Face's hub: {', '.join(ids)}")
+def _print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _known_variables(registry: Registry) -> set[str]:
@@ -217,23 +227,15 @@ def _known_variables(registry: Registry) -> set[str]:
     return {*flags, *filter(None, named), *KEY_VARIABLES, REMOTE_KEY_VARIABLE}
 
 
-def _apis(model: Model) -> str:
-    """Return the APIs that serve a model, as in docs/completions.md."""
-    own = "Bedrock" if model.listing.is_catalogued else "ARNs"
-    return ", ".join([own, *(["OpenAI"] if model.created is not None else []), "completions"])
-
-
 def _row(model: Model, *, demo: bool) -> tuple[str, ...]:
-    weights = f"{model.weights} + {model.adapter.name}" if model.adapter else model.weights
-    faithfulness = model.stand_in or "the model's own weights"
-    if demo and model.engine == "vllm":
-        weights, faithfulness = SMOLLM2, f"{SMOLLM2} stands in for the model"
+    weights = weights_of(model, demo=demo)
+    is_own = weights == model.weights
     return (
         model.id,
         model.dialect_name,
-        _apis(model),
+        ", ".join(apis_of(model)),
         str(model.context_length),
         model.engine,
-        weights,
-        faithfulness,
+        f"{weights} + {model.adapter.name}" if model.adapter and is_own else weights,
+        stand_in_of(model, demo=demo) or "the model's own weights",
     )

@@ -16,6 +16,7 @@ from typing import cast
 import psutil
 import pytest
 
+from engine.demo.smollm2 import NAME as SMOLLM2
 from invoke_api.models.registry import DEFAULT_REGISTRY
 from invoke_api.server.environment import unknown_variables
 from tests.support.servers import (
@@ -57,6 +58,87 @@ def test_check_counts_what_it_found() -> None:
 
     assert done.returncode == 0
     assert done.stdout.endswith("15 models, no mistakes\n")
+
+
+def test_models_as_json_say_what_the_table_says() -> None:
+    told = json.loads(run("models", "--json").stdout)
+    by_id = {each["id"]: each for each in told["models"]}
+
+    assert told.keys() == {"registry", "models"}
+    assert told["registry"] == str(DEFAULT_REGISTRY)
+    assert len(by_id) == 15
+    assert by_id[SEVEN_B] == {
+        "id": SEVEN_B,
+        "name": "Mistral 7B Instruct",
+        "dialect": "mistral-text",
+        "served_by": ["Bedrock", "completions"],
+        "context_length": 32_768,
+        "engine": "vllm",
+        "weights": "mistralai/Mistral-7B-Instruct-v0.2",
+        "adapter": None,
+        "stand_in": None,
+        "regions": by_id[SEVEN_B]["regions"],
+        "profiles": {},
+    }
+    assert "us-east-1" in by_id[SEVEN_B]["regions"]
+    assert "never published" in by_id[SMALL]["stand_in"]
+
+
+def test_models_as_json_with_demo_name_the_weights_that_run() -> None:
+    told = json.loads(run("models", "--demo", "--json").stdout)["models"]
+
+    assert {each["weights"] for each in told} == {SMOLLM2}
+    assert {each["stand_in"] for each in told} == {f"{SMOLLM2} stands in for the model"}
+
+
+def test_check_as_json_without_mistakes() -> None:
+    done = run("check", "--json")
+    told = json.loads(done.stdout)
+    notes = told.pop("notes")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told == {
+        "registry": str(DEFAULT_REGISTRY),
+        "ok": True,
+        "models": 15,
+        "arns": 0,
+        "mistakes": [],
+    }
+    assert all(isinstance(note, str) for note in notes)
+
+
+def test_check_as_json_has_the_file_and_line_of_each_mistake(tmp_path: Path) -> None:
+    weights = registry_of(tmp_path, **{SEVEN_B: "/nowhere/7b"})
+    line = 1 + next(n for n, text in enumerate(weights.read_text().splitlines()) if "/now" in text)
+    found = run("check", "--json", "--registry", str(weights))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("models: []\n")
+    refused = run("check", "--json", "--registry", str(broken))
+    gone = run("check", "--json", "--registry", str(tmp_path / "gone.yaml"))
+
+    assert [each.returncode for each in (found, refused, gone)] == [1, 1, 1]
+    assert json.loads(found.stdout)["mistakes"] == [
+        {
+            "file": str(weights),
+            "line": line,
+            "message": f"model {SEVEN_B!r}: there is no folder /nowhere/7b",
+        }
+    ]
+    assert json.loads(refused.stdout) == {
+        "registry": str(broken),
+        "ok": False,
+        "models": None,
+        "arns": None,
+        "mistakes": [{"file": str(broken), "line": 1, "message": "models: [] should be non-empty"}],
+        "notes": [],
+    }
+    assert json.loads(gone.stdout)["mistakes"] == [
+        {
+            "file": str(tmp_path / "gone.yaml"),
+            "line": None,
+            "message": "No such file or directory",
+        }
+    ]
 
 
 def test_check_counts_arns(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engine.vllm.arguments import hint, supported
 from engine.vllm.leftovers import PREFIX, folder_for_sockets
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ ENVIRONMENT = {
 }
 # Engine arguments that choose between processes of this machine and Ray.
 BACKENDS = {"distributed_executor_backend", "data_parallel_backend"}
+QUANTIZATION = "quantization"
 # Two dataclasses in vLLM's source, and their fields with types. Parsing the source as Python takes
 # ten times as long.
 CLASS = re.compile(r"^class (?:Async)?EngineArgs\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
@@ -140,19 +141,56 @@ def known_options() -> Mapping[str, str]:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("vLLM is not installed")
     source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
-    classes = CLASS.findall(source.read_text())
-    return {name: kind for each in classes for name, kind in FIELD.findall(each)}
+    return read_arguments(source.read_text())
+
+
+def read_arguments(source: str) -> dict[str, str]:
+    """Return the engine arguments, with their types, in the text of vLLM's arg_utils.py."""
+    return {name: kind for each in CLASS.findall(source) for name, kind in FIELD.findall(each)}
 
 
 def explain_option(name: str, value: object) -> str | None:
-    """Return why the installed vLLM can't start with this engine argument, or None."""
-    if name in BACKENDS and value == "ray" and not find_spec("ray"):
-        return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
+    """Return why vLLM can't start with this engine argument, or None.
+
+    The installed vLLM decides. If none is installed, an argument of any supported version is
+    accepted.
+    """
+    if (problem := _backend_problem(name, value)) or not is_installed():
+        return problem or _explain_for_any(name, value)
     if (kind := known_options().get(name)) is None:
-        close = get_close_matches(name, known_options(), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"the installed vLLM has no engine argument {name!r}{hint}"
-    return None if _fits(value, kind) else f"{name!r} is {value!r}, and vLLM takes {kind}"
+        return f"the installed vLLM has no engine argument {name!r}{hint(name, known_options())}"
+    if not _fits(value, kind):
+        return f"{name!r} is {value!r}, and vLLM takes {kind}"
+    return _quantization_problem(value) if name == QUANTIZATION else None
+
+
+def _quantization_problem(value: object) -> str | None:
+    """Return why no supported vLLM has this quantization, or None. A plugin may add some."""
+    return None if has_other_plugins() else supported().explain_quantization(value)
+
+
+@cache
+def has_other_plugins() -> bool:
+    """Tell whether plugins are installed that are neither vLLM's own nor this service's."""
+    found = entry_points(group="vllm.general_plugins")
+    return any(not each.value.startswith(("invoke_api.", "vllm.")) for each in found)
+
+
+def _backend_problem(name: str, value: object) -> str | None:
+    if is_installed() and name in BACKENDS and value == "ray" and not find_spec("ray"):
+        return f"{name!r} is 'ray', and Ray is not installed; pip install 'ray[cgraph]'"
+    return None
+
+
+def _explain_for_any(name: str, value: object) -> str | None:
+    """Return why no supported vLLM takes this engine argument, or None."""
+    known = supported()
+    kinds = known.types.get(name)
+    if kinds is None:
+        return known.missing(name)
+    if not any(_fits(value, kind) for kind in kinds):
+        return f"{name!r} is {value!r}, and vLLM takes {' or '.join(kinds)}"
+    return _quantization_problem(value) if name == QUANTIZATION else None
 
 
 def _fits(value: object, kind: str) -> bool:

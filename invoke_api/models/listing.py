@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
+
+import orjson
+
+from invoke_api.yaml_files import SCHEMAS
 
 ON_DEMAND = "ON_DEMAND"
 INFERENCE_PROFILE = "INFERENCE_PROFILE"  # reported from Bedrock; not in the service model
@@ -116,11 +122,24 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not entry.get("catalogued", True):
         for step in CATALOGUE_KEYS.intersection(entry):
             yield step, f": only catalogued models have {step!r}"
+    for step, regions in {"regions": entry.get("regions", ()), **_profiles(entry)}.items():
+        for region in regions:
+            if region not in aws_regions():
+                close = get_close_matches(region, aws_regions(), n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                key = step if step == "regions" else "profiles"
+                yield key, f": AWS has no region {region}{hint}"
     for key in DATE_KEYS:
         try:
             _to_day(entry, key)
         except ValueError:
             yield key, f": {entry[key]} is not a date"
+
+
+@cache
+def aws_regions() -> frozenset[str]:
+    """Return the regions of all partitions of AWS, by botocore's data."""
+    return frozenset(orjson.loads((SCHEMAS / "regions.json").read_bytes()))
 
 
 def _to_day(entry: Mapping[str, Any], key: str) -> date | None:

@@ -12,6 +12,7 @@ from jsonschema import SchemaError, ValidationError
 from engine.lora import Adapter, to_adapter
 from engine.protocol import EngineLimits
 from engine.vllm import options as vllm_options
+from engine.vllm.device_counts import count_problems
 from invoke_api.bundled import ROOT
 from invoke_api.dialects import Dialect, imported, open_dialect
 from invoke_api.dialects.converse_checks import Abilities
@@ -242,19 +243,21 @@ def _find_contradictions(document: dict[str, Any], source: Source) -> Iterator[s
 
 
 def _model_problems(document: dict[str, Any]) -> Iterator[Problem]:
-    has_vllm = vllm_options.is_installed()
     for index, entry in enumerate(document["models"]):
         for wrong in _schema_problems(entry["schema"]) if "schema" in entry else ():
             yield ["models", index, "schema"], entry["id"], f": {wrong}"
         for option, value in entry.get("vllm", {}).items():
-            if problem := _option_problem(option, value, has_vllm=has_vllm):
+            if problem := _option_problem(option, value):
+                yield ["models", index, "vllm", option], entry["id"], f": {problem}"
+        if entry["engine"] == "vllm":
+            for option, problem in count_problems(entry["weights"], entry.get("vllm", {})):
                 yield ["models", index, "vllm", option], entry["id"], f": {problem}"
 
 
-def _option_problem(option: str, value: object, *, has_vllm: bool) -> str | None:
+def _option_problem(option: str, value: object) -> str | None:
     if option in REGISTRY_KEYS_OF_OPTIONS:
         return f"set {REGISTRY_KEYS_OF_OPTIONS[option]!r} instead of {option!r}"
-    return vllm_options.explain_option(option, value) if has_vllm else None
+    return vllm_options.explain_option(option, value)
 
 
 @cache

@@ -82,9 +82,8 @@ def plan(
         click.echo("\n".join(legend()))
 
 
-def warn_of_misfits(registry: Registry, gpu: Devices | None) -> None:
-    """Print a warning for each engine that can't run on the named GPUs, or on this machine's."""
+def warnings_of_misfits(registry: Registry, gpu: Devices | None) -> list[str]:
+    """Return a warning for each engine that can't run on the named GPUs, or on this machine's."""
     devices = gpu or find_devices()
-    if devices:
-        for sentence in find_misfits(registry.models.values(), devices):
-            click.echo(f"warning: {sentence}")
+    found = find_misfits(registry.models.values(), devices) if devices else ()
+    return [f"warning: {sentence}" for sentence in found]

@@ -15,6 +15,7 @@ from invoke_api.models.identifiers import parse_identifier
 from invoke_api.models.registry import DEFAULT_REGISTRY, load_registry
 from invoke_api.wire.errors import AccessDeniedException, ValidationException
 from invoke_api.yaml_files import SCHEMAS, ConfigError
+from tests.models.regions import FILE, known_regions
 from tests.support.servers import BASE, BASE_WEIGHTS, LARGE, MIXTRAL, SEVEN_B, SMALL
 
 GOOD = """\
@@ -33,6 +34,22 @@ models:
 """
 
 MISTAKES = [
+    (
+        GOOD + "    regions: [us-east-1, us-est-1]\n",
+        ":13: model 'mistral.one': AWS has no region us-est-1; did you mean us-",
+    ),
+    (
+        GOOD + "    profiles:\n      us.mistral.one: [us-north-1]\n",
+        ":14: model 'mistral.one': AWS has no region us-north-1",
+    ),
+    (
+        GOOD.replace("dtype: bfloat16", "quantization: fp9"),
+        ":12: model 'mistral.one': no vLLM from 0.26 to 0.33 has the quantization 'fp9'",
+    ),
+    (
+        GOOD.replace("dtype: bfloat16", "data_parallel_size_local: 2"),
+        ":12: model 'mistral.one': data_parallel_size_local is 2, and data_parallel_size only 1",
+    ),
     ("models: []\n", ":1: models: [] should be non-empty"),
     ("", ":1: the file is empty"),
     ("models: [\n", ":2: expected the node content"),
@@ -302,6 +319,10 @@ def test_defaults_and_bounds_are_those_of_the_user_guide(
         for illegal in (low - 1, high + 1):
             with pytest.raises(ValidationException):
                 schema.parse(orjson.dumps({"prompt": "Hi", key: illegal}))
+
+
+def test_the_regions_are_those_that_botocore_knows() -> None:
+    assert orjson.loads(FILE.read_bytes()) == known_regions()
 
 
 def test_every_schema_is_used() -> None:

@@ -37,6 +37,7 @@ SLOW = (
         "fidelity/test_engines.py",
     ),
     *("models/test_remote.py", "project/test_bench.py", "project/test_examples.py"),
+    *("project/test_images.py", "project/test_monitoring.py", "project/test_supply.py"),
     *("project/test_install.py", "server/test_other_servers.py", "server/test_watchdog.py"),
     *("server/test_workers.py", "site/test_troubleshooting.py", "site/test_tutorial.py"),
 )
