@@ -1,6 +1,7 @@
 // Uses of the package that TypeScript accepts.
 import { BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
 import { Bedrock, startBedrock, withBedrock, type JournalEntry, type Rule, type ToolCall } from "bedrock-invoke-api";
+import setUp from "bedrock-invoke-api/global-setup";
 
 const call: ToolCall = { name: "get_weather", arguments: { city: "Oslo" } };
 const storm: Rule = { when: { prompt: "weather" }, fault: "hang", times: 1 };
@@ -31,3 +32,5 @@ export const test: (context: { name: string }, more: number) => Promise<number> 
 const service = await startBedrock({ command: ["invoke-api"], seconds: 10 });
 await uses(new Bedrock(service.url, { model: "mistral.mistral-large-2402-v1:0" }));
 await service.stop();
+const stop: () => Promise<void> = await setUp();
+await stop();

@@ -86,7 +86,7 @@ def test_the_fleets_balancer_knows_every_server_of_the_fleet() -> None:
 
     assert [name for name, _ in servers] == [name for name in services if "vllm" in name]
     assert all(name == host for name, host in servers)
-    assert "http://balancer:8000" in services["invoke-api"]["command"]
+    assert "--remote=http://balancer:8000" in services["invoke-api"]["command"]
 
 
 def test_compose_files_are_such() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,14 @@ def run_vitest(folder: Path, tmp_path: Path) -> dict[str, Any]:
     assert report.exists(), done.stderr
     outcome: dict[str, Any] = json.loads(report.read_text())
     return outcome
+
+
+def link_packages(suite: Path) -> None:
+    """Make a folder for tests with our package and those that it is tested with."""
+    packages = ROOT / "javascript" / "node_modules"
+    own = suite / "node_modules" / "bedrock-invoke-api"
+    # A copy: Node would follow a link, and vitest take no test below a linked package.
+    shutil.copytree(packages.parent, own, ignore=shutil.ignore_patterns("node_modules", "test"))
+    for each in packages.iterdir():
+        (suite / "node_modules" / each.name).symlink_to(each)
+    (suite / "package.json").write_text('{"type": "module"}')

@@ -14,10 +14,9 @@ import yaml
 
 from invoke_api.rules.parser import load_rules, parse_rules
 from tests.support.servers import COMMAND, ROOT, command_running, invoke
-from tests.support.vitest import PACKAGES, run_vitest
+from tests.support.vitest import PACKAGES, link_packages, run_vitest
 from tests.testing.test_plugin import QUICK
 
-NO_PACKAGES = shutil.ignore_patterns("node_modules")
 BLOCKS = [
     (page.stem, language, code)
     for page in sorted((ROOT / "docs" / "test").glob("*.md"))
@@ -32,12 +31,12 @@ def blocks(language: str, *, without: str = "") -> list[str]:
 RECIPES = [
     pytest.param(code, id=f"{page}-{number}")
     for number, (page, language, code) in enumerate(BLOCKS)
-    if language == "python"
+    if language == "python" and page != "testcontainers"  # tests/testing/test_testcontainers.py
 ]
 CONVERT, EXEC, CURL, RECORD, REPLAY = blocks("sh", without="ci")
 [FIXTURES] = blocks("json")
 [RULES] = blocks("yaml", without="ci")
-[VITEST] = blocks("js")
+[VITEST] = blocks("js", without="testcontainers")
 OURS, AIMOCKS = blocks("ts")
 CONTROL, JUNIT = blocks("java")
 
@@ -188,14 +187,8 @@ def test_a_failure_in_vitest_says_why_rules_did_not_match(tmp_path: Path) -> Non
 
 
 def test_the_same_test_is_shorter_than_aimocks_and_can_say_more(tmp_path: Path) -> None:
-    packages = ROOT / "javascript" / "node_modules"
     suite = tmp_path / "suite"
-    shutil.copytree(
-        packages.parent, suite / "node_modules" / "bedrock-invoke-api", ignore=NO_PACKAGES
-    )
-    for each in packages.iterdir():
-        (suite / "node_modules" / each.name).symlink_to(each)
-    (suite / "package.json").write_text('{"type": "module"}')
+    link_packages(suite)
     (suite / "ours.test.ts").write_text(OURS)
     (suite / "aimock.test.ts").write_text(AIMOCKS)
     report = run_vitest(suite, tmp_path)

@@ -23,8 +23,8 @@ TYPES = (PACKAGE / "index.d.cts").read_text()
 NPM = PROGRAMS["npx"].with_name("npm-cli.js")
 BIN = PACKAGE / "node_modules" / ".bin"
 RUNNERS: Mapping[str, tuple[Sequence[object], int]] = {
-    "vitest": ([BIN / "vitest", "run", "vitest.test"], 3),
-    "jest": ([BIN / "jest", "--rootDir", ".", "--testMatch", "**/jest.test.cjs"], 2),
+    "vitest": ([BIN / "vitest", "run"], 3),
+    "jest": ([BIN / "jest"], 2),
     "node:test": (["node", "--test", "--test-reporter=spec", "node.test.mjs"], 1),
 }
 REPORT = """\

@@ -1,0 +1,2 @@
+// The same as global-setup.cjs, for `import`.
+export { default } from "./global-setup.cjs";
