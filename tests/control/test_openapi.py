@@ -74,6 +74,16 @@ def test_it_has_every_route_with_its_methods(url: str) -> None:
     assert {*operations(document_of(url))} == {*expected, ("GET", PATH)}
 
 
+def test_the_list_of_routes_in_a_404_has_the_documents_paths(url: str) -> None:
+    response, raw = call(url, "GET", "/_emulator/none")
+    listed = json.loads(raw)["error"].removesuffix(".").partition("there are ")[2].split(", ")
+
+    assert response.status == 404
+    assert PATH in listed
+    # `/_emulator` is the page, as `/_emulator/` is.
+    assert {*listed} - {"/_emulator"} == {*document_of(url)["paths"]}
+
+
 @pytest.mark.parametrize("flags", [["--no-control"], ["--workers", "2"]], ids=" ".join)
 def test_it_has_only_the_routes_that_the_service_has(flags: list[str]) -> None:
     with command_running([*COMMAND, "--engine", "scripted", *flags], seconds=60) as served:

@@ -85,8 +85,10 @@ def test_a_page_is_refused_even_with_an_operators_key(url: str) -> None:
     assert call(url, "GET", "/_emulator/rules", None, **headers)[0].status == 403
 
 
-@pytest.mark.parametrize("path", ["/_emulator/health", "/_emulator/ready", "/metrics"])
-def test_health_and_metrics_ask_for_no_key(url: str, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/_emulator/health", "/_emulator/ready", "/metrics", "/_emulator/openapi.json"]
+)
+def test_public_routes_ask_for_no_key(url: str, path: str) -> None:
     assert call(url, "GET", path)[0].status == 200
 
 

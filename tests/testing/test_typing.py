@@ -5,20 +5,26 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
+from invoke_api.observability import journal
 from invoke_api.rules.parser import EXCEPTIONS
 from invoke_api.rules.rule import BREAKS
-from invoke_api.testing import JournalEntry, bedrock_running, rule_types
+from invoke_api.testing import JournalEntry, bedrock_running, journal_entry, rule_types
 from tests.support.servers import ROOT
 
 FOLDER = Path(__file__).parent / "typing"
 FILES = ("right", "wrong")
 DEFINITIONS: Mapping[str, Any] = json.loads((ROOT / "schemas" / "rules.json").read_text())["$defs"]
+# Schemas of the OpenAPI document.
+ANSWERS: Mapping[str, Any] = json.loads((ROOT / "schemas" / "control_api.json").read_text())[
+    "components"
+]["schemas"]
 REPORT = re.compile(r"(?P<file>\w+)\.py:(?P<line>\d+): (?P<kind>error|note): (?P<text>.*)")
 # A file here hides the packages of boto3's types.
 WITHOUT_TYPES = """\
@@ -105,6 +111,17 @@ def test_they_have_the_keys_of_the_schema(kind: type, definition: str) -> None:
     assert set(get_type_hints(kind)) == keys
 
 
+@pytest.mark.parametrize(("kind", "definition"), DICTIONARIES)
+def test_they_require_what_the_schema_requires(kind: Any, definition: str) -> None:
+    assert kind.__required_keys__ == {*DEFINITIONS[definition].get("required", ())}
+
+
+def test_faults_require_what_the_schema_requires() -> None:
+    # The schema can't say that a fault is a break only if it has the key.
+    assert rule_types.Fault.__required_keys__ == {*DEFINITIONS["fault"].get("required", ())}
+    assert rule_types.BreakFault.__required_keys__ == {"break"}
+
+
 def test_faults_have_the_keys_of_the_schema() -> None:
     keys = {*get_type_hints(rule_types.Fault), *get_type_hints(rule_types.BreakFault)}
 
@@ -136,18 +153,39 @@ def test_names_are_those_that_rules_may_have(literal: Any, names: Any) -> None:
 PYTHON_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool}
 
 
-@pytest.mark.parametrize("name", ["when", "pace", "rule", "turn"])
+@pytest.mark.parametrize("name", ["when", "pace", "rule", "turn", "fault"])
 def test_plain_values_have_the_types_of_the_schema(name: str) -> None:
     kind = getattr(rule_types, name.capitalize())
     hints = get_type_hints(kind)
     plain = {
         key: PYTHON_TYPES[schema["type"]]
         for key, schema in DEFINITIONS[name]["properties"].items()
-        if schema.get("type") in PYTHON_TYPES and key in hints
+        if schema.get("type") in PYTHON_TYPES
+        and key in hints
+        and get_origin(hints[key]) is not Literal  # names are compared above
     }
 
     assert plain
     assert {key: hints[key] for key in plain} == plain
+
+
+def test_entries_have_the_keys_of_the_openapi_document() -> None:
+    call, error = ANSWERS["Call"], ANSWERS["CallError"]
+    required = {
+        each.name
+        for each in fields(JournalEntry)
+        if each.default is MISSING and each.default_factory is MISSING
+    }
+
+    assert {each.name for each in fields(JournalEntry)} == set(call["properties"])
+    assert required == set(call["required"])
+    assert set(get_type_hints(journal_entry.CallError)) == set(error["properties"])
+    assert journal_entry.CallError.__required_keys__ == set(error["required"])
+
+
+def test_ends_of_a_call_are_the_same_everywhere() -> None:
+    assert [*get_args(journal_entry.Ended)] == [*get_args(journal.Ended)]
+    assert [*get_args(journal_entry.Ended)] == ANSWERS["Ended"]["enum"]
 
 
 def test_entries_have_the_keys_of_the_journal() -> None:
