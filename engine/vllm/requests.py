@@ -39,6 +39,7 @@ async def _add(
     structured: StructuredOutput | None,
     lora: "LoRARequest | None",
 ) -> None:
+    headers = request.trace_headers
     try:
         prompt, sampling = to_prompt(request), to_sampling(request, tokenizer, structured)
         await llm.add_request(
@@ -47,7 +48,7 @@ async def _add(
             sampling,
             lora_request=lora,
             # Without the endpoint vLLM would warn that it drops them.
-            trace_headers=request.trace_headers if traces(llm) else None,
+            trace_headers=headers if headers and traces(llm) else None,
         )
     except Exception as error:
         if told := to_engine_error(error, request):
