@@ -20,7 +20,7 @@ def logged_service(
     log: Path, *flags: str, env: Mapping[str, str] | None = None, seconds: float = 300
 ) -> Iterator[str]:
     """Run `invoke-api serve` with its log in a file. Yield the URL once it is ready."""
-    # An engine that ran in this process has left variables, which would set the level of vLLM's log.
+    # An engine that ran in this process has left variables, which would set vLLM's level.
     own = {name: value for name, value in os.environ.items() if not name.startswith("VLLM_")}
     with log.open("w+") as file:
         process = subprocess.Popen(
