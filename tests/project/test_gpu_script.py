@@ -170,8 +170,13 @@ def test_the_registry_of_a_swap_has_two_engines_that_load(tmp_path: Path) -> Non
 
 def test_calls_without_an_answer_have_a_status_of_their_own() -> None:
     assert death.ask(1, "/", 1).status == death.NO_ANSWER
-    with pytest.raises(RuntimeError, match="no process VLLM::EngineCore"):
-        death.cores_of(os.getpid())
+
+
+def test_a_server_without_engine_cores_is_none() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        with pytest.raises(RuntimeError, match="no process VLLM::EngineCore"):
+            death.cores_of(process.pid)
+        process.kill()
 
 
 def test_servers_that_are_left_out_are_started_with_their_program_but_not_called(
