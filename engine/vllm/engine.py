@@ -224,12 +224,12 @@ class VllmEngine:
             # Fail the calls that still wait for a token, as vLLM itself would have done.
             llm.output_processor.propagate_error(EngineDead("the engine is closed"))
         await in_thread(partial(self._shut_down, llm))
+        await in_thread(LEFTOVERS.sweep)  # vLLM has closed its sockets in this loop meanwhile
 
     def _shut_down(self, llm: "AsyncLLM") -> None:
         llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
         if self._tree:  # stopped workers outlive their core
             self._tree.end()
-            LEFTOVERS.sweep()
 
     async def _abandon_load(self) -> None:
         # A thread can't be cancelled, but the loading thread ends when the processes that it waits
