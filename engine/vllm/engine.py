@@ -224,7 +224,7 @@ class VllmEngine:
             # Fail the calls that still wait for a token, as vLLM itself would have done.
             llm.output_processor.propagate_error(EngineDead("the engine is closed"))
         await in_thread(partial(self._shut_down, llm))
-        await in_thread(LEFTOVERS.sweep)  # vLLM has closed its sockets in this loop meanwhile
+        await in_thread(LEFTOVERS.sweep)  # not before: vLLM closes sockets in this loop
 
     def _shut_down(self, llm: "AsyncLLM") -> None:
         llm.shutdown(timeout=SHUTDOWN_TIMEOUT)
@@ -248,10 +248,13 @@ class VllmEngine:
                 self._open()
         except Exception as error:  # vLLM raises many kinds, and all are fatal
             log.debug("vLLM did not start", exc_info=True)
-            LEFTOVERS.sweep()
-            self._state = EngineState("failed", explain(error))
+            state = EngineState("failed", explain(error))
         else:
-            self._state = EngineState("ready")
+            state = EngineState("ready")
+        # ZeroMQ closes sockets in threads of its own, so those of an engine that was closed before
+        # may have been bound still when that one was swept.
+        LEFTOVERS.sweep()
+        self._state = state
 
     def _open(self) -> None:
         set_environment({**self._environment, **(HANDSHAKE_ENVIRONMENT if self._cores else {})})

@@ -162,9 +162,7 @@ def test_cores_that_are_stopped_or_killed_are_replaced_and_leave_nothing(registr
         assert not core.is_running()
         assert not worker.is_running()
         assert not shared & served.shared(), "the first core's"
-        # ZeroMQ closes the old front end's two sockets when it has time, which may be after the
-        # sweep. The next sweep removes them then.
-        assert len(served.files()) <= len(files) + 2
+        assert len(served.files()) == len(files)
 
         core, worker = served.processes()
         shared = served.shared()
