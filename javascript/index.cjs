@@ -128,7 +128,7 @@ async function startBedrock({ url, command, image, flags = [], seconds = 120 } =
   const started = readiness(() => (image ? `http://127.0.0.1:${port}` : log.match(/listens on (https?:\S+)/)?.[1]));
   const late = sleep(seconds * 1000, `it was not ready after ${seconds} s`, { ref: false });
   const found = await Promise.race([started.url, ended, late]);
-  started.give_up();
+  started.giveUp();
   if (!found.startsWith("http")) {
     await stop();
     throw new Error(`${program.join(" ")} did not start: ${found}\n${log}`);
@@ -150,7 +150,7 @@ function readiness(findUrl) {
     }
     return "";
   };
-  return { url: attempts(), give_up: () => { isOver = true; } };
+  return { url: attempts(), giveUp: () => { isOver = true; } };
 }
 
 function findCommand() {
@@ -198,17 +198,26 @@ function ownEnvironment() {
   return Object.fromEntries(kept);
 }
 
-let shared; // the service of this process
+const services = new Map(); // the services of this process, by the options that started them
+
+/** Return the service for these options. Tests that want flags get one that has them. */
+async function serviceFor({ url, command, image, flags, seconds }) {
+  const options = { url: url ?? (flags ? undefined : process.env[ENDPOINT]), command, image, flags, seconds };
+  const key = JSON.stringify(options);
+  if (!services.has(key)) services.set(key, startBedrock(options));
+  try {
+    return await services.get(key);
+  } catch (error) {
+    services.delete(key);
+    throw error;
+  }
+}
 
 /** Return a test function that gets a `Bedrock` of its own. A failure says what Bedrock was asked. */
 function withBedrock(test, options = {}) {
   // Without declared parameters: jest would wait for a callback.
   return async (...context) => {
-    shared ??= startBedrock({ url: process.env[ENDPOINT], ...options }).catch((error) => {
-      shared = undefined;
-      throw error;
-    });
-    const bedrock = new Bedrock((await shared).url, options);
+    const bedrock = new Bedrock((await serviceFor(options)).url, options);
     try {
       return await test(bedrock, ...context);
     } catch (error) {

@@ -203,8 +203,9 @@ export function startBedrock(options?: StartOptions): Promise<Service>;
 /**
  * Return a function for vitest's, jest's and node:test's `test` that gets a `Bedrock` of its own.
  *
- * The service is the one at AWS_ENDPOINT_URL_BEDROCK_RUNTIME, or one that is started once in this process. The error of
- * a failed test says what Bedrock was asked, and why rules applied or did not.
+ * The service is the one at AWS_ENDPOINT_URL_BEDROCK_RUNTIME, or one that is started once in this process. Tests with
+ * `flags` share one that is started with them. The error of a failed test says what Bedrock was asked, and why rules
+ * applied or did not.
  */
 export function withBedrock<Context extends unknown[], Result>(
   test: (bedrock: Bedrock, ...context: Context) => Result | Promise<Result>,

@@ -1,1 +1,1 @@
-"""How much memory a network needs on GPUs: weights, KV cache, and the calls that fit. Pure."""
+"""Calculation of the GPU memory of a network: weights, KV cache, and the calls that fit. Pure."""

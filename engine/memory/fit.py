@@ -1,4 +1,4 @@
-"""Which calls fit beside the weights on a GPU, with the figures of each step of the arithmetic.
+"""The calls that fit beside the weights on a GPU, with the figures of each step of the arithmetic.
 
 vLLM measures the memory of a forward pass when it starts. `WORKING` and `_activations` estimate it;
 everything else follows vLLM's own arithmetic.

@@ -1,4 +1,4 @@
-"""How many bytes the weights of a network take at each precision."""
+"""The bytes that the weights of a network take at each precision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

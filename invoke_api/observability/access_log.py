@@ -18,8 +18,7 @@ LOGGER = "invoke_api.access"
 # Lines of this time are written together, which wakes the thread once.
 FLUSH_SECONDS = 0.05
 MAX_WAITING_LINES = 10_000  # they take some 4 MB
-# Of a text that the client chooses, for example an id of a model.
-MAX_CHARACTERS = 256
+MAX_CHARACTERS = 256  # of a text that the client chooses, for example an id of a model
 STANDARD_ERROR = 2
 
 

@@ -30,7 +30,7 @@ class CallOutcome(NamedTuple):
 
 
 class FinishedCall(NamedTuple):
-    """What became of a call. `total` is its duration in seconds. `tokens` is None if none came."""
+    """The end of a call. `total` is its duration in seconds. `tokens` is None if none came."""
 
     outcome: CallOutcome
     total: float

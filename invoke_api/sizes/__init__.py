@@ -1,1 +1,1 @@
-"""What a registry needs of GPUs: the command `invoke-api plan`, and the warnings of `check`."""
+"""The GPUs that a registry needs: the command `invoke-api plan`, and the warnings of `check`."""

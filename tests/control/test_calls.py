@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,6 @@ from tests.support.servers import (
 )
 
 KEY = "AKIDCALLS"
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with command_running([*COMMAND, "--engine", "scripted"]) as url:
-        wait_until_ready(url, seconds=30)
-        yield url
-
-
-@pytest.fixture
-def url(service: str) -> str:
-    call(service, "POST", "/_emulator/reset")
-    return service
 
 
 def get(url: str, path: str, status: int = 200) -> Any:

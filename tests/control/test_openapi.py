@@ -96,19 +96,6 @@ def test_it_has_only_the_routes_that_the_service_has(flags: list[str]) -> None:
     }
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with command_running([*COMMAND, "--engine", "scripted"]) as started:
-        wait_until_ready(started, seconds=30)
-        yield started
-
-
-@pytest.fixture
-def url(service: str) -> str:
-    call(service, "POST", "/_emulator/reset")
-    return service
-
-
 @pytest.fixture
 def check(url: str) -> Check:
     """Return a function that fails unless an answer is as the document says."""

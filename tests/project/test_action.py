@@ -103,7 +103,7 @@ def test_a_service_that_does_not_start_fails_the_step(job: Job) -> None:
 def test_the_package_is_installed_into_an_environment_of_its_own(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # In place of Python, which would ask the package index.
+    # A stand-in, because the real Python would ask the package index.
     python = job.folder / "bin" / "python3"
     python.parent.mkdir()
     python.write_text(

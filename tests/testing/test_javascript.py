@@ -154,6 +154,21 @@ def test_a_server_is_stopped(environment: dict[str, str]) -> None:
     assert done.stdout.splitlines()[1:] == ["fetch failed"], done.stderr
 
 
+SEVERAL = """
+import { withBedrock } from "bedrock-invoke-api";
+const urlOf = (options) => withBedrock(async (bedrock) => bedrock.url, options)();
+const limits = { flags: ["--max-connections", "50"] };
+const urls = [await urlOf(), await urlOf(limits), await urlOf({ ...limits, region: "eu-west-1" })];
+console.log(urls[0] !== urls[1], urls[1] === urls[2]);
+"""
+
+
+def test_tests_that_want_other_flags_get_another_service(environment: dict[str, str]) -> None:
+    done = run(["node", "--input-type=module", "--eval", SEVERAL], environment)
+
+    assert done.stdout == "true true\n", done.stderr
+
+
 def refusal(options: str, env: Mapping[str, str]) -> str:
     done = run(["node", "--input-type=module", "--eval", START % options], env)
     assert done.returncode == 1
@@ -183,7 +198,7 @@ def test_a_command_that_is_not_there_is_named(environment: dict[str, str], tmp_p
 def test_programs_that_fetch_the_service_are_used(
     environment: dict[str, str], tmp_path: Path, name: str, program: str
 ) -> None:
-    # In place of the real one, which would ask the package index: it checks and drops its flags.
+    # A stand-in, because the real one would ask the package index. It drops its flags.
     dropped = len(program.split()) - 1
     stand_in = tmp_path / "bin" / name
     service = Path(sys.executable).with_name("invoke-api")
@@ -198,7 +213,7 @@ def test_programs_that_fetch_the_service_are_used(
 def test_a_container_gets_a_port_and_an_open_standard_input(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    # In place of Docker: it writes its flags down, and fails.
+    # A stand-in for Docker, which writes its flags down and fails.
     docker = tmp_path / "bin" / "docker"
     docker.write_text('#!/bin/sh\necho "$*" >&2\nexit 125\n')
     docker.chmod(0o755)

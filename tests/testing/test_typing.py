@@ -45,7 +45,7 @@ def reported(
     config = folder / "mypy.ini"
     config.write_text("[mypy]\n" + ("" if is_typed else WITHOUT_TYPES))
     files = [str(FOLDER / f"{name}.py") for name in FILES]
-    # As in a project of a user: nothing of this repository's settings.
+    # Ignore this repository's settings, as mypy does in a project of a user.
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(config)]
     command += ["--cache-dir", str(folder), "--no-error-summary", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

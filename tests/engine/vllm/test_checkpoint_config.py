@@ -1,4 +1,4 @@
-"""Where the configuration of a checkpoint is found on this machine."""
+"""The places where the configuration of a checkpoint is found on this machine."""
 
 import json
 from pathlib import Path

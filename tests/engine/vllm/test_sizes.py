@@ -108,7 +108,7 @@ EXAMPLE = ROOT / "examples" / "quantization" / "registry.yaml"
 ENTRIES = {
     each["vllm"]["quantization"]: each for each in yaml.safe_load(EXAMPLE.read_text())["models"]
 }
-# What a checkpoint with this quantization says about itself.
+# The `quantization_config` in the config.json of such a checkpoint.
 QUANTIZED = {
     "awq": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True},
     "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True},
