@@ -133,7 +133,9 @@ async def run(
             reloader.acceptor = acceptor
 
     if reloader and not parent_process():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
+        loop = asyncio.get_running_loop()
+        # A thread reads the files, so that calls do not wait for them.
+        loop.add_signal_handler(signal.SIGHUP, partial(loop.run_in_executor, None, reloader.reload))
     on_start()
     try:
         await serve(

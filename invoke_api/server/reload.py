@@ -3,7 +3,8 @@
 import logging
 import ssl
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import click
 
@@ -58,12 +59,18 @@ class Reloader:
     read_keys: Callable[[], Credentials]
     read_certificate: Callable[[], ssl.SSLContext] | None
     acceptor: Acceptor | None = None
+    _lock: Lock = field(default_factory=Lock)
 
     def reload(self) -> None:
         """Read all files, then use what they say. If one has a mistake, nothing changes.
 
-        In-flight calls and open connections go on with what they began with.
+        In-flight calls and open connections go on with what they began with. Any thread may call
+        this; a second reload waits for the first.
         """
+        with self._lock:
+            self._reload()
+
+    def _reload(self) -> None:
         try:
             keys = self.read_keys()
             context = self.read_certificate() if self.read_certificate else None
